@@ -1,0 +1,92 @@
+"""One root for every error of ours, with a few concrete meanings.
+
+An error is one line for the user: what is wrong (file, field), and what mends it. The exit
+code of the command line is the error's `exit_code`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the `testbed` command tells the shell."""
+
+    PASS = 0
+    CLAIM_FAILED = 1
+    USAGE = 2
+    ENVIRONMENT = 3
+    INCONCLUSIVE = 4
+
+
+class TestbedError(Exception):
+    """Root of all errors the testbed raises on purpose."""
+
+    __test__ = False  # pytest would take the name for a test class
+    exit_code: ExitCode = ExitCode.ENVIRONMENT
+
+
+class ConfigError(TestbedError):
+    """Bad input: a parameter, topology, file or option. Names the field and what is allowed."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MissingPrerequisiteError(TestbedError):
+    """A program, kernel or privilege is missing.
+
+    Attributes:
+        missing: what is not there, e.g. ``iperf3``.
+        install: the one command that mends it, e.g. ``sudo apt-get install iperf3``.
+    """
+
+    def __init__(self, missing: str, install: str, why: str = "") -> None:
+        self.missing, self.install = missing, install
+        reason = f" ({why})" if why else ""
+        super().__init__(f"{missing} is missing{reason}; install it with: {install}")
+
+
+class CommandError(TestbedError):
+    """A program in a node ended badly; carries what is needed to see why."""
+
+    def __init__(
+        self, node: str, argv: Iterable[str], exit_code: int, stdout: str = "", stderr: str = ""
+    ) -> None:
+        self.node, self.argv, self.returncode = node, list(argv), exit_code
+        self.stdout, self.stderr = stdout, stderr
+        last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
+        super().__init__(f"{node}: '{' '.join(self.argv)}' ended with {exit_code}: {last[0]}")
+
+
+class ConvergenceError(TestbedError):
+    """Something waited for did not happen in its budget.
+
+    Attributes:
+        what: what was waited for.
+        waited_s: for how long, in seconds of the run's clock.
+        last_state: what was seen last.
+    """
+
+    def __init__(self, what: str, waited_s: float, last_state: str) -> None:
+        self.what, self.waited_s, self.last_state = what, waited_s, last_state
+        super().__init__(f"{what}: not after {waited_s:g} s; last state: {last_state}")
+
+
+class ParseError(TestbedError):
+    """Output or a file that cannot be read: names the source, the place and the reason."""
+
+    def __init__(self, source: str, where: str, reason: str) -> None:
+        self.source, self.where, self.reason = source, where, reason
+        super().__init__(f"{source}: {where}: {reason}")
+
+
+class RunIncompleteError(TestbedError):
+    """A run did not reach its end (guest died, time limit, interrupted, full disk)."""
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest allowed word, or an empty string."""
+    match = difflib.get_close_matches(word, list(allowed), n=1)
+    return f" (did you mean '{match[0]}'?)" if match else ""
