@@ -1,0 +1,179 @@
+"""Claims: one textbook sentence each, as a check on measured data with a verdict.
+
+    @claim("A lone flow fills the bottleneck.", source="RFC 5681 §3.1")
+    def fills_link(self, tables: Tables) -> Verdict:
+        flow = tables.of("flows", scenario="reno")
+        return near(flow.goodput_mbps.iloc[0], 9.49, rel=0.02, unit="Mbit/s")
+
+A verdict says what was observed, what was expected and within which tolerance, and points at
+the packets that show it. Data that is missing or not a number is INCONCLUSIVE, never a result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., "Verdict"])
+
+
+class Status(StrEnum):
+    """Outcome of a claim."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+class MissingDataError(Exception):
+    """The run holds no data for a claim; its verdict becomes INCONCLUSIVE with this reason."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where to look: packets of a capture by their numbers, or rows of a table.
+
+    Attributes:
+        what: what these packets or rows show.
+        scenario: which scenario's data.
+        capture: name of the capture the frame numbers belong to.
+        frames: 1-based packet numbers, as Wireshark shows them.
+        rows: a few rows of numbers, as column → value.
+    """
+
+    what: str
+    scenario: str = ""
+    capture: str = ""
+    frames: tuple[int, ...] = ()
+    rows: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found."""
+
+    status: Status
+    observed: str
+    expected: str
+    tolerance: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+    def because(self, *evidence: Evidence) -> Verdict:
+        """The same verdict with more evidence."""
+        return replace(self, evidence=(*self.evidence, *evidence))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``verdicts.json``."""
+        return asdict(self) | {"status": str(self.status)}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim's sentence and source, with the check's name."""
+
+    name: str
+    sentence: str
+    source: str
+    scenarios: tuple[str, ...] = ()
+    check: Callable[..., Verdict] = field(repr=False, compare=False, default=lambda *_: None)  # type: ignore[assignment, return-value]
+
+
+def claim(sentence: str, *, source: str, scenarios: Iterable[str] = ()) -> Callable[[F], F]:
+    """Marks a method of an experiment as the check of `sentence`.
+
+    Args:
+        sentence: what the textbook says, as one plain sentence.
+        source: RFC section or book.
+        scenarios: the scenarios whose data it needs; a run without them does not judge it.
+    """
+
+    def mark(check: F) -> F:
+        check.__claim__ = Claim(check.__name__, sentence, source, tuple(scenarios), check)  # type: ignore[attr-defined]
+        return check
+
+    return mark
+
+
+def claims_of(cls: type) -> list[Claim]:
+    """Claims of an experiment's class, in the order they are written."""
+    found: dict[str, Claim] = {}
+    for base in reversed(cls.__mro__):
+        for name, member in vars(base).items():
+            if hasattr(member, "__claim__"):
+                found[name] = member.__claim__
+    return list(found.values())
+
+
+def inconclusive(why: str, expected: str = "") -> Verdict:
+    """Not enough data to judge."""
+    return Verdict(Status.INCONCLUSIVE, why, expected)
+
+
+def holds(condition: bool, *, observed: str, expected: str) -> Verdict:
+    """A plain yes-or-no check."""
+    return Verdict(Status.PASS if condition else Status.FAIL, observed, expected)
+
+
+def near(
+    observed: float | None,
+    expected: float,
+    *,
+    rel: float | None = None,
+    abs: float | None = None,
+    unit: str = "",
+) -> Verdict:
+    """`observed` lies within `rel` (a fraction) or `abs` (in `unit`) of `expected`."""
+    if (rel is None) == (abs is None):
+        raise ValueError("give rel or abs")
+    slack = rel * math.fabs(expected) if rel is not None else (abs or 0.0)
+    tolerance = f"±{rel:.3g} relative" if rel is not None else f"±{_number(slack, unit)}"
+    return _judge(
+        observed, expected - slack, expected + slack, _number(expected, unit), tolerance, unit
+    )
+
+
+def at_least(observed: float | None, low: float, *, unit: str = "") -> Verdict:
+    """`observed` is `low` or more."""
+    return _judge(observed, low, math.inf, f"≥ {_number(low, unit)}", "", unit)
+
+
+def at_most(observed: float | None, high: float, *, unit: str = "") -> Verdict:
+    """`observed` is `high` or less."""
+    return _judge(observed, -math.inf, high, f"≤ {_number(high, unit)}", "", unit)
+
+
+def between(observed: float | None, low: float, high: float, *, unit: str = "") -> Verdict:
+    """`observed` lies in a closed interval."""
+    return _judge(observed, low, high, f"{_number(low)} to {_number(high, unit)}", "", unit)
+
+
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict over several cases: FAIL if any fails, else INCONCLUSIVE if any is."""
+    if not verdicts:
+        return inconclusive("no case to judge")
+    statuses = [v.status for v in verdicts]
+    worst = next(s for s in (Status.FAIL, Status.INCONCLUSIVE, Status.PASS) if s in statuses)
+    shown = [v for v in verdicts if v.status == worst] if worst != Status.PASS else verdicts
+    return Verdict(
+        worst,
+        "; ".join(dict.fromkeys(v.observed for v in shown)),
+        "; ".join(dict.fromkeys(v.expected for v in shown)),
+        "; ".join(dict.fromkeys(v.tolerance for v in shown if v.tolerance)),
+        tuple(e for v in shown for e in v.evidence),
+    )
+
+
+def _judge(
+    observed: float | None, low: float, high: float, expected: str, tolerance: str, unit: str
+) -> Verdict:
+    if observed is None or not math.isfinite(observed):
+        return inconclusive("no measurement", expected)
+    status = Status.PASS if low <= observed <= high else Status.FAIL
+    return Verdict(status, _number(observed, unit), expected, tolerance)
+
+
+def _number(value: float, unit: str = "") -> str:
+    return f"{float(value):.4g} {unit}".strip()

@@ -1,0 +1,171 @@
+"""What an experiment is: one file, one class, five short methods.
+
+A file ``experiments/<name>.py`` holds one subclass of `Experiment`; the file's name is the
+experiment's name, and the first line of the class's docstring its title. There is no registry.
+
+    class Ping(Experiment):
+        '''Round-trip time over one link.'''
+
+        @dataclass(frozen=True)
+        class Parameters:
+            delay_ms: float = param(10.0, "one-way delay", unit="ms", low=0)
+
+        params: Parameters
+
+        def topology(self): ...              # → Topo: a graph, runs nothing
+        def run(self, lab): ...              # in the network: start programs, wait; only raw artefacts
+        def measure(self, data): ...         # pure: artefacts → tables (DataFrames)
+        @claim("…", source="…")              # pure: tables → verdict
+        def ...(self, tables): ...
+        def plot(self, tables): ...          # pure: tables → figures
+
+Everything after `run` works from the run directory alone, without root, on any system.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from testbed.claims import Claim, MissingDataError, claims_of
+from testbed.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from testbed.data import ScenarioData
+    from testbed.lab import Lab
+    from testbed.topo import Topo
+
+PROJECT = Path(__file__).resolve().parent.parent
+EXPERIMENTS = PROJECT / "experiments"
+
+
+class Tables(dict[str, "pd.DataFrame"]):
+    """The measured tables by name, each with a column `scenario` in front."""
+
+    def of(self, name: str, **equals: Any) -> pd.DataFrame:
+        """The rows of a table where each named column has the given value.
+
+        Raises:
+            MissingDataError: no such table or no such row; the claim becomes INCONCLUSIVE.
+        """
+        if name not in self:
+            raise MissingDataError(f"no table '{name}' in this run")
+        table = self[name]
+        for column, value in equals.items():
+            table = table[table[column] == value]
+        if table.empty:
+            where = ", ".join(f"{k}={v}" for k, v in equals.items())
+            raise MissingDataError(f"table '{name}' has no rows" + (f" with {where}" * bool(where)))
+        return table.reset_index(drop=True)
+
+
+class Experiment:
+    """Base of all experiments. `self.params` are the parameters of the scenario at hand."""
+
+    name: ClassVar[str] = ""
+    Parameters: ClassVar[type]
+    memory_mb: ClassVar[int] = 1024
+    """Memory of a guest that runs one scenario, in MiB."""
+    routing: ClassVar[str | None] = "static"
+    """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = params
+
+    def scenarios(self) -> Mapping[str, Any]:
+        """The networks to run, as name → parameters; each has a guest of its own.
+
+        Default: one, named ``main``, with the parameters as given.
+        """
+        return {"main": self.params}
+
+    def topology(self) -> Topo:
+        """The network as a graph; runs no commands."""
+        raise _unwritten(self, "topology")
+
+    def run(self, lab: Lab) -> None:
+        """Does the experiment in the running network, and leaves only raw artefacts."""
+        raise _unwritten(self, "run")
+
+    def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        """Tables from one scenario's artefacts. Pure: reads `data`, nothing else."""
+        raise _unwritten(self, "measure")
+
+    def plot(self, tables: Tables) -> dict[str, Figure]:
+        """Figures from the tables of all scenarios, as file name → figure."""
+        return {}
+
+    @classmethod
+    def title(cls) -> str:
+        """First line of the class's docstring."""
+        return (inspect.getdoc(cls) or cls.name).splitlines()[0]
+
+    @classmethod
+    def claims(cls) -> list[Claim]:
+        """All claims, in the order of the file."""
+        return claims_of(cls)
+
+
+def _unwritten(experiment: Experiment, method: str) -> ConfigError:
+    return ConfigError(f"experiment '{experiment.name}': method {method}() is not written")
+
+
+def experiment_files(folder: Path = EXPERIMENTS) -> dict[str, Path]:
+    """Experiments by name: every file of the folder that does not begin with an underscore."""
+    return {p.stem: p for p in sorted(folder.glob("*.py")) if not p.stem.startswith("_")}
+
+
+def load(name: str) -> type[Experiment]:
+    """The experiment's class, by its name or by the path of its file.
+
+    Raises:
+        ConfigError: no such file, or no single experiment in it.
+    """
+    path = Path(name) if name.endswith(".py") else experiment_files().get(name)
+    if path is None or not path.is_file():
+        known = experiment_files()
+        raise ConfigError(
+            f"experiment '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
+        )
+    return load_file(path.resolve())
+
+
+def load_file(path: Path) -> type[Experiment]:
+    """The one `Experiment` subclass that a file defines."""
+    module_name = f"experiments.{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
+    except ImportError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    found = list(_experiments_in(module, module_name))
+    if len(found) != 1:
+        raise ConfigError(f"{path}: holds {len(found)} Experiment classes; write exactly one")
+    found[0].name = path.stem
+    if not hasattr(found[0], "Parameters"):
+        raise ConfigError(f"{path}: class {found[0].__name__} needs a Parameters dataclass")
+    return found[0]
+
+
+def _experiments_in(module: Any, module_name: str) -> Iterator[type[Experiment]]:
+    for member in vars(module).values():
+        if (
+            inspect.isclass(member)
+            and issubclass(member, Experiment)
+            and member.__module__ == module_name
+            and not member.__name__.startswith("_")
+        ):
+            yield member
