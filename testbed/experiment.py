@@ -73,6 +73,8 @@ class Experiment:
     Parameters: ClassVar[type]
     memory_mb: ClassVar[int] = 1024
     """Memory of a guest that runs one scenario, in MiB."""
+    programs: ClassVar[tuple[str, ...]] = ()
+    """Programs that `run` starts in nodes; their absence shows before anything is made."""
     routing: ClassVar[str | None] = "static"
     """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
 

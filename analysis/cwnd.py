@@ -1,0 +1,264 @@
+"""What a TCP sender's congestion control did, from the kernel's events at every ACK.
+
+Works on one flow's ``tcp_probe`` events (the kernel's state *before* the ACK is processed),
+``tcp_cong_state_set`` events and the capture at the sender. Windows are in segments, as the
+kernel keeps them; sequence numbers are 32 bits and wrap.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+INFINITE_SSTHRESH = 0x7FFFFFFF
+"""The kernel's ssthresh before the first loss."""
+
+ACK_BIT, SYN_BIT, FIN_BIT, RST_BIT = 16, 2, 1, 4
+
+
+def unwrap(sequence: pd.Series) -> npt.NDArray[np.int64]:
+    """Sequence numbers without wrapping, relative to the first one, as int64."""
+    values = sequence.to_numpy(dtype=np.int64)
+    if not len(values):
+        return values
+    steps = np.diff(values, prepend=values[0])
+    steps = (steps + (1 << 31)) % (1 << 32) - (1 << 31)
+    return np.cumsum(steps)
+
+
+def cwnd_series(probe: pd.DataFrame, mss_bytes: int) -> pd.DataFrame:
+    """The window over time, one row an ACK.
+
+    Args:
+        probe: ``tcp_probe`` events of one sending socket.
+        mss_bytes: payload of a full segment.
+
+    Returns:
+        time_s, cwnd_segments, ssthresh_segments (null before the first loss), srtt_ms,
+        flight_segments, una_bytes, nxt_bytes (relative to the first event).
+    """
+    una = unwrap(probe["snd_una"])
+    ahead = (probe["snd_nxt"].to_numpy(np.int64) - probe["snd_una"].to_numpy(np.int64)) % (1 << 32)
+    ssthresh = probe["ssthresh"].astype("Int64")
+    return pd.DataFrame(
+        {
+            "time_s": probe["time_s"].to_numpy(),
+            "cwnd_segments": probe["snd_cwnd"].to_numpy(np.int64),
+            "ssthresh_segments": ssthresh.mask(ssthresh >= INFINITE_SSTHRESH).array,
+            "srtt_ms": probe["srtt"].to_numpy() / 1e3,
+            "flight_segments": ahead / mss_bytes,
+            "una_bytes": una,
+            "nxt_bytes": una + ahead,
+        }
+    )
+
+
+def rounds(series: pd.DataFrame) -> pd.DataFrame:
+    """One row a round trip: a round ends when what was sent at its start is acknowledged.
+
+    Args:
+        series: as `cwnd_series` gives it, of one flow.
+
+    Returns:
+        round, start_s, end_s, cwnd_segments and ssthresh_segments at its start, next_cwnd at
+        its end, growth_segments, growth_factor, full: the window was in use (flight within two
+        segments of it, or half of it sent within the round).
+    """
+    una, nxt = series["una_bytes"].to_numpy(), series["nxt_bytes"].to_numpy()
+    starts = [0] if len(series) else []
+    while starts:
+        ahead = np.searchsorted(una, nxt[starts[-1]])
+        if ahead >= len(una) or ahead <= starts[-1]:
+            break
+        starts.append(int(ahead))
+    at = series.iloc[starts].reset_index(drop=True)
+    frame = pd.DataFrame(
+        {
+            "round": np.arange(len(at) - 1),
+            "start_s": at["time_s"].iloc[:-1].to_numpy(),
+            "end_s": at["time_s"].iloc[1:].to_numpy(),
+            "cwnd_segments": at["cwnd_segments"].iloc[:-1].to_numpy(),
+            "ssthresh_segments": at["ssthresh_segments"].iloc[:-1].array,
+            "next_cwnd_segments": at["cwnd_segments"].iloc[1:].to_numpy(),
+        }
+        if len(at) > 1
+        else {c: [] for c in (
+            "round", "start_s", "end_s", "cwnd_segments", "ssthresh_segments",
+            "next_cwnd_segments",
+        )}
+    )  # fmt: skip
+    frame["growth_segments"] = frame["next_cwnd_segments"] - frame["cwnd_segments"]
+    frame["growth_factor"] = frame["next_cwnd_segments"] / frame["cwnd_segments"]
+    return frame
+
+
+def reductions(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
+    """One row for each time the sender took a loss or a mark for congestion.
+
+    Args:
+        series: as `cwnd_series` gives it, of one flow.
+        states: ``tcp_cong_state_set`` events of the same socket, with ``cong_state``.
+
+    Returns:
+        time_s, state (CWR, Recovery, Loss), end_s (back in Open; null if never), and in
+        segments: cwnd_before, flight_before, ssthresh_after, cwnd_after (at the first ACK after
+        the sender is back in Open), cwnd_first (at the first ACK after it began).
+    """
+    events = states[states["cong_state"].isin(["CWR", "Recovery", "Loss"])]
+    times = series["time_s"].to_numpy()
+    opened = states.loc[states["cong_state"] == "Open", "time_s"].to_numpy()
+    rows: list[dict[str, Any]] = []
+    for event in events.itertuples():
+        # an ACK's event comes first, then what it caused: the state set at the same instant
+        before = int(np.searchsorted(times, event.time_s, side="right")) - 1
+        later = opened[opened > event.time_s]
+        first = before + 1
+        if before < 0 or first >= len(series):
+            continue
+        after = int(np.searchsorted(times, later[0], side="right")) if len(later) else None
+        rows.append(
+            {
+                "time_s": event.time_s,
+                "state": str(event.cong_state),
+                "end_s": later[0] if len(later) else np.nan,
+                "cwnd_before": int(series["cwnd_segments"].iloc[before]),
+                "flight_before": float(series["flight_segments"].iloc[before]),
+                "ssthresh_after": series["ssthresh_segments"].iloc[first],
+                "cwnd_first": int(series["cwnd_segments"].iloc[first]),
+                "cwnd_after": series["cwnd_segments"].iloc[after]
+                if after is not None and after < len(series)
+                else pd.NA,
+            }
+        )
+    columns = [
+        "time_s", "state", "end_s", "cwnd_before", "flight_before", "ssthresh_after",
+        "cwnd_first", "cwnd_after",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def phases(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
+    """The sender's phases in order: slow start, congestion avoidance, recovery, loss.
+
+    Args:
+        series, states: as for `reductions`.
+
+    Returns:
+        start_s, end_s, phase.
+    """
+    state_times = states["time_s"].to_numpy()
+    index = np.searchsorted(state_times, series["time_s"].to_numpy(), side="left") - 1
+    names = np.array([*states["cong_state"].astype(str), "Open"], dtype=object)
+    state = np.where(index >= 0, names[index], "Open")
+    below = (
+        series["cwnd_segments"] < series["ssthresh_segments"].fillna(INFINITE_SSTHRESH)
+    ).to_numpy(bool)
+    phase = np.where(below, "slow start", "congestion avoidance").astype(object)
+    phase[np.isin(state, ["Recovery", "CWR"])] = "recovery"
+    phase[(state == "Loss") & ~below] = "loss recovery"
+    change = np.flatnonzero(np.append(True, phase[1:] != phase[:-1])) if len(phase) else []
+    times = series["time_s"].to_numpy()
+    ends = np.append(times[change[1:]], times[-1]) if len(phase) else []
+    return pd.DataFrame({"start_s": times[change], "end_s": ends, "phase": phase[change]})
+
+
+def sent_data(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
+    """The data segments of one sender, in order, with retransmissions marked.
+
+    Args:
+        packets: capture at the sender (TCP columns of `analysis.packets`).
+        source, sport: address and port of the sending socket.
+
+    Returns:
+        frame, time_s, seq_bytes (relative to the first byte), payload_bytes, retransmission
+        (carries nothing new), again: how often its first byte was sent before.
+    """
+    mine = packets[
+        (packets["ip_src"] == source)
+        & (packets["tcp_sport"] == sport)
+        & (packets["tcp_payload_bytes"] > 0)
+    ]
+    seq = unwrap(mine["tcp_seq"])
+    payload = mine["tcp_payload_bytes"].to_numpy(np.int64)
+    end = seq + payload
+    sent_before = (
+        np.maximum.accumulate(np.concatenate([[np.iinfo(np.int64).min], end[:-1]]))
+        if len(end)
+        else end
+    )
+    frame = pd.DataFrame(
+        {
+            "frame": mine["frame"].to_numpy(),
+            "time_s": mine["time_s"].to_numpy(),
+            "seq_bytes": seq,
+            "payload_bytes": payload,
+            "retransmission": end <= sent_before,
+        }
+    )
+    frame["again"] = frame.groupby("seq_bytes").cumcount()
+    return frame
+
+
+def retransmissions(
+    packets: pd.DataFrame, source: str, sport: int, states: pd.DataFrame
+) -> pd.DataFrame:
+    """Every retransmission, with what brought it and the duplicate ACKs before it.
+
+    Args:
+        packets: capture at the sender.
+        source, sport: the sending socket.
+        states: its ``tcp_cong_state_set`` events.
+
+    Returns:
+        frame, time_s, seq_bytes, again, kind (``fast``: in Recovery; ``timeout``: in Loss;
+        ``probe``: a tail loss probe in Open or Disorder, RFC 8985 §7), waited_s since the byte
+        was last sent, duplicate_acks: ACKs without news for its first byte since then.
+    """
+    data = sent_data(packets, source, sport)
+    data["sent_before_s"] = data.groupby("seq_bytes")["time_s"].shift()
+    found = data[data["retransmission"]].copy()
+    found["waited_s"] = found["time_s"] - found.pop("sent_before_s")
+    index = np.searchsorted(states["time_s"].to_numpy(), found["time_s"].to_numpy(), "right") - 1
+    names = np.array([*states["cong_state"].astype(str), "Open"], dtype=object)
+    state = pd.Series(np.where(index >= 0, names[index], "Open"), index=found.index)
+    kinds = {"Recovery": "fast", "Loss": "timeout"}
+    found["kind"] = state.map(kinds).fillna("probe")
+    acks = _acks(packets, source, sport, data)
+    found["duplicate_acks"] = [
+        _duplicates(acks, row.time_s, row.time_s - row.waited_s, row.seq_bytes)
+        for row in found.itertuples()
+    ]
+    return found.drop(columns=["retransmission", "payload_bytes"]).reset_index(drop=True)
+
+
+def _acks(packets: pd.DataFrame, source: str, sport: int, data: pd.DataFrame) -> pd.DataFrame:
+    """Pure ACKs back to the sender, their numbers relative to its first data byte."""
+    mine = packets[(packets["ip_src"] == source) & (packets["tcp_sport"] == sport)]
+    first = mine.loc[mine["tcp_payload_bytes"] > 0, "tcp_seq"]
+    back = packets[
+        (packets["ip_dst"] == source)
+        & (packets["tcp_dport"] == sport)
+        & (packets["tcp_payload_bytes"] == 0)
+        & ((packets["tcp_flags"].fillna(0).astype(int) & SYN_BIT) == 0)
+    ]
+    if first.empty or back.empty:
+        return pd.DataFrame({"time_s": [], "ack_bytes": [], "frame": []})
+    origin = pd.Series([int(first.iloc[0]), *back["tcp_ack"].astype("int64")])
+    return pd.DataFrame(
+        {
+            "time_s": back["time_s"].to_numpy(),
+            "ack_bytes": unwrap(origin)[1:],
+            "frame": back["frame"].to_numpy(),
+        }
+    )
+
+
+def _duplicates(acks: pd.DataFrame, until_s: float, since_s: float, seq_bytes: int) -> int:
+    """ACKs for exactly `seq_bytes` in the interval, less the first (which brought news)."""
+    times, numbers = acks["time_s"].to_numpy(), acks["ack_bytes"].to_numpy()
+    low, high = np.searchsorted(times, [since_s, until_s], side="right")
+    same = int((numbers[low:high] == seq_bytes).sum())
+    return max(0, same - 1)

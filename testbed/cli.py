@@ -1,0 +1,266 @@
+"""The `testbed` command. Shows things; everything it does lives elsewhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from testbed import __version__
+from testbed import experiment as experiments
+from testbed.commands import Commands
+from testbed.errors import ExitCode, TestbedError
+from testbed.parameters import Parameter, parameters_of
+from testbed.rundir import RunDir, default_runs
+
+out = Console()
+err = Console(stderr=True)
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show log messages and tracebacks.")
+def cli(debug: bool) -> None:
+    """Mininet topologies on a Linux kernel whose clock the testbed owns."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING)
+
+
+# ---- list, describe
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def list_(as_json: bool) -> None:
+    """List the experiments."""
+    from rich.table import Table
+
+    rows = [(n, experiments.load(n)) for n in experiments.experiment_files()]
+    if as_json:
+        _print_json([{"name": n, "title": c.title(), "claims": len(c.claims())} for n, c in rows])
+        return
+    table = Table("experiment", "claims", "what it shows", box=None, header_style="bold")
+    for name, cls in rows:
+        table.add_row(name, str(len(cls.claims())), cls.title())
+    out.print(table)
+
+
+@cli.command()
+@click.argument("experiment")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def describe(experiment: str, as_json: bool) -> None:
+    """Show an experiment's parameters, scenarios and claims."""
+    cls = experiments.load(experiment)
+    scenarios = list(cls(cls.Parameters()).scenarios())
+    if as_json:
+        _print_json(
+            {
+                "name": cls.name,
+                "title": cls.title(),
+                "parameters": [
+                    {"name": p.name, "default": p.default, **vars(p.spec)}
+                    for p in parameters_of(cls.Parameters)
+                ],
+                "scenarios": scenarios,
+                "claims": [
+                    {"name": c.name, "sentence": c.sentence, "source": c.source}
+                    for c in cls.claims()
+                ],
+            }
+        )
+        return
+    _describe(cls, scenarios)
+
+
+def _describe(cls: type[experiments.Experiment], scenarios: list[str]) -> None:
+    import inspect
+
+    from rich.table import Table
+
+    out.print(f"[bold]{cls.name}[/]  {inspect.getdoc(cls)}\n", highlight=False)
+    table = Table("parameter", "default", "allowed", "what it is", box=None, header_style="bold")
+    for p in parameters_of(cls.Parameters):
+        table.add_row(p.option, _shown(p.default, p.spec.unit), p.allowed, p.spec.help)
+    out.print(table)
+    out.print(f"\n[bold]scenarios[/]  {', '.join(scenarios)}\n", highlight=False)
+    claims = Table("claim", "source", "sentence", box=None, header_style="bold")
+    for c in cls.claims():
+        claims.add_row(c.name, c.source, c.sentence)
+    out.print(claims)
+
+
+def _shown(value: Any, unit: str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"{text} {unit}".strip()
+
+
+# ---- run
+
+
+class _Experiments(click.Group):
+    """`testbed run <experiment>`: one sub-command per file of experiments/, made on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(experiments.experiment_files())
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        cls = experiments.load(name)
+        parameters = parameters_of(cls.Parameters)
+        options: list[click.Parameter] = [_option(p) for p in parameters]
+        return click.Command(
+            name,
+            callback=_run_command(name, parameters),
+            params=options + _run_options(),
+            help=cls.__doc__,
+            short_help=cls.title(),
+        )
+
+
+def _option(p: Parameter) -> click.Option:
+    default = _shown(p.default, p.spec.unit)
+    declared = [p.option]
+    kind: dict[str, Any] = {"metavar": p.element_type.__name__.upper() + ",…" * p.is_tuple}
+    if p.element_type is bool:
+        declared, kind = [f"{p.option}/--no-{p.option[2:]}"], {}
+    help_text = f"{p.spec.help} ({p.allowed})" if p.element_type is not bool else p.spec.help
+    return click.Option(declared, default=None, help=f"{help_text} [default: {default}]", **kind)
+
+
+def _run_options() -> list[click.Parameter]:
+    def option(*names: str, **kind: Any) -> click.Option:
+        return click.Option(list(names), show_default=kind.get("default") is not None, **kind)
+
+    runtimes, clocks = click.Choice(["auto", "guest", "host"]), click.Choice(["virtual", "real"])
+    return [
+        option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, help="Seed of all chance."),
+        option("--runtime", type=runtimes, default="auto", help="Where the network lives."),
+        option("--clock", type=clocks, default="virtual", help="Clock of a guest."),
+        option("--out", type=click.Path(path_type=Path), help="Folder for run directories."),
+        option(
+            "--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0,
+            help="Wall-clock limit of each scenario, in s.",
+        ),
+        option("--scenario", multiple=True, help="Run only this scenario (repeatable)."),
+        option(
+            "--repeat", type=click.IntRange(1, 1000), default=1,
+            help="Repetitions with the seeds SEED, SEED+1, …",
+        ),
+        option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
+    ]  # fmt: skip
+
+
+def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
+    def command(**given: Any) -> None:
+        from testbed.runner import Request, run
+        from testbed.show import RunView, print_result, result_data
+
+        values = {p.name: given[p.name] for p in parameters if given.get(p.name) is not None}
+        request = Request(
+            experiment=name,
+            parameters=values,
+            seed=given["seed"],
+            runtime=given["runtime"],
+            clock=given["clock"],
+            out=(given["out"] or default_runs()).resolve(),
+            wall_limit_s=given["wall_limit_s"],
+            only=given["scenario"],
+        )
+        if given["repeat"] > 1:
+            from testbed.repeat import repeat_command
+
+            sys.exit(repeat_command(request, given["repeat"], given["as_json"]))
+        with RunView(err) as view:
+            result = run(request, view)
+        if given["as_json"]:
+            _print_json(result_data(result.run, result.judged))
+        else:
+            print_result(out, result.run, result.judged)
+        from testbed.replay import exit_code
+
+        sys.exit(exit_code(result.judged))
+
+    return command
+
+
+@cli.group("run", cls=_Experiments, subcommand_metavar="EXPERIMENT [OPTIONS]")
+def run_() -> None:
+    """Run an experiment: network, captures, measurements, claims, plots, report.
+
+    EXPERIMENT is a name from 'testbed list', or the path of a file that holds one.
+    """
+
+
+# ---- replay, report
+
+
+@cli.command()
+@click.argument("run", default="latest")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def replay(run: str, as_json: bool) -> None:
+    """Measure, judge, plot and report RUN again from its directory ('latest' by default)."""
+    from testbed.replay import exit_code
+    from testbed.replay import replay as replay_run
+    from testbed.show import RunView, print_result, result_data
+
+    rundir = RunDir.open(run, default_runs())
+    with RunView(err) as view:
+        judged = replay_run(rundir, view.stage)
+    if as_json:
+        _print_json(result_data(rundir, judged))
+    else:
+        print_result(out, rundir, judged)
+    sys.exit(exit_code(judged))
+
+
+@cli.command()
+@click.argument("run", default="latest")
+@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
+def report(run: str, open_it: bool) -> None:
+    """Print the path of RUN's report, made anew if it is missing."""
+    from testbed.replay import replay as replay_run
+    from testbed.rundir import REPORT
+
+    rundir = RunDir.open(run, default_runs())
+    path = rundir.path / REPORT
+    if not path.is_file():
+        replay_run(rundir)
+    out.print(str(path), soft_wrap=True, highlight=False)
+    if open_it:
+        click.launch(str(path))
+
+
+def _print_json(data: Any) -> None:
+    click.echo(json.dumps(data, indent=1, ensure_ascii=False, default=str))
+
+
+def main() -> None:
+    """Entry point: turns every error of ours into one line and its exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        err.print("interrupted")
+        sys.exit(130)
+    except TestbedError as error:
+        err.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

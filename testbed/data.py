@@ -1,0 +1,139 @@
+"""What `measure` reads: one scenario's raw artefacts as DataFrames. Needs no root, no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.claims import MissingDataError
+from testbed.errors import ParseError
+from testbed.rundir import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ScenarioData:
+    """The artefacts of one scenario.
+
+    Attributes:
+        name: the scenario's name.
+        path: its folder.
+        params: the parameters it ran with.
+    """
+
+    def __init__(self, name: str, path: Path, params: Any) -> None:
+        self.name, self.path, self.params = name, path, params
+
+    @cached_property
+    def clock(self) -> dict[str, int]:
+        """``realtime_ns`` and ``monotonic_ns`` of the moment the experiment's `run` began."""
+        found = [e for e in self._event_rows if e["event"] == "start"]
+        if not found:
+            raise MissingDataError("the experiment's run never began")
+        return {"realtime_ns": found[0]["time_ns"], "monotonic_ns": found[0]["monotonic_ns"]}
+
+    @property
+    def t0_ns(self) -> int:
+        """Time zero of all ``time_s`` columns: when `run` began, in ns since 1970."""
+        return self.clock["realtime_ns"]
+
+    @cached_property
+    def network(self) -> dict[str, Any]:
+        """Addresses, queue disciplines and sysctls as they were in the running network."""
+        return dict(read_json(self.path / "network.json"))
+
+    @cached_property
+    def topology(self) -> dict[str, Any]:
+        """The topology as data: nodes, links, shapes."""
+        return dict(read_json(self.path / "topology.json"))
+
+    def address(self, node: str) -> str:
+        """The node's first IPv4 address, without prefix length."""
+        for row in self.network["addresses"]:
+            if row["node"] == node and row["ipv4"]:
+                return str(row["ipv4"]).split("/")[0]
+        raise MissingDataError(f"{node} has no IPv4 address")
+
+    def captures(self) -> list[str]:
+        """Names of the captures: the interfaces they were taken at."""
+        return sorted(p.stem for p in (self.path / "captures").glob("*.pcap"))
+
+    def packets(self, capture: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
+        """A capture, one row a packet, with ``time_s`` since the run's start in front.
+
+        Raises:
+            MissingDataError: no such capture, or the kernel dropped packets of it.
+        """
+        from analysis import packets
+
+        path = self.path / "captures" / f"{capture}.pcap"
+        if not path.is_file():
+            raise MissingDataError(f"no capture '{capture}'; there are {self.captures()}")
+        lost = self.capture_drops.get(capture, 0)
+        if lost:
+            raise MissingDataError(f"capture '{capture}' misses {lost} packets the kernel dropped")
+        wanted = None if columns is None else list(dict.fromkeys(["time_ns", *columns]))
+        frame = packets.read(path, columns=wanted)
+        frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
+        return frame
+
+    @cached_property
+    def capture_drops(self) -> dict[str, int]:
+        """Packets that a capture could not keep, by capture."""
+        path = self.path / "captures" / "captures.json"
+        if not path.is_file():
+            raise MissingDataError("the captures were not closed; the run is incomplete")
+        return {name: int(stats["dropped"]) for name, stats in read_json(path).items()}
+
+    def events(self, event: str | None = None) -> pd.DataFrame:
+        """The run's own events (`lab.event`), with ``time_s``, ``event`` and their data."""
+        import pandas as pd
+
+        rows = [
+            {"time_s": (row["time_ns"] - self.t0_ns) / 1e9, **row}
+            for row in self._event_rows
+            if event is None or row["event"] == event
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["time_s", "time_ns", "event"])
+
+    @cached_property
+    def _event_rows(self) -> list[dict[str, Any]]:
+        path = self.path / "events.jsonl"
+        if not path.is_file():
+            raise MissingDataError("no events; the run is incomplete")
+        rows = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                row = json.loads(line)
+                rows.append(row | {"time_ns": int(row["time_ns"]), "event": str(row["event"])})
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+                raise ParseError(str(path), f"line {number}", str(error)) from None
+        return rows
+
+    def trace(self, event: str) -> pd.DataFrame:
+        """A kernel event such as ``tcp_probe``, one row an occurrence, with ``time_s``.
+
+        Raises:
+            MissingDataError: it was not traced, or the kernel's buffer lost occurrences.
+        """
+        from analysis import ftrace
+
+        folder = self.path / "traces"
+        if not (folder / "trace.json").is_file():
+            raise MissingDataError("this run has no kernel events (its kernel cannot trace)")
+        frame = ftrace.read(folder, event)
+        offset_ns = self.clock["realtime_ns"] - self.clock["monotonic_ns"]
+        frame["time_ns"] += offset_ns
+        frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
+        return frame
+
+    def log(self, name: str) -> str:
+        """Output of a program started by ``lab.start(..., log=name)``."""
+        path = self.path / "logs" / f"{name}.log"
+        if not path.is_file():
+            raise MissingDataError(f"no log '{name}'")
+        return path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,136 @@
+"""The program that runs in a guest (or on the host): builds the network, runs, records, leaves.
+
+``python -m testbed.inside FOLDER`` reads ``scenario.json`` in the scenario's folder and writes
+everything else there. `outcome.json` appears last, and only if the program came to its end.
+It imports nothing that `run` does not use: the analysis packages are loaded on first touch.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed import experiment as experiments
+from testbed import parameters
+from testbed.errors import ExitCode, TestbedError
+from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
+
+if TYPE_CHECKING:
+    from testbed.net import Network
+
+LAZY = ("analysis", "matplotlib", "networkx", "numpy", "pandas", "pyarrow", "scipy")
+"""Packages whose import costs seconds in a guest and that `run` seldom needs."""
+
+
+class _LazyFinder(MetaPathFinder):
+    """Finds the modules of `LAZY` as usual, but has them run on the first attribute access."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname.split(".", maxsplit=1)[0] not in LAZY:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        top = sys.modules.get(fullname.split(".", maxsplit=1)[0])
+        # only our own modules are lazy one by one; inside a library the order of imports matters
+        lazy = "." not in fullname or fullname.startswith("analysis.")
+        if spec is not None and spec.loader is not None and (lazy or top is None):
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
+
+
+def run_scenario(folder: Path) -> int:
+    """Runs the scenario of `folder`; returns the exit code and writes ``outcome.json``."""
+    sys.meta_path.insert(0, _LazyFinder())
+    began_s = time.monotonic()
+    outcome: dict[str, Any] = {"status": "complete", "reason": "", "exit_code": 0}
+    try:
+        _run(folder, outcome)
+    except TestbedError as error:
+        outcome |= {"status": "error", "reason": str(error), "exit_code": int(error.exit_code)}
+    except Exception as error:  # noqa: BLE001 (this is the guest's top level)
+        (folder / "logs").mkdir(exist_ok=True)
+        (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
+        reason = f"{type(error).__name__}: {error} ({_where(error)}; see logs/traceback.log)"
+        outcome |= {"status": "error", "reason": reason, "exit_code": int(ExitCode.ENVIRONMENT)}
+    outcome["virtual_s"] = round(time.monotonic() - began_s, 9)
+    write_json(folder / OUTCOME, outcome)
+    return int(outcome["exit_code"])
+
+
+def _run(folder: Path, outcome: dict[str, Any]) -> None:
+    from testbed.lab import Lab
+    from testbed.net import Network
+
+    scenario = read_json(folder / SCENARIO)
+    cls = experiments.load_file(folder / scenario["file"])
+    experiment = cls(parameters.build(cls.Parameters, scenario["parameters"]))
+    topo = experiment.topology()
+    network = Network(topo, routing=cls.routing, seed=scenario["seed"])
+    write_json(folder / "topology.json", topology_data(topo))
+    with network as net:
+        write_json(folder / "network.json", network_data(net))
+        began_s = time.monotonic()
+        with Lab(net, folder) as lab:
+            experiment.run(lab)
+        outcome["run_s"] = round(time.monotonic() - began_s, 9)
+        write_json(folder / "network_after.json", network_data(net))
+
+
+def topology_data(topo: Any) -> dict[str, Any]:
+    """The graph as plain data: nodes with their kind, links with interfaces and shapes."""
+    nodes = [
+        {"name": name, "kind": _kind(topo, name), **_plain(topo.nodeInfo(name))}
+        for name in topo.nodes()
+    ]
+    links = []
+    for node1, node2, info in topo.links(withInfo=True):
+        shapes = {
+            end: shape.as_dict() if (shape := info.get(end) or info.get("shape")) else {}
+            for end in ("shape1", "shape2")
+        }
+        names = {
+            "interface1": f"{node1}-eth{info['port1']}",
+            "interface2": f"{node2}-eth{info['port2']}",
+        }
+        links.append({"node1": node1, "node2": node2, **names, **shapes})
+    return {"nodes": nodes, "links": links}
+
+
+def network_data(net: Network) -> dict[str, Any]:
+    """Addresses, qdiscs and sysctls as they really are now."""
+    return {
+        "addresses": net.addresses,
+        "qdiscs": net.qdiscs(),
+        "sysctls": net.sysctls(),
+    }
+
+
+def _kind(topo: Any, name: str) -> str:
+    if topo.isSwitch(name):
+        return "switch"
+    return "router" if topo.nodeInfo(name).get("isRouter") else "host"
+
+
+def _plain(info: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in info.items() if isinstance(v, str | int | float | bool)}
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the innermost frame, file name only: paths differ between machines."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+
+
+if __name__ == "__main__":
+    code = run_scenario(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(code)  # a guest has nothing to tidy up in its interpreter

@@ -1,0 +1,203 @@
+"""Everything after `run`: measure → tables → claims → plots → report, from the run directory.
+
+Pure: reads a run directory and writes back into it. Needs no root, no network and no Linux.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed import parameters
+from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.data import ScenarioData
+from testbed.errors import ConfigError, ExitCode
+from testbed.experiment import Experiment, Tables, experiment_files, load, load_file
+from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, read_json, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_FINGERPRINTED = ("captures/*.pcap", "events.jsonl", "topology.json", "network*.json")
+"""What must be the same, byte for byte, in two virtual-clock runs with the same inputs."""
+
+Judged = tuple[Claim, Verdict]
+
+
+def experiment_of(run: RunDir) -> type[Experiment]:
+    """The experiment a run was made by: today's file of that name, or the run's own copy."""
+    name = run.meta()["experiment"]
+    if name in experiment_files():
+        return load(name)
+    copies = sorted(run.path.glob(f"scenarios/*/{name}.py"))
+    if not copies:
+        raise ConfigError(f"{run.path}: experiment '{name}' is not in experiments/ nor in the run")
+    return load_file(copies[0])
+
+
+def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
+    """Measures, judges, plots and reports a run again; returns the verdicts."""
+    from testbed.report import write_report
+
+    cls = experiment_of(run)
+    meta = run.meta()
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[], Any]) -> Any:
+        on_stage(stage)
+        began = time.perf_counter()
+        result = work()
+        seconds[stage] = round(time.perf_counter() - began, 3)
+        return result
+
+    tables = timed("measure", lambda: measure(run, cls))
+    judged: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
+    timed("plot", lambda: save_plots(run, cls, tables))
+    timed("report", lambda: write_report(run, cls, judged))
+    meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
+    run.write_meta({k: v for k, v in meta.items() if k != "format"})
+    return judged
+
+
+def measure(run: RunDir, cls: type[Experiment]) -> Tables:
+    """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
+    import pandas as pd
+
+    names = complete_scenarios(run)
+    work = [(run.path, cls.name, name) for name in names]
+    parts = list(_side_by_side(_measure_one, work))
+    tables = Tables()
+    for table in dict.fromkeys(t for part in parts for t in part):
+        pieces = []
+        for name, part in zip(names, parts, strict=True):
+            if table in part and len(part[table]):
+                piece = part[table]
+                if "scenario" in piece:
+                    piece = piece.drop(columns="scenario")
+                piece.insert(0, "scenario", name)
+                pieces.append(piece)
+        if pieces:
+            tables[table] = pd.concat(pieces, ignore_index=True)
+    run.tables.mkdir(exist_ok=True)
+    for name, table_frame in tables.items():
+        table_frame.to_parquet(run.tables / f"{name}.parquet", index=False)
+    return tables
+
+
+def _measure_one(work: tuple[Path, str, str]) -> dict[str, pd.DataFrame]:
+    path, _, name = work
+    run = RunDir(path)
+    cls = experiment_of(run)
+    folder = run.scenario(name)
+    params = parameters.build(cls.Parameters, read_json(folder / SCENARIO)["parameters"])
+    try:
+        return cls(params).measure(ScenarioData(name, folder, params))
+    except MissingDataError as missing:
+        import pandas as pd
+
+        return {"missing": pd.DataFrame([{"reason": str(missing)}])}
+
+
+def _side_by_side(work: Callable[[Any], Any], items: list[Any]) -> Iterable[Any]:
+    """`work` over the items on all cores, results in order."""
+    workers = min(len(items), multiprocessing.cpu_count())
+    if workers < 2:
+        return [work(item) for item in items]
+    import matplotlib.figure  # noqa: F401  (loaded once, before the fork)
+    import pandas as pd  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
+    context = multiprocessing.get_context("fork" if hasattr(__import__("os"), "fork") else None)
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        return list(pool.map(work, items))
+
+
+def complete_scenarios(run: RunDir) -> list[str]:
+    """Names of the scenarios that came to their end, in the run's order."""
+    names = run.meta()["scenarios"]
+    return [
+        name
+        for name in names
+        if (run.scenario(name) / OUTCOME).is_file()
+        and read_json(run.scenario(name) / OUTCOME)["status"] == "complete"
+    ]
+
+
+def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
+    """Judges each claim whose scenarios were part of the run; writes ``verdicts.json``."""
+    meta = run.meta()
+    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    judged = []
+    for claim in cls.claims():
+        if not set(claim.scenarios) <= set(meta["scenarios"]):
+            continue
+        try:
+            verdict = claim.check(experiment, tables)
+        except MissingDataError as missing:
+            verdict = inconclusive(_reason(missing, tables))
+        if busy := meta.get("too_busy"):
+            verdict = inconclusive(f"the host disturbed the run: {busy}", verdict.expected)
+        judged.append((claim, verdict))
+    rows = [
+        {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
+        for c, v in judged
+    ]
+    write_json(run.path / VERDICTS, rows)
+    return judged
+
+
+def _reason(missing: MissingDataError, tables: Tables) -> str:
+    reasons = tables["missing"]["reason"].unique() if "missing" in tables else []
+    return "; ".join([str(missing), *reasons])
+
+
+def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]:
+    """Draws the experiment's figures into ``plots/*.png``, the same bytes each time."""
+    from analysis.plots import style
+
+    meta = run.meta()
+    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    run.plots.mkdir(exist_ok=True)
+    for old in run.plots.glob("*.png"):
+        old.unlink()
+    with style.applied():
+        figures = experiment.plot(tables) if tables else {}
+        paths = [run.plots / f"{name}.png" for name in figures]
+        global _FIGURES  # noqa: PLW0603  (figures reach the forked workers by inheritance)
+        _FIGURES = list(zip(figures.values(), paths, strict=True))
+        list(_side_by_side(_save_figure, list(range(len(_FIGURES)))))
+        _FIGURES = []
+    return paths
+
+
+_FIGURES: list[tuple[Figure, Path]] = []
+
+
+def _save_figure(index: int) -> None:
+    figure, path = _FIGURES[index]
+    figure.savefig(path, metadata={"Software": None})
+
+
+def fingerprint(run: RunDir) -> str:
+    """SHA-256 over what must not differ between two runs with the same inputs (64 hex digits)."""
+    total = hashlib.sha256()
+    for name in sorted(run.meta()["scenarios"]):
+        for pattern in _FINGERPRINTED:
+            for path in sorted(run.scenario(name).glob(pattern)):
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                total.update(f"{path.relative_to(run.path)} {digest}\n".encode())
+    return total.hexdigest()
+
+
+def exit_code(judged: list[Judged]) -> ExitCode:
+    """0 if all claims hold, 1 if any fails, else 4 if any is inconclusive."""
+    statuses = {verdict.status for _, verdict in judged}
+    if Status.FAIL in statuses:
+        return ExitCode.CLAIM_FAILED
+    return ExitCode.INCONCLUSIVE if Status.INCONCLUSIVE in statuses else ExitCode.PASS

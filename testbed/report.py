@@ -1,0 +1,112 @@
+"""One self-contained HTML page per run: claims first, then figures, network and provenance."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from testbed.claims import Evidence, MissingDataError
+from testbed.data import ScenarioData
+from testbed.draw import draw
+from testbed.experiment import Experiment
+from testbed.replay import Judged
+from testbed.rundir import REPORT, RunDir, read_json, write_text
+
+_SHOWN_FRAMES = 12
+"""How many packets of an evidence stand in the report; their numbers are all given."""
+
+_PACKET_COLUMNS = (
+    "frame", "ip_src", "tcp_sport", "ip_dst", "tcp_dport", "tcp_flags", "tcp_seq", "tcp_ack",
+    "tcp_payload_bytes",
+)  # fmt: skip
+
+
+def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
+    """Writes ``report.html`` from the run directory; returns its path."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    meta = run.meta()
+    page = templates.get_template("report.html.j2").render(
+        meta=meta,
+        title=cls.title(),
+        text=_paragraphs(cls),
+        claims=[_claim_row(run, claim, verdict) for claim, verdict in judged],
+        plots=[_plot(path) for path in _plots(run)],
+        drawings=_drawings(run, meta),
+        parameters=_parameters(cls, meta),
+    )
+    write_text(run.path / REPORT, page)
+    return run.path / REPORT
+
+
+def _paragraphs(cls: type[Experiment]) -> list[str]:
+    text = (cls.__doc__ or "").split("\n\n")[1:]
+    return [" ".join(p.split()) for p in text if p.strip()]
+
+
+def _plots(run: RunDir) -> list[Path]:
+    return sorted(run.plots.glob("*.png"))
+
+
+def _plot(path: Path) -> dict[str, str]:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return {"name": path.stem.replace("_", " "), "src": f"data:image/png;base64,{data}"}
+
+
+def _claim_row(run: RunDir, claim: Any, verdict: Any) -> dict[str, Any]:
+    return {
+        "claim": claim,
+        "verdict": verdict,
+        "evidence": [_evidence(run, e) for e in verdict.evidence],
+    }
+
+
+def _evidence(run: RunDir, evidence: Evidence) -> dict[str, Any]:
+    rows = [dict(row) for row in evidence.rows]
+    if evidence.frames and evidence.capture:
+        rows = _packet_rows(run, evidence) or rows
+    return {"of": evidence, "rows": rows, "more": max(0, len(evidence.frames) - _SHOWN_FRAMES)}
+
+
+def _packet_rows(run: RunDir, evidence: Evidence) -> list[dict[str, Any]]:
+    data = ScenarioData(evidence.scenario, run.scenario(evidence.scenario), None)
+    try:
+        packets = data.packets(evidence.capture)
+    except MissingDataError:
+        return []
+    shown = packets[packets["frame"].isin(evidence.frames[:_SHOWN_FRAMES])]
+    columns = [c for c in _PACKET_COLUMNS if c in shown]
+    return [
+        {"time_s": f"{row['time_s']:.6f}", **{c: row[c] for c in columns}}
+        for row in shown.to_dict("records")
+    ]
+
+
+def _drawings(run: RunDir, meta: dict[str, Any]) -> list[dict[str, Any]]:
+    """The network's drawing, once for scenarios that share it."""
+    found: dict[str, list[str]] = {}
+    for name in meta["scenarios"]:
+        folder = run.scenario(name)
+        if (folder / "network.json").is_file():
+            addresses = read_json(folder / "network.json")["addresses"]
+            svg = draw(read_json(folder / "topology.json"), addresses)
+            found.setdefault(svg, []).append(name)
+    return [{"svg": Markup(svg), "scenarios": names} for svg, names in found.items()]
+
+
+def _parameters(cls: type[Experiment], meta: dict[str, Any]) -> list[dict[str, Any]]:
+    from testbed.parameters import parameters_of
+
+    return [
+        {"name": p.name, "value": meta["parameters"].get(p.name, p.default), "spec": p.spec}
+        for p in parameters_of(cls.Parameters)
+    ]

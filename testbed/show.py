@@ -1,0 +1,126 @@
+"""What the command line shows of a run: progress while it runs, verdicts when it is done."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+
+from testbed.claims import Status
+from testbed.replay import Judged
+from testbed.rundir import REPORT, RunDir
+from testbed.runner import Watcher
+from testbed.runtime import Outcome, Progress, Runtime
+
+_COLOUR = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "yellow"}
+
+
+class RunView(Watcher):
+    """Progress on a terminal (a bar a scenario) or in a log (a line when one ends)."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TextColumn("{task.fields[state]}", style="dim"),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> RunView:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
+        """Says where the network lives, and why there."""
+        self._console.print(
+            f"[bold]{escape(run.path.name)}[/]: {runtime.name} runtime, {runtime.clock} clock "
+            f"({escape(runtime.why)})",
+            highlight=False,
+        )
+        for name in scenarios:
+            self._tasks[name] = self._bar.add_task(name, state="waits", total=None)
+
+    def progress(self, scenario: str, progress: Progress) -> None:
+        """Shows the scenario's clocks."""
+        self._bar.update(
+            self._tasks[scenario],
+            state=f"{progress.virtual_s:.0f} s of the run's clock in {progress.wall_s:.1f} s",
+        )
+
+    def finished(self, scenario: str, outcome: Outcome) -> None:
+        """Leaves one line for a scenario that ended."""
+        mark = "[green]✓[/]" if outcome.status == "complete" else "[red]✗[/]"
+        state = f"{outcome.wall_s:.1f} s" if outcome.status == "complete" else outcome.reason
+        self._bar.remove_task(self._tasks.pop(scenario))
+        self._console.print(f"  {mark} {escape(scenario)}  [dim]{escape(state)}[/]")
+
+    def stage(self, name: str) -> None:
+        """Shows the stage of the analysis."""
+        for task in self._tasks.values():
+            self._bar.remove_task(task)
+        self._tasks = {name: self._bar.add_task(name, state="", total=None)}
+
+
+def result_data(run: RunDir, judged: list[Judged]) -> dict[str, Any]:
+    """The result as plain data."""
+    meta = run.meta()
+    return {
+        "run": str(run.path),
+        "report": str(run.path / REPORT),
+        **{k: meta.get(k) for k in ("experiment", "status", "seed", "runtime", "clock")},
+        "fingerprint": meta.get("fingerprint"),
+        "wall_s": meta.get("wall_s"),
+        "verdicts": [
+            {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
+            for c, v in judged
+        ],
+    }
+
+
+def print_result(console: Console, run: RunDir, judged: list[Judged]) -> None:
+    """Prints the claims' table and where the report is."""
+    meta = run.meta()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("verdict", "claim", "observed", "expected"):
+        table.add_column(column, overflow="fold")
+    for claim, verdict in judged:
+        colour = _COLOUR[verdict.status]
+        expected = f"{verdict.expected} {verdict.tolerance}".strip()
+        table.add_row(
+            f"[{colour}]{verdict.status}[/]",
+            f"{escape(claim.sentence)} [dim]{escape(claim.source)}[/]",
+            escape(verdict.observed),
+            escape(expected),
+        )
+    console.print(table)
+    counts = {s: sum(v.status == s for _, v in judged) for s in Status}
+    parts = [f"{n} {s}" for s, n in counts.items() if n]
+    console.print(f"\n[bold]{', '.join(parts) or 'no claims'}[/]  {_times(meta)}", highlight=False)
+    if meta.get("fingerprint"):
+        console.print(f"fingerprint {meta['fingerprint'][:16]}  seed {meta['seed']}")
+    console.print(f"report {run.path / REPORT}", soft_wrap=True, highlight=False)
+
+
+def _times(meta: dict[str, Any]) -> str:
+    wall = meta.get("wall_s", {})
+    virtual_s = sum(s.get("virtual_s") or 0 for s in meta["scenarios"].values())
+    total = sum(wall.values())
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in wall.items())
+    return f"{virtual_s:.0f} s of network time in {total:.1f} s of wall time ({parts})"
