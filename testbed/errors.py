@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -80,6 +81,19 @@ class ParseError(TestbedError):
     def __init__(self, source: str, where: str, reason: str) -> None:
         self.source, self.where, self.reason = source, where, reason
         super().__init__(f"{source}: {where}: {reason}")
+
+
+class CaptureError(ParseError):
+    """A packet capture that cannot be read to its end.
+
+    Attributes:
+        offset: byte of the (decompressed) capture where it goes wrong.
+        packets: DataFrame of all packets before it.
+    """
+
+    def __init__(self, source: str, offset: int, reason: str, packets: Any) -> None:
+        self.offset, self.packets = offset, packets
+        super().__init__(source, f"byte {offset}", f"{reason} ({len(packets)} packets before it)")
 
 
 class RunIncompleteError(TestbedError):

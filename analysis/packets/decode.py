@@ -1,0 +1,108 @@
+"""One batch of packets: link, network and transport layer, column by column."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.packets import link, network, transport
+from analysis.packets.records import Interface, Records
+from analysis.packets.table import Table
+from analysis.packets.window import Bytes, Window
+
+PROTOCOLS = (
+    "?", "IPv4", "IPv6", "ARP", "TCP", "UDP", "ICMP", "ICMPv6", "OSPF", "IGMP", "GRE", "IPIP",
+    "SCTP", "ESP", "AH", "VRRP", "EIGRP", "PIM", "LLDP", "802.3", "MPLS", "PPPoE",
+)  # fmt: skip
+_CODE = {name: code for code, name in enumerate(PROTOCOLS)}
+_BY_ETHERTYPE = {
+    link.IPV4: "IPv4", link.IPV6: "IPv6", link.ARP: "ARP", 0x88CC: "LLDP", 0x8847: "MPLS",
+    0x8864: "PPPoE", 0x8863: "PPPoE",
+}  # fmt: skip
+_BY_PROTO = {
+    1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 17: "UDP", 41: "IPIP", 47: "GRE", 50: "ESP",
+    51: "AH", 58: "ICMPv6", 88: "EIGRP", 89: "OSPF", 103: "PIM", 112: "VRRP", 132: "SCTP",
+}  # fmt: skip
+_PROTO_CODES = np.zeros(256, np.int32)
+for _number, _name in _BY_PROTO.items():
+    _PROTO_CODES[_number] = _CODE[_name]
+
+
+def decode(
+    out: Table, data: Bytes, records: Records, interfaces: list[Interface], first_frame: int
+) -> None:
+    """Adds a batch of packets to the table.
+
+    Args:
+        out: the table; `begin` has made room for the batch.
+        data: the buffer the records are in.
+        records: the batch.
+        interfaces: what `records.interface` counts through.
+        first_frame: number of the batch's first packet.
+    """
+    count = len(records.time_ns)
+    out.put_all("frame", np.arange(first_frame, first_frame + count))
+    out.put_all("time_ns", records.time_ns)
+    out.put_all("wire_bytes", records.wire_bytes)
+    out.put_all("captured_bytes", records.captured_bytes)
+    captured, wire = records.captured_bytes.astype(np.int64), records.wire_bytes.astype(np.int64)
+    for link_type, rows in _by_link_type(records, interfaces):
+        window = Window.over(data, records.start[rows], captured[rows], wire[rows], rows)
+        out.flag(window, window.captured > window.wire, "captured longer than wire")
+        _layers(out, window, link_type)
+    _put_interface(out, records, interfaces)
+    out.end()
+
+
+def _by_link_type(
+    records: Records, interfaces: list[Interface]
+) -> list[tuple[int, slice | npt.NDArray[np.int64]]]:
+    """The batch's link types, each with its rows."""
+    every = slice(0, len(records.time_ns))
+    if records.interface is None:
+        return [(interfaces[0].link_type, every)]
+    types = np.array([interface.link_type for interface in interfaces])[records.interface]
+    kinds = np.unique(types)
+    if len(kinds) == 1:
+        return [(int(kinds[0]), every)]
+    return [(int(kind), np.flatnonzero(types == kind)) for kind in kinds]
+
+
+def _layers(out: Table, window: Window, link_type: int) -> None:
+    inner, kinds = link.decode(out, window, link_type)
+    if inner is None:
+        return
+    if out.wants("protocol"):
+        _put_link_protocol(out, inner, kinds)
+    deep = ("protocol", "malformed", "problem", "payload")
+    if not (out.wants_layer("ARP", "IP", "ICMP", "UDP", "TCP") or out.wants(*deep)):
+        return
+    for transport_window, protos in network.decode(out, inner, kinds):
+        if out.wants("protocol"):
+            _put_protocol(out, transport_window, protos)
+        if out.wants_layer("ICMP", "UDP", "TCP") or out.wants("malformed", "problem", "payload"):
+            transport.decode(out, transport_window, protos)
+
+
+def _put_link_protocol(out: Table, window: Window, kinds: link.Types) -> None:
+    codes = np.where(kinds < 1536, _CODE["802.3"], 0).astype(np.int32)
+    codes[kinds == 0] = 0
+    for kind, name in _BY_ETHERTYPE.items():
+        codes[kinds == kind] = _CODE[name]
+    out.put("protocol", window, codes, window.present)
+
+
+def _put_protocol(out: Table, window: Window, protos: network.Protos) -> None:
+    codes = _PROTO_CODES[protos]
+    known = codes > 0
+    if window.present is not None:
+        known &= window.present
+    out.put("protocol", window, codes, None if known.all() else known)
+
+
+def _put_interface(out: Table, records: Records, interfaces: list[Interface]) -> None:
+    if records.interface is None or not out.wants("interface"):
+        return
+    encode = out.texts["interface"].of_one
+    names = [encode(one.name or str(number)) for number, one in enumerate(interfaces)]
+    out.put_all("interface", np.array(names, np.int32)[records.interface])

@@ -1,0 +1,114 @@
+"""The classic pcap file format (draft-ietf-opsawg-pcap): one link type, one record a packet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.packets.records import Interface, Records
+from analysis.packets.walk import Bytes, Offsets, RecordRule, Walked, walk, words
+
+HEADER_BYTES = 24
+_MAX_BELIEVED_BYTES = 16 << 20
+_USUAL_LIMIT_BYTES = 262_144
+_MAGICS = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+}
+"""Magic number → byte order, nanoseconds in a tick."""
+
+
+def is_pcap(head: bytes) -> bool:
+    """True if the file's first bytes say pcap."""
+    return head[:4] in _MAGICS
+
+
+class PcapRule(RecordRule):
+    """Records of 16 bytes header (seconds, fraction, captured, wire) and the packet."""
+
+    header_bytes, length_at, overhead_bytes, min_length = 16, 8, 16, 0
+
+    def __init__(self, endian: str, max_length: int, ticks_a_second: int) -> None:
+        self.endian, self.max_length = endian, max_length
+        self.ticks_a_second = ticks_a_second
+
+    def likely(self, window: Bytes, first: int) -> npt.NDArray[np.bool_]:
+        """Top bytes: of the seconds as in the known record; of both lengths, zero."""
+        top = 3 if self.endian == "<" else 0
+        width = window.shape[1] - 16
+        test = window[:, top : top + width] == self.known_top
+        test &= window[:, 8 + top : 8 + top + width] == 0
+        test &= window[:, 12 + top : 12 + top + width] == 0
+        return test
+
+    known_top: int = 0
+
+    def plausible(self, data: Bytes, at: Offsets) -> npt.NDArray[np.bool_]:
+        """Two headers in a row with a sane fraction of a second and sane lengths."""
+        word = words(data, self.endian)
+        good = self._sane(word, at)
+        after = at + 16 + word[at + 8].astype(np.int64)
+        inside = after + 16 <= len(data)
+        good &= ~inside | self._sane(word, np.where(inside, after, at))
+        return good
+
+    def _sane(self, word: npt.NDArray[np.uint32], at: Offsets) -> npt.NDArray[np.bool_]:
+        captured, wire = word[at + 8], word[at + 12]
+        sane: npt.NDArray[np.bool_] = (
+            (word[at + 4] < self.ticks_a_second)
+            & (captured <= self.max_length)
+            & (captured <= wire)
+            & (wire <= _MAX_BELIEVED_BYTES)
+        )
+        return sane
+
+
+@dataclass
+class Pcap:
+    """Reads records of one pcap file; `head` is its 24-byte header."""
+
+    endian: str
+    tick_ns: int
+    snap_bytes: int
+    link_type: int
+
+    @classmethod
+    def from_header(cls, head: bytes) -> Pcap:
+        """Reads the file header, which is complete."""
+        endian, tick_ns = _MAGICS[head[:4]]
+        order = "little" if endian == "<" else "big"
+        snap = int.from_bytes(head[16:20], order)
+        # The upper bits of the last word hold the FCS length (draft §4).
+        link = int.from_bytes(head[20:24], order) & 0x03FF_FFFF
+        return cls(endian, tick_ns, snap, link)
+
+    def __post_init__(self) -> None:
+        limit = min(max(self.snap_bytes, _USUAL_LIMIT_BYTES), _MAX_BELIEVED_BYTES)
+        self.rule = PcapRule(self.endian, limit, 1_000_000_000 // self.tick_ns)
+        self.interfaces = [Interface(self.link_type)]
+
+    def walk(self, data: Bytes, start: int, stop: int) -> Walked:
+        """Record starts in [start, stop)."""
+        top = 3 if self.endian == "<" else 0
+        self.rule.known_top = int(data[start + top]) if start + top < len(data) else 0
+        return walk(data, start, stop, self.rule)
+
+    def describe(self, data: Bytes, at: Offsets) -> Records:
+        """Times and lengths of the records that start at `at`."""
+        order = self.endian
+        raw = np.ndarray((len(data) - 15,), "V16", data, strides=(1,))[at]
+        head = raw.view(
+            [("s", f"{order}u4"), ("f", f"{order}u4"), ("c", f"{order}u4"), ("w", f"{order}u4")]
+        )
+        time_ns = head["s"].astype(np.int64) * 1_000_000_000
+        time_ns += head["f"].astype(np.int64) * self.tick_ns
+        captured = head["c"].astype(np.uint32)
+        return Records(time_ns, head["w"].astype(np.uint32), captured, at + 16)
+
+    def reason(self, bad_length: int) -> str:
+        """Why a record's length is not believed."""
+        return f"a packet of {bad_length} bytes is longer than {self.rule.max_length} bytes"

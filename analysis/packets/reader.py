@@ -1,0 +1,198 @@
+"""Reads captures: finds the format, walks the records, decodes batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Protocol
+
+import pandas as pd
+
+from analysis.packets import pcap, pcapng
+from analysis.packets.columns import choose
+from analysis.packets.decode import PROTOCOLS, decode
+from analysis.packets.feed import Feed, Source
+from analysis.packets.records import Interface, Records
+from analysis.packets.table import Table
+from analysis.packets.walk import Bytes, Offsets, Walked
+from testbed.errors import CaptureError, ConfigError
+
+BATCH_PACKETS = 1 << 15
+"""Packets decoded at once: their cells and fields stay in the processor's cache."""
+
+STRETCH_BYTES = 256 << 20
+"""How far the records of a mapped file are walked ahead."""
+
+MAX_PACKETS = 100_000_000
+"""Most packets `read` puts into one DataFrame: a small compressed file can hold any number."""
+
+
+class Format(Protocol):
+    """What reading needs of a file format."""
+
+    interfaces: list[Interface]
+
+    def walk(self, data: Bytes, start: int, stop: int) -> Walked:
+        """Record starts in [start, stop)."""
+
+    def describe(self, data: Bytes, at: Offsets) -> Records:
+        """The packets among the records that start at `at`."""
+
+    def reason(self, bad_length: int) -> str:
+        """Why a record's length is not believed."""
+
+
+def read(
+    source: Source, columns: Iterable[str] | None = None, *, max_packets: int = MAX_PACKETS
+) -> pd.DataFrame:
+    """Reads a whole capture.
+
+    Args:
+        source: path or binary stream of a pcap or pcapng capture, plain, gzip or zstd.
+        columns: names from `COLUMNS`; default all but `payload`. Only what they need is decoded.
+        max_packets: the most packets taken into memory.
+
+    Returns:
+        one row a packet in capture order. `attrs["truncated_at"]` is the offset of a last packet
+        that was cut off (tcpdump stopped while writing), else None.
+
+    Raises:
+        ConfigError: no such file, or an unknown column.
+        CaptureError: not a capture, or damaged; its `packets` holds all packets before.
+    """
+    wanted = choose(columns)
+    with closing(Feed(source)) as feed:
+        reading = _Reading(feed, wanted)
+        for _ in reading.batches():
+            if reading.table.count > max_packets:
+                raise CaptureError(
+                    feed.name,
+                    reading.here + feed.offset,
+                    f"more than max_packets={max_packets} packets; use read_chunks or to_parquet",
+                    reading.frame(),
+                )
+        return reading.frame()
+
+
+def read_chunks(
+    source: Source, columns: Iterable[str] | None = None, *, chunk_packets: int = 500_000
+) -> Iterator[pd.DataFrame]:
+    """Reads a capture of any size in bounded memory.
+
+    Args:
+        source: as in `read`.
+        columns: as in `read`.
+        chunk_packets: about how many packets come at once.
+
+    Yields:
+        DataFrames as `read` gives; `frame` counts on. Categories may differ between chunks.
+
+    Raises:
+        CaptureError: after the packets before the damage were yielded.
+    """
+    if chunk_packets < 1:
+        raise ConfigError(f"chunk_packets: {chunk_packets} is out of range; 1 or more")
+    wanted = choose(columns)
+    with closing(Feed(source)) as feed:
+        reading = _Reading(feed, wanted)
+        try:
+            for _ in reading.batches():
+                if reading.table.count >= chunk_packets:
+                    yield reading.frame()
+                    reading.restart()
+        except CaptureError as error:
+            if len(error.packets):
+                yield error.packets
+            raise
+        if reading.table.count:
+            yield reading.frame()
+
+
+class _Reading:
+    """One pass over a capture."""
+
+    def __init__(self, feed: Feed, wanted: list[str]) -> None:
+        self.feed, self.wanted = feed, wanted
+        self.here = 0
+        self.packets = 0
+        self.truncated_at: int | None = None
+        self.table = Table(wanted, PROTOCOLS)
+        self.format = self._open_format()
+
+    def restart(self) -> None:
+        """Begins a new table."""
+        self.table = Table(self.wanted, PROTOCOLS)
+        self.feed.forget(self.here)
+
+    def frame(self) -> pd.DataFrame:
+        """The packets decoded since the last restart."""
+        frame = self.table.frame()
+        frame.attrs.update(source=self.feed.name, truncated_at=self.truncated_at)
+        return frame
+
+    def _open_format(self) -> Format:
+        head = self.feed.data[: pcap.HEADER_BYTES].tobytes()
+        if pcap.is_pcap(head):
+            if len(head) < pcap.HEADER_BYTES:
+                raise self._error(0, "the file header is cut off")
+            self.here = pcap.HEADER_BYTES
+            return pcap.Pcap.from_header(head)
+        if pcapng.is_pcapng(head):
+            return pcapng.Pcapng()
+        what = self.feed.damage or ("the file is empty" if not head else "not pcap or pcapng")
+        raise self._error(0, what)
+
+    def _error(self, at: int, reason: str) -> CaptureError:
+        return CaptureError(self.feed.name, self.feed.offset + at, reason, self.frame())
+
+    def batches(self) -> Iterator[None]:
+        """Decodes batch after batch into `table`."""
+        feed = self.feed
+        while True:
+            stop = min(self.here + STRETCH_BYTES, len(feed.data))
+            walked = self.format.walk(feed.data, self.here, stop)
+            at = walked.offsets
+            for low in range(0, len(at), BATCH_PACKETS):
+                batch = at[low : low + BATCH_PACKETS]
+                self._decode(batch, len(at) - low)
+                self.here = (
+                    int(at[low + len(batch)])
+                    if low + len(batch) < len(at)
+                    else (walked.next_offset)
+                )
+                yield
+            self.here = walked.next_offset
+            if walked.bad_length is not None:
+                raise self._error(self.here, self.format.reason(walked.bad_length))
+            if self.here >= stop < len(feed.data) or (len(at) and self.here < stop):
+                continue
+            if not self._more():
+                return
+
+    def _more(self) -> bool:
+        """Reads on in a stream; at the end, notes a packet that was cut off."""
+        feed = self.feed
+        if feed.more(self.here):
+            self.here = 0
+            return True
+        if feed.damage:
+            raise self._error(len(feed.data), feed.damage)
+        if self.here < len(feed.data):
+            self.truncated_at = feed.offset + self.here
+        return False
+
+    def _decode(self, at: Offsets, walked_ahead: int) -> None:
+        records = self.format.describe(self.feed.data, at)
+        count = len(records.time_ns)
+        self.table.begin(count, self._expected(walked_ahead))
+        if count:
+            decode(self.table, self.feed.data, records, self.format.interfaces, self.packets + 1)
+        self.packets += count
+
+    def _expected(self, walked_ahead: int) -> int:
+        """A guess at the table's final length, so that its columns need no copy."""
+        known = self.table.count + walked_ahead
+        if not self.feed.total_bytes or self.packets == 0:
+            return known
+        done = self.here / self.feed.total_bytes
+        return max(known, int(self.packets / done * 1.1))

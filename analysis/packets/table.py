@@ -1,0 +1,262 @@
+"""The columns while they are filled, batch after batch, and the DataFrame they become."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED
+from analysis.packets.window import Mask, Rows, Window
+
+PROBLEMS = (
+    "captured longer than wire",
+    "link header cut",
+    "ARP cut",
+    "IP header cut",
+    "IP version",
+    "IP header length",
+    "IP length",
+    "IPv6 extension header",
+    "ICMP header cut",
+    "UDP header cut",
+    "UDP length",
+    "TCP header cut",
+    "TCP header length",
+    "TCP option length",
+)
+"""What can be malformed; the first found is a packet's `problem`."""
+
+_PROBLEM_CODES = {name: code for code, name in enumerate(PROBLEMS)}
+_MAC_COLUMNS = ("eth_dst", "eth_src", "arp_sender_mac", "arp_target_mac")
+_IP_COLUMNS = ("ip_src", "ip_dst", "arp_sender_ip", "arp_target_ip", "icmp6_target")
+
+
+class Codes:
+    """Gives every distinct value a small number, in the order of appearance."""
+
+    def __init__(self, as_text: Callable[[Any], str]) -> None:
+        self._codes: dict[Hashable, int] = {}
+        self._as_text = as_text
+
+    def of(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """Codes of numbers, (n,) any integer type."""
+        which, distinct = pd.factorize(values)
+        return self._numbers(distinct.tolist())[which]
+
+    def of_pairs(
+        self, high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]
+    ) -> npt.NDArray[np.int32]:
+        """Codes of 128-bit numbers, each key a pair (high, low)."""
+        of_high, highs = pd.factorize(high)
+        of_low, lows = pd.factorize(low)
+        which, pairs = pd.factorize(of_high.astype(np.int64) * len(lows) + of_low)
+        keys = [(int(highs[pair // len(lows)]), int(lows[pair % len(lows)])) for pair in pairs]
+        return self._numbers(keys)[which]
+
+    def of_one(self, value: Hashable) -> int:
+        """The code of one value."""
+        return self._codes.setdefault(value, len(self._codes))
+
+    def _numbers(self, keys: Sequence[Hashable]) -> npt.NDArray[np.int32]:
+        return np.array([self.of_one(key) for key in keys], np.int32)
+
+    def texts(self) -> list[str]:
+        """The distinct values as text, in the order of their codes."""
+        return [self._as_text(value) for value in self._codes]
+
+
+def mac_text(value: int) -> str:
+    """`00:1b:21:0a:0b:0c` for a 48-bit number."""
+    return value.to_bytes(6, "big").hex(":")
+
+
+def ip_text(value: int | tuple[int, int]) -> str:
+    """An address: IPv4 for a 32-bit number, IPv6 for a pair of 64-bit ones."""
+    if isinstance(value, tuple):
+        return str(ipaddress.IPv6Address((value[0] << 64) | value[1]))
+    return str(ipaddress.IPv4Address(value))
+
+
+class Table:
+    """Columns under construction.
+
+    Arrays are allocated larger than needed: memory never written costs nothing, and every value
+    is written once. Categories share their codes over all batches and over like columns.
+    """
+
+    def __init__(self, wanted: Iterable[str], protocols: Sequence[str]) -> None:
+        self.columns = [COLUMNS[name] for name in wanted]
+        self.names = frozenset(column.name for column in self.columns)
+        self.count = 0
+        self.low = 0
+        self.macs, self.ips = Codes(mac_text), Codes(ip_text)
+        self.texts: dict[str, Codes] = {
+            "interface": Codes(str),
+            "ip6_extensions": Codes(str),
+        }
+        self._fixed = {"protocol": list(protocols), "problem": list(PROBLEMS)}
+        self._capacity = 0
+        self._values: dict[str, npt.NDArray[Any]] = {}
+        self._absent: dict[str, Mask] = {}
+        self._payloads: list[Any] = []
+        self.problem: npt.NDArray[np.int8] = np.empty(0, np.int8)
+
+    def wants(self, *names: str) -> bool:
+        """True if one of the columns is asked for."""
+        return not self.names.isdisjoint(names)
+
+    def wants_layer(self, *layers: str) -> bool:
+        """True if a column of one of the layers is asked for."""
+        return any(column.layer in layers for column in self.columns)
+
+    def begin(self, more: int, expected_total: int = 0) -> None:
+        """Makes room for a batch of `more` packets, all columns null."""
+        self.low = self.count
+        self.count += more
+        if self.count > self._capacity:
+            self._grow(max(self.count, expected_total, 2 * self._capacity))
+        batch = slice(self.low, self.count)
+        for absent in self._absent.values():
+            absent[batch] = True
+        for column in self.columns:
+            if column.kind == CATEGORY:
+                self._values[column.name][batch] = -1
+        self.problem = np.full(more, -1, np.int8)
+
+    def _grow(self, capacity: int) -> None:
+        for column in self.columns:
+            if column.kind == BYTES:
+                continue
+            kind = np.int32 if column.kind == CATEGORY else np.dtype(_numpy_name(column.dtype))
+            self._values[column.name] = self._larger(
+                self._values.get(column.name), capacity, np.dtype(kind)
+            )
+            if column.kind == MASKED:
+                self._absent[column.name] = self._larger(
+                    self._absent.get(column.name), capacity, np.dtype(np.bool_)
+                )
+        self._capacity = capacity
+
+    def _larger(
+        self, old: npt.NDArray[Any] | None, capacity: int, dtype: np.dtype[Any]
+    ) -> npt.NDArray[Any]:
+        new = np.zeros(capacity, dtype)
+        if old is not None:
+            new[: self.low] = old[: self.low]
+        return new
+
+    def put(self, name: str, window: Window, values: npt.NDArray[Any], known: Mask | None) -> None:
+        """Stores one field of the window's packets.
+
+        Args:
+            name: the column.
+            window: tells which packets the values belong to.
+            values: one for each row of the window.
+            known: rows whose value is real; None: all.
+        """
+        at = self._at(window.rows, len(window))
+        if name not in self._absent:  # a category's codes
+            if known is None:
+                self._values[name][at] = values
+            else:
+                where = self._rows(window.rows, known)
+                self._values[name][where] = values[known] if len(values) == len(known) else values
+            return
+        self._values[name][at] = values
+        self._absent[name][at] = False if known is None else ~known
+
+    def put_where(self, name: str, window: Window, values: npt.NDArray[Any], where: Mask) -> None:
+        """Stores values of some rows and leaves the others as they are."""
+        rows = self._rows(window.rows, where)
+        self._values[name][rows] = values[where]
+        if name in self._absent:
+            self._absent[name][rows] = False
+
+    def put_codes(
+        self,
+        name: str,
+        window: Window,
+        encode: Callable[..., npt.NDArray[np.int32]],
+        known: Mask | None,
+        *keys: npt.NDArray[Any],
+    ) -> None:
+        """Stores a category from its keys; keys that are not known get no category."""
+        if known is not None:
+            keys = tuple(key[known] for key in keys)
+        self.put(name, window, encode(*keys), known)
+
+    def _at(self, rows: Rows, count: int) -> Rows:
+        if isinstance(rows, slice):
+            return slice(self.low + rows.start, self.low + rows.start + count)
+        return rows + self.low
+
+    def _rows(self, rows: Rows, where: Mask) -> npt.NDArray[np.int64]:
+        picked = np.flatnonzero(where)
+        return self.low + (picked + rows.start if isinstance(rows, slice) else rows[picked])
+
+    def put_all(self, name: str, values: npt.NDArray[Any] | int) -> None:
+        """Stores a column of the whole batch."""
+        if name in self.names:
+            self._values[name][self.low : self.count] = values
+
+    def flag(self, window: Window, bad: Mask, problem: str) -> None:
+        """Marks packets malformed; the first mark stays."""
+        if window.present is not None:
+            bad = bad & window.present
+        if not bad.any():
+            return
+        rows = self._rows(window.rows, bad) - self.low
+        self.problem[rows] = np.where(
+            self.problem[rows] < 0, _PROBLEM_CODES[problem], self.problem[rows]
+        )
+
+    def end(self) -> None:
+        """Closes a batch."""
+        self.put_all("malformed", self.problem >= 0)
+        self.put_all("problem", self.problem)
+
+    def put_payloads(self, array: Any) -> None:
+        """Adds the payloads of the batch (an Arrow binary array)."""
+        self._payloads.append(array)
+
+    def frame(self) -> pd.DataFrame:
+        """The packets so far."""
+        columns = {column.name: self._finish(column.name) for column in self.columns}
+        return pd.DataFrame(columns, copy=False)
+
+    def _finish(self, name: str) -> Any:
+        column = COLUMNS[name]
+        if column.kind == BYTES:
+            import pyarrow as pa
+
+            chunks = pa.chunked_array(self._payloads, pa.binary())
+            return pd.Series(pd.arrays.ArrowExtensionArray(chunks))
+        if name not in self._values:
+            self._grow(0)
+        values = self._values[name][: self.count]
+        if column.kind == CATEGORY:
+            categories = pd.Index(self._categories(name), dtype="str")
+            dtype = pd.CategoricalDtype(categories)
+            return pd.Categorical.from_codes(values, dtype=dtype, validate=False)
+        if column.kind == MASKED:
+            absent = self._absent[name][: self.count]
+            if column.dtype == "boolean":
+                return pd.arrays.BooleanArray(values, absent)
+            return pd.arrays.IntegerArray(values, absent)
+        return values
+
+    def _categories(self, name: str) -> list[str]:
+        if name in _MAC_COLUMNS:
+            return self.macs.texts()
+        if name in _IP_COLUMNS:
+            return self.ips.texts()
+        return self._fixed.get(name) or self.texts[name].texts()
+
+
+def _numpy_name(dtype: str) -> str:
+    return "bool" if dtype == "boolean" else dtype.lower()
