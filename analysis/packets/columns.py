@@ -99,7 +99,7 @@ _ALL = [
         icmp_id        | UInt16   |       | identifier of an echo
         icmp_seq       | UInt16   |       | sequence number of an echo
         icmp_mtu       | UInt32   | bytes | MTU of fragmentation needed, packet too big
-        icmp6_target   | category |       | target of neighbour solicitation, advertisement, redirect
+        icmp6_target   | category |       | neighbour solicitation's, advertisement's target
     """),
     *_table("UDP", """
         udp_sport      | UInt16   |       | source port
@@ -111,7 +111,7 @@ _ALL = [
         tcp_dport      | UInt16   |       | destination port
         tcp_seq        | UInt32   |       | sequence number as on the wire
         tcp_ack        | UInt32   |       | acknowledgement number as on the wire
-        tcp_flags      | UInt16   |       | bits FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128
+        tcp_flags      | UInt16   |       | FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128
         tcp_window     | UInt16   |       | window field, not scaled
         tcp_urgent     | UInt16   |       | urgent pointer
         tcp_header_bytes | Int32  | bytes | 4·data offset

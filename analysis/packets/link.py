@@ -63,7 +63,10 @@ def _ethernet(out: Table, window: Window) -> tuple[Window | None, Types]:
 
 
 def _is_vlan(kinds: Types) -> Mask:
-    return (kinds == _VLAN_TAGS[0]) | (kinds == _VLAN_TAGS[1]) | (kinds == _VLAN_TAGS[2])
+    match: Mask = kinds == _VLAN_TAGS[0]
+    match |= kinds == _VLAN_TAGS[1]
+    match |= kinds == _VLAN_TAGS[2]
+    return match
 
 
 def _vlan(

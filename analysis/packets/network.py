@@ -74,7 +74,7 @@ def _check_ipv4(
     version = (first >> 4) == 4
     length = header >= 20
     fits = (total >= header) & (total <= window.wire)
-    good = version & length & (total >= header)
+    good: Mask = version & length & (total >= header)
     if whole is not None:
         good &= whole
     if not (good.all() and fits.all()):

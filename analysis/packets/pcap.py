@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ class PcapRule(RecordRule):
         """Top bytes: of the seconds as in the known record; of both lengths, zero."""
         top = 3 if self.endian == "<" else 0
         width = window.shape[1] - 16
-        test = window[:, top : top + width] == self.known_top
+        test: npt.NDArray[np.bool_] = window[:, top : top + width] == self.known_top
         test &= window[:, 8 + top : 8 + top + width] == 0
         test &= window[:, 12 + top : 12 + top + width] == 0
         return test
@@ -80,11 +81,9 @@ class Pcap:
     def from_header(cls, head: bytes) -> Pcap:
         """Reads the file header, which is complete."""
         endian, tick_ns = _MAGICS[head[:4]]
-        order = "little" if endian == "<" else "big"
-        snap = int.from_bytes(head[16:20], order)
+        snap, link = struct.unpack_from(endian + "II", head, 16)
         # The upper bits of the last word hold the FCS length (draft §4).
-        link = int.from_bytes(head[20:24], order) & 0x03FF_FFFF
-        return cls(endian, tick_ns, snap, link)
+        return cls(endian, tick_ns, snap, link & 0x03FF_FFFF)
 
     def __post_init__(self) -> None:
         limit = min(max(self.snap_bytes, _USUAL_LIMIT_BYTES), _MAX_BELIEVED_BYTES)

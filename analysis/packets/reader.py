@@ -153,13 +153,8 @@ class _Reading:
             walked = self.format.walk(feed.data, self.here, stop)
             at = walked.offsets
             for low in range(0, len(at), BATCH_PACKETS):
-                batch = at[low : low + BATCH_PACKETS]
-                self._decode(batch, len(at) - low)
-                self.here = (
-                    int(at[low + len(batch)])
-                    if low + len(batch) < len(at)
-                    else (walked.next_offset)
-                )
+                self.here = int(at[low])
+                self._decode(at[low : low + BATCH_PACKETS], len(at) - low)
                 yield
             self.here = walked.next_offset
             if walked.bad_length is not None:
@@ -184,8 +179,8 @@ class _Reading:
     def _decode(self, at: Offsets, walked_ahead: int) -> None:
         records = self.format.describe(self.feed.data, at)
         count = len(records.time_ns)
-        self.table.begin(count, self._expected(walked_ahead))
         if count:
+            self.table.begin(count, self._expected(walked_ahead))
             decode(self.table, self.feed.data, records, self.format.interfaces, self.packets + 1)
         self.packets += count
 
@@ -194,5 +189,5 @@ class _Reading:
         known = self.table.count + walked_ahead
         if not self.feed.total_bytes or self.packets == 0:
             return known
-        done = self.here / self.feed.total_bytes
+        done = self.here / self.feed.total_bytes  # with `packets`: those before this batch
         return max(known, int(self.packets / done * 1.1))

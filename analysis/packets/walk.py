@@ -122,7 +122,7 @@ def walk_one_by_one(
     unpack = struct.Struct(rule.endian + "I").unpack_from
     length_at, overhead, header = rule.length_at, rule.overhead_bytes, rule.header_bytes
     low, high, size = rule.min_length, rule.max_length, len(data)
-    view = memoryview(data)
+    view = data.data
     found: list[int] = []
     here = start
     while here < stop and here + header <= size and (most is None or len(found) < most):

@@ -135,8 +135,8 @@ class Window:
             return None
         wire = self.wire if end is None else np.minimum(end, self.wire)
         captured = np.minimum(self.captured, wire)
-        if count == len(self):
-            keep = None
+        if keep is None or count == len(self):
+            return self._dense(step, None, captured, wire)
         if count * 2 > len(self):
             return self._dense(step, keep, captured, wire)
         return self._sparse(step, np.flatnonzero(keep), captured, wire)
