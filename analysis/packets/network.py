@@ -59,6 +59,7 @@ def ipv4(out: Table, window: Window) -> tuple[Window | None, Protos]:
     _put_ipv4(out, window, whole, first, header, total)
     fragment = window.u16(6)
     good &= (fragment & 0x1FFF) == 0
+    out.note_fragments(window, good & ((fragment & 0x2000) != 0))
     protos = window.u8(9)
     if out.wants("ip_proto"):
         out.put("ip_proto", window, protos, window.has(10))
@@ -283,6 +284,9 @@ class _Extensions:
                 full[rows] = values
                 self.out.put_where(name, self.window, full, where)
         self.goes_on[rows[(word & 0xFFF8) != 0]] = False
+        first = np.zeros(len(self.window), np.bool_)
+        first[rows[(word & 0xFFF9) == 1]] = True
+        self.out.note_fragments(self.window, first)
 
 
 def decode(out: Table, window: Window, kinds: link.Types) -> list[tuple[Window, Protos]]:

@@ -105,6 +105,7 @@ class Table:
         self._absent: dict[str, Mask] = {}
         self._payloads: list[Any] = []
         self.problem: npt.NDArray[np.int8] = np.empty(0, np.int8)
+        self.fragment: Mask | None = None
 
     def wants(self, *names: str) -> bool:
         """True if one of the columns is asked for."""
@@ -127,6 +128,7 @@ class Table:
             if column.kind == CATEGORY:
                 self._values[column.name][batch] = -1
         self.problem = np.full(more, -1, np.int8)
+        self.fragment = None
 
     def _grow(self, capacity: int) -> None:
         for column in self.columns:
@@ -204,13 +206,24 @@ class Table:
         if name in self.names:
             self._values[name][self.low : self.count] = values
 
-    def flag(self, window: Window, bad: Mask, problem: str) -> None:
+    def note_fragments(self, window: Window, first: Mask) -> None:
+        """Remembers first fragments: their transport's length is that of the whole packet."""
+        if window.present is not None:
+            first = first & window.present
+        if first.any():
+            if self.fragment is None:
+                self.fragment = np.zeros(len(self.problem), np.bool_)
+            self.fragment[self._rows(window.rows, first) - self.low] = True
+
+    def flag(self, window: Window, bad: Mask, problem: str, *, but_fragments: bool = False) -> None:
         """Marks packets malformed; the first mark stays."""
         if window.present is not None:
             bad = bad & window.present
         if not bad.any():
             return
         rows = self._rows(window.rows, bad) - self.low
+        if but_fragments and self.fragment is not None:
+            rows = rows[~self.fragment[rows]]
         self.problem[rows] = np.where(
             self.problem[rows] < 0, _PROBLEM_CODES[problem], self.problem[rows]
         )

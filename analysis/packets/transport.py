@@ -45,9 +45,9 @@ def udp(out: Table, window: Window) -> Window | None:
     whole = window.has(8)
     length = window.u16(4).astype(np.int64)
     length = np.where(length == 0, window.wire, length)  # jumbograms, offload
-    out.flag(window, window.wire < 8, "UDP header cut")
+    out.flag(window, window.wire < 8, "UDP header cut", but_fragments=True)
     good = (length >= 8) & (length <= window.wire)
-    out.flag(window, ~good if whole is None else ~good & whole, "UDP length")
+    out.flag(window, ~good if whole is None else ~good & whole, "UDP length", but_fragments=True)
     _put_ports(out, window, "udp")
     if out.wants("udp_bytes"):
         out.put("udp_bytes", window, length, window.has(6))
@@ -63,7 +63,7 @@ def _put_ports(out: Table, window: Window, layer: str) -> None:
 
 def icmp(out: Table, window: Window) -> Window | None:
     """ICMP and ICMPv6 (RFC 792, RFC 4443, RFC 4861)."""
-    out.flag(window, window.wire < 4, "ICMP header cut")
+    out.flag(window, window.wire < 4, "ICMP header cut", but_fragments=True)
     kind = window.u8(0)
     if out.wants("icmp_type"):
         out.put("icmp_type", window, kind, window.has(1))
@@ -93,12 +93,14 @@ def _present(window: Window, match: Mask, length: int) -> Mask:
 
 def tcp(out: Table, window: Window) -> Window | None:
     """TCP (RFC 9293)."""
-    out.flag(window, window.wire < 20, "TCP header cut")
+    out.flag(window, window.wire < 20, "TCP header cut", but_fragments=True)
     whole = window.has(20)
     packed = window.u16(12)
     header = (packed >> 12).astype(np.int64) * 4
     good = (header >= 20) & (header <= window.wire)
-    out.flag(window, ~good if whole is None else ~good & whole, "TCP header length")
+    out.flag(
+        window, ~good if whole is None else ~good & whole, "TCP header length", but_fragments=True
+    )
     if whole is not None:
         good &= whole
     _put_ports(out, window, "tcp")
