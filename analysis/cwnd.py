@@ -56,16 +56,17 @@ def cwnd_series(probe: pd.DataFrame, mss_bytes: int) -> pd.DataFrame:
     )
 
 
-def rounds(series: pd.DataFrame) -> pd.DataFrame:
+def rounds(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
     """One row a round trip: a round ends when what was sent at its start is acknowledged.
 
     Args:
         series: as `cwnd_series` gives it, of one flow.
+        states: ``tcp_cong_state_set`` events of the same socket.
 
     Returns:
-        round, start_s, end_s, cwnd_segments and ssthresh_segments at its start, next_cwnd at
-        its end, growth_segments, growth_factor, full: the window was in use (flight within two
-        segments of it, or half of it sent within the round).
+        round, start_s, end_s, cwnd_segments and ssthresh_segments (null before the first loss)
+        at its start, next_cwnd_segments at its end, growth_segments, growth_factor, calm: no
+        change of congestion state within it, and Open throughout.
     """
     una, nxt = series["una_bytes"].to_numpy(), series["nxt_bytes"].to_numpy()
     starts = [0] if len(series) else []
@@ -75,23 +76,23 @@ def rounds(series: pd.DataFrame) -> pd.DataFrame:
             break
         starts.append(int(ahead))
     at = series.iloc[starts].reset_index(drop=True)
+    first, last = at.iloc[:-1].reset_index(drop=True), at.iloc[1:].reset_index(drop=True)
     frame = pd.DataFrame(
         {
-            "round": np.arange(len(at) - 1),
-            "start_s": at["time_s"].iloc[:-1].to_numpy(),
-            "end_s": at["time_s"].iloc[1:].to_numpy(),
-            "cwnd_segments": at["cwnd_segments"].iloc[:-1].to_numpy(),
-            "ssthresh_segments": at["ssthresh_segments"].iloc[:-1].array,
-            "next_cwnd_segments": at["cwnd_segments"].iloc[1:].to_numpy(),
+            "round": np.arange(len(first)),
+            "start_s": first["time_s"],
+            "end_s": last["time_s"],
+            "cwnd_segments": first["cwnd_segments"],
+            "ssthresh_segments": first["ssthresh_segments"],
+            "next_cwnd_segments": last["cwnd_segments"],
         }
-        if len(at) > 1
-        else {c: [] for c in (
-            "round", "start_s", "end_s", "cwnd_segments", "ssthresh_segments",
-            "next_cwnd_segments",
-        )}
-    )  # fmt: skip
+    )
     frame["growth_segments"] = frame["next_cwnd_segments"] - frame["cwnd_segments"]
     frame["growth_factor"] = frame["next_cwnd_segments"] / frame["cwnd_segments"]
+    begin = np.searchsorted(states["time_s"].to_numpy(), frame["start_s"].to_numpy(), "left")
+    end = np.searchsorted(states["time_s"].to_numpy(), frame["end_s"].to_numpy(), "right")
+    names = np.array(["Open", *states["cong_state"].astype(str)], dtype=object)
+    frame["calm"] = (begin == end) & (names[begin] == "Open")
     return frame
 
 
@@ -226,16 +227,16 @@ def retransmissions(
     state = pd.Series(np.where(index >= 0, names[index], "Open"), index=found.index)
     kinds = {"Recovery": "fast", "Loss": "timeout"}
     found["kind"] = state.map(kinds).fillna("probe")
-    acks = _acks(packets, source, sport, data)
+    back = acks(packets, source, sport)
     found["duplicate_acks"] = [
-        _duplicates(acks, row.time_s, row.time_s - row.waited_s, row.seq_bytes)
+        _duplicates(back, row.time_s, row.time_s - row.waited_s, row.seq_bytes)
         for row in found.itertuples()
     ]
     return found.drop(columns=["retransmission", "payload_bytes"]).reset_index(drop=True)
 
 
-def _acks(packets: pd.DataFrame, source: str, sport: int, data: pd.DataFrame) -> pd.DataFrame:
-    """Pure ACKs back to the sender, their numbers relative to its first data byte."""
+def acks(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
+    """Pure ACKs back to a sender: frame, time_s, ack_bytes (relative to its first data byte)."""
     mine = packets[(packets["ip_src"] == source) & (packets["tcp_sport"] == sport)]
     first = mine.loc[mine["tcp_payload_bytes"] > 0, "tcp_seq"]
     back = packets[
@@ -256,9 +257,9 @@ def _acks(packets: pd.DataFrame, source: str, sport: int, data: pd.DataFrame) ->
     )
 
 
-def _duplicates(acks: pd.DataFrame, until_s: float, since_s: float, seq_bytes: int) -> int:
+def _duplicates(back: pd.DataFrame, until_s: float, since_s: float, seq_bytes: int) -> int:
     """ACKs for exactly `seq_bytes` in the interval, less the first (which brought news)."""
-    times, numbers = acks["time_s"].to_numpy(), acks["ack_bytes"].to_numpy()
+    times, numbers = back["time_s"].to_numpy(), back["ack_bytes"].to_numpy()
     low, high = np.searchsorted(times, [since_s, until_s], side="right")
     same = int((numbers[low:high] == seq_bytes).sum())
     return max(0, same - 1)

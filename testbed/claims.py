@@ -53,13 +53,23 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found."""
+    """What a check found.
+
+    Attributes:
+        status: PASS, FAIL or INCONCLUSIVE.
+        observed, expected, tolerance: in words, with units.
+        evidence: where to see it.
+        value: the observed number, where it is one (repetitions are averaged over it).
+        unit: its unit.
+    """
 
     status: Status
     observed: str
     expected: str
     tolerance: str = ""
     evidence: tuple[Evidence, ...] = ()
+    value: float | None = None
+    unit: str = ""
 
     def because(self, *evidence: Evidence) -> Verdict:
         """The same verdict with more evidence."""
@@ -157,12 +167,17 @@ def all_of(verdicts: Sequence[Verdict]) -> Verdict:
     statuses = [v.status for v in verdicts]
     worst = next(s for s in (Status.FAIL, Status.INCONCLUSIVE, Status.PASS) if s in statuses)
     shown = [v for v in verdicts if v.status == worst] if worst != Status.PASS else verdicts
+    numbers = [v.value for v in verdicts if v.value is not None]
+    units = {v.unit for v in verdicts}
+    like = len(numbers) == len(verdicts) and len(units) == 1
     return Verdict(
         worst,
         "; ".join(dict.fromkeys(v.observed for v in shown)),
         "; ".join(dict.fromkeys(v.expected for v in shown)),
         "; ".join(dict.fromkeys(v.tolerance for v in shown if v.tolerance)),
         tuple(e for v in shown for e in v.evidence),
+        sum(numbers) / len(numbers) if like else None,
+        units.pop() if like else "",
     )
 
 
@@ -172,7 +187,7 @@ def _judge(
     if observed is None or not math.isfinite(observed):
         return inconclusive("no measurement", expected)
     status = Status.PASS if low <= observed <= high else Status.FAIL
-    return Verdict(status, _number(observed, unit), expected, tolerance)
+    return Verdict(status, _number(observed, unit), expected, tolerance, (), observed, unit)
 
 
 def _number(value: float, unit: str = "") -> str:

@@ -114,6 +114,11 @@ class ScenarioData:
                 raise ParseError(str(path), f"line {number}", str(error)) from None
         return rows
 
+    @property
+    def traced(self) -> bool:
+        """True if the run's kernel could record events."""
+        return (self.path / "traces" / "trace.json").is_file()
+
     def trace(self, event: str) -> pd.DataFrame:
         """A kernel event such as ``tcp_probe``, one row an occurrence, with ``time_s``.
 
@@ -123,7 +128,7 @@ class ScenarioData:
         from analysis import ftrace
 
         folder = self.path / "traces"
-        if not (folder / "trace.json").is_file():
+        if not self.traced:
             raise MissingDataError("this run has no kernel events (its kernel cannot trace)")
         frame = ftrace.read(folder, event)
         offset_ns = self.clock["realtime_ns"] - self.clock["monotonic_ns"]

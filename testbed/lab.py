@@ -29,6 +29,7 @@ from testbed.tracing import Tracer
 
 if TYPE_CHECKING:
     from testbed.net import Network
+    from testbed.shape import LinkShape
 
 _STOP_S = 5.0
 """How long a program may take to end after SIGINT or SIGTERM."""
@@ -210,6 +211,21 @@ class Lab:
             number += 1
             path = self.path / "logs" / f"{name}-{number}.log"
         return path
+
+    # ---- the network, changed while it runs
+
+    def shape(self, interface: str) -> LinkShape:
+        """What the link does to packets that leave by an interface."""
+        return self.net.shape(interface)
+
+    def reshape(self, interface: str, shape: LinkShape) -> None:
+        """Changes what the link does to packets that leave by an interface, from now on."""
+        self.net.reshape(interface, shape)
+        self.event("reshape", interface=interface, shape=shape.as_dict())
+
+    def sysctl(self, node: str, name: str, value: str | int) -> None:
+        """Sets a sysctl such as ``net.ipv4.tcp_ecn`` in a node."""
+        self.net[node].sysctl(name, value)
 
     # ---- recorders
 

@@ -184,14 +184,18 @@ def _save_figure(index: int) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
+def fingerprinted_files(run: RunDir) -> list[Path]:
+    """The files of a run that must not differ, sorted."""
+    folders = [run.scenario(name) for name in sorted(run.meta()["scenarios"])]
+    return [p for f in folders for pattern in _FINGERPRINTED for p in sorted(f.glob(pattern))]
+
+
 def fingerprint(run: RunDir) -> str:
     """SHA-256 over what must not differ between two runs with the same inputs (64 hex digits)."""
     total = hashlib.sha256()
-    for name in sorted(run.meta()["scenarios"]):
-        for pattern in _FINGERPRINTED:
-            for path in sorted(run.scenario(name).glob(pattern)):
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                total.update(f"{path.relative_to(run.path)} {digest}\n".encode())
+    for path in fingerprinted_files(run):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(run.path)} {digest}\n".encode())
     return total.hexdigest()
 
 

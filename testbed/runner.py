@@ -5,9 +5,9 @@ Emits events (`Progress`, stage names) that the command line turns into progress
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
-import queue
 import shutil
 import signal
 import subprocess
@@ -22,7 +22,13 @@ from types import FrameType
 from typing import Any
 
 from testbed import __version__, parameters
-from testbed.errors import ConfigError, MissingPrerequisiteError, RunIncompleteError, nearest
+from testbed.errors import (
+    ConfigError,
+    ExitCode,
+    MissingPrerequisiteError,
+    RunIncompleteError,
+    nearest,
+)
 from testbed.experiment import Experiment, load
 from testbed.prerequisites import install_command
 from testbed.replay import Judged, fingerprint, replay
@@ -96,7 +102,7 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
     rundir.write_meta(meta)
     watcher.started(rundir, runtime, list(scenarios))
     began = time.perf_counter()
-    with _signals_interrupt():
+    with _SignalsInterrupt():
         try:
             outcomes = _run_scenarios(rundir, cls, scenarios, request, runtime, watcher)
         except BaseException as error:
@@ -139,32 +145,22 @@ def _run_scenarios(
     watcher: Watcher,
 ) -> dict[str, Outcome]:
     """Runs the scenarios, as many at a time as there are CPUs (one on the host's kernel)."""
-    cpus = sorted(os.sched_getaffinity(0)) if runtime.name == "guest" else [None]
-    free: queue.Queue[int | None] = queue.Queue()
-    for cpu in cpus:
-        free.put(cpu)
+    workers = len(os.sched_getaffinity(0)) if runtime.name == "guest" else 1
     stop = threading.Event()
 
     def one(name: str) -> Outcome:
         folder = _prepare(rundir, cls, name, scenarios[name], request, runtime)
-        cpu = free.get()
-        try:
-            if stop.is_set():
-                return Outcome(status="interrupted", reason="the run was stopped")
-            return runtime.run(
-                folder,
-                seed=request.seed,
-                memory_mb=cls.memory_mb,
-                wall_limit_s=request.wall_limit_s,
-                cpu=cpu,
-                on_progress=lambda p: watcher.progress(name, p),
-                stop=stop,
-            )
-        finally:
-            free.put(cpu)
+        return runtime.run(
+            folder,
+            seed=request.seed,
+            memory_mb=cls.memory_mb,
+            wall_limit_s=request.wall_limit_s,
+            on_progress=lambda p: watcher.progress(name, p),
+            stop=stop,
+        )
 
     outcomes: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(len(cpus)) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(one, name): name for name in scenarios}
         try:
             for future in as_completed(futures):
@@ -173,6 +169,7 @@ def _run_scenarios(
                 watcher.finished(name, outcomes[name])
         except BaseException:
             stop.set()
+            pool.shutdown(cancel_futures=True)
             raise
     return {name: outcomes[name] for name in scenarios}
 
@@ -187,7 +184,7 @@ def _prepare(
 ) -> Path:
     folder = rundir.scenario(name)
     folder.mkdir(parents=True)
-    source = Path(str(_source_file(cls)))
+    source = Path(inspect.getfile(cls))
     shutil.copyfile(source, folder / f"{cls.name}.py")
     write_json(
         folder / SCENARIO,
@@ -204,34 +201,32 @@ def _prepare(
     return folder
 
 
-def _source_file(cls: type[Experiment]) -> str:
-    import inspect
-
-    return inspect.getfile(cls)
-
-
 def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]) -> None:
     """Writes how the scenarios ended; raises if one did not come to its end."""
-    failed = {n: o for n, o in outcomes.items() if o.status != "complete"}
+    failed: dict[str, str] = {}
+    exit_code = None
     for name, outcome in outcomes.items():
-        seen = _outcome_data(rundir, name)
+        inside = _outcome_data(rundir, name)
+        reason = inside.get("reason") or outcome.reason
         meta["scenarios"][name] |= {
             "status": outcome.status,
-            "reason": outcome.reason,
+            "reason": reason,
             "wall_s": round(outcome.wall_s, 3),
-            "virtual_s": seen.get("virtual_s"),
+            "virtual_s": inside.get("virtual_s"),
+            "isolation": outcome.isolation,
         }
+        if not outcome.ok:
+            failed[name] = reason or outcome.status
+            exit_code = exit_code or inside.get("exit_code")
     meta["status"] = "incomplete" if failed else "complete"
-    meta["reason"] = "; ".join(f"{n}: {o.reason or o.status}" for n, o in failed.items())
+    meta["reason"] = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     rundir.write_meta(meta)
-    if meta["clock"] == "virtual" and not failed:
-        meta["fingerprint"] = fingerprint(rundir)
-        rundir.write_meta(meta)
     if failed:
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")
-        codes = [_outcome_data(rundir, n).get("exit_code") for n in failed]
-        error.exit_code = next((c for c in codes if c), error.exit_code)
+        error.exit_code = ExitCode(exit_code) if exit_code else error.exit_code
         raise error
+    if meta["clock"] == "virtual":
+        rundir.write_meta(meta | {"fingerprint": fingerprint(rundir)})
 
 
 def _outcome_data(rundir: RunDir, name: str) -> dict[str, Any]:
@@ -280,7 +275,7 @@ def tool_versions() -> dict[str, str]:
     return found
 
 
-class _signals_interrupt:
+class _SignalsInterrupt:
     """SIGTERM and SIGHUP end a run as Ctrl-C does: everything is taken down first."""
 
     def __enter__(self) -> None:

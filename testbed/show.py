@@ -61,13 +61,13 @@ class RunView(Watcher):
         """Shows the scenario's clocks."""
         self._bar.update(
             self._tasks[scenario],
-            state=f"{progress.virtual_s:.0f} s of the run's clock in {progress.wall_s:.1f} s",
+            state=f"{progress.run_s:.0f} s of the run's clock in {progress.wall_s:.1f} s",
         )
 
     def finished(self, scenario: str, outcome: Outcome) -> None:
         """Leaves one line for a scenario that ended."""
-        mark = "[green]✓[/]" if outcome.status == "complete" else "[red]✗[/]"
-        state = f"{outcome.wall_s:.1f} s" if outcome.status == "complete" else outcome.reason
+        mark = "[green]✓[/]" if outcome.ok else "[red]✗[/]"
+        state = f"{outcome.wall_s:.1f} s" if outcome.ok else outcome.reason
         self._bar.remove_task(self._tasks.pop(scenario))
         self._console.print(f"  {mark} {escape(scenario)}  [dim]{escape(state)}[/]")
 

@@ -1,0 +1,191 @@
+"""The textbook's pictures of congestion control, from measured tables."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.plots.style import COLOURS
+
+PHASES = {
+    "slow start": "#009E73",
+    "congestion avoidance": "#FFFFFF",
+    "recovery": "#E69F00",
+    "loss recovery": "#D55E00",
+}
+"""Shades behind the window."""
+
+
+def window(
+    cwnd: pd.DataFrame, phases: pd.DataFrame, retransmissions: pd.DataFrame, titles: dict[str, str]
+) -> Figure:
+    """Window and ssthresh over time, phases shaded, retransmissions marked.
+
+    Args:
+        cwnd, phases, retransmissions: tables of `analysis.tcp_flow` with ``scenario``.
+        titles: scenario → title of its panel.
+    """
+    figure, panels = _panels(len(titles), "congestion window (segments)")
+    for axes, (scenario, title) in zip(panels, titles.items(), strict=True):
+        mine = cwnd[cwnd["scenario"] == scenario]
+        axes.step(mine["time_s"], mine["cwnd_segments"], where="post", label="cwnd", lw=1.2)
+        axes.plot(mine["time_s"], mine["ssthresh_segments"].astype("Float64").to_numpy(float, na_value=float("nan")),
+                  "--", color=COLOURS[1], label="ssthresh", lw=1)  # fmt: skip
+        top = float(mine["cwnd_segments"].max()) * 1.1
+        _shade(axes, phases[phases["scenario"] == scenario])
+        lost = retransmissions[retransmissions["scenario"] == scenario]
+        axes.plot(lost["time_s"], [0.03 * top] * len(lost), "|", color="black", ms=7,
+                  label="retransmission")  # fmt: skip
+        axes.set(title=title, ylim=(0, top), xlim=(0, mine["time_s"].max()))
+    _finish(figure, panels[0])
+    return figure
+
+
+def _shade(axes: Axes, phases: pd.DataFrame) -> None:
+    for name, colour in PHASES.items():
+        spans = phases[phases["phase"] == name]
+        if name != "congestion avoidance" and len(spans):
+            first = True
+            for span in spans.itertuples():
+                axes.axvspan(span.start_s, span.end_s, color=colour, alpha=0.25, lw=0,
+                             label=name if first else None)  # fmt: skip
+                first = False
+
+
+def goodput(rates: pd.DataFrame, flows: pd.DataFrame, titles: dict[str, str]) -> Figure:
+    """Goodput of each flow over time, one panel a scenario, and the sum.
+
+    Args:
+        rates: ``goodput`` of `analysis.tcp_flow`: flow, time_s, mbps.
+        flows: flow → ``label``.
+        titles: scenario → title.
+    """
+    figure, panels = _panels(len(titles), "goodput (Mbit/s)")
+    for axes, (scenario, title) in zip(panels, titles.items(), strict=True):
+        mine = rates[rates["scenario"] == scenario]
+        labels = flows[flows["scenario"] == scenario].set_index("flow")["label"]
+        for flow, series in mine.groupby("flow", sort=False):
+            axes.plot(series["time_s"], series["mbps"], label=labels[flow])
+        total = mine.groupby("time_s")["mbps"].sum()
+        axes.plot(total.index, total, ":", color="black", label="all", lw=1)
+        axes.set(title=title, xlim=(0, None), ylim=(0, None))
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.supxlabel("time (s)")
+    return figure
+
+
+def queue(
+    lengths: pd.DataFrame, passages: pd.DataFrame, setting: pd.DataFrame, titles: dict[str, str]
+) -> Figure:
+    """Length of the bottleneck's queue over time, with its limit and its drops and marks."""
+    figure, panels = _panels(len(titles), "queue (packets)")
+    for axes, (scenario, title) in zip(panels, titles.items(), strict=True):
+        mine = lengths[lengths["scenario"] == scenario]
+        passed = passages[passages["scenario"] == scenario]
+        limit = setting.loc[setting["scenario"] == scenario, "queue_pkts"].iloc[0]
+        axes.step(mine["time_s"], mine["length_pkts"], where="post", lw=0.8, label="queue")
+        axes.axhline(limit, ls="--", color=COLOURS[1], lw=1, label="limit")
+        for what, colour in (("dropped", "black"), ("marked", COLOURS[3])):
+            at = passed.loc[passed[what], "time_s"]
+            if len(at):
+                axes.plot(at, [limit * 1.08] * len(at), "|", color=colour, ms=7, label=what)
+        axes.set(title=title, ylim=(0, limit * 1.18), xlim=(0, None))
+    _finish(figure, panels[-1])
+    return figure
+
+
+def round_trip(cwnd: pd.DataFrame, setting: pd.DataFrame, titles: dict[str, str]) -> Figure:
+    """The sender's smoothed round-trip time, one line a scenario."""
+    figure, axes = plt.subplots()
+    for scenario, title in titles.items():
+        mine = cwnd[cwnd["scenario"] == scenario]
+        axes.plot(mine["time_s"], mine["srtt_ms"], label=title, lw=1.2)
+    base = setting.loc[setting["scenario"].isin(titles), "rtt_ms"].min()
+    axes.axhline(base, ls=":", color="black", lw=1, label="path without queue")
+    axes.set(xlabel="time (s)", ylabel="smoothed round-trip time (ms)", ylim=(0, None))
+    axes.set_xlim(0, None)
+    axes.legend(ncols=2)
+    return figure
+
+
+def time_sequence(
+    segments: pd.DataFrame, acks: pd.DataFrame, start_s: float, end_s: float, title: str
+) -> Figure:
+    """Segments sent, segments sent again and ACKs, as sequence number over time.
+
+    Args:
+        segments, acks: ``segments`` and ``acks`` of one flow.
+        start_s, end_s: the window shown.
+        title: above the figure.
+    """
+    figure, axes = plt.subplots()
+    shown = segments[segments["time_s"].between(start_s, end_s)]
+    back = acks[acks["time_s"].between(start_s, end_s)]
+    new, again = shown[~shown["retransmission"]], shown[shown["retransmission"]]
+    axes.plot(new["time_s"], new["seq_bytes"] / 1e3, ".", ms=3, label="segment")
+    axes.plot(again["time_s"], again["seq_bytes"] / 1e3, "x", ms=6, color=COLOURS[1],
+              label="sent again")  # fmt: skip
+    axes.step(back["time_s"], back["ack_bytes"] / 1e3, where="post", lw=1, color=COLOURS[2],
+              label="acknowledged up to")  # fmt: skip
+    axes.set(title=title, xlabel="time (s)", ylabel="sequence number (kB)", xlim=(start_s, end_s))
+    axes.legend()
+    return figure
+
+
+def mathis(points: pd.DataFrame) -> Figure:
+    """Goodput over loss rate, beside Mathis' law.
+
+    Args:
+        points: loss (fraction), goodput_mbps, mathis_mbps.
+    """
+    figure, axes = plt.subplots(figsize=(6.5, 4.2))
+    axes.loglog(points["loss"] * 100, points["mathis_mbps"], "--", color=COLOURS[1],
+                label="Mathis: MSS/RTT · √(3/2)/√p")  # fmt: skip
+    axes.loglog(points["loss"] * 100, points["goodput_mbps"], "o", label="measured")
+    axes.set(xlabel="packets lost (%)", ylabel="goodput (Mbit/s)")
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+    low, high = points["loss"].min() * 80, points["loss"].max() * 125
+    axes.set_xticks([t for t in ticks if low <= t <= high], minor=False)
+    axes.set_yticks([1, 2, 3, 5, 8, 12, 20])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(lambda *_: "")
+    axes.legend()
+    return figure
+
+
+def delays(passages: pd.DataFrame, titles: dict[str, str], target_ms: float) -> Figure:
+    """Distribution of the delay in the bottleneck's queue, one line a scenario."""
+    figure, axes = plt.subplots()
+    for scenario, title in titles.items():
+        delay = passages.loc[passages["scenario"] == scenario, "delay_s"].dropna().sort_values()
+        share = pd.Series(range(1, len(delay) + 1)) / max(1, len(delay))
+        axes.plot(delay * 1e3, share * 100, label=title)
+    axes.axvline(target_ms, ls=":", color="black", lw=1, label=f"CoDel's target {target_ms:g} ms")
+    axes.set(xlabel="delay in the queue (ms)", ylabel="packets (%)", ylim=(0, 100))
+    axes.set_xscale("symlog", linthresh=1)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlim(0, None)
+    axes.legend()
+    return figure
+
+
+def _panels(count: int, ylabel: str) -> tuple[Figure, list[Axes]]:
+    figure, panels = plt.subplots(
+        count, 1, figsize=(9.0, 1.0 + 2.1 * count), squeeze=False, sharex=False
+    )
+    figure.supylabel(ylabel)
+    return figure, list(panels[:, 0])
+
+
+def _finish(figure: Figure, axes: Axes) -> None:
+    handles, labels = [], []
+    for panel in figure.axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            if label not in labels:
+                handles.append(handle)
+                labels.append(label)
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(labels)))
+    figure.supxlabel("time (s)")

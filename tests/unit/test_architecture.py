@@ -1,0 +1,53 @@
+"""Imports point one way, and every experiment file is loaded by a test that no one has to edit."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from testbed.experiment import PROJECT, experiment_files, load
+from testbed.parameters import parameters_of
+
+FORBIDDEN = {
+    "analysis": {"mininet", "pyroute2", "topologies", "experiments", "controller"},
+    "topologies": {"mininet", "pyroute2", "experiments", "analysis", "controller"},
+    "experiments": {"mininet", "pyroute2", "controller"},
+    "testbed": {"experiments", "topologies", "controller"},
+    "controller": {"mininet", "pyroute2", "experiments", "topologies"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("folder", sorted(FORBIDDEN))
+def test_imports_point_one_way(folder):
+    wrong = {
+        str(path.relative_to(PROJECT)): bad
+        for path in (PROJECT / folder).rglob("*.py")
+        if (bad := _imports(path) & FORBIDDEN[folder])
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", sorted(experiment_files()))
+def test_every_experiment_loads_and_says_what_it_claims(name):
+    cls = load(name)
+    assert cls.title().strip()
+    assert cls.claims(), "an experiment without a claim shows nothing"
+    for claim in cls.claims():
+        assert claim.sentence.endswith(".") and claim.source
+    for parameter in parameters_of(cls.Parameters):
+        assert parameter.spec.help, f"{parameter.name} needs a help line"
+    scenarios = cls(cls.Parameters()).scenarios()
+    needed = {s for claim in cls.claims() for s in claim.scenarios}
+    assert needed <= set(scenarios)
+    for params in scenarios.values():
+        cls(params).topology()

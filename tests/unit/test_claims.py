@@ -1,0 +1,73 @@
+import math
+
+import pandas as pd
+import pytest
+
+from testbed.claims import (
+    MissingDataError,
+    Status,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    claims_of,
+    inconclusive,
+    near,
+)
+from testbed.experiment import Tables
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [
+        (near(9.5, 9.56, rel=0.02), Status.PASS),
+        (near(9.0, 9.56, rel=0.02), Status.FAIL),
+        (near(10.4, 10.0, abs=0.5), Status.PASS),
+        (near(math.nan, 1.0, abs=1.0), Status.INCONCLUSIVE),
+        (near(None, 1.0, abs=1.0), Status.INCONCLUSIVE),
+        (at_least(3, 3), Status.PASS),
+        (at_least(2.9, 3), Status.FAIL),
+        (at_most(3.1, 3), Status.FAIL),
+        (between(5, 1, 4), Status.FAIL),
+        (between(4, 1, 4), Status.PASS),
+    ],
+)
+def test_numbers_are_judged_and_gaps_are_not(verdict, status):
+    assert verdict.status == status
+
+
+def test_one_failure_fails_all_and_one_gap_leaves_it_open():
+    good, bad, gap = at_least(2, 1), at_least(0, 1), inconclusive("nothing seen")
+    assert all_of([good, good]).status == Status.PASS
+    assert all_of([good, gap]).status == Status.INCONCLUSIVE
+    assert all_of([gap, bad, good]).status == Status.FAIL
+    assert all_of([]).status == Status.INCONCLUSIVE
+
+
+def test_a_failing_case_is_what_the_verdict_shows():
+    verdict = all_of([near(1.0, 1.0, abs=0.1), near(5.0, 1.0, abs=0.1)])
+    assert verdict.observed == "5"
+
+
+def test_tables_without_rows_are_missing_data():
+    tables = Tables(flows=pd.DataFrame({"scenario": ["reno"], "x": [1]}))
+    assert tables.of("flows", scenario="reno")["x"].iloc[0] == 1
+    with pytest.raises(MissingDataError, match="scenario=bbr"):
+        tables.of("flows", scenario="bbr")
+    with pytest.raises(MissingDataError, match="no table 'queue'"):
+        tables.of("queue")
+
+
+def test_claims_are_found_in_the_order_of_the_file():
+    class Two:
+        @claim("First.", source="RFC 1")
+        def z_first(self, tables):
+            return at_least(1, 1)
+
+        @claim("Second.", source="RFC 2", scenarios=("main",))
+        def a_second(self, tables):
+            return at_least(1, 1)
+
+    assert [c.name for c in claims_of(Two)] == ["z_first", "a_second"]
+    assert claims_of(Two)[1].scenarios == ("main",)

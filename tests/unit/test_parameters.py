@@ -1,0 +1,59 @@
+from dataclasses import dataclass
+
+import pytest
+
+from testbed.errors import ConfigError, ExitCode
+from testbed.parameters import build, param, parameters_of
+
+
+@dataclass(frozen=True)
+class Parameters:
+    rate_mbps: float = param(10.0, "rate", unit="Mbit/s", low=0.1, high=1000)
+    count: int = param(3, "how many", low=1)
+    cc: tuple[str, ...] = param(("reno",), "controls", choices=("reno", "cubic", "bbr"))
+    delays_ms: tuple[float, ...] = param((1.0, 2.0), "delays", unit="ms", low=0)
+    ecn: bool = param(False, "mark")
+
+
+def test_defaults_stand_where_nothing_is_given():
+    assert build(Parameters, {}) == Parameters()
+
+
+def test_strings_and_json_values_give_the_same():
+    from_line = build(Parameters, {"rate-mbps": "50", "cc": "bbr, cubic", "delays_ms": "3,4"})
+    from_json = build(Parameters, {"rate_mbps": 50, "cc": ["bbr", "cubic"], "delays_ms": [3, 4.0]})
+    assert from_line == from_json
+    assert from_line.cc == ("bbr", "cubic")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("rate_mbps", "10Mbit", ["--rate-mbps", "'10Mbit'", "Mbit/s", "without the unit"]),
+        ("rate_mbps", "-1", ["--rate-mbps", "out of range", "0.1 to 1000"]),
+        ("rate_mbps", "0", ["out of range"]),
+        ("rate_mbps", "nan", ["out of range"]),
+        ("rate_mbps", "1e9", ["out of range"]),
+        ("count", "2.5", ["--count", "whole number"]),
+        ("count", True, ["--count"]),
+        ("cc", "cubik", ["--cc", "did you mean 'cubic'"]),
+        ("cc", "", ["--cc", "empty"]),
+        ("cc", "reno,,bbr", ["--cc"]),
+        ("ecn", "maybe", ["--ecn"]),
+        ("rate_mpbs", "1", ["--rate-mpbs", "did you mean '--rate-mbps'"]),
+    ],
+)
+def test_bad_values_name_the_field_and_what_is_allowed(name, value, words):
+    with pytest.raises(ConfigError) as error:
+        build(Parameters, {name: value})
+    assert error.value.exit_code == ExitCode.USAGE
+    assert len(str(error.value).splitlines()) == 1
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_options_and_limits_are_said_in_words():
+    by_name = {p.name: p for p in parameters_of(Parameters)}
+    assert by_name["rate_mbps"].option == "--rate-mbps"
+    assert by_name["rate_mbps"].allowed == "0.1 to 1000 Mbit/s"
+    assert by_name["cc"].allowed == "one of reno, cubic, bbr"
