@@ -225,7 +225,7 @@ class Lab:
 
     def sysctl(self, node: str, name: str, value: str | int) -> None:
         """Sets a sysctl such as ``net.ipv4.tcp_ecn`` in a node."""
-        self.net[node].sysctl(name, value)
+        self.net.sysctl(node, name, value)
 
     # ---- recorders
 
