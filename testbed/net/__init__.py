@@ -1,0 +1,8 @@
+"""The network engine: Mininet's API over netlink. Start with `Network`."""
+
+from testbed.net.link import Intf, Link
+from testbed.net.network import Network
+from testbed.net.node import Host, Router
+from testbed.net.switch import Switch
+
+__all__ = ["Host", "Intf", "Link", "Network", "Router", "Switch"]

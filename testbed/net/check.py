@@ -1,0 +1,72 @@
+"""Checks of a topology before anything is built: one clear line naming the node or link."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from testbed.errors import ConfigError, nearest
+from testbed.net import tclink
+from testbed.net.plan import interface_name
+from testbed.shape import LinkShape
+
+NAME_MAX = 15
+"""Characters in an interface's name (``IFNAMSIZ`` less the zero)."""
+
+_NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+
+def check_topology(topo: Any) -> None:
+    """Refuse what cannot be built.
+
+    Raises:
+        ConfigError: names the node or link, and what mends it.
+    """
+    nodes = list(topo.nodes())
+    links = [info for *_, info in topo.links(withInfo=True)]
+    linked = {info[f"node{side}"] for info in links for side in (1, 2)}
+    declared = {n for n in nodes if topo.nodeInfo(n) or n not in linked or _declared(topo, n)}
+    for node in nodes:
+        if not isinstance(node, str) or not _NODE_NAME.fullmatch(node):
+            raise ConfigError(
+                f"node {node!r}: a name is letters, digits and _ . + -, starting with a letter"
+            )
+    used: dict[str, str] = {}
+    for info in links:
+        one, two = info["node1"], info["node2"]
+        where = f"link {one} {two}"
+        for side in (1, 2):
+            node = info[f"node{side}"]
+            if node not in declared:
+                raise ConfigError(f"{where}: there is no node '{node}'{nearest(node, declared)}")
+            name = info.get(f"intfName{side}") or interface_name(node, info[f"port{side}"])
+            _check_interface(name, where, used)
+        if one == two:
+            raise ConfigError(f"{where}: joins a node to itself; link two different nodes")
+        _check_shapes(info, where)
+
+
+def _declared(topo: Any, node: str) -> bool:
+    """Whether the node was added by itself; Mininet's graph adds ends of links silently."""
+    names = getattr(topo, "declared", None)
+    return names is None or node in names
+
+
+def _check_interface(name: str, where: str, used: dict[str, str]) -> None:
+    if len(name) > NAME_MAX:
+        raise ConfigError(
+            f"{where}: interface name '{name}' has {len(name)} characters, Linux allows "
+            f"{NAME_MAX}; shorten the node's name or give intfName1=/intfName2="
+        )
+    if name in used:
+        raise ConfigError(f"{where}: interface '{name}' is used by {used[name]} already")
+    used[name] = where
+
+
+def _check_shapes(info: dict[str, Any], where: str) -> None:
+    for field in ("shape", "shape1", "shape2"):
+        value = info.get(field)
+        if value is not None and not isinstance(value, LinkShape):
+            raise ConfigError(f"{where}: {field}= must be a LinkShape, not {value!r}")
+    for side in (1, 2):
+        tclink.take_shape({**info, **(info.get(f"params{side}") or {})}, side, where)

@@ -1,0 +1,183 @@
+"""The kernel's side of one network: requests are collected, then sent in few system calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from testbed.errors import MissingPrerequisiteError
+from testbed.net import rtnl, traffic
+from testbed.net.namespaces import Namespace, Rooms
+from testbed.net.netlink import Message, NetlinkError, NetlinkSocket
+from testbed.shape import LinkShape
+
+_FIRST_INDEX_AT_RUN_TIME = 1001
+_FIRST_WIRE = 1_000_001  # never the number of the interface at the other end
+
+SILENT_SETTINGS = {
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    "net/ipv6/conf/default/disable_ipv6": "1",
+}
+"""Of a namespace that only switches or carries frames: without IPv6, ports speak no ND or MLD."""
+
+Result = TypeVar("Result")
+_counter = 0
+
+
+def _new_run_id() -> str:
+    global _counter  # noqa: PLW0603  (distinguishes the networks of one process)
+    _counter += 1
+    return f"{os.getpid()}.{_counter}"
+
+
+class Engine:
+    """Collects what a network needs and has the kernel do it.
+
+    Outside `batch` every request is done at once. Within, requests wait until the block ends: then
+    links are made, then what belongs to each namespace, each in order.
+
+    Attributes:
+        rooms: namespaces and processes.
+        switches: the namespace in which the switches are.
+        wires: the namespace in which the wires of shaped links are; see `testbed.net.wire`.
+        virtual_clock: True where the kernel's clock is virtual and therefore never late.
+    """
+
+    def __init__(self) -> None:
+        self.rooms = Rooms(_new_run_id())
+        self.switches = Namespace("switches", settings=dict(SILENT_SETTINGS))
+        self.wires = Namespace("wires", settings=dict(SILENT_SETTINGS), next_index=_FIRST_WIRE)
+        # A link is requested from a namespace that has none of the names and indexes asked for.
+        self._yard = Namespace("yard")
+        self._links: list[Message] = []
+        self._requests: dict[str, tuple[Namespace, list[Message]]] = {}
+        self._batching = False
+        self._built = False
+        self.virtual_clock = "time-travel" in Path("/proc/cmdline").read_text()
+
+    def fd(self, namespace: Namespace) -> int:
+        """Open file of the namespace, made now if it is not there."""
+        if namespace.fd is None:
+            self.rooms.call(self.rooms.create, namespace)
+            namespace.next_index = max(namespace.next_index, self._first_index)
+        assert namespace.fd is not None
+        return namespace.fd
+
+    @cached_property
+    def _first_index(self) -> int:
+        """Behind the devices the kernel itself puts into every namespace (``tunl0``, ...)."""
+        self.rooms.call(self.rooms.create, self._yard)
+        return 1 + max(state.index for state in self.ask(self._yard, lambda s: list(rtnl.links(s))))
+
+    @cached_property
+    def has_netem(self) -> bool:
+        """Whether this kernel has netem."""
+        self.fd(self._yard)
+        probe = traffic.wire(LinkShape(), rtnl.LOOPBACK_INDEX, 0, "probe")
+        try:
+            self.ask(self._yard, lambda socket: socket.send([probe]))
+        except NetlinkError as error:
+            if _missing_in_kernel(error) is None:
+                raise
+            return False
+        return True
+
+    def index(self, namespace: Namespace) -> int:
+        """A free interface index; at run time beyond those the kernel itself gives out."""
+        self.fd(namespace)
+        if self._built:
+            namespace.next_index = max(namespace.next_index, _FIRST_INDEX_AT_RUN_TIME)
+        return namespace.take_index()
+
+    def link(self, message: Message) -> None:
+        """Request a link; its ends name their namespaces."""
+        self._links.append(message)
+        if not self._batching:
+            self.flush()
+
+    def request(self, namespace: Namespace, *messages: Message) -> None:
+        """Request something of one namespace."""
+        self.fd(namespace)
+        self._requests.setdefault(namespace.name, (namespace, []))[1].extend(messages)
+        if not self._batching:
+            self.flush()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Collect the requests made in the block and do them all at its end."""
+        if self._batching:
+            yield
+            return
+        self._batching = True
+        try:
+            yield
+        finally:
+            self._batching = False
+        self.flush()
+        self._built = True
+
+    def flush(self) -> None:
+        """Do everything that waits.
+
+        Raises:
+            NetlinkError: what the kernel refused.
+            MissingPrerequisiteError: the kernel lacks a queue discipline.
+        """
+        links, requests = self._links, list(self._requests.values())
+        self._links, self._requests = [], {}
+        try:
+            self.rooms.call(self._do, links, requests)
+        except NetlinkError as error:
+            missing = _missing_in_kernel(error)
+            if missing is None:
+                raise
+            raise missing from error
+
+    def _do(
+        self,
+        links: list[Message],
+        requests: Iterable[tuple[Namespace, list[Message]]],
+    ) -> None:
+        if links:
+            with self.rooms.socket(self._yard) as socket:
+                socket.send(links)
+        for namespace, messages in requests:
+            with self.rooms.socket(namespace) as socket:
+                socket.send(messages)
+
+    def ask(self, namespace: Namespace, question: Callable[[NetlinkSocket], Result]) -> Result:
+        """Answer of a question put over a netlink socket of the namespace."""
+
+        def within() -> Result:
+            with self.rooms.socket(namespace) as socket:
+                return question(socket)
+
+        return self.rooms.call(within)
+
+    def inside(self, namespace: Namespace, function: Callable[[], Result]) -> Result:
+        """Run a function that opens files or sockets of the namespace."""
+
+        def within() -> Result:
+            self.rooms.enter(namespace)
+            return function()
+
+        return self.rooms.call(within)
+
+    def close(self) -> None:
+        """Remove the network from the kernel."""
+        self.rooms.close()
+
+
+def _missing_in_kernel(error: NetlinkError) -> MissingPrerequisiteError | None:
+    """What a refusal says about a discipline or filter this kernel was built without."""
+    if "kind is unknown" not in error.detail and "not found" not in error.detail:
+        return None
+    return MissingPrerequisiteError(
+        f"'{error.what}' in the running kernel {os.uname().release}",
+        "make setup (it builds the guest's kernel, which has it; run with --runtime guest)",
+        error.detail,
+    )

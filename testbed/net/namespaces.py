@@ -1,0 +1,290 @@
+"""Namespaces without names, and processes in them, owned by one thread.
+
+All entering of namespaces happens in one thread of ours, so the caller's own thread never leaves
+its namespaces, whatever interrupts it. Network namespaces are held by open files alone: when this
+process ends, however it ends, the kernel removes them and everything in them.
+
+Programs run in a PID namespace of the network's own, whose first process (the warden) reads from a
+pipe only this process can write to. When this process dies, the warden reads end-of-file and ends,
+and the kernel kills everything in the PID namespace, daemons that detached themselves included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from testbed.errors import CommandError, MissingPrerequisiteError
+from testbed.net.netlink import NetlinkSocket
+
+CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID = 0x00020000, 0x40000000, 0x20000000
+_MS_BIND, _MS_REC, _MS_SLAVE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x80000, 0xE
+
+TERM_GRACE_S = 2.0
+"""How long a program has to end by itself (write its buffers) before it is killed."""
+
+_WARDEN = "mount -t proc proc /proc && trap '' CHLD && echo ready && exec cat >/dev/null"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+Result = TypeVar("Result")
+
+
+def _check(result: int, what: str) -> None:
+    if result == 0:
+        return
+    number = ctypes.get_errno()
+    if number == 1:
+        raise MissingPrerequisiteError(
+            "the right to create networks", "sudo, or use the guest runtime", what
+        )
+    raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _unshare(flags: int) -> None:
+    _check(_libc.unshare(flags), "unshare")
+
+
+def _setns(fd: int, kind: int) -> None:
+    _check(_libc.setns(fd, kind), "setns")
+
+
+def _mount(source: str, target: str, kind: str, flags: int) -> None:
+    args = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None)
+    _check(_libc.mount(*args), f"mount {source} on {target}")
+
+
+@dataclass(frozen=True, slots=True)
+class MountView:
+    """A mount namespace and the root folder in it (they differ inside a chroot)."""
+
+    fd: int
+    root_fd: int
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.fd)
+        os.close(self.root_fd)
+
+
+@dataclass(slots=True)
+class Namespace:
+    """A network namespace, made at the first `Rooms.create`.
+
+    Attributes:
+        name: for people, e.g. ``h1``.
+        settings: sysctls written before anything is in it, ``net/ipv4/ip_forward`` → ``1``.
+        private_dirs: folders that processes in it see as their own: a path (then empty) or a
+            pair (path, folder shown there).
+        fd: open file that holds it; None before it is made.
+    """
+
+    name: str
+    settings: dict[str, str] = field(default_factory=dict)
+    private_dirs: Sequence[str | tuple[str, str]] = ()
+    fd: int | None = None
+    view: MountView | None = None
+    next_index: int = 2
+
+    def take_index(self) -> int:
+        """An interface index no other interface of ours here has (1 is the loopback)."""
+        self.next_index += 1
+        return self.next_index - 1
+
+
+class Rooms:
+    """The namespaces and processes of one network, and the thread that enters them.
+
+    Attributes:
+        run_id: marks what is ours: in the environment of every process it starts.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"rooms-{run_id}")
+        self._namespaces: list[Namespace] = []
+        self._processes: list[subprocess.Popen[Any]] = []
+        self._warden: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
+        self._base: MountView | None = None
+        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.closed = False
+
+    def call(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run `function` in the thread that may enter namespaces."""
+        return self._thread.submit(function, *args).result()
+
+    def _own(self, kind: str) -> int:
+        """Open file of one of this thread's namespaces."""
+        path = f"thread-self/ns/{kind}"
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+
+    # What follows up to `popen` runs in the thread.
+
+    def create(self, namespace: Namespace) -> None:
+        """Make the namespace and write its settings. Only by `call`."""
+        _unshare(CLONE_NEWNET)
+        namespace.fd = self._own("net")
+        self._namespaces.append(namespace)
+        for path, value in namespace.settings.items():
+            write_setting(path, value)
+
+    def adopt(self, namespace: Namespace, pid: int) -> None:
+        """Hold the network namespace of a process of somebody else. Only by `call`."""
+        path = f"{pid}/ns/net"
+        namespace.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+        self._namespaces.append(namespace)
+
+    def enter(self, namespace: Namespace) -> None:
+        """Put the thread into a network namespace. Only by `call`."""
+        assert namespace.fd is not None, namespace.name
+        _setns(namespace.fd, CLONE_NEWNET)
+
+    def socket(self, namespace: Namespace) -> NetlinkSocket:
+        """A netlink socket of the namespace. Only by `call`."""
+        self.enter(namespace)
+        return NetlinkSocket()
+
+    def _enter_view(self, view: MountView) -> None:
+        _setns(view.fd, CLONE_NEWNS)
+        os.fchdir(view.root_fd)
+        os.chroot(".")
+
+    def _take_view(self) -> MountView:
+        root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return MountView(self._own("mnt"), root)
+
+    def _start_warden(self, origin: Namespace) -> None:
+        """PID 1 of the network, in mounts of the network's own."""
+        self.enter(origin)
+        _unshare(CLONE_NEWNS | CLONE_NEWPID)  # from now on this thread's children are inside
+        _mount("none", "/", "none", _MS_REC | _MS_SLAVE)
+        reader, self._lifeline = os.pipe2(os.O_CLOEXEC)
+        argv = ["/bin/sh", "-c", _WARDEN]
+        self._warden = subprocess.Popen(
+            argv, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self.environment(os.environ), start_new_session=True,
+        )  # fmt: skip
+        os.close(reader)
+        assert self._warden.stdout and self._warden.stderr
+        if self._warden.stdout.readline() != b"ready\n":
+            reason = self._warden.stderr.read().decode(errors="replace")
+            raise CommandError("the network", argv, self._warden.wait(), stderr=reason)
+        self._warden.stdout.close()
+        self._warden.stderr.close()
+        self._base = self._take_view()
+
+    def _make_view(self, namespace: Namespace) -> MountView:
+        """Mounts of a node: /sys of its network, and its private folders."""
+        assert self._base
+        self._enter_view(self._base)
+        _unshare(CLONE_NEWNS)
+        _mount("sysfs", "/sys", "sysfs", _MS_NOSUID_NODEV_NOEXEC)
+        for item in namespace.private_dirs:
+            path, source = item if isinstance(item, tuple) else (item, "")
+            Path(path).mkdir(parents=True, exist_ok=True)
+            if source:
+                Path(source).mkdir(parents=True, exist_ok=True)
+                _mount(source, path, "none", _MS_BIND)
+            else:
+                _mount("tmpfs", path, "tmpfs", 0)
+        return self._take_view()
+
+    def _spawn(
+        self, namespace: Namespace, argv: Sequence[str], kwargs: dict[str, Any]
+    ) -> subprocess.Popen[Any]:
+        if self._warden is None:
+            self._start_warden(namespace)
+        self.enter(namespace)
+        if namespace.view is None:
+            namespace.view = self._make_view(namespace)
+        else:
+            self._enter_view(namespace.view)
+        return subprocess.Popen(argv, **kwargs)
+
+    def popen(
+        self, namespace: Namespace, argv: Sequence[str], **kwargs: Any
+    ) -> subprocess.Popen[Any]:
+        """Start a program in the namespace; it cannot outlive this process.
+
+        Entering happens before the fork, in the thread, so that Python's cheap vfork can be used.
+
+        Args:
+            namespace: where.
+            argv: program and arguments.
+            kwargs: as for `subprocess.Popen`.
+
+        Raises:
+            MissingPrerequisiteError: there is no such program.
+        """
+        env = kwargs.pop("env", None)
+        kwargs["env"] = self.environment(os.environ if env is None else env)
+        kwargs.setdefault("cwd", str(Path.cwd()))
+        path = kwargs["env"].get("PATH")
+        if "/" not in argv[0] and shutil.which(argv[0], path=path) is None:
+            raise MissingPrerequisiteError(argv[0], f"sudo apt-get install {argv[0]}")
+        process = self.call(self._spawn, namespace, list(argv), kwargs)
+        self._processes = [p for p in self._processes if p.returncode is None]
+        self._processes.append(process)
+        return process
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """`env` with the mark of this network."""
+        return {**env, "TESTBED_NETWORK": self.run_id}
+
+    def drop(self, namespace: Namespace) -> None:
+        """Let go of one namespace; the kernel removes it when nothing runs in it."""
+        if namespace in self._namespaces:
+            self._namespaces.remove(namespace)
+        if namespace.view:
+            namespace.view.close()
+        if namespace.fd is not None:
+            os.close(namespace.fd)
+        namespace.view = namespace.fd = None
+
+    def close(self) -> None:
+        """End every program and let go of every namespace; may be called twice."""
+        if self.closed:
+            return
+        self.closed = True
+        self._end_programs()
+        self._thread.shutdown(wait=True)
+        for namespace in list(self._namespaces):
+            self.drop(namespace)
+        if self._base:
+            self._base.close()
+        os.close(self._proc)
+
+    def _end_programs(self) -> None:
+        """Ask, wait, kill; the warden last, because it cannot end before the rest is reaped."""
+        alive = [p for p in self._processes if p.poll() is None]
+        for process in alive:
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGHUP)  # interactive shells heed only this one
+        for process in alive:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(TERM_GRACE_S)
+        if self._warden is None or self._lifeline is None:
+            return
+        os.close(self._lifeline)
+        self._warden.kill()
+        for process in alive:
+            process.wait()
+        self._warden.wait()
+
+
+def write_setting(path: str, value: str) -> None:
+    """Write a sysctl of the namespace the calling thread is in, e.g. ``net/ipv4/ip_forward``."""
+    fd = os.open(f"/proc/sys/{path}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)

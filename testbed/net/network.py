@@ -1,0 +1,303 @@
+"""`Network`: Mininet's `Mininet`, built in one go over netlink and gone when the block ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from testbed.errors import ConfigError, nearest
+from testbed.net import inspect, routes, rtnl
+from testbed.net.check import check_topology
+from testbed.net.engine import Engine
+from testbed.net.link import Intf, Link
+from testbed.net.mininet_api import net as mininet_net
+from testbed.net.mininet_api import node as mininet_node
+from testbed.net.node import Host, NodeMixin, Router, adopt
+from testbed.net.plan import V6, Plan, Port, mac_of, make_plan
+from testbed.net.switch import Switch
+from testbed.shape import LinkShape
+
+ROUTINGS = ("static", None)
+
+AddressRow = dict[str, str | None]
+"""``node``, ``interface``, ``peer`` (the other end's interface), ``ipv4`` and ``ipv6`` with prefix
+length, ``mac``; None where there is none."""
+
+
+class Network(mininet_net.Mininet):  # type: ignore[misc]
+    """A running network made from a topology.
+
+        with Network(topo) as net:
+            net["h1"].cmd("ping -c1", net["h2"].IP())
+
+    Attributes:
+        plan: names, MACs, segments and addresses; None without a topology.
+        engine: the kernel's side.
+        seed: of everything random the network itself does (losses on wires, ...).
+    """
+
+    def __init__(
+        self,
+        topo: Any = None,
+        switch: Any = Switch,
+        host: Any = Host,
+        controller: Any = None,
+        link: Any = Link,
+        intf: Any = Intf,
+        *,
+        routing: str | None = "static",
+        seed: int = 0,
+        whole_packets: bool = False,
+        build: bool = True,
+        **options: Any,
+    ) -> None:
+        """Plan the network; it is built here if `build` (as Mininet does), else on entering.
+
+        Args:
+            topo: a Mininet `Topo` with routers and shapes, or any other.
+            switch: default class of switches; a class of Mininet's is adopted.
+            host: the same for hosts.
+            controller: as Mininet's; none by default.
+            link: class of links.
+            intf: class of interfaces.
+            routing: ``static``: shortest paths are installed in routers; None: routers know only
+                their own networks.
+            seed: of the network's own random choices.
+            whole_packets: segmentation offload off on plain links too.
+            build: build now.
+            options: as Mininet's (``ipBase``, ``autoSetMacs``, ``autoStaticArp``, ...).
+
+        Raises:
+            ConfigError: the topology cannot be built.
+        """
+        if routing not in ROUTINGS:
+            raise ConfigError(
+                f"routing: {routing!r} is unknown; allowed: 'static', None"
+                f"{nearest(str(routing), ['static'])}"
+            )
+        self.routing, self.seed, self.whole_packets = routing, seed, whole_packets
+        self.engine = Engine()
+        self.plan: Plan | None = None
+        self._is_started = False
+        self._planned_ports: dict[tuple[str, str], Port] = {}
+        try:
+            super().__init__(
+                topo=topo, switch=adopt(switch, Switch), host=adopt(host, Host),
+                controller=controller, link=link, intf=intf, build=build, **options,
+            )  # fmt: skip
+        except BaseException:
+            self.engine.close()
+            raise
+
+    @classmethod
+    def init(cls) -> None:
+        """Raise the limit on open files; needs nothing else of the machine."""
+        inspect.raise_file_limit()
+
+    def __enter__(self) -> Network:
+        try:
+            with self.engine.batch():
+                self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # Building.
+
+    def buildFromTopo(self, topo: Any = None) -> None:
+        """Check and plan the topology, then have Mininet make its nodes and links of it."""
+        check_topology(topo)
+        self.plan = make_plan(topo)
+        for ports in self.plan.ports.values():
+            for port in ports:
+                self._planned_ports[port.node, port.name] = port
+        super().buildFromTopo(topo)
+
+    def build(self) -> None:
+        """Build everything in one batch."""
+        with self.engine.batch():
+            super().build()
+
+    def start(self) -> None:
+        """Start switches and controllers."""
+        with self.engine.batch():
+            super().start()
+        self._is_started = True
+
+    def addHost(self, name: str, cls: Any = None, **params: Any) -> Any:
+        """Add a host, or a router if ``isRouter=True``."""
+        self._refuse_duplicate(name)
+        ours: type[NodeMixin] = Router if params.get("isRouter") else Host
+        default = ours if self.host is Host else self.host
+        if self.plan and self.plan.routers:
+            params.setdefault("ip", self._planned_ip(name))
+        return super().addHost(name, cls=adopt(cls, ours) or default, engine=self.engine, **params)
+
+    def _planned_ip(self, node: str) -> str | None:
+        ports = self.plan.ports.get(node, []) if self.plan else []
+        links = self.plan.links if self.plan else []
+        first = min(ports, key=lambda p: int(links[p.link][f"port{p.side}"]), default=None)
+        return str(first.ipv4) if first and first.ipv4 else None
+
+    def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
+        """Add a switch."""
+        self._refuse_duplicate(name)
+        return super().addSwitch(name, cls=adopt(cls, Switch), engine=self.engine, **params)
+
+    def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
+        """Add a controller; it runs beside the switches."""
+        if not isinstance(name, mininet_node.Controller):
+            controller = adopt(controller or self.controller, NodeMixin)
+            params["engine"] = self.engine
+        return super().addController(name, controller, **params)
+
+    def _refuse_duplicate(self, name: str) -> None:
+        if name in self.nameToNode:
+            raise ConfigError(f"node {name}: there are two of this name; rename one")
+
+    def addLink(
+        self,
+        node1: Any,
+        node2: Any,
+        port1: int | None = None,
+        port2: int | None = None,
+        cls: Any = None,
+        **params: Any,
+    ) -> Any:
+        """Add a link; MAC addresses come by plan, never at random."""
+        number = len(self.links)
+        params.setdefault("addr1", mac_of(number, 1))
+        params.setdefault("addr2", mac_of(number, 2))
+        if not (isinstance(cls, type) and issubclass(cls, Link)):
+            cls = None  # Mininet's own kinds of link differ in options, which ours all takes
+        link = super().addLink(
+            node1, node2, port1, port2, cls,
+            seed=self.seed, whole=self.whole_packets, **params,
+        )  # fmt: skip
+        for intf in (link.intf1, link.intf2):
+            self._address(intf)
+            if self._is_started and hasattr(intf.node, "attach"):
+                intf.node.attach(intf)
+        return link
+
+    def _address(self, intf: Any) -> None:
+        """Give a new interface the addresses it has by plan."""
+        port = self._planned_ports.get((intf.node.name, intf.name))
+        if port and port.ipv4 and port.ipv6:
+            intf.setIP(str(port.ipv4))
+            intf.setIP(str(port.ipv6))
+
+    def configHosts(self) -> None:
+        """Configure hosts as Mininet does, then what the plan adds: IPv6, loopbacks, routes."""
+        super().configHosts()
+        if self.plan is None or self.plan.routers:
+            self._configure_routed()
+        for host in self.hosts:
+            self._number_ipv6(host)
+
+    def _number_ipv6(self, host: Any) -> None:
+        """In a network without routers: fd00::N for the host that Mininet numbers N."""
+        intf = host.defaultIntf() if host.intfs else None
+        if self._planned_routers or intf is None or not intf.IP() or getattr(intf, "ipv6", None):
+            return
+        address = intf._ipv4
+        number = int(address.ip) & int(address.network.hostmask)
+        intf.setIP(str(V6((int(V6("fd00::/64").ip) + number, 64))))
+
+    @property
+    def _planned_routers(self) -> list[str]:
+        return self.plan.routers if self.plan else []
+
+    def _configure_routed(self) -> None:
+        if self.plan is None:
+            return
+        for router, addresses in self.plan.loopbacks.items():
+            messages = [rtnl.add_address(rtnl.LOOPBACK_INDEX, a, router) for a in addresses]
+            self.engine.request(self[router].namespace, *messages)
+        wanted = routes.default_routes(self.plan)
+        if self.routing == "static":
+            wanted += routes.static_routes(self.plan, self._delay_ms)
+        for route in wanted:
+            node = self[route.node]
+            if route.destination.prefixlen or "defaultRoute" not in node.params:
+                node.add_route(route.destination, route.via, route.out)
+
+    def _delay_ms(self, link: int, side: int) -> float:
+        end = getattr(self.links[link], f"intf{side}").end
+        return float(end.shape.delay_ms)
+
+    # Ending.
+
+    def stop(self) -> None:
+        """End every program and remove everything, whatever state the network is in."""
+        try:
+            for node in self.values():
+                if getattr(type(node), "adopted", False) and not self.engine.rooms.closed:
+                    node.terminate()  # a class written for Mininet may have its own clean-up
+        finally:
+            for node in self.values():
+                if isinstance(node, NodeMixin):
+                    node._terminated = True
+            self.engine.close()
+
+    # Looking and changing.
+
+    @property
+    def addresses(self) -> list[AddressRow]:
+        """Every interface of hosts and routers with its addresses; loopbacks last of each node."""
+        rows = []
+        for host in self.hosts:
+            rows += [inspect.address_row(intf) for intf in host.intfList()]
+            if self.plan and host.name in self.plan.loopbacks:
+                ipv4, ipv6 = self.plan.loopbacks[host.name]
+                rows.append({
+                    "node": host.name, "interface": "lo", "peer": None,
+                    "ipv4": str(ipv4), "ipv6": str(ipv6), "mac": None,
+                })  # fmt: skip
+        return rows
+
+    def interface(self, name: str) -> Intf:
+        """An interface by its name, e.g. ``r1-eth0``.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        for node in self.values():
+            if name in node.nameToIntf and name != "lo":
+                return node.nameToIntf[name]  # type: ignore[no-any-return]
+        names = [n for node in self.values() for n in node.nameToIntf if n != "lo"]
+        raise ConfigError(f"interface '{name}': not in this network{nearest(name, names)}")
+
+    def shape(self, interface: str) -> LinkShape:
+        """What happens to packets that an interface sends."""
+        end = self.interface(interface).end
+        return end.shape if end else LinkShape()
+
+    def reshape(self, interface: str, shape: LinkShape) -> None:
+        """Change what happens to packets that an interface sends; packets under way stay so."""
+        intf = self.interface(interface)
+        if intf.link is None:
+            raise ConfigError(f"interface '{interface}': is on no link")
+        intf.link.reshape(intf, shape)
+
+    def qdiscs(self) -> list[inspect.QdiscRow]:
+        """The queue disciplines as the kernel has them, those of the wires included."""
+        return inspect.qdiscs(self)
+
+    def sysctls(self, names: Iterable[str] = inspect.RECORDED_SYSCTLS) -> dict[str, Any]:
+        """Sysctls as the kernel has them: node → name → value."""
+        return inspect.sysctls(self, names)
+
+    def sysctl(self, node: str, name: str, value: str | int) -> None:
+        """Set a sysctl in a node, e.g. ``net.ipv4.tcp_ecn``."""
+        inspect.set_sysctl(self, node, name, str(value))

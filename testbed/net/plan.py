@@ -1,0 +1,285 @@
+"""Addresses by plan: from a topology's graph to a table, without running anything.
+
+The plan for topologies with routers:
+
+| what | IPv4 | IPv6 |
+| --- | --- | --- |
+| LAN number k (a segment with a host) | 10.0.k.0/24 | fd00:0:0:k::/64 |
+| transit number k (a segment of routers only) | 172.16.0.0/12, the k-th /30 | fd00:0:1:k::/64 |
+| loopback of router number i | 192.168.0.i/32 (on to 192.168.255.255) | fd00:0:2::i/128 |
+
+Numbers count from 1 in the order of Mininet's natural sort (h2 before h10). In a LAN routers come
+first (.1 is the gateway), hosts follow from .11; in a transit .1 and .2. A LAN of more than 240
+interfaces takes a larger, aligned block. Any address a topology gives itself (``ip=`` on a node,
+``params1={'ip': ...}`` on a link) wins, and fixes the prefix of its segment.
+
+A topology without routers is addressed as Mininet does it (10.0.0.1/8, 10.0.0.2/8, ... on each
+host's first interface, or from another base) plus fd00::1/64, fd00::2/64, ...
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from testbed.errors import ConfigError
+
+LAN_BASE = ipaddress.IPv4Network("10.0.0.0/8")
+TRANSIT_BASE = ipaddress.IPv4Network("172.16.0.0/12")
+LOOPBACK_BASE = ipaddress.IPv4Network("192.168.0.0/16")
+_FIRST_HOST = 11
+_HOST_ROOM = 16  # addresses a LAN keeps free beside its interfaces
+
+V4 = ipaddress.IPv4Interface
+V6 = ipaddress.IPv6Interface
+
+
+@dataclass(slots=True)
+class Port:
+    """An interface in the plan.
+
+    Attributes:
+        node: its node's name.
+        name: its own, e.g. ``h1-eth0``.
+        link: index of its link in `Plan.links`.
+        side: 1 or 2, its end of the link.
+        mac: its MAC address.
+        ipv4: its address with prefix length, or None.
+        ipv6: the same for IPv6.
+        given: the address a topology gave, as it was written.
+    """
+
+    node: str
+    name: str
+    link: int
+    side: int
+    mac: str
+    given: str | None = None
+    ipv4: V4 | None = None
+    ipv6: V6 | None = None
+
+
+@dataclass(slots=True)
+class Segment:
+    """What one broadcast reaches: links joined by switches; the ports of hosts and routers on it.
+
+    Attributes:
+        ports: in the order of addresses: routers, then hosts.
+        ipv4: its prefix.
+        ipv6: its prefix.
+    """
+
+    ports: list[Port] = field(default_factory=list)
+    ipv4: ipaddress.IPv4Network | None = None
+    ipv6: ipaddress.IPv6Network | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """The plan of one topology.
+
+    Attributes:
+        links: Mininet's link data in the order links are built.
+        ports: of each node, in the order of links.
+        segments: in the order of their first link.
+        routers: names.
+        loopbacks: router → its addresses.
+    """
+
+    links: list[dict[str, Any]]
+    ports: dict[str, list[Port]]
+    segments: list[Segment] = field(default_factory=list)
+    routers: list[str] = field(default_factory=list)
+    loopbacks: dict[str, tuple[V4, V6]] = field(default_factory=dict)
+
+    def port(self, link: int, side: int) -> Port:
+        """The port at one side of a link."""
+        node = self.links[link][f"node{side}"]
+        return next(p for p in self.ports[node] if (p.link, p.side) == (link, side))
+
+
+def interface_name(node: str, port: int) -> str:
+    """Mininet's rule: ``h1-eth0``."""
+    return f"{node}-eth{port}"
+
+
+def mac_of(link: int, side: int) -> str:
+    """A MAC of our own (locally administered): link number and side, never random."""
+    return (bytes([2, side]) + (link + 1).to_bytes(4, "big")).hex(":")
+
+
+def make_plan(topo: Any) -> Plan:
+    """Names, MACs, segments and addresses of everything in a Mininet `Topo`.
+
+    Raises:
+        ConfigError: addresses conflict or do not suffice; names both places.
+    """
+    links = [info for *_, info in topo.links(sort=True, withInfo=True)]
+    switches = set(topo.switches())
+    ports: dict[str, list[Port]] = {n: [] for n in topo.nodes()}
+    for index, info in enumerate(links):
+        for side in (1, 2):
+            node = info[f"node{side}"]
+            name = info.get(f"intfName{side}") or interface_name(node, info[f"port{side}"])
+            mac = info.get(f"addr{side}") or mac_of(index, side)
+            given = (info.get(f"params{side}") or {}).get("ip")
+            ports[node].append(Port(node, name, index, side, mac, given))
+    plan = Plan(links, ports)
+    plan.routers = [n for n in topo.hosts() if topo.nodeInfo(n).get("isRouter")]
+    plan.segments = _segments(plan, switches)
+    if plan.routers:
+        _give_node_addresses(plan, topo)
+        _address(plan)
+    return plan
+
+
+def _segments(plan: Plan, switches: set[str]) -> list[Segment]:
+    """Join links that share a switch; number segments by their first link."""
+    leader = list(range(len(plan.links)))
+
+    def find(link: int) -> int:
+        while leader[link] != link:
+            leader[link] = leader[leader[link]]
+            link = leader[link]
+        return link
+
+    for switch in switches:
+        for one, two in itertools.pairwise(plan.ports[switch]):
+            low, high = sorted((find(one.link), find(two.link)))
+            leader[high] = low
+    found: dict[int, Segment] = {}
+    for index, info in enumerate(plan.links):
+        segment = found.setdefault(find(index), Segment())
+        for side in (1, 2):
+            if info[f"node{side}"] not in switches:
+                segment.ports.append(plan.port(index, side))
+    routers = set(plan.routers)
+    for segment in found.values():
+        segment.ports.sort(key=lambda port: port.node not in routers)  # stable: routers first
+    return list(found.values())
+
+
+def _give_node_addresses(plan: Plan, topo: Any) -> None:
+    """``ip=`` of a host or router is the address of its first interface, as in Mininet."""
+    for node in topo.hosts():
+        given = topo.nodeInfo(node).get("ip")
+        own = sorted(plan.ports[node], key=lambda p: plan.links[p.link][f"port{p.side}"])
+        if given and own and not own[0].given:
+            own[0].given = given
+
+
+def _address(plan: Plan) -> None:
+    routers = set(plan.routers)
+    taken: list[tuple[ipaddress.IPv4Network, str]] = []
+    for segment in plan.segments:
+        _take_given(segment, taken)
+    lan_blocks, transit_blocks = _blocks(LAN_BASE, 256), _blocks(TRANSIT_BASE, 4)
+    next(lan_blocks)  # LANs count from 10.0.1.0
+    numbers = {True: itertools.count(1), False: itertools.count(1)}
+    for segment in plan.segments:
+        if not segment.ports:
+            continue
+        is_lan = any(port.node not in routers for port in segment.ports)
+        number = next(numbers[is_lan])
+        segment.ipv6 = ipaddress.IPv6Network(f"fd00:0:{0 if is_lan else 1}:{number:x}::/64")
+        if segment.ipv4 is None:
+            blocks = lan_blocks if is_lan else transit_blocks
+            segment.ipv4 = _free(segment, blocks, is_lan, taken)
+        _fill(segment, routers, is_lan)
+    loopbacks = LOOPBACK_BASE.hosts()
+    for number, router in enumerate(plan.routers, 1):
+        address = next(loopbacks, None)
+        if address is None:
+            raise ConfigError(f"router {router}: {LOOPBACK_BASE} has no loopback address left")
+        plan.loopbacks[router] = (V4(f"{address}/32"), V6(f"fd00:0:2::{number:x}/128"))
+
+
+def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]) -> None:
+    """Prefix of a segment from the addresses its topology gave."""
+    owner: dict[ipaddress.IPv4Address, Port] = {}
+    first: Port | None = None
+    for port in segment.ports:
+        if not port.given:
+            continue
+        port.ipv4 = parse_address(port.given, port.name)
+        if port.ipv4.ip in owner:
+            other = owner[port.ipv4.ip].name
+            raise ConfigError(f"{port.name}: address {port.ipv4.ip} is {other}'s already")
+        owner[port.ipv4.ip] = port
+        if first and first.ipv4 and port.ipv4.network != first.ipv4.network:
+            raise ConfigError(
+                f"{port.name}: {port.ipv4} is not in {first.ipv4.network}, "
+                f"the network of {first.name} on the same LAN"
+            )
+        first = first or port
+    if first and first.ipv4:
+        segment.ipv4 = first.ipv4.network
+        for network, name in taken:
+            if network.overlaps(segment.ipv4):
+                raise ConfigError(
+                    f"{first.name}: {segment.ipv4} overlaps {network} of {name}; "
+                    "give every LAN and link a prefix of its own"
+                )
+        taken.append((segment.ipv4, first.name))
+
+
+def parse_address(given: str, where: str) -> V4:
+    """``10.0.0.1/24`` as an address with its prefix; without a length it is /8, as in Mininet."""
+    try:
+        return V4(given if "/" in given else f"{given}/8")
+    except ValueError as error:
+        raise ConfigError(f"{where}: ip {given!r} is no IPv4 address: {error}") from error
+
+
+def _blocks(base: ipaddress.IPv4Network, step: int) -> Iterator[ipaddress.IPv4Address]:
+    start = int(base.network_address)
+    for offset in range(0, base.num_addresses, step):
+        yield ipaddress.IPv4Address(start + offset)
+
+
+def _free(
+    segment: Segment,
+    blocks: Iterator[ipaddress.IPv4Address],
+    is_lan: bool,
+    taken: list[tuple[ipaddress.IPv4Network, str]],
+) -> ipaddress.IPv4Network:
+    """The next prefix that fits the segment and overlaps nothing given."""
+    need = len(segment.ports) + (_HOST_ROOM if is_lan else 2)
+    length = min(24 if is_lan else 30, 32 - (need - 1).bit_length())
+    for start in blocks:
+        network = ipaddress.IPv4Network((start, length), strict=False)
+        if network.network_address != start:
+            continue
+        if any(network.overlaps(other) for other, _ in taken):
+            continue
+        taken.append((network, segment.ports[0].name))
+        return network
+    base = LAN_BASE if is_lan else TRANSIT_BASE
+    raise ConfigError(f"{segment.ports[0].name}: {base} has no /{length} left for its network")
+
+
+def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
+    """Addresses for the ports that have none."""
+    assert segment.ipv4 and segment.ipv6
+    used = {port.ipv4.ip for port in segment.ports if port.ipv4}
+    last = segment.ipv4.num_addresses - (1 if segment.ipv4.prefixlen < 31 else 0)
+    hosts_start = _FIRST_HOST if is_lan and last > _FIRST_HOST + len(segment.ports) else 1
+    counters = {True: 1, False: hosts_start}
+    for number, port in enumerate(segment.ports, 1):
+        kind = port.node in routers
+        while port.ipv4 is None:
+            offset = counters[kind]
+            counters[kind] += 1
+            if offset >= last:
+                raise ConfigError(
+                    f"{port.name}: {segment.ipv4} has no address left for it; "
+                    f"{segment.ports[0].name} is on the same network: give it a larger one"
+                )
+            if segment.ipv4[offset] not in used:
+                port.ipv4 = V4((segment.ipv4[offset], segment.ipv4.prefixlen))
+                used.add(segment.ipv4[offset])
+        suffix = int(port.ipv4.ip) - int(segment.ipv4.network_address) or number
+        port.ipv6 = V6((segment.ipv6[suffix], 64))

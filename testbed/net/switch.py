@@ -1,0 +1,89 @@
+"""A switch: a Linux bridge, set up over netlink."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from testbed.errors import ConfigError
+from testbed.net import rtnl
+from testbed.net.link import Intf
+from testbed.net.mininet_api import node as mininet_node
+from testbed.net.node import NodeMixin
+
+
+class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
+    """A learning switch (Linux bridge), with spanning tree on request.
+
+    All switches of a network share one namespace, as Mininet's share the machine's.
+    """
+
+    next_priority: ClassVar[int] = 100
+
+    def __init__(
+        self,
+        name: str,
+        dpid: str | None = None,
+        opts: str = "",
+        listenPort: int | None = None,
+        stp: bool = False,
+        prio: int | None = None,
+        **params: Any,
+    ) -> None:
+        self.stp, self.opts, self.listenPort = stp, opts, listenPort
+        self.prio = prio
+        self.bridge_index: int | None = None
+        params["inNamespace"] = False
+        super(mininet_node.Switch, self).__init__(name, **params)
+        self.dpid = self.defaultDpid(dpid)
+        self.controlIntf = Intf("lo", self, port=0)
+
+    def defaultDpid(self, dpid: str | None = None) -> str:
+        """Mininet's rule: hexadecimal, by default the number in the name."""
+        if dpid is None and not re.search(r"\d", self.name):
+            raise ConfigError(f"switch {self.name}: needs a number in its name, or dpid=")
+        return str(super().defaultDpid(dpid))
+
+    def start(self, controllers: Any) -> None:
+        """Make the bridge and put the ports in; controllers play no part."""
+        if self.bridge_index is not None:
+            return
+        index = self.bridge_index = self.engine.index(self.namespace)
+        mac = (b"\x02\xff" + index.to_bytes(4, "big")).hex(":")
+        priority = self.prio if self.prio is not None else 0x8000
+        ports = [i for i in self.intfList() if i.name != "lo" and not i.IP()]
+        self.engine.request(
+            self.namespace,
+            rtnl.new_bridge(self.name, index, mac, self.stp, priority),
+            *(rtnl.set_master(i.index, index, i.name) for i in ports),
+        )
+
+    def attach(self, intf: Any) -> None:
+        """Put a port in."""
+        if self.bridge_index is not None:
+            port = self.intf(intf)
+            self.engine.request(
+                self.namespace, rtnl.set_master(port.index, self.bridge_index, port.name)
+            )
+
+    def detach(self, intf: Any) -> None:
+        """Take a port out."""
+        port = self.intf(intf)
+        self.engine.request(self.namespace, rtnl.set_master(port.index, 0, port.name))
+
+    def connected(self) -> bool:
+        """Whether it forwards on some port (with spanning tree that takes a while)."""
+        return not self.stp or "forwarding" in self.cmd("bridge link show")
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        """Remove the bridge and, unless told otherwise, its ports."""
+        if self.bridge_index is not None:
+            self.engine.request(self.namespace, rtnl.delete_link(self.bridge_index, self.name))
+            self.bridge_index = None
+        if deleteIntfs:
+            for intf in [i for i in self.intfList() if i.name != "lo"]:
+                intf.delete()
+
+    def dpctl(self, *args: str) -> str:
+        """Run ``bridge`` with the arguments."""
+        return str(self.cmd("bridge", *args))

@@ -1,0 +1,86 @@
+"""Mininet's link options (`TCLink`'s) as a `LinkShape`: the one place that knows their units."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from testbed.errors import ConfigError
+from testbed.shape import LinkShape
+
+SHAPING = ("bw", "delay", "jitter", "loss", "max_queue_size", "enable_ecn", "enable_red")
+"""Mininet's options that shape a link."""
+
+WITHOUT_EFFECT = ("gro", "txo", "rxo", "speedup", "use_hfsc", "use_tbf", "use_htb", "latency_ms")
+"""Options that choose among Mininet's own means, all replaced here by one."""
+
+_UNIT_MS = {"s": 1e3, "sec": 1e3, "secs": 1e3, "ms": 1.0, "msec": 1.0, "msecs": 1.0,
+            "us": 1e-3, "usec": 1e-3, "usecs": 1e-3, "": 1e-3}  # fmt: skip
+
+
+def take_shape(params: dict[str, Any], side: int, where: str) -> LinkShape:
+    """Take a side's shape out of a link's options.
+
+    Args:
+        params: options of the link; those about its shape are removed.
+        side: 1 or 2.
+        where: starts an error, e.g. ``link h1 s1``.
+
+    Raises:
+        ConfigError: an option has an impossible value.
+    """
+    shape = params.pop(f"shape{side}", None) or params.pop("shape", None)
+    params.pop("shape", None), params.pop("shape1", None), params.pop("shape2", None)
+    given = {name: params.pop(name, None) for name in SHAPING}
+    for name in WITHOUT_EFFECT:
+        params.pop(name, None)
+    try:
+        return from_mininet(shape or LinkShape(), **given)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def from_mininet(
+    base: LinkShape,
+    bw: float | None = None,
+    delay: str | float | None = None,
+    jitter: str | float | None = None,
+    loss: float | None = None,
+    max_queue_size: int | None = None,
+    enable_ecn: bool | None = None,
+    enable_red: bool | None = None,
+) -> LinkShape:
+    """Mininet's options over a shape.
+
+    Args:
+        base: what the options change.
+        bw: 10^6 bit/s.
+        delay: one-way, as tc reads it: ``5ms``; a bare number is µs.
+        jitter: the same.
+        loss: percent.
+        max_queue_size: packets.
+        enable_ecn: RED that marks.
+        enable_red: RED that drops.
+    """
+    changes: dict[str, Any] = {}
+    if bw is not None:
+        changes["rate_mbps"] = bw
+    for name, value in (("delay_ms", delay), ("jitter_ms", jitter)):
+        if value is not None:
+            changes[name] = parse_ms(value, name.removesuffix("_ms"))
+    if loss is not None:
+        changes["loss_percent"] = loss
+    if max_queue_size is not None:
+        changes |= {"queue_pkts": max_queue_size, "queue_bytes": None, "queue_bdp": None}
+    if enable_ecn or enable_red:
+        changes |= {"qdisc": "red", "ecn": bool(enable_ecn)}
+    return replace(base, **changes) if changes else base
+
+
+def parse_ms(value: str | float, name: str) -> float:
+    """A duration as tc reads it, in ms."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:e-?\d+)?)\s*([a-z]*)\s*", str(value).lower())
+    if not match or match[2] not in _UNIT_MS or match[1].count(".") > 1:
+        raise ConfigError(f"{name}: {value!r} is no duration; write it like '5ms'")
+    return float(match[1]) * _UNIT_MS[match[2]]
