@@ -100,6 +100,7 @@ class Lab:
         self._processes: list[Process] = []
         self._captures: dict[str, Process] = {}
         self._tracer: Tracer | None = None
+        self._state: Path | None = None
         for folder in ("captures", "logs"):
             (path / folder).mkdir(exist_ok=True)
         self._events: IO[str] = (path / "events.jsonl").open("a", encoding="utf-8", buffering=1)
@@ -123,6 +124,8 @@ class Lab:
         if self._tracer:
             self._tracer.close()
         self._events.close()
+        if self._state:
+            shutil.rmtree(self._state)
 
     # ---- time and events
 
@@ -210,6 +213,18 @@ class Lab:
         while path.exists():
             number += 1
             path = self.path / "logs" / f"{name}-{number}.log"
+        return path
+
+    def state_folder(self, node: str) -> Path:
+        """A folder for sockets, PIDs and the like of a node's programs; not kept.
+
+        Its path is short (a Unix socket's is limited to 107 bytes) and on a local file system.
+        """
+        if self._state is None:
+            self._state = Path(f"/run/daemons-{self.net.engine.rooms.run_id}")
+            self._state.mkdir()
+        path = self._state / node
+        path.mkdir(exist_ok=True)
         return path
 
     # ---- the network, changed while it runs

@@ -1,0 +1,198 @@
+"""What a daemon is to the testbed: a small contract, and the one function that starts them.
+
+    class Dnsmasq(Daemon):
+        name, program, package = "dnsmasq", "/usr/sbin/dnsmasq", "dnsmasq-base"
+
+        def files(self, place):                 # rendered, readable, kept in the run directory
+            return {"dnsmasq.conf": f"pid-file={place.state}/pid\\n..."}
+
+        def argv(self, place):                  # the start-up line: stays in the foreground
+            return [self.program, "--no-daemon", f"--conf-file={place.configs}/dnsmasq.conf"]
+
+        def ready(self, place, process):        # asked again and again until true
+            return "started" in process.output()
+
+        def dry_run(self, place):               # must end with 0 before anything starts
+            return [self.program, "--test", f"--conf-file={place.configs}/dnsmasq.conf"]
+
+    running = start(lab, {"r1": [Dnsmasq()]})
+
+All daemons of all nodes start side by side; one that `needs` others of its node waits for these.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from testbed.errors import CommandError, ConfigError, ConvergenceError, MissingPrerequisiteError
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab, Process
+
+START_BUDGET_S = 60.0
+"""How long all daemons of a network may take until every one of them answers."""
+
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one node's daemons have their files.
+
+    Attributes:
+        node: the node's name.
+        configs: rendered files; kept in the run directory as ``configs/<node>/``.
+        state: sockets, PIDs, leases: private to the node, gone with the run, its path short
+            enough for a Unix socket.
+    """
+
+    node: str
+    configs: Path
+    state: Path
+
+
+class Daemon:
+    """One daemon of one node. Subclasses render files and a start-up line; they start nothing.
+
+    Attributes:
+        name: as people call it; unique within a node.
+        program: absolute path of the program, or its name on the PATH.
+        package: Debian package that holds the program.
+        needs: names of daemons of the same node that must be ready first, where they run.
+        owner: user who owns the state folder; for daemons that give up root.
+    """
+
+    name: ClassVar[str]
+    program: ClassVar[str]
+    package: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    owner: ClassVar[str] = ""
+
+    def files(self, place: Place) -> dict[str, str]:
+        """The files it reads, by name: written to `place.configs` before it starts."""
+        return {}
+
+    def argv(self, place: Place) -> list[str]:
+        """The start-up line; the program must stay in the foreground."""
+        raise ConfigError(f"daemon '{self.name}': has no start-up line")
+
+    def ready(self, place: Place, process: Process) -> bool:
+        """True once it answers. Asked repeatedly; must not wait."""
+        raise ConfigError(f"daemon '{self.name}': says not when it is ready")
+
+    def dry_run(self, place: Place) -> list[str] | None:
+        """A command that reads the files, changes nothing and ends with 0 if they are good."""
+        return None
+
+
+@dataclass(frozen=True)
+class Running:
+    """A daemon that was started."""
+
+    daemon: Daemon
+    place: Place
+    process: Process
+
+
+def answers(path: Path) -> bool:
+    """True if a program listens on the Unix stream socket `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def require(daemon: Daemon) -> None:
+    """Raises MissingPrerequisiteError if the daemon's program is not installed."""
+    if shutil.which(daemon.program) is None:
+        raise MissingPrerequisiteError(daemon.program, f"sudo apt-get install {daemon.package}")
+
+
+def write_files(daemon: Daemon, place: Place) -> None:
+    """Renders the daemon's files into `place.configs`."""
+    place.configs.mkdir(parents=True, exist_ok=True)
+    for name, text in daemon.files(place).items():
+        (place.configs / name).write_text(text, encoding="utf-8")
+
+
+def check(daemon: Daemon, place: Place) -> None:
+    """The dry run: has the daemon's own checker read its rendered files, outside any network.
+
+    Raises:
+        ConfigError: what the checker said, with node and daemon.
+    """
+    argv = daemon.dry_run(place)
+    if argv is None:
+        return
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip() or f"ended with {done.returncode}"
+        raise ConfigError(f"{place.node}: {daemon.name}: {said}")
+
+
+def start(
+    lab: Lab, daemons: Mapping[str, Sequence[Daemon]], *, budget_s: float = START_BUDGET_S
+) -> dict[tuple[str, str], Running]:
+    """Starts daemons in their nodes and waits until each answers.
+
+    Args:
+        lab: the running network.
+        daemons: node → its daemons.
+        budget_s: for all of them together, in seconds of the run's clock.
+
+    Returns:
+        (node, daemon's name) → the running daemon.
+
+    Raises:
+        MissingPrerequisiteError: a program is not installed.
+        CommandError: a daemon ended; carries its output.
+        ConvergenceError: one does not answer in time.
+    """
+    waiting = [(lab_place(lab, node, kinds), d) for node, kinds in daemons.items() for d in kinds]
+    for place, daemon in waiting:
+        require(daemon)
+        write_files(daemon, place)
+    running: dict[tuple[str, str], Running] = {}
+    unready: list[Running] = []
+    deadline_s = lab.time_s + budget_s
+    while waiting or unready:
+        unready = [r for r in unready if not _is_ready(r)]
+        if lab.time_s > deadline_s:
+            names = ", ".join(f"{r.daemon.name} in {r.place.node}" for r in unready)
+            raise ConvergenceError("daemons answering", budget_s, f"no answer from {names}")
+        busy = {(r.place.node, r.daemon.name) for r in unready}
+        busy |= {(place.node, daemon.name) for place, daemon in waiting}
+        free = [w for w in waiting if not any((w[0].node, n) in busy for n in w[1].needs)]
+        waiting = [w for w in waiting if w not in free]
+        for place, daemon in free:
+            log = f"{place.node}-{daemon.name}"
+            process = lab.start(place.node, *daemon.argv(place), log=log)
+            unready.append(Running(daemon, place, process))
+            running[place.node, daemon.name] = unready[-1]
+        if not free:
+            lab.sleep(_POLL_S)
+    return running
+
+
+def lab_place(lab: Lab, node: str, daemons: Sequence[Daemon] = ()) -> Place:
+    """The place of a node's daemons in a running lab; its folders are made."""
+    place = Place(node, lab.path / "configs" / node, lab.state_folder(node))
+    for owner in {d.owner for d in daemons if d.owner}:
+        shutil.chown(place.state, owner)
+    return place
+
+
+def _is_ready(running: Running) -> bool:
+    if not running.process.running:
+        process = running.process
+        code = process.popen.returncode
+        raise CommandError(running.place.node, process.argv, code, process.output())
+    return running.daemon.ready(running.place, running.process)
