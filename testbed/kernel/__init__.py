@@ -1,0 +1,5 @@
+"""The guest kernel: which one there is, and how it is made."""
+
+from testbed.kernel.store import BUILD_COMMAND, GuestKernel, find, find_packaged
+
+__all__ = ["BUILD_COMMAND", "GuestKernel", "find", "find_packaged"]

@@ -1,0 +1,74 @@
+"""Where guest kernels are kept: one folder each under the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+BUILD_COMMAND = "testbed kernel build"
+
+_PACKAGED = Path("/usr/bin/linux.uml")
+_PACKAGED_MODULES = Path("/usr/lib/uml/modules")
+
+
+@dataclass(frozen=True)
+class GuestKernel:
+    """A User-Mode Linux kernel.
+
+    Attributes:
+        path: its file.
+        version: as ``uname -r`` tells.
+        sha256: of the file.
+        source: the Debian package it comes from, with version.
+    """
+
+    path: Path
+    version: str
+    sha256: str
+    source: str
+
+
+def cache_root() -> Path:
+    """The user's cache folder for kernels; ``TESTBED_CACHE`` overrides."""
+    given = os.environ.get("TESTBED_CACHE")
+    base = Path(given) if given else _user_cache() / "network-testbed"
+    return base / "kernels"
+
+
+def find() -> GuestKernel | None:
+    """The newest of the kernels built here with today's options, or None."""
+    from testbed.kernel.recipe import recipe_key
+
+    return next(iter(sorted(_complete(recipe_key()), key=_version_key, reverse=True)), None)
+
+
+def find_packaged() -> GuestKernel | None:
+    """Debian's own package: no virtual clock, randomness not seeded; or None."""
+    versions = sorted(p.name for p in _PACKAGED_MODULES.glob("*")) if _PACKAGED.exists() else []
+    if not versions:
+        return None
+    digest = hashlib.sha256(_PACKAGED.read_bytes()).hexdigest()
+    return GuestKernel(_PACKAGED, versions[-1], digest, "user-mode-linux")
+
+
+def _complete(key: str) -> list[GuestKernel]:
+    found = []
+    for facts in cache_root().glob(f"*-{key}/kernel.json"):
+        data = json.loads(facts.read_text(encoding="utf-8"))
+        path = facts.parent / "linux"
+        if path.is_file():
+            found.append(GuestKernel(path, data["version"], data["sha256"], data["source"]))
+    return found
+
+
+def _version_key(kernel: GuestKernel) -> tuple[int, ...]:
+    digits = "".join(c if c.isdigit() else " " for c in kernel.version)
+    return tuple(int(n) for n in digits.split())
+
+
+def _user_cache() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else Path.home() / ".cache"

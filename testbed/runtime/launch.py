@@ -1,0 +1,196 @@
+"""Starts a run's first process in its jail, watches it, and says how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import select
+import signal
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed import world
+from testbed.errors import ConfigError
+from testbed.runtime import jail
+from testbed.runtime.outcome import OnProgress, Outcome, Progress
+from testbed.runtime.verdict import judge
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+CONSOLE = "console.log"
+_POLL_S = 0.1
+_REPORT_FD = 8
+_FREE_FD = 64
+"""Descriptors are first copied above this number, so that none is overwritten by another."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to start.
+
+    Attributes:
+        argv: the first process: a guest kernel, or Python.
+        env: its environment.
+        read_only: seal the mounts, where the system lets us.
+        network: namespaces of network, name and message queues too.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    read_only: bool = False
+    network: bool = False
+
+
+def run(
+    job: Job,
+    folder: Path,
+    *,
+    wall_limit_s: float,
+    cpu: int | None,
+    on_progress: OnProgress | None,
+    stop: threading.Event | None,
+) -> Outcome:
+    """Runs a job to its end, whatever that is; nothing of it is left but what is in `folder`.
+
+    Raises:
+        ConfigError: the folder cannot be written, or the limit is no positive number.
+        KeyboardInterrupt: Ctrl-C in the main thread; the run is ended first.
+    """
+    if not (math.isfinite(wall_limit_s) and wall_limit_s > 0):
+        raise ConfigError(f"wall_limit_s: {wall_limit_s} is out of range; more than 0")
+    watch = _Watch(time.monotonic(), on_progress)
+    with _inherited(folder, watch.file) as descriptors:
+        (folder / world.EXIT_FILE).unlink(missing_ok=True)
+        pid = _spawn(job, descriptors, cpu)
+        ended = ""
+        try:
+            ended = _wait(pid, watch, wall_limit_s, stop)
+        finally:
+            returncode = _end(pid)
+    watch.look()
+    status, reason, exit_code, clock_s = judge(folder, ended, returncode, wall_limit_s)
+    watch.close()
+    return Outcome(
+        status=status,
+        reason=reason,
+        exit_code=exit_code,
+        run_s=clock_s or watch.run_s,
+        wall_s=time.monotonic() - watch.began_s,
+        cpu=cpu,
+        isolation=watch.isolation,
+    )
+
+
+class _Watch:
+    """Reads what a run reports into a file in memory, and passes it on."""
+
+    def __init__(self, began_s: float, on_progress: OnProgress | None) -> None:
+        self.began_s, self._on_progress = began_s, on_progress
+        self.file = os.memfd_create("progress", os.MFD_CLOEXEC)
+        self.run_s, self.message, self.isolation = 0.0, "", ""
+        self._offset = 0
+
+    def look(self) -> None:
+        """Reads what is new; tells the caller in any case, for the wall clock went on."""
+        new = os.pread(self.file, 1 << 20, self._offset)
+        complete = new[: new.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        for line in complete.decode(errors="replace").splitlines():
+            first, _, rest = line.partition(" ")
+            if first == "isolation":
+                self.isolation = rest
+                continue
+            with contextlib.suppress(ValueError):
+                self.run_s = float(first)
+                self.message = rest.strip() or self.message
+        if self._on_progress:
+            wall_s = time.monotonic() - self.began_s
+            self._on_progress(Progress(self.run_s, wall_s, self.message))
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+@contextlib.contextmanager
+def _inherited(folder: Path, progress: int) -> Iterator[dict[int, int]]:
+    """Number in the run → descriptor here."""
+    directory = os.O_PATH | os.O_DIRECTORY
+    # a regular file never blocks: a pipe would make the guest wait for its reader
+    log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    wanted: dict[int, tuple[str | Path, int]] = {
+        0: (os.devnull, os.O_RDONLY),
+        1: (folder / CONSOLE, log),
+        world.LAB_FD: (folder, directory),
+        world.PROJECT_FD: (PROJECT_ROOT, directory),
+        world.SITE_FD: (sysconfig.get_path("purelib"), directory),
+    }
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for number, (path, flags) in wanted.items():
+            try:
+                low = os.open(path, flags | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                reason = f"{error.strerror}; choose a folder that can be written"
+                raise ConfigError(f"run directory {path}: {reason}") from None
+            found[number] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
+            os.close(low)
+            stack.callback(os.close, found[number])
+        for number in (_REPORT_FD, world.PROGRESS_FD):
+            found[number] = fcntl.fcntl(progress, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
+            stack.callback(os.close, found[number])
+        yield found | {2: found[1]}
+
+
+def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
+    spec = {
+        "argv": list(job.argv),
+        "env": dict(job.env),
+        "parent": os.getpid(),
+        "cpu": cpu,
+        "read_only": job.read_only,
+        "network": job.network,
+        "report_fd": _REPORT_FD,
+    }
+    python = getattr(sys, "_base_executable", sys.executable)
+    return os.posix_spawn(
+        python,
+        [python, "-I", "-S", jail.__file__, json.dumps(spec)],
+        {"PATH": world.ENVIRONMENT["PATH"]},
+        file_actions=[(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in descriptors.items()],
+        setpgroup=0,  # Ctrl-C at the terminal reaches us alone, and we end the run
+        setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
+        setsigmask=[],
+    )
+
+
+def _wait(pid: int, watch: _Watch, wall_limit_s: float, stop: threading.Event | None) -> str:
+    """Waits for the end; returns why we end it: ``time_limit``, ``interrupted`` or nothing."""
+    pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    try:
+        while not poll.poll(_POLL_S * 1e3):
+            watch.look()
+            if stop is not None and stop.is_set():
+                return "interrupted"
+            if time.monotonic() - watch.began_s > wall_limit_s:
+                return "time_limit"
+        return ""
+    finally:
+        os.close(pidfd)
+
+
+def _end(pid: int) -> int:
+    """Ends the jail, and with it all in it, if it has not ended; returns its exit code."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)

@@ -1,0 +1,144 @@
+"""Process 1 of a run: builds its world, starts the program, tells how it ended, switches off."""
+
+# ruff: noqa: PTH
+# os.path, not pathlib: it is loaded anyway, and every import costs here.
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import runpy
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+
+from testbed.world import (
+    ENVIRONMENT,
+    EXIT_FILE,
+    FIRST_S,
+    HOSTNAME,
+    LAB,
+    LAB_FD,
+    PROGRESS_FD,
+    PROJECT,
+    PROJECT_FD,
+    SITE,
+    SITE_FD,
+    files,
+)
+from testbed.world.progress import report
+
+_PROGRESS_TTY = "/dev/tty1"
+_TICK_S = 1.0
+_RB_POWER_OFF = 0x4321FEDC
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_WORLD_FAILED = 70
+
+
+def main(arguments: list[str]) -> None:
+    """Runs a module in the world it builds first.
+
+    Args:
+        arguments: ``guest`` or ``host``, then the module's name.
+    """
+    kind, module = arguments
+    guest = kind == "guest"
+    try:
+        _prepare(guest)
+        result = _supervise(_start(module))
+    except OSError as error:
+        traceback.print_exc()
+        result = {"exit_code": _WORLD_FAILED, "reason": f"cannot prepare the run's world: {error}"}
+    _leave(result, guest)
+
+
+def _prepare(guest: bool) -> None:
+    if guest:
+        files.build(files.mount_hostfs, guest=True)
+        os.dup2(os.open(_PROGRESS_TTY, os.O_WRONLY | os.O_NOCTTY), PROGRESS_FD)
+    else:
+        for fd in (LAB_FD, PROJECT_FD, SITE_FD):  # a mount of the old namespace cannot be bound
+            os.dup2(os.open(os.readlink(f"/proc/self/fd/{fd}"), os.O_PATH), fd)
+        files.build(files.mount_bound, guest=False)
+    socket.sethostname(HOSTNAME)
+    _loopback_up()
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT)
+    os.umask(0o022)
+    standard = [p for p in sys.path if p.startswith(sys.base_prefix + "/lib")]
+    sys.path[:] = [PROJECT, SITE, *standard, "/usr/lib/python3/dist-packages"]
+    sys.path_importer_cache.clear()
+
+
+def _loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        request = fcntl.ioctl(s, _SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0))
+        flags = struct.unpack("16sh22x", request)[1]
+        fcntl.ioctl(s, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+
+
+def _start(module: str) -> int:
+    """Forks the program: cheaper than starting another interpreter. Returns its process id."""
+    time.sleep(max(0.0, FIRST_S - time.monotonic()))
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.chdir(LAB)
+            os.setsid()
+            sys.argv = [module, LAB]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    return pid
+
+
+def _supervise(main_pid: int) -> dict[str, object]:
+    """Reaps processes until the program ends; meanwhile tells the time, once a second."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    while True:
+        if signal.sigtimedwait({signal.SIGCHLD}, _TICK_S) is None:
+            report("")
+            continue
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == main_pid:
+                code = os.waitstatus_to_exitcode(status)
+                return {"exit_code": code, "reason": "", "oom_kills": _oom_kills()}
+            if pid == 0:
+                break
+
+
+def _oom_kills() -> int:
+    with open("/proc/vmstat") as lines:
+        return next((int(x.split()[1]) for x in lines if x.startswith("oom_kill ")), 0)
+
+
+def _leave(result: dict[str, object], guest: bool) -> None:
+    result["clock_s"] = round(time.monotonic(), 9)
+    folder = LAB if os.path.isdir(LAB) else f"/proc/self/fd/{LAB_FD}"
+    try:
+        part = f"{folder}/{EXIT_FILE}.part"
+        with open(part, "w") as out:
+            json.dump(result, out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.rename(part, f"{folder}/{EXIT_FILE}")
+    except OSError as error:
+        print(f"testbed: cannot write {EXIT_FILE}: {error}", flush=True)  # noqa: T201 (console)
+    os.sync()
+    if guest:
+        ctypes.CDLL(None).reboot(_RB_POWER_OFF)
+    os._exit(0)
