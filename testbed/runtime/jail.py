@@ -7,9 +7,6 @@ may not, the kernel's parent-death signal alone holds the chain: this process, t
 of the guest's helpers ask for it.
 """
 
-# ruff: noqa: PTH
-# os.path, not pathlib: it is loaded anyway, and every import costs here.
-
 from __future__ import annotations
 
 import contextlib

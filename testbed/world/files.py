@@ -1,8 +1,5 @@
 """The file system a run sees."""
 
-# ruff: noqa: PTH
-# os.path, not pathlib: it is loaded anyway, and every import costs here.
-
 from __future__ import annotations
 
 import ctypes

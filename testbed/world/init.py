@@ -1,8 +1,5 @@
 """Process 1 of a run: builds its world, starts the program, tells how it ended, switches off."""
 
-# ruff: noqa: PTH
-# os.path, not pathlib: it is loaded anyway, and every import costs here.
-
 from __future__ import annotations
 
 import ctypes
