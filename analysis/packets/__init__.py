@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from analysis.packets.columns import COLUMNS, Column
+from analysis.packets.export import to_parquet
 from analysis.packets.flags import flag_names, has_flags
 from analysis.packets.reader import read, read_chunks
 
-__all__ = ["COLUMNS", "Column", "flag_names", "has_flags", "read", "read_chunks"]
+__all__ = ["COLUMNS", "Column", "flag_names", "has_flags", "read", "read_chunks", "to_parquet"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from analysis.packets import link, network, transport
 from analysis.packets.records import Interface, Records
@@ -45,12 +46,15 @@ def decode(
     out.put_all("time_ns", records.time_ns)
     out.put_all("wire_bytes", records.wire_bytes)
     out.put_all("captured_bytes", records.captured_bytes)
+    payloads = _Payloads(count) if out.wants("payload") else None
     captured, wire = records.captured_bytes.astype(np.int64), records.wire_bytes.astype(np.int64)
     for link_type, rows in _by_link_type(records, interfaces):
         window = Window.over(data, records.start[rows], captured[rows], wire[rows], rows)
         out.flag(window, window.captured > window.wire, "captured longer than wire")
-        _layers(out, window, link_type)
+        _layers(out, window, link_type, payloads)
     _put_interface(out, records, interfaces)
+    if payloads is not None:
+        out.put_payloads(payloads.array(data))
     out.end()
 
 
@@ -68,7 +72,29 @@ def _by_link_type(
     return [(int(kind), np.flatnonzero(types == kind)) for kind in kinds]
 
 
-def _layers(out: Table, window: Window, link_type: int) -> None:
+class _Payloads:
+    """Where the payload of each packet of a batch is."""
+
+    def __init__(self, count: int) -> None:
+        self.start = np.zeros(count, np.int64)
+        self.length = np.full(count, -1, np.int64)
+
+    def add(self, window: Window) -> None:
+        """Takes in the packets of a payload window."""
+        rows = np.arange(len(self.start))[window.rows]
+        start, length = window.start, np.maximum(window.captured, 0)
+        if window.present is not None:
+            rows, start, length = (a[window.present] for a in (rows, start, length))
+        self.start[rows], self.length[rows] = start, length
+
+    def array(self, data: Bytes) -> pa.Array:
+        """The payloads, null where there is none."""
+        places = zip(self.start.tolist(), self.length.tolist(), strict=True)
+        pieces = [data[at : at + n].tobytes() if n >= 0 else None for at, n in places]
+        return pa.array(pieces, pa.large_binary())
+
+
+def _layers(out: Table, window: Window, link_type: int, payloads: _Payloads | None) -> None:
     inner, kinds = link.decode(out, window, link_type)
     if inner is None:
         return
@@ -81,7 +107,9 @@ def _layers(out: Table, window: Window, link_type: int) -> None:
         if out.wants("protocol"):
             _put_protocol(out, transport_window, protos)
         if out.wants_layer("ICMP", "UDP", "TCP") or out.wants("malformed", "problem", "payload"):
-            transport.decode(out, transport_window, protos)
+            for payload in transport.decode(out, transport_window, protos):
+                if payloads is not None:
+                    payloads.add(payload)
 
 
 def _put_link_protocol(out: Table, window: Window, kinds: link.Types) -> None:

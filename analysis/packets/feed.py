@@ -89,7 +89,8 @@ class Feed:
 
     def _read(self, count: int) -> bytes:
         try:
-            return self._stream.read(count)
+            # `read` of a damaged gzip file would keep to itself what came before the damage.
+            return getattr(self._stream, "read1", self._stream.read)(count)
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
             self.damage = str(error)
             return b""

@@ -171,9 +171,9 @@ def ipv6(out: Table, window: Window) -> tuple[Window | None, Protos]:
     good = seen & version
     chain = _Extensions(out, window, good, total)
     if out.wants("ip_proto"):
-        out.put("ip_proto", window, chain.proto, _known(window, good))
+        out.put("ip_proto", window, chain.proto, _known(window, chain.read))
     if out.wants("ip_header_bytes"):
-        out.put("ip_header_bytes", window, chain.header, _known(window, good))
+        out.put("ip_header_bytes", window, chain.header, _known(window, chain.read))
     good &= chain.goes_on
     inner = window.next(chain.header, good, end=total)
     return inner, _picked(chain.proto, window, inner, good)
@@ -208,6 +208,7 @@ class _Extensions:
     Attributes:
         proto: (rows,) protocol behind the chain.
         header: (rows,) length of the fixed header and the chain in bytes.
+        read: (rows,) the chain was captured whole.
         goes_on: (rows,) a transport header follows and its place is known.
     """
 
@@ -215,7 +216,7 @@ class _Extensions:
         self.out, self.window, self.total = out, window, np.minimum(total, window.wire)
         self.proto = window.u8(6)
         self.header = np.full(len(window), 40, np.int64)
-        self.goes_on = good.copy()
+        self.goes_on, self.read = good.copy(), good.copy()
         self.names: dict[int, str] = {}
         present = good if window.present is None else good & window.present
         rows = np.flatnonzero(present & _IS_EXTENSION[self.proto])
@@ -227,7 +228,8 @@ class _Extensions:
         if self.names and out.wants("ip6_extensions"):
             codes = np.full(len(window), -1, np.int32)
             for row, names in self.names.items():
-                codes[row] = out.texts["ip6_extensions"].of_one(names)
+                if self.read[row]:
+                    codes[row] = out.texts["ip6_extensions"].of_one(names)
             out.put("ip6_extensions", window, codes, codes >= 0)
 
     def _one(self, rows: Ints) -> Ints:
@@ -235,8 +237,9 @@ class _Extensions:
         at = self.header[rows]
         room = self.total[rows] - at
         self._fail(rows[room < 8])
-        self.goes_on[rows[self.window.captured[rows] < at + 8]] = False
-        rows = rows[(room >= 8) & self.goes_on[rows]]
+        cut = (self.window.captured[rows] < at + 8) | (room < 8)
+        self.goes_on[rows[cut]] = self.read[rows[cut]] = False
+        rows = rows[~cut]
         if not len(rows):
             return rows
         head = take(self.window.data, self.window.start[rows] + self.header[rows], 8)

@@ -247,7 +247,7 @@ class Table:
         if column.kind == BYTES:
             import pyarrow as pa
 
-            chunks = pa.chunked_array(self._payloads, pa.binary())
+            chunks = pa.chunked_array(self._payloads, pa.large_binary())
             return pd.Series(pd.arrays.ArrowExtensionArray(chunks))
         if name not in self._values:
             self._grow(0)
@@ -268,7 +268,12 @@ class Table:
             return self.macs.texts()
         if name in _IP_COLUMNS:
             return self.ips.texts()
-        return self._fixed.get(name) or self.texts[name].texts()
+        return self._fixed[name] if name in self._fixed else self.texts[name].texts()
+
+
+def empty_frame(columns: Iterable[str]) -> pd.DataFrame:
+    """A DataFrame of no packets with the right types."""
+    return Table(columns, ()).frame()
 
 
 def _numpy_name(dtype: str) -> str:

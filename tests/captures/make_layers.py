@@ -5,12 +5,15 @@
 Needs scapy and tshark; the results are kept, so that the tests need neither.
 """
 
+# mypy: ignore-errors
+# Scapy makes its names at run time.
+
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
-from scapy.all import (  # type: ignore[import-untyped]
+from scapy.all import (
     ARP,
     GRE,
     ICMP,
@@ -123,7 +126,8 @@ def packets() -> list[Raw]:
         / Raw(UDP(sport=15, dport=16, len=24).build() + b"f" * 8),
         six / IPv6ExtHdrFragment(id=0xABCDEF, offset=2, nh=17) / Raw(b"f" * 8),
         six / IPv6ExtHdrHopByHop() / tcp("A", [*nops, stamp], b"deep", seq=1),
-        ether / IP(src="10.0.0.1", dst="224.0.0.5", proto=89, ttl=1) / Raw(b"\2\1\0\x2c" + bytes(40)),
+        ether / IP(src="10.0.0.1", dst="224.0.0.5", proto=89, ttl=1)
+        / Raw(b"\2\1\0\x2c" + bytes(40)),
         four / GRE() / IP(src="1.1.1.1", dst="2.2.2.2") / UDP(),
         Dot3(src="02:00:00:00:00:03", dst="01:80:c2:00:00:00") / LLC() / STP(),
         Ether(src="02:00:00:00:00:03", dst="01:80:c2:00:00:0e", type=0x88CC) / Raw(bytes(30)),

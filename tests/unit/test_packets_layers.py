@@ -78,7 +78,7 @@ EXPECTED: dict[str, tuple[str, Callable[[str], object]]] = {
     "tcp_tsecr": ("tcp.options.timestamp.tsecr", number),
     "tcp_sack_count": ("tcp.options.sack.count", number),
     **{
-        f"tcp_sack{i + 1}_{side}": (f"tcp.options.sack_{side[0]}e", lambda t, i=i: nth(i)(t))
+        f"tcp_sack{i + 1}_{side}": (f"tcp.options.sack_{side[0]}e", nth(i))
         for i in range(4)
         for side in ("left", "right")
     },

@@ -1,0 +1,74 @@
+"""Captures of any size to Parquet, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, choose
+from analysis.packets.feed import Source
+from analysis.packets.reader import read_chunks
+from analysis.packets.table import empty_frame
+from testbed.errors import ConfigError
+
+COMPRESSION = "zstd"
+
+
+def schema(columns: Iterable[str] | None = None) -> pa.Schema:
+    """The Arrow schema of packet columns; categories become dictionaries of text."""
+    kinds = {CATEGORY: pa.dictionary(pa.int32(), pa.string()), BYTES: pa.large_binary()}
+    fields = []
+    for name in choose(columns):
+        dtype = COLUMNS[name].dtype
+        kind = kinds.get(dtype) or pa.type_for_alias(
+            "bool" if dtype == "boolean" else dtype.lower()
+        )
+        fields.append(pa.field(name, kind))
+    return pa.schema(fields)
+
+
+def to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """A packet DataFrame as an Arrow table of the one schema."""
+    wanted = schema(str(name) for name in frame)
+    loose = pa.Table.from_pandas(frame, preserve_index=False)
+    return loose.cast(wanted.with_metadata(loose.schema.metadata))
+
+
+def to_parquet(
+    source: Source,
+    target: str | Path,
+    columns: Iterable[str] | None = None,
+    *,
+    chunk_packets: int = 500_000,
+) -> int:
+    """Converts a capture, one row group a chunk; `pandas.read_parquet` restores the types.
+
+    Args:
+        source: as in `read`.
+        target: the Parquet file; replaced.
+        columns: as in `read`.
+        chunk_packets: packets in memory at once.
+
+    Returns:
+        the number of packets.
+
+    Raises:
+        ConfigError: the target cannot be written.
+        CaptureError: the capture is damaged; the packets before are in the file.
+    """
+    wanted = choose(columns)
+    metadata = to_arrow(empty_frame(wanted)).schema
+    count = 0
+    try:
+        writer = pq.ParquetWriter(str(target), metadata, compression=COMPRESSION)
+    except OSError as error:
+        raise ConfigError(f"parquet file {target}: {error.strerror or error}") from error
+    with writer:
+        for chunk in read_chunks(source, wanted, chunk_packets=chunk_packets):
+            writer.write_table(to_arrow(chunk).cast(metadata))
+            count += len(chunk)
+    return count
