@@ -16,8 +16,11 @@ NAME_MAX = 15
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
-def check_topology(topo: Any) -> None:
+def check_topology(topo: Any) -> bool:
     """Refuse what cannot be built.
+
+    Returns:
+        Whether any link is shaped.
 
     Raises:
         ConfigError: names the node or link, and what mends it.
@@ -32,6 +35,7 @@ def check_topology(topo: Any) -> None:
                 f"node {node!r}: a name is letters, digits and _ . + -, starting with a letter"
             )
     used: dict[str, str] = {}
+    shaped = False
     for info in links:
         one, two = info["node1"], info["node2"]
         where = f"link {one} {two}"
@@ -43,7 +47,8 @@ def check_topology(topo: Any) -> None:
             _check_interface(name, where, used)
         if one == two:
             raise ConfigError(f"{where}: joins a node to itself; link two different nodes")
-        _check_shapes(info, where)
+        shaped |= _is_shaped(info, where)
+    return shaped
 
 
 def _declared(topo: Any, node: str) -> bool:
@@ -63,10 +68,13 @@ def _check_interface(name: str, where: str, used: dict[str, str]) -> None:
     used[name] = where
 
 
-def _check_shapes(info: dict[str, Any], where: str) -> None:
+def _is_shaped(info: dict[str, Any], where: str) -> bool:
     for field in ("shape", "shape1", "shape2"):
         value = info.get(field)
         if value is not None and not isinstance(value, LinkShape):
             raise ConfigError(f"{where}: {field}= must be a LinkShape, not {value!r}")
-    for side in (1, 2):
+    shapes = (
         tclink.take_shape({**info, **(info.get(f"params{side}") or {})}, side, where)
+        for side in (1, 2)
+    )
+    return any(not shape.is_plain for shape in list(shapes))

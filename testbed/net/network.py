@@ -48,7 +48,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         *,
         routing: str | None = "static",
         seed: int = 0,
-        whole_packets: bool = False,
+        whole_packets: bool | None = None,
         build: bool = True,
         **options: Any,
     ) -> None:
@@ -64,7 +64,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             routing: ``static``: shortest paths are installed in routers; None: routers know only
                 their own networks.
             seed: of the network's own random choices.
-            whole_packets: segmentation offload off on plain links too.
+            whole_packets: segmentation offload off on plain links too, so that no capture shows a
+                packet larger than the MTU; None: where any link is shaped.
             build: build now.
             options: as Mininet's (``ipBase``, ``autoSetMacs``, ``autoStaticArp``, ...).
 
@@ -116,7 +117,9 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
 
     def buildFromTopo(self, topo: Any = None) -> None:
         """Check and plan the topology, then have Mininet make its nodes and links of it."""
-        check_topology(topo)
+        shaped = check_topology(topo)
+        if self.whole_packets is None:
+            self.whole_packets = shaped
         self.plan = make_plan(topo)
         for ports in self.plan.ports.values():
             for port in ports:
@@ -182,7 +185,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             cls = None  # Mininet's own kinds of link differ in options, which ours all takes
         link = super().addLink(
             node1, node2, port1, port2, cls,
-            seed=self.seed, whole=self.whole_packets, **params,
+            seed=self.seed, whole=bool(self.whole_packets), **params,
         )  # fmt: skip
         for intf in (link.intf1, link.intf2):
             self._address(intf)

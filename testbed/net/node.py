@@ -195,7 +195,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         words = words[0].split() if len(words) == 1 else words
         if len(words) == 3 and words[0] == "ifconfig" and words[2] in ("up", "down"):
             found = self.nameToIntf.get(words[1])
-            if words[1] == "lo" and self.inNamespace:
+            if words[1] == "lo":
                 up = words[2] == "up"
                 self.engine.request(self.namespace, rtnl.set_up(1, up, f"{self.name}: lo"))
                 return ""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from testbed.errors import ConfigError
 from testbed.net import rtnl
-from testbed.net.link import Intf
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.node import NodeMixin
 
@@ -30,17 +29,14 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
         prio: int | None = None,
         **params: Any,
     ) -> None:
-        self.stp, self.opts, self.listenPort = stp, opts, listenPort
-        self.prio = prio
+        self.stp, self.prio = stp, prio
         self.bridge_index: int | None = None
         params["inNamespace"] = False
-        super(mininet_node.Switch, self).__init__(name, **params)
-        self.dpid = self.defaultDpid(dpid)
-        self.controlIntf = Intf("lo", self, port=0)
+        super().__init__(name, dpid=dpid, opts=opts, listenPort=listenPort, **params)
 
     def defaultDpid(self, dpid: str | None = None) -> str:
         """Mininet's rule: hexadecimal, by default the number in the name."""
-        if dpid is None and not re.search(r"\d", self.name):
+        if not dpid and not re.search(r"\d", self.name):
             raise ConfigError(f"switch {self.name}: needs a number in its name, or dpid=")
         return str(super().defaultDpid(dpid))
 

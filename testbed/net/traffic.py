@@ -51,6 +51,7 @@ _RATE = struct.Struct("=BBHhHI")  # struct tc_ratespec
 _LINKLAYER_ETHERNET = 1
 _NETEM_DIST_SCALE = 8192
 _CAKE_BESTEFFORT = 3
+_CAKE_BYTES_PER_PKT = 2304  # cake's only limit is memory; this is what a full frame takes of it
 _RED_ECN = 1
 
 
@@ -144,7 +145,7 @@ def _queue(shape: LinkShape) -> tuple[str, bytes]:
 def _cake(shape: LinkShape, limit_pkts: int) -> bytes:
     assert shape.rate_mbps is not None
     rate = number64(2, bytes_per_s(shape.rate_mbps))
-    return rate + number(3, _CAKE_BESTEFFORT) + number(10, limit_pkts * frame_bytes(shape))
+    return rate + number(3, _CAKE_BESTEFFORT) + number(10, limit_pkts * _CAKE_BYTES_PER_PKT)
 
 
 def _red(shape: LinkShape, limit_pkts: int) -> bytes:
