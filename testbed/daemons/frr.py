@@ -1,0 +1,197 @@
+"""FRR's daemons: zebra and the routing protocols, one process each in a router's namespace.
+
+Each reads its own file, ``configs/<router>/<daemon>.conf``, made of the router's configuration by
+`testbed.frr_config.split`. They stay in the foreground under FRR's own user, with sockets and PIDs
+in the router's private folder; no system service is touched.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed import frr_config
+from testbed.daemons import base
+from testbed.errors import CommandError, ConfigError
+
+if TYPE_CHECKING:
+    from testbed.daemons.base import Place, Running
+    from testbed.lab import Lab, Process
+
+FOLDER = "/usr/lib/frr"
+_ASK_TIMEOUT_S = 20.0
+_FEW_FILES = "256"
+"""Open files a daemon reckons with: its tables grow with it, and ours have few interfaces."""
+
+
+class FrrDaemon(base.Daemon):
+    """One of FRR's daemons with its configuration.
+
+    Attributes:
+        config: text of its file.
+    """
+
+    package = "frr"
+    owner = "frr"
+    needs = ("zebra",)
+
+    def __init__(self, config: str) -> None:
+        self.config = config
+
+    def files(self, place: Place) -> dict[str, str]:
+        """Its own configuration file."""
+        return {f"{self.name}.conf": self.config}
+
+    def argv(self, place: Place) -> list[str]:
+        """In the foreground, everything private, no TCP port, log to standard output."""
+        return [
+            self.program, "-f", f"{place.configs}/{self.name}.conf",
+            "--vty_socket", str(place.state), "-z", f"{place.state}/zserv.api",
+            "-i", f"{place.state}/{self.name}.pid", "-P", "0",
+            "--log", "stdout", "--log-level", "notifications", "--limit-fds", _FEW_FILES,
+        ]  # fmt: skip
+
+    def ready(self, place: Place, process: Process) -> bool:
+        """True once its command socket answers."""
+        return base.answers(vty_path(place, self.name))
+
+    def dry_run(self, place: Place) -> list[str] | None:
+        """FRR's own checker; unlike the daemon's it needs no privilege."""
+        return ["vtysh", "-C", "-f", f"{place.configs}/{self.name}.conf"]
+
+
+class Zebra(FrrDaemon):
+    """Puts routes into the kernel and tells protocols about interfaces."""
+
+    name, program, needs = "zebra", f"{FOLDER}/zebra", ()
+
+    def ready(self, place: Place, process: Process) -> bool:
+        """True once protocols can connect as well."""
+        return super().ready(place, process) and (place.state / "zserv.api").exists()
+
+
+class Ripd(FrrDaemon):
+    """RIP versions 1 and 2 (RFC 2453)."""
+
+    name, program = "ripd", f"{FOLDER}/ripd"
+
+
+class Ripngd(FrrDaemon):
+    """RIPng (RFC 2080)."""
+
+    name, program = "ripngd", f"{FOLDER}/ripngd"
+
+
+class Ospfd(FrrDaemon):
+    """OSPF version 2 (RFC 2328)."""
+
+    name, program = "ospfd", f"{FOLDER}/ospfd"
+
+
+class Ospf6d(FrrDaemon):
+    """OSPF version 3 (RFC 5340)."""
+
+    name, program = "ospf6d", f"{FOLDER}/ospf6d"
+
+
+class Staticd(FrrDaemon):
+    """Static routes."""
+
+    name, program = "staticd", f"{FOLDER}/staticd"
+
+
+KINDS: dict[str, type[FrrDaemon]] = {
+    kind.name: kind for kind in (Zebra, Ripd, Ripngd, Ospfd, Ospf6d, Staticd)
+}
+"""In the order of their start."""
+
+
+def daemons_of(config: str) -> list[FrrDaemon]:
+    """The daemons that a router's configuration needs, zebra always, each with its part."""
+    parts = frr_config.split(config)
+    return [kind(parts[name]) for name, kind in KINDS.items() if name in parts]
+
+
+def start(lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
+    """Starts FRR in routers, all side by side; returns when every daemon answers.
+
+    Args:
+        lab: the running network.
+        configs: router → its configuration; kept as ``configs/<router>/frr.conf``.
+
+    Raises:
+        ConfigError: a configuration for a router that is not in the network.
+    """
+    for router, text in configs.items():
+        if router not in lab.net:
+            raise ConfigError(f"configuration of '{router}': no such router in this topology")
+        folder = lab.path / "configs" / router
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "frr.conf").write_text(text, encoding="utf-8")
+    lab.event("daemons-start")
+    running = base.start(lab, {router: daemons_of(text) for router, text in configs.items()})
+    lab.event("daemons-ready")
+    return running
+
+
+def vty_path(place: Place, daemon: str) -> Path:
+    """The socket on which a daemon takes commands."""
+    return place.state / f"{daemon}.vty"
+
+
+def vtysh_argv(place: Place, *commands: str) -> list[str]:
+    """FRR's shell on a router: run it in the router's node; without commands it is interactive."""
+    argv = ["vtysh", "--vty_socket", str(place.state)]
+    return argv + [word for command in commands for word in ("-c", command)]
+
+
+def ask(place: Place, daemon: str, *commands: str) -> str:
+    """Output of commands given to a daemon, as vtysh gives them: without starting a program.
+
+    Raises:
+        CommandError: the daemon refused one.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as vty:
+        vty.settimeout(_ASK_TIMEOUT_S)
+        vty.connect(str(vty_path(place, daemon)))
+        _say(vty, place.node, daemon, "enable")
+        return "".join(_say(vty, place.node, daemon, command) for command in commands)
+
+
+def _say(vty: socket.socket, node: str, daemon: str, command: str) -> str:
+    """One command; the answer ends with three zero bytes and the status."""
+    vty.sendall(command.encode() + b"\0")
+    data = bytearray()
+    while not (len(data) >= 4 and data[-4:-1] == b"\0\0\0"):
+        piece = vty.recv(1 << 16)
+        if not piece:
+            raise CommandError(node, [daemon, command], -1, "", "the daemon hung up")
+        data += piece
+    answer, status = data[:-4].decode(errors="replace"), data[-1]
+    if status not in (0, 3):  # success, and 'nothing to say' of a command without output
+        raise CommandError(node, [daemon, command], status, "", answer or "refused")
+    return answer
+
+
+def save(
+    lab: Lab, running: Mapping[tuple[str, str], Running], label: str, questions: Iterable[str]
+) -> None:
+    """Keeps what daemons answer now, as ``states/<label>/<router>.<daemon>.<number>.txt``.
+
+    Args:
+        lab: the running network.
+        running: as `start` returned it.
+        label: of this moment.
+        questions: ``<daemon>: <command>``; asked of every router that runs the daemon.
+    """
+    folder = lab.path / "states" / label
+    folder.mkdir(parents=True, exist_ok=True)
+    lab.event("state", label=label)
+    for number, question in enumerate(questions):
+        wanted, command = question.split(": ", 1)
+        for (router, daemon), found in running.items():
+            if daemon == wanted:
+                answer = ask(found.place, daemon, command)
+                (folder / f"{router}.{daemon}.{number}.txt").write_text(answer, encoding="utf-8")

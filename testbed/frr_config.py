@@ -1,0 +1,180 @@
+"""FRR configurations as text: split one router's file into the daemons' own, check it, load it.
+
+A router's configuration is one ``frr.conf`` as any FRR lab has it, or a file for each daemon
+(``zebra.conf``, ``ripd.conf``, ...). Handwritten ones are checked before anything starts: by
+FRR's own checker, then against the topology (see `testbed.frr_lint`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
+
+PROTOCOLS = {"rip": "ripd", "ripng": "ripngd", "ospf": "ospfd", "ospf6": "ospf6d"}
+"""``router <word>`` → the daemon it needs."""
+
+FILES = ("frr.conf", "zebra.conf", "ripd.conf", "ripngd.conf", "ospfd.conf", "ospf6d.conf")
+"""What a router's folder may hold."""
+
+_INTERFACE_LINES = {
+    "ripd": re.compile(r"ip rip\b"),
+    "ripngd": re.compile(r"ipv6 ripng\b"),
+    "ospfd": re.compile(r"ip ospf\b"),
+    "ospf6d": re.compile(r"ipv6 ospf6\b"),
+}
+_TOP_LINES = {
+    "ripd": re.compile(r"(no )?(debug rip |key chain )"),
+    "ripngd": re.compile(r"(no )?debug ripng "),
+    "ospfd": re.compile(r"(no )?debug ospf "),
+    "ospf6d": re.compile(r"(no )?debug ospf6 "),
+    "staticd": re.compile(r"(no )?(ip|ipv6) route "),
+    "zebra": re.compile(
+        r"(no )?(debug zebra|ip forwarding|ipv6 forwarding|ip protocol|ipv6 protocol|router-id"
+        r"|ip router-id|zebra )"
+    ),
+}
+_SHARED = re.compile(r"(no )?(hostname|password|enable|service|log|line|banner|domainname)\b")
+_IGNORED = re.compile(r"(!|#|end$|exit$|frr (version|defaults) |service integrated-vtysh)|$")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A top-level line with the indented lines below it.
+
+    Attributes:
+        head: the top-level line.
+        lines: the lines of its body, stripped.
+        line: number of the head's line, from 1.
+    """
+
+    head: str
+    lines: tuple[tuple[int, str], ...]
+    line: int
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of a configuration, in order; comments and ``exit`` left out."""
+    head, first, body = "", 0, list[tuple[int, str]]()
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if _IGNORED.match(stripped) or stripped.startswith("exit-"):
+            continue
+        if line[0].isspace() and head:
+            body.append((number, stripped))
+            continue
+        if head:
+            yield Block(head, tuple(body), first)
+        head, first, body = stripped, number, []
+    if head:
+        yield Block(head, tuple(body), first)
+
+
+def daemon_names(text: str) -> list[str]:
+    """Daemons a configuration needs: zebra, then one for each protocol it has."""
+    found = [b.head.split()[1] for b in blocks(text) if b.head.startswith("router ")]
+    names = [daemon for word, daemon in PROTOCOLS.items() if word in found]
+    statics = any(_TOP_LINES["staticd"].match(b.head) for b in blocks(text))
+    return ["zebra", *names, *(["staticd"] * statics)]
+
+
+def split(text: str) -> dict[str, str]:
+    """A router's configuration as daemon → the part that is its own."""
+    parts: dict[str, list[str]] = {name: [] for name in daemon_names(text)}
+    for block in blocks(text):
+        for daemon, lines in _shares(block, parts).items():
+            parts[daemon] += [block.head, *(f" {line}" for line in lines), *_exit(block)]
+    return {daemon: "\n".join(lines) + "\n" for daemon, lines in parts.items()}
+
+
+def _exit(block: Block) -> list[str]:
+    return ["exit"] if block.head.split()[0] in ("interface", "router", "route-map", "key") else []
+
+
+def _shares(block: Block, daemons: Collection[str]) -> dict[str, list[str]]:
+    """Which daemons take a block, and which of its lines."""
+    lines = [line for _, line in block.lines]
+    words = block.head.split()
+    if words[0] == "router":
+        owner = PROTOCOLS.get(words[1] if len(words) > 1 else "")
+        return {owner: lines} if owner in daemons and owner else {}
+    if words[0] == "interface":
+        shares: dict[str, list[str]] = {}
+        for line in lines:
+            match = [d for d, pattern in _INTERFACE_LINES.items() if pattern.match(line)]
+            shares.setdefault(match[0] if match else "zebra", []).append(line)
+        return {d: found for d, found in shares.items() if d in daemons}
+    for daemon, pattern in _TOP_LINES.items():
+        if pattern.match(block.head):
+            return {daemon: lines} if daemon in daemons else {}
+    if _SHARED.match(block.head):
+        return dict.fromkeys(daemons, lines)
+    return {d: lines for d in daemons if d not in ("zebra", "staticd")}  # filters, route maps
+
+
+def load_folder(folder: Path, routers: Collection[str]) -> dict[str, str]:
+    """Handwritten configurations: ``<folder>/<router>/frr.conf`` or a file for each daemon.
+
+    Raises:
+        ConfigError: no such folder, a folder of no router, a file of no daemon, or a router
+            without a configuration; or what FRR's checker says, with file and line.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"--configs {folder}: no such folder")
+    found: dict[str, str] = {}
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        if path.name not in routers:
+            raise ConfigError(
+                f"{path}: there is no router '{path.name}' in this topology"
+                f"{nearest(path.name, routers)}; its routers are {', '.join(routers)}"
+            )
+        found[path.name] = _load_router(path)
+    missing = [router for router in routers if router not in found]
+    if missing:
+        raise ConfigError(
+            f"{folder}: no configuration for {', '.join(missing)}; "
+            f"write {folder.name}/{missing[0]}/frr.conf"
+        )
+    return found
+
+
+def _load_router(path: Path) -> str:
+    texts = []
+    for file in sorted(path.iterdir()):
+        if file.name in ("daemons", "vtysh.conf") or file.name.startswith("."):
+            continue  # of a system-wide FRR; here the configuration says which daemons run
+        if file.name not in FILES:
+            raise ConfigError(
+                f"{file}: is not a configuration of FRR's{nearest(file.name, FILES)}; "
+                f"allowed: {', '.join(FILES)}"
+            )
+        check_syntax(file)
+        texts.append(file.read_text(encoding="utf-8"))
+    if not texts:
+        raise ConfigError(f"{path}: is empty; write {path.name}/frr.conf")
+    return "\n".join(texts)
+
+
+def check_syntax(file: Path) -> None:
+    """Has FRR's own checker read a file; it needs no privilege and starts nothing.
+
+    Raises:
+        MissingPrerequisiteError: FRR is not installed.
+        ConfigError: the first line it does not understand: file, line, text and reason.
+    """
+    if shutil.which("vtysh") is None:
+        raise MissingPrerequisiteError("vtysh", "sudo apt-get install frr")
+    done = subprocess.run(
+        ["vtysh", "-C", "-f", str(file)], capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode == 0:
+        return
+    match = re.search(r"^line (\d+): % (.*?)\s*(\[\d+\])?: *(.*)$", done.stdout + done.stderr, re.M)
+    if match is None:
+        raise ConfigError(f"{file}: FRR says: {(done.stdout + done.stderr).strip()}")
+    raise ConfigError(f"{file}:{match[1]}: FRR says: {match[2]}: {match[4].strip()}")
