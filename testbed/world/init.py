@@ -70,6 +70,8 @@ def _prepare(guest: bool) -> None:
     standard = [p for p in sys.path if p.startswith(sys.base_prefix + "/lib")]
     sys.path[:] = [PROJECT, SITE, *standard, "/usr/lib/python3/dist-packages"]
     sys.path_importer_cache.clear()
+    for package in ("testbed", "testbed.world"):  # first found by a path that is gone now
+        sys.modules[package].__path__ = [f"{PROJECT}/{package.replace('.', '/')}"]
 
 
 def _loopback_up() -> None:
