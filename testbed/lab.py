@@ -18,6 +18,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ from testbed.rundir import write_json
 from testbed.tracing import Tracer
 
 if TYPE_CHECKING:
-    from testbed.net import Network
+    from testbed.monitor import Monitor
+    from testbed.net import Intf, Network
     from testbed.shape import LinkShape
 
 _STOP_S = 5.0
@@ -40,6 +42,9 @@ _CAPTURE_DRAIN_S = 1.1
 
 class Process:
     """A program running in a node, its output in ``logs/<log>.log``."""
+
+    stop_signal = signal.SIGTERM
+    """What ends it when the experiment is over."""
 
     def __init__(self, node: str, argv: list[str], popen: subprocess.Popen[Any], log: Path) -> None:
         self.node, self.argv, self.popen, self.log = node, argv, popen, log
@@ -72,10 +77,10 @@ class Process:
             raise CommandError(self.node, self.argv, code, self.output())
         return self.output()
 
-    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, with_signal: signal.Signals | None = None) -> int:
         """Ends the program: politely, then by SIGKILL."""
         if self.running:
-            self.popen.send_signal(with_signal)
+            self.popen.send_signal(with_signal or self.stop_signal)
             try:
                 return self.popen.wait(_STOP_S)
             except subprocess.TimeoutExpired:
@@ -100,6 +105,7 @@ class Lab:
         self._processes: list[Process] = []
         self._captures: dict[str, Process] = {}
         self._tracer: Tracer | None = None
+        self._monitor: Monitor | None = None
         self._state: Path | None = None
         for folder in ("captures", "logs"):
             (path / folder).mkdir(exist_ok=True)
@@ -118,6 +124,8 @@ class Lab:
         trace: TracebackType | None,
     ) -> None:
         self.event("end", monotonic_ns=time.monotonic_ns())
+        if self._monitor and (lost := self._monitor.close()):
+            self.event("watch-lost", nodes=lost)
         for process in reversed(self._processes):
             process.stop()
         self._close_captures()
@@ -242,6 +250,36 @@ class Lab:
         """Sets a sysctl such as ``net.ipv4.tcp_ecn`` in a node."""
         self.net.sysctl(node, name, value)
 
+    def cut(self, interface: str) -> None:
+        """Pulls the plug: both ends of the link are down from now on, and know it."""
+        self._plug(interface, "down")
+
+    def mend(self, interface: str) -> None:
+        """Puts the plug back."""
+        self._plug(interface, "up")
+
+    def _plug(self, interface: str, state: str) -> None:
+        self.event("link", interface=interface, state=state)
+        for end in self._ends(interface):
+            end.ifconfig(state)
+
+    def _ends(self, interface: str) -> tuple[Intf, Intf]:
+        """An interface and the one at the other end of its link."""
+        intf = self.net.interface(interface)
+        if intf.link is None:
+            raise ConfigError(f"interface '{interface}': is on no link")
+        return intf, intf.link.other(intf)
+
+    def silence(self, interface: str, *, both_ways: bool = True) -> None:
+        """The wire loses every packet from now on, and neither end is told.
+
+        Args:
+            interface: the sending end, e.g. ``r1-eth0``.
+            both_ways: what comes from the other end is lost too.
+        """
+        for end in self._ends(interface)[: 1 + both_ways]:
+            self.reshape(end.name, replace(self.shape(end.name), loss_percent=100.0))
+
     # ---- recorders
 
     def capture(self, *interfaces: str, snaplen_bytes: int = 0, filter: str = "") -> None:
@@ -258,7 +296,7 @@ class Lab:
         for process in started:
             self.wait_until(
                 f"tcpdump listening in {process.node}",
-                lambda p=process: "listening on" in p.output() or not p.running,
+                lambda p=process: "listening on" in p.output() or not p.running,  # type: ignore[misc]
                 timeout_s=20,
                 every_s=0.01,
             )
@@ -290,6 +328,15 @@ class Lab:
             process.stop(signal.SIGINT)
             stats[interface] = _capture_stats(process.output())
         write_json(self.path / "captures" / "captures.json", stats)
+
+    def watch(self, *kinds: str) -> None:
+        """Records changes of ``routes``, ``neighbours`` or ``links`` in every node; call it once.
+
+        See `testbed.monitor` for the files.
+        """
+        from testbed.monitor import Monitor
+
+        self._monitor = Monitor(self.net, self.path, kinds)
 
     def trace(self, *events: str, buffer_mb: int = 32) -> None:
         """Records kernel events such as ``tcp_probe`` or ``inet_sock_set_state``.

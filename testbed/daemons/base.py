@@ -23,6 +23,7 @@ All daemons of all nodes start side by side; one that `needs` others of its node
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,7 @@ class Daemon:
         program: absolute path of the program, or its name on the PATH.
         package: Debian package that holds the program.
         needs: names of daemons of the same node that must be ready first, where they run.
+        stop_signal: what ends it when the experiment is over.
         owner: user who owns the state folder; for daemons that give up root.
     """
 
@@ -72,6 +74,7 @@ class Daemon:
     program: ClassVar[str]
     package: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     owner: ClassVar[str] = ""
 
     def files(self, place: Place) -> dict[str, str]:
@@ -175,6 +178,7 @@ def start(
         for place, daemon in free:
             log = f"{place.node}-{daemon.name}"
             process = lab.start(place.node, *daemon.argv(place), log=log)
+            process.stop_signal = daemon.stop_signal
             unready.append(Running(daemon, place, process))
             running[place.node, daemon.name] = unready[-1]
         if not free:

@@ -7,10 +7,11 @@ in the router's private folder; no system service is touched.
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from testbed import frr_config
 from testbed.daemons import base
@@ -35,7 +36,8 @@ class FrrDaemon(base.Daemon):
 
     package = "frr"
     owner = "frr"
-    needs = ("zebra",)
+    needs: ClassVar[tuple[str, ...]] = ("zebra",)
+    stop_signal = signal.SIGKILL  # nothing to save, and a farewell would be noise in the captures
 
     def __init__(self, config: str) -> None:
         self.config = config
