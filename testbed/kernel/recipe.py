@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -10,9 +11,21 @@ CONFIG = _HERE / "uml.config"
 PATCHES = _HERE / "patches"
 
 
+def options() -> list[str]:
+    """Names of the options asked for, without ``CONFIG_``."""
+    return re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def recipe_key() -> str:
-    """A hash over options and patches: a kernel built from others is not today's."""
+    """A hash over options and patches: a kernel built from others is not today's.
+
+    Comments in the options and prose above a patch do not count.
+    """
     digest = hashlib.sha256()
-    for path in (CONFIG, *sorted(PATCHES.glob("*.patch"))):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    lines = CONFIG.read_text(encoding="utf-8").splitlines()
+    settings = [x for x in lines if x.startswith("CONFIG_") or x.endswith(" is not set")]
+    digest.update("\n".join(sorted(settings)).encode())
+    for path in sorted(PATCHES.glob("*.patch")):
+        text = path.read_text(encoding="utf-8")
+        digest.update(text[text.index("--- a/") :].encode())
     return digest.hexdigest()[:12]

@@ -8,7 +8,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.kernel.recipe import recipe_key
+
 BUILD_COMMAND = "testbed kernel build"
+
+KERNEL, FACTS = "linux", "kernel.json"
+"""Files of a kernel's folder: the kernel, and its version, hash, source and compiler."""
 
 _PACKAGED = Path("/usr/bin/linux.uml")
 _PACKAGED_MODULES = Path("/usr/lib/uml/modules")
@@ -39,10 +44,10 @@ def cache_root() -> Path:
 
 
 def find() -> GuestKernel | None:
-    """The newest of the kernels built here with today's options, or None."""
-    from testbed.kernel.recipe import recipe_key
-
-    return next(iter(sorted(_complete(recipe_key()), key=_version_key, reverse=True)), None)
+    """The newest of the kernels built with today's options and patches, or None."""
+    folders = [facts.parent for facts in cache_root().glob(f"*-{recipe_key()}-*/{FACTS}")]
+    kernels = [read_kernel(folder) for folder in folders if (folder / KERNEL).is_file()]
+    return max(kernels, key=_version_key, default=None)
 
 
 def find_packaged() -> GuestKernel | None:
@@ -54,14 +59,10 @@ def find_packaged() -> GuestKernel | None:
     return GuestKernel(_PACKAGED, versions[-1], digest, "user-mode-linux")
 
 
-def _complete(key: str) -> list[GuestKernel]:
-    found = []
-    for facts in cache_root().glob(f"*-{key}/kernel.json"):
-        data = json.loads(facts.read_text(encoding="utf-8"))
-        path = facts.parent / "linux"
-        if path.is_file():
-            found.append(GuestKernel(path, data["version"], data["sha256"], data["source"]))
-    return found
+def read_kernel(folder: Path) -> GuestKernel:
+    """A kernel's folder as written by `build`."""
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return GuestKernel(folder / KERNEL, facts["version"], facts["sha256"], facts["source"])
 
 
 def _version_key(kernel: GuestKernel) -> tuple[int, ...]:
