@@ -1,9 +1,9 @@
 """Debian's kernel source package, read with a private apt configuration.
 
 The newest kernels are in suites that a stable system does not have in its sources. They are read
-from the system's own mirror with its own settings (proxies, retries), but with lists and caches of
-our own: the system's apt state is neither changed nor locked, and no privilege is needed. apt checks
-the signatures against Debian's archive keyring, as always.
+from the system's own mirror with its own settings (proxies, retries), but with lists and caches
+of our own: the system's apt state is neither changed nor locked, and no privilege is needed. apt
+checks the signatures against Debian's archive keyring, as always.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ class BuildProgress:
     """How far a build is.
 
     Attributes:
-        stage: ``wait``, ``look``, ``download``, ``unpack``, ``configure``, ``compile``, ``install``.
+        stage: ``wait``, ``look``, ``download``, ``unpack``, ``configure``, ``compile`` or
+            ``install``.
         fraction: of this stage, 0 to 1; None if it cannot be told.
         message: one line for the user.
     """
