@@ -105,14 +105,32 @@ class ScenarioData:
         path = self.path / "events.jsonl"
         if not path.is_file():
             raise MissingDataError("no events; the run is incomplete")
-        rows = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                row = json.loads(line)
-                rows.append(row | {"time_ns": int(row["time_ns"]), "event": str(row["event"])})
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                raise ParseError(str(path), f"line {number}", str(error)) from None
-        return rows
+        return _json_lines(path, "event")
+
+    def notices(self, kind: str) -> pd.DataFrame:
+        """What `lab.watch` recorded: ``routes``, ``neighbours`` or ``links``, with ``time_s``.
+
+        Raises:
+            MissingDataError: it was not watched, or the kernel lost notifications.
+        """
+        import pandas as pd
+
+        path = self.path / f"{kind}.jsonl"
+        if not path.is_file():
+            raise MissingDataError(f"changes of {kind} were not watched")
+        if any(row["event"] == "watch-lost" for row in self._event_rows):
+            raise MissingDataError(f"the kernel lost notifications of {kind}")
+        rows = _json_lines(path, "node")
+        frame = pd.DataFrame(rows)
+        frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
+        return frame
+
+    def state(self, label: str, node: str, daemon: str, number: int = 0) -> str:
+        """What a daemon answered at a moment named `label` (see `testbed.daemons.frr.save`)."""
+        path = self.path / "states" / label / f"{node}.{daemon}.{number}.txt"
+        if not path.is_file():
+            raise MissingDataError(f"no state '{label}' of {daemon} in {node}")
+        return path.read_text(encoding="utf-8")
 
     @property
     def traced(self) -> bool:
@@ -142,3 +160,15 @@ class ScenarioData:
         if not path.is_file():
             raise MissingDataError(f"no log '{name}'")
         return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _json_lines(path: Path, word: str) -> list[dict[str, Any]]:
+    """Rows of a file with one JSON object a line; each has a time and the key `word`."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            rows.append(row | {"time_ns": int(row["time_ns"]), word: str(row[word])})
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise ParseError(str(path), f"line {number}", str(error)) from None
+    return rows

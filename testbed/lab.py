@@ -77,6 +77,11 @@ class Process:
             raise CommandError(self.node, self.argv, code, self.output())
         return self.output()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Sends a signal if the program still runs."""
+        if self.running:
+            self.popen.send_signal(number)
+
     def stop(self, with_signal: signal.Signals | None = None) -> int:
         """Ends the program: politely, then by SIGKILL."""
         if self.running:
@@ -126,6 +131,8 @@ class Lab:
         self.event("end", monotonic_ns=time.monotonic_ns())
         if self._monitor and (lost := self._monitor.close()):
             self.event("watch-lost", nodes=lost)
+        for process in reversed(self._processes):
+            process.send_signal(process.stop_signal)
         for process in reversed(self._processes):
             process.stop()
         self._close_captures()

@@ -1,0 +1,1 @@
+"""Application and routing protocols: what is behind the transport header, one module each."""

@@ -1,0 +1,182 @@
+"""Routing tables over time, from the kernel's notifications; convergence; shortest paths.
+
+`changes` rows are what `ScenarioData.notices("routes")` gives: ``time_s``, ``node``, ``action``
+(``have``, ``new``, ``replace``, ``del``), ``family``, ``destination``, ``protocol``, ``metric``,
+``hops`` (list of {via, out, weight}).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+INFINITY = 16
+"""RIP's metric of what cannot be reached (RFC 2453 §3.6)."""
+
+_LINK_LOCAL = ipaddress.ip_network("fe80::/10")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Who is on which prefix: all a distance-vector protocol knows of a graph.
+
+    Attributes:
+        members: prefix → node → (interface, address).
+        routers: nodes that forward.
+    """
+
+    members: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    routers: tuple[str, ...] = ()
+
+    def without(self, *interfaces: str) -> Network:
+        """The network when these interfaces are down."""
+        members = {
+            prefix: {n: end for n, end in nodes.items() if end[0] not in interfaces}
+            for prefix, nodes in self.members.items()
+        }
+        return Network({p: m for p, m in members.items() if m}, self.routers)
+
+    def owner_of(self, address: str) -> str:
+        """The node that has an address; empty if none."""
+        for nodes in self.members.values():
+            for node, (_, own) in nodes.items():
+                if own == address:
+                    return node
+        return ""
+
+
+def network(
+    addresses: Iterable[Mapping[str, Any]], topology: Mapping[str, Any], family: int = 4
+) -> Network:
+    """The network of a scenario.
+
+    Args:
+        addresses: rows of ``network.json``.
+        topology: ``topology.json``.
+        family: 4 or 6.
+    """
+    members: dict[str, dict[str, tuple[str, str]]] = {}
+    for row in addresses:
+        if given := row[f"ipv{family}"]:
+            address = ipaddress.ip_interface(given)
+            nodes = members.setdefault(str(address.network), {})
+            nodes[row["node"]] = (row["interface"], str(address.ip))
+    routers = tuple(n["name"] for n in topology["nodes"] if n["kind"] == "router")
+    return Network(members, routers)
+
+
+def bellman_ford(net: Network) -> dict[tuple[str, str], int]:
+    """RIP's metric of every prefix at every router: hops, own networks 1 (RFC 2453 §3.4).
+
+    Returns:
+        (router, prefix) → metric; what is farther than 15 hops is not in it.
+    """
+    routers = set(net.routers)
+    best = {(r, p): 1 for p, nodes in net.members.items() for r in nodes if r in routers}
+    links = [
+        (one, two)
+        for nodes in net.members.values()
+        for one in nodes
+        for two in nodes
+        if one != two and {one, two} <= routers
+    ]
+    for _ in range(INFINITY):
+        changed = False
+        for router, neighbour in links:
+            for prefix in net.members:
+                metric = best.get((neighbour, prefix), INFINITY) + 1
+                if metric < min(best.get((router, prefix), INFINITY), INFINITY):
+                    best[router, prefix] = metric
+                    changed = True
+        if not changed:
+            break
+    return best
+
+
+def table_at(changes: pd.DataFrame, time_s: float, family: int = 4) -> pd.DataFrame:
+    """The kernel's routing tables at a moment, link-local prefixes left out.
+
+    Returns:
+        ``node``, ``destination``, ``protocol``, ``metric``, ``hops``, ``since_s``: one row a
+        route, sorted.
+    """
+    entries: dict[tuple[str, str, int], Row] = {}
+    past = changes[(changes["time_s"] <= time_s) & (changes["family"] == family)]
+    for change in past.to_dict("records"):
+        key = (change["node"], change["destination"], change["metric"])
+        if change["action"] == "del":
+            entries.pop(key, None)
+        elif not _is_link_local(change["destination"]):
+            entries[key] = {**change, "since_s": change["time_s"]}
+    names = ["node", "destination", "protocol", "metric", "hops", "since_s"]
+    rows = [entries[key] for key in sorted(entries)]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _is_link_local(prefix: str) -> bool:
+    network_ = ipaddress.ip_network(prefix)
+    return network_.version == 6 and network_.subnet_of(_LINK_LOCAL)
+
+
+def changed(
+    changes: pd.DataFrame,
+    protocols: Collection[str],
+    begin_s: float,
+    end_s: float = float("inf"),
+) -> pd.DataFrame:
+    """Changes of routes of some protocols within [begin_s, end_s)."""
+    during = (changes["time_s"] >= begin_s) & (changes["time_s"] < end_s)
+    mine = changes["protocol"].isin(list(protocols)) & (changes["action"] != "have")
+    return changes[during & mine]
+
+
+def convergence_s(
+    changes: pd.DataFrame,
+    protocols: Collection[str],
+    event_s: float,
+    end_s: float = float("inf"),
+) -> float | None:
+    """From an event to the last route change behind it, in seconds; None if nothing changed."""
+    last = changed(changes, protocols, event_s, end_s)["time_s"].max()
+    return None if pd.isna(last) else float(last - event_s)
+
+
+def next_hops(hops: Iterable[Mapping[str, Any]], net: Network) -> set[str]:
+    """The routers that a route's hops name."""
+    return {net.owner_of(hop["via"]) for hop in hops if hop["via"]}
+
+
+def path(table: pd.DataFrame, net: Network, source: str, target: str) -> list[str]:
+    """The nodes a packet passes from `source` to the address `target`, by the tables at hand.
+
+    Follows the first of several next hops. Ends where a node has no route, or at a loop (the
+    node is then the last one, for the second time).
+    """
+    walked = [source]
+    goal = ipaddress.ip_address(target)
+    while not any(own == target for _, own in _ends(net, walked[-1])):
+        routes = table[table["node"] == walked[-1]]
+        fitting = [
+            (ipaddress.ip_network(r.destination).prefixlen, r.hops)
+            for r in routes.itertuples()
+            if goal in ipaddress.ip_network(str(r.destination))
+        ]
+        if not fitting:
+            break
+        hop = max(fitting, key=lambda found: found[0])[1][0]
+        following = net.owner_of(hop["via"] or target)
+        seen = following in walked
+        walked.append(following)
+        if seen or not following:
+            break
+    return [node for node in walked if node]
+
+
+def _ends(net: Network, node: str) -> list[tuple[str, str]]:
+    return [nodes[node] for nodes in net.members.values() if node in nodes]
