@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from testbed.errors import MissingPrerequisiteError
 from testbed.net import rtnl, traffic
-from testbed.net.namespaces import Namespace, Rooms
+from testbed.net.namespaces import Namespace, Rooms, read_setting
 from testbed.net.netlink import Message, NetlinkError, NetlinkSocket
 from testbed.shape import LinkShape
 
@@ -42,17 +42,18 @@ class Engine:
 
     Attributes:
         rooms: namespaces and processes.
-        switches: the namespace in which the switches are.
+        control: the namespace of controllers and Open vSwitch, which must reach each other.
         wires: the namespace in which the wires of shaped links are; see `testbed.net.wire`.
         virtual_clock: True where the kernel's clock is virtual and therefore never late.
     """
 
     def __init__(self) -> None:
         self.rooms = Rooms(_new_run_id())
-        self.switches = Namespace("switches", settings=dict(SILENT_SETTINGS))
-        self.wires = Namespace("wires", settings=dict(SILENT_SETTINGS), next_index=_FIRST_WIRE)
+        self.control = Namespace("control", settings=SILENT_SETTINGS)
+        self.wires = Namespace("wires", settings=SILENT_SETTINGS, next_index=_FIRST_WIRE)
         # A link is requested from a namespace that has none of the names and indexes asked for.
         self._yard = Namespace("yard")
+        self._fresh: dict[str, str] = {}
         self._links: list[Message] = []
         self._requests: dict[str, tuple[Namespace, list[Message]]] = {}
         self._batching = False
@@ -62,7 +63,8 @@ class Engine:
     def fd(self, namespace: Namespace) -> int:
         """Open file of the namespace, made now if it is not there."""
         if namespace.fd is None:
-            self.rooms.call(self.rooms.create, namespace)
+            self._learn_fresh(namespace.settings)
+            self.rooms.call(self.rooms.create, namespace, self._fresh)
             namespace.next_index = max(namespace.next_index, self._first_index)
         assert namespace.fd is not None
         return namespace.fd
@@ -70,13 +72,21 @@ class Engine:
     @cached_property
     def _first_index(self) -> int:
         """Behind the devices the kernel itself puts into every namespace (``tunl0``, ...)."""
-        self.rooms.call(self.rooms.create, self._yard)
         return 1 + max(state.index for state in self.ask(self._yard, lambda s: list(rtnl.links(s))))
+
+    def _learn_fresh(self, settings: Mapping[str, str]) -> None:
+        """Read what a new namespace already has, so that only what differs is written."""
+        if self._yard.fd is None:
+            self.rooms.call(self.rooms.create, self._yard, {})
+        unknown = [path for path in settings if path not in self._fresh]
+        if unknown:
+            read = self.inside(self._yard, lambda: [read_setting(path) for path in unknown])
+            self._fresh.update(zip(unknown, read, strict=True))
 
     @cached_property
     def has_netem(self) -> bool:
         """Whether this kernel has netem."""
-        self.fd(self._yard)
+        self._learn_fresh({})
         probe = traffic.wire(LinkShape(), rtnl.LOOPBACK_INDEX, 0, "probe")
         try:
             self.ask(self._yard, lambda socket: socket.send([probe]))

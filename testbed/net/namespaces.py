@@ -88,7 +88,7 @@ class Namespace:
     """
 
     name: str
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     private_dirs: Sequence[str | tuple[str, str]] = ()
     fd: int | None = None
     view: MountView | None = None
@@ -129,13 +129,12 @@ class Rooms:
 
     # What follows up to `popen` runs in the thread.
 
-    def create(self, namespace: Namespace) -> None:
-        """Make the namespace and write its settings. Only by `call`."""
+    def create(self, namespace: Namespace, fresh: Mapping[str, str]) -> None:
+        """Make the namespace and write its settings that a `fresh` one lacks. Only by `call`."""
         _unshare(CLONE_NEWNET)
         namespace.fd = self._own("net")
         self._namespaces.append(namespace)
-        for path, value in namespace.settings.items():
-            write_setting(path, value)
+        write_settings({p: v for p, v in namespace.settings.items() if fresh.get(p) != v})
 
     def adopt(self, namespace: Namespace, pid: int) -> None:
         """Hold the network namespace of a process of somebody else. Only by `call`."""
@@ -281,10 +280,37 @@ class Rooms:
         self._warden.wait()
 
 
-def write_setting(path: str, value: str) -> None:
-    """Write a sysctl of the namespace the calling thread is in, e.g. ``net/ipv4/ip_forward``."""
-    fd = os.open(f"/proc/sys/{path}", os.O_WRONLY | os.O_CLOEXEC)
+def write_settings(settings: Mapping[str, str]) -> None:
+    """Write sysctls of the namespace the calling thread is in.
+
+    The folders ``net/ipv4`` and ``net/ipv6`` are opened once each: to find them the kernel goes
+    through those of all namespaces, as they have the same name.
+
+    Args:
+        settings: e.g. ``net/ipv4/ip_forward`` → ``1``.
+    """
+    folders: dict[str, int] = {}
     try:
-        os.write(fd, value.encode())
+        for path, value in settings.items():
+            folder = "/".join(path.split("/", 2)[:2])
+            if folder not in folders:
+                flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+                folders[folder] = os.open(f"/proc/sys/{folder}", flags)
+            rest = path[len(folder) + 1 :]
+            fd = os.open(rest, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folders[folder])
+            try:
+                os.write(fd, value.encode())
+            finally:
+                os.close(fd)
+    finally:
+        for fd in folders.values():
+            os.close(fd)
+
+
+def read_setting(path: str) -> str:
+    """Read a sysctl of the namespace the calling thread is in."""
+    fd = os.open(f"/proc/sys/{path}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 4096).decode().strip()
     finally:
         os.close(fd)

@@ -33,17 +33,13 @@ _PROMPT = chr(127)
 _SHELL = ["bash", "--norc", "--noediting", "-is"]
 
 HOST_SETTINGS = {
-    "net/ipv6/conf/all/accept_ra": "0",
+    "net/ipv4/ip_forward": "0",
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv6/conf/default/accept_ra": "0",
     "net/ipv6/conf/all/accept_dad": "0",
     "net/ipv6/conf/default/accept_dad": "0",
-    "net/ipv6/conf/default/dad_transmits": "0",
-    "net/ipv6/conf/default/keep_addr_on_down": "1",
     "net/ipv6/conf/all/keep_addr_on_down": "1",
-    "net/ipv4/conf/all/rp_filter": "0",
-    "net/ipv4/conf/default/rp_filter": "0",
-    "net/ipv4/ip_forward": "0",
-    "net/ipv4/ping_group_range": "0 2147483647",
 }
 """Addresses come by plan: none are learnt from routers, none probed for; a link that comes back
 has the IPv6 addresses it had; what the machine itself has set does not show through."""
@@ -69,7 +65,9 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
 
     Attributes:
         engine: of its network.
-        namespace: its own; a switch's or controller's is the network's `Engine.switches`.
+        namespace: its own, or `Engine.control` for what Mininet runs outside of namespaces
+            (controllers, Open vSwitch).
+        settings: sysctls of its namespace.
     """
 
     engine: Engine
@@ -126,7 +124,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
                 self.name, settings=dict(self.settings), private_dirs=self._private_dirs()
             )
         else:
-            self.namespace = self.engine.switches
+            self.namespace = self.engine.control
         self.engine.fd(self.namespace)
 
     def _private_dirs(self) -> list[str | tuple[str, str]]:
