@@ -16,7 +16,13 @@ import pandas as pd
 INFINITE_SSTHRESH = 0x7FFFFFFF
 """The kernel's ssthresh before the first loss."""
 
-ACK_BIT, SYN_BIT, FIN_BIT, RST_BIT = 16, 2, 1, 4
+SYN_BIT = 2
+
+CLOCK_SLACK_S = 10e-6
+"""Captures and kernel events read two clocks, one after the other: so far they may be apart."""
+
+REDUCTIONS = ("CWR", "Recovery", "Loss")
+"""Congestion states in which the sender takes a loss or a mark for congestion."""
 
 
 def unwrap(sequence: pd.Series) -> npt.NDArray[np.int64]:
@@ -29,11 +35,15 @@ def unwrap(sequence: pd.Series) -> npt.NDArray[np.int64]:
     return np.cumsum(steps)
 
 
-def cwnd_series(probe: pd.DataFrame, mss_bytes: int) -> pd.DataFrame:
+def cwnd_series(probe: pd.DataFrame, states: pd.DataFrame, mss_bytes: int) -> pd.DataFrame:
     """The window over time, one row an ACK.
+
+    The kernel reports ``max(ssthresh, 3/4 cwnd)`` while it is not reducing; ssthresh itself only
+    changes in a reduction, so it is the least value reported since the last one.
 
     Args:
         probe: ``tcp_probe`` events of one sending socket.
+        states: ``tcp_cong_state_set`` events of the same socket.
         mss_bytes: payload of a full segment.
 
     Returns:
@@ -42,7 +52,9 @@ def cwnd_series(probe: pd.DataFrame, mss_bytes: int) -> pd.DataFrame:
     """
     una = unwrap(probe["snd_una"])
     ahead = (probe["snd_nxt"].to_numpy(np.int64) - probe["snd_una"].to_numpy(np.int64)) % (1 << 32)
-    ssthresh = probe["ssthresh"].astype("Int64")
+    reduced_s = states.loc[states["cong_state"].isin(REDUCTIONS), "time_s"].to_numpy()
+    since = np.searchsorted(reduced_s, probe["time_s"].to_numpy(), side="left")
+    ssthresh = probe["ssthresh"].astype("int64").groupby(since).cummin().astype("Int64")
     return pd.DataFrame(
         {
             "time_s": probe["time_s"].to_numpy(),
@@ -66,7 +78,8 @@ def rounds(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
     Returns:
         round, start_s, end_s, cwnd_segments and ssthresh_segments (null before the first loss)
         at its start, next_cwnd_segments at its end, growth_segments, growth_factor, calm: no
-        change of congestion state within it, and Open throughout.
+        change of congestion state within it, and Open throughout, full: the window was in use at
+        its start (all but one segment).
     """
     una, nxt = series["una_bytes"].to_numpy(), series["nxt_bytes"].to_numpy()
     starts = [0] if len(series) else []
@@ -89,6 +102,7 @@ def rounds(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
     )
     frame["growth_segments"] = frame["next_cwnd_segments"] - frame["cwnd_segments"]
     frame["growth_factor"] = frame["next_cwnd_segments"] / frame["cwnd_segments"]
+    frame["full"] = first["flight_segments"] >= first["cwnd_segments"] - 1
     begin = np.searchsorted(states["time_s"].to_numpy(), frame["start_s"].to_numpy(), "left")
     end = np.searchsorted(states["time_s"].to_numpy(), frame["end_s"].to_numpy(), "right")
     names = np.array(["Open", *states["cong_state"].astype(str)], dtype=object)
@@ -108,7 +122,7 @@ def reductions(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
         segments: cwnd_before, flight_before, ssthresh_after, cwnd_after (at the first ACK after
         the sender is back in Open), cwnd_first (at the first ACK after it began).
     """
-    events = states[states["cong_state"].isin(["CWR", "Recovery", "Loss"])]
+    events = states[states["cong_state"].isin(REDUCTIONS)]
     times = series["time_s"].to_numpy()
     opened = states.loc[states["cong_state"] == "Open", "time_s"].to_numpy()
     rows: list[dict[str, Any]] = []
@@ -216,13 +230,15 @@ def retransmissions(
     Returns:
         frame, time_s, seq_bytes, again, kind (``fast``: in Recovery; ``timeout``: in Loss;
         ``probe``: a tail loss probe in Open or Disorder, RFC 8985 §7), waited_s since the byte
-        was last sent, duplicate_acks: ACKs without news for its first byte since then.
+        was last sent, duplicate_acks: ACKs for its first byte since then that repeat the number or
+        report data beyond it (an ACK that was delayed may do both at once, RFC 6675 §2).
     """
     data = sent_data(packets, source, sport)
     data["sent_before_s"] = data.groupby("seq_bytes")["time_s"].shift()
     found = data[data["retransmission"]].copy()
     found["waited_s"] = found["time_s"] - found.pop("sent_before_s")
-    index = np.searchsorted(states["time_s"].to_numpy(), found["time_s"].to_numpy(), "right") - 1
+    known_s = states["time_s"].to_numpy() - CLOCK_SLACK_S
+    index = np.searchsorted(known_s, found["time_s"].to_numpy(), "right") - 1
     names = np.array([*states["cong_state"].astype(str), "Open"], dtype=object)
     state = pd.Series(np.where(index >= 0, names[index], "Open"), index=found.index)
     kinds = {"Recovery": "fast", "Loss": "timeout"}
@@ -235,8 +251,20 @@ def retransmissions(
     return found.drop(columns=["retransmission", "payload_bytes"]).reset_index(drop=True)
 
 
+def first_retransmissions(losses: pd.DataFrame, resent: pd.DataFrame) -> pd.DataFrame:
+    """The retransmission that opens each fast recovery.
+
+    Args:
+        losses: rows of `reductions`.
+        resent: rows of `retransmissions`, in order.
+    """
+    times = resent["time_s"].to_numpy()
+    at = np.searchsorted(times, losses["time_s"].to_numpy() - CLOCK_SLACK_S)
+    return resent.iloc[np.unique(at[at < len(times)])]
+
+
 def acks(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
-    """Pure ACKs back to a sender: frame, time_s, ack_bytes (relative to its first data byte)."""
+    """Pure ACKs back to a sender: frame, time_s, ack_bytes (relative to its first data byte), sacked."""
     mine = packets[(packets["ip_src"] == source) & (packets["tcp_sport"] == sport)]
     first = mine.loc[mine["tcp_payload_bytes"] > 0, "tcp_seq"]
     back = packets[
@@ -246,20 +274,21 @@ def acks(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
         & ((packets["tcp_flags"].fillna(0).astype(int) & SYN_BIT) == 0)
     ]
     if first.empty or back.empty:
-        return pd.DataFrame({"time_s": [], "ack_bytes": [], "frame": []})
+        return pd.DataFrame({"time_s": [], "ack_bytes": [], "frame": [], "sacked": []})
     origin = pd.Series([int(first.iloc[0]), *back["tcp_ack"].astype("int64")])
     return pd.DataFrame(
         {
             "time_s": back["time_s"].to_numpy(),
             "ack_bytes": unwrap(origin)[1:],
             "frame": back["frame"].to_numpy(),
+            "sacked": (back["tcp_sack_count"].fillna(0) > 0).to_numpy(bool),
         }
     )
 
 
 def _duplicates(back: pd.DataFrame, until_s: float, since_s: float, seq_bytes: int) -> int:
-    """ACKs for exactly `seq_bytes` in the interval, less the first (which brought news)."""
-    times, numbers = back["time_s"].to_numpy(), back["ack_bytes"].to_numpy()
-    low, high = np.searchsorted(times, [since_s, until_s], side="right")
-    same = int((numbers[low:high] == seq_bytes).sum())
-    return max(0, same - 1)
+    """ACKs for exactly `seq_bytes` in the interval, the first only if it reports data beyond."""
+    low, high = np.searchsorted(back["time_s"].to_numpy(), [since_s, until_s], side="right")
+    same = (back["ack_bytes"].to_numpy()[low:high] == seq_bytes).nonzero()[0]
+    sacked = back["sacked"].to_numpy(bool)[low:high][same]
+    return max(0, len(same) - 1, int(sacked.sum()))

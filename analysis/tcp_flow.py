@@ -66,7 +66,7 @@ def measure(flow: Flow, end_s: float) -> Tables:
 def _window(flow: Flow, probe: pd.DataFrame, states: pd.DataFrame) -> Tables:
     mine = probe[(probe["saddr"] == flow.address) & (probe["sport"] == flow.sport)]
     states = states[(states["saddr"] == flow.address) & (states["sport"] == flow.sport)]
-    series = cwnd.cwnd_series(mine, flow.mss_bytes)
+    series = cwnd.cwnd_series(mine, states, flow.mss_bytes)
     return {
         "cwnd": series,
         "rounds": cwnd.rounds(series, states),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import bottleneck, tcp_flow, throughput
+from analysis import bottleneck, cwnd, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from testbed.claims import (
     Evidence,
@@ -53,7 +53,7 @@ MIN_RTO_S = 0.2
 
 COLUMNS = (
     "frame", "wire_bytes", "ip_src", "ip_dst", "ip_id", "ip_ecn", "tcp_sport", "tcp_dport",
-    "tcp_seq", "tcp_ack", "tcp_flags", "tcp_payload_bytes",
+    "tcp_seq", "tcp_ack", "tcp_flags", "tcp_payload_bytes", "tcp_sack_count",
 )  # fmt: skip
 
 
@@ -216,7 +216,7 @@ class Congestion(Experiment):
         """Every whole round before the first reduction."""
         loss_s = tables.of("reductions", scenario="reno")["time_s"].iloc[0]
         rounds = tables.of("rounds", scenario="reno")
-        rounds = rounds[rounds["calm"] & (rounds["end_s"] <= loss_s)]
+        rounds = rounds[rounds["calm"] & rounds["full"] & (rounds["end_s"] <= loss_s)]
         if len(rounds) < 2:
             raise MissingDataError(f"only {len(rounds)} whole rounds before the first loss")
         factors = rounds["growth_factor"]
@@ -280,9 +280,7 @@ class Congestion(Experiment):
         """The first retransmission of each fast recovery, in the sender's capture."""
         losses = tables.of("reductions", scenario="reno", state="Recovery")
         resent = tables.of("retransmissions", scenario="reno", kind="fast")
-        firsts = pd.concat(
-            [resent[resent["time_s"] >= loss_s].head(1) for loss_s in losses["time_s"]]
-        ).drop_duplicates()
+        firsts = cwnd.first_retransmissions(losses, resent)
         srtt_s = tables.of("cwnd", scenario="reno")["srtt_ms"].max() / 1e3
         return all_of(
             [
@@ -408,8 +406,9 @@ class Congestion(Experiment):
         for scenario in LOSSES_PERCENT:
             setting = tables.of("setting", scenario=scenario).iloc[0]
             sent = tables.of("segments", scenario=scenario)
-            srtt_s = tables.of("cwnd", scenario=scenario)["srtt_ms"].mean() / 1e3
-            loss = tables.of("segments", scenario=scenario)["retransmission"].sum() / len(sent)
+            sent = sent[sent["time_s"] > SETTLED_S]
+            loss = sent["retransmission"].mean()
+            srtt_s = tables.of("cwnd", scenario=scenario)["srtt_ms"].median() / 1e3
             rows.append(
                 {
                     "loss": loss,

@@ -20,8 +20,11 @@ from testbed.errors import ExitCode, TestbedError
 from testbed.parameters import Parameter, parameters_of
 from testbed.rundir import RunDir, default_runs
 
-out = Console()
-err = Console(stderr=True)
+_LOG_COLUMNS = 120
+"""Width of tables where the output is no terminal."""
+
+out = Console(width=None if sys.stdout.isatty() else _LOG_COLUMNS)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_COLUMNS)
 
 
 @click.group(

@@ -19,12 +19,6 @@ from testbed.rundir import REPORT, RunDir, read_json, write_text
 _SHOWN_FRAMES = 12
 """How many packets of an evidence stand in the report; their numbers are all given."""
 
-_PACKET_COLUMNS = (
-    "frame", "ip_src", "tcp_sport", "ip_dst", "tcp_dport", "tcp_flags", "tcp_seq", "tcp_ack",
-    "tcp_payload_bytes",
-)  # fmt: skip
-
-
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
     templates = jinja2.Environment(
@@ -78,17 +72,33 @@ def _evidence(run: RunDir, evidence: Evidence) -> dict[str, Any]:
 
 
 def _packet_rows(run: RunDir, evidence: Evidence) -> list[dict[str, Any]]:
+    """The first packets of an evidence, each read out in a few words."""
+    from analysis import describe
+
     data = ScenarioData(evidence.scenario, run.scenario(evidence.scenario), None)
     try:
-        packets = data.packets(evidence.capture)
+        packets = data.packets(evidence.capture, describe.COLUMNS)
     except MissingDataError:
         return []
     shown = packets[packets["frame"].isin(evidence.frames[:_SHOWN_FRAMES])]
-    columns = [c for c in _PACKET_COLUMNS if c in shown]
     return [
-        {"time_s": f"{row['time_s']:.6f}", **{c: row[c] for c in columns}}
-        for row in shown.to_dict("records")
+        {
+            "packet": frame,
+            "time (s)": f"{time_s:.6f}",
+            "from": _address(ip_src, eth_src),
+            "to": _address(ip_dst, eth_dst),
+            "what": what,
+        }
+        for frame, time_s, ip_src, eth_src, ip_dst, eth_dst, what in zip(
+            *(shown[c] for c in ("frame", "time_s", "ip_src", "eth_src", "ip_dst", "eth_dst")),
+            describe.packets(shown),
+            strict=True,
+        )
     ]
+
+
+def _address(ip: Any, ethernet: Any) -> str:
+    return str(ip) if isinstance(ip, str) else str(ethernet)
 
 
 def _drawings(run: RunDir, meta: dict[str, Any]) -> list[dict[str, Any]]:

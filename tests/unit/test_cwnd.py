@@ -36,7 +36,7 @@ def doubling(start=0):
 
 @pytest.mark.parametrize("start", [0, 2**32 - 5500])
 def test_rounds_of_a_doubling_window_double_even_across_the_wrap(start):
-    series = cwnd.cwnd_series(doubling(start), MSS)
+    series = cwnd.cwnd_series(doubling(start), states(), MSS)
     rounds = cwnd.rounds(series, states())
     assert rounds["growth_factor"].tolist() == pytest.approx([2.0] * len(rounds))
     assert len(rounds) == 3
@@ -44,16 +44,17 @@ def test_rounds_of_a_doubling_window_double_even_across_the_wrap(start):
 
 
 def test_a_round_with_a_change_of_state_is_not_calm():
-    series = cwnd.cwnd_series(doubling(), MSS)
+    series = cwnd.cwnd_series(doubling(), states(), MSS)
     rounds = cwnd.rounds(series, states((0.15, "Recovery")))
     assert rounds["calm"].tolist() == [True, False, False]
 
 
 def test_ssthresh_before_the_first_loss_is_null():
-    assert cwnd.cwnd_series(doubling(), MSS)["ssthresh_segments"].isna().all()
+    assert cwnd.cwnd_series(doubling(), states(), MSS)["ssthresh_segments"].isna().all()
 
 
 def test_a_reduction_knows_the_window_before_and_after():
+    changes = states((1.1, "Recovery"), (1.3, "Open"))
     series = cwnd.cwnd_series(
         probe(
             [
@@ -64,9 +65,10 @@ def test_a_reduction_knows_the_window_before_and_after():
                 (1.4, 43 * MSS, 63 * MSS, 20, 20),
             ]
         ),
+        changes,
         MSS,
     )
-    found = cwnd.reductions(series, states((1.1, "Recovery"), (1.3, "Open")))
+    found = cwnd.reductions(series, changes)
     assert len(found) == 1
     row = found.iloc[0]
     assert (row.cwnd_before, row.ssthresh_after, row.cwnd_after) == (40, 20, 20)
@@ -78,7 +80,7 @@ def test_unwrap_follows_sequence_numbers_over_the_wrap_and_back():
     assert cwnd.unwrap(series).tolist() == [0, 15, 0, 30]
 
 
-def capture(rows):
+def capture(rows, sacked=0):
     """Packets from (time_s, from_sender, seq or ack, payload)."""
     frame = pd.DataFrame(rows, columns=["time_s", "sent", "number", "tcp_payload_bytes"])
     frame["frame"] = np.arange(1, len(frame) + 1)
@@ -89,6 +91,7 @@ def capture(rows):
     frame["tcp_seq"] = np.where(frame["sent"], frame["number"], 1)
     frame["tcp_ack"] = np.where(frame["sent"], 1, frame["number"])
     frame["tcp_flags"] = 16
+    frame["tcp_sack_count"] = sacked if isinstance(sacked, list) else [sacked] * len(frame)
     return frame
 
 
@@ -115,3 +118,18 @@ def test_a_retransmission_in_loss_is_a_timeout_and_in_open_a_probe():
             capture(THREE_DUPLICATES), "10.0.0.1", 4000, states((0.8, state))
         )
         assert found["kind"].tolist() == [kind]
+
+
+def test_an_ack_that_brings_news_and_reports_a_gap_counts_too():
+    merged = THREE_DUPLICATES[:5] + THREE_DUPLICATES[6:]
+    for sacked, expected in ((1, 3), (0, 2)):
+        found = cwnd.retransmissions(
+            capture(merged, sacked), "10.0.0.1", 4000, states((0.8, "Recovery"))
+        )
+        assert found["duplicate_acks"].tolist() == [expected]
+
+
+def test_ssthresh_is_the_least_value_since_the_last_reduction():
+    rows = [(1.0, 0, 1000, 30, 20), (1.5, 0, 1000, 36, 27), (2.5, 0, 1000, 40, 10)]
+    series = cwnd.cwnd_series(probe(rows), states((0.9, "Recovery"), (2.0, "Recovery")), MSS)
+    assert series["ssthresh_segments"].tolist() == [20, 20, 10]
