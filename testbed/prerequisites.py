@@ -1,11 +1,68 @@
-"""Which Debian package holds a program that experiments start."""
+"""The Debian packages the testbed uses: one list for set-up, for doctor and for error messages."""
 
 from __future__ import annotations
 
-_PACKAGE = {"ping": "iputils-ping", "arping": "iputils-arping", "ip": "iproute2", "tc": "iproute2"}
-"""Where the package's name is not the program's."""
+import functools
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import ParseError
+
+LIST = Path(__file__).with_name("packages.txt")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Debian package.
+
+    Attributes:
+        name: of the package.
+        programs: those of its programs that we start.
+        cost: what is lost without it.
+    """
+
+    name: str
+    programs: tuple[str, ...]
+    cost: str
+
+
+@functools.cache
+def packages(path: Path = LIST) -> tuple[Package, ...]:
+    """The list, in its order.
+
+    Raises:
+        ParseError: a line has not three columns.
+    """
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        columns = [column.strip() for column in line.split("|")]
+        if len(columns) != 3 or not columns[0]:
+            raise ParseError(path.name, f"line {number}", "not 'package | programs | cost'")
+        found.append(Package(columns[0], tuple(columns[1].split()), columns[2]))
+    return tuple(found)
 
 
 def install_command(program: str) -> str:
     """The one command that installs `program`."""
-    return f"sudo apt-get install {_PACKAGE.get(program, program)}"
+    holders = [p.name for p in packages() if program in p.programs]
+    return f"sudo apt-get install {holders[0] if holders else program}"
+
+
+def installed_packages() -> dict[str, str]:
+    """Package → version of those of the list that are installed; empty where there is no dpkg."""
+    if shutil.which("dpkg-query") is None:
+        return {}
+    names = [p.name for p in packages()]
+    form = "${Package}\t${db:Status-Status}\t${Version}\n"
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat", form, *names],
+        capture_output=True,
+        text=True,
+        check=False,  # it ends with 1 as soon as one of them is unknown
+    )
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    return {name: version for name, status, version in rows if status == "installed"}

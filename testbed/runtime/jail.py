@@ -55,6 +55,14 @@ def main() -> None:
         _fail(f"cannot execute {spec['argv'][0]}: {error.strerror}")
 
 
+def can_separate() -> bool:
+    """True if this user may make namespaces here; tried out in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _unshare(network=False) and _everything_read_only() else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
 def _die_with(parent: int | None) -> None:
     """Asks for SIGKILL when the parent ends; ends now if that happened already."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,0 +1,67 @@
+# `make help` lists what there is. Everything sets itself up, once.
+
+PYTHON := /usr/bin/python3
+VENV := .venv
+STAMPS := build/stamps
+BIN := $(VENV)/bin
+
+# Every variable given on the command line is an option of the experiment:
+#   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes
+#   → testbed run congestion --rate-mbps 50 --cc bbr,cubic --ecn
+# The name's case and underscores are translated; yes and no are for switches.
+lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
+quoted = '$(subst ','\'',$(1))'
+option = $(if $(filter yes on true,$($(1))),--$(call lower,$(1)),\
+  $(if $(filter no off false,$($(1))),--no-$(call lower,$(1)),\
+  --$(call lower,$(1)) $(call quoted,$($(1)))))
+given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
+given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
+OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN,$(given)),$(call option,$(name)))
+
+.PHONY: help setup test lint bench clean distclean
+.DEFAULT_GOAL := help
+
+help: ## show this
+	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | expand -t 18
+	@echo
+	@echo "an experiment's options are variables: make exp-congestion RATE_MBPS=50 CC=bbr,cubic"
+	@ls experiments/*.py 2>/dev/null | sed -n 's,.*/\([a-z][a-z0-9_]*\)\.py,  make exp-\1,p'
+
+exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
+	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
+
+setup: $(STAMPS)/packages $(VENV)/.ready $(STAMPS)/kernel ## install what is needed (all others do it by themselves)
+
+test: setup ## unit, replay and system tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## measure what the documentation claims about speed
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean: ## remove what runs, tests and tools left in this folder (not runs/, not the set-up)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build/lib *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the set-up too (the guest kernel stays in your cache folder)
+	rm -rf $(VENV) build
+
+# --- set-up, each step once
+
+$(STAMPS)/packages: testbed/packages.txt scripts/install-packages.sh
+	@scripts/install-packages.sh
+	@mkdir -p $(@D) && touch $@
+
+$(VENV)/.ready: pyproject.toml $(STAMPS)/packages
+	@echo "making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv --system-site-packages $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[dev]'
+	@touch $@
+
+$(STAMPS)/kernel: testbed/kernel/uml.config $(wildcard testbed/kernel/patches/*.patch) $(STAMPS)/packages
+	@scripts/guest-kernel.sh
+	@mkdir -p $(@D) && touch $@

@@ -1,0 +1,173 @@
+"""What is there, what is missing, what that costs the user, and the one command that mends it."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from testbed import kernel
+from testbed.errors import TestbedError
+from testbed.prerequisites import Package, installed_packages, packages
+from testbed.runtime import choose, jail
+from testbed.runtime.launch import PROJECT_ROOT
+
+State = Literal["there", "missing", "unknown"]
+
+_INSTALL = "sudo apt-get install --no-install-recommends"
+_HOST_FEATURES = {
+    "NET_SCH_NETEM": "delay, jitter and loss on links of the host runtime",
+    "NET_SCH_TBF": "rate limits on links of the host runtime",
+    "NET_SCH_FQ_CODEL": "FQ-CoDel queues in the host runtime",
+    "OPENVSWITCH": "Open vSwitch in the host runtime",
+    "VETH": "every network of the host runtime",
+}
+_GUEST_DISK_BYTES = 1 * 10**9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing the testbed uses.
+
+    Attributes:
+        name: what.
+        state: whether it is there.
+        found: its version or place; empty if missing.
+        cost: what is lost without it.
+        mend: the one command that gets it; empty if it is there or none can.
+    """
+
+    name: str
+    state: State
+    found: str = ""
+    cost: str = ""
+    mend: str = ""
+
+
+def examine() -> list[Check]:
+    """Looks at everything; changes nothing."""
+    return [
+        *_runtimes(),
+        *_kernels(),
+        *_system(),
+        *_debian_packages(),
+        *_python_packages(),
+        *_host_kernel(),
+    ]
+
+
+def as_data(checks: list[Check]) -> list[dict[str, Any]]:
+    """For ``--json``."""
+    return [asdict(check) for check in checks]
+
+
+def _runtimes() -> Iterator[Check]:
+    try:
+        chosen = choose()
+    except TestbedError as error:
+        yield Check("a runtime", "missing", "", f"nothing can run: {error}", kernel.BUILD_COMMAND)
+        return
+    yield Check("a runtime", "there", f"{chosen.name}, {chosen.clock} clock: {chosen.why}")
+
+
+def _kernels() -> Iterator[Check]:
+    cost = "the virtual clock: runs take their real time and are not the same on every machine"
+    if platform.machine() != "x86_64":
+        found = f"none for {platform.machine()}"
+        yield Check("guest kernel", "missing", found, cost)
+        return
+    built = kernel.find()
+    if built is None:
+        yield Check("guest kernel", "missing", "", cost, kernel.BUILD_COMMAND)
+    else:
+        yield Check("guest kernel", "there", f"{built.version} ({built.source})", cost)
+    packaged = kernel.find_packaged()
+    spare = "a guest on the real clock where ours cannot be built"
+    if packaged is not None:
+        yield Check("Debian's guest kernel", "there", packaged.version, spare)
+    elif built is None:
+        mend = f"{_INSTALL} user-mode-linux"
+        yield Check("Debian's guest kernel", "missing", "", spare, mend)
+
+
+def _system() -> Iterator[Check]:
+    cost = "the system's own guard that a run writes to its directory alone (the guest's remains)"
+    if jail.can_separate():
+        yield Check("separate namespaces", "there", "", cost)
+    else:
+        mend = "sudo sysctl -w user.max_user_namespaces=10000"
+        yield Check("separate namespaces", "missing", "", cost, mend)
+    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    cpus = len(os.sched_getaffinity(0))
+    yield Check("processors", "there", f"{cpus}: so many guests run side by side")
+    enough: State = "there" if memory_mb >= 2048 else "missing"
+    yield Check("memory", enough, f"{memory_mb} MB", "guests of 1 GB each")
+    place = Path(tempfile.gettempdir())
+    for name, path in (("space for runs", PROJECT_ROOT), ("space for files of a moment", place)):
+        free_bytes = shutil.disk_usage(path).free
+        state: State = "there" if free_bytes >= _GUEST_DISK_BYTES else "missing"
+        yield Check(name, state, f"{free_bytes / 1e9:.1f} GB free in {path}", "captures")
+    yield Check(
+        "root", "there" if os.geteuid() == 0 else "missing", "", "the host runtime", "sudo -E ..."
+    )
+
+
+def _debian_packages() -> Iterator[Check]:
+    installed = installed_packages()
+    for package in packages():
+        version = installed.get(package.name) or _other_evidence(package)
+        mend = "" if version else f"{_INSTALL} {package.name}"
+        state: State = "there" if version else "missing"
+        yield Check(package.name, state, version, package.cost, mend)
+
+
+def _other_evidence(package: Package) -> str:
+    """A package's programs may be there without dpkg knowing."""
+    paths = [shutil.which(program) for program in package.programs]
+    return ", ".join(p for p in paths if p) if paths and all(paths) else ""
+
+
+def _python_packages() -> Iterator[Check]:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for requirement in project["project"]["dependencies"]:
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        try:
+            yield Check(f"Python {name}", "there", importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(f"Python {name}", "missing", "", "analysis or networks", "make setup")
+
+
+def _host_kernel() -> Iterator[Check]:
+    """What the running kernel has, for the host runtime alone."""
+    options = _running_options()
+    for option, cost in _HOST_FEATURES.items():
+        name = f"host kernel: {option}"
+        if options is None:
+            yield Check(name, "unknown", "the kernel does not show its options", cost)
+        else:
+            value = options.get(option)
+            yield Check(name, "there" if value else "missing", _SHAPES.get(value or "", ""), cost)
+
+
+_SHAPES = {"y": "built in", "m": "module"}
+
+
+def _running_options() -> dict[str, str] | None:
+    """Options of the running kernel, or None if it keeps them to itself."""
+    shown, installed = Path("/proc/config.gz"), Path(f"/boot/config-{platform.release()}")
+    if shown.is_file():
+        text = gzip.decompress(shown.read_bytes()).decode()
+    elif installed.is_file():
+        text = installed.read_text(encoding="utf-8")
+    else:
+        return None
+    return dict(re.findall(r"^CONFIG_(\w+)=([ym])$", text, re.MULTILINE))
