@@ -99,6 +99,7 @@ _ALL = [
         icmp_id        | UInt16   |       | identifier of an echo
         icmp_seq       | UInt16   |       | sequence number of an echo
         icmp_mtu       | UInt32   | bytes | MTU of fragmentation needed, packet too big
+        icmp_gateway   | category |       | the better router a redirect names (IPv4)
         icmp6_target   | category |       | neighbour solicitation's, advertisement's target
     """),
     *_table("UDP", """

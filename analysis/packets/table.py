@@ -33,7 +33,9 @@ PROBLEMS = (
 
 _PROBLEM_CODES = {name: code for code, name in enumerate(PROBLEMS)}
 _MAC_COLUMNS = ("eth_dst", "eth_src", "arp_sender_mac", "arp_target_mac")
-_IP_COLUMNS = ("ip_src", "ip_dst", "arp_sender_ip", "arp_target_ip", "icmp6_target")
+_IP_COLUMNS = (
+    "ip_src", "ip_dst", "arp_sender_ip", "arp_target_ip", "icmp_gateway", "icmp6_target",
+)  # fmt: skip
 
 
 class Codes:
@@ -169,8 +171,14 @@ class Table:
                 where = self._rows(window.rows, known)
                 self._values[name][where] = values[known] if len(values) == len(known) else values
             return
-        self._values[name][at] = values
-        self._absent[name][at] = False if known is None else ~known
+        if known is None:
+            self._values[name][at] = values
+            self._absent[name][at] = False
+        elif isinstance(at, slice):  # other packets' values may be there already
+            np.copyto(self._values[name][at], values, where=known, casting="unsafe")
+            self._absent[name][at] &= ~known
+        else:
+            self.put_where(name, window, values, known)
 
     def put_where(self, name: str, window: Window, values: npt.NDArray[Any], where: Mask) -> None:
         """Stores values of some rows and leaves the others as they are."""

@@ -79,6 +79,9 @@ def icmp(out: Table, window: Window) -> Window | None:
         too_big = ((kind == 3) & (window.u8(1) == 4)) | ((kind == 2) & (window.u8(1) == 0))
         values = np.where(kind == 3, window.u32(4) & 0xFFFF, window.u32(4))  # RFC 1191 §4
         out.put("icmp_mtu", window, values, _present(window, too_big, 8))
+    redirect = _present(window, kind == 5, 8)
+    if out.wants("icmp_gateway") and redirect.any():
+        out.put_codes("icmp_gateway", window, out.ips.of, redirect, window.u32(4))
     target = _present(window, (kind == 135) | (kind == 136) | (kind == 137), 24)
     if out.wants("icmp6_target") and target.any():
         high, low = window.u64(8), window.u64(16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 import numpy as np
@@ -98,8 +98,8 @@ def in_flight(analysis: Analysis) -> Ints:
     first_seen = _first_of_flow(analysis)
     floor = np.maximum(acked_to, first_seen)
     floor = np.where(seg.seq < floor, np.minimum(seg.seq, floor), floor)
-    floor = _behind_holes(analysis, floor)
     top = np.where(analysis.highest > acked_to, analysis.highest, seg.end)
+    _follow_odd(analysis, floor, top)
     delivered = last_known(delivered_by_sack(analysis.packets, seg.rows), seg.opposite, 0)
     flight = top - floor - delivered - ((seg.end - seg.seq) > seg.length)
     blind = _since_hole(analysis)
@@ -113,33 +113,47 @@ def _first_of_flow(analysis: Analysis) -> Ints:
     return np.where(lowest == -NEVER, seg.seq, lowest)
 
 
-def _behind_holes(analysis: Analysis, floor: Ints) -> Ints:
-    """Directions with holes: the lowest byte that was captured and not acknowledged."""
+def _follow_odd(analysis: Analysis, floor: Ints, top: Ints) -> None:
+    """Directions in which not all was sent once and in order: goes through them one by one."""
     seg = analysis.seg
     flow = seg.start * 2 + seg.side
-    result = floor.copy()
-    for one in np.unique(flow[analysis.lost_segment]).tolist():
+    odd = analysis.lost_segment | analysis.spurious_retransmission | analysis.zero_window_probe
+    odd |= analysis.keep_alive & (seg.length > 0)
+    for one in np.unique(flow[odd]).tolist():
         start, side = one // 2, one % 2
         rows = start + np.flatnonzero(seg.start[start:] == start)
         rows = rows[(seg.side[rows] != side) | analysis.carries[rows]]
         columns = (rows, seg.side[rows] == side, seg.seq[rows], seg.end[rows], seg.ack[rows])
-        _lowest_pending(zip(*(column.tolist() for column in columns), strict=True), result)
-    return result
+        events = zip(*(column.tolist() for column in columns), strict=True)
+        for at, low, high in _pending(events):
+            floor[at], top[at] = low, high
 
 
-def _lowest_pending(events: Iterable[tuple[int, bool, int, int, int]], result: Ints) -> None:
-    """Follows one direction's unacknowledged segments; writes the lowest at each one sent."""
+def _pending(
+    events: Iterable[tuple[int, bool, int, int, int]],
+) -> Iterator[tuple[int, int, int]]:
+    """Follows one direction's unacknowledged segments.
+
+    Args:
+        events: position, True if sent in this direction, seq, end, ack.
+
+    Yields:
+        for each sent segment its position, the lowest and the highest byte then pending.
+    """
     pending: list[tuple[int, int]] = []
+    highest = int(NEVER)
     for at, sends, seq, end, ack in events:
         if sends:
             heappush(pending, (seq, end))
-            result[at] = pending[0][0]
+            highest = max(highest, end)
+            yield at, pending[0][0], highest
             continue
         while pending and pending[0][0] < ack:
             _, last = heappop(pending)
             if last > ack:
                 heappush(pending, (ack, last))
-                break
+        if not pending:
+            highest = int(NEVER)
 
 
 def _since_hole(analysis: Analysis) -> Mask:

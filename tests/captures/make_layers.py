@@ -54,7 +54,7 @@ FIELDS = (
     "ip.flags.df", "ip.flags.mf", "ip.frag_offset", "ip.checksum.status", "ipv6.version",
     "ipv6.src", "ipv6.dst", "ipv6.plen", "ipv6.hlim", "ipv6.flow", "ipv6.tclass.dscp",
     "ipv6.tclass.ecn", "ipv6.fraghdr.ident", "ipv6.fraghdr.offset", "ipv6.fraghdr.more",
-    "icmp.type", "icmp.code", "icmp.ident", "icmp.seq", "icmp.mtu", "icmpv6.type", "icmpv6.code",
+    "icmp.type", "icmp.code", "icmp.ident", "icmp.seq", "icmp.mtu", "icmp.redir_gw", "icmpv6.type", "icmpv6.code",
     "icmpv6.echo.identifier", "icmpv6.echo.sequence_number", "icmpv6.mtu",
     "icmpv6.nd.ns.target_address", "icmpv6.nd.na.target_address", "udp.srcport", "udp.dstport",
     "udp.length", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags",
@@ -103,6 +103,8 @@ def packets() -> list[Raw]:
         ether / IP(src="10.0.0.1", dst="10.0.1.2", id=99, frag=3, proto=17) / Raw(b"f" * 8),
         four / ICMP(type=8, id=77, seq=3) / Raw(b"ping"),
         four / ICMP(type=3, code=4, nexthopmtu=1400) / IP(src="10.0.1.2", dst="10.0.0.1")
+        / Raw(b"12345678"),
+        four / ICMP(type=5, code=1, gw="10.0.0.254") / IP(src="10.0.0.1", dst="10.0.1.2")
         / Raw(b"12345678"),
         four / ICMP(type=11) / IP(src="10.0.1.2", dst="10.0.0.1") / Raw(b"12345678"),
         ether / ARP(op=1, hwsrc="02:00:00:00:00:01", psrc="10.0.0.1", pdst="10.0.0.9"),

@@ -284,7 +284,7 @@ def as_links(ip: bytes, version: int) -> dict[str, tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("name", list(as_links(b"", 4)))
-@pytest.mark.parametrize("row", [3, 25])
+@pytest.mark.parametrize("row", [3, 26])
 def test_link_types(known: list[Packet], plain: pd.DataFrame, name: str, row: int) -> None:
     version = int(plain.ip_version[row])
     link, frame = as_links(known[row].octets[14:], version)[name]
@@ -371,12 +371,21 @@ def test_pcapng_walk_in_lanes(known: list[Packet]) -> None:
     assert got.wire_bytes.tolist() == [p.wire for p in many]
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])
+def test_batches_of_any_mix_give_the_same(
+    plain: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Which layer the majority of a batch has decides the way it is decoded."""
+    monkeypatch.setattr("analysis.packets.reader.BATCH_PACKETS", batch)
+    same(packets.read(LAYERS), plain)
+
+
 def test_chunks_together_are_the_whole(
     plain: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("analysis.packets.reader.BATCH_PACKETS", 4)
     chunks = list(packets.read_chunks(LAYERS, chunk_packets=10))
-    assert [len(chunk) for chunk in chunks] == [12, 12, 12, 5]
+    assert [len(chunk) for chunk in chunks] == [12, 12, 12, 6]
     whole = pd.concat([chunk.astype(object) for chunk in chunks], ignore_index=True)
     same(whole, plain)
 
@@ -406,6 +415,6 @@ def test_payload_only_when_asked(known: list[Packet], plain: pd.DataFrame) -> No
     got = packets.read(LAYERS, ["protocol", "payload"])
     assert got.payload[3] == b"x" * 700
     assert got.payload[10] == b"hello"
-    assert got.payload[37].startswith(b"\2\1\0\x2c")
-    assert pd.isna(got.payload[20])  # ARP has none
+    assert got.payload[38].startswith(b"\2\1\0\x2c")
+    assert pd.isna(got.payload[21])  # ARP has none
     assert got.payload[11] == b""

@@ -58,6 +58,7 @@ EXPECTED: dict[str, tuple[str, Callable[[str], object]]] = {
     "icmp_id": ("icmp.ident icmpv6.echo.identifier", lambda t: number(FIRST(t))),
     "icmp_seq": ("icmp.seq icmpv6.echo.sequence_number", number),
     "icmp_mtu": ("icmp.mtu icmpv6.mtu", number),
+    "icmp_gateway": ("icmp.redir_gw", str),
     "icmp6_target": ("icmpv6.nd.ns.target_address icmpv6.nd.na.target_address", str),
     "udp_sport": ("udp.srcport", number),
     "udp_dport": ("udp.dstport", number),
