@@ -244,10 +244,7 @@ def retransmissions(
     kinds = {"Recovery": "fast", "Loss": "timeout"}
     found["kind"] = state.map(kinds).fillna("probe")
     back = acks(packets, source, sport)
-    found["duplicate_acks"] = [
-        _duplicates(back, row.time_s, row.time_s - row.waited_s, row.seq_bytes)
-        for row in found.itertuples()
-    ]
+    found["duplicate_acks"] = _duplicates(back, found)
     return found.drop(columns=["retransmission", "payload_bytes"]).reset_index(drop=True)
 
 
@@ -264,7 +261,7 @@ def first_retransmissions(losses: pd.DataFrame, resent: pd.DataFrame) -> pd.Data
 
 
 def acks(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
-    """Pure ACKs back to a sender: frame, time_s, ack_bytes (relative to its first data byte), sacked."""
+    """Pure ACKs to a sender: frame, time_s, ack_bytes (from its first data byte on), sacked."""
     mine = packets[(packets["ip_src"] == source) & (packets["tcp_sport"] == sport)]
     first = mine.loc[mine["tcp_payload_bytes"] > 0, "tcp_seq"]
     back = packets[
@@ -286,9 +283,17 @@ def acks(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
     )
 
 
-def _duplicates(back: pd.DataFrame, until_s: float, since_s: float, seq_bytes: int) -> int:
-    """ACKs for exactly `seq_bytes` in the interval, the first only if it reports data beyond."""
-    low, high = np.searchsorted(back["time_s"].to_numpy(), [since_s, until_s], side="right")
-    same = (back["ack_bytes"].to_numpy()[low:high] == seq_bytes).nonzero()[0]
-    sacked = back["sacked"].to_numpy(bool)[low:high][same]
-    return max(0, len(same) - 1, int(sacked.sum()))
+def _duplicates(back: pd.DataFrame, found: pd.DataFrame) -> list[int]:
+    """For each retransmission the ACKs for exactly its first byte since it was last sent.
+
+    The first of them brought news: it counts only if it reports data beyond, too.
+    """
+    times, numbers = back["time_s"].to_numpy(), back["ack_bytes"].to_numpy()
+    sacked = back["sacked"].to_numpy(bool)
+    lows = np.searchsorted(times, (found["time_s"] - found["waited_s"]).to_numpy(), side="right")
+    highs = np.searchsorted(times, found["time_s"].to_numpy(), side="right")
+    counts = []
+    for low, high, seq in zip(lows, highs, found["seq_bytes"].to_numpy(), strict=True):
+        same = numbers[low:high] == seq
+        counts.append(max(0, int(same.sum()) - 1, int((same & sacked[low:high]).sum())))
+    return counts

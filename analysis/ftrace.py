@@ -8,6 +8,7 @@ the n-th record of *all* pages at once.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from dataclasses import dataclass
@@ -166,14 +167,23 @@ def _name_addresses(
 
 
 def _texts(buffer: npt.NDArray[np.uint8], offsets: _I64, at: int, size: int) -> list[str]:
-    import ipaddress
-
+    """Addresses of `size` bytes as text, in order."""
     if not len(offsets):
         return []
-    window = np.lib.stride_tricks.sliding_window_view(buffer, size)
-    values, index = np.unique(window[offsets + at], axis=0, return_inverse=True)
-    texts = np.array([str(ipaddress.ip_address(v.tobytes())) for v in values], dtype=object)
-    return list(texts[np.asarray(index).reshape(-1)])
+    halves = max(1, size // 8)
+    words = [
+        np.asarray(_field(buffer, offsets, at + 8 * i, min(size, 8), False)) for i in range(halves)
+    ]
+    codes = [pd.factorize(word) for word in words]
+    code = sum(c * (1 << 20) ** i for i, (c, _) in enumerate(codes))
+    index, first = pd.factorize(np.asarray(code, np.int64))
+    _, where = np.unique(index, return_index=True)
+    known = [
+        str(ipaddress.ip_address(bytes(buffer[offsets[w] + at : offsets[w] + at + size])))
+        for w in where
+    ]
+    assert len(known) == len(first)
+    return list(np.array(known, dtype=object)[index])
 
 
 def _name_states(frame: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ import pandas as pd
 from analysis import bottleneck, cwnd, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from testbed.claims import (
-    Evidence,
     MissingDataError,
     Verdict,
     all_of,
@@ -23,6 +22,7 @@ from testbed.claims import (
     claim,
     near,
 )
+from testbed.evidence import in_packets, in_rows
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from testbed.shape import QDISCS, LinkShape
@@ -221,7 +221,7 @@ class Congestion(Experiment):
             raise MissingDataError(f"only {len(rounds)} whole rounds before the first loss")
         factors = rounds["growth_factor"]
         return all_of([near(f, 2.0, rel=0.1, unit="times per RTT") for f in factors]).because(
-            _rows("rounds of slow start", "reno", rounds)
+            in_rows("rounds of slow start", "reno", rounds)
         )
 
     @claim(
@@ -237,7 +237,7 @@ class Congestion(Experiment):
             raise MissingDataError(f"only {len(rounds)} rounds of congestion avoidance")
         return near(
             rounds["growth_segments"].mean(), 1.0, rel=0.1, unit="segments per RTT"
-        ).because(_rows("rounds of congestion avoidance", "reno", rounds))
+        ).because(in_rows("rounds of congestion avoidance", "reno", rounds))
 
     @claim(
         "On loss Reno sets ssthresh to half of the data in flight (at least 2 segments).",
@@ -269,7 +269,7 @@ class Congestion(Experiment):
                 )
                 for loss in losses.dropna(subset=["ssthresh_after"]).itertuples()
             ]
-        ).because(_rows("each fast recovery", scenario, losses))
+        ).because(in_rows("each fast recovery", scenario, losses))
 
     @claim(
         "Three duplicate ACKs bring a fast retransmission, well before the timer would.",
@@ -292,7 +292,7 @@ class Congestion(Experiment):
                 )
                 for row in firsts.itertuples()
             ]
-        ).because(_packets("fast retransmissions", "reno", "tx1-eth0", firsts["frame"]))
+        ).because(in_packets("fast retransmissions", "reno", "tx1-eth0", firsts["frame"]))
 
     @claim(
         "After fast recovery the sender goes on in congestion avoidance, not in slow start.",
@@ -309,7 +309,7 @@ class Congestion(Experiment):
             verdicts += [near(float(loss.cwnd_after), float(loss.ssthresh_after), abs=2.0)]
             verdicts += [at_most(g, 2, unit="segments in the next RTT")
                          for g in after["growth_segments"]]  # fmt: skip
-        return all_of(verdicts).because(_rows("each fast recovery", "reno", losses))
+        return all_of(verdicts).because(in_rows("each fast recovery", "reno", losses))
 
     @claim(
         "A timeout takes the window to one segment and ssthresh to half; slow start begins again.",
@@ -337,7 +337,7 @@ class Congestion(Experiment):
                 *[near(f, 2.0, rel=0.1, unit="times per RTT") for f in again["growth_factor"]],
             ]
         ).because(
-            _rows("the timeout", "outage", losses), _rows("rounds behind it", "outage", again)
+            in_rows("the timeout", "outage", losses), in_rows("rounds behind it", "outage", again)
         )
 
     @claim(
@@ -357,7 +357,7 @@ class Congestion(Experiment):
             raise MissingDataError(f"only {len(same)} expiries for one segment; longer outage_s")
         return all_of(
             [near(f, 2.0, rel=0.1, unit="times") for f in (gaps / gaps.shift()).dropna()]
-        ).because(_packets("the segment, again and again", "outage", "tx1-eth0", same["frame"]))
+        ).because(in_packets("the segment, again and again", "outage", "tx1-eth0", same["frame"]))
 
     @claim(
         "A lone flow's goodput is the bottleneck's rate less the headers.",
@@ -399,7 +399,7 @@ class Congestion(Experiment):
                 near(float(slope), -0.5, abs=0.1, unit="power of p"),
                 *[between(r, 0.7, 1.3, unit="of Mathis' rate") for r in ratio],
             ]
-        ).because(_rows("rate at each loss", "", points))
+        ).because(in_rows("rate at each loss", "", points))
 
     def _mathis_points(self, tables: Tables) -> pd.DataFrame:
         rows = []
@@ -468,7 +468,7 @@ class Congestion(Experiment):
                 at_most(marking["dropped"].sum(), 0, unit="drops with ECN"),
                 at_least(len(marked), 1, unit="marks"),
             ]
-        ).because(_packets("marked on their way", "ecn", BOTTLENECK, marked["out_frame"]))
+        ).because(in_packets("marked on their way", "ecn", BOTTLENECK, marked["out_frame"]))
 
     # ---- figures
 
@@ -479,9 +479,15 @@ class Congestion(Experiment):
         shared = {s: s for s in ("competing", "fair") if s in ran}
         queues = {s: s for s in (*LONE, "fifo", "fq_codel", "ecn") if s in ran}
         drawn: dict[str, Figure] = {}
-        if "cwnd" in tables and (windows := lone | {s: s for s in ("outage",) if s in ran}):
+        if "cwnd" in tables and (windows := lone | self._blackout_title(tables)):
+            phases = tables["phases"]
+            if "bbr" in windows:
+                windows["bbr"] = "bbr alone (it has no ssthresh; the dips are its ProbeRTT)"
             drawn["1_window"] = plots.window(
-                tables["cwnd"], tables["phases"], tables["retransmissions"], windows
+                tables["cwnd"],
+                phases[phases["scenario"] != "bbr"],
+                tables["retransmissions"],
+                windows,
             )
         if shared:
             drawn["2_goodput"] = plots.goodput(tables["goodput"], tables["flows"], shared)
@@ -498,21 +504,21 @@ class Congestion(Experiment):
             drawn["7_random_loss"] = plots.mathis(self._mathis_points(tables))
         return drawn
 
+    def _blackout_title(self, tables: Tables) -> dict[str, str]:
+        setting = tables["setting"].set_index("scenario")
+        if "outage" not in setting.index:
+            return {}
+        start_s, dark_s = setting.loc["outage", ["outage_at_s", "outage_s"]]
+        return {"outage": f"reno, the wire dark from {start_s:g} s to {start_s + dark_s:g} s"}
+
     def _blackout(self, tables: Tables) -> Figure:
-        setting = tables.of("setting", scenario="outage").iloc[0]
-        start_s = setting["outage_at_s"]
+        start_s = tables.of("setting", scenario="outage")["outage_at_s"].iloc[0]
+        acks = tables.of("acks", scenario="outage")
+        again_s = acks.loc[acks["time_s"] > start_s + 1, "time_s"].min()
         return plots.time_sequence(
             tables.of("segments", scenario="outage"),
-            tables.of("acks", scenario="outage"),
+            acks,
             start_s - 0.5,
-            start_s + 2 * setting["outage_s"],
+            start_s + 10 if np.isnan(again_s) else again_s + 1.0,  # NaN: no ACK ever came
             "Blackout: the same segment again and again, twice as late each time",
         )
-
-
-def _packets(what: str, scenario: str, capture: str, frames: Iterable[int]) -> Evidence:
-    return Evidence(what, scenario, capture, frames=tuple(int(f) for f in frames))
-
-
-def _rows(what: str, scenario: str, table: pd.DataFrame) -> Evidence:
-    return Evidence(what, scenario, rows=tuple(table.head(12).round(4).to_dict("records")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,22 +25,27 @@ def window(
     """Window and ssthresh over time, phases shaded, retransmissions marked.
 
     Args:
-        cwnd, phases, retransmissions: tables of `analysis.tcp_flow` with ``scenario``.
+        cwnd, phases, retransmissions: tables of `analysis.tcp_flow` with ``scenario``; a scenario
+            without phases (an algorithm that knows no ssthresh) gets neither shade nor ssthresh.
         titles: scenario → title of its panel.
     """
     figure, panels = _panels(len(titles), "congestion window (segments)")
     for axes, (scenario, title) in zip(panels, titles.items(), strict=True):
         mine = cwnd[cwnd["scenario"] == scenario]
+        spans = phases[phases["scenario"] == scenario]
         axes.step(mine["time_s"], mine["cwnd_segments"], where="post", label="cwnd", lw=1.2)
-        axes.plot(mine["time_s"], mine["ssthresh_segments"].astype("Float64").to_numpy(float, na_value=float("nan")),
-                  "--", color=COLOURS[1], label="ssthresh", lw=1)  # fmt: skip
+        if len(spans):
+            ssthresh = mine["ssthresh_segments"].astype("Float64").to_numpy(float, na_value=np.nan)
+            axes.step(
+                mine["time_s"], ssthresh, "--", where="post", color=COLOURS[1], lw=1,
+                label="ssthresh",
+            )  # fmt: skip
+            _shade(axes, spans)
         top = float(mine["cwnd_segments"].max()) * 1.1
-        _shade(axes, phases[phases["scenario"] == scenario])
-        lost = retransmissions[retransmissions["scenario"] == scenario]
-        axes.plot(lost["time_s"], [0.03 * top] * len(lost), "|", color="black", ms=7,
-                  label="retransmission")  # fmt: skip
+        lost = retransmissions.loc[retransmissions["scenario"] == scenario, "time_s"]
+        axes.plot(lost, [0.03 * top] * len(lost), "|", color="black", ms=7, label="retransmission")
         axes.set(title=title, ylim=(0, top), xlim=(0, mine["time_s"].max()))
-    _finish(figure, panels[0])
+    _finish(figure)
     return figure
 
 
@@ -92,7 +98,7 @@ def queue(
             if len(at):
                 axes.plot(at, [limit * 1.08] * len(at), "|", color=colour, ms=7, label=what)
         axes.set(title=title, ylim=(0, limit * 1.18), xlim=(0, None))
-    _finish(figure, panels[-1])
+    _finish(figure)
     return figure
 
 
@@ -180,7 +186,8 @@ def _panels(count: int, ylabel: str) -> tuple[Figure, list[Axes]]:
     return figure, list(panels[:, 0])
 
 
-def _finish(figure: Figure, axes: Axes) -> None:
+def _finish(figure: Figure) -> None:
+    """One legend for all panels."""
     handles, labels = [], []
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
