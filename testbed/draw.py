@@ -1,0 +1,301 @@
+"""A topology as an SVG drawing: names, addresses, link shapes.
+
+Works on plain data (`topology.json` and the rows of `network.json`), so drawing needs no Mininet.
+Nodes may carry ``x`` and ``y`` (any scale, y downwards); otherwise they are laid out so that
+distances on paper follow distances in hops (stress majorisation, Gansner et al. 2004).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+HOP_PX = 150.0
+"""Length of a link on paper."""
+
+_MARGIN_PX = 80.0
+_ITERATIONS = 200
+_NODE_PX = {"router": 20.0, "switch": 17.0, "host": 17.0}
+_STYLE = """
+.topology { font: 12px system-ui, sans-serif; }
+.topology text { text-anchor: middle; dominant-baseline: central; fill: #1b1f24;
+  paint-order: stroke; stroke: #fff; stroke-width: 3px; stroke-linejoin: round; }
+.topology .link { stroke: #8b949e; stroke-width: 1.5; }
+.topology .shaped { stroke: #bf3989; stroke-width: 2.5; }
+.topology .node { stroke: #1b1f24; stroke-width: 1.2; }
+.topology .host .node { fill: #ddf4ff; } .topology .router .node { fill: #fff8c5; }
+.topology .switch .node { fill: #dafbe1; }
+.topology .small { font-size: 9.5px; fill: #57606a; }
+.topology .shape { font-size: 10px; fill: #99286e; }
+"""
+
+Point = tuple[float, float]
+Row = Mapping[str, Any]
+
+
+def draw(topology: Mapping[str, Any], addresses: Sequence[Row] = ()) -> str:
+    """The drawing as one `<svg>` element.
+
+    Args:
+        topology: ``nodes`` (``name``, ``kind``) and ``links`` (``node1``, ``node2``,
+            ``interface1``, ``interface2``, ``shape1``, ``shape2``).
+        addresses: rows with ``node``, ``interface``, ``ipv4``, ``ipv6``, ``mac``.
+    """
+    nodes, links = topology["nodes"], topology["links"]
+    if not nodes:
+        return '<svg xmlns="http://www.w3.org/2000/svg" width="0" height="0"/>'
+    at = _positions(nodes, links)
+    width = max(x for x, _ in at.values()) + _MARGIN_PX
+    height = max(y for _, y in at.values()) + _MARGIN_PX
+    rows = {row["interface"]: row for row in addresses if row["interface"] != "lo"}
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="topology" role="img" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">',
+        f"<title>{len(nodes)} nodes, {len(links)} links</title><style>{_STYLE}</style>",
+    ]
+    for link, bend in zip(links, _bends(links), strict=True):
+        parts += _draw_link(link, at, rows, bend)
+    loopbacks = {row["node"]: row for row in addresses if row["interface"] == "lo"}
+    for node in nodes:
+        own = [row for row in addresses if row["node"] == node["name"]]
+        parts += _draw_node(node, at[node["name"]], own, loopbacks)
+    return "\n".join([*parts, "</svg>"])
+
+
+# ---- where nodes go
+
+
+def _positions(nodes: Sequence[Row], links: Sequence[Row]) -> dict[str, Point]:
+    names = [str(node["name"]) for node in nodes]
+    given = {n["name"]: (float(n["x"]), float(n["y"])) for n in nodes if "x" in n and "y" in n}
+    if len(given) == len(names):
+        spots = np.array([given[name] for name in names])
+    else:
+        spots = _stress_layout(names, links)
+    spots = _scaled(spots, names, links)
+    spots -= spots.min(axis=0) - _MARGIN_PX
+    return {name: (float(x), float(y)) for name, (x, y) in zip(names, spots, strict=True)}
+
+
+def _hops(names: Sequence[str], links: Iterable[Row]) -> NDArray[np.float64]:
+    """Hops between all pairs; parts without a path are a little further apart than the widest."""
+    number = {name: i for i, name in enumerate(names)}
+    near = defaultdict(set)
+    for link in links:
+        one, two = number[link["node1"]], number[link["node2"]]
+        near[one].add(two)
+        near[two].add(one)
+    hops = np.full((len(names), len(names)), np.inf)
+    for start in range(len(names)):
+        hops[start, start] = 0
+        front = [start]
+        while front:
+            front = [n for at in front for n in sorted(near[at]) if _closer(hops, start, at, n)]
+    widest = hops[np.isfinite(hops)].max()
+    hops[~np.isfinite(hops)] = widest + 1
+    return hops
+
+
+def _closer(hops: NDArray[np.float64], start: int, at: int, to: int) -> bool:
+    if hops[start, to] <= hops[start, at] + 1:
+        return False
+    hops[start, to] = hops[start, at] + 1
+    return True
+
+
+def _stress_layout(names: Sequence[str], links: Sequence[Row]) -> NDArray[np.float64]:
+    count = len(names)
+    if count == 1:
+        return np.zeros((1, 2))
+    hops = _hops(names, links)
+    angles = 2 * np.pi * np.arange(count) / count
+    spots = np.column_stack([np.cos(angles), np.sin(angles) * 0.8]) * hops.max() / 2
+    weights = np.where(hops > 0, 1.0 / np.maximum(hops, 1) ** 2, 0.0)
+    for _ in range(_ITERATIONS):
+        offset = spots[:, None, :] - spots[None, :, :]
+        distance = np.maximum(np.linalg.norm(offset, axis=2), 1e-6)
+        pull = weights[:, :, None] * (spots[None, :, :] + offset * (hops / distance)[:, :, None])
+        spots = pull.sum(axis=1) / weights.sum(axis=1)[:, None]
+    return _level(spots)
+
+
+def _level(spots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turned so that the longest direction is horizontal."""
+    centred = spots - spots.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    axes = axes * np.sign(axes[:, :1] + 1e-12)  # the same way round on every machine
+    levelled: NDArray[np.float64] = centred @ axes.T
+    return levelled
+
+
+def _scaled(
+    spots: NDArray[np.float64], names: Sequence[str], links: Sequence[Row]
+) -> NDArray[np.float64]:
+    """So large that a middling link is `HOP_PX` long and no two nodes cover each other."""
+    if len(names) < 2:
+        return spots
+    number = {name: i for i, name in enumerate(names)}
+    lengths = [
+        np.linalg.norm(spots[number[link["node1"]]] - spots[number[link["node2"]]])
+        for link in links
+    ]
+    offset = spots[:, None, :] - spots[None, :, :]
+    apart = np.linalg.norm(offset, axis=2)[~np.eye(len(names), dtype=bool)]
+    scale = HOP_PX / max(float(np.median(lengths)) if lengths else 1.0, 1e-9)
+    closest = max(float(apart.min()), 1e-9)
+    return spots * min(max(scale, 75.0 / closest), 4 * scale)
+
+
+def _bends(links: Sequence[Row]) -> list[float]:
+    """How far each link is bent aside, in px: parallel ones are drawn side by side."""
+    together: dict[frozenset[str], list[int]] = defaultdict(list)
+    for index, link in enumerate(links):
+        together[frozenset((link["node1"], link["node2"]))].append(index)
+    bends = [0.0] * len(links)
+    for group in together.values():
+        for rank, index in enumerate(group):
+            turned = links[index]["node1"] != links[group[0]]["node1"]
+            bends[index] = (rank - (len(group) - 1) / 2) * 36 * (-1 if turned else 1)
+    return bends
+
+
+# ---- what is drawn
+
+
+def _draw_link(
+    link: Row, at: Mapping[str, Point], rows: Mapping[str, Row], bend: float
+) -> list[str]:
+    (x1, y1), (x2, y2) = at[link["node1"]], at[link["node2"]]
+    length = max(math.hypot(x2 - x1, y2 - y1), 1.0)
+    across = (-(y2 - y1) / length, (x2 - x1) / length)
+    middle = ((x1 + x2) / 2 + across[0] * bend, (y1 + y2) / 2 + across[1] * bend)
+    shaped = bool(_words(link.get("shape1")) or _words(link.get("shape2")))
+    kind = "link shaped" if shaped else "link"
+    path = f"M{x1:.1f} {y1:.1f}Q{2 * middle[0] - (x1 + x2) / 2:.1f} "
+    path += f"{2 * middle[1] - (y1 + y2) / 2:.1f} {x2:.1f} {y2:.1f}"
+    parts = [
+        f'<g><path class="{kind}" fill="none" d="{path}"/>'
+        f"<title>{escape(_tooltip(link, rows))}</title>"
+    ]
+    # Labels stay clear of steep lines by standing beside them.
+    side = 9 if abs(across[1]) > 0.35 else 0
+    text_at = (middle[0], middle[1] - side)
+    labels = _shape_labels(link)
+    prefix = _prefix(rows.get(link["interface1"]) or rows.get(link["interface2"]))
+    lines = [("shape", text) for text in labels] + ([("small", prefix)] if prefix else [])
+    for line, (style, text) in enumerate(lines):
+        y = text_at[1] + (line - (len(lines) - 1) / 2) * 11
+        parts.append(
+            f'<text class="{style}" x="{text_at[0]:.1f}" y="{y:.1f}">{escape(text)}</text>'
+        )
+    for interface, near, far in (
+        ("interface1", (x1, y1), middle),
+        ("interface2", (x2, y2), middle),
+    ):
+        parts += _end_label(rows.get(link[interface]), near, far)
+    return [*parts, "</g>"]
+
+
+def _end_label(row: Row | None, near: Point, far: Point) -> list[str]:
+    """The host part of an interface's address, beside its end of the link."""
+    if row is None or not row.get("ipv4"):
+        return []
+    length = max(math.hypot(far[0] - near[0], far[1] - near[1]), 1.0)
+    share = min(0.45, 30 / length)
+    x, y = (near[0] + (far[0] - near[0]) * share, near[1] + (far[1] - near[1]) * share)
+    return [f'<text class="small" x="{x:.1f}" y="{y:.1f}">{_host_part(row["ipv4"])}</text>']
+
+
+def _host_part(address: str) -> str:
+    """What the prefix leaves of an address: ``.11`` of 10.0.1.11/24."""
+    interface = ipaddress.IPv4Interface(address)
+    kept = min(3, interface.network.prefixlen // 8)
+    return "." + ".".join(str(interface.ip).split(".")[kept:])
+
+
+def _prefix(row: Row | None) -> str:
+    if row is None or not row.get("ipv4"):
+        return ""
+    return str(ipaddress.IPv4Interface(row["ipv4"]).network)
+
+
+def _words(shape: Mapping[str, Any] | None) -> str:
+    """A shape in few words: ``10 Mbit/s 20 ms``."""
+    if not shape:
+        return ""
+    words = []
+    for field, unit in (("rate_mbps", "Mbit/s"), ("delay_ms", "ms"), ("jitter_ms", "ms jitter")):
+        if shape.get(field):
+            words.append(f"{shape[field]:g} {unit}")
+    if shape.get("loss_percent"):
+        words.append(f"{shape['loss_percent']:g} % loss")
+    for field, unit in (("queue_pkts", "pkts"), ("queue_bdp", "BDP"), ("queue_bytes", "B")):
+        if shape.get(field):
+            words.append(f"{shape[field]:g} {unit}")
+    if shape.get("qdisc", "fifo") != "fifo":
+        words.append(str(shape["qdisc"]) + (" ECN" if shape.get("ecn") else ""))
+    return " · ".join(words)
+
+
+def _shape_labels(link: Row) -> list[str]:
+    one, two = _words(link.get("shape1")), _words(link.get("shape2"))
+    if one == two:
+        return [one] if one else []
+    arrows = (
+        (f"{link['node1']} → {link['node2']}", one),
+        (f"{link['node2']} → {link['node1']}", two),
+    )
+    return [f"{arrow}: {words}" for arrow, words in arrows if words]
+
+
+def _tooltip(link: Row, rows: Mapping[str, Row]) -> str:
+    ends = []
+    for interface, shape in (("interface1", "shape1"), ("interface2", "shape2")):
+        row = rows.get(link[interface], {})
+        known = [link[interface], row.get("ipv4"), row.get("ipv6"), row.get("mac")]
+        sends = _words(link.get(shape))
+        known.append(f"sends {sends}" if sends else None)
+        ends.append(", ".join(str(k) for k in known if k))
+    return "\n".join(ends)
+
+
+def _draw_node(
+    node: Row, at: Point, rows: Sequence[Row], loopbacks: Mapping[str, Row]
+) -> list[str]:
+    name, kind = str(node["name"]), str(node.get("kind", "host"))
+    x, y = at
+    size = _NODE_PX.get(kind, 17.0)
+    wide = max(size, 4.0 * len(name) + 5)
+    if kind == "router":
+        figure = (
+            f'<ellipse class="node" cx="{x:.1f}" cy="{y:.1f}" rx="{wide:.1f}" ry="{size:.1f}"/>'
+        )
+    else:
+        corner = 3 if kind == "switch" else 8
+        figure = (
+            f'<rect class="node" x="{x - wide:.1f}" y="{y - size * 0.75:.1f}" rx="{corner}" '
+            f'width="{2 * wide:.1f}" height="{1.5 * size:.1f}"/>'
+        )
+    below = ""
+    if kind == "router" and name in loopbacks:
+        below = str(loopbacks[name]["ipv4"])
+    elif kind == "host" and rows and rows[0].get("ipv4"):
+        below = str(rows[0]["ipv4"])
+    facts = [name, kind] + [
+        f"{row['interface']}: {row.get('ipv4') or '-'}, {row.get('ipv6') or '-'}" for row in rows
+    ]
+    title = escape("\n".join(facts))
+    parts = [f"<g class={quoteattr(kind)}><title>{title}</title>{figure}"]
+    parts.append(f'<text x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>')
+    if below:
+        parts.append(
+            f'<text class="small" x="{x:.1f}" y="{y + size + 7:.1f}">{escape(below)}</text>'
+        )
+    return [*parts, "</g>"]
