@@ -100,8 +100,8 @@ class Experiment:
         """Tables from one scenario's artefacts. Pure: reads `data`, nothing else."""
         raise _unwritten(self, "measure")
 
-    def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Figures from the tables of all scenarios, as file name → figure."""
+    def plot(self, tables: Tables) -> Mapping[str, Figure | str]:
+        """Figures from the tables of all scenarios, as file name → figure or SVG text."""
         return {}
 
     @classmethod

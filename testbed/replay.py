@@ -18,7 +18,7 @@ from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusiv
 from testbed.data import ScenarioData
 from testbed.errors import ConfigError, ExitCode
 from testbed.experiment import Experiment, Tables, experiment_files, load, load_file
-from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, read_json, write_json
+from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, read_json, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,17 +158,23 @@ def _reason(missing: MissingDataError, tables: Tables) -> str:
 
 
 def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]:
-    """Draws the experiment's figures into ``plots/*.png``, the same bytes each time."""
+    """Draws the experiment's figures into ``plots/*``, the same bytes each time.
+
+    A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram.
+    """
     from analysis.plots import style
 
     meta = run.meta()
     experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
     run.plots.mkdir(exist_ok=True)
-    for old in run.plots.glob("*.png"):
+    for old in [*run.plots.glob("*.png"), *run.plots.glob("*.svg")]:
         old.unlink()
     with style.applied():
         figures = experiment.plot(tables) if tables else {}
-        paths = [run.plots / f"{name}.png" for name in figures]
+        paths = [
+            run.plots / f"{name}.{'svg' if isinstance(figure, str) else 'png'}"
+            for name, figure in figures.items()
+        ]
         global _FIGURES  # noqa: PLW0603  (figures reach the forked workers by inheritance)
         _FIGURES = list(zip(figures.values(), paths, strict=True))
         list(_side_by_side(_save_figure, list(range(len(_FIGURES)))))
@@ -176,12 +182,15 @@ def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]
     return paths
 
 
-_FIGURES: list[tuple[Figure, Path]] = []
+_FIGURES: list[tuple[Figure | str, Path]] = []
 
 
 def _save_figure(index: int) -> None:
     figure, path = _FIGURES[index]
-    figure.savefig(path, metadata={"Software": None})
+    if isinstance(figure, str):
+        write_text(path, figure)
+    else:
+        figure.savefig(path, metadata={"Software": None})
 
 
 def fingerprinted_files(run: RunDir) -> list[Path]:

@@ -19,6 +19,7 @@ from testbed.rundir import REPORT, RunDir, read_json, write_text
 _SHOWN_FRAMES = 12
 """How many packets of an evidence stand in the report; their numbers are all given."""
 
+
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
     templates = jinja2.Environment(
@@ -48,12 +49,13 @@ def _paragraphs(cls: type[Experiment]) -> list[str]:
 
 
 def _plots(run: RunDir) -> list[Path]:
-    return sorted(run.plots.glob("*.png"))
+    return sorted([*run.plots.glob("*.png"), *run.plots.glob("*.svg")])
 
 
 def _plot(path: Path) -> dict[str, str]:
     data = base64.b64encode(path.read_bytes()).decode()
-    return {"name": path.stem.replace("_", " "), "src": f"data:image/png;base64,{data}"}
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
+    return {"name": path.stem.replace("_", " "), "src": f"data:image/{kind};base64,{data}"}
 
 
 def _claim_row(run: RunDir, claim: Any, verdict: Any) -> dict[str, Any]:

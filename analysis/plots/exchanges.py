@@ -1,0 +1,55 @@
+"""Figures of packet exchanges: walks along a path, sizes of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+def walks(forms: Mapping[str, pd.DataFrame]) -> Figure:
+    """Traceroute: the round-trip time to each hop, one panel a form.
+
+    Args:
+        forms: name → one row a probe with `ttl`, `rtt_ms`, `by`, `answer`.
+    """
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(forms), sharey=True, squeeze=False)[0]
+    for panel, (name, walk) in zip(panels, forms.items(), strict=True):
+        heard = walk.dropna(subset=["rtt_ms"])
+        panel.bar(heard["ttl"], heard["rtt_ms"].astype(float), width=0.6)
+        for row in heard.to_dict("records"):
+            panel.annotate(
+                f"{row['by']}\n{row['answer']}", (row["ttl"], row["rtt_ms"]),
+                xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7,
+            )  # fmt: skip
+        panel.set(title=f"{name.upper()} probes", xlabel="TTL of the probe")
+        panel.set_xticks(range(1, int(walk["ttl"].max() if len(walk) else 1) + 1))
+        panel.margins(y=0.25)
+    panels[0].set_ylabel("round-trip time in ms")
+    return figure
+
+
+def segment_sizes(transfers: Mapping[str, pd.DataFrame], mtu_bytes: int) -> Figure:
+    """Size of each segment sent, over time, one panel a transfer.
+
+    Args:
+        transfers: name → data packets at the sender (`time_s`, `ip_bytes`).
+        mtu_bytes: MTU of the path's narrowest link.
+    """
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(transfers), sharey=True, squeeze=False)[0]
+    for panel, (name, sent) in zip(panels, transfers.items(), strict=True):
+        if len(sent):
+            start_s = sent["time_s"].iloc[0]
+            panel.plot((sent["time_s"] - start_s) * 1e3, sent["ip_bytes"].astype(float), ".")
+        panel.axhline(mtu_bytes, linestyle="--", linewidth=1, color="0.4")
+        panel.set_xscale("symlog", linthresh=1)
+        panel.set(title=name.replace("-", " "), xlabel="ms since the first segment")
+    panels[0].set_ylabel("IP packet in bytes")
+    panels[0].annotate(
+        f"MTU {mtu_bytes}", (0.02, mtu_bytes), xycoords=("axes fraction", "data"),
+        xytext=(0, -3), textcoords="offset points", va="top", fontsize=8,
+    )  # fmt: skip
+    return figure

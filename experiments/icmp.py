@@ -1,0 +1,675 @@
+"""ICMP: echo, traceroute, errors and their causes, redirect, and the discovery of the path MTU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.plots import exchanges as plots
+from testbed import exchange
+from testbed.claims import (
+    MissingDataError,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    near,
+)
+from testbed.evidence import of_packets
+from testbed.exchange import pick, step
+from testbed.experiment import Experiment, Tables
+from testbed.parameters import param
+from testbed.shape import LinkShape
+from topologies.site import Site
+
+if TYPE_CHECKING:
+    from testbed.data import ScenarioData
+    from testbed.lab import Lab
+
+ECHO_REPLY, UNREACHABLE, REDIRECT, ECHO_REQUEST, TIME_EXCEEDED = 0, 3, 5, 8, 11
+"""ICMP types (RFC 792)."""
+
+NO_NETWORK, NO_HOST, NO_PROTOCOL, NO_PORT, TOO_BIG, PROHIBITED = 0, 1, 2, 3, 4, 13
+"""Codes of destination unreachable (RFC 792, RFC 1812 §5.2.7.1)."""
+
+UDP, TCP = 17, 6
+TRACEROUTE_PORT = 33_434
+"""First destination port of a UDP traceroute; nobody should listen there."""
+
+UNUSED_PROTOCOL = 253
+"""For experiments (RFC 3692)."""
+
+NOWHERE = "198.51.100.1"
+"""In TEST-NET-2 (RFC 5737): no router has a route."""
+
+TRANSFER_BYTES = 60_000
+TRANSFER_S = 10.0
+"""How long a transfer may take; the path needs less than one second."""
+
+BURST_PKTS = 20
+QUIET_S = 15.0
+"""Between steps: what is under way arrives, and the kernel's allowance of errors is full again."""
+
+FAULTS = (
+    "none", "deaf", "silent", "no-redirect", "fragmenting", "talkative",
+    "ttl-raised", "no-probing",
+)  # fmt: skip
+
+Act = Callable[["Lab"], None]
+
+
+class Icmp(Experiment):
+    """ICMP: what hosts and routers tell each other about the packets they could not deliver.
+
+    h1 asks h2 for echoes, walks the path in the three ways of traceroute, and sends what cannot
+    arrive: to networks, hosts, protocols and ports that are not there. Its gateway r1 sends it on
+    to a better router by a redirect. At last it sends a file through a link with a smaller MTU:
+    with ICMP, without it, and without it but with packetisation-layer probing.
+
+    `faults` break things on purpose: see which claims fall with each.
+    """
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Options of the experiment."""
+
+        delay_ms: float = param(
+            10.0, "delay of each of the path's two links", unit="ms", low=0.1, high=1000
+        )
+        mtu_bytes: int = param(1400, "MTU of the narrow link", unit="bytes", low=576, high=1500)
+        faults: tuple[str, ...] = param(
+            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+        )
+
+    params: Parameters
+    programs = ("ping", "traceroute", "socat", "nft")
+
+    def scenarios(self) -> Mapping[str, Parameters]:
+        """One network; the steps follow one another."""
+        return {"main": self.params}
+
+    # ---- in the network
+
+    def topology(self) -> Site:
+        """h1's LAN, the path to h2 with its narrow link, and the branch of h4."""
+        p = self.params
+        return Site(
+            path=LinkShape(delay_ms=p.delay_ms),
+            narrow=LinkShape(delay_ms=p.delay_ms, mtu_bytes=p.mtu_bytes),
+        )
+
+    def run(self, lab: Lab) -> None:
+        """All steps, one after another, with silence between them."""
+        self._break(lab)
+        lab.capture("h1-eth0", "r2-eth0", "h2-eth0")
+        for name, act in self._steps(lab).items():
+            step(lab, name, quiet_s=QUIET_S)
+            act(lab)
+
+    def _steps(self, lab: Lab) -> dict[str, Act]:
+        far, lan = lab.address("h2"), lab.address("h1").rsplit(".", 1)[0]
+        absent = far.rsplit(".", 1)[0] + ".99"
+        return {
+            "echo": _program("ping", "-n", "-c", "3", "-i", "0.2", far),
+            "traceroute-udp": _traceroute(far),
+            "traceroute-icmp": _traceroute("-I", far),
+            "traceroute-tcp": _traceroute("-T", far),
+            "no-network": _program("ping", "-n", "-c", "1", "-W", "5", NOWHERE),
+            "no-host": _program("ping", "-n", "-c", "1", "-W", "5", absent),
+            "no-protocol": _send(f"IP4-SENDTO:{far}:{UNUSED_PROTOCOL}"),
+            "no-port": _send(f"UDP4-SENDTO:{far}:9"),
+            "prohibited": self._prohibited,
+            "broadcast": _program("ping", "-n", "-b", "-c", "2", "-W", "1", f"{lan}.255"),
+            "burst": _send(f"UDP4:{far}:9", BURST_PKTS * 10, "-b", "10"),
+            "redirect": _program("ping", "-n", "-c", "3", "-i", "0.2", lab.address("h4")),
+            "black-hole": self._black_hole,
+            "probing": self._probing,
+            "path-mtu": self._path_mtu,
+        }
+
+    def _break(self, lab: Lab) -> None:
+        """What `faults` say."""
+        breaks: dict[str, Act] = {
+            "none": lambda _: None,
+            "no-probing": lambda _: None,  # see `_probing`
+            "deaf": _deafen,
+            "silent": _silence,
+            "no-redirect": _no_redirects,
+            "fragmenting": lambda lab: lab.sysctl("h1", "net.ipv4.ip_no_pmtu_disc", 1),
+            "talkative": _loosen,
+            "ttl-raised": lambda lab: _filter(lab, "r1", "prerouting", "ip ttl set 128"),
+        }
+        for fault in self.params.faults:
+            breaks[fault](lab)
+
+    def _prohibited(self, lab: Lab) -> None:
+        _filter(lab, "r3", "forward", "udp dport 69 reject with icmp type admin-prohibited")
+        _send(f"UDP4-SENDTO:{lab.address('h2')}:69")(lab)
+
+    def _black_hole(self, lab: Lab) -> None:
+        _filter(lab, "r2", "output", "icmp type destination-unreachable drop")
+        _transfer(lab)
+
+    def _probing(self, lab: Lab) -> None:
+        lab.sysctl("h1", "net.ipv4.tcp_mtu_probing", int("no-probing" not in self.params.faults))
+        _transfer(lab)
+
+    def _path_mtu(self, lab: Lab) -> None:
+        lab.sysctl("h1", "net.ipv4.tcp_mtu_probing", 0)
+        if "silent" not in self.params.faults:
+            lab.exec("r2", "nft", "flush ruleset")
+        _transfer(lab)
+
+    # ---- from the run directory
+
+    def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        """Packets by step, and the interfaces' addresses."""
+        tables = exchange.measure(data, ("icmp_gateway", "ip_checksum_ok", "payload"))
+        return tables | {"addresses": pd.DataFrame(data.network["addresses"])}
+
+    # ---- claims
+
+    @claim(
+        "An echo request is answered by an echo reply with the same identifier, sequence number "
+        "and data.",
+        source="RFC 792 p. 14, RFC 1122 §3.2.2.6",
+    )
+    def echo_returns_the_data(self, tables: Tables) -> Verdict:
+        """Every request of the ping, at the sender."""
+        asked = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REQUEST)
+        told = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REPLY)
+        key = ["icmp_id", "icmp_seq", "payload"]
+        matched = asked.merge(told, on=key, suffixes=("", "_told"))
+        swapped = (matched["ip_src"] == matched["ip_dst_told"]) & (
+            matched["ip_dst"] == matched["ip_src_told"]
+        )
+        return near(int(swapped.sum()), 3, abs=0, unit="requests answered in kind").because(
+            *of_packets("requests and replies", pd.concat([asked, told]))
+        )
+
+    @claim(
+        "The round-trip time that ping tells is the sum of the links' delays, there and back.",
+        source="RFC 792; arithmetic",
+    )
+    def echo_takes_the_paths_delay(self, tables: Tables) -> Verdict:
+        """From each request to its reply, at the sender."""
+        asked = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REQUEST)
+        told = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REPLY)
+        both = asked.merge(told, on="icmp_seq", suffixes=("", "_told"))
+        rtt_ms = (both["time_s_told"] - both["time_s"]) * 1e3
+        if both.empty:
+            return holds(False, observed="no replies", expected="a reply to each request")
+        # the first one waits for ARP on three LANs; that is not the path's delay
+        return near(float(rtt_ms.min()), 4 * self.params.delay_ms, rel=0.01, unit="ms").because(
+            *of_packets("requests and replies", pd.concat([asked, told]))
+        )
+
+    @claim(
+        "Every router on the way lowers the TTL by one; Linux begins with 64.",
+        source="RFC 791 p. 30, RFC 1812 §5.3.1",
+    )
+    def routers_lower_the_ttl(self, tables: Tables) -> Verdict:
+        """The ping's requests as they leave, behind one router and behind three."""
+        seen = {
+            capture: pick(tables, "echo", capture, icmp_type=ECHO_REQUEST)
+            for capture in ("h1-eth0", "r2-eth0", "h2-eth0")
+        }
+        expected = {"h1-eth0": 64, "r2-eth0": 63, "h2-eth0": 61}
+        found = {c: sorted({int(t) for t in p["ip_ttl"]}) for c, p in seen.items()}
+        return holds(
+            found == {c: [t] for c, t in expected.items()},
+            observed=", ".join(f"{t or 'none'} at {c}" for c, t in found.items()),
+            expected=", ".join(f"{t} at {c}" for c, t in expected.items()),
+        ).because(*of_packets("requests on their way", pd.concat(seen.values())))
+
+    @claim(
+        "A router that lowers a TTL to 0 drops the packet and sends time exceeded (type 11 code "
+        "0): probes with TTL 1, 2, 3 … name the routers in order.",
+        source="RFC 792 p. 6, RFC 1812 §5.3.1; RFC 2151 §3.4",
+    )
+    def traceroute_names_the_routers(self, tables: Tables) -> Verdict:
+        """All three forms of traceroute, each router once and in its place."""
+        route = self._route(tables)
+        verdicts = []
+        for form in ("udp", "icmp", "tcp"):
+            walk = self._walk(tables, f"traceroute-{form}")
+            expired = walk[walk["answer"] == f"{TIME_EXCEEDED}/0"]
+            found = [f"TTL {row.ttl}: {row.by}" for row in expired.itertuples()]
+            wanted = [f"TTL {ttl}: {by}" for ttl, by in enumerate(route[:-1], 1)]
+            verdicts.append(
+                holds(
+                    found == wanted,
+                    observed=f"{form}: {', '.join(found) or 'nobody'}",
+                    expected=", ".join(wanted),
+                ).because(*self._walk_evidence(tables, form))
+            )
+        return all_of(verdicts)
+
+    @claim(
+        "A packet whose TTL ends at a router is not seen behind it.",
+        source="RFC 1812 §5.3.1",
+    )
+    def expired_packets_go_no_further(self, tables: Tables) -> Verdict:
+        """The first probe of each traceroute leaves h1 and never reaches r2."""
+        probes: dict[str, dict[str, Any]] = {
+            "udp": {"ip_proto": UDP},
+            "icmp": {"icmp_type": ECHO_REQUEST},
+            "tcp": {"ip_proto": TCP},
+        }
+        source = self._address(tables, "h1-eth0")
+        verdicts = []
+        for form, kind in probes.items():
+            name = f"traceroute-{form}"
+            sent = pick(tables, name, "h1-eth0", ip_src=source, **kind)
+            passed = pick(tables, name, "r2-eth0", ip_src=source, **kind)
+            # with one probe a hop, all but the first pass r1
+            verdicts.append(
+                near(len(sent) - len(passed), 1, abs=0, unit=f"{form} probe ended at r1").because(
+                    *of_packets("the probe with TTL 1", sent[sent["ip_ttl"] == 1])
+                )
+            )
+        return all_of(verdicts)
+
+    @claim(
+        "A UDP traceroute ends with port unreachable (type 3 code 3): its probes go to ports from "
+        "33434 on, where nobody listens.",
+        source="RFC 2151 §3.4, RFC 1122 §3.2.2.1",
+    )
+    def udp_traceroute_ends_at_a_closed_port(self, tables: Tables) -> Verdict:
+        """The last answer, and the probes' ports."""
+        sent = pick(tables, "traceroute-udp", "h1-eth0", ip_proto=UDP)
+        ports = [int(p) for p in sent["udp_dport"]]
+        rising = ports == list(range(TRACEROUTE_PORT, TRACEROUTE_PORT + len(ports)))
+        last = self._last_answer(tables, "udp")
+        return all_of(
+            [
+                self._ends(tables, last, f"{UNREACHABLE}/{NO_PORT}"),
+                holds(rising, observed=f"ports {ports}", expected=f"from {TRACEROUTE_PORT}, +1"),
+            ]
+        ).because(*self._walk_evidence(tables, "udp"))
+
+    @claim(
+        "An ICMP traceroute ends with the target's echo reply.", source="RFC 792 p. 14, RFC 2151"
+    )
+    def icmp_traceroute_ends_with_an_echo(self, tables: Tables) -> Verdict:
+        """The last answer."""
+        last = self._last_answer(tables, "icmp")
+        return self._ends(tables, last, f"{ECHO_REPLY}/0").because(
+            *self._walk_evidence(tables, "icmp")
+        )
+
+    @claim(
+        "A TCP traceroute ends with the target's answer to a SYN: SYN+ACK, or RST from a closed "
+        "port.",
+        source="RFC 9293 §3.10.7",
+    )
+    def tcp_traceroute_ends_with_a_segment(self, tables: Tables) -> Verdict:
+        """The last answer; port 80 is closed here."""
+        last = self._last_answer(tables, "tcp")
+        return self._ends(tables, last, "RST,ACK").because(*self._walk_evidence(tables, "tcp"))
+
+    @claim(
+        "A router without a route to the network answers network unreachable (code 0).",
+        source="RFC 792 p. 4, RFC 1812 §4.3.3.1",
+    )
+    def no_route_is_network_unreachable(self, tables: Tables) -> Verdict:
+        """Ping to a network nobody knows; h1's gateway answers."""
+        return self._unreachable(tables, "no-network", NO_NETWORK, "r1-eth0")
+
+    @claim(
+        "A router that cannot find the host on its last network answers host unreachable (code 1).",
+        source="RFC 792 p. 4, RFC 1812 §5.2.7.1",
+    )
+    def silent_host_is_host_unreachable(self, tables: Tables) -> Verdict:
+        """Ping to an address of h2's LAN that nobody has; r3 answers when its ARP gives up."""
+        return self._unreachable(tables, "no-host", NO_HOST, "r3-eth0")
+
+    @claim(
+        "A host that does not know the transport protocol answers protocol unreachable (code 2).",
+        source="RFC 792 p. 5, RFC 1122 §3.2.2.1",
+    )
+    def unknown_protocol_is_protocol_unreachable(self, tables: Tables) -> Verdict:
+        """A packet of protocol 253 to h2."""
+        return self._unreachable(tables, "no-protocol", NO_PROTOCOL, "h2-eth0")
+
+    @claim(
+        "A host answers a datagram to a port without a listener by port unreachable (code 3).",
+        source="RFC 792 p. 5, RFC 1122 §4.1.3.1",
+    )
+    def closed_port_is_port_unreachable(self, tables: Tables) -> Verdict:
+        """A datagram to h2's port 9."""
+        return self._unreachable(tables, "no-port", NO_PORT, "h2-eth0")
+
+    @claim(
+        "A filter that refuses openly answers administratively prohibited (code 13).",
+        source="RFC 1812 §5.2.7.1",
+    )
+    def filter_says_prohibited(self, tables: Tables) -> Verdict:
+        """A datagram to port 69, which r3 refuses to forward."""
+        return self._unreachable(tables, "prohibited", PROHIBITED, "r3-eth0")
+
+    @claim(
+        "An ICMP error carries the IP header of the packet it is about, and at least 8 bytes more.",
+        source="RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3.2.3",
+    )
+    def errors_quote_the_packet(self, tables: Tables) -> Verdict:
+        """Every error that reaches h1: the quoted identification and destination are h1's own."""
+        names = ("traceroute-udp", "no-network", "no-host", "no-protocol", "no-port", "prohibited")
+        seen = pd.concat(pick(tables, name, "h1-eth0", ip_version=4) for name in names)
+        errors = seen[seen["icmp_type"].isin([UNREACHABLE, TIME_EXCEEDED])]
+        sent = seen[seen["ip_src"] == self._address(tables, "h1-eth0")]
+        known = set(zip(sent["ip_id"].astype(int), sent["ip_dst"].astype(str), strict=True))
+        strange = sum(_quoted(e) not in known for e in errors["payload"])
+        shortest = min((len(e) for e in errors["payload"]), default=0)
+        return all_of(
+            [
+                at_least(len(errors), len(names), unit="errors"),
+                at_most(strange, 0, unit="of them about packets never sent"),
+                at_least(shortest, 28, unit="bytes quoted"),
+            ]
+        ).because(*of_packets("errors", errors))
+
+    @claim(
+        "A ping to the broadcast address goes unanswered, and no error ever answers a broadcast.",
+        source="RFC 1122 §3.2.2, §3.2.2.6; RFC 2644",
+    )
+    def broadcasts_get_no_answer(self, tables: Tables) -> Verdict:
+        """Two requests to the LAN's broadcast address."""
+        asked = pick(tables, "broadcast", "h1-eth0", icmp_type=ECHO_REQUEST)
+        told = pick(
+            tables, "broadcast", "h1-eth0", icmp_type={ECHO_REPLY, UNREACHABLE, TIME_EXCEEDED}
+        )
+        return all_of(
+            [
+                at_least(len(asked), 2, unit="requests to everybody"),
+                at_most(len(told), 0, unit="answers"),
+            ]
+        ).because(*of_packets("requests and answers", pd.concat([asked, told])))
+
+    @claim(
+        "Hosts and routers limit the rate of their errors; not every bad packet draws one.",
+        source="RFC 1812 §4.3.2.8, RFC 1122 §3.2.2",
+    )
+    def errors_are_rate_limited(self, tables: Tables) -> Verdict:
+        """Twenty datagrams to a closed port, back to back (Linux: a bucket of 6, one a second)."""
+        sent = pick(tables, "burst", "h1-eth0", ip_proto=UDP)
+        errors = pick(tables, "burst", "h1-eth0", icmp_type=UNREACHABLE)
+        return all_of(
+            [
+                near(len(sent), BURST_PKTS, abs=0, unit="datagrams"),
+                between(len(errors), 1, BURST_PKTS / 2, unit="errors"),
+            ]
+        ).because(*of_packets("errors", errors))
+
+    @claim(
+        "A router that sends a packet back out of the interface it came by tells the sender of "
+        "the better router; the sender then goes there directly.",
+        source="RFC 792 p. 12, RFC 1812 §5.2.7.2, RFC 1122 §3.2.2.2",
+    )
+    def redirect_shortens_the_way(self, tables: Tables) -> Verdict:
+        """h1 pings h4 by its gateway r1; r4 is on the same LAN."""
+        told = pick(tables, "redirect", "h1-eth0", icmp_type=REDIRECT)
+        asked = pick(tables, "redirect", "h1-eth0", icmp_type=ECHO_REQUEST)
+        macs = {i: self._row(tables, i)["mac"] for i in ("r1-eth0", "r4-eth0")}
+        names = {mac: interface for interface, mac in macs.items()}
+        way = [names.get(mac, mac) for mac in asked["eth_dst"]]
+        gateways = sorted({str(g) for g in told["icmp_gateway"]})
+        return all_of(
+            [
+                holds(
+                    gateways == [self._address(tables, "r4-eth0")],
+                    observed=f"redirects to {gateways or 'nowhere'}",
+                    expected=f"a redirect to {self._address(tables, 'r4-eth0')} (r4)",
+                ),
+                holds(
+                    way[:1] == ["r1-eth0"] and way[-1:] == ["r4-eth0"],
+                    observed=f"requests sent to {', '.join(way)}",
+                    expected="first to r1-eth0, at last to r4-eth0",
+                ),
+            ]
+        ).because(*of_packets("requests and redirects", pd.concat([asked, told])))
+
+    @claim(
+        "A router drops a packet with DF set that does not fit the next link, and sends "
+        "fragmentation needed (type 3 code 4) with that link's MTU; the sender makes its packets "
+        "that small.",
+        source="RFC 1191 §3, §4",
+    )
+    def path_mtu_is_discovered(self, tables: Tables) -> Verdict:
+        """The transfer with ICMP: the message, the sizes behind it, and that all data arrives."""
+        mtu = self.params.mtu_bytes
+        told = pick(tables, "path-mtu", "h1-eth0", icmp_type=UNREACHABLE, icmp_code=TOO_BIG)
+        sent = self._data_packets(tables, "path-mtu", "h1-eth0")
+        after = sent[sent["time_s"] > told["time_s"].min()] if len(told) else sent
+        return all_of(
+            [
+                holds(
+                    bool(sent["ip_df"].all()), observed=_df(sent), expected="DF set on all segments"
+                ),
+                holds(
+                    {int(m) for m in told["icmp_mtu"]} == {mtu},
+                    observed=f"MTU told: {sorted({int(m) for m in told['icmp_mtu']}) or 'none'}",
+                    expected=f"MTU told: {mtu} bytes",
+                ),
+                near(_largest(after), mtu, abs=0, unit="bytes, largest afterwards"),
+                self._arrived(tables, "path-mtu", TRANSFER_BYTES),
+            ]
+        ).because(*of_packets("the errors", told), *of_packets("segments", sent.head(6)))
+
+    @claim(
+        "Where that ICMP message is dropped, the connection opens and then hangs: a black hole.",
+        source="RFC 2923 §2.1",
+    )
+    def dropped_icmp_makes_a_black_hole(self, tables: Tables) -> Verdict:
+        """The transfer while r2's errors are dropped: small packets pass, full ones do not."""
+        shaken = pick(tables, "black-hole", "h1-eth0", ip_proto=TCP)
+        opened = ((shaken["tcp_flags"].astype(int) & 0x12) == 0x12).sum()
+        sent = self._data_packets(tables, "black-hole", "h1-eth0")
+        return all_of(
+            [
+                near(int(opened), 1, abs=0, unit="SYN+ACK"),
+                at_least(len(sent), 4, unit="segments sent, most of them again and again"),
+                self._arrived(tables, "black-hole", 0),
+            ]
+        ).because(*of_packets("segments that vanish", sent))
+
+    @claim(
+        "Packetisation-layer probing gets through a black hole without ICMP: after repeated "
+        "losses TCP tries smaller segments.",
+        source="RFC 4821 §7, §10.1",
+    )
+    def probing_needs_no_icmp(self, tables: Tables) -> Verdict:
+        """The same transfer with net.ipv4.tcp_mtu_probing=1."""
+        mtu = self.params.mtu_bytes
+        sent = self._data_packets(tables, "probing", "h1-eth0")
+        passed = self._data_packets(tables, "probing", "h2-eth0")
+        errors = pick(tables, "probing", "h1-eth0", icmp_type=UNREACHABLE)
+        return all_of(
+            [
+                at_most(len(errors), 0, unit="ICMP errors"),
+                at_least(_largest(sent), mtu + 1, unit="bytes at first"),
+                at_most(_largest(passed), mtu, unit="bytes at the end"),
+                self._arrived(tables, "probing", TRANSFER_BYTES),
+            ]
+        ).because(*of_packets("segments", sent.head(12)))
+
+    # ---- what the claims look at
+
+    def _row(self, tables: Tables, interface: str) -> Any:
+        return tables.of("addresses", interface=interface).iloc[0]
+
+    def _address(self, tables: Tables, interface: str) -> str:
+        return str(self._row(tables, interface)["ipv4"]).split("/")[0]
+
+    def _route(self, tables: Tables) -> list[str]:
+        """Who answers along the path: each router by the interface the probe came in."""
+        return [self._address(tables, i) for i in ("r1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")]
+
+    def _walk(self, tables: Tables, name: str) -> pd.DataFrame:
+        """One row a probe: its TTL, who answered (`by`) and how (`answer`: type/code, flags)."""
+        source = self._address(tables, "h1-eth0")
+        seen = pick(tables, name, "h1-eth0", ip_version=4)
+        probes = seen[(seen["ip_src"] == source)].reset_index(drop=True)
+        answers = seen[seen["ip_dst"] == source]
+        ends = [*probes["frame"].iloc[1:], float("inf")]
+        rows = []
+        for (_, probe), end in zip(probes.iterrows(), ends, strict=True):
+            found = answers[(answers["frame"] > probe.frame) & (answers["frame"] < end)]
+            first = next(found.itertuples(), None)
+            rows.append(
+                {
+                    "ttl": int(probe.ip_ttl),
+                    "rtt_ms": (first.time_s - probe.time_s) * 1e3 if first else None,
+                    "by": str(first.ip_src) if first else "",
+                    "answer": _answer(first),
+                }
+            )
+        return pd.DataFrame(rows, columns=["ttl", "rtt_ms", "by", "answer"])
+
+    def _walk_evidence(self, tables: Tables, form: str) -> Any:
+        seen = pick(tables, f"traceroute-{form}", "h1-eth0", ip_version=4)
+        return of_packets(f"{form} probes and answers", seen)
+
+    def _last_answer(self, tables: Tables, form: str) -> tuple[str, str]:
+        walk = self._walk(tables, f"traceroute-{form}")
+        heard = walk[walk["answer"] != ""]
+        return (heard["by"].iloc[-1], heard["answer"].iloc[-1]) if len(heard) else ("", "")
+
+    def _ends(self, tables: Tables, last: tuple[str, str], answer: str) -> Verdict:
+        wanted = (self._address(tables, "h2-eth0"), answer)
+        return holds(
+            last == wanted,
+            observed=f"last answer {last[1] or 'none'} from {last[0] or 'nobody'}",
+            expected=f"{wanted[1]} from {wanted[0]}",
+        )
+
+    def _unreachable(self, tables: Tables, name: str, code: int, by: str) -> Verdict:
+        errors = pick(tables, name, "h1-eth0", icmp_type=UNREACHABLE)
+        found = sorted(
+            set(zip(errors["icmp_code"].astype(int), errors["ip_src"].astype(str), strict=True))
+        )
+        wanted = [(code, self._address(tables, by))]
+        return holds(
+            found == wanted,
+            observed="; ".join(f"code {c} from {a}" for c, a in found) or "no error",
+            expected=f"code {code} from {wanted[0][1]}",
+        ).because(*of_packets("the exchange", pick(tables, name, "h1-eth0", ip_version=4)))
+
+    def _data_packets(self, tables: Tables, name: str, capture: str) -> pd.DataFrame:
+        source = self._address(tables, "h1-eth0")
+        seen = pick(tables, name, capture, ip_src=source, ip_proto=TCP)
+        return seen[seen["tcp_payload_bytes"] > 0].reset_index(drop=True)
+
+    def _arrived(self, tables: Tables, name: str, expected_bytes: int) -> Verdict:
+        """What of the stream h2 acknowledged, as h1 heard it."""
+        sent = self._data_packets(tables, name, "h1-eth0")
+        if sent.empty:
+            raise MissingDataError(f"no data was sent in step {name}")
+        start = int(sent["tcp_seq"].iloc[0])
+        back = pick(tables, name, "h1-eth0", ip_dst=self._address(tables, "h1-eth0"), ip_proto=TCP)
+        heard = [(int(ack) - start) % 2**32 for ack in back["tcp_ack"]]
+        ours = [h for h in heard if h <= expected_bytes + TRANSFER_BYTES]
+        acknowledged = min(max(ours, default=0), TRANSFER_BYTES)  # a FIN counts as one byte more
+        return near(acknowledged / 1e3, expected_bytes / 1e3, abs=0, unit="kB acknowledged")
+
+    # ---- figures
+
+    def plot(self, tables: Tables) -> dict[str, Any]:
+        """The walk along the path, and the three transfers."""
+        forms = {f: self._walk(tables, f"traceroute-{f}") for f in ("udp", "icmp", "tcp")}
+        transfers = {
+            name: self._data_packets(tables, name, "h1-eth0")
+            for name in ("path-mtu", "black-hole", "probing")
+        }
+        return {
+            "1_traceroute": plots.walks(forms),
+            "2_path_MTU": plots.segment_sizes(transfers, self.params.mtu_bytes),
+        }
+
+
+def _deafen(lab: Lab) -> None:
+    """h2 answers neither echo requests nor segments to port 80."""
+    lab.sysctl("h2", "net.ipv4.icmp_echo_ignore_all", 1)
+    _filter(lab, "h2", "input", "tcp dport 80 drop")
+
+
+def _silence(lab: Lab) -> None:
+    """Routers and h2 send no ICMP but echoes."""
+    for node in ("r1", "r2", "r3", "h2"):
+        _filter(lab, node, "output", "icmp type != { echo-reply, echo-request } drop")
+
+
+def _no_redirects(lab: Lab) -> None:
+    for scope in ("all", "r1-eth0"):
+        lab.sysctl("r1", f"net.ipv4.conf.{scope}.send_redirects", 0)
+
+
+def _loosen(lab: Lab) -> None:
+    """h2 sends as many errors as it likes, h3 answers broadcasts."""
+    lab.sysctl("h2", "net.ipv4.icmp_ratelimit", 0)
+    lab.sysctl("h3", "net.ipv4.icmp_echo_ignore_broadcasts", 0)
+
+
+def _program(*argv: str) -> Act:
+    """Runs a program in h1 to its end, whatever it thinks of the answers."""
+
+    def act(lab: Lab) -> None:
+        lab.start("h1", *argv).wait(120)
+
+    return act
+
+
+def _traceroute(*form_and_target: str) -> Act:
+    return _program("traceroute", "-n", "-q1", "-N1", "-w2", "-m8", *form_and_target)
+
+
+def _send(address: str, size_bytes: int = 10, *options: str) -> Act:
+    """Sends zeros to a socat address."""
+    return _program("socat", "-u", *options, f"OPEN:/dev/zero,readbytes={size_bytes}", address)
+
+
+def _filter(lab: Lab, node: str, hook: str, rule: str) -> None:
+    chain = f"add chain ip lab {hook} {{ type filter hook {hook} priority 0; }}"
+    lab.exec(node, "nft", f"add table ip lab; {chain}; add rule ip lab {hook} {rule}")
+
+
+def _transfer(lab: Lab) -> None:
+    """h1 sends h2 a file over TCP; both give up after `TRANSFER_S`."""
+    server = lab.start("h2", "socat", "-u", "TCP4-LISTEN:5001,reuseaddr", "OPEN:/dev/null")
+    lab.sleep(0.1)
+    data = f"OPEN:/dev/zero,readbytes={TRANSFER_BYTES}"
+    client = lab.start("h1", "socat", "-u", data, f"TCP4:{lab.address('h2')}:5001")
+    lab.sleep(TRANSFER_S)
+    client.stop()
+    server.stop()
+
+
+def _answer(packet: Any) -> str:
+    from analysis.packets import flag_names
+
+    if packet is None:
+        return ""
+    if not pd.isna(packet.icmp_type):
+        return f"{int(packet.icmp_type)}/{int(packet.icmp_code)}"
+    return flag_names(int(packet.tcp_flags)) if not pd.isna(packet.tcp_flags) else packet.info
+
+
+def _quoted(payload: bytes) -> tuple[int, str]:
+    """Identification and destination of the packet that an error quotes."""
+    identification = int.from_bytes(payload[4:6], "big")
+    return identification, ".".join(str(b) for b in payload[16:20])
+
+
+def _largest(packets: pd.DataFrame) -> float | None:
+    """Size of the largest IP packet in bytes."""
+    return float(packets["ip_bytes"].max()) if len(packets) else None
+
+
+def _df(packets: pd.DataFrame) -> str:
+    return f"DF set on {int(packets['ip_df'].sum())} of {len(packets)} segments"

@@ -1,0 +1,98 @@
+"""Exchanges of packets, step by step: what experiments on protocols measure and judge.
+
+`run` announces each step by `lab.event("step", step="echo")`; `steps` and `packets` turn that and
+the captures into tables; a claim picks the packets of a step and judges those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from testbed.claims import MissingDataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from testbed.data import ScenarioData
+    from testbed.experiment import Tables
+    from testbed.lab import Lab
+
+
+def step(lab: Lab, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
+    """Begins a step of the experiment.
+
+    Args:
+        lab: the running network.
+        name: the step's name; packets from now on are its own.
+        quiet_s: lets what the step before left under way come to its end first.
+        data: what claims must know of the step.
+    """
+    lab.sleep(quiet_s)
+    lab.event("step", step=name, **data)
+
+
+def measure(data: ScenarioData, columns: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Tables ``steps`` and ``packets`` of a scenario.
+
+    Args:
+        data: the scenario's artefacts.
+        columns: packet columns wanted beside those of the description.
+
+    Returns:
+        ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
+        with `capture`, `step` and `info`, what the packet says in a few words.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from analysis import describe
+
+    steps = data.events("step").drop(columns=["time_ns", "event"], errors="ignore")
+    if steps.empty:
+        raise MissingDataError("the run announced no step")
+    parts = []
+    for capture in data.captures():
+        found = data.packets(capture, [*describe.COLUMNS, *columns])
+        found.insert(0, "capture", capture)
+        place = np.searchsorted(steps["time_s"].to_numpy(), found["time_s"].to_numpy(), "right")
+        names = np.array(["", *steps["step"]])
+        found.insert(1, "step", names[place])
+        found["info"] = describe.packets(found)
+        parts.append(found)
+    table = pd.concat(_plain(p) for p in parts) if parts else pd.DataFrame()
+    return {"steps": steps, "packets": table.reset_index(drop=True)}
+
+
+def _plain(packets: pd.DataFrame) -> pd.DataFrame:
+    """Categories as strings: those of two captures differ."""
+    found = packets.select_dtypes("category").columns
+    return packets.astype(dict.fromkeys(found, "string"))
+
+
+def pick(
+    tables: Tables, name: str, capture: str | None = None, *, scenario: str = "main", **equals: Any
+) -> pd.DataFrame:
+    """The packets of a step that have the given values; none is an answer too.
+
+    Args:
+        tables: of the run.
+        name: the step.
+        capture: where they were seen; None: at every capture.
+        scenario: whose packets.
+        equals: column → value, or a collection of allowed values.
+
+    Raises:
+        MissingDataError: the step never began.
+    """
+    tables.of("steps", scenario=scenario, step=name)
+    packets = tables.of("packets", scenario=scenario)
+    wanted = packets["step"] == name
+    if capture:
+        wanted &= packets["capture"] == capture
+    for column, value in equals.items():
+        if isinstance(value, list | tuple | set):
+            wanted &= packets[column].isin(list(value)).fillna(False)
+        else:
+            wanted &= (packets[column] == value).fillna(False)
+    return packets[wanted.astype(bool)].reset_index(drop=True)
