@@ -1,0 +1,97 @@
+"""Each claim of the protocol experiments holds in a sound network and falls in a broken one.
+
+`FALLS` names, for each experiment, sets of faults and the claims that must fail with them. A run
+with the defaults must hold every claim, and every claim must be in some set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from testbed import kernel, runner
+from testbed.claims import Status, Verdict
+from testbed.experiment import load
+
+FALLS: dict[str, dict[str, set[str]]] = {
+    "icmp": {
+        "deaf,no-redirect,talkative,fragmenting,ttl-raised": {
+            "echo_returns_the_data",
+            "echo_takes_the_paths_delay",
+            "routers_lower_the_ttl",
+            "traceroute_names_the_routers",
+            "expired_packets_go_no_further",
+            "icmp_traceroute_ends_with_an_echo",
+            "tcp_traceroute_ends_with_a_segment",
+            "broadcasts_get_no_answer",
+            "errors_are_rate_limited",
+            "redirect_shortens_the_way",
+            "path_mtu_is_discovered",
+            "dropped_icmp_makes_a_black_hole",
+        },
+        "silent,no-probing": {
+            "traceroute_names_the_routers",
+            "udp_traceroute_ends_at_a_closed_port",
+            "no_route_is_network_unreachable",
+            "silent_host_is_host_unreachable",
+            "unknown_protocol_is_protocol_unreachable",
+            "closed_port_is_port_unreachable",
+            "filter_says_prohibited",
+            "errors_quote_the_packet",
+            "errors_are_rate_limited",
+            "redirect_shortens_the_way",
+            "path_mtu_is_discovered",
+            "probing_needs_no_icmp",
+        },
+    },
+}
+
+Run = Callable[[str, str], dict[str, Verdict]]
+
+pytestmark = [
+    pytest.mark.guest,
+    pytest.mark.skipif(kernel.find() is None, reason="the guest kernel is not built"),
+]
+
+
+@pytest.fixture(scope="session")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs an experiment with faults, once; its verdicts by claim."""
+
+    @cache
+    def run(experiment: str, faults: str) -> dict[str, Verdict]:
+        out: Path = tmp_path_factory.mktemp("runs")
+        request = runner.Request(experiment, {"faults": faults} if faults else {}, out=out)
+        return {claim.name: verdict for claim, verdict in runner.run(request).judged}
+
+    return run
+
+
+def _claims(experiment: str) -> list[str]:
+    return [claim.name for claim in load(experiment).claims()]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "name"), [(e, c) for e in FALLS for c in _claims(e)], ids="-".join
+)
+def test_holds(verdicts: Run, experiment: str, name: str) -> None:
+    verdict = verdicts(experiment, "")[name]
+    assert verdict.status == Status.PASS, (verdict.observed, verdict.expected)
+    assert verdict.evidence
+
+
+@pytest.mark.parametrize(
+    ("experiment", "faults", "name"),
+    [(e, f, c) for e, sets in FALLS.items() for f, names in sets.items() for c in sorted(names)],
+)
+def test_falls(verdicts: Run, experiment: str, faults: str, name: str) -> None:
+    verdict = verdicts(experiment, faults)[name]
+    assert verdict.status == Status.FAIL, (verdict.observed, verdict.expected)
+
+
+@pytest.mark.parametrize("experiment", FALLS)
+def test_every_claim_can_fall(experiment: str) -> None:
+    assert set().union(*FALLS[experiment].values()) == set(_claims(experiment))
