@@ -1,8 +1,9 @@
 """TCP analysis: what each segment is, and what each connection did.
 
     from analysis import packets, tcp
-    segments = tcp.analyse(packets.read("run/r1-eth0.pcap"))
-    tcp.connections(segments)
+    capture = packets.read("run/r1-eth0.pcap")
+    segments = tcp.analyse(capture)
+    tcp.connections(capture, segments)
 
 Segments' meanings agree with Wireshark's `tcp.analysis` fields; docs/tcp-analysis.md lists the
 differences.
@@ -14,10 +15,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.tcp import rtt
+from analysis.tcp.connections import connections, rates
 from analysis.tcp.flows import NEEDED, Ints, segments
 from analysis.tcp.sequence import Analysis
+from analysis.tcp.states import states
 
-__all__ = ["KINDS", "NEEDED", "analyse"]
+__all__ = ["KINDS", "NEEDED", "analyse", "connections", "rates", "states"]
 
 KINDS = (
     "retransmission", "fast_retransmission", "timeout_retransmission", "spurious_retransmission",

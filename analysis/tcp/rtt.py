@@ -47,8 +47,29 @@ def _first_cover(analysis: Analysis, sent: Ints) -> Ints:
     short = seg.ack[found[todo]] < seg.end[sent[todo]]
     todo = todo[short]
     if len(todo):
-        found[todo] = _search(analysis, highest_ack, sent[todo])
+        reached = _search(analysis, highest_ack, sent[todo])
+        back = reached >= 0
+        back[back] = reached[back] < found[todo[back]]
+        for number in np.flatnonzero(back).tolist():  # ACK numbers went back
+            reached[number] = _scan(analysis, following, int(sent[todo[number]]))
+        found[todo] = reached
     return found
+
+
+_FAR_ENOUGH = 1000
+
+
+def _scan(analysis: Analysis, following: Ints, at: int) -> int:
+    """The first opposite segment behind `at` that acknowledges all of it, -1 if none is near."""
+    seg = analysis.seg
+    here = int(following[at])
+    for _ in range(_FAR_ENOUGH):
+        if here >= len(seg) or seg.start[here] != seg.start[at]:
+            return -1
+        if seg.side[here] != seg.side[at] and seg.ack[here] >= seg.end[at]:
+            return here
+        here += 1
+    return -1
 
 
 def _next_opposite(analysis: Analysis) -> Ints:

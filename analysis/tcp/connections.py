@@ -1,0 +1,184 @@
+"""What each TCP connection did: one row a connection and side, rates over time, states."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.tcp.flows import ACK, FIN, RST, SYN
+from testbed.errors import ConfigError
+
+COUNTED = (
+    "retransmission", "fast_retransmission", "timeout_retransmission", "spurious_retransmission",
+    "out_of_order", "lost_segment", "ack_lost_segment", "duplicate_ack", "zero_window",
+    "zero_window_probe", "window_full", "keep_alive",
+)  # fmt: skip
+
+
+MOST_BINS = 10_000_000
+"""Most rows `rates` makes: a capture whose times lie spans centuries."""
+
+
+def connections(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
+    """Sums up connections.
+
+    Args:
+        packets: the capture.
+        segments: `analyse(packets)`.
+
+    Returns:
+        one row a connection and side that sent something:
+
+        - ``connection``, ``side``, ``src``, ``sport``, ``dst``, ``dport``
+        - ``first_ns``, ``last_ns``, ``segments``, ``wire_bytes``, ``payload_bytes``,
+          ``unique_bytes`` (each byte once)
+        - counts of each kind in `COUNTED`
+        - ``mss_bytes``, ``window_shift``, ``sack_permitted``, ``timestamps``: as offered
+        - ``handshake_rtt_ns``: SYN to the ACK that completes the handshake, null if not seen
+        - ``rtt_min_ns``, ``rtt_median_ns``, ``rtt_max_ns``: of unambiguous ACKs this side got
+        - ``max_in_flight_bytes``, ``max_window_bytes``
+        - ``goodput_mbps`` (unique bytes), ``throughput_mbps`` (wire bytes) over its lifetime
+        - ``close``: ``fin`` (both sides finished), ``half`` (one), ``reset``, ``open``
+    """
+    both = segments.join(packets[["wire_bytes", "ip_src", "ip_dst", "tcp_sport", "tcp_dport"]])
+    keys = ["connection", "side"]
+    groups = both.groupby(keys, sort=True)
+    table = groups.agg(
+        src=("ip_src", "first"), sport=("tcp_sport", "first"), dst=("ip_dst", "first"),
+        dport=("tcp_dport", "first"), first_ns=("time_ns", "min"), last_ns=("time_ns", "max"),
+        segments=("frame", "size"), wire_bytes=("wire_bytes", "sum"),
+        payload_bytes=("payload_bytes", "sum"), max_in_flight_bytes=("bytes_in_flight", "max"),
+        max_window_bytes=("window_bytes", "max"), **{name: (name, "sum") for name in COUNTED},
+    )  # fmt: skip
+    table["unique_bytes"] = _unique_bytes(segments).reindex(table.index, fill_value=0)
+    table = table.join(_offers(packets, segments))
+    table = table.join(_rtts(segments))
+    table["handshake_rtt_ns"] = _handshake(segments).reindex(
+        table.index.get_level_values("connection")
+    ).array  # fmt: skip
+    seconds = (table["last_ns"] - table["first_ns"]).where(lambda ns: ns > 0) / 1e9
+    table["goodput_mbps"] = table["unique_bytes"] * 8 / 1e6 / seconds
+    table["throughput_mbps"] = table["wire_bytes"] * 8 / 1e6 / seconds
+    table["close"] = _closes(segments).reindex(table.index.get_level_values("connection")).array
+    return table.reset_index()
+
+
+def _unique_bytes(segments: pd.DataFrame) -> pd.Series:
+    """Payload bytes of each side, every sequence number counted once."""
+    data = segments[segments["payload_bytes"] > 0]
+    end = data["seq"] + data["payload_bytes"]
+    table = pd.DataFrame({"seq": data["seq"], "end": end}).assign(
+        connection=data["connection"], side=data["side"]
+    )
+    table = table.sort_values(["connection", "side", "seq"], kind="stable")
+    keys = [table["connection"], table["side"]]
+    reached = table.groupby(keys)["end"].cummax().groupby(keys).shift()
+    new = table["end"] - np.maximum(table["seq"], reached.fillna(table["seq"]))
+    return new.clip(lower=0).groupby(keys).sum().astype("int64").rename("unique_bytes")
+
+
+def _offers(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
+    """What each side offered in its SYN."""
+    opening = segments[(segments["tcp_flags"] & SYN) != 0]
+    offered = packets.loc[
+        opening.index, ["tcp_mss", "tcp_wscale", "tcp_sack_permitted", "tcp_tsval"]
+    ].assign(connection=opening["connection"], side=opening["side"])
+    first = offered.groupby(["connection", "side"]).first()
+    return pd.DataFrame(
+        {
+            "mss_bytes": first["tcp_mss"],
+            "window_shift": first["tcp_wscale"],
+            "sack_permitted": first["tcp_sack_permitted"].fillna(False).astype(bool),
+            "timestamps": first["tcp_tsval"].notna(),
+        }
+    )
+
+
+def _rtts(segments: pd.DataFrame) -> pd.DataFrame:
+    """RTTs of the side whose data were acknowledged: the opposite of the ACK's."""
+    good = segments[segments["ack_rtt_ns"].notna() & ~segments["ack_rtt_ambiguous"]]
+    rtt = pd.DataFrame(
+        {
+            "rtt": good["ack_rtt_ns"].astype("int64"),
+            "connection": good["connection"],
+            "side": 1 - good["side"],
+        }
+    ).groupby(["connection", "side"])["rtt"]
+    return pd.DataFrame(
+        {"rtt_min_ns": rtt.min(), "rtt_median_ns": rtt.median(), "rtt_max_ns": rtt.max()}
+    )
+
+
+def _handshake(segments: pd.DataFrame) -> pd.Series:
+    """ns from the last SYN before the first pure ACK to that ACK, by connection."""
+    flags = segments["tcp_flags"]
+    answer = segments[(flags & (SYN | ACK)) == ACK].groupby("connection")["time_ns"].min()
+    opening = segments[(flags & (SYN | ACK)) == SYN][["connection", "time_ns"]]
+    opening = opening[opening["time_ns"] <= opening["connection"].map(answer)]
+    last = opening.groupby("connection")["time_ns"].max()
+    return (answer.reindex(last.index) - last).astype("Int64")
+
+
+def _closes(segments: pd.DataFrame) -> pd.Series:
+    flags = segments["tcp_flags"]
+    connections_ = pd.Index(segments["connection"].unique(), name="connection")
+    finished = segments[(flags & FIN) != 0].groupby("connection")["side"].nunique()
+    finished = finished.reindex(connections_, fill_value=0)
+    reset = pd.Series(
+        connections_.isin(segments.loc[(flags & RST) != 0, "connection"]), connections_
+    )
+    names = np.select([reset, finished == 2, finished == 1], ["reset", "fin", "half"], "open")
+    return pd.Series(names, connections_)
+
+
+def rates(segments: pd.DataFrame, packets: pd.DataFrame, bin_s: float = 1.0) -> pd.DataFrame:
+    """Goodput and throughput over time.
+
+    Args:
+        segments: `analyse(packets)`.
+        packets: the capture.
+        bin_s: width of the time bins in seconds.
+
+    Returns:
+        ``connection``, ``side``, ``start_s`` (since the first segment), ``throughput_mbps`` (wire
+        bytes), ``goodput_mbps`` (payload bytes that advance the highest sequence number); bins
+        in which nothing was sent hold 0.
+    """
+    if not bin_s > 0:
+        raise ConfigError(f"bin_s: {bin_s} is out of range; more than 0")
+    if segments.empty:
+        empty = pd.Series(dtype="float64")
+        return pd.DataFrame(
+            {"connection": [], "side": [], "start_s": empty, "throughput_mbps": empty,
+             "goodput_mbps": empty}
+        )  # fmt: skip
+    end = segments["seq"] + segments["payload_bytes"]
+    keys = [segments["connection"], segments["side"]]
+    reached = end.groupby(keys).cummax().groupby(keys).shift()
+    new = (end - np.maximum(reached.fillna(segments["seq"]), segments["seq"])).clip(lower=0)
+    number = (segments["time_ns"] - segments["time_ns"].min()) // int(bin_s * 1e9)
+    table = (
+        pd.DataFrame(
+            {"wire": packets.loc[segments.index, "wire_bytes"].astype("int64"), "new": new}
+        )
+        .groupby([*keys, number.rename("bin")])
+        .sum()
+    )
+    bins = int(number.max()) + 1
+    sides = segments[["connection", "side"]].drop_duplicates()
+    if bins * len(sides) > MOST_BINS:
+        raise ConfigError(f"bin_s: {bin_s} gives {bins} bins in this capture; choose a larger one")
+    index = sides.merge(pd.DataFrame({"bin": range(bins)}), how="cross").sort_values(
+        ["connection", "side", "bin"]
+    )
+    long = table.reindex(pd.MultiIndex.from_frame(index), fill_value=0).reset_index()
+    scale = 8 / 1e6 / bin_s
+    return pd.DataFrame(
+        {
+            "connection": long["connection"],
+            "side": long["side"],
+            "start_s": long["bin"] * bin_s,
+            "throughput_mbps": long["wire"] * scale,
+            "goodput_mbps": long["new"] * scale,
+        }
+    )

@@ -1,0 +1,164 @@
+"""TCP analysis against tshark's `tcp.analysis` fields (tests/captures/make_tcp.py)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import packets, tcp
+from testbed.errors import ConfigError
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+NAMES = sorted(path.name.removesuffix(".pcap.gz") for path in CAPTURES.glob("tcp-*.pcap.gz"))
+
+NUMBERS = {
+    "duplicate_ack_num": "duplicate_ack_number",
+    "duplicate_ack_frame": "duplicate_ack_frame",
+    "acks_frame": "acks_frame",
+    "bytes_in_flight": "bytes_in_flight",
+}
+BOOLEANS = [name for name in tcp.KINDS if name != "timeout_retransmission"] + ["reused_ports"]
+
+EXPLAINED: dict[tuple[str, str], list[int]] = {}
+"""Frames in which we differ on purpose; docs/tcp-analysis.md says why. None in these captures."""
+
+
+def load(name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    capture = packets.read(CAPTURES / f"{name}.pcap.gz")
+    ours = tcp.analyse(capture)
+    text = gzip.decompress((CAPTURES / f"{name}.tsv.gz").read_bytes()).decode()
+    theirs = pd.read_csv(io.StringIO(text), sep="\t", dtype=str).set_index("frame.number")
+    theirs.index = theirs.index.astype(int)
+    return capture, ours.set_index("frame"), theirs
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def both(request: pytest.FixtureRequest) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    _, ours, theirs = load(request.param)
+    assert ours.index.tolist() == theirs.index.tolist()
+    return request.param, ours, theirs
+
+
+@pytest.mark.parametrize("kind", BOOLEANS)
+def test_kind_agrees_with_tshark(both: tuple[str, pd.DataFrame, pd.DataFrame], kind: str) -> None:
+    name, ours, theirs = both
+    differ = ours[kind] != theirs[f"tcp.analysis.{kind}"].notna()
+    assert ours.index[differ].tolist() == EXPLAINED.get((name, kind), [])
+
+
+@pytest.mark.parametrize("field", list(NUMBERS))
+def test_number_agrees_with_tshark(
+    both: tuple[str, pd.DataFrame, pd.DataFrame], field: str
+) -> None:
+    name, ours, theirs = both
+    got = ours[NUMBERS[field]].astype("Float64").fillna(-1)
+    want = theirs[f"tcp.analysis.{field}"].astype("Float64").fillna(-1)
+    assert ours.index[(got != want).to_numpy()].tolist() == EXPLAINED.get((name, field), [])
+
+
+def test_rtt_and_stream_agree_with_tshark(both: tuple[str, pd.DataFrame, pd.DataFrame]) -> None:
+    _, ours, theirs = both
+    want = theirs["tcp.analysis.ack_rtt"].astype(float)
+    got = ours.ack_rtt_ns.astype("Float64").astype(float) / 1e9
+    assert np.allclose(got, want, atol=1e-9, equal_nan=True)
+    assert ours.connection.tolist() == theirs["tcp.stream"].astype(int).tolist()
+
+
+def test_captures_hold_every_kind() -> None:
+    """Each kind occurs somewhere, so that agreement means something."""
+    seen = pd.concat([load(name)[1][list(tcp.KINDS)] for name in NAMES])
+    never = [kind for kind in tcp.KINDS if not seen[kind].any()]
+    assert never == []
+
+
+def test_handshake_rtt_is_tsharks_initial_rtt() -> None:
+    capture, ours, theirs = load("tcp-sender")
+    table = tcp.connections(capture, tcp.analyse(capture)).set_index(["connection", "side"])
+    initial = theirs["tcp.analysis.initial_rtt"].astype(float).groupby(ours.connection).last()
+    got = table.xs(0, level="side").handshake_rtt_ns.astype(float) / 1e9
+    assert np.allclose(got, initial.loc[got.index], atol=1e-9)
+    assert (got > 0).all()
+
+
+def test_connection_sums() -> None:
+    capture, _, _ = load("tcp-sender")
+    segments = tcp.analyse(capture)
+    table = tcp.connections(capture, segments)
+    assert table.segments.sum() == len(segments)
+    assert table.payload_bytes.sum() == segments.payload_bytes.sum()
+    assert (table.unique_bytes <= table.payload_bytes).all()
+    lossy = table[table.retransmission > 0]
+    assert (lossy.unique_bytes < lossy.payload_bytes).all()
+    assert len(lossy) >= 2
+    assert table.mss_bytes.dropna().unique().tolist() == [1460]
+    assert table.goodput_mbps.max() < 5  # what the token bucket lets pass
+
+
+def test_rates_add_up_to_the_bytes() -> None:
+    capture, _, _ = load("tcp-receiver")
+    segments = tcp.analyse(capture)
+    rates = tcp.rates(segments, capture, bin_s=0.25)
+    wire = (rates.throughput_mbps * 1e6 / 8 * 0.25).sum()
+    assert wire == pytest.approx(capture.wire_bytes[segments.index].sum())
+    assert (rates.goodput_mbps <= rates.throughput_mbps).all()
+    with pytest.raises(ConfigError, match="bin_s: 0"):
+        tcp.rates(segments, capture, bin_s=0)
+    with pytest.raises(ConfigError, match="choose a larger one"):
+        tcp.rates(segments, capture, bin_s=1e-8)
+
+
+def test_timestamp_rtt_begins_at_the_first_segment_of_its_tick() -> None:
+    capture, ours, _ = load("tcp-sender")
+    capture = capture.set_index("frame")
+    sure = ours[ours.ack_rtt_ns.notna() & ours.timestamp_rtt_ns.notna()]
+    echoes_acked = capture.tcp_tsecr[sure.index].to_numpy() == (
+        capture.tcp_tsval[sure.acks_frame.astype(int)].to_numpy()
+    )
+    same = sure[echoes_acked.astype(bool)]
+    assert len(same) > 30
+    assert (same.timestamp_rtt_ns >= same.ack_rtt_ns).all()
+    assert (same.timestamp_rtt_ns - same.ack_rtt_ns < 10**6).mean() > 0.8  # the clock ticks in ms
+
+
+def test_ambiguous_rtts_are_marked() -> None:
+    """Every ACK that answers data behind their retransmission (RFC 6298 §3)."""
+    _, ours, _ = load("tcp-sender")
+    checked = 0
+    answers = ours[ours.acks_frame.notna()]
+    for frame, sent in ours[ours.retransmission].iterrows():
+        later = answers[(answers.index > frame) & (answers.connection == sent.connection)]
+        later = later[later.ack == sent.seq + sent.payload_bytes]
+        assert later.ack_rtt_ambiguous.all()
+        checked += len(later)
+    assert checked > 20
+    assert not answers.ack_rtt_ambiguous.all()
+
+
+def test_states_of_a_whole_connection() -> None:
+    capture, _, _ = load("tcp-random-1")
+    path = tcp.states(tcp.analyse(capture))
+    client = path[path.side == 0]
+    assert client.state.tolist()[:2] == ["SYN-SENT", "ESTABLISHED"]
+    assert path[path.side == 1].state.tolist()[:2] == ["SYN-RECEIVED", "ESTABLISHED"]
+    assert {"FIN-WAIT-1", "CLOSE-WAIT"} & set(path.state)
+    assert (path.before != path.state).all()
+
+
+def test_missing_column_is_named() -> None:
+    with pytest.raises(ConfigError, match="column 'tcp_window' is missing"):
+        tcp.analyse(packets.read(CAPTURES / "layers.pcap").drop(columns="tcp_window"))
+
+
+def test_no_tcp_gives_no_segments() -> None:
+    capture = packets.read(CAPTURES / "layers.pcap")
+    capture = capture[capture.protocol == "ARP"]
+    segments = tcp.analyse(capture)
+    assert len(segments) == 0
+    assert len(tcp.connections(capture, segments)) == 0
+    assert len(tcp.rates(segments, capture)) == 0
+    assert len(tcp.states(segments)) == 0
