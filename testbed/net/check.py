@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from testbed.errors import ConfigError, nearest
+from testbed.errors import ConfigError
 from testbed.net import tclink
 from testbed.net.plan import interface_name
 from testbed.shape import LinkShape
@@ -27,8 +27,6 @@ def check_topology(topo: Any) -> bool:
     """
     nodes = list(topo.nodes())
     links = [info for *_, info in topo.links(withInfo=True)]
-    linked = {info[f"node{side}"] for info in links for side in (1, 2)}
-    declared = {n for n in nodes if topo.nodeInfo(n) or n not in linked or _declared(topo, n)}
     for node in nodes:
         if not isinstance(node, str) or not _NODE_NAME.fullmatch(node):
             raise ConfigError(
@@ -40,21 +38,13 @@ def check_topology(topo: Any) -> bool:
         one, two = info["node1"], info["node2"]
         where = f"link {one} {two}"
         for side in (1, 2):
-            node = info[f"node{side}"]
-            if node not in declared:
-                raise ConfigError(f"{where}: there is no node '{node}'{nearest(node, declared)}")
-            name = info.get(f"intfName{side}") or interface_name(node, info[f"port{side}"])
+            node, port = info[f"node{side}"], info[f"port{side}"]
+            name = info.get(f"intfName{side}") or interface_name(node, port)
             _check_interface(name, where, used)
         if one == two:
             raise ConfigError(f"{where}: joins a node to itself; link two different nodes")
         shaped |= _is_shaped(info, where)
     return shaped
-
-
-def _declared(topo: Any, node: str) -> bool:
-    """Whether the node was added by itself; Mininet's graph adds ends of links silently."""
-    names = getattr(topo, "declared", None)
-    return names is None or node in names
 
 
 def _check_interface(name: str, where: str, used: dict[str, str]) -> None:

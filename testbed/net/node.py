@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.errors import CommandError, ConfigError, MissingPrerequisiteError
 from testbed.net import rtnl
 from testbed.net.engine import Engine
 from testbed.net.link import Intf, move_intf
@@ -328,9 +328,36 @@ class Host(NodeMixin, mininet_node.Host):  # type: ignore[misc]
 
 
 class Router(Host):
-    """A host that forwards IPv4 and IPv6."""
+    """A host that forwards IPv4 and IPv6, and translates addresses on request (``nat=``)."""
 
     settings = ROUTER_SETTINGS
+
+    def config(self, *args: Any, nat: str | None = None, **params: Any) -> dict[str, Any]:
+        """As a host's; `nat` names the interface to the outside: what leaves there has its address.
+
+        Raises:
+            MissingPrerequisiteError: this kernel cannot translate addresses.
+        """
+        results = super().config(*args, **params)
+        if nat:
+            self._translate(nat)
+        return results
+
+    def _translate(self, outside: str) -> None:
+        rules = (
+            "table ip nat { chain out { type nat hook postrouting priority srcnat; "
+            f'oifname "{outside}" masquerade; }}; }};'
+        )
+        nft = self.popen(["nft", rules], text=True)
+        _, errors = nft.communicate()
+        if nft.returncode and "No such file" in errors:
+            raise MissingPrerequisiteError(
+                f"address translation (nft_masq) in the running kernel {os.uname().release}",
+                "make setup (it builds the guest's kernel, which has it; run with --runtime guest)",
+                f"router {self.name} has nat={outside}",
+            )
+        if nft.returncode:
+            raise CommandError(self.name, ["nft", rules], nft.returncode, stderr=errors)
 
 
 def adopt(cls: Any, ours: type[NodeMixin]) -> Any:

@@ -87,6 +87,7 @@ class Plan:
         segments: in the order of their first link.
         routers: names.
         loopbacks: router → its addresses.
+        nat: interfaces behind which everything has its router's address (``nat=`` of a router).
     """
 
     links: list[dict[str, Any]]
@@ -94,6 +95,7 @@ class Plan:
     segments: list[Segment] = field(default_factory=list)
     routers: list[str] = field(default_factory=list)
     loopbacks: dict[str, tuple[V4, V6]] = field(default_factory=dict)
+    nat: set[str] = field(default_factory=set)
 
     def port(self, link: int, side: int) -> Port:
         """The port at one side of a link."""
@@ -129,6 +131,10 @@ def make_plan(topo: Any) -> Plan:
             ports[node].append(Port(node, name, index, side, mac, given))
     plan = Plan(links, ports)
     plan.routers = [n for n in topo.hosts() if topo.nodeInfo(n).get("isRouter")]
+    plan.nat = {topo.nodeInfo(r)["nat"] for r in plan.routers if topo.nodeInfo(r).get("nat")}
+    unknown = plan.nat - {port.name for router in plan.routers for port in ports[router]}
+    if unknown:
+        raise ConfigError(f"router nat: there is no interface {', '.join(sorted(unknown))}")
     plan.segments = _segments(plan, switches)
     if plan.routers:
         _give_node_addresses(plan, topo)

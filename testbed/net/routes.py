@@ -100,8 +100,8 @@ def _first_hops(
             best[node] = (cost, hops[hop])
         for port in plan.ports[node]:
             for other in segment_of[port.name].ports:
-                if other.node == node or other.node not in routers or other.node in done:
-                    continue
+                if other.node not in routers or other.node in done or other.name in plan.nat:
+                    continue  # behind a NAT there is, seen from outside, nothing
                 if node == source:
                     hops.append((port, other))
                 step = delay_ms(port.link, port.side) + HOP_COST_MS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
         if self.bridge_index is not None:
             return
         index = self.bridge_index = self.engine.index(self.namespace)
-        mac = (b"\x02\xff" + index.to_bytes(4, "big")).hex(":")
+        mac = (b"\x02\xff" + hashlib.sha256(self.name.encode()).digest()[:4]).hex(":")
         priority = self.prio if self.prio is not None else 0x8000
         ports = [i for i in self.intfList() if i.name != "lo" and not i.IP()]
         self.engine.request(

@@ -1,0 +1,35 @@
+"""One switch with hosts."""
+
+from __future__ import annotations
+
+from testbed.topo import LinkShape, Topo, at_least
+
+
+class Single(Topo):
+    """n hosts on one switch.
+
+    ::
+
+        h1   h2  ...  hn
+         └────┼────────┘
+              s1
+
+    | node | IPv4 | IPv6 |
+    | --- | --- | --- |
+    | hi | 10.0.0.i/8 | fd00::i/64 |
+    """
+
+    def build(self, hosts: int = 2, shape: LinkShape | None = None) -> None:
+        """Build it.
+
+        Args:
+            hosts: how many, 1 or more.
+            shape: of every link, both directions; default: plain.
+        """
+        at_least("single hosts", hosts, 1)
+        switch = self.addSwitch("s1")
+        for i in range(1, hosts + 1):
+            self.addLink(self.addHost(f"h{i}"), switch, shape=shape)
+
+
+topos = {"single": Single}
