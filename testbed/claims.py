@@ -20,6 +20,10 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., "Verdict"])
 
 
+_LISTED = 6
+"""So many cases of one verdict are spelled out."""
+
+
 class Status(StrEnum):
     """Outcome of a claim."""
 
@@ -172,13 +176,20 @@ def all_of(verdicts: Sequence[Verdict]) -> Verdict:
     like = len(numbers) == len(verdicts) and len(units) == 1
     return Verdict(
         worst,
-        "; ".join(dict.fromkeys(v.observed for v in shown)),
-        "; ".join(dict.fromkeys(v.expected for v in shown)),
-        "; ".join(dict.fromkeys(v.tolerance for v in shown if v.tolerance)),
+        _listed(v.observed for v in shown),
+        _listed(v.expected for v in shown),
+        _listed(v.tolerance for v in shown if v.tolerance),
         tuple(e for v in shown for e in v.evidence),
         sum(numbers) / len(numbers) if like else None,
         units.pop() if like else "",
     )
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Different words in order, the first few of many."""
+    different = list(dict.fromkeys(words))
+    more = len(different) - _LISTED
+    return "; ".join([*different[:_LISTED], *([f"… ({more} more)"] if more > 0 else [])])
 
 
 def _judge(
