@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import pandas as pd
 
 INFINITY = 16
 """RIP's metric of what cannot be reached (RFC 2453 §3.6)."""
 
-_LINK_LOCAL = ipaddress.ip_network("fe80::/10")
+_LINK_LOCAL = ipaddress.IPv6Network("fe80::/10")
 
 Row = dict[str, Any]
 
@@ -29,10 +29,12 @@ class Network:
     Attributes:
         members: prefix → node → (interface, address).
         routers: nodes that forward.
+        link_local: link-local IPv6 address → node.
     """
 
     members: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     routers: tuple[str, ...] = ()
+    link_local: dict[str, str] = field(default_factory=dict)
 
     def without(self, *interfaces: str) -> Network:
         """The network when these interfaces are down."""
@@ -40,7 +42,7 @@ class Network:
             prefix: {n: end for n, end in nodes.items() if end[0] not in interfaces}
             for prefix, nodes in self.members.items()
         }
-        return Network({p: m for p, m in members.items() if m}, self.routers)
+        return replace(self, members={p: m for p, m in members.items() if m})
 
     def owner_of(self, address: str) -> str:
         """The node that has an address; empty if none."""
@@ -48,7 +50,7 @@ class Network:
             for node, (_, own) in nodes.items():
                 if own == address:
                     return node
-        return ""
+        return self.link_local.get(address, "")
 
 
 def network(
@@ -62,13 +64,23 @@ def network(
         family: 4 or 6.
     """
     members: dict[str, dict[str, tuple[str, str]]] = {}
+    link_local = {}
     for row in addresses:
+        if family == 6 and row["mac"]:
+            link_local[_link_local_of(row["mac"])] = row["node"]
         if given := row[f"ipv{family}"]:
             address = ipaddress.ip_interface(given)
             nodes = members.setdefault(str(address.network), {})
             nodes[row["node"]] = (row["interface"], str(address.ip))
     routers = tuple(n["name"] for n in topology["nodes"] if n["kind"] == "router")
-    return Network(members, routers)
+    return Network(members, routers, link_local)
+
+
+def _link_local_of(mac: str) -> str:
+    """The address an interface gives itself from its MAC (RFC 4291 appendix A)."""
+    raw = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes([raw[0] ^ 2]) + raw[1:3] + b"\xff\xfe" + raw[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + identifier))
 
 
 def bellman_ford(net: Network) -> dict[tuple[str, str], int]:
@@ -108,7 +120,7 @@ def table_at(changes: pd.DataFrame, time_s: float, family: int = 4) -> pd.DataFr
     """
     entries: dict[tuple[str, str, int], Row] = {}
     past = changes[(changes["time_s"] <= time_s) & (changes["family"] == family)]
-    for change in past.to_dict("records"):
+    for change in cast(list[Row], past.to_dict("records")):
         key = (change["node"], change["destination"], change["metric"])
         if change["action"] == "del":
             entries.pop(key, None)
@@ -121,7 +133,7 @@ def table_at(changes: pd.DataFrame, time_s: float, family: int = 4) -> pd.DataFr
 
 def _is_link_local(prefix: str) -> bool:
     network_ = ipaddress.ip_network(prefix)
-    return network_.version == 6 and network_.subnet_of(_LINK_LOCAL)
+    return isinstance(network_, ipaddress.IPv6Network) and network_.subnet_of(_LINK_LOCAL)
 
 
 def changed(
@@ -160,16 +172,15 @@ def path(table: pd.DataFrame, net: Network, source: str, target: str) -> list[st
     """
     walked = [source]
     goal = ipaddress.ip_address(target)
-    while not any(own == target for _, own in _ends(net, walked[-1])):
-        routes = table[table["node"] == walked[-1]]
+    while target not in [address for _, address in _ends(net, walked[-1])]:
+        own = table[table["node"] == walked[-1]]
+        prefixes = [ipaddress.ip_network(d) for d in own["destination"]]
         fitting = [
-            (ipaddress.ip_network(r.destination).prefixlen, r.hops)
-            for r in routes.itertuples()
-            if goal in ipaddress.ip_network(str(r.destination))
+            (prefix.prefixlen, number) for number, prefix in enumerate(prefixes) if goal in prefix
         ]
         if not fitting:
             break
-        hop = max(fitting, key=lambda found: found[0])[1][0]
+        hop = own["hops"].iloc[max(fitting)[1]][0]
         following = net.owner_of(hop["via"] or target)
         seen = following in walked
         walked.append(following)

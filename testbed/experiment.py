@@ -92,6 +92,14 @@ class Experiment:
         """The network as a graph; runs no commands."""
         raise _unwritten(self, "topology")
 
+    def inputs(self) -> Mapping[str, str]:
+        """Files that `run` will find in the scenario's folder, as name → text.
+
+        Made on the user's machine before anything starts: the place to read what the user gave
+        and to refuse it (ConfigError).
+        """
+        return {}
+
     def run(self, lab: Lab) -> None:
         """Does the experiment in the running network, and leaves only raw artefacts."""
         raise _unwritten(self, "run")

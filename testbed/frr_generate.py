@@ -160,7 +160,7 @@ def _is_point_to_point(plan: Plan, port: Port) -> bool:
     """A cable between two routers has no need of a designated router."""
     segment = _segment(plan, port)
     ends = {plan.links[p.link][f"node{side}"] for p in segment.ports for side in (1, 2)}
-    return len(segment.ports) == 2 and ends == {p.node for p in segment.ports}
+    return len(segment.ports) == 2 and ends <= set(plan.routers)
 
 
 def _bandwidth(plan: Plan, port: Port) -> list[str]:

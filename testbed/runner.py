@@ -117,7 +117,7 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
 def _scenarios(
     cls: type[Experiment], params: Any, only: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    """Scenario → parameters as data; each topology is built once here, so that its errors show."""
+    """Scenario → parameters as data; topologies and inputs are made once here: their errors show."""
     found = dict(cls(params).scenarios())
     for name in only:
         if name not in found:
@@ -127,6 +127,7 @@ def _scenarios(
     chosen = {name: p for name, p in found.items() if not only or name in only}
     for scenario_params in chosen.values():
         cls(scenario_params).topology()
+        cls(scenario_params).inputs()
     return {name: asdict(p) for name, p in chosen.items()}
 
 
@@ -186,6 +187,9 @@ def _prepare(
     folder.mkdir(parents=True)
     source = Path(inspect.getfile(cls))
     shutil.copyfile(source, folder / f"{cls.name}.py")
+    for file, text in cls(parameters.build(cls.Parameters, params)).inputs().items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(text, encoding="utf-8")
     write_json(
         folder / SCENARIO,
         {

@@ -121,17 +121,14 @@ def start(lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running
 
     Args:
         lab: the running network.
-        configs: router → its configuration; kept as ``configs/<router>/frr.conf``.
+        configs: router → its configuration; each daemon's part is kept in the run directory.
 
     Raises:
         ConfigError: a configuration for a router that is not in the network.
     """
-    for router, text in configs.items():
+    for router in configs:
         if router not in lab.net:
             raise ConfigError(f"configuration of '{router}': no such router in this topology")
-        folder = lab.path / "configs" / router
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "frr.conf").write_text(text, encoding="utf-8")
     lab.event("daemons-start")
     running = base.start(lab, {router: daemons_of(text) for router, text in configs.items()})
     lab.event("daemons-ready")

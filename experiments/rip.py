@@ -1,0 +1,514 @@
+"""RIP on real routers, each textbook sentence checked in the packets and the kernel's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis import rip, routes
+from analysis.plots import routing as plots
+from testbed import frr_generate, routing
+from testbed.claims import (
+    MissingDataError,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    near,
+)
+from testbed.daemons import frr
+from testbed.evidence import in_rows, of_packets
+from testbed.experiment import Experiment, Tables
+from testbed.parameters import param
+from topologies import routed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from testbed.data import ScenarioData
+    from testbed.lab import Lab
+    from testbed.topo import Topo
+
+FILTER = "udp port 520 or udp port 521 or icmp or icmp6"
+PING_AT_S = 45.0
+LATE_AT_S = 10.0
+RIP_GROUP, RIPNG_GROUP = "224.0.0.9", "ff02::9"
+SECOND_S = 1.5
+"""FRR's timers count whole seconds, begun at any moment."""
+
+FAR_LAN = "10.0.3.0/24"
+
+
+class Rip(Experiment):
+    """RIP: distance vectors, hops, timers, split horizon and counting to infinity.
+
+    Routers run FRR's zebra and ripd. Most of it happens on a triangle whose direct link is a
+    hundred times slower than the detour over r2; a line shows a router that falls silent and, with
+    one update lost at the wrong moment, how two routers count to infinity. Metrics come from the
+    messages and from ripd's own table, routes and their times from the kernel.
+    """
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Options of the experiment; the scenarios vary them."""
+
+        topology: str = param("triangle", "the routers' graph", choices=routed.TOPOLOGIES)
+        size: int = param(3, "routers in a line or ring, rows of a grid", low=2, high=20)
+        split_horizon: str = param(
+            "simple", "what neighbours hear of their own routes",
+            choices=("simple", "poisoned-reverse", "off"),
+        )  # fmt: skip
+        version: int = param(2, "RIP's version", low=1, high=2)
+        ipv6: bool = param(False, "RIPng in place of RIP")
+        update_s: int = param(30, "time between updates", unit="s", low=5, high=3600)
+        timeout_s: int = param(180, "life of a route nobody repeats", unit="s", low=5, high=3600)
+        garbage_s: int = param(120, "how long it is told as gone", unit="s", low=5, high=3600)
+        duration_s: float = param(240.0, "length of the run", unit="s", low=20, high=7200)
+        fail: str = param("r1-eth1", "interface whose link fails; empty: none")
+        fail_at_s: float = param(180.0, "when", unit="s", low=0, high=7200)
+        failure: str = param("cut", "how", choices=("cut", "silence", "lost-update"))
+        configs: str = param("", "folder with a handwritten frr.conf for each router")
+
+    params: Parameters
+    programs = ("ping",)
+    routing = None
+    memory_mb = 512
+
+    def scenarios(self) -> Mapping[str, Parameters]:
+        """The longest first."""
+        p = self.params
+        line = replace(p, topology="line", configs="")
+        pair = replace(
+            line, size=2, fail="r2-eth1", failure="lost-update", fail_at_s=70.0, duration_s=230.0
+        )
+        return {
+            "triangle": p,
+            "silent": replace(
+                line, size=3, fail="r2-eth1", failure="silence", fail_at_s=60.0,
+                duration_s=60.0 + p.timeout_s + p.garbage_s + 2 * p.update_s,
+            ),
+            "campus": replace(p, topology="campus", fail="", duration_s=60.0, configs=""),
+            "off": replace(pair, split_horizon="off"),
+            "simple": replace(pair, split_horizon="simple"),
+            "poisoned": replace(pair, split_horizon="poisoned-reverse"),
+            "version1": replace(line, size=2, version=1, fail="", duration_s=75.0),
+            "ripng": replace(p, ipv6=True, fail="", duration_s=60.0, configs=""),
+        }  # fmt: skip
+
+    # ---- in the network
+
+    def topology(self) -> Topo:
+        """The graph asked for."""
+        return routed.make(self.params.topology, self.params.size)
+
+    def inputs(self) -> Mapping[str, str]:
+        """The routers' configurations: made from the topology, or handwritten."""
+        return routing.config_files(self.topology(), self._generate, self.params.configs)
+
+    def _generate(self, plan: Any, router: str) -> str:
+        p = self.params
+        options = frr_generate.Rip(p.version, p.split_horizon, p.update_s, p.timeout_s, p.garbage_s)
+        make = frr_generate.ripng if p.ipv6 else frr_generate.rip
+        return make(plan, router, options)
+
+    def run(self, lab: Lab) -> None:
+        """Starts r1 a little later than the others; breaks a link; asks for tables before."""
+        p = self.params
+        configs = routing.configurations(lab.path)
+        lab.watch("routes", "links")
+        lab.capture(*routing.capture_points(lab.net.plan), filter=FILTER)
+        first = configs.pop("r1")
+        running = frr.start(lab, configs)
+        lab.sleep_until(LATE_AT_S)
+        running |= frr.start(lab, {"r1": first})
+        if p.topology == "triangle" and not p.ipv6:
+            lab.sleep_until(PING_AT_S)
+            lab.exec("h1", "ping", "-c", "3", "-i", "0.5", lab.address("h3"))
+        lab.sleep_until((p.fail_at_s if p.fail else p.duration_s) - 0.5)
+        command = "ripngd: show ipv6 ripng" if p.ipv6 else "ripd: show ip rip"
+        frr.save(lab, running, "settled", [command])
+        if p.fail:
+            lab.sleep_until(p.fail_at_s)
+            self._break(lab)
+        lab.sleep_until(p.duration_s)
+
+    def _break(self, lab: Lab) -> None:
+        p = self.params
+        if p.failure == "cut":
+            lab.cut(p.fail)
+        elif p.failure == "silence":
+            lab.silence(p.fail)
+        else:  # r2 loses its LAN, and for a time r1 hears nothing of it
+            lab.silence("r2-eth0", both_ways=False)
+            whole = replace(lab.shape("r2-eth0"), loss_percent=0.0)
+            lab.cut(p.fail)
+            lab.sleep(p.update_s * 1.6)
+            lab.reshape("r2-eth0", whole)
+
+    # ---- from the run directory
+
+    def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        """Messages, entries, updates, routes and tables."""
+        p = self.params
+        family = 6 if p.ipv6 else 4
+        net = routes.network(data.network["addresses"], data.topology, family)
+        links = {end[0]: prefix for prefix, ends in net.members.items() for end in ends.values()}
+        sent, told, pings = [], [], []
+        for capture in data.captures():
+            packets = data.packets(capture, (*rip.PACKET_COLUMNS, "icmp_type"))
+            messages = rip.messages(packets, net)
+            about = {"capture": capture, "link": links[capture]}
+            sent.append(messages.assign(**about))
+            told.append(rip.entries(packets, messages).assign(**about))
+            pings.append(packets[packets["icmp_type"].isin([0, 8])].assign(**about))
+        messages = pd.concat(sent, ignore_index=True)
+        settled_s = data.events("state")["time_s"].iloc[0]
+        changes = data.notices("routes")
+        table = routes.table_at(changes, settled_s, family)
+        return {
+            "messages": messages,
+            "entries": pd.concat(told, ignore_index=True),
+            "updates": rip.updates(messages),
+            "pings": pd.concat(pings, ignore_index=True).drop(columns="payload"),
+            "changes": _plain(changes[changes["family"] == family], net),
+            "kernel": _plain(table, net),
+            "rib": self._rib(data, net, table),
+            "learned": _learned(table, links),
+            "setting": pd.DataFrame([self._setting(data, settled_s)]),
+        }
+
+    def _rib(self, data: ScenarioData, net: routes.Network, table: pd.DataFrame) -> pd.DataFrame:
+        """Metrics as ripd has them, beside Bellman's and Ford's."""
+        if self.params.ipv6:
+            return pd.DataFrame()
+        found = pd.concat(
+            rip.rib(data.state("settled", router, "ripd")).assign(node=router)
+            for router in net.routers
+        )
+        return rip.compare_with_bellman_ford(found, routes.bellman_ford(net))
+
+    def _setting(self, data: ScenarioData, settled_s: float) -> dict[str, Any]:
+        p = self.params
+        links = data.events("link")
+        failed_s = links["time_s"].iloc[0] if len(links) else p.fail_at_s * bool(p.fail)
+        return {
+            "settled_s": settled_s, "failed_s": failed_s, "duration_s": p.duration_s,
+            "update_s": p.update_s, "timeout_s": p.timeout_s, "garbage_s": p.garbage_s,
+        }  # fmt: skip
+
+    # ---- claims
+
+    @claim("RIP messages are UDP datagrams from and to port 520.", source="RFC 2453 §3.9",
+           scenarios=("triangle",))  # fmt: skip
+    def udp_port_520(self, tables: Tables) -> Verdict:
+        """Every message on every link."""
+        sent = tables.of("messages", scenario="triangle")
+        wrong = sent[(sent["udp_sport"] != 520) | (sent["udp_dport"] != 520)]
+        return _none(wrong, sent, "messages use another port", "all from and to port 520")
+
+    @claim("A router that starts asks its neighbours for their whole tables, and they answer it.",
+           source="RFC 2453 §3.9.1", scenarios=("triangle",))  # fmt: skip
+    def request_on_start(self, tables: Tables) -> Verdict:
+        """What r1, the last to start, sends first on each of its links, and what comes back."""
+        sent = tables.of("messages", scenario="triangle")
+        verdicts, shown = [], []
+        for link, there in sent.groupby("link"):
+            own = there[there["sender"] == "r1"]
+            if own.empty:
+                continue
+            first = own.iloc[0]
+            since = there[there["time_s"] >= first["time_s"]]
+            answers = since[(since["sender"] != "r1") & (since["ip_dst"] == first["ip_src"])]
+            asked = first["command"] == "request" and bool(first["whole_table"])
+            waited = answers["time_s"].min() - first["time_s"] if len(answers) else None
+            verdicts += [
+                holds(asked, observed=f"first on {link}: {first['command']}",
+                      expected="a request for the whole table"),
+                at_most(waited, 1.0, unit="s until the answer"),
+            ]  # fmt: skip
+            shown.append(pd.concat([own.head(1), answers.head(1)]))
+        return all_of(verdicts).because(*of_packets("request and answer", pd.concat(shown)))
+
+    @claim("Every 30 s, a little at random, a router tells its neighbours its whole table.",
+           source="RFC 2453 §3.8", scenarios=("silent",))  # fmt: skip
+    def periodic_updates(self, tables: Tables) -> Verdict:
+        """Gaps between whole updates of each router on each link, before anything fails."""
+        whole = rip.whole_updates(_calm(tables, "silent", "updates"))
+        gaps = whole["gap_s"].dropna()
+        update_s = float(tables.of("setting", scenario="silent")["update_s"].iloc[0])
+        if len(gaps) < 3:
+            raise MissingDataError(f"only {len(gaps)} gaps between updates before the failure")
+        return all_of([
+            near(gaps.mean(), update_s, rel=0.15, unit="s on average"),
+            *[between(gap, update_s / 2, update_s * 1.5, unit="s") for gap in gaps],
+            at_least(gaps.max() - gaps.min(), 0.1, unit="s between shortest and longest"),
+        ]).because(in_rows("whole updates", "silent", whole))  # fmt: skip
+
+    @claim("A router tells its table to its neighbours only: nobody forwards it.",
+           source="RFC 2453 §3.4, §4.3", scenarios=("triangle",))  # fmt: skip
+    def neighbours_only(self, tables: Tables) -> Verdict:
+        """On every link all senders are attached to it."""
+        sent = tables.of("messages", scenario="triangle")
+        ends = sent.groupby("link")["sender"].transform("nunique")
+        strange = sent[(sent["sender"] == "") | (ends > 2)]
+        far = sent[sent["multicast"] & (sent["ip_ttl"] != 1)]
+        return all_of([
+            _none(strange, sent, "messages of routers not on the link", "attached routers alone"),
+            _none(far, sent, "multicast messages with a TTL that lets them pass", "TTL 1"),
+        ])  # fmt: skip
+
+    @claim("The metric counts hops, and the fewest hops win, even where they are far slower.",
+           source="RFC 2453 §3.5", scenarios=("triangle",))  # fmt: skip
+    def fewest_hops_win(self, tables: Tables) -> Verdict:
+        """r1's route to r3's LAN, and where the pings from h1 to h3 went."""
+        route = tables.of("kernel", scenario="triangle", node="r1", destination=FAR_LAN)
+        setting = tables.of("setting", scenario="triangle").iloc[0]
+        pings = tables.of("pings", scenario="triangle")
+        pings = pings[pings["time_s"] < setting["settled_s"]]
+        on_slow = pings[pings["capture"] == "r1-eth1"]
+        rib = tables.of("rib", scenario="triangle", node="r1", prefix=FAR_LAN)
+        return all_of([
+            holds(route["next_hops"].iloc[0] == "r3",
+                  observed=f"r1 reaches {FAR_LAN} by {route['next_hops'].iloc[0]}",
+                  expected="r3, over the slow direct link"),
+            near(float(rib["metric"].iloc[0]), 2, abs=0, unit="hops"),
+            at_least(len(on_slow), 6, unit="echo packets on the slow link"),
+            at_most(len(pings) - len(on_slow), 0, unit="echo packets on the detour"),
+        ]).because(*of_packets("pings on the slow link", on_slow))  # fmt: skip
+
+    @claim("The routers' tables are those of Bellman and Ford on the graph.",
+           source="RFC 2453 §3.3, Bellman 1957", scenarios=("triangle", "campus"))  # fmt: skip
+    def equals_bellman_ford(self, tables: Tables) -> Verdict:
+        """Metric of every prefix at every router, computed apart on the graph."""
+        verdicts, wrong = [], []
+        for scenario in ("triangle", "campus"):
+            found = tables.of("rib", scenario=scenario)
+            bad = found[found["metric"] != found["expected"]]
+            wrong.append(bad)
+            verdicts.append(_none(bad, found, "routes differ", "every metric as computed"))
+        return all_of(verdicts).because(in_rows("routes that differ", "", pd.concat(wrong)))
+
+    @claim("A link's end known to be down is told at once, by a triggered update.",
+           source="RFC 2453 §3.10.1", scenarios=("triangle",))  # fmt: skip
+    def triggered_update(self, tables: Tables) -> Verdict:
+        """Between the cut and the first message that tells a lost route as unreachable."""
+        failed_s = tables.of("setting", scenario="triangle")["failed_s"].iloc[0]
+        told = tables.of("entries", scenario="triangle", metric=routes.INFINITY)
+        told = told[told["time_s"] >= failed_s]
+        if told.empty:
+            return holds(False, observed="nothing told", expected="metric 16 within 5 s")
+        return at_most(told["time_s"].min() - failed_s, 5.0, unit="s").because(
+            *of_packets("routes told as unreachable", told.head(6))
+        )
+
+    @claim("A metric of 16 means unreachable: such a route leaves the kernel, none has more.",
+           source="RFC 2453 §3.6", scenarios=("off",))  # fmt: skip
+    def sixteen_is_unreachable(self, tables: Tables) -> Verdict:
+        """The lost LAN at r1 and r2 while they count."""
+        told = tables.of("entries", scenario="off")
+        lan = _lost_lan(tables, "off")
+        changes = tables.of("changes", scenario="off", destination=lan)
+        ends = changes[changes["protocol"] == "rip"].groupby("node")["action"].last()
+        reached = told[(told["prefix"] == lan) & (told["metric"] == routes.INFINITY)]
+        return all_of([
+            at_most(told["metric"].max(), 16, unit="highest metric told"),
+            at_least(len(reached), 1, unit="messages with metric 16"),
+            holds(set(ends) == {"del"}, observed=f"last change of the route: {dict(ends)}",
+                  expected="deleted everywhere"),
+        ]).because(*of_packets("told as unreachable", reached.head(6)))  # fmt: skip
+
+    @claim("Routes of a neighbour that falls silent expire 180 s after its last word.",
+           source="RFC 2453 §3.8", scenarios=("silent",))  # fmt: skip
+    def silent_neighbour_expires(self, tables: Tables) -> Verdict:
+        """r2's routes by r3 leave the kernel, counted from r3's last message."""
+        setting = tables.of("setting", scenario="silent").iloc[0]
+        heard = tables.of("messages", scenario="silent", sender="r3")["time_s"].max()
+        gone = tables.of("changes", scenario="silent", node="r2", action="del")
+        gone = gone[gone["time_s"] > heard]
+        if gone.empty:
+            return holds(False, observed="no route expired", expected=f"{setting['timeout_s']} s")
+        return all_of([
+            near(t - heard, float(setting["timeout_s"]), abs=SECOND_S, unit="s")
+            for t in gone["time_s"]
+        ]).because(in_rows("routes removed at r2", "silent", gone))  # fmt: skip
+
+    @claim("For 120 s more an expired route is told with metric 16, then not at all.",
+           source="RFC 2453 §3.8", scenarios=("silent",))  # fmt: skip
+    def garbage_collection(self, tables: Tables) -> Verdict:
+        """What r2 tells r1 of the lost LAN."""
+        setting = tables.of("setting", scenario="silent").iloc[0]
+        lan = _lost_lan(tables, "silent")
+        told = tables.of("entries", scenario="silent", sender="r2", prefix=lan)
+        gone = told[told["metric"] == routes.INFINITY]
+        updates = tables.of("updates", scenario="silent", sender="r2")
+        if gone.empty:
+            return holds(False, observed="never told as gone", expected="metric 16 for 120 s")
+        begin_s, last_s = gone["time_s"].min(), gone["time_s"].max()
+        later = updates[updates["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
+        late = gone[gone["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
+        wait = float(setting["garbage_s"])
+        return all_of([
+            between(last_s - begin_s, wait - 1.5 * setting["update_s"], wait + SECOND_S,
+                    unit="s told as gone"),
+            at_least(len(later), 1, unit="later updates"),
+            at_most(len(late), 0, unit="later entries of the LAN"),
+        ]).because(*of_packets("the LAN with metric 16", gone))  # fmt: skip
+
+    @claim("Split horizon: a route is never told on the link it was learned from.",
+           source="RFC 2453 §3.4.3", scenarios=("triangle",))  # fmt: skip
+    def split_horizon(self, tables: Tables) -> Verdict:
+        """Multicast updates of the settled triangle."""
+        back, told = self._told_back(tables, "triangle")
+        return _none(back, told, "entries told back", "none told back")
+
+    @claim("Poisoned reverse: it is told there with metric 16.",
+           source="RFC 2453 §3.4.3", scenarios=("poisoned",))  # fmt: skip
+    def poisoned_reverse(self, tables: Tables) -> Verdict:
+        """The same, between two routers that poison."""
+        back, _ = self._told_back(tables, "poisoned")
+        return all_of([
+            at_least(len(back), 1, unit="entries told back"),
+            _none(back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"),
+        ]).because(*of_packets("told back as unreachable", back.head(6)))  # fmt: skip
+
+    def _told_back(self, tables: Tables, scenario: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Entries told over the link they were learned from, and all entries, once settled."""
+        told = _calm(tables, scenario, "entries")
+        told = told[told["multicast"] & (told["command"] == "response")]
+        settled_s = tables.of("setting", scenario=scenario)["settled_s"].iloc[0]
+        told = told[told["time_s"] > settled_s / 2]
+        return rip.reverse_entries(told, tables.of("learned", scenario=scenario)), told
+
+    @claim("Without split horizon, one lost update makes two routers count to infinity.",
+           source="RFC 2453 §3.4.3, §3.5", scenarios=("off",))  # fmt: skip
+    def counts_to_infinity(self, tables: Tables) -> Verdict:
+        """The metrics of the lost LAN, told in turns, up to 16."""
+        climb = self._climb(tables, "off")
+        values = climb["metric"].unique()
+        return all_of([
+            at_least(len([m for m in values if m < routes.INFINITY]), 8, unit="finite metrics"),
+            near(float(climb["metric"].max()), 16, abs=0, unit="at last"),
+        ]).because(*of_packets("the metric climbs", climb.drop_duplicates("metric")))  # fmt: skip
+
+    @claim("With split horizon, plain or with poisoned reverse, two routers never count.",
+           source="RFC 2453 §3.4.3", scenarios=("simple", "poisoned"))  # fmt: skip
+    def never_counts(self, tables: Tables) -> Verdict:
+        """The same failure: after it the LAN is only ever told as unreachable."""
+        verdicts = []
+        for scenario in ("simple", "poisoned"):
+            climb = self._climb(tables, scenario)
+            finite = climb[(climb["metric"] < routes.INFINITY) & (climb["sender"] == "r1")]
+            told = climb[climb["sender"] == "r2"]
+            verdicts += [
+                at_least(len(told), 1, unit=f"messages of r2 on the lost LAN ({scenario})"),
+                _none(finite, climb, "entries of r1 offer the lost LAN", "none"),
+                near(float(told["metric"].min()), 16, abs=0, unit=f"lowest of r2 ({scenario})"),
+            ]
+        return all_of(verdicts)
+
+    def _climb(self, tables: Tables, scenario: str) -> pd.DataFrame:
+        """What is told of the lost LAN after the failure."""
+        setting = tables.of("setting", scenario=scenario).iloc[0]
+        told = tables.of("entries", scenario=scenario, prefix=_lost_lan(tables, scenario))
+        return told[told["time_s"] > setting["failed_s"]]
+
+    @claim("Version 2 speaks to 224.0.0.9 and tells masks; version 1 broadcasts, without masks.",
+           source="RFC 2453 §4.3, §4.5; RFC 1058", scenarios=("silent", "version1"))  # fmt: skip
+    def versions(self, tables: Tables) -> Verdict:
+        """Updates of a line of routers in both versions."""
+        verdicts = []
+        for scenario, version in (("silent", 2), ("version1", 1)):
+            sent = tables.of("messages", scenario=scenario, multicast=True)
+            told = tables.of("entries", scenario=scenario, command="response")
+            groups = set(sent["ip_dst"].astype(str))
+            masks = told["mask_given"].mean()
+            right = groups == {RIP_GROUP} if version == 2 else RIP_GROUP not in groups
+            verdicts += [
+                holds(right, observed=f"version {version} to {', '.join(sorted(groups))}",
+                      expected="224.0.0.9 in version 2 only"),
+                near(float(sent["version"].mean()), version, abs=0, unit="version field"),
+                near(masks, float(version - 1), abs=0, unit="of entries with a mask"),
+            ]  # fmt: skip
+        return all_of(verdicts)
+
+    @claim("RIPng does the same for IPv6: UDP port 521, group ff02::9, hop limit 255.",
+           source="RFC 2080 §2.5", scenarios=("ripng",))  # fmt: skip
+    def ripng(self, tables: Tables) -> Verdict:
+        """Messages and the route to r3's LAN."""
+        sent = tables.of("messages", scenario="ripng")
+        group = sent[sent["multicast"]]
+        route = tables.of("kernel", scenario="ripng", node="r1", destination="fd00:0:0:3::/64")
+        return all_of([
+            _none(sent[sent["udp_dport"] != 521], sent, "use another port", "port 521"),
+            _none(group[group["ip_dst"] != RIPNG_GROUP], group, "to another group", RIPNG_GROUP),
+            _none(group[group["ip_ttl"] != 255], group, "with another hop limit", "255"),
+            holds(route["next_hops"].iloc[0] == "r3", expected="r3, one hop away",
+                  observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}"),
+        ])  # fmt: skip
+
+    # ---- figures
+
+    def plot(self, tables: Tables) -> dict[str, Figure]:
+        """Messages over time, the climb to infinity, and a silent neighbour's routes."""
+        ran = list(tables["setting"]["scenario"])
+        drawn: dict[str, Figure] = {}
+        if "triangle" in ran:
+            drawn["1_messages"] = plots.messages(
+                tables.of("messages", scenario="triangle"), "command",
+                tables.of("setting", scenario="triangle")["failed_s"].iloc[0],
+            )  # fmt: skip
+        climbs = {s: self._climb(tables, s) for s in ("off", "simple", "poisoned") if s in ran}
+        if climbs:
+            drawn["2_counting_to_infinity"] = plots.climbs(climbs)
+        for scenario in (s for s in ("silent", "triangle") if s in ran):
+            setting = tables.of("setting", scenario=scenario).iloc[0]
+            drawn[f"3_tables_{scenario}"] = plots.tables_over_time(
+                tables.of("changes", scenario=scenario), "rip", float(setting["duration_s"]),
+                float(setting["failed_s"]),
+            )  # fmt: skip
+        return drawn
+
+
+def _plain(table: pd.DataFrame, net: routes.Network) -> pd.DataFrame:
+    """Routes with their next hops by name (``r2+r3``), of routers only."""
+    found = table[table["node"].isin(net.routers)].copy()
+    found["next_hops"] = ["+".join(sorted(routes.next_hops(h, net))) for h in found["hops"]]
+    found["out"] = ["+".join(hop["out"] for hop in h) for h in found["hops"]]
+    return found.drop(columns="hops")
+
+
+def _learned(table: pd.DataFrame, links: Mapping[str, str]) -> pd.DataFrame:
+    """``node``, ``prefix`` and the link (its prefix) over which a router reaches it."""
+    found = table[table["protocol"].isin(["rip", "ripng"])]
+    out = [hops[0]["out"] for hops in found["hops"]]
+    return pd.DataFrame(
+        {"node": found["node"], "prefix": found["destination"], "link": [links[o] for o in out]}
+    )
+
+
+def _calm(tables: Tables, scenario: str, name: str) -> pd.DataFrame:
+    """Rows of a table from before the failure."""
+    found = tables.of(name, scenario=scenario)
+    setting = tables.of("setting", scenario=scenario).iloc[0]
+    return found[found["time_s"] < (setting["failed_s"] or setting["duration_s"])]
+
+
+def _lost_lan(tables: Tables, scenario: str) -> str:
+    """The LAN behind the last router of a line."""
+    found = tables.of("kernel", scenario=scenario)
+    lans = sorted(d for d in found["destination"].unique() if d.startswith("10."))
+    return str(lans[-1])
+
+
+def _none(wrong: pd.DataFrame, all_: pd.DataFrame, what: str, expected: str) -> Verdict:
+    """No row of `wrong`, out of all there are."""
+    if all_.empty:
+        raise MissingDataError(f"nothing to judge: {expected}")
+    verdict = holds(wrong.empty, observed=f"{len(wrong)} of {len(all_)} {what}", expected=expected)
+    return verdict.because(*of_packets(what, wrong.head(6)) if "frame" in wrong else ())

@@ -1,0 +1,48 @@
+"""A line of routers; with two of them, the smallest network that routes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from testbed.errors import ConfigError
+from testbed.topo import LinkShape, Topo
+
+WIRE = LinkShape(delay_ms=1)
+
+
+class Line(Topo):
+    """Routers r1…rn in a row, a host at each end.
+
+    ::
+
+        h1 ── r1 ───── r2 ───── … ───── rn ── hn
+
+    =========  ==============================  =====================
+    node       interface                       towards
+    =========  ==============================  =====================
+    r<i>       r<i>-eth1                       r<i+1>: shape `shape`
+    r<i>       r<i>-eth0                       r<i-1>; of r1: h1
+    r<n>       r<n>-eth1                       h<n>
+    =========  ==============================  =====================
+
+    Addresses come from the plan: LAN 10.0.1.0/24 at r1, 10.0.2.0/24 at rn.
+    """
+
+    def build(self, routers: int = 2, shape: LinkShape = WIRE, **_: Any) -> None:
+        """Builds the graph.
+
+        Args:
+            routers: how many; at least 2.
+            shape: of the links between them.
+        """
+        if routers < 2:
+            raise ConfigError(f"line routers: {routers} is out of range; at least 2")
+        names = [self.addRouter(f"r{i}") for i in range(1, routers + 1)]
+        self.addLink(self.addHost("h1"), names[0])
+        for one, two in pairwise(names):
+            self.addLink(one, two, shape=shape)
+        self.addLink(names[-1], self.addHost(f"h{routers}"))
+
+
+topos = {"line": Line}
