@@ -1,0 +1,107 @@
+"""Commands about this machine: `testbed doctor`, `testbed kernel`, `testbed clean`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from testbed import doctor as doctors
+from testbed import kernel as kernels
+from testbed.errors import ExitCode
+from testbed.rundir import RUN, RunDir, default_runs
+
+out = Console()
+
+_COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def doctor(as_json: bool) -> None:
+    """Show what is there, what is missing, what that costs and what mends it."""
+    checks = doctors.examine()
+    if as_json:
+        click.echo(json.dumps(doctors.as_data(checks), indent=1, ensure_ascii=False))
+    else:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("what", "state", "found", "without it", "mend"):
+            table.add_column(column, overflow="fold")
+        for check in checks:
+            colour = _COLOUR[check.state]
+            state = f"[{colour}]{check.state}[/]"
+            table.add_row(check.name, state, check.found, check.cost, check.mend)
+        out.print(table)
+    runnable = all(c.state != "missing" for c in checks if c.name == "a runtime")
+    sys.exit(ExitCode.PASS if runnable else ExitCode.ENVIRONMENT)
+
+
+@click.group()
+def kernel() -> None:
+    """Build the guest kernel, or show which one there is."""
+
+
+@kernel.command()
+def build() -> None:
+    """Build the guest kernel from Debian's kernel source (about ten minutes, once)."""
+    from testbed.kernel.__main__ import main
+
+    sys.exit(main(["build"]))
+
+
+@kernel.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def info(as_json: bool) -> None:
+    """Show the guest kernel: version, source, file and hash."""
+    found = kernels.find() or kernels.find_packaged()
+    if found is None:
+        click.echo(f"no guest kernel; {kernels.BUILD_COMMAND}", err=True)
+        sys.exit(ExitCode.ENVIRONMENT)
+    facts = {
+        "version": found.version,
+        "source": found.source,
+        "path": str(found.path),
+        "sha256": found.sha256,
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+    else:
+        for name, value in facts.items():
+            click.echo(f"{name:8} {value}")
+
+
+@click.command()
+@click.option("--runs", is_flag=True, help="Remove incomplete run directories, too.")
+@click.option("--all-runs", is_flag=True, help="Remove every run directory, too.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
+    """Remove what dead runs of ours left behind, and nothing else.
+
+    Namespaces and processes of a run vanish with it, so normally nothing is found.
+    """
+    from testbed.net import leftovers, remove_leftovers
+
+    found = leftovers()
+    for thing in found:
+        click.echo(f"left by a dead run: {thing}")
+    if not dry_run:
+        remove_leftovers(found)
+    removed = 0
+    for path in _runs(all_runs) if runs or all_runs else []:
+        click.echo(f"run directory: {path}")
+        removed += 1
+        if not dry_run:
+            shutil.rmtree(path)
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{len(found)} leftovers and {removed} run directories {verb}")
+
+
+def _runs(every: bool) -> list[Path]:
+    """Run directories (recognised by their ``run.json``): all, or those that never ended."""
+    found = sorted(path.parent for path in default_runs().glob(f"*/{RUN}"))
+    return [p for p in found if every or RunDir(p).meta().get("status") != "complete"]

@@ -1,0 +1,13 @@
+"""The two consoles of the command line: results to `out`, everything else to `err`."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+_LOG_COLUMNS = 120
+"""Width of tables where the output is no terminal."""
+
+out = Console(width=None if sys.stdout.isatty() else _LOG_COLUMNS)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_COLUMNS)
