@@ -22,6 +22,8 @@ HOP_PX = 150.0
 
 _MARGIN_PX = 80.0
 _ITERATIONS = 200
+_CROWDED_LINKS = 20
+_ALONG = (0.5, 0.36, 0.64)  # where labels stand on links that cross each other
 _NODE_PX = {"router": 20.0, "switch": 17.0, "host": 17.0}
 _STYLE = """
 .topology { font: 12px system-ui, sans-serif; }
@@ -60,12 +62,13 @@ def draw(topology: Mapping[str, Any], addresses: Sequence[Row] = ()) -> str:
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">',
         f"<title>{len(nodes)} nodes, {len(links)} links</title><style>{_STYLE}</style>",
     ]
-    for link, bend in zip(links, _bends(links), strict=True):
-        parts += _draw_link(link, at, rows, bend)
-    loopbacks = {row["node"]: row for row in addresses if row["interface"] == "lo"}
+    kinds = {node["name"]: node.get("kind", "host") for node in nodes}
+    for number, (link, bend) in enumerate(zip(links, _bends(links), strict=True)):
+        along = _ALONG[number % len(_ALONG)] if len(links) > _CROWDED_LINKS else 0.5
+        parts += _draw_link(link, at, rows, bend, kinds, along)
     for node in nodes:
         own = [row for row in addresses if row["node"] == node["name"]]
-        parts += _draw_node(node, at[node["name"]], own, loopbacks)
+        parts += _draw_node(node, at[node["name"]], own)
     return "\n".join([*parts, "</svg>"])
 
 
@@ -123,15 +126,18 @@ def _stress_layout(names: Sequence[str], links: Sequence[Row]) -> NDArray[np.flo
         distance = np.maximum(np.linalg.norm(offset, axis=2), 1e-6)
         pull = weights[:, :, None] * (spots[None, :, :] + offset * (hops / distance)[:, :, None])
         spots = pull.sum(axis=1) / weights.sum(axis=1)[:, None]
-    return _level(spots)
+    number = {name: i for i, name in enumerate(names)}
+    return _level(spots, [(number[link["node1"]], number[link["node2"]]) for link in links])
 
 
-def _level(spots: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turned so that the longest direction is horizontal."""
+def _level(spots: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+    """Turned so that the longest direction is horizontal and links go rightwards, mostly."""
     centred = spots - spots.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     axes = axes * np.sign(axes[:, :1] + 1e-12)  # the same way round on every machine
     levelled: NDArray[np.float64] = centred @ axes.T
+    forwards = sum(levelled[two, 0] - levelled[one, 0] for one, two in pairs)
+    levelled[:, 0] *= 1.0 if forwards >= 0 else -1.0
     return levelled
 
 
@@ -170,37 +176,51 @@ def _bends(links: Sequence[Row]) -> list[float]:
 
 
 def _draw_link(
-    link: Row, at: Mapping[str, Point], rows: Mapping[str, Row], bend: float
+    link: Row,
+    at: Mapping[str, Point],
+    rows: Mapping[str, Row],
+    bend: float,
+    kinds: Mapping[str, str],
+    along: float,
 ) -> list[str]:
-    (x1, y1), (x2, y2) = at[link["node1"]], at[link["node2"]]
-    length = max(math.hypot(x2 - x1, y2 - y1), 1.0)
-    across = (-(y2 - y1) / length, (x2 - x1) / length)
-    middle = ((x1 + x2) / 2 + across[0] * bend, (y1 + y2) / 2 + across[1] * bend)
-    shaped = bool(_words(link.get("shape1")) or _words(link.get("shape2")))
-    kind = "link shaped" if shaped else "link"
-    path = f"M{x1:.1f} {y1:.1f}Q{2 * middle[0] - (x1 + x2) / 2:.1f} "
-    path += f"{2 * middle[1] - (y1 + y2) / 2:.1f} {x2:.1f} {y2:.1f}"
+    start, end = at[link["node1"]], at[link["node2"]]
+    length = max(math.dist(start, end), 1.0)
+    across = (-(end[1] - start[1]) / length, (end[0] - start[0]) / length)
+    middle = _between(start, end, 0.5, (across[0] * bend, across[1] * bend))
+    turn = _between(start, end, 0.5, (across[0] * 2 * bend, across[1] * 2 * bend))
+    shapes = _shape_labels(link)
+    path = f"M{_xy(start)}Q{_xy(turn)} {_xy(end)}"
     parts = [
-        f'<g><path class="{kind}" fill="none" d="{path}"/>'
+        f'<g><path class="link{" shaped" if shapes else ""}" fill="none" d="{path}"/>'
         f"<title>{escape(_tooltip(link, rows))}</title>"
     ]
-    # Labels stay clear of steep lines by standing beside them.
-    side = 9 if abs(across[1]) > 0.35 else 0
-    text_at = (middle[0], middle[1] - side)
-    labels = _shape_labels(link)
-    prefix = _prefix(rows.get(link["interface1"]) or rows.get(link["interface2"]))
-    lines = [("shape", text) for text in labels] + ([("small", prefix)] if prefix else [])
+    lines = [("shape", text) for text in shapes]
+    ends = [(link["node1"], "interface1", start), (link["node2"], "interface2", end)]
+    hosts = [node for node, _, _ in ends if kinds[node] == "host"]
+    if not hosts:  # a host's label tells its prefix
+        prefix = _prefix(rows.get(link["interface1"]) or rows.get(link["interface2"]))
+        lines += [("small", prefix)] if prefix else []
+    beside = 9 if abs(across[1]) > 0.35 else 0  # flat links have their labels above them
+    x, y = _between(start, end, along, (middle[0] - (start[0] + end[0]) / 2, -beside))
     for line, (style, text) in enumerate(lines):
-        y = text_at[1] + (line - (len(lines) - 1) / 2) * 11
-        parts.append(
-            f'<text class="{style}" x="{text_at[0]:.1f}" y="{y:.1f}">{escape(text)}</text>'
-        )
-    for interface, near, far in (
-        ("interface1", (x1, y1), middle),
-        ("interface2", (x2, y2), middle),
-    ):
-        parts += _end_label(rows.get(link[interface]), near, far)
+        line_y = y + (line - (len(lines) - 1) / 2) * 11
+        parts.append(f'<text class="{style}" x="{x:.1f}" y="{line_y:.1f}">{escape(text)}</text>')
+    for node, interface, near in ends:
+        if node not in hosts:
+            parts += _end_label(rows.get(link[interface]), near, middle)
     return [*parts, "</g>"]
+
+
+def _between(start: Point, end: Point, share: float, shift: Point) -> Point:
+    """The point after `share` of the way, shifted."""
+    return (
+        start[0] + (end[0] - start[0]) * share + shift[0],
+        start[1] + (end[1] - start[1]) * share + shift[1],
+    )
+
+
+def _xy(point: Point) -> str:
+    return f"{point[0]:.1f} {point[1]:.1f}"
 
 
 def _end_label(row: Row | None, near: Point, far: Point) -> list[str]:
@@ -266,9 +286,7 @@ def _tooltip(link: Row, rows: Mapping[str, Row]) -> str:
     return "\n".join(ends)
 
 
-def _draw_node(
-    node: Row, at: Point, rows: Sequence[Row], loopbacks: Mapping[str, Row]
-) -> list[str]:
+def _draw_node(node: Row, at: Point, rows: Sequence[Row]) -> list[str]:
     name, kind = str(node["name"]), str(node.get("kind", "host"))
     x, y = at
     size = _NODE_PX.get(kind, 17.0)
@@ -283,11 +301,7 @@ def _draw_node(
             f'<rect class="node" x="{x - wide:.1f}" y="{y - size * 0.75:.1f}" rx="{corner}" '
             f'width="{2 * wide:.1f}" height="{1.5 * size:.1f}"/>'
         )
-    below = ""
-    if kind == "router" and name in loopbacks:
-        below = str(loopbacks[name]["ipv4"])
-    elif kind == "host" and rows and rows[0].get("ipv4"):
-        below = str(rows[0]["ipv4"])
+    below = str(rows[0]["ipv4"]) if kind == "host" and rows and rows[0].get("ipv4") else ""
     facts = [name, kind] + [
         f"{row['interface']}: {row.get('ipv4') or '-'}, {row.get('ipv6') or '-'}" for row in rows
     ]
