@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from testbed import kernel
 from testbed.errors import TestbedError
+from testbed.jail.start import isolation_here
 from testbed.prerequisites import Package, installed_packages, packages
-from testbed.runtime import choose, jail
+from testbed.runtime import choose
 from testbed.runtime.launch import PROJECT_ROOT
 
 State = Literal["there", "missing", "unknown"]
@@ -101,11 +102,9 @@ def _kernels() -> Iterator[Check]:
 
 def _system() -> Iterator[Check]:
     cost = "the system's own guard that a run writes to its directory alone (the guest's remains)"
-    if jail.can_separate():
-        yield Check("separate namespaces", "there", "", cost)
-    else:
-        mend = "sudo sysctl -w user.max_user_namespaces=10000"
-        yield Check("separate namespaces", "missing", "", cost, mend)
+    isolation = isolation_here()
+    sealed: State = "missing" if isolation == "process" else "there"
+    yield Check("the system's seal", sealed, isolation, cost)
     memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     cpus = len(os.sched_getaffinity(0))
     yield Check("processors", "there", f"{cpus}: so many guests run side by side")
@@ -116,9 +115,10 @@ def _system() -> Iterator[Check]:
         free_bytes = shutil.disk_usage(path).free
         state: State = "there" if free_bytes >= _GUEST_DISK_BYTES else "missing"
         yield Check(name, state, f"{free_bytes / 1e9:.1f} GB free in {path}", "captures")
-    yield Check(
-        "root", "there" if os.geteuid() == 0 else "missing", "", "the host runtime", "sudo -E ..."
-    )
+    if os.geteuid() == 0:
+        yield Check("root", "there", "", "the host runtime")
+    else:
+        yield Check("root", "missing", "", "the host runtime", "sudo -E ...")
 
 
 def _debian_packages() -> Iterator[Check]:

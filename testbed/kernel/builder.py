@@ -22,7 +22,7 @@ from pathlib import Path
 from testbed.errors import CommandError, MissingPrerequisiteError, TestbedError
 from testbed.kernel import source as sources
 from testbed.kernel.commands import output, run
-from testbed.kernel.recipe import CONFIG, PATCHES, options, recipe_key
+from testbed.kernel.recipe import CONFIG, ESSENTIAL_PATCHES, PATCHES, options, recipe_key
 from testbed.kernel.store import FACTS, KERNEL, GuestKernel, cache_root, find, read_kernel
 
 _TOOLS = {
@@ -132,14 +132,13 @@ def _build_one(
     tree = sources.unpack(package, work)
     package.unlink()
     tell("configure")
-    for patch in sorted(PATCHES.glob("*.patch")):
-        run(["patch", "-p1", "--batch", "--directory", str(tree), "--input", str(patch)])
+    absent = _patch(tree)
     made = work / "build"
     made.mkdir()
     shutil.copyfile(CONFIG, made / ".config")
     make = ["make", "-C", str(tree), f"O={made}", "ARCH=um"]
     run([*make, "olddefconfig"], env=_REPRODUCIBLE)
-    absent = _absent_options(made / ".config")
+    absent += _absent_options(made / ".config")
     log = work / "make.log"
     jobs = f"-j{len(os.sched_getaffinity(0))}"
     run(
@@ -163,13 +162,33 @@ def _install(candidate: sources.Source, made: Path, target: Path, absent: list[s
         "sha256": hashlib.sha256((ready / KERNEL).read_bytes()).hexdigest(),
         "source": f"{candidate.package} {candidate.version}",
         "compiler": _compiler(),
-        "absent_options": absent,
+        "absent": absent,
     }
     (ready / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
     if target.exists():
         shutil.rmtree(target)
     ready.rename(target)
     return read_kernel(target)
+
+
+def _patch(tree: Path) -> list[str]:
+    """Applies our patches; returns the names of those that this kernel does not take.
+
+    Raises:
+        CommandError: an essential one does not fit.
+    """
+    absent = []
+    for patch in sorted(PATCHES.glob("*.patch")):
+        argv = ["patch", "-p1", "--batch", "--forward", "-d", str(tree), "-i", str(patch)]
+        try:
+            run([*argv, "--dry-run"])
+        except CommandError:
+            if patch.stem in ESSENTIAL_PATCHES:
+                raise
+            absent.append(patch.stem)
+        else:
+            run(argv)
+    return absent
 
 
 def _absent_options(config: Path) -> list[str]:

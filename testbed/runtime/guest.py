@@ -81,6 +81,7 @@ class GuestRuntime:
             "norandmaps",
             "root=98:0",  # this and the console would else be added behind the program's arguments
             "console=tty0",
+            f"hostfs_writable=/proc/self/fd/{world.LAB_FD}",
             "rootfstype=hostfs",
             "rootflags=/",
             "ro",

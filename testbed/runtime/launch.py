@@ -17,15 +17,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import world
+from testbed import jail, world
 from testbed.errors import ConfigError
-from testbed.runtime import jail
 from testbed.runtime.outcome import OnProgress, Outcome, Progress
 from testbed.runtime.verdict import judge
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 CONSOLE = "console.log"
+_JAIL = str(Path(jail.__file__).with_name("__main__.py"))
 _POLL_S = 0.1
 _REPORT_FD = 8
 _FREE_FD = 64
@@ -157,12 +157,13 @@ def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
         "cpu": cpu,
         "read_only": job.read_only,
         "network": job.network,
+        "writable_fd": world.LAB_FD,
         "report_fd": _REPORT_FD,
     }
     python = getattr(sys, "_base_executable", sys.executable)
     return os.posix_spawn(
         python,
-        [python, "-I", "-S", jail.__file__, json.dumps(spec)],
+        [python, "-I", "-S", _JAIL, json.dumps(spec)],
         {"PATH": world.ENVIRONMENT["PATH"]},
         file_actions=[(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in descriptors.items()],
         setpgroup=0,  # Ctrl-C at the terminal reaches us alone, and we end the run

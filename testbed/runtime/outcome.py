@@ -45,8 +45,8 @@ class Outcome:
         run_s: seconds that passed on the run's own clock, as last reported.
         wall_s: seconds of the user's time, boot and shutdown included.
         cpu: the processor the run was pinned to; None if it was not.
-        isolation: `namespaces` (the system enforces that only the run directory is writable, and
-            that nothing survives) or `process` (the guest kernel does); empty if it never started.
+        isolation: what else than the guest kernel keeps a run from writing outside of its folder:
+            `namespaces` (root's runs), `landlock` (others') or nothing: `process`.
     """
 
     status: Status

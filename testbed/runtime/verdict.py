@@ -7,7 +7,7 @@ import re
 import signal
 from pathlib import Path
 
-from testbed.runtime.jail import CANNOT_START
+from testbed.jail import CANNOT_START
 from testbed.runtime.outcome import Status
 from testbed.world import EXIT_FILE
 

@@ -1,15 +1,7 @@
-"""Starts a run's first process so that nothing of it survives its starter, whatever kills that.
-
-A program of its own (standard library alone), started as ``python -I -S jail.py SPEC``. It puts
-the run into new namespaces where the system lets it: all processes of a PID namespace die with
-its first one, and in a mount namespace everything but the run directory is read-only. Where it
-may not, the kernel's parent-death signal alone holds the chain: this process, the guest, and each
-of the guest's helpers ask for it.
-"""
+"""Makes the jail and becomes the program in it."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -17,36 +9,42 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-CANNOT_START = 125
-"""Exit code: the namespaces asked for cannot be had, or the program cannot be executed."""
+from testbed.jail import CANNOT_START, landlock
 
-_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
-    0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
+_NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = (
+    0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000,
 )  # fmt: skip
 _PR_SET_PDEATHSIG = 1
 _ADDR_NO_RANDOMIZE = 0x0040000
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 1
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 
-_LEVELS = ("process", "processes", "namespaces")
-
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main() -> None:
-    """Reads the specification, makes the namespaces, becomes the program."""
-    spec: dict[str, Any] = json.loads(sys.argv[1])
+def main(text: str) -> None:
+    """Makes what the specification asks for, and becomes the program.
+
+    Args:
+        text: JSON; `launch.Job` and what goes with it.
+    """
+    spec: dict[str, Any] = json.loads(text)
     _die_with(spec["parent"])
     if spec["cpu"] is not None:
         os.sched_setaffinity(0, {spec["cpu"]})
-    separate = _unshare(network=spec["network"])
-    if separate:
+    if os.geteuid() != 0:
+        sealed = landlock.write_only_beneath(spec["writable_fd"], os.open("/dev", os.O_PATH))
+        isolation = "landlock" if sealed else "process"
+    elif _unshare(network=spec["network"]):
         _fork_and_mirror()  # only a child is in the new PID namespace, as its process 1,
         _fork_and_mirror()  # which no signal of its own can end: a panicking guest would spin
+        sealed = not spec["read_only"] or _everything_read_only()
+        isolation = "namespaces" if sealed else "process"
     elif spec["network"]:
         _fail("cannot make namespaces: not permitted here")
-    sealed = separate and (not spec["read_only"] or _everything_read_only())
-    os.write(spec["report_fd"], f"isolation {_LEVELS[separate + sealed]}\n".encode())
+    else:
+        isolation = "process"
+    os.write(spec["report_fd"], f"isolation {isolation}\n".encode())
     # a guest would do this itself, by executing itself once more
     _libc.personality(_ADDR_NO_RANDOMIZE)
     try:
@@ -55,12 +53,18 @@ def main() -> None:
         _fail(f"cannot execute {spec['argv'][0]}: {error.strerror}")
 
 
-def can_separate() -> bool:
-    """True if this user may make namespaces here; tried out in a process of its own."""
+def isolation_here() -> str:
+    """What `Outcome.isolation` will be on this system for this user; tried in another process."""
     child = os.fork()
     if child == 0:
-        os._exit(0 if _unshare(network=False) and _everything_read_only() else 1)
-    return os.waitpid(child, 0)[1] == 0
+        if os.geteuid() == 0:
+            sealed = _unshare(network=False) and _everything_read_only()
+        else:
+            sealed = landlock.write_only_beneath()
+        os._exit(0 if sealed else 1)
+    if os.waitpid(child, 0)[1] != 0:
+        return "process"
+    return "namespaces" if os.geteuid() == 0 else "landlock"
 
 
 def _die_with(parent: int | None) -> None:
@@ -71,21 +75,11 @@ def _die_with(parent: int | None) -> None:
 
 
 def _unshare(*, network: bool) -> bool:
-    """Makes the namespaces; False if the system does not let this user."""
+    """Makes the namespaces; False if the system does not let us (root of a container, say)."""
     flags = _NEWPID | _NEWNS
     if network:
         flags |= _NEWNET | _NEWUTS | _NEWIPC
-    uid, gid, parent = os.geteuid(), os.getegid(), os.getppid()
-    if _libc.unshare(flags if uid == 0 else flags | _NEWUSER) != 0:
-        return False
-    _die_with(parent)  # a change of credentials forgets the signal
-    if uid != 0:
-        maps = {"setgroups": "deny", "uid_map": f"{uid} {uid} 1", "gid_map": f"{gid} {gid} 1"}
-        for name, text in maps.items():
-            # without a map the process has no rights in its namespace, and still those outside
-            with contextlib.suppress(OSError), open(f"/proc/self/{name}", "w") as out:
-                out.write(text)
-    return True
+    return bool(_libc.unshare(flags) == 0)
 
 
 def _everything_read_only() -> bool:
@@ -120,7 +114,3 @@ def _fork_and_mirror() -> None:
 def _fail(reason: str) -> NoReturn:
     sys.stderr.write(f"testbed: {reason}\n")
     sys.exit(CANNOT_START)
-
-
-if __name__ == "__main__":
-    main()

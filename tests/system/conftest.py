@@ -1,0 +1,55 @@
+"""Fixtures of the tests that boot guests."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed import kernel
+
+COMMAND = Path(__file__).with_name("command.py")
+
+
+@pytest.fixture(scope="session")
+def guest_kernel() -> kernel.GuestKernel:
+    found = kernel.find()
+    if found is None:
+        pytest.skip(f"the guest kernel is not built ({kernel.BUILD_COMMAND})")
+    return found
+
+
+@pytest.fixture
+def in_guest(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> Callable[..., Any]:
+    """Runs a module of tests/system/programs; returns its folder and its outcome as data."""
+    numbers = iter(range(1000))
+
+    def run(module: str, *options: str, **process: Any) -> tuple[Path, dict[str, Any]]:
+        folder = process.pop("folder", None) or tmp_path / f"run{next(numbers)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, str(COMMAND), str(folder), module, *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            **process,
+        )
+        assert done.returncode == 0, done.stderr
+        return folder, json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def busy_machine() -> Any:
+    """One spinning process per processor."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    loops = [subprocess.Popen(spin) for _ in os.sched_getaffinity(0)]
+    yield
+    for loop in loops:
+        loop.kill()
+        loop.wait()

@@ -1,0 +1,71 @@
+"""Two runs with the same seed are the same, byte for byte; with another seed they are not."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.guest
+
+FILES = ("h2.pcap", "seen.json", "iperf3.json")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+
+
+def flow(in_guest, *options, **process) -> dict[str, str]:
+    folder, outcome = in_guest("flow", *options, **process)
+    assert outcome["status"] == "complete", outcome
+    assert (folder / "h2.pcap").stat().st_size > 100_000
+    return digests(folder)
+
+
+def test_same_on_every_processor(in_guest):
+    runs = [flow(in_guest, "--cpu", str(cpu)) for cpu in sorted(os.sched_getaffinity(0))]
+    assert all(run == runs[0] for run in runs)
+    assert flow(in_guest) == runs[0]
+
+
+def test_same_on_a_busy_machine(in_guest, busy_machine):
+    busy = flow(in_guest, "--cpu", "0")
+    assert busy == flow(in_guest)
+
+
+def test_same_in_another_folder_home_and_environment(in_guest, tmp_path):
+    elsewhere = tmp_path / "a much longer path" / "with more" / "folders"
+    kernels = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    environment = {
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(kernels),
+        "PATH": os.environ["PATH"],
+        "LANG": "de_DE.UTF-8",
+        "TZ": "Asia/Shanghai",
+        "PYTHONHASHSEED": "99",
+        "TMPDIR": str(tmp_path),
+        "CLUTTER": "x" * 5000,
+    }
+    assert flow(in_guest, folder=elsewhere, env=environment) == flow(in_guest)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_same_for_another_user(in_guest, guest_kernel, tmp_path):
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    cache = tmp_path / "cache"
+    shutil.copytree(guest_kernel.path.parent, cache / "kernels" / guest_kernel.path.parent.name)
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.chown(own, "nobody")
+    environment = {**os.environ, "TESTBED_CACHE": str(cache), "HOME": str(own)}
+    other = flow(in_guest, user="nobody", folder=own, env=environment)
+    assert other == flow(in_guest)
+
+
+def test_another_seed_gives_another_run(in_guest):
+    one, two = flow(in_guest, "--seed", "1"), flow(in_guest, "--seed", "2")
+    assert one["h2.pcap"] != two["h2.pcap"]
+    assert one["seen.json"] != two["seen.json"]
+    assert two == flow(in_guest, "--seed", "2")
