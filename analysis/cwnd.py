@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis import rows
+
 INFINITE_SSTHRESH = 0x7FFFFFFF
 """The kernel's ssthresh before the first loss."""
 
@@ -125,8 +127,8 @@ def reductions(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
     events = states[states["cong_state"].isin(REDUCTIONS)]
     times = series["time_s"].to_numpy()
     opened = states.loc[states["cong_state"] == "Open", "time_s"].to_numpy()
-    rows: list[dict[str, Any]] = []
-    for event in events.itertuples():
+    found: list[dict[str, Any]] = []
+    for event in rows(events):
         # an ACK's event comes first, then what it caused: the state set at the same instant
         before = int(np.searchsorted(times, event.time_s, side="right")) - 1
         later = opened[opened > event.time_s]
@@ -134,7 +136,7 @@ def reductions(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
         if before < 0 or first >= len(series):
             continue
         after = int(np.searchsorted(times, later[0], side="right")) if len(later) else None
-        rows.append(
+        found.append(
             {
                 "time_s": event.time_s,
                 "state": str(event.cong_state),
@@ -152,7 +154,7 @@ def reductions(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
         "time_s", "state", "end_s", "cwnd_before", "flight_before", "ssthresh_after",
         "cwnd_first", "cwnd_after",
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(found, columns=columns)
 
 
 def phases(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
@@ -174,9 +176,10 @@ def phases(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
     phase = np.where(below, "slow start", "congestion avoidance").astype(object)
     phase[np.isin(state, ["Recovery", "CWR"])] = "recovery"
     phase[(state == "Loss") & ~below] = "loss recovery"
-    change = np.flatnonzero(np.append(True, phase[1:] != phase[:-1])) if len(phase) else []
+    changed = np.append(True, phase[1:] != phase[:-1])[: len(phase)]
+    change = np.flatnonzero(changed)
     times = series["time_s"].to_numpy()
-    ends = np.append(times[change[1:]], times[-1]) if len(phase) else []
+    ends = np.append(times[change[1:]], times[-1:])
     return pd.DataFrame({"start_s": times[change], "end_s": ends, "phase": phase[change]})
 
 

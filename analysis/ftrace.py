@@ -187,8 +187,11 @@ def _texts(buffer: npt.NDArray[np.uint8], offsets: _I64, at: int, size: int) -> 
 
 
 def _name_states(frame: pd.DataFrame) -> None:
-    for column in ("oldstate", "newstate"):
+    for column, names in (
+        ("oldstate", TCP_STATES),
+        ("newstate", TCP_STATES),
+        ("cong_state", CONG_STATES),
+    ):
         if column in frame:
-            frame[column] = pd.Categorical.from_codes(frame[column].to_numpy(), TCP_STATES)
-    if "cong_state" in frame:
-        frame["cong_state"] = pd.Categorical.from_codes(frame["cong_state"].to_numpy(), CONG_STATES)
+            codes = frame[column].astype("int64").to_numpy()
+            frame[column] = pd.Categorical.from_codes(codes, pd.Index(names))

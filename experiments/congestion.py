@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import bottleneck, cwnd, tcp_flow, throughput
+from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from testbed.claims import (
     MissingDataError,
@@ -158,7 +158,7 @@ class Congestion(Experiment):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Tables of flows, windows, losses, rates and the bottleneck's queue."""
         p = self.params
-        flows = list(data.events("flow").itertuples())
+        flows = list(rows(data.events("flow")))
         leaving, far = (data.packets(c, COLUMNS) for c in (BOTTLENECK, BOTTLENECK_FAR))
         sent = {flow.flow: data.packets(f"{flow.flow}-eth0", COLUMNS) for flow in flows}
         events = (data.trace("tcp_probe"), data.trace("tcp_cong_state_set")) * data.traced
@@ -267,7 +267,7 @@ class Congestion(Experiment):
                     abs=1.0,
                     unit="segments",
                 )
-                for loss in losses.dropna(subset=["ssthresh_after"]).itertuples()
+                for loss in rows(losses.dropna(subset=["ssthresh_after"]))
             ]
         ).because(in_rows("each fast recovery", scenario, losses))
 
@@ -290,7 +290,7 @@ class Congestion(Experiment):
                         at_most(row.waited_s, srtt_s + MIN_RTO_S, unit="s after it was sent"),
                     ]
                 )
-                for row in firsts.itertuples()
+                for row in rows(firsts)
             ]
         ).because(in_packets("fast retransmissions", "reno", "tx1-eth0", firsts["frame"]))
 
@@ -304,7 +304,7 @@ class Congestion(Experiment):
         losses = tables.of("reductions", scenario="reno", state="Recovery").dropna()
         rounds = tables.of("rounds", scenario="reno")
         verdicts = []
-        for loss in losses.itertuples():
+        for loss in rows(losses):
             after = rounds[rounds["calm"] & (rounds["start_s"] >= loss.end_s)].head(1)
             verdicts += [near(float(loss.cwnd_after), float(loss.ssthresh_after), abs=2.0)]
             verdicts += [at_most(g, 2, unit="segments in the next RTT")
@@ -402,14 +402,14 @@ class Congestion(Experiment):
         ).because(in_rows("rate at each loss", "", points))
 
     def _mathis_points(self, tables: Tables) -> pd.DataFrame:
-        rows = []
+        points = []
         for scenario in LOSSES_PERCENT:
             setting = tables.of("setting", scenario=scenario).iloc[0]
             sent = tables.of("segments", scenario=scenario)
             sent = sent[sent["time_s"] > SETTLED_S]
             loss = sent["retransmission"].mean()
             srtt_s = tables.of("cwnd", scenario=scenario)["srtt_ms"].median() / 1e3
-            rows.append(
+            points.append(
                 {
                     "loss": loss,
                     "configured": setting["loss_percent"] / 100,
@@ -417,7 +417,7 @@ class Congestion(Experiment):
                     "mathis_mbps": MSS_BYTES * 8 / srtt_s * MATHIS_C / np.sqrt(loss) / 1e6,
                 }
             )
-        return pd.DataFrame(rows)
+        return pd.DataFrame(points)
 
     @claim(
         "BBR's standing queue is shorter than CUBIC's.",
@@ -508,7 +508,7 @@ class Congestion(Experiment):
         setting = tables["setting"].set_index("scenario")
         if "outage" not in setting.index:
             return {}
-        start_s, dark_s = setting.loc["outage", ["outage_at_s", "outage_s"]]
+        start_s, dark_s = map(float, setting.loc["outage", ["outage_at_s", "outage_s"]])
         return {"outage": f"reno, the wire dark from {start_s:g} s to {start_s + dark_s:g} s"}
 
     def _blackout(self, tables: Tables) -> Figure:

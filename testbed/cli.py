@@ -11,20 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from testbed import __version__
 from testbed import experiment as experiments
 from testbed.commands import Commands
+from testbed.console import err, out
 from testbed.errors import ExitCode, TestbedError
 from testbed.parameters import Parameter, parameters_of
 from testbed.rundir import RunDir, default_runs
-
-_LOG_COLUMNS = 120
-"""Width of tables where the output is no terminal."""
-
-out = Console(width=None if sys.stdout.isatty() else _LOG_COLUMNS)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_COLUMNS)
 
 
 @click.group(

@@ -8,15 +8,13 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from testbed import doctor as doctors
 from testbed import kernel as kernels
+from testbed.console import out
 from testbed.errors import ExitCode
 from testbed.rundir import RUN, RunDir, default_runs
-
-out = Console()
 
 _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
 
@@ -31,8 +29,8 @@ def doctor(as_json: bool) -> None:
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in ("what", "state", "found", "without it", "mend"):
-            table.add_column(column, overflow="fold")
-        for check in checks:
+            table.add_column(column, overflow="fold", no_wrap=column in {"what", "state"})
+        for check in sorted(checks, key=lambda c: c.state == "there"):
             colour = _COLOUR[check.state]
             state = f"[{colour}]{check.state}[/]"
             table.add_row(check.name, state, check.found, check.cost, check.mend)

@@ -95,7 +95,7 @@ def _measure_one(work: tuple[Path, str, str]) -> dict[str, pd.DataFrame]:
     run = RunDir(path)
     cls = experiment_of(run)
     folder = run.scenario(name)
-    params = parameters.build(cls.Parameters, read_json(folder / SCENARIO)["parameters"])
+    params: Any = parameters.build(cls.Parameters, read_json(folder / SCENARIO)["parameters"])
     try:
         return cls(params).measure(ScenarioData(name, folder, params))
     except MissingDataError as missing:
@@ -153,7 +153,7 @@ def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
 
 
 def _reason(missing: MissingDataError, tables: Tables) -> str:
-    reasons = tables["missing"]["reason"].unique() if "missing" in tables else []
+    reasons: list[str] = list(tables["missing"]["reason"].unique()) if "missing" in tables else []
     return "; ".join([str(missing), *reasons])
 
 

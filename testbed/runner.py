@@ -93,7 +93,7 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
     """
     watcher = watcher or Watcher()
     cls = load(request.experiment)
-    params = parameters.build(cls.Parameters, request.parameters)
+    params: Any = parameters.build(cls.Parameters, request.parameters)
     scenarios = _scenarios(cls, params, request.only)
     _check_programs(cls)
     runtime = choose(request.runtime, clock=request.clock)

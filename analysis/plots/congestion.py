@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis import rows
 from analysis.plots.style import COLOURS
 
 PHASES = {
@@ -54,7 +55,7 @@ def _shade(axes: Axes, phases: pd.DataFrame) -> None:
         spans = phases[phases["phase"] == name]
         if name != "congestion avoidance" and len(spans):
             first = True
-            for span in spans.itertuples():
+            for span in rows(spans):
                 axes.axvspan(span.start_s, span.end_s, color=colour, alpha=0.25, lw=0,
                              label=name if first else None)  # fmt: skip
                 first = False
