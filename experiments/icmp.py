@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.plots import exchanges as plots
 from testbed import exchange
+from testbed.acts import Act, filter_packets, in_order, nothing, program, sysctl, unfilter, zeros
 from testbed.claims import (
     MissingDataError,
     Verdict,
@@ -22,7 +23,7 @@ from testbed.claims import (
     near,
 )
 from testbed.evidence import of_packets
-from testbed.exchange import pick, step
+from testbed.exchange import address, mac, pick, step
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from testbed.shape import LinkShape
@@ -56,12 +57,31 @@ BURST_PKTS = 20
 QUIET_S = 15.0
 """Between steps: what is under way arrives, and the kernel's allowance of errors is full again."""
 
-FAULTS = (
-    "none", "deaf", "silent", "no-redirect", "fragmenting", "talkative",
-    "ttl-raised", "no-probing",
-)  # fmt: skip
-
-Act = Callable[["Lab"], None]
+BREAKS: dict[str, Act] = {
+    "none": nothing,
+    "deaf": in_order(
+        sysctl("h2", "net.ipv4.icmp_echo_ignore_all", 1),
+        filter_packets("h2", "input", "tcp dport 80 drop"),
+    ),
+    "silent": in_order(
+        *(
+            filter_packets(node, "output", "icmp type != { echo-reply, echo-request } drop")
+            for node in ("r1", "r2", "r3", "h2")
+        )
+    ),
+    "no-redirect": in_order(
+        sysctl("r1", "net.ipv4.conf.all.send_redirects", 0),
+        sysctl("r1", "net.ipv4.conf.r1-eth0.send_redirects", 0),
+    ),
+    "fragmenting": sysctl("h1", "net.ipv4.ip_no_pmtu_disc", 1),
+    "talkative": in_order(
+        sysctl("h2", "net.ipv4.icmp_ratelimit", 0),
+        sysctl("h3", "net.ipv4.icmp_echo_ignore_broadcasts", 0),
+    ),
+    "ttl-raised": filter_packets("r1", "prerouting", "ip ttl set 128"),
+    "no-probing": nothing,  # the step itself leaves it out
+}
+"""Faults: what is broken on purpose."""
 
 
 class Icmp(Experiment):
@@ -84,7 +104,7 @@ class Icmp(Experiment):
         )
         mtu_bytes: int = param(1400, "MTU of the narrow link", unit="bytes", low=576, high=1500)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+            ("none",), "what is broken on purpose: see which claims fall", choices=BREAKS
         )
 
     params: Parameters
@@ -106,72 +126,53 @@ class Icmp(Experiment):
 
     def run(self, lab: Lab) -> None:
         """All steps, one after another, with silence between them."""
-        self._break(lab)
+        for fault in self.params.faults:
+            BREAKS[fault](lab)
         lab.capture("h1-eth0", "r2-eth0", "h2-eth0")
         for name, act in self._steps(lab).items():
             step(lab, name, quiet_s=QUIET_S)
             act(lab)
 
     def _steps(self, lab: Lab) -> dict[str, Act]:
+        faults = self.params.faults
         far, lan = lab.address("h2"), lab.address("h1").rsplit(".", 1)[0]
         absent = far.rsplit(".", 1)[0] + ".99"
         return {
-            "echo": _program("ping", "-n", "-c", "3", "-i", "0.2", far),
+            "echo": program("h1", "ping", "-n", "-c", "3", "-i", "0.2", far),
             "traceroute-udp": _traceroute(far),
             "traceroute-icmp": _traceroute("-I", far),
             "traceroute-tcp": _traceroute("-T", far),
-            "no-network": _program("ping", "-n", "-c", "1", "-W", "5", NOWHERE),
-            "no-host": _program("ping", "-n", "-c", "1", "-W", "5", absent),
-            "no-protocol": _send(f"IP4-SENDTO:{far}:{UNUSED_PROTOCOL}"),
-            "no-port": _send(f"UDP4-SENDTO:{far}:9"),
-            "prohibited": self._prohibited,
-            "broadcast": _program("ping", "-n", "-b", "-c", "2", "-W", "1", f"{lan}.255"),
-            "burst": _send(f"UDP4:{far}:9", BURST_PKTS * 10, "-b", "10"),
-            "redirect": _program("ping", "-n", "-c", "3", "-i", "0.2", lab.address("h4")),
-            "black-hole": self._black_hole,
-            "probing": self._probing,
-            "path-mtu": self._path_mtu,
+            "no-network": program("h1", "ping", "-n", "-c", "1", "-W", "5", NOWHERE),
+            "no-host": program("h1", "ping", "-n", "-c", "1", "-W", "5", absent),
+            "no-protocol": zeros("h1", f"IP4-SENDTO:{far}:{UNUSED_PROTOCOL}"),
+            "no-port": zeros("h1", f"UDP4-SENDTO:{far}:9"),
+            "prohibited": in_order(
+                filter_packets(
+                    "r3", "forward", "udp dport 69 reject with icmp type admin-prohibited"
+                ),
+                zeros("h1", f"UDP4-SENDTO:{far}:69"),
+            ),
+            "broadcast": program("h1", "ping", "-n", "-b", "-c", "2", "-W", "1", f"{lan}.255"),
+            "burst": zeros("h1", f"UDP4:{far}:9", BURST_PKTS * 10, "-b", "10"),
+            "redirect": program("h1", "ping", "-n", "-c", "3", "-i", "0.2", lab.address("h4")),
+            "black-hole": in_order(
+                filter_packets("r2", "output", "icmp type destination-unreachable drop"), _transfer
+            ),
+            "probing": in_order(
+                sysctl("h1", "net.ipv4.tcp_mtu_probing", int("no-probing" not in faults)), _transfer
+            ),
+            "path-mtu": in_order(
+                sysctl("h1", "net.ipv4.tcp_mtu_probing", 0),
+                nothing if "silent" in faults else unfilter("r2"),
+                _transfer,
+            ),
         }
-
-    def _break(self, lab: Lab) -> None:
-        """What `faults` say."""
-        breaks: dict[str, Act] = {
-            "none": lambda _: None,
-            "no-probing": lambda _: None,  # see `_probing`
-            "deaf": _deafen,
-            "silent": _silence,
-            "no-redirect": _no_redirects,
-            "fragmenting": lambda lab: lab.sysctl("h1", "net.ipv4.ip_no_pmtu_disc", 1),
-            "talkative": _loosen,
-            "ttl-raised": lambda lab: _filter(lab, "r1", "prerouting", "ip ttl set 128"),
-        }
-        for fault in self.params.faults:
-            breaks[fault](lab)
-
-    def _prohibited(self, lab: Lab) -> None:
-        _filter(lab, "r3", "forward", "udp dport 69 reject with icmp type admin-prohibited")
-        _send(f"UDP4-SENDTO:{lab.address('h2')}:69")(lab)
-
-    def _black_hole(self, lab: Lab) -> None:
-        _filter(lab, "r2", "output", "icmp type destination-unreachable drop")
-        _transfer(lab)
-
-    def _probing(self, lab: Lab) -> None:
-        lab.sysctl("h1", "net.ipv4.tcp_mtu_probing", int("no-probing" not in self.params.faults))
-        _transfer(lab)
-
-    def _path_mtu(self, lab: Lab) -> None:
-        lab.sysctl("h1", "net.ipv4.tcp_mtu_probing", 0)
-        if "silent" not in self.params.faults:
-            lab.exec("r2", "nft", "flush ruleset")
-        _transfer(lab)
 
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets by step, and the interfaces' addresses."""
-        tables = exchange.measure(data, ("icmp_gateway", "ip_checksum_ok", "payload"))
-        return tables | {"addresses": pd.DataFrame(data.network["addresses"])}
+        return exchange.measure(data, ("icmp_gateway", "payload"))
 
     # ---- claims
 
@@ -262,7 +263,7 @@ class Icmp(Experiment):
             "icmp": {"icmp_type": ECHO_REQUEST},
             "tcp": {"ip_proto": TCP},
         }
-        source = self._address(tables, "h1-eth0")
+        source = address(tables, "h1-eth0")
         verdicts = []
         for form, kind in probes.items():
             name = f"traceroute-{form}"
@@ -363,7 +364,7 @@ class Icmp(Experiment):
         names = ("traceroute-udp", "no-network", "no-host", "no-protocol", "no-port", "prohibited")
         seen = pd.concat(pick(tables, name, "h1-eth0", ip_version=4) for name in names)
         errors = seen[seen["icmp_type"].isin([UNREACHABLE, TIME_EXCEEDED])]
-        sent = seen[seen["ip_src"] == self._address(tables, "h1-eth0")]
+        sent = seen[seen["ip_src"] == address(tables, "h1-eth0")]
         known = set(zip(sent["ip_id"].astype(int), sent["ip_dst"].astype(str), strict=True))
         strange = sum(_quoted(e) not in known for e in errors["payload"])
         shortest = min((len(e) for e in errors["payload"]), default=0)
@@ -416,16 +417,15 @@ class Icmp(Experiment):
         """h1 pings h4 by its gateway r1; r4 is on the same LAN."""
         told = pick(tables, "redirect", "h1-eth0", icmp_type=REDIRECT)
         asked = pick(tables, "redirect", "h1-eth0", icmp_type=ECHO_REQUEST)
-        macs = {i: self._row(tables, i)["mac"] for i in ("r1-eth0", "r4-eth0")}
-        names = {mac: interface for interface, mac in macs.items()}
-        way = [names.get(mac, mac) for mac in asked["eth_dst"]]
+        names = {mac(tables, i): i for i in ("r1-eth0", "r4-eth0")}
+        way = [names.get(m, m) for m in asked["eth_dst"]]
         gateways = sorted({str(g) for g in told["icmp_gateway"]})
         return all_of(
             [
                 holds(
-                    gateways == [self._address(tables, "r4-eth0")],
+                    gateways == [address(tables, "r4-eth0")],
                     observed=f"redirects to {gateways or 'nowhere'}",
-                    expected=f"a redirect to {self._address(tables, 'r4-eth0')} (r4)",
+                    expected=f"a redirect to {address(tables, 'r4-eth0')} (r4)",
                 ),
                 holds(
                     way[:1] == ["r1-eth0"] and way[-1:] == ["r4-eth0"],
@@ -501,19 +501,13 @@ class Icmp(Experiment):
 
     # ---- what the claims look at
 
-    def _row(self, tables: Tables, interface: str) -> Any:
-        return tables.of("addresses", interface=interface).iloc[0]
-
-    def _address(self, tables: Tables, interface: str) -> str:
-        return str(self._row(tables, interface)["ipv4"]).split("/")[0]
-
     def _route(self, tables: Tables) -> list[str]:
         """Who answers along the path: each router by the interface the probe came in."""
-        return [self._address(tables, i) for i in ("r1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")]
+        return [address(tables, i) for i in ("r1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")]
 
     def _walk(self, tables: Tables, name: str) -> pd.DataFrame:
         """One row a probe: its TTL, who answered (`by`) and how (`answer`: type/code, flags)."""
-        source = self._address(tables, "h1-eth0")
+        source = address(tables, "h1-eth0")
         seen = pick(tables, name, "h1-eth0", ip_version=4)
         probes = seen[(seen["ip_src"] == source)].reset_index(drop=True)
         answers = seen[seen["ip_dst"] == source]
@@ -542,7 +536,7 @@ class Icmp(Experiment):
         return (heard["by"].iloc[-1], heard["answer"].iloc[-1]) if len(heard) else ("", "")
 
     def _ends(self, tables: Tables, last: tuple[str, str], answer: str) -> Verdict:
-        wanted = (self._address(tables, "h2-eth0"), answer)
+        wanted = (address(tables, "h2-eth0"), answer)
         return holds(
             last == wanted,
             observed=f"last answer {last[1] or 'none'} from {last[0] or 'nobody'}",
@@ -554,7 +548,7 @@ class Icmp(Experiment):
         found = sorted(
             set(zip(errors["icmp_code"].astype(int), errors["ip_src"].astype(str), strict=True))
         )
-        wanted = [(code, self._address(tables, by))]
+        wanted = [(code, address(tables, by))]
         return holds(
             found == wanted,
             observed="; ".join(f"code {c} from {a}" for c, a in found) or "no error",
@@ -562,7 +556,7 @@ class Icmp(Experiment):
         ).because(*of_packets("the exchange", pick(tables, name, "h1-eth0", ip_version=4)))
 
     def _data_packets(self, tables: Tables, name: str, capture: str) -> pd.DataFrame:
-        source = self._address(tables, "h1-eth0")
+        source = address(tables, "h1-eth0")
         seen = pick(tables, name, capture, ip_src=source, ip_proto=TCP)
         return seen[seen["tcp_payload_bytes"] > 0].reset_index(drop=True)
 
@@ -572,7 +566,7 @@ class Icmp(Experiment):
         if sent.empty:
             raise MissingDataError(f"no data was sent in step {name}")
         start = int(sent["tcp_seq"].iloc[0])
-        back = pick(tables, name, "h1-eth0", ip_dst=self._address(tables, "h1-eth0"), ip_proto=TCP)
+        back = pick(tables, name, "h1-eth0", ip_dst=address(tables, "h1-eth0"), ip_proto=TCP)
         heard = [(int(ack) - start) % 2**32 for ack in back["tcp_ack"]]
         ours = [h for h in heard if h <= expected_bytes + TRANSFER_BYTES]
         acknowledged = min(max(ours, default=0), TRANSFER_BYTES)  # a FIN counts as one byte more
@@ -593,50 +587,8 @@ class Icmp(Experiment):
         }
 
 
-def _deafen(lab: Lab) -> None:
-    """h2 answers neither echo requests nor segments to port 80."""
-    lab.sysctl("h2", "net.ipv4.icmp_echo_ignore_all", 1)
-    _filter(lab, "h2", "input", "tcp dport 80 drop")
-
-
-def _silence(lab: Lab) -> None:
-    """Routers and h2 send no ICMP but echoes."""
-    for node in ("r1", "r2", "r3", "h2"):
-        _filter(lab, node, "output", "icmp type != { echo-reply, echo-request } drop")
-
-
-def _no_redirects(lab: Lab) -> None:
-    for scope in ("all", "r1-eth0"):
-        lab.sysctl("r1", f"net.ipv4.conf.{scope}.send_redirects", 0)
-
-
-def _loosen(lab: Lab) -> None:
-    """h2 sends as many errors as it likes, h3 answers broadcasts."""
-    lab.sysctl("h2", "net.ipv4.icmp_ratelimit", 0)
-    lab.sysctl("h3", "net.ipv4.icmp_echo_ignore_broadcasts", 0)
-
-
-def _program(*argv: str) -> Act:
-    """Runs a program in h1 to its end, whatever it thinks of the answers."""
-
-    def act(lab: Lab) -> None:
-        lab.start("h1", *argv).wait(120)
-
-    return act
-
-
 def _traceroute(*form_and_target: str) -> Act:
-    return _program("traceroute", "-n", "-q1", "-N1", "-w2", "-m8", *form_and_target)
-
-
-def _send(address: str, size_bytes: int = 10, *options: str) -> Act:
-    """Sends zeros to a socat address."""
-    return _program("socat", "-u", *options, f"OPEN:/dev/zero,readbytes={size_bytes}", address)
-
-
-def _filter(lab: Lab, node: str, hook: str, rule: str) -> None:
-    chain = f"add chain ip lab {hook} {{ type filter hook {hook} priority 0; }}"
-    lab.exec(node, "nft", f"add table ip lab; {chain}; add rule ip lab {hook} {rule}")
+    return program("h1", "traceroute", "-n", "-q1", "-N1", "-w2", "-m8", *form_and_target)
 
 
 def _transfer(lab: Lab) -> None:

@@ -41,9 +41,9 @@ def measure(data: ScenarioData, columns: Iterable[str]) -> dict[str, pd.DataFram
 
     Returns:
         ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
-        with `capture`, `step` and `info`, what the packet says in a few words.
+        with `capture`, `step` and `info`, what the packet says in a few words;
+        ``addresses``: the interfaces' addresses.
     """
-    import numpy as np
     import pandas as pd
 
     from analysis import describe
@@ -55,13 +55,56 @@ def measure(data: ScenarioData, columns: Iterable[str]) -> dict[str, pd.DataFram
     for capture in data.captures():
         found = data.packets(capture, [*describe.COLUMNS, *columns])
         found.insert(0, "capture", capture)
-        place = np.searchsorted(steps["time_s"].to_numpy(), found["time_s"].to_numpy(), "right")
-        names = np.array(["", *steps["step"]])
-        found.insert(1, "step", names[place])
+        found.insert(1, "step", step_at(steps, found["time_s"]))
         found["info"] = describe.packets(found)
         parts.append(found)
     table = pd.concat(_plain(p) for p in parts) if parts else pd.DataFrame()
-    return {"steps": steps, "packets": table.reset_index(drop=True)}
+    return {
+        "steps": steps,
+        "packets": table.reset_index(drop=True),
+        "addresses": pd.DataFrame(data.network["addresses"]),
+    }
+
+
+def step_at(steps: pd.DataFrame, time_s: pd.Series[float]) -> list[str]:
+    """The step that each time belongs to; an empty name before the first."""
+    import numpy as np
+
+    names = ["", *steps["step"]]
+    places = np.searchsorted(steps["time_s"].to_numpy(), time_s.to_numpy(), "right")
+    return [names[place] for place in places]
+
+
+def told(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame:
+    """What a program told as JSON, one object a line with ``time_ns``, in logs ``<log>*.log``.
+
+    Returns:
+        One row a line, with `time_s` and `step`; lines of other kinds are left out.
+    """
+    import json
+
+    import pandas as pd
+
+    rows = []
+    for path in sorted((data.path / "logs").glob(f"{log}*.log")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("{"):
+                rows.append(json.loads(line))
+    table = pd.DataFrame(rows, columns=None if rows else ["time_ns"]).sort_values("time_ns")
+    table.insert(0, "time_s", (table["time_ns"] - data.t0_ns) / 1e9)
+    table.insert(1, "step", step_at(steps, table["time_s"]))
+    return table.drop(columns="time_ns").reset_index(drop=True)
+
+
+def address(tables: Tables, interface: str, version: int = 4, *, scenario: str = "main") -> str:
+    """An interface's address by plan, without prefix length."""
+    row = tables.of("addresses", scenario=scenario, interface=interface).iloc[0]
+    return str(row[f"ipv{version}"]).split("/")[0]
+
+
+def mac(tables: Tables, interface: str, *, scenario: str = "main") -> str:
+    """An interface's MAC address."""
+    return str(tables.of("addresses", scenario=scenario, interface=interface).iloc[0]["mac"])
 
 
 def _plain(packets: pd.DataFrame) -> pd.DataFrame:

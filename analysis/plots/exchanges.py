@@ -46,6 +46,7 @@ def segment_sizes(transfers: Mapping[str, pd.DataFrame], mtu_bytes: int) -> Figu
             panel.plot((sent["time_s"] - start_s) * 1e3, sent["ip_bytes"].astype(float), ".")
         panel.axhline(mtu_bytes, linestyle="--", linewidth=1, color="0.4")
         panel.set_xscale("symlog", linthresh=1)
+        panel.set_xlim(-0.2, 3e4)
         panel.set(title=name.replace("-", " "), xlabel="ms since the first segment")
     panels[0].set_ylabel("IP packet in bytes")
     panels[0].annotate(

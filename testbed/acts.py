@@ -1,0 +1,82 @@
+"""Acts: what one step of an experiment does, as values to put into tables of steps.
+
+steps = {"echo": program("h1", "ping", "-c", "3", address), ...}
+for name, act in steps.items():
+    step(lab, name); act(lab)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from testbed import programs
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab
+
+Act = Callable[["Lab"], None]
+
+_WAIT_S = 300.0
+
+
+def program(node: str, *argv: str) -> Act:
+    """Runs a program to its end, whatever its exit code says of the answers it got."""
+
+    def act(lab: Lab) -> None:
+        lab.start(node, *argv).wait(_WAIT_S)
+
+    return act
+
+
+def own_program(node: str, name: str, *arguments: str) -> Act:
+    """The same for a program of `testbed.programs`; logged as ``<node>-<name>``."""
+
+    def act(lab: Lab) -> None:
+        lab.start(node, *programs.argv(name, *arguments), log=f"{node}-{name}").wait(_WAIT_S)
+
+    return act
+
+
+def zeros(node: str, address: str, size_bytes: int = 10, *options: str) -> Act:
+    """Sends zeros to a socat address."""
+    return program(node, "socat", "-u", *options, f"OPEN:/dev/zero,readbytes={size_bytes}", address)
+
+
+def sysctl(node: str, name: str, value: str | int) -> Act:
+    """Sets a sysctl of a node."""
+    return lambda lab: lab.sysctl(node, name, value)
+
+
+def in_order(*acts: Act) -> Act:
+    """Several acts as one."""
+
+    def act(lab: Lab) -> None:
+        for one in acts:
+            one(lab)
+
+    return act
+
+
+def nothing(lab: Lab) -> None:
+    """An act that does nothing."""
+
+
+def filter_packets(node: str, hook: str, rule: str, family: str = "ip") -> Act:
+    """Adds an nftables rule at a hook (``input``, ``forward``, ``output``, ``prerouting``)."""
+    chain = f"add chain {family} lab {hook} {{ type filter hook {hook} priority 0; }}"
+    text = f"add table {family} lab; {chain}; add rule {family} lab {hook} {rule}"
+
+    def act(lab: Lab) -> None:
+        lab.exec(node, "nft", text)
+
+    return act
+
+
+def unfilter(node: str) -> Act:
+    """Removes all nftables rules of a node."""
+
+    def act(lab: Lab) -> None:
+        lab.exec(node, "nft", "flush ruleset")
+
+    return act
