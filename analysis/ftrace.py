@@ -178,12 +178,15 @@ def _texts(buffer: npt.NDArray[np.uint8], offsets: _I64, at: int, size: int) -> 
     code = sum(c * (1 << 20) ** i for i, (c, _) in enumerate(codes))
     index, first = pd.factorize(np.asarray(code, np.int64))
     _, where = np.unique(index, return_index=True)
-    known = [
-        str(ipaddress.ip_address(bytes(buffer[offsets[w] + at : offsets[w] + at + size])))
-        for w in where
-    ]
+    known = [_text(bytes(buffer[offsets[w] + at : offsets[w] + at + size])) for w in where]
     assert len(known) == len(first)
     return list(np.array(known, dtype=object)[index])
+
+
+def _text(packed: bytes) -> str:
+    """An address as packets show it: an IPv4 one even on an IPv6 socket (RFC 4291 §2.5.5.2)."""
+    address = ipaddress.ip_address(packed)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _name_states(frame: pd.DataFrame) -> None:

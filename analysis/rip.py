@@ -24,16 +24,17 @@ _RIB_LINE = re.compile(
 
 
 def messages(packets: pd.DataFrame, net: Network) -> pd.DataFrame:
-    """RIP messages of a capture with the node that sent each as ``sender``."""
+    """RIP messages of a capture.
+
+    Returns:
+        As `dissect.read`, and ``sender`` (node), ``to_all`` (to a group or broadcast address).
+    """
     found = dissect.read(packets)
     senders = {address: net.owner_of(address) for address in found["ip_src"].unique()}
     found.insert(1, "sender", found["ip_src"].astype(str).map(senders))
-    found["multicast"] = _is_group(found["ip_dst"].astype(str))
+    one = {str(address) for address in found["ip_dst"].unique() if net.owner_of(str(address))}
+    found["to_all"] = ~found["ip_dst"].astype(str).isin(one)
     return found
-
-
-def _is_group(address: pd.Series[str]) -> pd.Series[bool]:
-    return address.str.startswith(("224.", "ff0", "255.")) | address.str.endswith(".255")
 
 
 def entries(packets: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def entries(packets: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
         packets: of the capture.
         sent: `messages` of it.
     """
-    about = sent[["frame", "time_s", "sender", "command", "multicast"]]
+    about = sent[["frame", "time_s", "sender", "command", "to_all"]]
     return about.merge(dissect.entries(packets), on="frame", validate="one_to_many")
 
 
@@ -53,7 +54,7 @@ def updates(sent: pd.DataFrame) -> pd.DataFrame:
     Returns:
         ``capture``, ``sender``, ``time_s``, ``entry_count``, ``gap_s`` (since the one before).
     """
-    own = sent[(sent["command"] == "response") & sent["multicast"]]
+    own = sent[(sent["command"] == "response") & sent["to_all"]]
     own = own.sort_values(["capture", "sender", "time_s"])
     since = own.groupby(["capture", "sender"], observed=True)["time_s"].diff()
     number = (since.isna() | (since > SAME_UPDATE_S)).cumsum().rename("number")
@@ -110,7 +111,7 @@ def reverse_entries(entry: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
     """Entries a router sent to the very link over which it reaches that prefix itself.
 
     Args:
-        entry: multicast ones, with ``link`` (prefix of the link they were sent on).
+        entry: those sent to all, with ``link`` (prefix of the link they were sent on).
         tables: ``node``, ``prefix``, ``link`` (over which), learned routes only.
     """
     keys = tables.rename(columns={"node": "sender"})[["sender", "prefix", "link"]]

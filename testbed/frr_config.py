@@ -23,10 +23,10 @@ FILES = ("frr.conf", "zebra.conf", "ripd.conf", "ripngd.conf", "ospfd.conf", "os
 """What a router's folder may hold."""
 
 _INTERFACE_LINES = {
-    "ripd": re.compile(r"ip rip\b"),
-    "ripngd": re.compile(r"ipv6 ripng\b"),
-    "ospfd": re.compile(r"ip ospf\b"),
-    "ospf6d": re.compile(r"ipv6 ospf6\b"),
+    "ripd": re.compile(r"(no )?ip rip\b"),
+    "ripngd": re.compile(r"(no )?ipv6 ripng\b"),
+    "ospfd": re.compile(r"(no )?ip ospf\b"),
+    "ospf6d": re.compile(r"(no )?ipv6 ospf6\b"),
 }
 _TOP_LINES = {
     "ripd": re.compile(r"(no )?(debug rip |key chain )"),

@@ -47,7 +47,7 @@ def decode(
     out.put_all("wire_bytes", records.wire_bytes)
     out.put_all("captured_bytes", records.captured_bytes)
     payloads = _Payloads(count) if out.wants("payload") else None
-    captured, wire = records.captured_bytes.astype(np.int64), records.wire_bytes.astype(np.int64)
+    captured, wire = _lengths(records.captured_bytes), _lengths(records.wire_bytes)
     for link_type, rows in _by_link_type(records, interfaces):
         window = Window.over(data, records.start[rows], captured[rows], wire[rows], rows)
         out.flag(window, window.captured > window.wire, "captured longer than wire")
@@ -56,6 +56,11 @@ def decode(
     if payloads is not None:
         out.put_payloads(payloads.array(data))
     out.end()
+
+
+def _lengths(stated: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
+    """Lengths as signed numbers; a lying one is cut to 2^31 - 1."""
+    return np.minimum(stated, 0x7FFF_FFFF).astype(np.int32)
 
 
 def _by_link_type(

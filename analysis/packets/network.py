@@ -50,10 +50,10 @@ def arp(out: Table, window: Window) -> None:
 def ipv4(out: Table, window: Window) -> tuple[Window | None, Protos]:
     """IPv4 (RFC 791). Returns the transport's window and the protocol of each of its rows."""
     first = window.u8(0)
-    header = (first & 15).astype(np.int64) * 4
+    header = (first & 15).astype(np.int32) * 4
     stated = window.u16(2)
     # Segmentation offload writes 0 into packets longer than the field can say.
-    total = np.where(stated == 0, window.wire, stated.astype(np.int64))
+    total = np.where(stated == 0, window.wire, stated.astype(np.int32))
     whole = window.has(20)
     good = _check_ipv4(out, window, whole, first, header, total)
     _put_ipv4(out, window, whole, first, header, total)
@@ -101,7 +101,7 @@ def _put_ipv4(
     if out.wants("ip_bytes"):
         out.put("ip_bytes", window, total, window.has(4))
     if out.wants("ip_id"):
-        out.put("ip_id", window, window.u16(4), window.has(6))
+        out.put("ip_id", window, window.stored(4, ">u2"), window.has(6))
     if out.wants("ip_df", "ip_mf", "ip_offset_bytes"):
         fragment, known = window.u16(6), window.has(8)
         for name, values in (
@@ -112,7 +112,7 @@ def _put_ipv4(
             if out.wants(name):
                 out.put(name, window, values, known)
     if out.wants("ip_ttl"):
-        out.put("ip_ttl", window, window.u8(8), window.has(9))
+        out.put("ip_ttl", window, window.stored(8, "u1"), window.has(9))
     if out.wants("ip_checksum_ok"):
         _put_checksum(out, window, header, whole)
     if out.wants("ip_src"):
@@ -131,20 +131,19 @@ def _put_class(out: Table, window: Window, traffic_class: Protos, known: Mask | 
 
 def _put_checksum(out: Table, window: Window, header: Ints, whole: Mask | None) -> None:
     """The ones' complement sum of the header is 0xFFFF (RFC 1071); any byte order will do."""
-    longest = int(header.max())
-    total = np.zeros(len(window), np.uint64)
-    for at in range(0, min(longest, 60), 4):
+    total = np.zeros(len(window), np.uint32)
+    for at in range(0, min(int(header.max()), 60), 4):
         word = window.raw32(at)
-        total += word if at < 20 else np.where(at < header, word, np.uint32(0))
-    for _ in range(2):
-        total = (total & 0xFFFF_FFFF) + (total >> np.uint64(32))
-    for _ in range(2):
-        total = (total & 0xFFFF) + (total >> np.uint64(16))
-    total = (total & 0xFFFF) + (total >> np.uint64(16))
-    known = (header >= 20) & (window.captured >= header)
+        if at >= 20:
+            word[at >= header] = 0
+        total += word & np.uint32(0xFFFF)
+        total += word >> np.uint32(16)
+    total = (total & np.uint32(0xFFFF)) + (total >> np.uint32(16))
+    right = (total == 0xFFFF) | (total == 0x1FFFE)
+    known: Mask | None = (header >= 20) & (window.captured >= header)
     if whole is not None:
-        known &= whole
-    out.put("ip_checksum_ok", window, total == 0xFFFF, known)
+        known = known & whole
+    out.put("ip_checksum_ok", window, right, None if known.all() else known)
 
 
 def _picked(protos: Protos, outer: Window, inner: Window | None, keep: Mask) -> Protos:
@@ -158,7 +157,7 @@ def _picked(protos: Protos, outer: Window, inner: Window | None, keep: Mask) -> 
 def ipv6(out: Table, window: Window) -> tuple[Window | None, Protos]:
     """IPv6 and its extension headers (RFC 8200). Returns the transport's window and protocols."""
     first = window.u32(0)
-    payload = window.u16(4).astype(np.int64)
+    payload = window.u16(4).astype(np.int32)
     # A jumbo payload, or segmentation offload, writes 0.
     total = np.where(payload == 0, window.wire, payload + 40)
     whole = window.has(40)
@@ -215,7 +214,7 @@ class _Extensions:
     def __init__(self, out: Table, window: Window, good: Mask, total: Ints) -> None:
         self.out, self.window, self.total = out, window, np.minimum(total, window.wire)
         self.proto = window.u8(6)
-        self.header = np.full(len(window), 40, np.int64)
+        self.header = np.full(len(window), 40, np.int32)
         self.goes_on, self.read = good.copy(), good.copy()
         self.names: dict[int, str] = {}
         present = good if window.present is None else good & window.present

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED
+from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED, NUMPY
 from analysis.packets.window import Mask, Rows, Window
 
 PROBLEMS = (
@@ -105,6 +105,10 @@ class Table:
         self._capacity = 0
         self._values: dict[str, npt.NDArray[Any]] = {}
         self._absent: dict[str, Mask] = {}
+        masked = sum(column.kind == MASKED for column in self.columns)
+        self._absent_block: Mask = np.empty((masked, 0), np.bool_)
+        coded = len([column for column in self.columns if column.kind == CATEGORY])
+        self._code_block: npt.NDArray[np.int32] = np.empty((coded, 0), np.int32)
         self._payloads: list[Any] = []
         self.problem: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self.fragment: Mask | None = None
@@ -124,34 +128,29 @@ class Table:
         if self.count > self._capacity:
             self._grow(max(self.count, expected_total, 2 * self._capacity))
         batch = slice(self.low, self.count)
-        for absent in self._absent.values():
-            absent[batch] = True
-        for column in self.columns:
-            if column.kind == CATEGORY:
-                self._values[column.name][batch] = -1
+        self._absent_block[:, batch] = True
+        self._code_block[:, batch] = -1
         self.problem = np.full(more, -1, np.int8)
         self.fragment = None
 
     def _grow(self, capacity: int) -> None:
+        """Larger arrays. Flags and codes share one block each: fewer, larger pages to fault in."""
+        masked = [column.name for column in self.columns if column.kind == MASKED]
+        coded = [column.name for column in self.columns if column.kind == CATEGORY]
+        self._absent_block = self._larger(self._absent_block, (len(masked), capacity))
+        self._code_block = self._larger(self._code_block, (len(coded), capacity))
+        self._absent = dict(zip(masked, self._absent_block, strict=True))
         for column in self.columns:
-            if column.kind == BYTES:
-                continue
-            kind = np.int32 if column.kind == CATEGORY else np.dtype(_numpy_name(column.dtype))
-            self._values[column.name] = self._larger(
-                self._values.get(column.name), capacity, np.dtype(kind)
-            )
-            if column.kind == MASKED:
-                self._absent[column.name] = self._larger(
-                    self._absent.get(column.name), capacity, np.dtype(np.bool_)
-                )
+            if column.kind in {MASKED, NUMPY}:
+                empty = np.empty(0, _numpy_name(column.dtype))
+                old = self._values.get(column.name, empty)
+                self._values[column.name] = self._larger(old, (capacity,))
+        self._values |= zip(coded, self._code_block, strict=True)
         self._capacity = capacity
 
-    def _larger(
-        self, old: npt.NDArray[Any] | None, capacity: int, dtype: np.dtype[Any]
-    ) -> npt.NDArray[Any]:
-        new = np.zeros(capacity, dtype)
-        if old is not None:
-            new[: self.low] = old[: self.low]
+    def _larger(self, old: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        new = np.zeros(shape, old.dtype)
+        new[..., : self.low] = old[..., : self.low]
         return new
 
     def put(self, name: str, window: Window, values: npt.NDArray[Any], known: Mask | None) -> None:
@@ -186,6 +185,15 @@ class Table:
         self._values[name][rows] = values[where]
         if name in self._absent:
             self._absent[name][rows] = False
+
+    def put_rows(
+        self, name: str, window: Window, picked: npt.NDArray[np.int64], values: npt.NDArray[Any]
+    ) -> None:
+        """Stores values of the window's rows `picked`."""
+        rows = window.rows
+        at = self.low + (picked + rows.start if isinstance(rows, slice) else rows[picked])
+        self._values[name][at] = values
+        self._absent[name][at] = False
 
     def put_codes(
         self,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from analysis.packets.network import Protos
 from analysis.packets.table import Table
+from analysis.packets.walk import words
 from analysis.packets.window import Ints, Mask, Window
 
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
@@ -43,7 +44,7 @@ def decode(out: Table, window: Window, protos: Protos) -> list[Window]:
 def udp(out: Table, window: Window) -> Window | None:
     """UDP (RFC 768)."""
     whole = window.has(8)
-    length = window.u16(4).astype(np.int64)
+    length = window.u16(4).astype(np.int32)
     length = np.where(length == 0, window.wire, length)  # jumbograms, offload
     out.flag(window, window.wire < 8, "UDP header cut", but_fragments=True)
     good = (length >= 8) & (length <= window.wire)
@@ -58,7 +59,7 @@ def udp(out: Table, window: Window) -> Window | None:
 def _put_ports(out: Table, window: Window, layer: str) -> None:
     for name, at in ((f"{layer}_sport", 0), (f"{layer}_dport", 2)):
         if out.wants(name):
-            out.put(name, window, window.u16(at), window.has(at + 2))
+            out.put(name, window, window.stored(at, ">u2"), window.has(at + 2))
 
 
 def icmp(out: Table, window: Window) -> Window | None:
@@ -99,7 +100,7 @@ def tcp(out: Table, window: Window) -> Window | None:
     out.flag(window, window.wire < 20, "TCP header cut", but_fragments=True)
     whole = window.has(20)
     packed = window.u16(12)
-    header = (packed >> 12).astype(np.int64) * 4
+    header = (packed >> 12).astype(np.int32) * 4
     good = (header >= 20) & (header <= window.wire)
     out.flag(
         window, ~good if whole is None else ~good & whole, "TCP header length", but_fragments=True
@@ -108,15 +109,15 @@ def tcp(out: Table, window: Window) -> Window | None:
         good &= whole
     _put_ports(out, window, "tcp")
     if out.wants("tcp_seq"):
-        out.put("tcp_seq", window, window.u32(4), window.has(8))
+        out.put("tcp_seq", window, window.stored(4, ">u4"), window.has(8))
     if out.wants("tcp_ack"):
-        out.put("tcp_ack", window, window.u32(8), window.has(12))
+        out.put("tcp_ack", window, window.stored(8, ">u4"), window.has(12))
     if out.wants("tcp_flags"):
         out.put("tcp_flags", window, packed & _FLAG_BITS, window.has(14))
     if out.wants("tcp_window"):
-        out.put("tcp_window", window, window.u16(14), window.has(16))
+        out.put("tcp_window", window, window.stored(14, ">u2"), window.has(16))
     if out.wants("tcp_urgent"):
-        out.put("tcp_urgent", window, window.u16(18), whole)
+        out.put("tcp_urgent", window, window.stored(18, ">u2"), whole)
     if out.wants("tcp_header_bytes"):
         out.put("tcp_header_bytes", window, header, window.has(13))
     if out.wants("tcp_payload_bytes"):
@@ -140,10 +141,11 @@ def _options(out: Table, window: Window, header: Ints, good: Mask) -> None:
     usual = have & (header == 32) & (window.raw32(20) == _TIMESTAMP_ONLY)
     if int(window.captured.min()) < 32:
         usual &= window.captured >= 32
+    known = None if usual.all() else usual
     if out.wants("tcp_tsval"):
-        out.put("tcp_tsval", window, window.u32(24), usual)
+        out.put("tcp_tsval", window, window.stored(24, ">u4"), known)
     if out.wants("tcp_tsecr"):
-        out.put("tcp_tsecr", window, window.u32(28), usual)
+        out.put("tcp_tsecr", window, window.stored(28, ">u4"), known)
     rest = np.flatnonzero(have & ~usual)
     if len(rest):
         _OtherOptions(out, window, header, rest).read()
@@ -155,6 +157,7 @@ class _OtherOptions:
     def __init__(self, out: Table, window: Window, header: Ints, rows: Ints) -> None:
         self.out, self.window, self.rows = out, window, rows
         self.octets = window.matrix(20, 40)[rows]
+        self.words = words(self.octets.reshape(-1), ">")
         self.stated = header[rows] - 20
         self.end = np.minimum(self.stated, window.captured[rows] - 20)
         self.bad = np.zeros(len(rows), np.bool_)
@@ -186,44 +189,46 @@ class _OtherOptions:
         self.out.flag(self.window, wrong, "TCP option length")
 
     def _number(self, which: Ints, at: Ints, width: int) -> npt.NDArray[np.uint32]:
-        value = np.zeros(len(which), np.uint32)
-        for step in range(width):
-            value = value << np.uint32(8) | self.octets[which, at + step]
-        return value
+        """The number of 1, 2 or 4 bytes that ends at `at + width`."""
+        last = which * 40 + at + width - 4  # never negative: a kind and a length stand before
+        value = self.words[last].astype(np.uint32)
+        return value & np.uint32((1 << 8 * width) - 1)
 
     def _put(self, name: str, which: Ints, values: npt.NDArray[np.uint32] | Mask) -> None:
         if len(which) and self.out.wants(name):
-            full = np.zeros(len(self.window), values.dtype)
-            where = np.zeros(len(self.window), np.bool_)
-            full[self.rows[which]] = values
-            where[self.rows[which]] = True
-            self.out.put_where(name, self.window, full, where)
+            self.out.put_rows(name, self.window, self.rows[which], values)
 
     def _store(self, which: Ints, kind: Protos, size: Ints, at: Ints) -> None:
         """Options of RFC 9293 §3.1, RFC 7323 (2, 3) and RFC 2018 (2, 3)."""
 
-        def those(number: int, length: int) -> tuple[Ints, Ints]:
-            match = (kind == number) & (size == length)
-            self.bad[which[(kind == number) & (size != length)]] = True
-            return which[match], at[match]
+        seen = np.bincount(kind, minlength=9)
+        for number, length in ((2, 4), (3, 3), (4, 2), (8, 10)):
+            if not seen[number]:
+                continue
+            those = kind == number
+            match = those & (size == length)
+            self.bad[which[those & ~match]] = True
+            self._store_one(number, which[match], at[match])
+        if seen[5]:
+            self._sack(which, kind, size, at)
 
-        rows, begin = those(2, 4)
-        self._put("tcp_mss", rows, self._number(rows, begin + 2, 2))
-        rows, begin = those(3, 3)
-        self._put("tcp_wscale", rows, self._number(rows, begin + 2, 1))
-        rows, begin = those(4, 2)
-        self._put("tcp_sack_permitted", rows, np.ones(len(rows), np.bool_))
-        rows, begin = those(8, 10)
-        self._put("tcp_tsval", rows, self._number(rows, begin + 2, 4))
-        self._put("tcp_tsecr", rows, self._number(rows, begin + 6, 4))
-        self._sack(which, kind, size, at)
+    def _store_one(self, number: int, rows: Ints, begin: Ints) -> None:
+        if number == 2:
+            self._put("tcp_mss", rows, self._number(rows, begin + 2, 2))
+        elif number == 3:
+            self._put("tcp_wscale", rows, self._number(rows, begin + 2, 1))
+        elif number == 4:
+            self._put("tcp_sack_permitted", rows, np.ones(len(rows), np.bool_))
+        else:
+            self._put("tcp_tsval", rows, self._number(rows, begin + 2, 4))
+            self._put("tcp_tsecr", rows, self._number(rows, begin + 6, 4))
 
     def _sack(self, which: Ints, kind: Protos, size: Ints, at: Ints) -> None:
         match = (kind == 5) & (size >= 10) & ((size - 2) % 8 == 0)
         self.bad[which[(kind == 5) & ~match]] = True
         rows, begin, count = which[match], at[match], (size[match] - 2) // 8
         self._put("tcp_sack_count", rows, count)
-        for block in range(1, 5):
+        for block in range(1, int(count.max(initial=0)) + 1):
             have = count >= block
             left = begin[have] + 2 + 8 * (block - 1)
             self._put(f"tcp_sack{block}_left", rows[have], self._number(rows[have], left, 4))

@@ -58,12 +58,6 @@ class RecordRule(ABC):
     def plausible(self, data: Bytes, at: Offsets) -> npt.NDArray[np.bool_]:
         """Stronger test of some offsets, each of which has a whole header in `data`."""
 
-    def steps(self, lengths: npt.NDArray[np.uint32]) -> Offsets:
-        """Bytes from each record to the next; 0 where the length is not believable."""
-        step = lengths.astype(np.int64) + self.overhead_bytes
-        step[(lengths < self.min_length) | (lengths > self.max_length)] = 0
-        return step
-
 
 @dataclass(frozen=True)
 class Walked:
@@ -92,13 +86,9 @@ def walk(data: Bytes, start: int, stop: int, rule: RecordRule) -> Walked:
     here = head.next_offset
     if head.bad_length is not None or len(head.offsets) < _PREFIX_RECORDS or here >= stop:
         return head
-    lanes = _Lanes(data, here, stop, rule, int(head.offsets[-1]), _largest(head))
+    lanes = _Lanes(data, here, stop, rule, head)
     rest = lanes.walk()
     return Walked(np.concatenate([head.offsets, rest.offsets]), rest.next_offset, rest.bad_length)
-
-
-def _largest(walked: Walked) -> int:
-    return int(np.diff(walked.offsets, append=walked.next_offset).max())
 
 
 def walk_one_by_one(
@@ -142,14 +132,14 @@ def walk_one_by_one(
 class _Lanes:
     """One walk by many lanes over [start, stop)."""
 
-    def __init__(
-        self, data: Bytes, start: int, stop: int, rule: RecordRule, true: int, largest: int
-    ) -> None:
+    def __init__(self, data: Bytes, start: int, stop: int, rule: RecordRule, head: Walked) -> None:
         self.data, self.start, self.stop, self.rule = data, start, stop, rule
-        self.true = true
+        self.true = int(head.offsets[-1])
+        sizes = np.diff(head.offsets, append=head.next_offset)
+        self.mean_bytes = float(sizes.mean())
         self.lengths = words(data[rule.length_at :], rule.endian)
         self.last_header = len(data) - rule.header_bytes
-        self.window_bytes = min(2 * largest + 64, 1 << 17)
+        self.window_bytes = min(2 * int(sizes.max()) + 64, 1 << 17)
 
     def walk(self) -> Walked:
         starts = self._starts()
@@ -160,8 +150,8 @@ class _Lanes:
     def _starts(self) -> Offsets:
         """Likely record starts, one a stretch; the first is sure."""
         span = min(self.stop, len(self.data) - self.window_bytes - 64) - self.start
-        cost = self.window_bytes * _STEP_COST_BYTES
-        wanted = int((max(span, 0) * _STEP_COST_BYTES * 2 / cost) ** 0.5) * 2
+        records = max(span, 0) / self.mean_bytes
+        wanted = int((records * _STEP_COST_BYTES / self.window_bytes) ** 0.5)
         lanes = min(_MAX_LANES, wanted, span // (4 * self.window_bytes))
         first = np.array([self.start], np.int64)
         if lanes < _MIN_LANES:
@@ -186,28 +176,57 @@ class _Lanes:
         Returns:
             the record offsets lane after lane, how many each lane has, where each stopped.
         """
-        here, end, lane = starts.copy(), ends, np.arange(len(starts))
-        counts = np.zeros(len(starts), np.int64)
-        finals = starts.copy()
+        count = len(starts)
+        here, lane = starts.copy(), np.arange(count)
+        # A lane stops at its end, in the last bytes, or at a length that cannot be believed.
+        bound = np.minimum(ends, self.last_header + 1)
+        counts, finals = np.zeros(count, np.int64), starts.copy()
         trail: list[tuple[Offsets, npt.NDArray[np.int64]]] = []
-        size = len(self.data)
         while len(here):
-            readable = np.minimum(here, self.last_header)
-            step = self.rule.steps(self.lengths[readable])
-            after = here + step
-            moves = (here < end) & (here <= self.last_header) & (step > 0) & (after <= size)
-            if not moves.all():
-                stopped = ~moves
-                finals[lane[stopped]] = here[stopped]
-                counts[lane[stopped]] = len(trail)
-                here, end, lane, after = here[moves], end[moves], lane[moves], after[moves]
+            stops = here >= bound
+            if stops.any():
+                here, lane, bound = self._stop(here, lane, bound, stops, finals, counts, trail)
+                continue
+            length = self.lengths[here]
+            after = here + length + self.rule.overhead_bytes
+            wrong = (length < self.rule.min_length) | (length > self.rule.max_length)
+            wrong |= after > len(self.data)
+            if wrong.any():
+                after = after[~wrong]
+                here, lane, bound = self._stop(here, lane, bound, wrong, finals, counts, trail)
             trail.append((here, lane))
             here = after
+        return self._by_lane(trail, counts), counts, finals
+
+    @staticmethod
+    def _stop(
+        here: Offsets,
+        lane: npt.NDArray[np.int64],
+        bound: Offsets,
+        stops: npt.NDArray[np.bool_],
+        finals: Offsets,
+        counts: npt.NDArray[np.int64],
+        trail: list[tuple[Offsets, npt.NDArray[np.int64]]],
+    ) -> tuple[Offsets, npt.NDArray[np.int64], Offsets]:
+        """Notes where lanes stop and after how many records; returns the others."""
+        finals[lane[stops]] = here[stops]
+        counts[lane[stops]] = len(trail)
+        goes = ~stops
+        return here[goes], lane[goes], bound[goes]
+
+    @staticmethod
+    def _by_lane(
+        trail: list[tuple[Offsets, npt.NDArray[np.int64]]], counts: npt.NDArray[np.int64]
+    ) -> Offsets:
+        """The offsets of all steps, lane after lane."""
         first = np.cumsum(counts) - counts
         offsets = np.empty(int(counts.sum()), np.int64)
+        lanes, begin = None, first
         for number, (at, of_lane) in enumerate(trail):
-            offsets[first[of_lane] + number] = at
-        return offsets, counts, finals
+            if of_lane is not lanes:
+                lanes, begin = of_lane, first[of_lane]
+            offsets[begin + number] = at
+        return offsets
 
     def _join(
         self,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]
 Rows = slice | npt.NDArray[np.int64]
 
 CELL_BYTES = 128
@@ -78,6 +78,10 @@ class Window:
     def _field(self, at: int, kind: str) -> npt.NDArray[Any]:
         width = self.cells.dtype.itemsize
         return np.ndarray((len(self),), kind, self.cells, self.base + at, (width,))
+
+    def stored(self, at: int, kind: str) -> npt.NDArray[Any]:
+        """A field as it lies in the cells (`>u4`, ...): to be stored without another copy."""
+        return self._field(at, kind)
 
     def u8(self, at: int) -> npt.NDArray[np.uint8]:
         """The byte at `at` of every row."""

@@ -54,3 +54,47 @@ def segment_sizes(transfers: Mapping[str, pd.DataFrame], mtu_bytes: int) -> Figu
         xytext=(0, -3), textcoords="offset points", va="top", fontsize=8,
     )  # fmt: skip
     return figure
+
+
+def fragments(cuts: Mapping[str, pd.DataFrame]) -> Figure:
+    """Where in its datagram each fragment lies; one panel a place on the way.
+
+    Args:
+        cuts: place → fragments (`ip_offset_bytes`, `ip_bytes`, `ip_header_bytes`, `ip_mf`).
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(cuts), sharex=True, squeeze=False)[0]
+    for panel, (name, pieces) in zip(panels, cuts.items(), strict=True):
+        begins = pieces["ip_offset_bytes"].astype(float)
+        lengths = (pieces["ip_bytes"] - pieces["ip_header_bytes"]).astype(float)
+        order = range(1, len(pieces) + 1)
+        panel.barh(list(order), lengths, left=begins, height=0.7)
+        for number, begin, length, more in zip(
+            order, begins, lengths, pieces["ip_mf"], strict=True
+        ):
+            text = f"offset {begin / 8:.0f}×8, {length:.0f} B, MF {int(more)}"
+            panel.annotate(text, (begin, number), xytext=(0, 13), textcoords="offset points",
+                           ha="left" if begin < 2500 else "center", fontsize=7)  # fmt: skip
+        panel.set(title=name, xlabel="bytes of the datagram", ylabel="in order of sending")
+        panel.set_yticks(list(order))
+        panel.margins(y=0.15)
+        panel.invert_yaxis()
+    return figure
+
+
+def loss_by_fragments(loss: float, measured_fragments: int, measured_share: float) -> Figure:
+    """Datagrams that survive by their number of fragments: formula and one measurement.
+
+    Args:
+        loss: probability that a packet is lost.
+        measured_fragments: fragments of the datagrams measured.
+        measured_share: share of them delivered.
+    """
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    counts = list(range(1, 13))
+    axes.plot(counts, [(1 - loss) ** k for k in counts], "o-", label=f"(1 − {loss:g})^k")
+    axes.plot([measured_fragments], [measured_share], "s", markersize=9, label="measured")
+    axes.set(xlabel="fragments of a datagram (k)", ylabel="share delivered", ylim=(0, 1))
+    axes.legend()
+    return figure

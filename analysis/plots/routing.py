@@ -52,7 +52,7 @@ def climbs(told: Mapping[str, pd.DataFrame]) -> Figure:
             axes.plot(mine["time_s"], mine["metric"], "os^"[i % 3], ms=5, color=COLOURS[i],
                       label=f"told by {sender}")  # fmt: skip
         axes.axhline(INFINITY, color="black", lw=0.8, ls=":")
-        axes.set_title(f"split horizon: {title}")
+        axes.set_title(title)
         axes.set_xlabel("time (s)")
         axes.set_ylim(0, INFINITY + 1)
         axes.set_yticks(range(0, INFINITY + 1, 4))

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette: distinguishable with every common colour vision deficiency."""
 
 LINES = ("-", "--", "-.", ":")
 
-_RC = {
+_RC: Any = {
     "figure.figsize": (9.0, 4.2),
     "figure.dpi": 130,
     "figure.constrained_layout.use": True,
@@ -23,7 +25,7 @@ _RC = {
     "grid.alpha": 0.3,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "legend.frameon": False,
     "svg.hashsalt": "testbed",
     "agg.path.chunksize": 10000,
