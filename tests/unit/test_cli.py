@@ -1,0 +1,78 @@
+"""What the command line says to bad input: one line, the field, what is allowed, exit code 2."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from testbed.experiment import PROJECT
+
+
+def run_testbed(*arguments, cwd=PROJECT, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "testbed.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin", "PYTHONPATH": str(PROJECT), **environment},
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "congestoin"], ["'congestoin'", "did you mean 'congestion'"]),
+        (["run", "nowhere.py"], ["'nowhere.py'", "unknown"]),
+        (["run", "congestion", "--rate-mbps", "10Mbit"], ["--rate-mbps", "Mbit/s"]),
+        (["run", "congestion", "--rate-mbps", "-3"], ["--rate-mbps", "0.1 to 1000"]),
+        (["run", "congestion", "--rate-mbps", "0"], ["--rate-mbps"]),
+        (["run", "congestion", "--cc", "cubik"], ["--cc", "did you mean 'cubic'"]),
+        (["run", "congestion", "--qdisc", "fq_codell"], ["--qdisc", "did you mean 'fq_codel'"]),
+        (["run", "congestion", "--rate-mpbs", "1"], ["--rate-mpbs", "--rate-mbps"]),
+        (["run", "congestion", "--ecn"], ["ecn", "'fifo' cannot mark"]),
+        (["run", "congestion", "--scenario", "rino"], ["rino", "did you mean 'reno'"]),
+        (["run", "congestion", "--seed", "-1"], ["--seed"]),
+        (["run", "congestion", "--runtime", "cloud"], ["--runtime"]),
+        (["replay", "/nonexistent"], ["not a run directory"]),
+        (["describe", "congestin"], ["did you mean 'congestion'"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, words, tmp_path):
+    done = run_testbed(*arguments, TESTBED_RUNS=str(tmp_path / "runs"))
+    said = done.stderr.strip()
+    assert done.returncode == 2, said
+    assert "Traceback" not in said
+    for word in words:
+        assert word in said
+    assert not (tmp_path / "runs").exists(), "nothing half-made is left"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run_testbed("run", "congestion", "--out", str(tmp_path / "file" / "runs"))
+    assert done.returncode in {2, 3}
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_of_another_format_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"format": 99}')
+    done = run_testbed("replay", str(tmp_path))
+    assert done.returncode == 3
+    assert "format" in done.stderr and "99" in done.stderr
+
+
+def test_lists_and_descriptions_can_be_read_by_programs():
+    listed = json.loads(run_testbed("list", "--json").stdout)
+    assert "congestion" in {row["name"] for row in listed}
+    described = json.loads(run_testbed("describe", "congestion", "--json").stdout)
+    assert {p["name"] for p in described["parameters"]} >= {"cc", "rate_mbps"}
+    assert described["claims"][0]["source"]
+
+
+def test_help_gives_units_and_defaults():
+    text = run_testbed("run", "congestion", "--help").stdout
+    assert "0.1 to 1000 Mbit/s" in text
+    assert "[default: 40.0 ms]" in " ".join(text.split())
