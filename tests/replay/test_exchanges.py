@@ -47,6 +47,27 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "probing_needs_no_icmp",
         },
     },
+    "fragmentation": {
+        "small-mtu,no-room,large-buffer,no-df,patient,silent": {
+            "fits_one_packet",
+            "one_more_byte_is_cut",
+            "offsets_count_eight_bytes",
+            "length_has_sixteen_bits",
+            "long_datagrams_are_truncated",
+            "df_forbids_cutting_at_home",
+            "df_forbids_cutting_on_the_way",
+            "all_fragments_or_nothing",
+            "reassembly_times_out",
+            "ipv6_is_cut_at_the_source",
+        },
+        "wide,lossless": {
+            "df_forbids_cutting_on_the_way",
+            "routers_cut_and_hosts_join",
+            "fragments_are_cut_again",
+            "loss_grows_with_fragments",
+            "ipv6_is_cut_at_the_source",
+        },
+    },
 }
 
 Run = Callable[[str, str], dict[str, Verdict]]
