@@ -140,9 +140,9 @@ def _put_checksum(out: Table, window: Window, header: Ints, whole: Mask | None) 
         total += word >> np.uint32(16)
     total = (total & np.uint32(0xFFFF)) + (total >> np.uint32(16))
     right = (total == 0xFFFF) | (total == 0x1FFFE)
-    known: Mask | None = (header >= 20) & (window.captured >= header)
+    known: Mask = (header >= 20) & (window.captured >= header)
     if whole is not None:
-        known = known & whole
+        known &= whole
     out.put("ip_checksum_ok", window, right, None if known.all() else known)
 
 

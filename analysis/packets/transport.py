@@ -191,8 +191,9 @@ class _OtherOptions:
     def _number(self, which: Ints, at: Ints, width: int) -> npt.NDArray[np.uint32]:
         """The number of 1, 2 or 4 bytes that ends at `at + width`."""
         last = which * 40 + at + width - 4  # never negative: a kind and a length stand before
-        value = self.words[last].astype(np.uint32)
-        return value & np.uint32((1 << 8 * width) - 1)
+        value: npt.NDArray[np.uint32] = self.words[last].astype(np.uint32)
+        value &= np.uint32((1 << 8 * width) - 1)
+        return value
 
     def _put(self, name: str, which: Ints, values: npt.NDArray[np.uint32] | Mask) -> None:
         if len(which) and self.out.wants(name):

@@ -1,0 +1,270 @@
+"""Speed of the packet reader beside dpkt, tshark and scapy, on the same file, in one run.
+
+    python bench/reader.py [--packets 1000000] [--snap 0] [--capture FILE]
+
+Makes a capture of TCP flows with timestamps and some SACKs, reads it with each tool for the same
+fields (through TCP's options), and prints packets a second and ratios. CPU time is counted, so
+that other load on the machine disturbs less; slower tools read the file's first packets only.
+Also: how far the memory's bandwidth would let any reader go, and the TCP analysis.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from analysis import packets, tcp
+
+FIELDS = (
+    "frame.number", "frame.time_epoch", "frame.len", "frame.cap_len", "eth.dst", "eth.src",
+    "eth.type", "ip.src", "ip.dst", "ip.proto", "ip.len", "ip.hdr_len", "ip.ttl",
+    "ip.dsfield.dscp", "ip.dsfield.ecn", "ip.id", "ip.flags.df", "ip.flags.mf", "ip.frag_offset",
+    "ip.checksum.status", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags",
+    "tcp.window_size_value", "tcp.urgent_pointer", "tcp.hdr_len", "tcp.len",
+    "tcp.options.mss_val", "tcp.options.wscale.shift", "tcp.options.sack_perm",
+    "tcp.options.timestamp.tsval", "tcp.options.timestamp.tsecr", "tcp.options.sack_le",
+    "tcp.options.sack_re",
+)  # fmt: skip
+"""tshark's names of the core columns."""
+
+CORE = [
+    name
+    for name, column in packets.COLUMNS.items()
+    if column.layer in {"frame", "Ethernet", "IP", "TCP"}
+]
+
+
+@dataclass
+class Result:
+    """One tool's reading: packets read and CPU seconds."""
+
+    tool: str
+    count: int
+    cpu_s: float
+
+    @property
+    def rate(self) -> float:
+        return self.count / self.cpu_s
+
+
+@contextmanager
+def cpu_time(children: bool = False) -> Iterator[Callable[[], float]]:
+    """Gives a function that says the CPU seconds spent since."""
+    who = resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
+
+    def used() -> float:
+        usage = resource.getrusage(who)
+        return usage.ru_utime + usage.ru_stime
+
+    before = used()
+    yield lambda: used() - before
+
+
+def checksum(header: bytes) -> int:
+    """The IPv4 header's checksum."""
+    total: int = sum(struct.unpack(">10H", header))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+
+
+def frame(flow: int, back: bool, seq: int, number: int, sack: bool, tick: int) -> bytes:
+    """Headers of a data segment of 1448 bytes, or of an ACK back."""
+    options = b"\1\1\x08\x0a" + struct.pack(">II", tick & 0xFFFFFFFF, 5)
+    if sack:
+        options += b"\1\1\5\x0a" + struct.pack(">II", seq + 1448, seq + 2896)
+    ends = bytes([10, 0, 0, flow + 1]), bytes([10, 0, 1, flow + 1])
+    ports = 40_000 + flow, 5201
+    source, target = (1, 0) if back else (0, 1)
+    total = 40 + len(options) + (0 if back else 1448)
+    ip = struct.pack(
+        ">BBHHHBBH4s4s", 0x45, 0, total, number & 0xFFFF, 0x4000, 64, 6, 0, ends[source],
+        ends[target],
+    )  # fmt: skip
+    ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
+    numbers = (1, seq) if back else (seq, 1)
+    segment = struct.pack(
+        ">HHIIBBHHH",
+        ports[source],
+        ports[target],
+        *numbers,
+        (20 + len(options)) << 2,
+        16,
+        501,
+        0,
+        0,
+    )
+    return b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip + segment + options
+
+
+def make(path: Path, count: int, snap: int) -> None:
+    """Writes a capture of 16 flows, 60 % data and 40 % ACKs, one ACK in 20 with a SACK block."""
+    rng = random.Random(1)
+    seq = [rng.randrange(1 << 31) for _ in range(16)]
+    payload, time_us = bytes(1448), 1_700_000_000_000_000
+    with path.open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snap or 262144, 1))
+        for number in range(count):
+            flow, back = rng.randrange(16), rng.random() >= 0.6
+            time_us += rng.randrange(3, 40)
+            sack = back and rng.random() < 0.05
+            octets = frame(flow, back, seq[flow], number, sack, time_us // 1000)
+            if not back:
+                octets += payload
+                seq[flow] = (seq[flow] + 1448) % (1 << 31)
+            kept = octets[: snap or None]
+            head = (time_us // 10**6, time_us % 10**6, len(kept), len(octets))
+            file.write(struct.pack("<IIII", *head) + kept)
+
+
+def first_packets(path: Path, count: int, target: Path) -> Path:
+    """The file's first packets, for a tool that is too slow for all."""
+    records = packets.read(path, ["captured_bytes"], max_packets=10**9).captured_bytes
+    size = 24 + int(records[:count].sum()) + 16 * min(count, len(records))
+    with path.open("rb") as file:
+        target.write_bytes(file.read(size))
+    return target
+
+
+def ours(path: Path, repeat: int = 7) -> Result:
+    """This project's reader: the best of some runs."""
+    best, count = float("inf"), 0
+    for _ in range(repeat):
+        with cpu_time() as used:
+            count = len(packets.read(path, CORE))
+            best = min(best, used())
+    return Result("analysis.packets", count, best)
+
+
+def with_dpkt(path: Path) -> Result:
+    """dpkt with the same fields and parsed options, into lists."""
+    import dpkt
+
+    rows = []
+    with cpu_time() as used, path.open("rb") as file:
+        for stamp, octets in dpkt.pcap.Reader(file):
+            ether = dpkt.ethernet.Ethernet(octets)
+            ip = ether.data
+            if not isinstance(ip, dpkt.ip.IP):
+                continue
+            segment = ip.data
+            options = dpkt.tcp.parse_opts(segment.opts)
+            rows.append(
+                (stamp, ether.src, ether.dst, ether.type, ip.src, ip.dst, ip.p, ip.len, ip.hl,
+                 ip.ttl, ip.tos, ip.id, ip.df, ip.mf, ip.offset, ip.sum, segment.sport,
+                 segment.dport, segment.seq, segment.ack, segment.flags, segment.win,
+                 segment.urp, segment.off, options)
+            )  # fmt: skip
+        return Result("dpkt", len(rows), used())
+
+
+def with_tshark(path: Path) -> Result:
+    """tshark -T fields."""
+    words = [word for field in FIELDS for word in ("-e", field)]
+    argv = ["tshark", "-n", "-r", str(path), "-o", "ip.check_checksum:TRUE", "-T", "fields", *words]
+    with cpu_time(children=True) as used:
+        done = subprocess.run(argv, check=True, capture_output=True)
+        return Result("tshark -T fields", done.stdout.count(b"\n"), used())
+
+
+def with_scapy(path: Path) -> Result:
+    """Scapy's reader, the same fields, into lists."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.utils import PcapReader
+
+    rows = []
+    with cpu_time() as used, PcapReader(str(path)) as reader:
+        for packet in reader:
+            ip, segment = packet[IP], packet[TCP]
+            rows.append(
+                (packet.time, packet.src, packet.dst, packet.type, ip.src, ip.dst, ip.proto,
+                 ip.len, ip.ihl, ip.ttl, ip.tos, ip.id, ip.flags, ip.frag, ip.chksum,
+                 segment.sport, segment.dport, segment.seq, segment.ack, segment.flags,
+                 segment.window, segment.urgptr, segment.dataofs, segment.options)
+            )  # fmt: skip
+        return Result("scapy", len(rows), used())
+
+
+def memory_limit(path: Path, frame_bytes: int) -> tuple[float, float]:
+    """Seconds that memory alone would cost: touching every header's lines, writing the columns.
+
+    Returns:
+        seconds to sum one byte of every 64-byte line that holds headers; seconds to write as many
+        bytes as the DataFrame has.
+    """
+    data = np.memmap(path, np.uint8)
+    size = packets.read(path, ["captured_bytes"]).captured_bytes.to_numpy().astype(np.int64)
+    start = 24 + np.cumsum(size + 16) - size - 16
+    best_read, best_write = float("inf"), float("inf")
+    target = np.zeros(frame_bytes, np.uint8)
+    for _ in range(3):
+        with cpu_time() as used:
+            data.take(start, mode="clip").sum()
+            data.take(start + 64, mode="clip").sum()
+            best_read = min(best_read, used())
+        with cpu_time() as used:
+            target[:] = 1
+            best_write = min(best_write, used())
+    return best_read, best_write
+
+
+def analysis_time(path: Path) -> float:
+    """CPU seconds of the TCP analysis, the best of three."""
+    capture = packets.read(path, tcp.NEEDED)
+    best = float("inf")
+    for _ in range(3):
+        with cpu_time() as used:
+            tcp.analyse(capture)
+            best = min(best, used())
+    return best
+
+
+@click.command()
+@click.option("--packets", "count", default=1_000_000, help="Packets of the capture made.")
+@click.option("--snap", default=0, help="Cut packets to this many bytes (0: whole packets).")
+@click.option("--capture", type=click.Path(exists=True, path_type=Path), help="Use this instead.")
+def main(count: int, snap: int, capture: Path | None) -> None:
+    """Prints the table."""
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        path = capture or Path(folder) / "bench.pcap"
+        if capture is None:
+            make(path, count, snap)
+        size_mb = path.stat().st_size / 1e6
+        result = ours(path)
+        others = [with_dpkt(first_packets(path, 100_000, Path(folder) / "dpkt.pcap"))]
+        if shutil.which("tshark"):
+            others.append(with_tshark(first_packets(path, 50_000, Path(folder) / "tshark.pcap")))
+        others.append(with_scapy(first_packets(path, 10_000, Path(folder) / "scapy.pcap")))
+        table = Table(title=f"{result.count} packets, {size_mb:.0f} MB; {len(CORE)} columns")
+        for name in ("tool", "packets", "CPU s", "packets/s", "ours is faster by"):
+            table.add_column(name, justify="left" if name == "tool" else "right")
+        for one in [result, *others]:
+            faster = f"{result.rate / one.rate:.0f}x"
+            table.add_row(one.tool, f"{one.count}", f"{one.cpu_s:.3f}", f"{one.rate:,.0f}", faster)
+        console.print(table)
+        frame_bytes = int(packets.read(path, CORE).memory_usage(deep=False).sum())
+        read_s, write_s = memory_limit(path, frame_bytes)
+        limit = result.count / (read_s + write_s)
+        console.print(
+            f"memory alone: {read_s * 1e3:.0f} ms to touch the headers' cache lines + "
+            f"{write_s * 1e3:.0f} ms to write {frame_bytes / 1e6:.0f} MB of columns = "
+            f"{limit / 1e6:.1f} M packets/s; we take {limit / result.rate:.1f} times as long"
+        )
+        console.print(f"TCP analysis of {result.count} packets: {analysis_time(path):.2f} CPU s")
+
+
+if __name__ == "__main__":
+    main()
