@@ -143,7 +143,7 @@ def near(
     if (rel is None) == (abs is None):
         raise ValueError("give rel or abs")
     slack = rel * math.fabs(expected) if rel is not None else (abs or 0.0)
-    tolerance = f"±{rel:.3g} relative" if rel is not None else f"±{_number(slack, unit)}"
+    tolerance = f"±{100 * rel:.3g} %" if rel is not None else f"±{_number(slack, unit)}"
     return _judge(
         observed, expected - slack, expected + slack, _number(expected, unit), tolerance, unit
     )

@@ -32,7 +32,7 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
     meta = run.meta()
     page = templates.get_template("report.html.j2").render(
         meta=meta,
-        title=cls.title(),
+        title=cls.title().rstrip("."),
         text=_paragraphs(cls),
         claims=[_claim_row(run, claim, verdict) for claim, verdict in judged],
         plots=[_plot(path) for path in _plots(run)],
@@ -55,7 +55,7 @@ def _plots(run: RunDir) -> list[Path]:
 def _plot(path: Path) -> dict[str, str]:
     data = base64.b64encode(path.read_bytes()).decode()
     kind = "svg+xml" if path.suffix == ".svg" else "png"
-    return {"name": path.stem.replace("_", " "), "src": f"data:image/{kind};base64,{data}"}
+    return {"name": path.stem.lstrip("0123456789_").replace("_", " "), "src": f"data:image/{kind};base64,{data}"}
 
 
 def _claim_row(run: RunDir, claim: Any, verdict: Any) -> dict[str, Any]:
