@@ -11,6 +11,7 @@ COMMANDS = {
     "clean": "testbed.cli_system:clean",
     "doctor": "testbed.cli_system:doctor",
     "kernel": "testbed.cli_system:kernel",
+    "verify": "testbed.verify:command",
 }
 """Command → ``module:attribute`` of its click command."""
 

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import inspect
 import os
-import platform
 import shutil
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from testbed import __version__, parameters
+from testbed import __version__, gate, parameters
 from testbed.errors import (
     ConfigError,
     ExitCode,
@@ -31,18 +28,12 @@ from testbed.errors import (
 )
 from testbed.experiment import Experiment, load
 from testbed.prerequisites import install_command
+from testbed.provenance import host, sources_hash, tool_versions
 from testbed.replay import Judged, fingerprint, replay
 from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
 from testbed.runtime import Outcome, Progress, Runtime, choose
 
 DEFAULT_SEED = 1
-
-_VERSIONED = {
-    "iperf3": ["iperf3", "--version"],
-    "tcpdump": ["tcpdump", "--version"],
-    "frr": ["/usr/lib/frr/zebra", "--version"],
-    "ovs": ["ovs-vswitchd", "--version"],
-}
 
 
 @dataclass(frozen=True)
@@ -83,6 +74,18 @@ class Watcher:
         """The run's analysis goes on to `name`."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A run that is checked and has its directory, but no network yet."""
+
+    request: Request
+    cls: type[Experiment]
+    scenarios: dict[str, dict[str, Any]]
+    runtime: Runtime
+    rundir: RunDir
+    meta: dict[str, Any]
+
+
 def run(request: Request, watcher: Watcher | None = None) -> Result:
     """Runs an experiment and judges it.
 
@@ -92,32 +95,65 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
         RunIncompleteError: a scenario did not come to its end; the run directory says why.
     """
     watcher = watcher or Watcher()
+    made = plan(request)
+    watcher.started(made.rundir, made.runtime, list(made.scenarios))
+    failed = build_and_run({"": made}, watcher)
+    for error in failed.values():
+        raise error
+    return Result(made.rundir, replay(made.rundir, watcher.stage))
+
+
+def plan(request: Request, rundir: RunDir | None = None) -> Plan:
+    """Checks a request and makes its run directory (`rundir`, if given and empty).
+
+    Raises:
+        ConfigError: bad experiment, parameter or topology; nothing was made.
+        MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was made.
+    """
     cls = load(request.experiment)
     params: Any = parameters.build(cls.Parameters, request.parameters)
     scenarios = _scenarios(cls, params, request.only)
     _check_programs(cls)
     runtime = choose(request.runtime, clock=request.clock)
-    rundir = RunDir.create(request.out, cls.name)
+    rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
     rundir.write_meta(meta)
-    watcher.started(rundir, runtime, list(scenarios))
+    return Plan(request, cls, scenarios, runtime, rundir, meta)
+
+
+def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunIncompleteError]:
+    """Runs the networks of all plans, as many at a time as there are CPUs.
+
+    Args:
+        plans: by a label that stands before the scenario's name where progress is shown.
+        watcher: hears of it.
+
+    Returns:
+        label → why that run did not come to its end; empty if all did.
+    """
     began = time.perf_counter()
     with _SignalsInterrupt():
         try:
-            outcomes = _run_scenarios(rundir, cls, scenarios, request, runtime, watcher)
+            outcomes = _run_scenarios(plans, watcher)
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-            rundir.write_meta(meta | {"status": "incomplete", "reason": reason})
+            for made in plans.values():
+                made.rundir.write_meta(made.meta | {"status": "incomplete", "reason": reason})
             raise
-    meta["wall_s"] = {"network": round(time.perf_counter() - began, 3)}
-    _conclude(rundir, meta, outcomes)
-    return Result(rundir, replay(rundir, watcher.stage))
+    failed = {}
+    for label, made in plans.items():
+        made.meta["wall_s"] = {"network": round(time.perf_counter() - began, 3)}
+        try:
+            _conclude(made.rundir, made.meta, outcomes[label])
+        except RunIncompleteError as error:
+            failed[label] = error
+    return failed
 
 
 def _scenarios(
     cls: type[Experiment], params: Any, only: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    """Scenario → parameters as data; topologies and inputs are made once here: their errors show."""
+    """Scenario → parameters as data; topologies and inputs are made here, so that errors show."""
     found = dict(cls(params).scenarios())
     for name in only:
         if name not in found:
@@ -137,42 +173,59 @@ def _check_programs(cls: type[Experiment]) -> None:
             raise MissingPrerequisiteError(program, install_command(program))
 
 
-def _run_scenarios(
-    rundir: RunDir,
-    cls: type[Experiment],
-    scenarios: dict[str, dict[str, Any]],
-    request: Request,
-    runtime: Runtime,
-    watcher: Watcher,
-) -> dict[str, Outcome]:
-    """Runs the scenarios, as many at a time as there are CPUs (one on the host's kernel)."""
+def _run_scenarios(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, dict[str, Outcome]]:
+    """Runs every scenario of every plan (one at a time on the host's kernel)."""
+    runtime = next(iter(plans.values())).runtime
     workers = len(os.sched_getaffinity(0)) if runtime.name == "guest" else 1
     stop = threading.Event()
 
-    def one(name: str) -> Outcome:
-        folder = _prepare(rundir, cls, name, scenarios[name], request, runtime)
-        return runtime.run(
-            folder,
-            seed=request.seed,
-            memory_mb=cls.memory_mb,
-            wall_limit_s=request.wall_limit_s,
-            on_progress=lambda p: watcher.progress(name, p),
-            stop=stop,
-        )
+    def one(label: str, name: str) -> Outcome:
+        made = plans[label]
+        return _run_one(made, name, stop, lambda p: watcher.progress(_shown(label, name), p))
 
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, dict[str, Outcome]] = {label: {} for label in plans}
     with ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(one, name): name for name in scenarios}
+        futures = {
+            pool.submit(one, label, name): (label, name)
+            for label, made in plans.items()
+            for name in made.scenarios
+        }
         try:
             for future in as_completed(futures):
-                name = futures[future]
-                outcomes[name] = future.result()
-                watcher.finished(name, outcomes[name])
+                label, name = futures[future]
+                outcomes[label][name] = future.result()
+                watcher.finished(_shown(label, name), outcomes[label][name])
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return {name: outcomes[name] for name in scenarios}
+    return {
+        label: {name: outcomes[label][name] for name in made.scenarios}
+        for label, made in plans.items()
+    }
+
+
+def _shown(label: str, scenario: str) -> str:
+    return f"{label} {scenario}".strip()
+
+
+def _run_one(
+    made: Plan, name: str, stop: threading.Event, on_progress: Callable[[Progress], None]
+) -> Outcome:
+    """One scenario's network, watched by the gate where the clock is real."""
+    folder = _prepare(made.rundir, made.cls, name, made.scenarios[name], made.request, made.runtime)
+    with gate.watching(made.runtime.clock == "real") as watch:
+        outcome = made.runtime.run(
+            folder,
+            seed=made.request.seed,
+            memory_mb=made.cls.memory_mb,
+            wall_limit_s=made.request.wall_limit_s,
+            on_progress=on_progress,
+            stop=stop,
+        )
+    if watch is not None:
+        write_json(folder / gate.GATE, watch.data())
+    return outcome
 
 
 def _prepare(
@@ -222,6 +275,8 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
         if not outcome.ok:
             failed[name] = reason or outcome.status
             exit_code = exit_code or inside.get("exit_code")
+    if meta["clock"] == "real" and (busy := gate.reasons(rundir, list(outcomes))):
+        meta["too_busy"] = busy
     meta["status"] = "incomplete" if failed else "complete"
     meta["reason"] = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     rundir.write_meta(meta)
@@ -256,27 +311,13 @@ def _metadata(
         "runtime_why": runtime.why,
         "kernel": runtime.kernel,
         "tools": tool_versions(),
-        "host": {"kernel": platform.release(), "cpus": os.cpu_count()},
+        "sources": sources_hash(),
+        "host": host(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "status": "running",
         "reason": "",
         "scenarios": {name: {"parameters": p} for name, p in scenarios.items()},
     }
-
-
-def tool_versions() -> dict[str, str]:
-    """First version line of each program an experiment may use, and of our main libraries."""
-    found = {"python": platform.python_version()}
-    for name, argv in _VERSIONED.items():
-        if shutil.which(argv[0]):
-            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
-            found[name] = ((done.stdout or done.stderr).splitlines() or ["?"])[0].strip()
-    for package in ("pyroute2", "pandas", "numpy", "pyarrow", "matplotlib"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    return found
 
 
 class _SignalsInterrupt:

@@ -1,51 +1,51 @@
-"""`testbed verify`: a run made again with its recorded inputs, and compared with itself.
-
-Where the clock was virtual every artefact must be the same, byte by byte; where it was real the
-verdicts must be, and measured numbers lie within `REAL_CLOCK_TOLERANCE`.
-"""
+"""`testbed verify RUN`: a run made again with its recorded inputs, and compared with itself."""
 
 from __future__ import annotations
 
+import json
+import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import ConfigError
-from testbed.replay import fingerprinted_files
-from testbed.rundir import VERDICTS, RunDir, read_json
-from testbed.runner import Request, Watcher, run, tool_versions
+import click
+from rich.table import Table
 
-REAL_CLOCK_TOLERANCE = 0.10
-"""Relative difference of a claim's observed number that two real-clock runs may show."""
+from testbed import kernel as kernels
+from testbed.compare import Difference, bytes_that_differ, numbers_that_differ
+from testbed.console import err, out
+from testbed.errors import ConfigError, ExitCode, nearest
+from testbed.experiment import experiment_files
+from testbed.provenance import sources_hash, tool_versions
+from testbed.replay import fingerprint
+from testbed.rundir import RunDir, default_runs
+from testbed.runner import Request, Watcher, run
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One thing that is not the same.
+class Comparison:
+    """What verifying a run found.
 
     Attributes:
-        where: file or claim, with the packet or line where it begins.
-        recorded, again: what the run had, and what it has now.
+        versions: programs, libraries, kernel and sources that are others than the run's.
+        differences: what differs in the run itself, causes before effects.
+        again: the run made now.
     """
 
-    where: str
-    recorded: str
-    again: str
+    versions: list[Difference]
+    differences: list[Difference]
+    again: RunDir
+
+    @property
+    def same(self) -> bool:
+        """True if the run came out as it was recorded, whatever versions made it."""
+        return not self.differences
 
 
-def versions_that_differ(recorded: RunDir) -> list[Difference]:
-    """Programs, libraries and kernel of the run that are others today (or gone)."""
-    then, now = recorded.meta()["tools"], tool_versions()
-    return [
-        Difference(name, then.get(name, "missing"), now.get(name, "missing"))
-        for name in sorted({*then, *now})
-        if then.get(name) != now.get(name)
-    ]
-
-
-def request_of(recorded: RunDir, out: Path) -> Request:
-    """The inputs of a run, to make it again under `out`.
+def request_of(recorded: RunDir, target: Path) -> Request:
+    """The inputs of a run, to make it again under `target`.
 
     Raises:
         ConfigError: the run never came to its end.
@@ -53,79 +53,134 @@ def request_of(recorded: RunDir, out: Path) -> Request:
     meta = recorded.meta()
     if meta["status"] != "complete":
         raise ConfigError(f"{recorded.path}: is {meta['status']} ({meta['reason']}); run it again")
+    name = meta["experiment"]
     return Request(
-        experiment=meta["experiment"],
+        experiment=name if name in experiment_files() else str(_own_copy(recorded)),
         parameters=meta["parameters"],
         seed=meta["seed"],
         runtime=meta["runtime"],
         clock=meta["clock"],
-        out=out,
+        out=target,
         only=tuple(meta["scenarios"]),
     )
 
 
-def verify(recorded: RunDir, out: Path, watcher: Watcher | None = None) -> list[Difference]:
-    """Runs again and returns all differences, versions first."""
-    request = request_of(recorded, out)
-    differences = versions_that_differ(recorded)
+def _own_copy(recorded: RunDir) -> Path:
+    name = recorded.meta()["experiment"]
+    copies = sorted(recorded.path.glob(f"scenarios/*/{name}.py"))
+    if not copies:
+        known = nearest(name, experiment_files())
+        raise ConfigError(f"{recorded.path}: experiment '{name}' is nowhere to be found{known}")
+    return copies[0]
+
+
+def versions_that_differ(recorded: RunDir) -> Iterator[Difference]:
+    """Programs, libraries, kernel and sources of the run that are others now, or gone.
+
+    Known before anything runs, so that it can be told first.
+    """
+    meta = recorded.meta()
+    then, now = dict(meta["tools"]), tool_versions()
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            yield Difference(name, then.get(name, "missing"), now.get(name, "missing"))
+    built = kernels.find() if meta["runtime"] == "guest" else None
+    if built and built.sha256 != meta["kernel"]["sha256"]:
+        then_kernel = f"{meta['kernel']['version']} {meta['kernel']['sha256'][:12]}"
+        yield Difference("guest kernel", then_kernel, f"{built.version} {built.sha256[:12]}")
+    if "sources" in meta and meta["sources"] != (today := sources_hash()):
+        yield Difference("testbed's sources", meta["sources"][:12], today[:12])
+    yield from _experiment_file(recorded)
+
+
+def _experiment_file(recorded: RunDir) -> Iterator[Difference]:
+    name = recorded.meta()["experiment"]
+    if name not in experiment_files():
+        return
+    copy = _own_copy(recorded)
+    if copy.read_bytes() != experiment_files()[name].read_bytes():
+        where = copy.relative_to(recorded.path)
+        yield Difference(f"experiments/{name}.py", f"as in {where}", "edited since")
+
+
+def tampered(recorded: RunDir) -> Iterator[Difference]:
+    """A run whose files are no longer those that its fingerprint was taken of."""
+    noted = recorded.meta().get("fingerprint")
+    if noted and noted != (now := fingerprint(recorded)):
+        yield Difference("the recorded run's own files", f"fingerprint {noted[:16]}", now[:16])
+
+
+def verify(
+    recorded: RunDir, target: Path, watcher: Watcher | None = None, wall_limit_s: float = 600.0
+) -> Comparison:
+    """Runs again under `target` and compares."""
+    request = replace(request_of(recorded, target), wall_limit_s=wall_limit_s)
+    versions = list(versions_that_differ(recorded))
+    differences = list(tampered(recorded))
     again = run(request, watcher).run
-    kernels = [r.meta()["kernel"] for r in (recorded, again)]
-    if kernels[0] != kernels[1]:
-        differences.append(Difference("kernel", str(kernels[0]), str(kernels[1])))
-    compare = _bytes_that_differ if request.clock == "virtual" else _numbers_that_differ
-    return [*differences, *compare(recorded, again)]
+    if again.meta()["clock"] != recorded.meta()["clock"]:
+        differences.append(Difference("clock", recorded.meta()["clock"], again.meta()["clock"]))
+    virtual = recorded.meta()["clock"] == again.meta()["clock"] == "virtual"
+    compare = bytes_that_differ if virtual else numbers_that_differ
+    found = compare(recorded, again)
+    if versions:  # the report tells the versions, so it must differ; the rest need not
+        found = (d for d in found if not d.where.startswith("report.html"))
+    return Comparison(versions, [*differences, *found], again)
 
 
-def _bytes_that_differ(recorded: RunDir, again: RunDir) -> Iterator[Difference]:
-    files = [{p.relative_to(r.path): p for p in fingerprinted_files(r)} for r in (recorded, again)]
-    for name in sorted({*files[0], *files[1]}):
-        one, two = (f.get(name) for f in files)
-        if one is None or two is None:
-            yield Difference(str(name), _presence(one), _presence(two))
-        elif one.read_bytes() != two.read_bytes():
-            yield _first_difference(name, one, two)
+@click.command("verify")
+@click.argument("run", default="latest")
+@click.option("--out", "target", type=click.Path(path_type=Path), help="Keep the new run there.")
+@click.option("--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0, show_default=True,
+              help="Wall-clock limit of each scenario, in s.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def command(run: str, target: Path | None, wall_limit_s: float, as_json: bool) -> None:
+    """Make RUN again with its recorded inputs and compare everything ('latest' by default).
+
+    Virtual clock: byte by byte; the first packet that differs is named. Real clock: verdicts, and
+    numbers within 10 %. Exit code 0: the same; 1: not the same.
+    """
+    from testbed.show import RunView
+
+    recorded = RunDir.open(run, default_runs())
+    with tempfile.TemporaryDirectory(prefix="verify-") as scratch, RunView(err) as view:
+        found = verify(recorded, (target or Path(scratch)).resolve(), view, wall_limit_s)
+        meta = found.again.meta()
+    if as_json:
+        click.echo(json.dumps(comparison_data(recorded, found, meta), indent=1))
+    else:
+        _print(recorded, found, meta)
+    sys.exit(ExitCode.PASS if found.same else ExitCode.CLAIM_FAILED)
 
 
-def _presence(path: Path | None) -> str:
-    return "there" if path else "missing"
+def comparison_data(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> dict[str, Any]:
+    """The comparison as plain data; `meta` is the new run's."""
+    return {
+        "run": str(recorded.path),
+        "same": found.same,
+        "clock": meta["clock"],
+        "fingerprints": [recorded.meta().get("fingerprint"), meta.get("fingerprint")],
+        "versions": [vars(d) for d in found.versions],
+        "differences": [vars(d) for d in found.differences],
+    }
 
 
-def _first_difference(name: Path, one: Path, two: Path) -> Difference:
-    """The first packet or line in which two files differ."""
-    if name.suffix == ".pcap":
-        return _first_packet(name, one, two)
-    lines = [path.read_text(errors="replace").splitlines() for path in (one, two)]
-    for number, (a, b) in enumerate(zip(*lines, strict=False), 1):
-        if a != b:
-            return Difference(f"{name} line {number}", a.strip(), b.strip())
-    return Difference(f"{name} lines", str(len(lines[0])), str(len(lines[1])))
-
-
-def _first_packet(name: Path, one: Path, two: Path) -> Difference:
-    from analysis import packets
-
-    frames = [packets.read(path) for path in (one, two)]
-    shared = min(len(f) for f in frames)
-    plain = [f.head(shared).astype(str) for f in frames]
-    differing = (plain[0] != plain[1]).any(axis=1).to_numpy()
-    if not differing.any():
-        if len(frames[0]) == len(frames[1]):
-            return Difference(f"{name} payload", "some bytes", "others")
-        return Difference(f"{name} packets", str(len(frames[0])), str(len(frames[1])))
-    row = int(differing.argmax())
-    columns = [c for c in plain[0] if plain[0][c].iloc[row] != plain[1][c].iloc[row]]
-    shown = [", ".join(f"{c}={f[c].iloc[row]}" for c in columns[:4]) for f in plain]
-    return Difference(f"{name} packet {row + 1}", *shown)
-
-
-def _numbers_that_differ(recorded: RunDir, again: RunDir) -> Iterator[Difference]:
-    verdicts: list[dict[str, Any]] = [
-        {v["claim"]: v for v in read_json(r.path / VERDICTS)} for r in (recorded, again)
-    ]
-    for claim in verdicts[0]:
-        one, two = verdicts[0][claim], verdicts[1].get(claim, {"status": "missing"})
-        if one["status"] != two["status"]:
-            yield Difference(f"claim {claim}", one["status"], two["status"])
-        elif one.get("value") and two.get("value"):
-            if abs(two["value"] / one["value"] - 1) > REAL_CLOCK_TOLERANCE:
-                yield Difference(f"claim {claim}", one["observed"], two["observed"])
+def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
+    for title, rows in (
+        ("Made by other versions", found.versions),
+        ("Not the same", found.differences),
+    ):
+        if rows:
+            table = Table(box=None, header_style="bold", pad_edge=False, title=title)
+            table.title_justify = "left"
+            for column in ("what", "recorded", "now"):
+                table.add_column(column, overflow="fold")
+            for row in rows:
+                table.add_row(row.where, row.recorded, row.again)
+            out.print(table)
+    how = "byte by byte" if meta["clock"] == "virtual" else "verdicts, and numbers within 10 %"
+    mark = "[green]the same[/]" if found.same else f"[red]{len(found.differences)} differ[/]"
+    out.print(f"{recorded.path.name}: {mark} ({how})", highlight=False)
+    if meta.get("fingerprint"):
+        noted = (recorded.meta().get("fingerprint") or "none")[:16]
+        out.print(f"fingerprint {noted} recorded, {meta['fingerprint'][:16]} now", highlight=False)

@@ -1,0 +1,146 @@
+"""Two hand-made run directories: what differs is found, named, and nothing else is."""
+
+import json
+import struct
+
+import pandas as pd
+import pytest
+
+from testbed.compare import bytes_that_differ, first_packet, numbers_that_differ
+from testbed.errors import ConfigError
+from testbed.replay import fingerprint
+from testbed.rundir import RunDir
+from testbed.verify import request_of, tampered, versions_that_differ
+
+HEADER = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000".replace(" ", ""))
+
+
+def packet(time_ns: int, ttl: int = 64, payload: bytes = b"hello") -> bytes:
+    udp = struct.pack(">HHHH", 1000, 2000, 8 + len(payload), 0) + payload
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 7, 0, ttl, 17, 0,
+                     bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))  # fmt: skip
+    frame = bytes(12) + b"\x08\x00" + ip + udp
+    return struct.pack("<IIII", time_ns // 10**9, time_ns % 10**9, len(frame), len(frame)) + frame
+
+
+CAPTURE = HEADER + packet(10**9) + packet(2 * 10**9)
+VERDICTS = [{"claim": "fills", "status": "PASS", "observed": "9.5 Mbit/s", "value": 9.5}]
+
+
+@pytest.fixture
+def make(tmp_path):
+    def run(name: str, capture: bytes = CAPTURE, verdicts=VERDICTS, rows=(1, 2), **meta) -> RunDir:
+        made = RunDir(tmp_path / name)
+        folder = made.scenario("main") / "captures"
+        folder.mkdir(parents=True)
+        made.tables.mkdir()
+        (folder / "h1-eth0.pcap").write_bytes(capture)
+        pd.DataFrame({"n": rows}).to_parquet(made.tables / "t.parquet")
+        (made.path / "verdicts.json").write_text(json.dumps(verdicts))
+        made.write_meta(
+            {
+                "experiment": "congestion", "status": "complete", "reason": "", "seed": 1,
+                "parameters": {}, "runtime": "guest", "clock": "virtual", "tools": {},
+                "kernel": {"version": "1", "sha256": "x"}, "scenarios": {"main": {}},
+                "started": name, **meta,
+            }
+        )  # fmt: skip
+        (made.scenario("main") / "congestion.py").write_text("# the recorded experiment\n")
+        return made
+
+    return run
+
+
+def wheres(differences) -> list[str]:
+    return [d.where for d in differences]
+
+
+def test_equal_runs_do_not_differ(make):
+    one, two = make("one"), make("two")
+    assert list(bytes_that_differ(one, two)) == []
+    assert list(numbers_that_differ(one, two)) == []
+    assert fingerprint(one) == fingerprint(two)
+
+
+def test_the_first_packet_that_differs_is_named_with_its_fields(make):
+    other = HEADER + packet(10**9) + packet(2 * 10**9, ttl=63)
+    one, two = make("one"), make("two", other)
+    (found,) = bytes_that_differ(one, two)
+    assert found.where == "scenarios/main/captures/h1-eth0.pcap packet 2"
+    assert "ip_ttl=64" in found.recorded
+    assert "ip_ttl=63" in found.again
+    assert fingerprint(one) != fingerprint(two)
+
+
+@pytest.mark.parametrize(
+    ("other", "where", "recorded"),
+    [
+        (HEADER + packet(10**9), "c packet 2", "10.0.0.1"),
+        (CAPTURE + packet(3 * 10**9), "c packet 3", "(the capture ends)"),
+        (CAPTURE[:-3], "c packet 2", ""),
+        (HEADER + packet(10**9 + 1) + packet(2 * 10**9), "c packet 1", "time_ns=1000000000"),
+        (HEADER + packet(10**9, payload=b"hellO") + packet(2 * 10**9), "c packet 1", "payload"),
+        (b"\x00" + CAPTURE[1:], "c file header", "4d3cb2a1"),
+    ],
+)
+def test_every_way_captures_differ_is_told(other, where, recorded):
+    found = first_packet("c", CAPTURE, other)
+    assert found.where == where
+    assert recorded in found.recorded
+    assert found.recorded != found.again
+
+
+def test_causes_stand_before_effects(make):
+    one = make("one")
+    two = make("two", CAPTURE[:-3], [{**VERDICTS[0], "observed": "9.4 Mbit/s"}], (1, 3))
+    (two.path / "plots").mkdir()
+    (two.path / "plots" / "a.png").write_bytes(b"x")
+    found = wheres(bytes_that_differ(one, two))
+    assert [w.split("/")[0].split(" ")[0] for w in found] == [
+        "scenarios", "tables", "verdicts.json", "plots",
+    ]  # fmt: skip
+    assert found[1] == "tables/t.parquet row 2"
+
+
+@pytest.mark.parametrize(
+    ("again", "differs"),
+    [
+        ({"value": 9.9}, False),
+        ({"value": 7.0, "observed": "7 Mbit/s"}, True),
+        ({"status": "INCONCLUSIVE", "value": None}, True),
+        ({"value": None}, True),
+    ],
+)
+def test_on_the_real_clock_numbers_may_move_by_a_tenth(make, again, differs):
+    one, two = make("one"), make("two", verdicts=[VERDICTS[0] | again])
+    assert bool(list(numbers_that_differ(one, two))) == differs
+
+
+def test_an_edited_run_is_found_out(make):
+    run = make("one")
+    run.write_meta({k: v for k, v in run.meta().items() if k != "format"}
+                   | {"fingerprint": fingerprint(run)})  # fmt: skip
+    assert list(tampered(run)) == []
+    (run.scenario("main") / "captures" / "h1-eth0.pcap").write_bytes(CAPTURE[:-1])
+    assert wheres(tampered(run)) == ["the recorded run's own files"]
+
+
+def test_other_versions_are_named(make):
+    run = make("one", tools={"iperf3": "iperf 0.1"}, sources="0" * 64)
+    found = {d.where: d for d in versions_that_differ(run)}
+    assert found["iperf3"].recorded == "iperf 0.1"
+    assert "testbed's sources" in found
+    assert "experiments/congestion.py" in found
+
+
+def test_the_inputs_of_a_run_are_those_recorded(make, tmp_path):
+    request = request_of(make("one", seed=7, parameters={"rate_mbps": 5.0}), tmp_path)
+    assert (request.seed, request.parameters, request.only) == (7, {"rate_mbps": 5.0}, ("main",))
+    with pytest.raises(ConfigError, match="is incomplete"):
+        request_of(make("two", status="incomplete"), tmp_path)
+
+
+def test_an_experiment_that_is_gone_is_made_again_from_its_copy(make, tmp_path):
+    run = make("one", experiment="no_longer_here")
+    (run.scenario("main") / "no_longer_here.py").write_text("")
+    assert request_of(run, tmp_path).experiment.endswith("scenarios/main/no_longer_here.py")
