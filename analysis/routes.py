@@ -111,6 +111,50 @@ def bellman_ford(net: Network) -> dict[tuple[str, str], int]:
     return best
 
 
+def with_silent_losses(changes: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
+    """The changes, and those the kernel makes without a word.
+
+    When an interface is set down, its IPv4 routes go and no notification says so: they are added
+    here, as ``del``, or as ``replace`` where other next hops remain.
+
+    Args:
+        changes: of routes.
+        links: of links: ``time_s``, ``node``, ``interface``, ``up``.
+    """
+    events = pd.concat([changes.assign(order=0), links[~links["up"].astype(bool)].assign(order=1)])
+    standing: dict[tuple[str, str, int], Row] = {}
+    rows: list[Row] = []
+    for event in cast(list[Row], events.sort_values(["time_s", "order"]).to_dict("records")):
+        if event["order"] == 1:
+            lost = _lost_with(event["node"], event["interface"], standing, event["time_s"])
+            rows += lost
+            event_rows = lost
+        else:
+            event_rows = [event]
+            rows.append(event)
+        for row in event_rows:
+            key = (row["node"], row["destination"], int(row["metric"]))
+            if row["action"] == "del":
+                standing.pop(key, None)
+            elif row["family"] == 4:
+                standing[key] = row
+    return pd.DataFrame(rows, columns=list(changes.columns)).astype({"family": int, "metric": int})
+
+
+def _lost_with(
+    node: str, interface: str, standing: Mapping[tuple[str, str, int], Row], time_s: float
+) -> list[Row]:
+    """What happens to a node's routes when an interface is set down."""
+    lost = []
+    for key, route in standing.items():
+        left = [hop for hop in route["hops"] if hop["out"] != interface]
+        if key[0] == node and len(left) < len(route["hops"]):
+            action = "replace" if left else "del"
+            hops = left or route["hops"]
+            lost.append({**route, "time_s": time_s, "action": action, "hops": hops})
+    return lost
+
+
 def table_at(changes: pd.DataFrame, time_s: float, family: int = 4) -> pd.DataFrame:
     """The kernel's routing tables at a moment, link-local prefixes left out.
 

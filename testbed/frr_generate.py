@@ -25,8 +25,6 @@ class Rip:
         split_horizon: ``simple``, ``poisoned-reverse`` or ``off``.
         update_s, timeout_s, garbage_s: timers (RFC 2453 §3.8).
         redistribute: what it announces beside its networks, e.g. ``("static",)``.
-        next_hop: version 2's next hop field names the router behind, where it is on the same
-            link (RFC 2453 §4.4); else always the sender itself, as in version 1.
     """
 
     version: int = 2
@@ -35,7 +33,6 @@ class Rip:
     timeout_s: int = 180
     garbage_s: int = 120
     redistribute: tuple[str, ...] = ()
-    next_hop: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,9 +72,6 @@ def rip(plan: Plan, router: str, options: Rip) -> str:
     lines = _header(router)
     for port in _spoken(plan, router):
         lines += [f"interface {port.name}", line, "exit", "!"]
-        if not options.next_hop and port.ipv4:
-            lines += [f"route-map self-{port.name} permit 10", f" set ip next-hop {port.ipv4.ip}"]
-            lines += ["exit", "!"]
     lines += ["router rip", f" version {options.version}"]
     timers = (options.update_s, options.timeout_s, options.garbage_s)
     lines += [f" timers basic {' '.join(map(str, timers))}"]
@@ -85,9 +79,6 @@ def rip(plan: Plan, router: str, options: Rip) -> str:
     lines += [f" network {plan.loopbacks[router][0].network}"]
     lines += [f" passive-interface {port.name}" for port in _silent(plan, router)]
     lines += [f" redistribute {source}" for source in options.redistribute]
-    if not options.next_hop:
-        spoken = _spoken(plan, router)
-        lines += [f" route-map self-{port.name} out {port.name}" for port in spoken]
     return _text([*lines, "exit"])
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from testbed.errors import ConfigError
 from testbed.topo import LinkShape, Topo
 
+FAR_LAN, FAR_ROUTER = "198.51.100.0/24", "198.51.100.1/24"
+"""The LAN of the last router."""
+
 WIRE = LinkShape(delay_ms=1)
 
 
@@ -26,7 +29,8 @@ class Line(Topo):
     r<n>       r<n>-eth1                       h<n>
     =========  ==============================  =====================
 
-    Addresses come from the plan: LAN 10.0.1.0/24 at r1, 10.0.2.0/24 at rn.
+    The LAN at rn is 198.51.100.0/24 (RFC 5737): a class C, so that protocols without masks can
+    tell it too. All other addresses come from the plan.
     """
 
     def build(self, routers: int = 2, shape: LinkShape = WIRE, **_: Any) -> None:
@@ -42,7 +46,7 @@ class Line(Topo):
         self.addLink(self.addHost("h1"), names[0])
         for one, two in pairwise(names):
             self.addLink(one, two, shape=shape)
-        self.addLink(names[-1], self.addHost(f"h{routers}"))
+        self.addLink(names[-1], self.addHost(f"h{routers}"), params1={"ip": FAR_ROUTER})
 
 
 topos = {"line": Line}
