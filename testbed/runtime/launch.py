@@ -24,7 +24,6 @@ from testbed.runtime.verdict import judge
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-CONSOLE = "console.log"
 _JAIL = str(Path(jail.__file__).with_name("__main__.py"))
 _POLL_S = 0.1
 _REPORT_FD = 8
@@ -78,6 +77,7 @@ def run(
     watch.look()
     status, reason, exit_code, clock_s = judge(folder, ended, returncode, wall_limit_s)
     watch.close()
+    (folder / f"{world.EXIT_FILE}.part").unlink(missing_ok=True)
     return Outcome(
         status=status,
         reason=reason,
@@ -127,7 +127,7 @@ def _inherited(folder: Path, progress: int) -> Iterator[dict[int, int]]:
     log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     wanted: dict[int, tuple[str | Path, int]] = {
         0: (os.devnull, os.O_RDONLY),
-        1: (folder / CONSOLE, log),
+        1: (folder / world.CONSOLE, log),
         world.LAB_FD: (folder, directory),
         world.PROJECT_FD: (PROJECT_ROOT, directory),
         world.SITE_FD: (sysconfig.get_path("purelib"), directory),

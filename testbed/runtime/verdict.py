@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 
 from testbed.jail import CANNOT_START
 from testbed.runtime.outcome import Status
-from testbed.world import EXIT_FILE
+from testbed.world import CONSOLE, EXIT_FILE
 
 Verdict = tuple[Status, str, int | None, float]
 """Status, reason, the program's exit code, the run's clock at the end in s."""
 
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 _OUT_OF_MEMORY = re.compile(r"Out of memory|System is deadlocked on memory|invoked oom-killer")
+_OUT_OF_MEMORY_REASON = "the guest ran out of memory (raise its size)"
 _TAIL_BYTES = 64 * 1024
 
 
@@ -46,40 +48,56 @@ def _of_program(folder: Path) -> Verdict:
     """The program came to an end that process 1 saw."""
     seen = json.loads((folder / EXIT_FILE).read_text())
     code, clock_s = int(seen["exit_code"]), float(seen["clock_s"])
+    if seen["lost"]:
+        return "failed", f"the run directory could not be written: {seen['lost']}", code, clock_s
     if code == 0:
         return "complete", "", 0, clock_s
     if code == -signal.SIGKILL and seen.get("oom_kills"):
-        return "out_of_memory", "the guest ran out of memory (raise its size)", code, clock_s
+        return "out_of_memory", _OUT_OF_MEMORY_REASON, code, clock_s
     if code < 0:
         reason = f"the program inside was ended by {_signal(-code)}"
         return "failed", reason, code, clock_s
-    reason = seen["reason"] or _own_reason(folder) or f"the program inside ended with {code}"
-    return "failed", reason, code, clock_s
+    return "failed", seen["reason"] or _own_reason(folder, code), code, clock_s
 
 
-def _own_reason(folder: Path) -> str:
-    """What the program itself wrote down, if it did."""
+def _own_reason(folder: Path, code: int) -> str:
+    """What the program itself wrote down, or said last."""
     path = folder / "outcome.json"
-    return str(json.loads(path.read_text()).get("reason", "")) if path.is_file() else ""
+    if path.is_file() and (reason := json.loads(path.read_text()).get("reason")):
+        return str(reason)
+    lines = [x for x in _tail(folder / CONSOLE).splitlines() if x.strip() and x[0] != "["]
+    last = f": {lines[-1].strip()} (see {CONSOLE})" if lines else ""
+    return f"the program inside ended with {code}{last}"
 
 
 def _of_kernel(folder: Path, returncode: int) -> Verdict:
     """The guest, or its jail, ended without a word from process 1."""
-    tail = _tail(folder / "console.log")
+    tail = _tail(folder / CONSOLE)
     lines = [line for line in tail.splitlines() if line.strip()]
     last = lines[-1].strip() if lines else "no output"
     number = -returncode if returncode < 0 else returncode - 128 if returncode > 128 else 0
-    if _OUT_OF_MEMORY.search(tail):
-        return "out_of_memory", "the guest ran out of memory (raise its size)", None, 0.0
-    if panic := _PANIC.search(tail):
-        return "panic", f"the guest kernel panicked: {panic[1]} (see console.log)", None, 0.0
+    status, reason = _from_console(tail) or _from_signal(number, last)
+    if shutil.disk_usage(folder).free == 0:
+        status, reason = "failed", "the run directory could not be written: its disk is full"
     if returncode == CANNOT_START:
-        return "failed", f"the run could not be started: {last}", None, 0.0
+        status, reason = "failed", f"the run could not be started: {last}"
+    return status, reason, None, 0.0
+
+
+def _from_console(tail: str) -> tuple[Status, str] | None:
+    if _OUT_OF_MEMORY.search(tail):
+        return "out_of_memory", _OUT_OF_MEMORY_REASON
+    if panic := _PANIC.search(tail):
+        return "panic", f"the guest kernel panicked: {panic[1]} (see {CONSOLE})"
+    return None
+
+
+def _from_signal(number: int, last: str) -> tuple[Status, str]:
     if number in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}:
-        return "killed", f"the run was ended by {_signal(number)} from outside", None, 0.0
+        return "killed", f"the run was ended by {_signal(number)} from outside"
     if number:
-        return "panic", f"the guest kernel crashed with {_signal(number)}: {last}", None, 0.0
-    return "killed", f"the run switched off before its end: {last} (see console.log)", None, 0.0
+        return "panic", f"the guest kernel crashed with {_signal(number)}: {last}"
+    return "killed", f"the run switched off before its end: {last} (see {CONSOLE})"
 
 
 def _signal(number: int) -> str:

@@ -41,5 +41,8 @@ ENVIRONMENT = {
 FIRST_S = 10.0
 """The clock's reading when the program starts: several programs take 0 s for 'not set'."""
 
+CONSOLE = "console.log"
+"""In the scenario's folder: what the kernel and the programs said."""
+
 EXIT_FILE = "exit.json"
 """In the scenario's folder: how the program inside ended, written whole at the very end."""

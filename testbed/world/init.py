@@ -36,6 +36,8 @@ _RB_POWER_OFF = 0x4321FEDC
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _WORLD_FAILED = 70
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
 
 def main(arguments: list[str]) -> None:
     """Runs a module in the world it builds first.
@@ -126,8 +128,9 @@ def _oom_kills() -> int:
 
 
 def _leave(result: dict[str, object], guest: bool) -> None:
-    result["clock_s"] = round(time.monotonic(), 9)
     folder = LAB if os.path.isdir(LAB) else f"/proc/self/fd/{LAB_FD}"
+    result["clock_s"] = round(time.monotonic(), 9)
+    result["lost"] = _unwritten(folder)
     try:
         part = f"{folder}/{EXIT_FILE}.part"
         with open(part, "w") as out:
@@ -137,7 +140,18 @@ def _leave(result: dict[str, object], guest: bool) -> None:
         os.rename(part, f"{folder}/{EXIT_FILE}")
     except OSError as error:
         print(f"testbed: cannot write {EXIT_FILE}: {error}", flush=True)  # noqa: T201 (console)
-    os.sync()
     if guest:
-        ctypes.CDLL(None).reboot(_RB_POWER_OFF)
+        _libc.reboot(_RB_POWER_OFF)
     os._exit(0)
+
+
+def _unwritten(folder: str) -> str:
+    """Why something that was written did not reach the folder; empty if all of it did.
+
+    A full disk shows only when the guest's memory of a file goes to the host's.
+    """
+    fd = os.open(folder, os.O_RDONLY)
+    failed = _libc.syncfs(fd) != 0
+    number = ctypes.get_errno()
+    os.close(fd)
+    return os.strerror(number) if failed else ""

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,27 @@ def in_guest(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> Callable[..., 
         return folder, json.loads(done.stdout)
 
     return run
+
+
+@dataclass
+class User:
+    """Another user: a folder of theirs, and what starts a process as them."""
+
+    folder: Path
+    process: dict[str, Any]
+
+
+@pytest.fixture
+def other_user(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> User:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    cache = tmp_path / "cache"
+    shutil.copytree(guest_kernel.path.parent, cache / "kernels" / guest_kernel.path.parent.name)
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.chown(own, "nobody")
+    environment = {**os.environ, "TESTBED_CACHE": str(cache), "HOME": str(own)}
+    return User(own, {"user": "nobody", "env": environment})
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 
 import pytest
+
+from testbed.kernel.store import cache_root
 
 pytestmark = pytest.mark.guest
 
@@ -36,10 +37,9 @@ def test_same_on_a_busy_machine(in_guest, busy_machine):
 
 def test_same_in_another_folder_home_and_environment(in_guest, tmp_path):
     elsewhere = tmp_path / "a much longer path" / "with more" / "folders"
-    kernels = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     environment = {
         "HOME": str(tmp_path),
-        "XDG_CACHE_HOME": str(kernels),
+        "TESTBED_CACHE": str(cache_root().parent),
         "PATH": os.environ["PATH"],
         "LANG": "de_DE.UTF-8",
         "TZ": "Asia/Shanghai",
@@ -51,16 +51,8 @@ def test_same_in_another_folder_home_and_environment(in_guest, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_same_for_another_user(in_guest, guest_kernel, tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    cache = tmp_path / "cache"
-    shutil.copytree(guest_kernel.path.parent, cache / "kernels" / guest_kernel.path.parent.name)
-    own = tmp_path / "own"
-    own.mkdir()
-    shutil.chown(own, "nobody")
-    environment = {**os.environ, "TESTBED_CACHE": str(cache), "HOME": str(own)}
-    other = flow(in_guest, user="nobody", folder=own, env=environment)
+def test_same_for_another_user(in_guest, other_user):
+    other = flow(in_guest, folder=other_user.folder, **other_user.process)
     assert other == flow(in_guest)
 
 

@@ -1,0 +1,180 @@
+"""Set-up: the list of packages, the Makefile's options, doctor, and the kernel's recipe."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testbed import doctor, prerequisites
+from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError
+from testbed.kernel import recipe, store
+from testbed.runtime import choose
+
+ROOT = Path(__file__).parents[2]
+
+
+# ---- packages
+
+
+def test_packages_are_listed_with_their_programs():
+    names = [p.name for p in prerequisites.packages()]
+    assert len(names) == len(set(names))
+    assert all(p.cost for p in prerequisites.packages())
+    assert prerequisites.install_command("ping") == "sudo apt-get install iputils-ping"
+    assert prerequisites.install_command("unheard-of") == "sudo apt-get install unheard-of"
+
+
+@pytest.mark.parametrize("line", ["iperf3", "iperf3 | iperf3", "| iperf3 | traffic"])
+def test_a_bad_line_is_named(tmp_path, line):
+    path = tmp_path / "packages.txt"
+    path.write_text(f"# comment\n\n{line}\n")
+    with pytest.raises(ParseError, match=r"packages\.txt: line 3"):
+        prerequisites.packages(path)
+
+
+def test_the_shell_reads_the_same_names(tmp_path):
+    """The set-up script reads the list by sed: it must see what Python sees."""
+    script = (ROOT / "scripts/install-packages.sh").read_text()
+    sed = next(line for line in script.splitlines() if "sed -e" in line).strip()
+    done = subprocess.run(["sh", "-c", sed], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [p.name for p in prerequisites.packages()]
+
+
+# ---- Makefile
+
+
+def made(*arguments: str) -> str:
+    """The command that ``make exp-congestion ARGUMENTS`` would run."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    argv = ["make", "-n", "-s", "exp-congestion", *arguments]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    return next(x for x in done.stdout.splitlines() if "testbed run" in x)
+
+
+def words(line: str) -> list[str]:
+    shown = subprocess.run(
+        ["sh", "-c", f"set -- {line}; printf '%s\\n' \"$@\""],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return shown.stdout.splitlines()[2:]
+
+
+def test_variables_become_options():
+    found = words(made("RATE_MBPS=50", "CC=bbr,cubic"))
+    assert found[0] == "congestion"
+    assert sorted(zip(found[1::2], found[2::2], strict=True)) == [
+        ("--cc", "bbr,cubic"),
+        ("--rate-mbps", "50"),
+    ]
+
+
+def test_switches_and_awkward_values():
+    assert words(made("ECN=yes")) == ["congestion", "--ecn"]
+    assert words(made("ECN=no")) == ["congestion", "--no-ecn"]
+    assert words(made("OUT=a b'c;$$x")) == ["congestion", "--out", "a b'c;$x"]
+    assert words(made()) == ["congestion"]
+
+
+def test_help_lists_every_target():
+    text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("exp-%", "setup", "test", "lint", "bench", "clean", "make exp-congestion"):
+        assert target in text.stdout
+
+
+# ---- doctor
+
+
+def test_doctor_says_what_each_missing_thing_costs_and_mends(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    monkeypatch.setattr(doctor, "installed_packages", dict)
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    checks = {check.name: check for check in doctor.examine()}
+    assert checks["guest kernel"].state == "missing"
+    assert checks["guest kernel"].mend == store.BUILD_COMMAND
+    assert checks["iperf3"].mend.endswith("install --no-install-recommends iperf3")
+    for check in checks.values():
+        assert check.state != "missing" or check.cost
+        assert check.state != "there" or not check.mend
+    assert len(json.dumps(doctor.as_data(list(checks.values())))) > 1000
+
+
+def test_doctor_finds_what_is_there(monkeypatch):
+    everything = {p.name: "1.0" for p in prerequisites.packages()}
+    monkeypatch.setattr(doctor, "installed_packages", lambda: everything)
+    checks = {check.name: check for check in doctor.examine()}
+    assert all(checks[name].state == "there" for name in everything)
+
+
+# ---- kernel and runtimes
+
+
+def kept_kernel(cache: Path, name: str, version: str) -> None:
+    folder = cache / "kernels" / name
+    folder.mkdir(parents=True)
+    (folder / "linux").write_text("")
+    facts = {"version": version, "sha256": "0" * 64, "source": "linux-source"}
+    (folder / "kernel.json").write_text(json.dumps(facts))
+
+
+def test_the_newest_kernel_of_todays_recipe_is_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    assert store.find() is None
+    kept_kernel(tmp_path, "linux-source-9.9_9.9.9-0123456789ab-cc", "9.9.9")
+    assert store.find() is None
+    for version in ("7.2.9", "7.2.12"):
+        kept_kernel(tmp_path, f"linux-source-7.2_{version}-{recipe.recipe_key()}-cc", version)
+    found = store.find()
+    assert found and found.version == "7.2.12"
+    (found.path).unlink()
+    assert store.find().version == "7.2.9"
+
+
+def test_prose_does_not_change_the_recipe(monkeypatch, tmp_path):
+    shutil.copytree(recipe.PATCHES, tmp_path / "patches")
+    shutil.copyfile(recipe.CONFIG, tmp_path / "uml.config")
+    before = recipe.recipe_key()
+    monkeypatch.setattr(recipe, "CONFIG", tmp_path / "uml.config")
+    monkeypatch.setattr(recipe, "PATCHES", tmp_path / "patches")
+    assert recipe.recipe_key() == before
+    first = sorted((tmp_path / "patches").iterdir())[0]
+    first.write_text("More words.\n" + first.read_text())
+    with recipe.CONFIG.open("a") as config:
+        config.write("# more words\n")
+    assert recipe.recipe_key() == before
+    with recipe.CONFIG.open("a") as config:
+        config.write("CONFIG_MORE=y\n")
+    assert recipe.recipe_key() != before
+
+
+def test_options_are_named_once():
+    names = recipe.options()
+    assert len(names) == len(set(names)) > 200
+
+
+def test_runtimes_are_refused_with_the_nearest_name():
+    with pytest.raises(ConfigError, match=r"--runtime: 'gest' is unknown; .*'guest'"):
+        choose("gest")
+    with pytest.raises(ConfigError, match=r"--clock: 'virtul' is unknown; .*'virtual'"):
+        choose(clock="virtul")
+
+
+def test_no_guest_kernel_names_the_command(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "_PACKAGED", tmp_path / "none")
+    with pytest.raises(MissingPrerequisiteError, match="testbed kernel build"):
+        choose("guest")
+
+
+def test_auto_takes_the_host_only_as_root(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "_PACKAGED", tmp_path / "none")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(MissingPrerequisiteError):
+        choose()
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert (choose().name, choose().clock) == ("host", "real")
