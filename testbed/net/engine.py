@@ -18,6 +18,11 @@ from testbed.shape import LinkShape
 _FIRST_INDEX_AT_RUN_TIME = 1001
 _FIRST_WIRE = 1_000_001  # never the number of the interface at the other end
 
+CONTROL_SETTINGS = {
+    "net/ipv6/conf/default/disable_ipv6": "1",  # of ports; its loopback speaks IPv6
+    "net/ipv4/igmp_link_local_mcast_reports": "0",
+}
+
 SILENT_SETTINGS = {
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
@@ -49,11 +54,12 @@ class Engine:
 
     def __init__(self) -> None:
         self.rooms = Rooms(_new_run_id())
-        self.control = Namespace("control", settings=SILENT_SETTINGS)
+        self.control = Namespace("control", settings=CONTROL_SETTINGS)
         self.wires = Namespace("wires", settings=SILENT_SETTINGS, next_index=_FIRST_WIRE)
         # A link is requested from a namespace that has none of the names and indexes asked for.
         self._yard = Namespace("yard")
         self._fresh: dict[str, str] = {}
+        self._at_close: list[Callable[[], None]] = []
         self._links: list[Message] = []
         self._requests: dict[str, tuple[Namespace, list[Message]]] = {}
         self._batching = False
@@ -177,9 +183,19 @@ class Engine:
 
         return self.rooms.call(within)
 
+    def proc(self, namespace: Namespace, path: str) -> str:
+        """A file of the namespace in /proc, e.g. ``net/tcp``."""
+        return self.inside(namespace, lambda: self.rooms.read_proc(path))
+
+    def at_close(self, function: Callable[[], None]) -> None:
+        """Have a function called when the network is gone."""
+        self._at_close.append(function)
+
     def close(self) -> None:
         """Remove the network from the kernel."""
         self.rooms.close()
+        while self._at_close:
+            self._at_close.pop()()
 
 
 def _missing_in_kernel(error: NetlinkError) -> MissingPrerequisiteError | None:

@@ -211,6 +211,12 @@ class Link(mininet_link.Link):  # type: ignore[misc]
         whole: bool = False,
         **params: Any,
     ) -> None:
+        for node in (node1, node2):
+            if not hasattr(node, "engine"):
+                raise ConfigError(
+                    f"link {node1} {node2}: {node} is a node of Mininet's own; "
+                    "use hosts and switches of testbed.net with this link (mn: --host, --switch)"
+                )
         self.engine, self.seed = node1.engine, seed
         names, addrs, ports = (intfName1, intfName2), (addr1, addr2), (port1, port2)
         ends: list[End] = []

@@ -147,6 +147,12 @@ class Rooms:
         assert namespace.fd is not None, namespace.name
         _setns(namespace.fd, CLONE_NEWNET)
 
+    def read_proc(self, path: str) -> str:
+        """A file of this thread in /proc, e.g. ``net/tcp``. Only by `call`."""
+        fd = os.open(f"thread-self/{path}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+        with os.fdopen(fd, encoding="utf-8") as file:
+            return file.read()
+
     def socket(self, namespace: Namespace) -> NetlinkSocket:
         """A netlink socket of the namespace. Only by `call`."""
         self.enter(namespace)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from testbed.errors import ConfigError, nearest
-from testbed.net import inspect, routes, rtnl
+from testbed.net import inspect, measure, routes, rtnl
 from testbed.net.check import check_topology
 from testbed.net.engine import Engine
 from testbed.net.link import Intf, Link
@@ -84,7 +84,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         self._planned_ports: dict[tuple[str, str], Port] = {}
         try:
             super().__init__(
-                topo=topo, switch=adopt(switch, Switch), host=adopt(host, Host),
+                topo=topo, switch=_switch_class(switch), host=adopt(host, Host),
                 controller=controller, link=link, intf=intf, build=build, **options,
             )  # fmt: skip
         except BaseException:
@@ -155,7 +155,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
         """Add a switch."""
         self._refuse_duplicate(name)
-        return super().addSwitch(name, cls=adopt(cls, Switch), engine=self.engine, **params)
+        return super().addSwitch(name, cls=_switch_class(cls), engine=self.engine, **params)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
         """Add a controller; it runs beside the switches."""
@@ -255,6 +255,10 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
 
     # Looking and changing.
 
+    def iperf(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Mininet's iperf test; see `testbed.net.measure.iperf`."""
+        return measure.iperf(self, *args, **kwargs)
+
     @property
     def addresses(self) -> list[AddressRow]:
         """Every interface of hosts and routers with its addresses; loopbacks last of each node."""
@@ -304,3 +308,13 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def sysctl(self, node: str, name: str, value: str | int) -> None:
         """Set a sysctl in a node, e.g. ``net.ipv4.tcp_ecn``."""
         inspect.set_sysctl(self, node, name, str(value))
+
+
+def _switch_class(cls: Any) -> Any:
+    """A switch class of ours for one of Mininet's."""
+    if isinstance(cls, type) and issubclass(cls, mininet_node.OVSSwitch):
+        from testbed.net import ovs
+
+        standalone = issubclass(cls, mininet_node.OVSBridge)
+        return adopt(cls, ovs.OVSBridge if standalone else ovs.OVSSwitch)
+    return adopt(cls, Switch)

@@ -125,6 +125,8 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
             )
         else:
             self.namespace = self.engine.control
+            loopback = rtnl.set_up(rtnl.LOOPBACK_INDEX, True, "loopback of the controllers")
+            self.engine.request(self.namespace, loopback)
         self.engine.fd(self.namespace)
 
     def _private_dirs(self) -> list[str | tuple[str, str]]:

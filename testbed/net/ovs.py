@@ -1,0 +1,205 @@
+"""Open vSwitch inside a network: daemons, database and sockets of the network's own.
+
+No system service is used or disturbed. The kernel's data path is used where there is one, else the
+user-space one (``datapath_type=netdev``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import CommandError, MissingPrerequisiteError
+from testbed.net.engine import Engine
+from testbed.net.mininet_api import node as mininet_node
+from testbed.net.node import NodeMixin
+from testbed.net.switch import SWITCH_SETTINGS
+
+_INSTALL = "sudo apt-get install openvswitch-switch"
+_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+_PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl")
+
+
+class OpenVSwitch:
+    """The daemons of one network, started with its first Open vSwitch.
+
+    Attributes:
+        folder: database, sockets and logs; removed with the network.
+        datapath_type: ``system`` (the kernel's) or ``netdev`` (user space).
+        version: e.g. ``3.1``.
+    """
+
+    _running: dict[int, OpenVSwitch] = {}  # noqa: RUF012  (of each engine, by its identity)
+
+    def __init__(self, engine: Engine) -> None:
+        for program in _PROGRAMS:
+            if shutil.which(program) is None:
+                raise MissingPrerequisiteError(program, _INSTALL)
+        self.engine, self.namespace = engine, engine.control
+        self.folder = Path(tempfile.mkdtemp(prefix=f"testbed-{engine.rooms.run_id}-ovs-"))
+        engine.at_close(self._remove)
+        self.environment = {
+            "OVS_RUNDIR": str(self.folder), "OVS_LOGDIR": str(self.folder),
+            "OVS_DBDIR": str(self.folder), "OVS_SYSCONFDIR": str(self.folder),
+        }  # fmt: skip
+        database = str(self.folder / "conf.db")
+        self.run("ovsdb-tool", "create", database, _SCHEMA)
+        remote = f"--remote=punix:{self.folder}/db.sock"
+        self._daemon("ovsdb-server", database, remote)
+        self.run("ovs-vsctl", "--no-wait", "init")
+        self._daemon("ovs-vswitchd", f"unix:{self.folder}/db.sock", "--disable-system-route")
+        self.datapath_type = self._find_datapath()
+        found = re.search(r"\d+\.\d+", self.run("ovs-vsctl", "--version"))
+        self.version = found[0] if found else "3"
+
+    @classmethod
+    def of(cls, engine: Engine) -> OpenVSwitch:
+        """The daemons of a network, started now if they do not run."""
+        key = id(engine)
+        if key not in cls._running:
+            cls._running[key] = cls(engine)
+        return cls._running[key]
+
+    def _remove(self) -> None:
+        self._running.pop(id(self.engine), None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _daemon(self, program: str, *args: str) -> None:
+        """Start a daemon; it detaches when it is ready, and ends with the network."""
+        log = f"--log-file={self.folder}/{program}.log"
+        pid = f"--pidfile={self.folder}/{program}.pid"
+        quiet = ("-vconsole:off", "--detach", "--no-chdir")
+        self.run(program, *args, log, pid, *quiet)
+
+    def run(self, *argv: str) -> str:
+        """Run one of Open vSwitch's programs to its end and return its output.
+
+        Raises:
+            CommandError: it failed.
+        """
+        process = self.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        out, err = process.communicate()
+        if process.returncode:
+            raise CommandError("Open vSwitch", argv, process.returncode, out, err)
+        return str(out)
+
+    def popen(self, argv: Sequence[str], **kwargs: Any) -> subprocess.Popen[Any]:
+        """Start a program that talks to these daemons."""
+        env = {**os.environ, **self.environment, **(kwargs.pop("env", None) or {})}
+        return self.engine.rooms.popen(self.namespace, argv, env=env, **kwargs)
+
+    def _find_datapath(self) -> str:
+        """``system`` where the kernel has Open vSwitch's data path."""
+        types = self.run("ovs-vsctl", "get", "Open_vSwitch", ".", "datapath_types")
+        probe = ("ovs-dpctl", "add-dp", "probe")
+        try:
+            self.run(*probe)
+        except CommandError:
+            return "netdev"
+        self.run("ovs-dpctl", "del-dp", "probe")
+        return "system" if "system" in types else "netdev"
+
+
+class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
+    """Mininet's `OVSSwitch` on the network's own daemons; all its options work."""
+
+    OVSVersion = "3.1"
+    _uuids: list[str]
+    settings = SWITCH_SETTINGS
+
+    def __init__(self, name: str, datapath: str = "kernel", **params: Any) -> None:
+        params["inNamespace"] = False
+        super().__init__(name, datapath=datapath, **params)
+        self.ovs = OpenVSwitch.of(self.engine)
+        if self.ovs.datapath_type == "netdev":
+            self.datapath = "user"
+
+    @classmethod
+    def setup(cls) -> None:
+        """Nothing of the system's is needed to run."""
+
+    def _popen(self, cmd: Sequence[str], **params: Any) -> subprocess.Popen[Any]:
+        self.engine.flush()
+        return self.ovs.popen(cmd, **params)
+
+    def vsctl(self, *args: Any, **kwargs: Any) -> str | None:
+        """Run ovs-vsctl, or keep the arguments for `batchStartup`."""
+        words = " ".join(str(arg).strip() for arg in args)
+        if self.batch:
+            self.commands.append(words)
+            return None
+        return self.ovs.run("ovs-vsctl", *_split(words))
+
+    def controllerUUIDs(self, update: bool = False) -> list[str]:
+        """Database rows of the switch's controllers."""
+        if not self._uuids or update:
+            found = self.ovs.run("ovs-vsctl", "get", "Bridge", self.name, "Controller")
+            self._uuids = re.findall(r"[0-9a-f-]{36}", found)
+        return list(self._uuids)
+
+    def start(self, controllers: Any) -> None:
+        """Make the bridge in one transaction."""
+        self.engine.flush()  # ports must be there
+        super().start(controllers)
+
+    @classmethod
+    def batchStartup(cls, switches: Any, run: Any = None) -> Any:
+        """Start many switches in one transaction."""
+        words: list[str] = []
+        for switch in switches:
+            for command in switch.commands:
+                words += _split(command)
+            switch.commands, switch.batch = [], False
+        if words:
+            switches[0].ovs.run("ovs-vsctl", *words)
+        return switches
+
+    @classmethod
+    def batchShutdown(cls, switches: Any, run: Any = None) -> Any:
+        """Stop many switches."""
+        for switch in switches:
+            switch.stop()
+        return switches
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        """Remove the bridge and, unless told otherwise, the ports."""
+        if self.engine.rooms.closed:
+            return
+        self.ovs.run("ovs-vsctl", "--if-exists", "del-br", self.name)
+        if deleteIntfs:
+            self.deleteIntfs()
+
+    def dpctl(self, *args: str) -> str:
+        """Run ovs-ofctl on the switch."""
+        return self.ovs.run("ovs-ofctl", args[0], self.name, *args[1:])
+
+
+class OVSBridge(OVSSwitch):
+    """An Open vSwitch that learns by itself."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["failMode"] = "standalone"
+        super().__init__(*args, **kwargs)
+
+    def start(self, controllers: Any) -> None:
+        """Start without controllers."""
+        super().start([])
+
+    def connected(self) -> bool:
+        """Whether it forwards yet (with spanning tree that takes a while)."""
+        if not self.stp:
+            return True
+        status = self.dpctl("show")
+        return "STP_FORWARD" in status and "STP_LEARN" not in status
+
+
+def _split(words: str) -> list[str]:
+    """Arguments as a shell would split them: Mininet writes them for one."""
+    return shlex.split(words)
