@@ -33,7 +33,7 @@ exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
 setup: $(STAMPS)/packages $(VENV)/.ready $(STAMPS)/kernel ## install what is needed (all others do it by themselves)
 
 test: setup ## unit, replay and system tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
