@@ -103,7 +103,8 @@ def ospf(plan: Plan, router: str, options: Ospf) -> str:
     for port in plan.ports[router]:
         lines += [
             f"interface {port.name}", *_bandwidth(plan, port),
-            *_ospf_interface("ip ospf", plan, router, port, options), "exit", "!",
+            *_ospf_interface("ip ospf", plan, router, port, options),
+            *([" ip ospf passive"] if port in _silent(plan, router) else []), "exit", "!",
         ]  # fmt: skip
     for prefix in options.static.get(router, ()):
         lines += [f"ip route {prefix} blackhole", "!"]
@@ -116,7 +117,6 @@ def ospf(plan: Plan, router: str, options: Ospf) -> str:
         if port.ipv4
     ]
     lines += [f" network {loopback.network} area {_home_area(plan, router, options)}"]
-    lines += [f" passive-interface {port.name}" for port in _silent(plan, router)]
     mine = _areas(plan, router, options)
     lines += [f" area {area} stub" for area in options.stub if area.split()[0] in mine]
     if len(mine) > 1:

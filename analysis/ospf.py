@@ -1,0 +1,298 @@
+"""What OSPF's packets and databases say, and the routes that follow from them.
+
+Packets and LSAs come from `analysis.dissect.ospf`; databases from ospfd's own words
+(``show ip ospf database json``). Routes are computed here with networkx from the LSAs seen on the
+wire, and never from what the routers computed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import networkx as nx
+import pandas as pd
+
+from analysis.dissect import ospf as dissect
+
+PACKET_COLUMNS = (*dissect.COLUMNS, "wire_bytes")
+BACKBONE = "0.0.0.0"
+NONE = "0.0.0.0"
+"""Of a designated router: there is none."""
+
+_TABLES = {
+    "routerLinkStates": "router", "networkLinkStates": "network",
+    "summaryLinkStates": "summary", "asbrSummaryLinkStates": "summary-asbr",
+    "asExternalLinkStates": "external",
+}  # fmt: skip
+_MUST_AGREE = ("area", "hello_interval_s", "dead_interval_s", "mask")
+
+Key = tuple[str, str, str]
+"""LS type, link state id, advertising router."""
+
+
+def database(text: str) -> pd.DataFrame:
+    """Headers of one router's database, from ``show ip ospf database json``.
+
+    Returns:
+        ``area`` (empty for external LSAs), ``ls_type``, ``ls_id``, ``adv_router``, ``sequence``,
+        ``checksum``, ``age_s``.
+    """
+    data = json.loads(text)
+    rows = []
+    for area, tables in [*data.get("areas", {}).items(), ("", data)]:
+        for name, ls_type in _TABLES.items():
+            found = tables.get(name, [])
+            for lsa in found if isinstance(found, list) else []:
+                rows.append(_header(area.split()[0] if area else "", ls_type, lsa))
+    names = ["area", "ls_type", "ls_id", "adv_router", "sequence", "checksum", "age_s"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _header(area: str, ls_type: str, lsa: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "area": area, "ls_type": ls_type, "ls_id": lsa["lsId"],
+        "adv_router": lsa["advertisedRouter"], "age_s": int(lsa["lsaAge"]),
+        "sequence": int(lsa["sequenceNumber"], 16), "checksum": int(lsa["checksum"], 16),
+    }  # fmt: skip
+
+
+def bodies(lsas: pd.DataFrame) -> dict[tuple[str, str, str, int], dict[str, Any]]:
+    """Contents of the LSAs that passed in updates, by type, id, router and sequence number."""
+    flooded = lsas[(lsas["carrier"] == "update") & lsas["body"].notna()]
+    names = ("ls_type", "ls_id", "adv_router", "sequence", "body")
+    return {
+        (kind, ls_id, router, sequence & 0xFFFFFFFF): body
+        for kind, ls_id, router, sequence, body in zip(
+            *(flooded[n].to_list() for n in names), strict=True
+        )
+    }
+
+
+def area_graph(
+    headers: pd.DataFrame, contents: Mapping[tuple[str, str, str, int], dict[str, Any]]
+) -> nx.DiGraph[str]:
+    """One area's graph: routers by id, transit networks as ``net <id of the LSA>``.
+
+    Edges carry ``cost``; nodes ``prefixes``: prefix → cost beyond the node.
+    """
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for row in headers.to_dict("records"):
+        body = contents.get(_instance(row))
+        if body is None:
+            continue
+        if row["ls_type"] == "router":
+            _add_router(graph, str(row["ls_id"]), body)
+        elif row["ls_type"] == "network":
+            _add_network(graph, str(row["ls_id"]), body)
+    one_way = [(a, b) for a, b in graph.edges if not graph.has_edge(b, a)]
+    graph.remove_edges_from(one_way)  # RFC 2328 §16.1 (2)(b): links count in both directions
+    return graph
+
+
+def _instance(row: Mapping[Any, Any]) -> tuple[str, str, str, int]:
+    return row["ls_type"], row["ls_id"], row["adv_router"], int(row["sequence"])
+
+
+def _add_router(graph: nx.DiGraph[str], router: str, body: Mapping[str, Any]) -> None:
+    prefixes: dict[str, int] = {}
+    for link in body["links"]:
+        if link["type"] == "point-to-point":
+            cost = link["metric"]
+            if graph.has_edge(router, link["id"]):
+                cost = min(cost, graph.edges[router, link["id"]]["cost"])
+            graph.add_edge(router, link["id"], cost=cost)
+        elif link["type"] == "transit":
+            graph.add_edge(router, f"net {link['id']}", cost=link["metric"])
+        elif link["type"] == "stub":
+            prefix = str(ipaddress.ip_network(f"{link['id']}/{link['data']}", strict=False))
+            prefixes[prefix] = link["metric"]
+    graph.add_node(router, prefixes=prefixes)
+
+
+def _add_network(graph: nx.DiGraph[str], ls_id: str, body: Mapping[str, Any]) -> None:
+    prefix = str(ipaddress.ip_network(f"{ls_id}/{body['mask']}", strict=False))
+    graph.add_node(f"net {ls_id}", prefixes={prefix: 0})
+    for router in body["routers"]:
+        graph.add_edge(f"net {ls_id}", router, cost=0)
+
+
+Reach = dict[str, tuple[int, frozenset[str]]]
+"""Node or prefix → cost and first routers on all cheapest paths (empty: the root itself)."""
+
+
+def shortest(graph: nx.DiGraph[str], root: str) -> Reach:
+    """Dijkstra from a router: every node's cost and first hops (RFC 2328 §16.1)."""
+    if root not in graph:
+        return {}
+    before, cost = nx.dijkstra_predecessor_and_distance(graph, root, weight="cost")
+    hops: Reach = {root: (0, frozenset())}
+    # predecessors first; of equal cost a network before its routers (their edge costs nothing)
+    for node in sorted(cost, key=lambda n: (cost[n], not n.startswith("net "))):
+        if node == root:
+            continue
+        first: set[str] = set()
+        for parent in before[node]:
+            own = hops[parent][1]
+            if not own and not node.startswith("net "):
+                own = frozenset([node])  # attached to the root, perhaps by a network
+            first |= own
+        hops[node] = (int(cost[node]), frozenset(first))
+    return hops
+
+
+def prefixes(graph: nx.DiGraph[str], reach: Reach) -> Reach:
+    """Every prefix of an area with cost and first hops."""
+    found: Reach = {}
+    for node, (cost, first) in reach.items():
+        for prefix, more in graph.nodes[node].get("prefixes", {}).items():
+            _offer(found, prefix, cost + more, first)
+    return found
+
+
+def _offer(found: Reach, prefix: str, cost: int, first: frozenset[str]) -> None:
+    """Keeps the cheapest, and all first hops of equally cheap ones."""
+    old = found.get(prefix)
+    if old is None or cost < old[0]:
+        found[prefix] = (cost, first)
+    elif cost == old[0]:
+        found[prefix] = (cost, old[1] | first if old[1] and first else frozenset())
+
+
+def expected_routes(
+    headers: pd.DataFrame, contents: Mapping[tuple[str, str, str, int], dict[str, Any]], root: str
+) -> Reach:
+    """The routes that one router's database entails (RFC 2328 §16): prefix → cost, first hops.
+
+    Intra-area before inter-area before external routes; what the router has itself (no first hop)
+    included.
+
+    Args:
+        headers: its `database`.
+        contents: `bodies` of all LSAs.
+        root: its router id.
+    """
+    areas = [a for a in headers["area"].unique() if a]
+    graphs = {a: area_graph(headers[headers["area"] == a], contents) for a in areas}
+    reach = {a: shortest(graph, root) for a, graph in graphs.items()}
+    inside: Reach = {}
+    for area, graph in graphs.items():
+        for prefix, (cost, first) in prefixes(graph, reach[area]).items():
+            _offer(inside, prefix, cost, first)
+    border = len([a for a in areas if root in graphs[a]]) > 1
+    between: Reach = {}
+    gateways: Reach = {}
+    for area in areas:
+        if not border or area == BACKBONE:  # border routers believe the backbone (§16.2)
+            summaries = headers[headers["area"] == area]
+            _summaries(summaries, contents, reach[area], root, between, gateways)
+        for node, found in reach[area].items():
+            _offer(gateways, node, *found)
+    outside: Reach = {}
+    _externals(headers[headers["area"] == ""], contents, gateways, root, outside)
+    return outside | between | inside
+
+
+def _summaries(
+    headers: pd.DataFrame,
+    contents: Mapping[tuple[str, str, str, int], dict[str, Any]],
+    reach: Reach,
+    root: str,
+    between: Reach,
+    gateways: Reach,
+) -> None:
+    for row in headers.to_dict("records"):
+        body, router = contents.get(_instance(row)), str(row["adv_router"])
+        if body is None or router == root or router not in reach:
+            continue
+        cost, first = reach[router]
+        if row["ls_type"] == "summary":
+            prefix = str(ipaddress.ip_network(f"{row['ls_id']}/{body['mask']}", strict=False))
+            _offer(between, prefix, cost + body["metric"], first)
+        elif row["ls_type"] == "summary-asbr":
+            _offer(gateways, str(row["ls_id"]), cost + body["metric"], first)
+
+
+def _externals(
+    headers: pd.DataFrame,
+    contents: Mapping[tuple[str, str, str, int], dict[str, Any]],
+    gateways: Reach,
+    root: str,
+    outside: Reach,
+) -> None:
+    for row in headers.to_dict("records"):
+        body, router = contents.get(_instance(row)), str(row["adv_router"])
+        if body is None or router == root or router not in gateways:
+            continue
+        cost, first = gateways[router]
+        prefix = str(ipaddress.ip_network(f"{row['ls_id']}/{body['mask']}", strict=False))
+        _offer(outside, prefix, body["metric"] + (cost if body["type"] == 1 else 0), first)
+
+
+def compare_routes(
+    kernel: pd.DataFrame, expected: Mapping[str, Reach], names: Mapping[str, str]
+) -> pd.DataFrame:
+    """The kernel's OSPF routes beside the computed ones.
+
+    Args:
+        kernel: ``node``, ``destination``, ``protocol``, ``next_hops`` (names joined by ``+``).
+        expected: router → its computed routes.
+        names: router id → router.
+
+    Returns:
+        ``node``, ``prefix``, ``kernel``, ``computed`` (next hops; empty: none), ``cost``.
+    """
+    ours = kernel[kernel["protocol"] == "ospf"]
+    found = dict(
+        zip(zip(ours["node"], ours["destination"], strict=True), ours["next_hops"], strict=True)
+    )
+    rows = []
+    for node, reach in expected.items():
+        wanted = {
+            p: (c, "+".join(sorted(names[r] for r in first)))
+            for p, (c, first) in reach.items()
+            if first
+        }
+        mine = {prefix for router, prefix in found if router == node}
+        for prefix in sorted(mine | set(wanted)):
+            cost, hops = wanted.get(prefix, (None, ""))
+            rows.append({"node": node, "prefix": prefix, "kernel": found.get((node, prefix), ""),
+                         "computed": hops, "cost": cost})  # fmt: skip
+    return pd.DataFrame(rows, columns=["node", "prefix", "kernel", "computed", "cost"])
+
+
+def disagreements(hellos: pd.DataFrame) -> pd.DataFrame:
+    """Which neighbours' hellos contradict each other, and in what (RFC 2328 §10.5).
+
+    Args:
+        hellos: ``capture``, ``sender`` and the fields of hellos.
+
+    Returns:
+        ``capture``, ``field``, ``routers``, ``values`` (both joined by `` and ``).
+    """
+    rows = []
+    for capture, there in hellos.groupby("capture", observed=True):
+        for field in _MUST_AGREE:
+            values = there.groupby("sender", observed=True)[field].first().dropna()
+            if values.nunique() > 1:
+                rows.append({
+                    "capture": capture, "field": field, "routers": " and ".join(values.index),
+                    "values": " and ".join(str(v) for v in values),
+                })  # fmt: skip
+    return pd.DataFrame(rows, columns=["capture", "field", "routers", "values"])
+
+
+def elected(candidates: Iterable[tuple[int, str]]) -> tuple[str, str]:
+    """Designated router and backup of routers that start together (RFC 2328 §9.4).
+
+    Args:
+        candidates: (priority, router id); priority 0 never stands.
+
+    Returns:
+        The router ids of DR and BDR; `NONE` where nobody is left.
+    """
+    standing = sorted(((p, ipaddress.IPv4Address(i)) for p, i in candidates if p > 0), reverse=True)
+    first, second = [*(str(i) for _, i in standing), NONE, NONE][:2]
+    return first, second
