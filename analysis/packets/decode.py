@@ -9,7 +9,7 @@ import pyarrow as pa
 from analysis.packets import link, network, transport
 from analysis.packets.records import Interface, Records
 from analysis.packets.table import Table
-from analysis.packets.window import Bytes, Window
+from analysis.packets.window import CELL_BYTES, Bytes, Window, take
 
 PROTOCOLS = (
     "?", "IPv4", "IPv6", "ARP", "TCP", "UDP", "ICMP", "ICMPv6", "OSPF", "IGMP", "GRE", "IPIP",
@@ -49,7 +49,10 @@ def decode(
     payloads = _Payloads(count) if out.wants("payload") else None
     captured, wire = _lengths(records.captured_bytes), _lengths(records.wire_bytes)
     for link_type, rows in _by_link_type(records, interfaces):
-        window = Window.over(data, records.start[rows], captured[rows], wire[rows], rows)
+        start = records.start[rows]
+        cells = take(data, start, CELL_BYTES) if records.cells is None else records.cells[rows]
+        base = records.cells_base
+        window = Window(data, start, captured[rows], wire[rows], rows, None, cells, base)
         out.flag(window, window.captured > window.wire, "captured longer than wire")
         _layers(out, window, link_type, payloads)
     _put_interface(out, records, interfaces)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from analysis.packets.records import Interface, Records
 from analysis.packets.walk import Bytes, Offsets, RecordRule, Walked, walk, words
+from analysis.packets.window import CELL_BYTES, take
 
 HEADER_BYTES = 24
 _MAX_BELIEVED_BYTES = 16 << 20
@@ -99,14 +100,12 @@ class Pcap:
     def describe(self, data: Bytes, at: Offsets) -> Records:
         """Times and lengths of the records that start at `at`."""
         order = self.endian
-        raw = np.ndarray((len(data) - 15,), "V16", data, strides=(1,))[at]
-        head = raw.view(
-            [("s", f"{order}u4"), ("f", f"{order}u4"), ("c", f"{order}u4"), ("w", f"{order}u4")]
-        )
-        time_ns = head["s"].astype(np.int64) * 1_000_000_000
-        time_ns += head["f"].astype(np.int64) * self.tick_ns
-        captured = head["c"].astype(np.uint32)
-        return Records(time_ns, head["w"].astype(np.uint32), captured, at + 16)
+        cells = take(data, at, 16 + CELL_BYTES)
+        word = np.ndarray((len(at), 4), f"{order}u4", cells, 0, (16 + CELL_BYTES, 4))
+        time_ns = word[:, 0].astype(np.int64) * 1_000_000_000
+        time_ns += word[:, 1] * np.int64(self.tick_ns)
+        captured, wire = word[:, 2].astype(np.uint32), word[:, 3].astype(np.uint32)
+        return Records(time_ns, wire, captured, at + 16, cells=cells, cells_base=16)
 
     def reason(self, bad_length: int) -> str:
         """Why a record's length is not believed."""

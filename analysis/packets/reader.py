@@ -150,6 +150,7 @@ class _Reading:
         feed = self.feed
         while True:
             stop = min(self.here + STRETCH_BYTES, len(feed.data))
+            feed.expect(self.here, stop)
             walked = self.format.walk(feed.data, self.here, stop)
             at = walked.offsets
             for low in range(0, len(at), BATCH_PACKETS):

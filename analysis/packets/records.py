@@ -38,6 +38,8 @@ class Records:
         captured_bytes: length in the file.
         start: offset of the first captured byte in the buffer.
         interface: index into the format's `interfaces`; None: all 0.
+        cells: the packets' first bytes, where reading the record's header has copied them anyway;
+            the packet begins at `cells_base`.
     """
 
     time_ns: npt.NDArray[np.int64]
@@ -45,3 +47,5 @@ class Records:
     captured_bytes: npt.NDArray[np.uint32]
     start: npt.NDArray[np.int64]
     interface: npt.NDArray[np.int32] | None = None
+    cells: npt.NDArray[np.void] | None = None
+    cells_base: int = 0

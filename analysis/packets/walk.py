@@ -137,7 +137,7 @@ class _Lanes:
         self.true = int(head.offsets[-1])
         sizes = np.diff(head.offsets, append=head.next_offset)
         self.mean_bytes = float(sizes.mean())
-        self.lengths = words(data[rule.length_at :], rule.endian)
+        self.words = data[: len(data) // 4 * 4].view("<u4")
         self.last_header = len(data) - rule.header_bytes
         self.window_bytes = min(2 * int(sizes.max()) + 64, 1 << 17)
 
@@ -176,7 +176,7 @@ class _Lanes:
         Returns:
             the record offsets lane after lane, how many each lane has, where each stopped.
         """
-        count = len(starts)
+        count, rule, size = len(starts), self.rule, len(self.data)
         here, lane = starts.copy(), np.arange(count)
         # A lane stops at its end, in the last bytes, or at a length that cannot be believed.
         bound = np.minimum(ends, self.last_header + 1)
@@ -184,19 +184,35 @@ class _Lanes:
         trail: list[tuple[Offsets, npt.NDArray[np.int64]]] = []
         while len(here):
             stops = here >= bound
-            if stops.any():
+            if np.count_nonzero(stops):
                 here, lane, bound = self._stop(here, lane, bound, stops, finals, counts, trail)
                 continue
-            length = self.lengths[here]
-            after = here + length + self.rule.overhead_bytes
-            wrong = (length < self.rule.min_length) | (length > self.rule.max_length)
-            wrong |= after > len(self.data)
-            if wrong.any():
+            length = self._lengths(here)
+            after = here + length
+            after += rule.overhead_bytes
+            low, high = int(length.min()), int(length.max())
+            if low < rule.min_length or high > rule.max_length or int(after.max()) > size:
+                wrong = (length < rule.min_length) | (length > rule.max_length) | (after > size)
                 after = after[~wrong]
                 here, lane, bound = self._stop(here, lane, bound, wrong, finals, counts, trail)
             trail.append((here, lane))
             here = after
         return self._by_lane(trail, counts), counts, finals
+
+    def _lengths(self, here: Offsets) -> npt.NDArray[np.uint32]:
+        """Lengths of the records at `here`, each put together from two aligned words.
+
+        An aligned `take` costs half of reading words wherever they lie.
+        """
+        at = here + self.rule.length_at
+        shift = ((at & 3) << 3).astype(np.uint64)
+        at >>= 2
+        both = self.words.take(at, mode="clip").astype(np.uint64)
+        at += 1
+        both |= self.words.take(at, mode="clip").astype(np.uint64) << np.uint64(32)
+        both >>= shift
+        length = both.astype(np.uint32)
+        return length if self.rule.endian == "<" else length.byteswap()
 
     @staticmethod
     def _stop(

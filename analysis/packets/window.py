@@ -18,8 +18,8 @@ Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.signedinteger[Any]]
 Rows = slice | npt.NDArray[np.int64]
 
-CELL_BYTES = 128
-"""Reaches the end of TCP's options behind Ethernet, two VLAN tags and IPv6."""
+CELL_BYTES = 96
+"""Reaches the end of TCP's options behind Ethernet and IPv4; more would cost every packet."""
 
 REACH_BYTES = 60
 """The longest header read from one window (IPv4 and TCP with all options)."""
@@ -66,11 +66,6 @@ class Window:
     present: Mask | None
     cells: npt.NDArray[np.void]
     base: int = 0
-
-    @classmethod
-    def over(cls, data: Bytes, start: Ints, captured: Ints, wire: Ints, rows: Rows) -> Window:
-        """A window at the first byte of packets."""
-        return cls(data, start, captured, wire, rows, None, take(data, start, CELL_BYTES))
 
     def __len__(self) -> int:
         return len(self.start)
