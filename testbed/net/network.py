@@ -13,7 +13,7 @@ from testbed.net.engine import Engine
 from testbed.net.link import Intf, Link
 from testbed.net.mininet_api import net as mininet_net
 from testbed.net.mininet_api import node as mininet_node
-from testbed.net.node import Host, NodeMixin, Router, adopt
+from testbed.net.node import Host, NodeMixin, Router, adopt, building
 from testbed.net.plan import V6, Plan, Port, mac_of, make_plan
 from testbed.net.switch import Switch
 from testbed.shape import LinkShape
@@ -144,7 +144,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         default = ours if self.host is Host else self.host
         if self.plan and self.plan.routers:
             params.setdefault("ip", self._planned_ip(name))
-        return super().addHost(name, cls=adopt(cls, ours) or default, engine=self.engine, **params)
+        with building(self.engine):
+            return super().addHost(name, cls=adopt(cls, ours) or default, **params)
 
     def _planned_ip(self, node: str) -> str | None:
         ports = self.plan.ports.get(node, []) if self.plan else []
@@ -155,14 +156,15 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
         """Add a switch."""
         self._refuse_duplicate(name)
-        return super().addSwitch(name, cls=_switch_class(cls), engine=self.engine, **params)
+        with building(self.engine):
+            return super().addSwitch(name, cls=_switch_class(cls), **params)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
         """Add a controller; it runs beside the switches."""
         if not isinstance(name, mininet_node.Controller):
             controller = adopt(controller or self.controller, NodeMixin)
-            params["engine"] = self.engine
-        return super().addController(name, controller, **params)
+        with building(self.engine):
+            return super().addController(name, controller, **params)
 
     def _refuse_duplicate(self, name: str) -> None:
         if name in self.nameToNode:
@@ -315,6 +317,7 @@ def _switch_class(cls: Any) -> Any:
     if isinstance(cls, type) and issubclass(cls, mininet_node.OVSSwitch):
         from testbed.net import ovs
 
-        standalone = issubclass(cls, mininet_node.OVSBridge)
-        return adopt(cls, ovs.OVSBridge if standalone else ovs.OVSSwitch)
+        if issubclass(cls, mininet_node.OVSBridge):
+            return adopt(cls, ovs.OVSBridge)
+        return adopt(cls, ovs.OVSSwitch)
     return adopt(cls, Switch)

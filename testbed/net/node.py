@@ -16,7 +16,8 @@ import select
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -60,6 +61,19 @@ def default_engine() -> Engine:
     return engine
 
 
+_building: list[Engine] = []
+
+
+@contextmanager
+def building(engine: Engine) -> Iterator[None]:
+    """Nodes made in the block belong to the engine's network."""
+    _building.append(engine)
+    try:
+        yield
+    finally:
+        _building.pop()
+
+
 class NodeMixin(mininet_node.Node):  # type: ignore[misc]
     """What a node of ours does differently from Mininet's.
 
@@ -75,11 +89,14 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
     settings = HOST_SETTINGS
     _shell: subprocess.Popen[Any] | None = None
     _terminated = False
+    _routes: dict[str, tuple[str, Message]]
 
-    def __init__(self, name: str, *args: Any, engine: Engine | None = None, **params: Any) -> None:
-        self.engine = engine or default_engine()
-        self._routes: dict[str, tuple[str, Message]] = {}
-        super().__init__(name, *args, **params)
+    def __new__(cls, *_args: Any, **_params: Any) -> NodeMixin:
+        """Bind the node to its network before any `__init__`, which may be Mininet's alone."""
+        node: NodeMixin = super().__new__(cls)
+        node.engine = _building[-1] if _building else default_engine()
+        node._routes = {}
+        return node
 
     @classmethod
     def checkSetup(cls) -> None:

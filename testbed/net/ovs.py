@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,10 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
     _uuids: list[str]
     settings = SWITCH_SETTINGS
 
-    def __init__(self, name: str, datapath: str = "kernel", **params: Any) -> None:
-        params["inNamespace"] = False
-        super().__init__(name, datapath=datapath, **params)
-        self.ovs = OpenVSwitch.of(self.engine)
-        if self.ovs.datapath_type == "netdev":
-            self.datapath = "user"
+    @cached_property
+    def ovs(self) -> OpenVSwitch:
+        """The network's daemons."""
+        return OpenVSwitch.of(self.engine)
 
     @classmethod
     def setup(cls) -> None:
@@ -135,7 +134,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         if self.batch:
             self.commands.append(words)
             return None
-        return self.ovs.run("ovs-vsctl", *_split(words))
+        return self.ovs.run("ovs-vsctl", *shlex.split(words))
 
     def controllerUUIDs(self, update: bool = False) -> list[str]:
         """Database rows of the switch's controllers."""
@@ -147,6 +146,8 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
     def start(self, controllers: Any) -> None:
         """Make the bridge in one transaction."""
         self.engine.flush()  # ports must be there
+        if self.ovs.datapath_type == "netdev":
+            self.datapath = "user"
         super().start(controllers)
 
     @classmethod
@@ -155,7 +156,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         words: list[str] = []
         for switch in switches:
             for command in switch.commands:
-                words += _split(command)
+                words += shlex.split(command)
             switch.commands, switch.batch = [], False
         if words:
             switches[0].ovs.run("ovs-vsctl", *words)
@@ -181,25 +182,5 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         return self.ovs.run("ovs-ofctl", args[0], self.name, *args[1:])
 
 
-class OVSBridge(OVSSwitch):
+class OVSBridge(OVSSwitch, mininet_node.OVSBridge):  # type: ignore[misc]
     """An Open vSwitch that learns by itself."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["failMode"] = "standalone"
-        super().__init__(*args, **kwargs)
-
-    def start(self, controllers: Any) -> None:
-        """Start without controllers."""
-        super().start([])
-
-    def connected(self) -> bool:
-        """Whether it forwards yet (with spanning tree that takes a while)."""
-        if not self.stp:
-            return True
-        status = self.dpctl("show")
-        return "STP_FORWARD" in status and "STP_LEARN" not in status
-
-
-def _split(words: str) -> list[str]:
-    """Arguments as a shell would split them: Mininet writes them for one."""
-    return shlex.split(words)
