@@ -20,11 +20,11 @@ Act = Callable[["Lab"], None]
 _WAIT_S = 300.0
 
 
-def program(node: str, *argv: str) -> Act:
+def program(node: str, *argv: str, log: str = "") -> Act:
     """Runs a program to its end, whatever its exit code says of the answers it got."""
 
     def act(lab: Lab) -> None:
-        lab.start(node, *argv).wait(_WAIT_S)
+        lab.start(node, *argv, log=log).wait(_WAIT_S)
 
     return act
 

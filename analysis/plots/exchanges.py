@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 
 def walks(forms: Mapping[str, pd.DataFrame]) -> Figure:
@@ -97,4 +98,47 @@ def loss_by_fragments(loss: float, measured_fragments: int, measured_share: floa
     axes.plot([measured_fragments], [measured_share], "s", markersize=9, label="measured")
     axes.set(xlabel="fragments of a datagram (k)", ylabel="share delivered", ylim=(0, 1))
     axes.legend()
+    return figure
+
+
+_STATE_COLOURS = {
+    "REACHABLE": "tab:green", "STALE": "tab:gray", "DELAY": "tab:olive", "PROBE": "tab:orange",
+    "FAILED": "tab:red", "PERMANENT": "tab:blue", "INCOMPLETE": "tab:pink",
+}  # fmt: skip
+
+
+def cache_states(changes: pd.DataFrame, steps: pd.DataFrame, node: str) -> Figure:
+    """The entries of one node's neighbour cache over time, by state.
+
+    Args:
+        changes: the kernel's notifications: `time_s`, `node`, `action`, `address`, `mac`, `state`.
+        steps: `time_s`, `step`; named along the top.
+        node: whose cache.
+    """
+    mine = changes[(changes["node"] == node) & (changes["family"] == 4)]
+    entries = sorted(mine["address"].unique())
+    end_s = float(max(steps["time_s"].max(), changes["time_s"].max()))
+    figure = Figure(figsize=(9, 1.4 + 0.5 * len(entries)), layout="constrained")
+    axes = figure.subplots()
+    for place, entry in enumerate(entries):
+        rows = mine[mine["address"] == entry].sort_values("time_s")
+        ends = [*rows["time_s"].iloc[1:], end_s]
+        for begin, end, state, action in zip(
+            rows["time_s"], ends, rows["state"], rows["action"], strict=True
+        ):
+            if action != "del":
+                colour = _STATE_COLOURS.get(state, "black")
+                axes.barh(place, end - begin, left=begin, height=0.6, color=colour)
+    handles = [
+        Patch(color=c, label=s) for s, c in _STATE_COLOURS.items() if s in set(mine["state"])
+    ]
+    axes.legend(handles=handles, ncols=len(handles), fontsize=7, loc="upper left",
+                bbox_to_anchor=(0, -0.35), frameon=False)  # fmt: skip
+    for begin, name in zip(steps["time_s"], steps["step"], strict=True):
+        axes.axvline(begin, color="0.7", linewidth=0.6)
+        axes.annotate(name, (begin, 1), xycoords=("data", "axes fraction"), xytext=(1, 2),
+                      textcoords="offset points", fontsize=7, rotation=45)  # fmt: skip
+    axes.set_yticks(range(len(entries)), entries)
+    axes.set(xlabel="seconds since the start", xlim=(0, end_s))
+    axes.grid(False)
     return figure

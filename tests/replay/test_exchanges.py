@@ -47,6 +47,28 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "probing_needs_no_icmp",
         },
     },
+    "arp": {
+        "mute,no-proxy,honest,no-static,no-discovery,insistent": {
+            "request_broadcast_reply_unicast",
+            "answer_is_cached",
+            "only_the_target_learns",
+            "entries_grow_stale",
+            "stale_entries_are_verified",
+            "no_answer_is_failure",
+            "proxy_answers_for_others",
+            "conflicts_are_detected",
+            "poisoning_moves_the_traffic",
+            "static_entry_defends",
+            "ipv6_solicits_a_group",
+        },
+        "flat,restless,credulous,chatty": {
+            "only_the_target_learns",
+            "entries_grow_stale",
+            "stale_entries_are_verified",
+            "arp_stays_on_its_lan",
+            "announcements_update_and_do_not_create",
+        },
+    },
     "fragmentation": {
         "small-mtu,no-room,large-buffer,no-df,patient,silent": {
             "fits_one_packet",
