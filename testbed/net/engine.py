@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from testbed.errors import MissingPrerequisiteError
-from testbed.net import rtnl, traffic
+from testbed.net import owned, rtnl, traffic
 from testbed.net.namespaces import Namespace, Rooms, read_setting
 from testbed.net.netlink import Message, NetlinkError, NetlinkSocket
 from testbed.shape import LinkShape
@@ -30,13 +30,6 @@ SILENT_SETTINGS = {
 """Of a namespace that only switches or carries frames: without IPv6, ports speak no ND or MLD."""
 
 Result = TypeVar("Result")
-_counter = 0
-
-
-def _new_run_id() -> str:
-    global _counter  # noqa: PLW0603  (distinguishes the networks of one process)
-    _counter += 1
-    return f"{os.getpid()}.{_counter}"
 
 
 class Engine:
@@ -53,7 +46,7 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        self.rooms = Rooms(_new_run_id())
+        self.rooms = Rooms(owned.new_run())
         self.control = Namespace("control", settings=CONTROL_SETTINGS)
         self.wires = Namespace("wires", settings=SILENT_SETTINGS, next_index=_FIRST_WIRE)
         # A link is requested from a namespace that has none of the names and indexes asked for.

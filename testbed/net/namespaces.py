@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from testbed.errors import CommandError, MissingPrerequisiteError
 from testbed.net.netlink import NetlinkSocket
+from testbed.net.owned import VARIABLE
 
 CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID = 0x00020000, 0x40000000, 0x20000000
 _MS_BIND, _MS_REC, _MS_SLAVE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x80000, 0xE
@@ -243,7 +244,7 @@ class Rooms:
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """`env` with the mark of this network."""
-        return {**env, "TESTBED_NETWORK": self.run_id}
+        return {**env, VARIABLE: self.run_id}
 
     def drop(self, namespace: Namespace) -> None:
         """Let go of one namespace; the kernel removes it when nothing runs in it."""

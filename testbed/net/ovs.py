@@ -11,13 +11,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from testbed.errors import CommandError, MissingPrerequisiteError
+from testbed.net import owned
 from testbed.net.engine import Engine
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.node import NodeMixin
@@ -44,7 +43,7 @@ class OpenVSwitch:
             if shutil.which(program) is None:
                 raise MissingPrerequisiteError(program, _INSTALL)
         self.engine, self.namespace = engine, engine.control
-        self.folder = Path(tempfile.mkdtemp(prefix=f"testbed-{engine.rooms.run_id}-ovs-"))
+        self.folder = owned.new_folder(engine.rooms.run_id, "ovs")
         engine.at_close(self._remove)
         self.environment = {
             "OVS_RUNDIR": str(self.folder), "OVS_LOGDIR": str(self.folder),

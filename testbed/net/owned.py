@@ -1,0 +1,105 @@
+"""What is ours on this machine, by which run, and what dead runs left behind.
+
+A run is named by its process (id and start time, so that a reused id is no mistake) and counts its
+networks: ``4711-8834512.1``. Every process of a network carries the name in its environment, every
+folder in its own name. Namespaces and interfaces need no mark: they end with their holder.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "TESTBED_NETWORK"
+FOLDER_PREFIX = "testbed-"
+_RUN = re.compile(r"(\d+)-(\d+)\.\d+")
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something whose run is dead.
+
+    Attributes:
+        run: name of the network's run.
+        what: in words, e.g. ``process 4720 (ping)``.
+        pid: of a process, or None.
+        folder: a folder, or None.
+    """
+
+    run: str
+    what: str
+    pid: int | None = None
+    folder: Path | None = None
+
+
+def new_run() -> str:
+    """Name for the next network of this process."""
+    return f"{os.getpid()}-{_started(os.getpid())}.{next(_numbers)}"
+
+
+def new_folder(run: str, purpose: str) -> Path:
+    """A folder of a run, to be removed with it."""
+    return Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{run}-{purpose}-"))
+
+
+def _started(pid: int) -> int | None:
+    """Start time of a process in clock ticks since boot; None if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *fields = stat.rsplit(")", 1)[1].split()
+    return None if state in "ZX" else int(fields[18])
+
+
+def _is_dead(run: str) -> bool:
+    match = _RUN.fullmatch(run)
+    return match is not None and _started(int(match[1])) != int(match[2])
+
+
+def leftovers() -> list[Leftover]:
+    """Processes and folders of runs that are dead; nothing else is ever listed."""
+    return [*_processes(), *_folders()]
+
+
+def _processes() -> Iterator[Leftover]:
+    mark = f"{VARIABLE}=".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes()
+            name = (entry / "comm").read_text(encoding="utf-8").strip()
+        except OSError:  # gone meanwhile, or somebody else's
+            continue
+        marks = [v for v in environment.split(b"\0") if v.startswith(mark)]
+        run = marks[0][len(mark) :].decode() if marks else ""
+        if _is_dead(run):
+            yield Leftover(run, f"process {entry.name} ({name})", pid=int(entry.name))
+
+
+def _folders() -> Iterator[Leftover]:
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        match = _RUN.match(folder.name.removeprefix(FOLDER_PREFIX))
+        if match and folder.is_dir() and _is_dead(match[0]):
+            yield Leftover(match[0], f"folder {folder}", folder=folder)
+
+
+def remove(found: Iterable[Leftover]) -> None:
+    """Remove what `leftovers` listed; what is gone meanwhile is fine."""
+    for item in found:
+        if item.pid is not None:
+            try:
+                os.kill(item.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if item.folder is not None:
+            shutil.rmtree(item.folder, ignore_errors=True)
