@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
+from analysis.plots import repetition as repeated
 from testbed.claims import (
     MissingDataError,
     Verdict,
@@ -88,6 +89,7 @@ class Congestion(Experiment):
 
     params: Parameters
     programs = ("iperf3",)
+    repeated_tables = ("goodput", "flows")
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """One network each: the longest first."""
@@ -502,6 +504,19 @@ class Congestion(Experiment):
             drawn["6_time-sequence"] = self._blackout(tables)
         if "cwnd" in tables and set(LOSSES_PERCENT) <= set(ran):
             drawn["7_random_loss"] = plots.mathis(self._mathis_points(tables))
+        return drawn
+
+    def plot_repeated(self, tables: Tables) -> dict[str, Figure]:
+        """Goodput of the flows that share the bottleneck, with its band over the seeds."""
+        drawn: dict[str, Figure] = {}
+        if not set(self.repeated_tables) <= set(tables):
+            return drawn
+        for scenario in ("competing", "fair"):
+            rates = tables["goodput"][tables["goodput"]["scenario"] == scenario]
+            flows = tables["flows"][tables["flows"]["scenario"] == scenario]
+            if len(rates):
+                labels = dict(zip(flows["flow"], flows["label"], strict=True))
+                drawn[f"goodput_{scenario}"] = repeated.goodput(rates, labels, scenario)
         return drawn
 
     def _blackout_title(self, tables: Tables) -> dict[str, str]:

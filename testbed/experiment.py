@@ -77,6 +77,8 @@ class Experiment:
     """Programs that `run` starts in nodes; their absence shows before anything is made."""
     routing: ClassVar[str | None] = "static"
     """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
+    repeated_tables: ClassVar[tuple[str, ...]] = ()
+    """Tables that `plot_repeated` draws from."""
 
     def __init__(self, params: Any) -> None:
         self.params = params
@@ -110,6 +112,10 @@ class Experiment:
 
     def plot(self, tables: Tables) -> Mapping[str, Figure | str]:
         """Figures from the tables of all scenarios, as file name → figure or SVG text."""
+        return {}
+
+    def plot_repeated(self, tables: Tables) -> Mapping[str, Figure]:
+        """Figures over several seeds, from `repeated_tables` with a column ``seed`` in front."""
         return {}
 
     @classmethod

@@ -107,7 +107,7 @@ def _measure_one(work: tuple[Path, str, str]) -> dict[str, pd.DataFrame]:
 def _side_by_side(work: Callable[[Any], Any], items: list[Any]) -> Iterable[Any]:
     """`work` over the items on all cores, results in order."""
     workers = min(len(items), multiprocessing.cpu_count())
-    if workers < 2:
+    if workers < 2 or multiprocessing.parent_process():  # repetitions fill the cores already
         return [work(item) for item in items]
     import matplotlib.figure  # noqa: F401  (loaded once, before the fork)
     import pandas as pd  # noqa: F401

@@ -22,20 +22,13 @@ _SHOWN_FRAMES = 12
 
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     meta = run.meta()
-    page = templates.get_template("report.html.j2").render(
+    page = _template("report.html.j2").render(
         meta=meta,
         title=cls.title().rstrip("."),
         text=_paragraphs(cls),
         claims=[_claim_row(run, claim, verdict) for claim, verdict in judged],
-        plots=[_plot(path) for path in _plots(run)],
+        plots=[_plot(path) for path in _plots(run.plots)],
         drawings=_drawings(run, meta),
         parameters=_parameters(cls, meta),
     )
@@ -43,19 +36,59 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
     return run.path / REPORT
 
 
+def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, Any]]) -> Path:
+    """Writes the page over several seeds; `claims` as in ``repetition.json``."""
+    from testbed.repeat import REPETITION, mean_text
+
+    data = read_json(path / REPETITION)
+    metas = {seed: RunDir(path / f"seed-{seed}").meta() for seed in data["seeds"]}
+    any_meta = next(iter(metas.values()), {"runtime": "?", "clock": "?"})
+    runs = [
+        {
+            "seed": seed,
+            "fingerprint": (meta.get("fingerprint") or "-")[:16],
+            "others": ", ".join(
+                c["claim"] for c in claims if c["statuses"].get(str(seed), "PASS") != "PASS"
+            ),
+        }
+        for seed, meta in metas.items()
+    ]
+    page = _template("repetition.html.j2").render(
+        title=cls.title(), experiment=cls.name, seeds=data["seeds"], failed=data["failed"],
+        claims=[c | {"mean_text": mean_text(c)} for c in claims], runs=runs,
+        plots=[_plot(p) for p in _plots(path / "plots")],
+        runtime=any_meta["runtime"], clock=any_meta["clock"],
+    )  # fmt: skip
+    write_text(path / REPORT, page)
+    return path / REPORT
+
+
+def _template(name: str) -> jinja2.Template:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    ).get_template(name)
+
+
 def _paragraphs(cls: type[Experiment]) -> list[str]:
     text = (cls.__doc__ or "").split("\n\n")[1:]
     return [" ".join(p.split()) for p in text if p.strip()]
 
 
-def _plots(run: RunDir) -> list[Path]:
-    return sorted([*run.plots.glob("*.png"), *run.plots.glob("*.svg")])
+def _plots(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.png"), *folder.glob("*.svg")])
 
 
 def _plot(path: Path) -> dict[str, str]:
     data = base64.b64encode(path.read_bytes()).decode()
     kind = "svg+xml" if path.suffix == ".svg" else "png"
-    return {"name": path.stem.lstrip("0123456789_").replace("_", " "), "src": f"data:image/{kind};base64,{data}"}
+    return {
+        "name": path.stem.lstrip("0123456789_").replace("_", " "),
+        "src": f"data:image/{kind};base64,{data}",
+    }
 
 
 def _claim_row(run: RunDir, claim: Any, verdict: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from testbed.rundir import REPORT, RunDir
 from testbed.runner import Watcher
 from testbed.runtime import Outcome, Progress, Runtime
 
-_COLOUR = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "yellow"}
+COLOURS = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "yellow"}
 
 
 class RunView(Watcher):
@@ -101,7 +101,7 @@ def print_result(console: Console, run: RunDir, judged: list[Judged]) -> None:
     for column in ("verdict", "claim", "observed", "expected"):
         table.add_column(column, overflow="fold")
     for claim, verdict in judged:
-        colour = _COLOUR[verdict.status]
+        colour = COLOURS[verdict.status]
         expected = f"{verdict.expected} {verdict.tolerance}".strip()
         table.add_row(
             f"[{colour}]{verdict.status}[/]",
