@@ -1,0 +1,203 @@
+"""What the documentation says is true: links, paths, commands, snippets, generated parts."""
+
+import ast
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from testbed import docs, experiment
+from testbed.cli import cli
+from testbed.errors import ConfigError
+from testbed.experiment import PROJECT
+from testbed.parameters import parameters_of
+
+PAGES = sorted(docs.pages())
+NAMES = [str(page.relative_to(PROJECT)) for page in PAGES]
+every_page = pytest.mark.parametrize("page", PAGES, ids=NAMES)
+
+LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+OUR_PATH = re.compile(
+    r"`((?:testbed|topologies|experiments|controller|analysis|tests|bench|docs|scripts|patches)"
+    r"/[\w./-]+)`"
+)
+
+
+def slug(heading):
+    """A heading's anchor, as MkDocs and GitHub make it."""
+    return re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-")
+
+
+def anchors(text):
+    return {slug(line.lstrip("#")) for line in text.splitlines() if line.startswith("#")}
+
+
+def broken_links(page, text):
+    for target, anchor in LINK.findall(text):
+        path = (page.parent / target).resolve() if target else page
+        if not path.exists():
+            yield target
+        elif anchor and anchor not in anchors(path.read_text(encoding="utf-8")):
+            yield f"{target}#{anchor}"
+
+
+def prose(text):
+    return FENCE.sub("", text)
+
+
+@every_page
+def test_links_lead_somewhere(page):
+    assert not list(broken_links(page, prose(page.read_text(encoding="utf-8"))))
+
+
+def test_a_broken_link_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# One thing\n[a](page.md#one-thing) [b](gone.md) [c](#other) [d](#one-thing)\n"
+    )
+    assert list(broken_links(page, page.read_text())) == ["gone.md", "#other"]
+
+
+@every_page
+def test_paths_are_there(page):
+    named = OUR_PATH.findall(page.read_text(encoding="utf-8"))
+    places = (PROJECT, PROJECT / "testbed" / "kernel")
+    missing = [n for n in named if not any((place / n).exists() for place in places)]
+    examples = {n for n in missing if "example" in n or "queue_delay" in n}
+    assert set(missing) <= examples
+
+
+@every_page
+def test_python_snippets_are_python(page):
+    for language, code in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            ast.parse(code)
+
+
+# ---- commands
+
+
+def commands_in(text):
+    """Lines of code blocks and first cells that start one of our commands."""
+    blocks = [body for language, body in FENCE.findall(text) if language in ("", "sh", "console")]
+    indented = re.findall(r"^    (\S.*)$", prose(text), re.M)
+    cells = re.findall(r"^\| `((?:testbed|make) [^`]*)`", text, re.M)
+    for line in [*(x for b in blocks for x in b.splitlines()), *indented, *cells]:
+        found = re.match(r"(?:\$ )?(?:sudo )?(?:\.venv/bin/)?((?:testbed|make) .*)", line.strip())
+        if found:
+            yield found[1].split("  #")[0].strip()
+
+
+def bad_command(line):
+    """Why a command line is wrong; None if it is right. Runs nothing."""
+    program, *arguments = shlex.split(line)
+    if any(re.search(r"[A-Z<…]", a) for a in arguments if "=" not in a):
+        return None  # a placeholder such as NAME
+    if program == "make":
+        return bad_make(arguments)
+    if "→" in arguments:
+        return None
+    try:
+        context = cli.make_context("testbed", list(arguments))
+        command, rest = cli, list(arguments)
+        while isinstance(command, click.Group) and rest:
+            name, command, rest = command.resolve_command(context, rest)
+            context = command.make_context(name, rest, parent=context)
+            rest = [*context._protected_args, *context.args]
+    except click.exceptions.Exit:
+        return None
+    except (click.ClickException, ConfigError) as error:
+        return str(error)
+    return None
+
+
+def bad_make(arguments):
+    makefile = (PROJECT / "Makefile").read_text()
+    targets = {t for line in re.findall(r"^([\w%. -]+):", makefile, re.M) for t in line.split()}
+    for target in (a for a in arguments if "=" not in a):
+        name = target.removeprefix("exp-")
+        if name != target:
+            if name not in experiment.experiment_files():
+                return f"no experiment {name}"
+            known = {p.name.upper() for p in parameters_of(experiment.load(name).Parameters)}
+            wrong = {a.split("=")[0] for a in arguments if "=" in a} - known - {"SEED", "OUT"}
+            if wrong:
+                return f"no parameters {wrong}"
+        elif target not in targets:
+            return f"no target {target}"
+    return None
+
+
+@every_page
+def test_commands_are_understood(page):
+    text = page.read_text(encoding="utf-8")
+    wrong = {line: why for line in commands_in(text) if (why := bad_command(line))}
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "make exp-congestoin",
+        "make tset",
+        "make exp-congestion RATE=50",
+        "testbed run congestion --rate 50",
+        "testbed lits",
+    ],
+)
+def test_a_wrong_command_is_found(line):
+    assert bad_command(line)
+
+
+# ---- generated parts
+
+
+def test_the_readme_describes_experiments_as_they_are():
+    page = PROJECT / "README.md"
+    rows = set(docs.experiments_table(page).splitlines())
+    part = docs._PART.search(page.read_text(encoding="utf-8"))
+    assert set(part[0].splitlines()[1:-1]) <= rows, "run: python -m testbed.docs"
+
+
+def test_a_stale_page_is_found_and_mended(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(docs, "PROJECT", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text("# A\n<!-- generated: experiments -->\nold\n<!-- end -->\nafter\n")
+    assert docs.main(["--check"]) == 1
+    assert docs.main([]) == 0
+    assert docs.main(["--check"]) == 0
+    text = page.read_text()
+    assert "old" not in text and "| congestion |" in text and text.endswith("after\n")
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ConfigError, match="did you mean 'experiments'"):
+        docs.generated(Path("x.md"), "<!-- generated: experiment -->\n<!-- end -->\n")
+
+
+# ---- licences
+
+
+def test_every_dependency_has_its_licence_listed():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        wanted += extra
+    names = {re.split(r"[<>=~\[; ]", requirement)[0].lower() for requirement in wanted}
+    listed = (PROJECT / "docs" / "licences.md").read_text().lower()
+    assert not {n for n in names if not re.search(rf"\b{re.escape(n)}\b", listed)}
+
+
+def test_the_licence_is_the_one_named():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert project["license"] == {"text": "GPL-2.0-or-later"}
+    assert "Version 2, June 1991" in (PROJECT / "LICENSE").read_text()
+
+
+def test_the_changelog_knows_the_version():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert f"## {project['version']}" in (PROJECT / "CHANGELOG.md").read_text()
