@@ -18,6 +18,9 @@ START_EPOCH_S = 1_700_000_000
 
 _MIN_MEMORY_MB = 96
 _PYTHON = "/usr/bin/python3"
+_NO_DEVICES = ("fb_tunnels=none", "dummy.numdummies=0", "bonding.max_bonds=0", "ifb.numifbs=0")
+"""No devices that nobody asked for: sit0, gre0 and more in each of a network's namespaces."""
+
 _KERNEL_ENVIRONMENT = {"PATH": world.ENVIRONMENT["PATH"], "HOME": "/dev/shm"}
 
 
@@ -79,6 +82,7 @@ class GuestRuntime:
             *(virtual if self.clock == "virtual" else []),
             f"lab_seed={seed}",
             "norandmaps",
+            *_NO_DEVICES,
             "root=98:0",  # this and the console would else be added behind the program's arguments
             "console=tty0",
             f"hostfs_writable=/proc/self/fd/{world.LAB_FD}",

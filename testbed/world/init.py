@@ -85,7 +85,8 @@ def _loopback_up() -> None:
 
 def _start(module: str) -> int:
     """Forks the program: cheaper than starting another interpreter. Returns its process id."""
-    time.sleep(max(0.0, FIRST_S - time.monotonic()))
+    if _on_virtual_clock():
+        time.sleep(max(0.0, FIRST_S - time.monotonic()))
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -104,6 +105,11 @@ def _start(module: str) -> int:
             sys.stdout.flush()
             os._exit(code)
     return pid
+
+
+def _on_virtual_clock() -> bool:
+    with open("/proc/cmdline") as line:
+        return "time-travel=" in line.read()
 
 
 def _supervise(main_pid: int) -> dict[str, object]:
