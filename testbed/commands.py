@@ -9,8 +9,10 @@ import click
 COMMANDS = {
     "capture": "testbed.cli_capture:capture",
     "clean": "testbed.cli_system:clean",
+    "draw": "testbed.cli_topology:draw",
     "doctor": "testbed.cli_system:doctor",
     "kernel": "testbed.cli_system:kernel",
+    "topologies": "testbed.cli_topology:list_topologies",
     "verify": "testbed.verify:command",
 }
 """Command → ``module:attribute`` of its click command."""

@@ -69,13 +69,14 @@ def run_scenario(folder: Path) -> int:
 def _run(folder: Path, outcome: dict[str, Any]) -> None:
     from testbed.lab import Lab
     from testbed.net import Network
+    from testbed.topo import as_data
 
     scenario = read_json(folder / SCENARIO)
     cls = experiments.load_file(folder / scenario["file"])
     experiment = cls(parameters.build(cls.Parameters, scenario["parameters"]))
     topo = experiment.topology()
     network = Network(topo, routing=cls.routing, seed=scenario["seed"])
-    write_json(folder / "topology.json", topology_data(topo))
+    write_json(folder / "topology.json", as_data(topo))
     with network as net:
         write_json(folder / "network.json", network_data(net))
         began_s = time.monotonic()
@@ -85,26 +86,6 @@ def _run(folder: Path, outcome: dict[str, Any]) -> None:
         write_json(folder / "network_after.json", network_data(net))
 
 
-def topology_data(topo: Any) -> dict[str, Any]:
-    """The graph as plain data: nodes with their kind, links with interfaces and shapes."""
-    nodes = [
-        {"name": name, "kind": _kind(topo, name), **_plain(topo.nodeInfo(name))}
-        for name in topo.nodes()
-    ]
-    links = []
-    for node1, node2, info in topo.links(withInfo=True):
-        shapes = {
-            end: shape.as_dict() if (shape := info.get(end) or info.get("shape")) else {}
-            for end in ("shape1", "shape2")
-        }
-        names = {
-            "interface1": f"{node1}-eth{info['port1']}",
-            "interface2": f"{node2}-eth{info['port2']}",
-        }
-        links.append({"node1": node1, "node2": node2, **names, **shapes})
-    return {"nodes": nodes, "links": links}
-
-
 def network_data(net: Network) -> dict[str, Any]:
     """Addresses, qdiscs and sysctls as they really are now."""
     return {
@@ -112,16 +93,6 @@ def network_data(net: Network) -> dict[str, Any]:
         "qdiscs": net.qdiscs(),
         "sysctls": net.sysctls(),
     }
-
-
-def _kind(topo: Any, name: str) -> str:
-    if topo.isSwitch(name):
-        return "switch"
-    return "router" if topo.nodeInfo(name).get("isRouter") else "host"
-
-
-def _plain(info: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in info.items() if isinstance(v, str | int | float | bool)}
 
 
 def _where(error: BaseException) -> str:

@@ -73,6 +73,17 @@ class Topo(MininetTopo):  # type: ignore[misc]
         """A host that forwards IPv4 and IPv6; returns its name."""
         return str(self.addNode(name, isRouter=True, **opts))
 
+    def addOpenFlowSwitch(self, name: str, **opts: Any) -> str:
+        """A switch of Open vSwitch that does what a controller tells it; returns its name.
+
+        Takes what Mininet's `OVSSwitch` takes; ``failMode='standalone'`` makes it learn by itself
+        while it has no controller.
+        """
+        from mininet.node import OVSSwitch
+
+        opts = {"protocols": "OpenFlow10,OpenFlow13", **opts}  # 1.0 is for ovs-ofctl's own use
+        return str(self.addSwitch(name, cls=OVSSwitch, openflow=True, **opts))
+
     def routers(self) -> list[str]:
         """Names of the routers, sorted as Mininet sorts hosts."""
         return [n for n in self.hosts() if self.nodeInfo(n).get("isRouter")]
@@ -86,3 +97,33 @@ def at_least(what: str, value: int, low: int) -> None:
     """
     if value < low:
         raise ConfigError(f"{what}: {value} is out of range; at least {low}")
+
+
+def as_data(topo: Any) -> dict[str, Any]:
+    """The graph as plain data: nodes with their kind, links with interfaces and shapes."""
+    nodes = [
+        {"name": name, "kind": _kind(topo, name), **_plain(topo.nodeInfo(name))}
+        for name in topo.nodes()
+    ]
+    links = []
+    for node1, node2, info in topo.links(withInfo=True):
+        shapes = {
+            end: shape.as_dict() if (shape := info.get(end) or info.get("shape")) else {}
+            for end in ("shape1", "shape2")
+        }
+        names = {
+            "interface1": f"{node1}-eth{info['port1']}",
+            "interface2": f"{node2}-eth{info['port2']}",
+        }
+        links.append({"node1": node1, "node2": node2, **names, **shapes})
+    return {"nodes": nodes, "links": links}
+
+
+def _kind(topo: Any, name: str) -> str:
+    if topo.isSwitch(name):
+        return "switch"
+    return "router" if topo.nodeInfo(name).get("isRouter") else "host"
+
+
+def _plain(info: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in info.items() if isinstance(v, str | int | float | bool)}

@@ -1,0 +1,116 @@
+"""Topologies by name: ``dumbbell``, ``tree,2,8``, ``grid,n=3``, or a file's path in front.
+
+The words behind the name are arguments of the topology's `build`, as in Mininet's ``--topo``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from testbed.errors import ConfigError, nearest
+from testbed.experiment import PROJECT
+
+TOPOLOGIES = PROJECT / "topologies"
+
+
+def topology_files(folder: Path = TOPOLOGIES) -> dict[str, Path]:
+    """Topologies by name: every file of the folder that offers one."""
+    files = {p.stem: p for p in sorted(folder.glob("*.py")) if not p.stem.startswith("_")}
+    return {n: p for n, p in files.items() if "\ntopos = " in p.read_text(encoding="utf-8")}
+
+
+def load(text: str) -> Any:
+    """Builds the topology that `text` names.
+
+    Raises:
+        ConfigError: no such topology, or arguments its `build` does not take.
+    """
+    name, *words = [word.strip() for word in text.split(",")]
+    cls = topology_class(name)
+    positional = [_value(word) for word in words if "=" not in word]
+    named = {k: _value(v) for k, v in (word.split("=", 1) for word in words if "=" in word)}
+    known = [p.name for p in _parameters(cls)]
+    for word in named:
+        if word not in known:
+            raise ConfigError(
+                f"topology '{name}': has no '{word}'{nearest(word, known)}; "
+                f"it takes: {', '.join(known) or 'nothing'}"
+            )
+    if len(positional) > len(known):
+        raise ConfigError(f"topology '{name}': takes {len(known)} values, not {len(positional)}")
+    try:
+        return cls(*positional, **named)
+    except TypeError as error:
+        raise ConfigError(f"topology '{text}': {error}") from error
+
+
+def topology_class(name: str) -> Any:
+    """The class a file offers in its ``topos``, by its name or by the file's path."""
+    known = topology_files()
+    path = Path(name) if name.endswith(".py") else known.get(name)
+    if path is None or not path.is_file():
+        raise ConfigError(
+            f"topology '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
+        )
+    offered = getattr(_module(path), "topos", {})
+    if len(offered) != 1:
+        raise ConfigError(f'{path}: needs one entry in topos = {{"{path.stem}": Class}}')
+    return next(iter(offered.values()))
+
+
+def plan_rows(topo: Any) -> list[dict[str, Any]]:
+    """Interfaces with the addresses the plan gives them; nothing is built."""
+    from testbed.net.plan import make_plan
+
+    plan = make_plan(topo)
+    peers = {(p.link, p.side): p.name for ports in plan.ports.values() for p in ports}
+    return [
+        {
+            "node": port.node,
+            "interface": port.name,
+            "peer": peers[port.link, 3 - port.side],
+            "ipv4": str(port.ipv4) if port.ipv4 else None,
+            "ipv6": str(port.ipv6) if port.ipv6 else None,
+            "mac": port.mac,
+        }
+        for ports in plan.ports.values()
+        for port in ports
+    ]
+
+
+def usage(cls: Any) -> str:
+    """The arguments of a topology with their defaults, as one writes them."""
+    return ",".join(
+        f"{p.name}={p.default}" for p in _parameters(cls) if not hasattr(p.default, "rate_mbps")
+    )
+
+
+def _parameters(cls: Any) -> list[inspect.Parameter]:
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = list(inspect.signature(cls.build).parameters.values())[1:]
+    return [p for p in found if p.kind in plain]
+
+
+def _value(word: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return {"True": True, "False": False, "yes": True, "no": False}.get(word, word)
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"topologies.{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return module
