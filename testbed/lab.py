@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _STOP_S = 5.0
 """How long a program may take to end after SIGINT or SIGTERM."""
 
+_DEVICES = ("lo", "any")
+"""What can be captured at in every node, by its own name there."""
+
 _CAPTURE_DRAIN_S = 1.1
 """tcpdump's ring hands over a block when it is full or after one second."""
 
@@ -295,7 +298,8 @@ class Lab:
         A packet that leaves is seen when it leaves the queue; one that comes in, when it arrives.
 
         Args:
-            interfaces: names such as ``r1-eth0``.
+            interfaces: names such as ``r1-eth0``; ``r1-lo`` is r1's loopback, ``r1-any``
+                all of its interfaces (with Linux's own header in the place of Ethernet's).
             snaplen_bytes: bytes kept of each packet; 0: all.
             filter: an expression as tcpdump reads it.
         """
@@ -315,7 +319,8 @@ class Lab:
     def _start_capture(self, interface: str, snaplen_bytes: int, expression: str) -> Process:
         if interface in self._captures:
             raise ConfigError(f"capture '{interface}': is already being taken")
-        argv = ["tcpdump", "-i", interface, "-n", "-w", f"captures/{interface}.pcap", "-Z", "root"]
+        device = next((d for d in _DEVICES if interface.endswith(f"-{d}")), interface)
+        argv = ["tcpdump", "-i", device, "-n", "-w", f"captures/{interface}.pcap", "-Z", "root"]
         argv += ["--time-stamp-precision=nano", "-B", "16384", "-s", str(snaplen_bytes)]
         argv[argv.index("-w") + 1] = str(self.path / "captures" / f"{interface}.pcap")
         node = interface.rsplit("-", 1)[0]

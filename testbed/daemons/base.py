@@ -196,7 +196,12 @@ def lab_place(lab: Lab, node: str, daemons: Sequence[Daemon] = ()) -> Place:
 
 def _is_ready(running: Running) -> bool:
     if not running.process.running:
-        process = running.process
-        code = process.popen.returncode
-        raise CommandError(running.place.node, process.argv, code, process.output())
+        raise ended(running.process)
     return running.daemon.ready(running.place, running.process)
+
+
+def ended(process: Process) -> CommandError:
+    """What to raise for a daemon that ended by itself: its last words, and where the rest is."""
+    last = (process.output().strip().splitlines() or ["no output"])[-1]
+    words = f"{last} (see logs/{process.log.name})"
+    return CommandError(process.node, process.argv, process.popen.returncode, "", words)

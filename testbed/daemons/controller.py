@@ -1,0 +1,239 @@
+"""Controllers of software-defined networks, and what joins them to the switches.
+
+    network = controller.start(lab, "learning_switch", {"idle_s": 5}, delay_ms=2)
+
+starts ``controller/learning_switch.py`` as a program of its own in the control network, points
+every OpenFlow switch to it and returns when all have said hello. The application's own events are
+in ``controller.jsonl``, changes of the flow tables in ``flows/<switch>.txt`` (`watch_flows`), and
+what `show` asks the switches for in ``states/<label>/``.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.daemons import base
+from testbed.errors import ConfigError
+from testbed.net import Network
+from testbed.net.mininet_api import node as mininet_node
+from testbed.net.node import NodeMixin
+from testbed.net.ovs import OpenVSwitch, OVSSwitch
+from testbed.net.rtnl import LOOPBACK_INDEX
+from testbed.net.traffic import wire
+from testbed.shape import LinkShape
+
+if TYPE_CHECKING:
+    from testbed.daemons.base import Place, Running
+    from testbed.lab import Lab, Process
+
+NODE = "c0"
+"""Where controllers run: the control network, with the switches' ends of their connections."""
+
+CONTROL_CAPTURE = f"{NODE}-lo"
+"""The capture of all messages between switches and controller."""
+
+PORT = 6653
+CONTROL_FILTER = f"tcp port {PORT} and greater 67"
+"""Segments with data: an empty one has 66 bytes."""
+
+CONNECT_BUDGET_S = 30.0
+MAX_BACKOFF_MS = 1000
+"""How long a switch waits at most before it tries to connect again (Open vSwitch: 8 s)."""
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+RYU_SITE = PROJECT / "build" / "ryu"
+"""Where ``scripts/install-ryu.sh`` puts Ryu."""
+
+
+class ControlNode(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
+    """The node that controllers run in; starts none by itself."""
+
+    def checkListening(self) -> None:
+        """Nothing listens yet."""
+
+    def start(self) -> None:
+        """Controllers are started by `start` of this module."""
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        """They end with the lab."""
+
+
+class Controller(base.Daemon):
+    """One application on its framework.
+
+    Attributes:
+        app: its name, that of a file in ``controller/``.
+        settings: its settings, by name.
+        framework: ``os_ken`` or ``ryu``.
+        log: file for its events; None: none.
+    """
+
+    name, program, package = "controller", "env", "coreutils"
+
+    def __init__(
+        self,
+        app: str,
+        settings: Mapping[str, Any] | None = None,
+        framework: str = "os_ken",
+        log: Path | None = None,
+    ) -> None:
+        self.app, self.settings = app, dict(settings or {})
+        self.framework, self.log = framework, log
+
+    def argv(self, place: Place) -> list[str]:
+        """The Python that runs us, with its packages."""
+        argv = ["env", *environment(self.framework), "/usr/bin/python3", "-sSP", "-m", "controller"]
+        argv += [self.app, "--listen", f"127.0.0.1:{PORT}"]
+        argv += ["--log", str(self.log)] if self.log else []
+        return argv + [f"{name}={_word(value)}" for name, value in self.settings.items()]
+
+    def ready(self, place: Place, process: Process) -> bool:
+        """True once it listens."""
+        return " listens on " in process.output()
+
+
+def environment(framework: str) -> list[str]:
+    """Variables for a Python that finds the applications and their framework."""
+    packages = [p for p in sys.path if "-packages" in p or p.endswith("/site")]
+    if framework == "ryu":
+        packages.insert(0, str(RYU_SITE))
+    path = ":".join([str(PROJECT), *packages])
+    return [f"PYTHONPATH={path}", f"SDN_FRAMEWORK={framework}"]
+
+
+def _word(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+class ControlledNetwork:
+    """The switches of a running lab and their controller."""
+
+    def __init__(self, lab: Lab, controller: Controller) -> None:
+        self.lab, self.controller = lab, controller
+        self.switches = [s for s in lab.net.switches if isinstance(s, OVSSwitch)]
+        if not self.switches:
+            raise ConfigError(f"controller '{controller.app}': the topology has no OpenFlow switch")
+        self.ovs = OpenVSwitch.of(lab.net.engine)
+        self._running: Running | None = None
+
+    def start_controller(self) -> None:
+        """Starts the controller and waits until it has all switches.
+
+        Raises:
+            CommandError: it ended; carries the last line of its traceback and the log's path.
+            ConvergenceError: a switch does not connect.
+        """
+        log = self.controller.log
+        heard = log.stat().st_size if log and log.exists() else 0
+        self.lab.event("controller", state="start", app=self.controller.app)
+        running = base.start(self.lab, {NODE: [self.controller]})
+        self._running = running[NODE, self.controller.name]
+        self._connect()
+        self.lab.wait_until(
+            f"switches connected to '{self.controller.app}'",
+            lambda: not self._missing(heard),
+            CONNECT_BUDGET_S,
+            state=lambda: f"without {', '.join(self._missing(heard))}",
+        )
+        self.lab.event("controller", state="connected")
+
+    def _missing(self, heard: int) -> list[str]:
+        """Switches the controller has not greeted since its log was `heard` bytes long."""
+        self.check()
+        greeted = set()
+        if self.controller.log and self.controller.log.exists():
+            for line in self.controller.log.read_text()[heard:].splitlines():
+                row = json.loads(line)
+                if row["event"] == "switch":
+                    greeted.add(row["dpid"])
+        return [s.name for s in self.switches if int(s.dpid, 16) not in greeted]
+
+    def check(self) -> None:
+        """Raises CommandError if the controller has ended by itself."""
+        process = self._running.process if self._running else None
+        if process and not process.running:
+            raise base.ended(process)
+
+    def stop_controller(self) -> None:
+        """Kills the controller, as a crash would."""
+        self.check()
+        if self._running:
+            self.lab.event("controller", state="killed")
+            self._running.process.popen.kill()
+            self._running.process.popen.wait()
+            self._running = None
+
+    def _connect(self) -> None:
+        """Points all switches to the controller, in one transaction."""
+        words: list[str] = []
+        for switch in self.switches:
+            words += ["--", "set-controller", switch.name, f"tcp:127.0.0.1:{PORT}"]
+            words += ["--", "set", "controller", switch.name, f"max_backoff={MAX_BACKOFF_MS}"]
+        self.ovs.run("ovs-vsctl", *words[1:])
+
+    def watch_flows(self, *names: str) -> None:
+        """Records changes of the flow tables of switches (of all, if none is named)."""
+        folder = self.lab.path / "flows"
+        folder.mkdir(exist_ok=True)
+        for switch in self.switches:
+            if not names or switch.name in names:
+                process = self.lab.start(
+                    switch.name, "ovs-ofctl", "--timestamp", "monitor", switch.name, "watch:",
+                    log=f"flows-{switch.name}",
+                )  # fmt: skip
+                process.stop_signal = signal.SIGINT
+
+    def show(self, label: str, *commands: str) -> None:
+        """Keeps what the switches answer now, as ``states/<label>/<switch>.ovs.<number>.txt``.
+
+        Args:
+            label: of this moment.
+            commands: of ovs-ofctl; ``dump-flows`` by default.
+        """
+        folder = self.lab.path / "states" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        self.lab.event("state", label=label)
+        for switch in self.switches:
+            for number, command in enumerate(commands or ("dump-flows",)):
+                answer = self.ovs.run("ovs-ofctl", "-O", "OpenFlow13", command, switch.name)
+                (folder / f"{switch.name}.ovs.{number}.txt").write_text(answer, encoding="utf-8")
+
+
+def start(
+    lab: Lab,
+    app: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    delay_ms: float = 0.0,
+    framework: str = "os_ken",
+) -> ControlledNetwork:
+    """Starts an application and joins every OpenFlow switch of the lab to it.
+
+    Args:
+        lab: the running network.
+        app: the application's name.
+        settings: its settings.
+        delay_ms: one-way delay of the control network.
+        framework: ``os_ken`` or ``ryu``.
+    """
+    control_node(lab.net)
+    if delay_ms:
+        message = wire(LinkShape(delay_ms=delay_ms), LOOPBACK_INDEX, 0, "control network")
+        lab.net.engine.request(lab.net.engine.control, message)
+    controller = Controller(app, settings, framework, lab.path / "controller.jsonl")
+    network = ControlledNetwork(lab, controller)
+    network.start_controller()
+    return network
+
+
+def control_node(net: Network) -> ControlNode:
+    """The node of controllers, made now if it is not there."""
+    if NODE not in net:
+        net.addController(NODE, ControlNode)
+    node: ControlNode = net[NODE]
+    return node
