@@ -296,3 +296,35 @@ def elected(candidates: Iterable[tuple[int, str]]) -> tuple[str, str]:
     standing = sorted(((p, ipaddress.IPv4Address(i)) for p, i in candidates if p > 0), reverse=True)
     first, second = [*(str(i) for _, i in standing), NONE, NONE][:2]
     return first, second
+
+
+STEPS = ("Init", "2-Way", "ExStart", "Exchange", "Loading", "Full")
+"""States of a neighbour on the way up, each with what is on the wire when it is reached."""
+
+
+def adjacency(sent: pd.DataFrame) -> pd.DataFrame:
+    """The packets by which two routers on one link come up, in the order they passed.
+
+    Init: a first hello; 2-Way: one that lists the other; ExStart: a description that opens
+    (flag I); Exchange: one that carries headers; Loading: a request; Full: the first update
+    behind the last request.
+
+    Args:
+        sent: packets of one link, with ``time_s``.
+
+    Returns:
+        ``step`` in front of each packet's columns, one row a step, as they passed.
+    """
+    hello, described = sent["type"] == "hello", sent["type"] == "description"
+    opening = sent["dd_flags"].fillna("").str.contains("I")
+    last_request = sent[sent["type"] == "request"]["time_s"].max()
+    marks = {
+        "Init": hello,
+        "2-Way": hello & (sent["neighbours"].fillna("") != ""),
+        "ExStart": described & opening,
+        "Exchange": described & ~opening & (sent["lsa_count"] > 0),
+        "Loading": sent["type"] == "request",
+        "Full": (sent["type"] == "update") & (sent["time_s"] >= last_request),
+    }
+    firsts = [sent[mask].head(1).assign(step=step) for step, mask in marks.items()]
+    return pd.concat(firsts).sort_values("time_s", kind="stable")

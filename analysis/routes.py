@@ -208,6 +208,14 @@ def next_hops(hops: Iterable[Mapping[str, Any]], net: Network) -> set[str]:
     return {net.owner_of(hop["via"]) for hop in hops if hop["via"]}
 
 
+def by_name(table: pd.DataFrame, net: Network) -> pd.DataFrame:
+    """Routes of routers with ``next_hops`` by name (``r2+r3``) and ``out`` in place of ``hops``."""
+    found = table[table["node"].isin(net.routers)].copy()
+    found["next_hops"] = ["+".join(sorted(next_hops(h, net))) for h in found["hops"]]
+    found["out"] = ["+".join(hop["out"] for hop in h) for h in found["hops"]]
+    return found.drop(columns="hops")
+
+
 def path(table: pd.DataFrame, net: Network, source: str, target: str) -> list[str]:
     """The nodes a packet passes from `source` to the address `target`, by the tables at hand.
 

@@ -23,7 +23,7 @@ from testbed.claims import (
     near,
 )
 from testbed.daemons import frr
-from testbed.evidence import in_rows, of_packets
+from testbed.evidence import in_rows, none_of, of_packets
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from topologies import routed
@@ -186,8 +186,8 @@ class Rip(Experiment):
             "entries": pd.concat(told, ignore_index=True),
             "updates": rip.updates(messages),
             "pings": pd.concat(pings, ignore_index=True).drop(columns="payload"),
-            "changes": _plain(changes[changes["family"] == family], net),
-            "kernel": _plain(table, net),
+            "changes": routes.by_name(changes[changes["family"] == family], net),
+            "kernel": routes.by_name(table, net),
             "rib": self._rib(data, net, table),
             "learned": _learned(table, links),
             "setting": pd.DataFrame([self._setting(data, settled_s)]),
@@ -220,7 +220,7 @@ class Rip(Experiment):
         """Every message on every link."""
         sent = tables.of("messages", scenario="triangle")
         wrong = sent[(sent["udp_sport"] != 520) | (sent["udp_dport"] != 520)]
-        return _none(wrong, sent, "messages use another port", "all from and to port 520")
+        return none_of(wrong, sent, "messages use another port", "all from and to port 520")
 
     @claim("A router that starts asks its neighbours for their whole tables, and they answer it.",
            source="RFC 2453 §3.9.1", scenarios=("triangle",))  # fmt: skip
@@ -271,8 +271,8 @@ class Rip(Experiment):
         strange = sent[(sent["sender"] == "") | (ends > 2)]
         far = sent[sent["to_all"] & (sent["ip_ttl"] != 1)]
         return all_of([
-            _none(strange, sent, "messages of routers not on the link", "attached routers alone"),
-            _none(far, sent, "messages to all with a TTL that lets them pass", "TTL 1"),
+            none_of(strange, sent, "messages of routers not on the link", "attached routers alone"),
+            none_of(far, sent, "messages to all with a TTL that lets them pass", "TTL 1"),
         ])  # fmt: skip
 
     @claim("The metric counts hops, and the fewest hops win, even where they are far slower.",
@@ -303,7 +303,7 @@ class Rip(Experiment):
             found = tables.of("rib", scenario=scenario)
             bad = found[found["metric"] != found["expected"]]
             wrong.append(bad)
-            verdicts.append(_none(bad, found, "routes differ", "every metric as computed"))
+            verdicts.append(none_of(bad, found, "routes differ", "every metric as computed"))
         return all_of(verdicts).because(in_rows("routes that differ", "", pd.concat(wrong)))
 
     @claim("A link's end known to be down is told at once, by a triggered update.",
@@ -375,7 +375,7 @@ class Rip(Experiment):
     def split_horizon(self, tables: Tables) -> Verdict:
         """Multicast updates of the settled triangle."""
         back, told = self._told_back(tables, "triangle")
-        return _none(back, told, "entries told back", "none told back")
+        return none_of(back, told, "entries told back", "none told back")
 
     @claim("Poisoned reverse: it is told there with metric 16.",
            source="RFC 2453 §3.4.3", scenarios=("poisoned",))  # fmt: skip
@@ -384,7 +384,7 @@ class Rip(Experiment):
         back, _ = self._told_back(tables, "poisoned")
         return all_of([
             at_least(len(back), 1, unit="entries told back"),
-            _none(back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"),
+            none_of(back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"),
         ]).because(*of_packets("told back as unreachable", back.head(6)))  # fmt: skip
 
     def _told_back(self, tables: Tables, scenario: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -419,7 +419,7 @@ class Rip(Experiment):
             at_least(len(offered), 1, unit="offers of r1"),
             holds(bool(offered["next_hop"].notna().all()), expected="each names r2",
                   observed=f"next hops {', '.join(map(str, offered['next_hop'].unique()))}"),
-            _none(taken, climb, "taken up by r2", "none"),
+            none_of(taken, climb, "taken up by r2", "none"),
         ]).because(*of_packets("offers", offered))  # fmt: skip
 
     @claim("With split horizon, plain or with poisoned reverse, two routers never count.",
@@ -433,7 +433,7 @@ class Rip(Experiment):
             told = climb[climb["sender"] == "r2"]
             verdicts += [
                 at_least(len(told), 1, unit=f"messages of r2 on the lost LAN ({scenario})"),
-                _none(finite, climb, "entries of r1 offer the lost LAN", "none"),
+                none_of(finite, climb, "entries of r1 offer the lost LAN", "none"),
                 near(float(told["metric"].min()), 16, abs=0, unit=f"lowest of r2 ({scenario})"),
             ]
         return all_of(verdicts)
@@ -472,9 +472,9 @@ class Rip(Experiment):
         group = sent[sent["to_all"]]
         route = tables.of("kernel", scenario="ripng", node="r1", destination="fd00:0:0:3::/64")
         return all_of([
-            _none(sent[sent["udp_dport"] != 521], sent, "use another port", "port 521"),
-            _none(group[group["ip_dst"] != RIPNG_GROUP], group, "to another group", RIPNG_GROUP),
-            _none(group[group["ip_ttl"] != 255], group, "with another hop limit", "255"),
+            none_of(sent[sent["udp_dport"] != 521], sent, "use another port", "port 521"),
+            none_of(group[group["ip_dst"] != RIPNG_GROUP], group, "to another group", RIPNG_GROUP),
+            none_of(group[group["ip_ttl"] != 255], group, "with another hop limit", "255"),
             holds(route["next_hops"].iloc[0] == "r3", expected="r3, one hop away",
                   observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}"),
         ])  # fmt: skip
@@ -503,14 +503,6 @@ class Rip(Experiment):
         return drawn
 
 
-def _plain(table: pd.DataFrame, net: routes.Network) -> pd.DataFrame:
-    """Routes with their next hops by name (``r2+r3``), of routers only."""
-    found = table[table["node"].isin(net.routers)].copy()
-    found["next_hops"] = ["+".join(sorted(routes.next_hops(h, net))) for h in found["hops"]]
-    found["out"] = ["+".join(hop["out"] for hop in h) for h in found["hops"]]
-    return found.drop(columns="hops")
-
-
 def _learned(table: pd.DataFrame, links: Mapping[str, str]) -> pd.DataFrame:
     """``node``, ``prefix`` and the link (its prefix) over which a router reaches it."""
     found = table[table["protocol"].isin(["rip", "ripng"])]
@@ -527,11 +519,3 @@ def _calm(tables: Tables, scenario: str, name: str) -> pd.DataFrame:
     end_s = setting["failed_s"] or setting["duration_s"]
     calm: pd.DataFrame = found[found["time_s"] < end_s]
     return calm
-
-
-def _none(wrong: pd.DataFrame, all_: pd.DataFrame, what: str, expected: str) -> Verdict:
-    """No row of `wrong`, out of all there are."""
-    if all_.empty:
-        raise MissingDataError(f"nothing to judge: {expected}")
-    verdict = holds(wrong.empty, observed=f"{len(wrong)} of {len(all_)} {what}", expected=expected)
-    return verdict.because(*of_packets(what, wrong.head(6)) if "frame" in wrong else ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from testbed.claims import Evidence
+from testbed.claims import Evidence, MissingDataError, Verdict, holds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,3 +33,23 @@ def of_packets(what: str, packets: pd.DataFrame) -> tuple[Evidence, ...]:
         in_packets(what, str(scenario), str(capture), group["frame"])
         for (scenario, capture), group in groups
     )
+
+
+def none_of(wrong: pd.DataFrame, every: pd.DataFrame, what: str, expected: str) -> Verdict:
+    """PASS if no row is `wrong`, out of all there are; shows the first wrong packets.
+
+    Args:
+        wrong: rows that contradict the claim.
+        every: all rows judged.
+        what: completes ``3 of 10 ...``.
+        expected: in words.
+
+    Raises:
+        MissingDataError: there is no row to judge.
+    """
+    if every.empty:
+        raise MissingDataError(f"nothing to judge: {expected}")
+    observed = f"{len(wrong)} of {len(every)} {what}"
+    verdict = holds(wrong.empty, observed=observed, expected=expected)
+    is_packets = {"frame", "capture", "scenario"} <= set(wrong.columns)
+    return verdict.because(*of_packets(what, wrong.head(6))) if is_packets else verdict
