@@ -14,7 +14,7 @@ import numpy as np
 import zstandard
 
 from analysis.packets.window import Bytes
-from testbed.errors import ConfigError, ParseError
+from testbed.errors import ConfigError
 
 PIECE_BYTES = 32 << 20
 
@@ -71,8 +71,7 @@ class Feed:
     def more(self, used: int) -> bool:
         """Drops the first `used` bytes and reads on; False if nothing follows.
 
-        Raises:
-            ParseError: the compressed data are damaged.
+        `damage` says why, where compressed data end in disorder.
         """
         if self.ended:
             return False
@@ -156,6 +155,3 @@ class _Raw(io.RawIOBase):
         piece = self._stream.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
-
-
-__all__ = ["PIECE_BYTES", "Feed", "ParseError", "Source"]

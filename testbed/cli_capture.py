@@ -1,0 +1,247 @@
+"""`testbed capture`: look at any capture a user brings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.console import err, out
+from testbed.errors import CaptureError, ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+FORMATS = ("parquet", "csv", "json")
+MOST_DRAWN = 400
+
+_SHORT = {
+    "connection": "nr", "flow": "nr", "segments": "packets", "unique_bytes": "bytes",
+    "wire_bytes": "wire bytes", "duration_s": "seconds", "retransmission": "resent",
+    "duplicate_ack": "dup acks", "mss_bytes": "mss",
+}  # fmt: skip
+"""Table headings of columns."""
+
+_FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+
+
+@click.group()
+def capture() -> None:
+    """Show, sum up, draw or convert a capture (pcap, pcapng; plain, gzip or zstd; - is stdin)."""
+
+
+@capture.command()
+@_FILE
+@click.option("-n", "--count", default=50, show_default=True, help="Packets shown (0: all).")
+@click.option("--columns", help="Columns by name, with commas, instead of the description.")
+@click.option("--where", help="Only packets for which this pandas query holds.")
+def show(file: Path, count: int, columns: str | None, where: str | None) -> None:
+    """One line a packet."""
+    from rich.table import Table
+
+    from analysis import describe
+
+    table = select(_read(file), where)
+    first = int(table["time_ns"].iloc[0]) if len(table) else 0
+    shown = table.head(count) if count else table
+    names = [name for name in (columns or "").split(",") if name]
+    _known(table, names)
+    view = Table(box=None, header_style="bold")
+    for name in ["frame", "time s", *(names or ["from", "to", "protocol", "bytes", "says"])]:
+        view.add_column(name, justify="right" if name in {"frame", "time s", "bytes"} else "left")
+    said = [] if names else describe.packets(shown).tolist()
+    for number, row in enumerate(shown.to_dict("records")):
+        time_s = f"{(row['time_ns'] - first) / 1e9:.6f}"
+        if names:
+            cells = [_text(row[name]) for name in names]
+        else:
+            ends = [_text(row[f"ip_{e}"]) or _text(row[f"eth_{e}"]) for e in ("src", "dst")]
+            cells = [*ends, _text(row["protocol"]), str(row["wire_bytes"]), str(said[number])]
+            if row["malformed"]:
+                cells[-1] += f" [malformed: {row['problem']}]"
+        view.add_row(str(row["frame"]), time_s, *(cell.replace("[", r"\[") for cell in cells))
+    out.print(view)
+    if len(shown) < len(table):
+        err.print(f"{len(shown)} of {len(table)} packets shown; --count 0 shows all")
+
+
+@capture.command()
+@_FILE
+@click.option("--one-way", is_flag=True, help="One row a direction instead of a conversation.")
+@click.option("--tcp", "as_tcp", is_flag=True, help="TCP connections with their analysis.")
+def flows(file: Path, one_way: bool, as_tcp: bool) -> None:
+    """Flows with packets, bytes and rates."""
+    from analysis import flows as metrics
+    from analysis import tcp
+
+    table = _read(file)
+    if as_tcp:
+        summed = tcp.connections(table, tcp.analyse(table))
+        summed["rtt min ms"], summed["rtt ms"] = (
+            summed[name] / 1e6 for name in ("rtt_min_ns", "rtt_median_ns")
+        )
+        summed = summed.rename(columns=_SHORT | {"goodput_mbps": "Mbit/s"})
+        names = ["nr", "src", "sport", "dst", "dport", "packets", "bytes", "Mbit/s", "resent"]
+        names += ["dup acks", "rtt min ms", "rtt ms", "mss", "close"]
+    else:
+        summed = metrics.flows(table, both_ways=not one_way)
+        summed = summed.rename(columns=_SHORT | {"throughput_mbps": "Mbit/s"})
+        names = ["nr", *metrics.FIVE_TUPLE, "packets", "wire bytes", "seconds", "Mbit/s"]
+    _print(summed[names])
+
+
+@capture.command()
+@_FILE
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The SVG file; else stdout.")
+@click.option("--where", help="Only packets for which this pandas query holds.")
+@click.option("--hosts", help="Addresses from left to right, with commas.")
+@click.option("--all", "unfolded", is_flag=True, help="Do not fold runs of like messages.")
+def ladder(
+    file: Path, output: Path | None, where: str | None, hosts: str | None, unfolded: bool
+) -> None:
+    """Draw a ladder diagram (SVG)."""
+    from analysis import describe
+    from analysis import ladder as drawing
+
+    table = _read(file)
+    problems = _problems(table)
+    table = select(table, where)
+    lines = [host.strip() for host in hosts.split(",")] if hosts else None
+    if lines:
+        table = table[table["ip_src"].isin(lines) & table["ip_dst"].isin(lines)]
+    drawn = drawing.messages(table, describe.packets(table), problems[table.index])
+    if not unfolded:
+        drawn = drawing.fold(drawn)
+    if len(drawn) > MOST_DRAWN:
+        err.print(f"the first {MOST_DRAWN} of {len(drawn)} messages are drawn; narrow with --where")
+        drawn = drawn[:MOST_DRAWN]
+    text = drawing.svg(drawn, lines, title=f"Messages in {file.name}")
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise ConfigError(f"--output {output}: {error.strerror or error}") from error
+
+
+@capture.command()
+@_FILE
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--columns", help="Columns by name, with commas; default all.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the target's name.")
+def export(file: Path, target: Path, columns: str | None, form: str | None) -> None:
+    """Convert to Parquet, CSV or JSON lines, in bounded memory."""
+    from analysis import packets
+
+    form = form or target.suffix.lstrip(".")
+    if form not in FORMATS:
+        raise ConfigError(
+            f"export {target}: format '{form}' is unknown; "
+            f"allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}"
+        )
+    names = columns.split(",") if columns else None
+    source = sys.stdin.buffer if str(file) == "-" else file
+    if form == "parquet":
+        count = packets.to_parquet(source, target, names)
+    else:
+        try:
+            count = _write_text(packets.read_chunks(source, names), target, form)
+        except OSError as error:
+            raise ConfigError(f"export {target}: {error.strerror or error}") from error
+    err.print(f"{count} packets in {target}")
+
+
+@capture.command("columns")
+def columns_() -> None:
+    """Print the table of packet columns (Markdown)."""
+    from analysis.packets.columns import as_markdown
+
+    click.echo(as_markdown(), nl=False)
+
+
+def _write_text(chunks: Iterable[pd.DataFrame], target: Path, form: str) -> int:
+    count = 0
+    with target.open("w", newline="") as file:
+        for chunk in chunks:
+            if form == "csv":
+                chunk.to_csv(file, index=False, header=count == 0)
+            else:
+                chunk.to_json(file, orient="records", lines=True)
+            count += len(chunk)
+    return count
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """The capture; of a damaged one what could be read, with a word on it."""
+    from analysis import packets
+
+    try:
+        table = packets.read(sys.stdin.buffer if str(file) == "-" else file)
+    except CaptureError as error:
+        if not len(error.packets):
+            raise
+        err.print(f"[bold]damaged:[/bold] {error}", highlight=False)
+        return error.packets  # type: ignore[no-any-return]
+    cut = table.attrs["truncated_at"]
+    if cut is not None:
+        err.print(f"the last packet, at byte {cut}, is cut off", highlight=False)
+    return table
+
+
+def select(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
+    """The packets for which a pandas query holds.
+
+    Raises:
+        ConfigError: the query is wrong; names what.
+    """
+    if not where:
+        return table
+    if "@" in where or "__" in where:
+        raise ConfigError("--where: only columns, numbers, texts and comparisons are allowed")
+    try:
+        chosen = table.query(where, engine="python")
+    except (ValueError, TypeError, SyntaxError, AttributeError, KeyError, NameError) as error:
+        hint = ""
+        if isinstance(error, NameError):
+            hint = nearest(str(error).split("'")[1], map(str, table))
+        raise ConfigError(f"--where '{where}': {error}{hint}") from error
+    return chosen
+
+
+def _problems(table: pd.DataFrame) -> pd.Series[bool]:
+    """True for segments sent again and ACKs that tell of a loss."""
+    import pandas as pd
+
+    from analysis import tcp
+
+    segments = tcp.analyse(table)
+    bad = segments["retransmission"] | segments["duplicate_ack"] | segments["out_of_order"]
+    return pd.Series(False, table.index) | bad.reindex(table.index, fill_value=False)
+
+
+def _known(table: pd.DataFrame, names: list[str]) -> None:
+    for name in names:
+        if name not in table:
+            known = [str(column) for column in table]
+            raise ConfigError(f"--columns: no packet column '{name}'{nearest(name, known)}")
+
+
+def _text(value: object) -> str:
+    import pandas as pd
+
+    return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
+
+
+def _print(frame: pd.DataFrame) -> None:
+    from rich.table import Table
+
+    view = Table(*map(str, frame), box=None, header_style="bold")
+    for row in frame.itertuples(index=False):
+        cells = [f"{cell:.4g}" if isinstance(cell, float) else _text(cell) for cell in row]
+        view.add_row(*("" if cell == "nan" else cell for cell in cells))
+    out.print(view)
