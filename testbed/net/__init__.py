@@ -1,11 +1,29 @@
 """The network engine: Mininet's API over netlink. Start with `Network`."""
 
-from testbed.net.link import Intf, Link
-from testbed.net.network import Network
-from testbed.net.node import Host, Router
-from testbed.net.owned import Leftover, leftovers, remove
-from testbed.net.switch import Switch
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from testbed.net.link import Intf, Link
+    from testbed.net.network import Network
+    from testbed.net.node import Host, Router
+    from testbed.net.owned import Leftover, leftovers, remove
+    from testbed.net.switch import Switch
 
 __all__ = [
     "Host", "Intf", "Leftover", "Link", "Network", "Router", "Switch", "leftovers", "remove",
 ]  # fmt: skip
+
+_HOME = {
+    "Host": "node", "Intf": "link", "Leftover": "owned", "Link": "link", "Network": "network",
+    "Router": "node", "Switch": "switch", "leftovers": "owned", "remove": "owned",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a name's module now: the address plan is for machines without Mininet, too."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

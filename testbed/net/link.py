@@ -84,6 +84,15 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
             self._request(rtnl.delete_address(self.index, old, self.name))
         self._request(rtnl.add_address(self.index, new, self.name))
 
+    def put_back(self) -> None:
+        """Give an interface made anew its addresses, routes and place in a switch."""
+        self._request(
+            *(rtnl.add_address(self.index, a, self.name) for a in (self._ipv4, self.ipv6) if a)
+        )
+        self.node.restore_routes(self.name)
+        if hasattr(self.node, "attach"):
+            self.node.attach(self)
+
     def setMAC(self, macstr: str) -> str:
         """Change the MAC address."""
         self.mac = macstr
@@ -250,7 +259,20 @@ class Link(mininet_link.Link):  # type: ignore[misc]
         """Change what happens to packets that `sender` sends, while the link runs."""
         receiver = self.other(sender)
         assert sender.end and receiver.end
-        wire.reshape(self.engine, sender.end, receiver.end, shape, self.seed)
+        if not wire.reshape(self.engine, sender.end, receiver.end, shape, self.seed):
+            self._lay_anew(sender, shape)
+
+    def _lay_anew(self, sender: Intf, shape: LinkShape) -> None:
+        """Replace a link without a wire by one that has one, with everything that was on it."""
+        assert self.intf1.end and self.intf2.end and sender.end
+        with self.engine.batch():
+            gone = rtnl.delete_link(sender.index, str(self))
+            self.engine.request(sender.node.namespace, gone)
+            self.engine.flush()
+            sender.end.shape = shape
+            wire.lay(self.engine, self.intf1.end, self.intf2.end, seed=self.seed, whole=True)
+            for intf in (self.intf1, self.intf2):
+                intf.put_back()
 
     def delete(self) -> None:
         """Remove the link."""

@@ -19,11 +19,11 @@ for _hook in _hooks:
 try:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        from mininet import cli, link, log, net, node, util
+        from mininet import cli, link, log, net, node, nodelib, util
 except ImportError as error:
     raise MissingPrerequisiteError("mininet", "sudo apt-get install mininet", str(error)) from error
 finally:
     sys.meta_path[:0] = _hooks
     logging.setLoggerClass(logging.Logger)
 
-__all__ = ["cli", "link", "log", "net", "node", "util"]
+__all__ = ["cli", "link", "log", "net", "node", "nodelib", "util"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -11,8 +12,11 @@ from testbed.net import inspect, measure, routes, rtnl
 from testbed.net.check import check_topology
 from testbed.net.engine import Engine
 from testbed.net.link import Intf, Link
+from testbed.net.mininet_api import link as link_api
 from testbed.net.mininet_api import net as mininet_net
 from testbed.net.mininet_api import node as mininet_node
+from testbed.net.mininet_api import nodelib
+from testbed.net.nat import NAT, NATRouter
 from testbed.net.node import Host, NodeMixin, Router, adopt, building
 from testbed.net.plan import V6, Plan, Port, mac_of, make_plan
 from testbed.net.switch import Switch
@@ -84,8 +88,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         self._planned_ports: dict[tuple[str, str], Port] = {}
         try:
             super().__init__(
-                topo=topo, switch=_switch_class(switch), host=adopt(host, Host),
-                controller=controller, link=link, intf=intf, build=build, **options,
+                topo=topo, switch=_switch_class(switch), host=_host_class(host, {}),
+                controller=controller, link=_link_class(link), intf=intf, build=build, **options,
             )  # fmt: skip
         except BaseException:
             self.engine.close()
@@ -140,12 +144,10 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def addHost(self, name: str, cls: Any = None, **params: Any) -> Any:
         """Add a host, or a router if ``isRouter=True``."""
         self._refuse_duplicate(name)
-        ours: type[NodeMixin] = Router if params.get("isRouter") else Host
-        default = ours if self.host is Host else self.host
         if self.plan and self.plan.routers:
             params.setdefault("ip", self._planned_ip(name))
         with building(self.engine):
-            return super().addHost(name, cls=adopt(cls, ours) or default, **params)
+            return super().addHost(name, cls=_host_class(cls, params), **params)
 
     def _planned_ip(self, node: str) -> str | None:
         ports = self.plan.ports.get(node, []) if self.plan else []
@@ -166,6 +168,12 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         with building(self.engine):
             return super().addController(name, controller, **params)
 
+    def addNAT(
+        self, name: str = "nat0", connect: Any = True, inNamespace: bool = True, **params: Any
+    ) -> Any:
+        """Add a NAT router; to the world outside the network there is no way from here."""
+        return super().addNAT(name, connect=connect, inNamespace=True, **params)
+
     def _refuse_duplicate(self, name: str) -> None:
         if name in self.nameToNode:
             raise ConfigError(f"node {name}: there are two of this name; rename one")
@@ -183,10 +191,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         number = len(self.links)
         params.setdefault("addr1", mac_of(number, 1))
         params.setdefault("addr2", mac_of(number, 2))
-        if not (isinstance(cls, type) and issubclass(cls, Link)):
-            cls = None  # Mininet's own kinds of link differ in options, which ours all takes
         link = super().addLink(
-            node1, node2, port1, port2, cls,
+            node1, node2, port1, port2, _link_class(cls),
             seed=self.seed, whole=bool(self.whole_packets), **params,
         )  # fmt: skip
         for intf in (link.intf1, link.intf2):
@@ -312,12 +318,36 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         inspect.set_sysctl(self, node, name, str(value))
 
 
+def _host_class(cls: Any, params: Mapping[str, Any]) -> Any:
+    """The class of a host or router: ours, or one of Mininet's on top of ours; None: default."""
+    if isinstance(cls, type) and issubclass(cls, nodelib.NAT):
+        return adopt(cls, NAT)
+    if params.get("nat"):
+        return adopt(cls, NATRouter) or NATRouter
+    if params.get("isRouter"):
+        return adopt(cls, Router) or Router
+    return adopt(cls, Host)
+
+
 def _switch_class(cls: Any) -> Any:
     """A switch class of ours for one of Mininet's."""
-    if isinstance(cls, type) and issubclass(cls, mininet_node.OVSSwitch):
+    if not isinstance(cls, type) or issubclass(cls, NodeMixin):
+        return cls
+    if issubclass(cls, mininet_node.OVSSwitch):
         from testbed.net import ovs
 
-        if issubclass(cls, mininet_node.OVSBridge):
-            return adopt(cls, ovs.OVSBridge)
-        return adopt(cls, ovs.OVSSwitch)
+        standalone = issubclass(cls, mininet_node.OVSBridge)
+        return adopt(cls, ovs.OVSBridge if standalone else ovs.OVSSwitch)
+    if issubclass(cls, nodelib.LinuxBridge):
+        return Switch
     return adopt(cls, Switch)
+
+
+def _link_class(cls: Any) -> Any:
+    """Our `Link` for Mininet's kinds of link: they differ in options, and ours takes them all."""
+    if isinstance(cls, partial):
+        return partial(_link_class(cls.func), *cls.args, **cls.keywords)
+    if not isinstance(cls, type) or issubclass(cls, Link):
+        return cls
+    stock = (link_api.Link, link_api.TCLink, link_api.TCULink, link_api.OVSLink)
+    return Link if cls in stock else type(cls.__name__, (cls, Link), {})

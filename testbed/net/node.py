@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from testbed.errors import CommandError, ConfigError, MissingPrerequisiteError
+from testbed.errors import ConfigError
 from testbed.net import rtnl
 from testbed.net.engine import Engine
 from testbed.net.link import Intf, move_intf
@@ -347,49 +347,15 @@ class Host(NodeMixin, mininet_node.Host):  # type: ignore[misc]
 
 
 class Router(Host):
-    """A host that forwards IPv4 and IPv6, and translates addresses on request (``nat=``)."""
+    """A host that forwards IPv4 and IPv6."""
 
     settings = ROUTER_SETTINGS
-
-    def config(self, *args: Any, nat: str | None = None, **params: Any) -> dict[str, Any]:
-        """As a host's; `nat` names the interface to the outside: what leaves there has its address.
-
-        Raises:
-            MissingPrerequisiteError: this kernel cannot translate addresses.
-        """
-        results = super().config(*args, **params)
-        if nat:
-            self._translate(nat)
-        return results
-
-    def _translate(self, outside: str) -> None:
-        rules = (
-            "table ip nat { chain out { type nat hook postrouting priority srcnat; "
-            f'oifname "{outside}" masquerade; }}; }};'
-        )
-        nft = self.popen(["nft", rules], text=True)
-        _, errors = nft.communicate()
-        if nft.returncode and "No such file" in errors:
-            raise MissingPrerequisiteError(
-                f"address translation (nft_masq) in the running kernel {os.uname().release}",
-                "make setup (it builds the guest's kernel, which has it; run with --runtime guest)",
-                f"router {self.name} has nat={outside}",
-            )
-        if nft.returncode:
-            raise CommandError(self.name, ["nft", rules], nft.returncode, stderr=errors)
 
 
 def adopt(cls: Any, ours: type[NodeMixin]) -> Any:
     """A node class written for Mininet, put on top of ours; ours itself is left as it is."""
-    if cls is None or not isinstance(cls, type):
-        return cls
-    if issubclass(cls, NodeMixin):
+    if cls is None or not isinstance(cls, type) or issubclass(cls, NodeMixin):
         return cls
     if issubclass(ours, cls):
         return ours
-    return type(cls.__name__, (cls, *_bases(cls, ours)), {"adopted": True})
-
-
-def _bases(cls: type, ours: type[NodeMixin]) -> tuple[type, ...]:
-    """`NodeMixin` below a class that is itself a host or switch of Mininet's, else all of ours."""
-    return (NodeMixin,) if issubclass(cls, mininet_node.Host | mininet_node.Switch) else (ours,)
+    return type(cls.__name__, (cls, ours), {"adopted": True})

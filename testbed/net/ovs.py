@@ -135,6 +135,11 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
             return None
         return self.ovs.run("ovs-vsctl", *shlex.split(words))
 
+    def attach(self, intf: Any) -> None:
+        """Connect a data port; connected already is fine."""
+        self.engine.flush()
+        self.vsctl("--may-exist", "add-port", self, intf)
+
     def controllerUUIDs(self, update: bool = False) -> list[str]:
         """Database rows of the switch's controllers."""
         if not self._uuids or update:

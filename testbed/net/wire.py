@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from testbed.errors import ConfigError
 from testbed.net import rtnl, traffic
 from testbed.net.engine import Engine
 from testbed.net.namespaces import Namespace
@@ -127,18 +126,15 @@ def _veth(engine: Engine, end: End, whole: bool) -> VethEnd:
     )  # fmt: skip
 
 
-def reshape(engine: Engine, sender: End, receiver: End, shape: LinkShape, seed: int) -> None:
+def reshape(engine: Engine, sender: End, receiver: End, shape: LinkShape, seed: int) -> bool:
     """Change what a laid link does to the packets one end sends; what is under way stays so.
 
-    Raises:
-        ConfigError: the link has no wire, but the new shape needs one.
+    Returns:
+        False if the link has no wire, but the new shape needs one: it must be laid anew.
     """
     what = f"{sender.name} to {receiver.name}"
     if receiver.far is None and _needs_wire(shape, engine):
-        raise ConfigError(
-            f"link {what}: was made without a wire; give it a delay_ms (0.001 will do) "
-            "in the topology to change its delay or loss while it runs"
-        )
+        return False
     old, sender.shape = sender.shape, shape
     same_kinds = old.qdisc == shape.qdisc and bool(old.queue_bytes) == bool(shape.queue_bytes)
     messages = traffic.sender(shape, sender.index, engine.virtual_clock, sender.name)
@@ -146,8 +142,9 @@ def reshape(engine: Engine, sender: End, receiver: End, shape: LinkShape, seed: 
         messages = [traffic.remove_root(sender.index, what), *messages]
     engine.request(sender.namespace, *messages)
     if receiver.far is None:
-        return
+        return True
     change = [traffic.wire(shape, receiver.far, direction_seed(seed, sender.name), what)]
     if old.jitter_distribution != shape.jitter_distribution:  # a table cannot be taken back
         change.insert(0, traffic.remove_root(receiver.far, what))
     engine.request(engine.wires, *change)
+    return True
