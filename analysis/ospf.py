@@ -29,8 +29,12 @@ _TABLES = {
 }  # fmt: skip
 _MUST_AGREE = ("area", "hello_interval_s", "dead_interval_s", "mask")
 
-Key = tuple[str, str, str]
-"""LS type, link state id, advertising router."""
+Instance = tuple[str, str, str, int, int]
+"""LS type, link state id, advertising router, sequence number, checksum: one LSA's one version.
+
+The checksum tells apart what a border router says in each of its areas."""
+
+Bodies = Mapping[Instance, dict[str, Any]]
 
 
 def database(text: str) -> pd.DataFrame:
@@ -59,21 +63,19 @@ def _header(area: str, ls_type: str, lsa: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def bodies(lsas: pd.DataFrame) -> dict[tuple[str, str, str, int], dict[str, Any]]:
-    """Contents of the LSAs that passed in updates, by type, id, router and sequence number."""
+def bodies(lsas: pd.DataFrame) -> dict[Instance, dict[str, Any]]:
+    """Contents of the LSAs that passed in updates."""
     flooded = lsas[(lsas["carrier"] == "update") & lsas["body"].notna()]
-    names = ("ls_type", "ls_id", "adv_router", "sequence", "body")
+    names = ("ls_type", "ls_id", "adv_router", "sequence", "checksum", "body")
     return {
-        (kind, ls_id, router, sequence & 0xFFFFFFFF): body
-        for kind, ls_id, router, sequence, body in zip(
+        (kind, ls_id, router, sequence & 0xFFFFFFFF, checksum): body
+        for kind, ls_id, router, sequence, checksum, body in zip(
             *(flooded[n].to_list() for n in names), strict=True
         )
     }
 
 
-def area_graph(
-    headers: pd.DataFrame, contents: Mapping[tuple[str, str, str, int], dict[str, Any]]
-) -> nx.DiGraph[str]:
+def area_graph(headers: pd.DataFrame, contents: Bodies) -> nx.DiGraph[str]:
     """One area's graph: routers by id, transit networks as ``net <id of the LSA>``.
 
     Edges carry ``cost``; nodes ``prefixes``: prefix → cost beyond the node.
@@ -92,8 +94,9 @@ def area_graph(
     return graph
 
 
-def _instance(row: Mapping[Any, Any]) -> tuple[str, str, str, int]:
-    return row["ls_type"], row["ls_id"], row["adv_router"], int(row["sequence"])
+def _instance(row: Mapping[Any, Any]) -> Instance:
+    number, checksum = int(row["sequence"]), int(row["checksum"])
+    return row["ls_type"], row["ls_id"], row["adv_router"], number, checksum
 
 
 def _add_router(graph: nx.DiGraph[str], router: str, body: Mapping[str, Any]) -> None:
@@ -161,9 +164,7 @@ def _offer(found: Reach, prefix: str, cost: int, first: frozenset[str]) -> None:
         found[prefix] = (cost, old[1] | first if old[1] and first else frozenset())
 
 
-def expected_routes(
-    headers: pd.DataFrame, contents: Mapping[tuple[str, str, str, int], dict[str, Any]], root: str
-) -> Reach:
+def expected_routes(headers: pd.DataFrame, contents: Bodies, root: str) -> Reach:
     """The routes that one router's database entails (RFC 2328 §16): prefix → cost, first hops.
 
     Intra-area before inter-area before external routes; what the router has itself (no first hop)
@@ -197,7 +198,7 @@ def expected_routes(
 
 def _summaries(
     headers: pd.DataFrame,
-    contents: Mapping[tuple[str, str, str, int], dict[str, Any]],
+    contents: Bodies,
     reach: Reach,
     root: str,
     between: Reach,
@@ -217,7 +218,7 @@ def _summaries(
 
 def _externals(
     headers: pd.DataFrame,
-    contents: Mapping[tuple[str, str, str, int], dict[str, Any]],
+    contents: Bodies,
     gateways: Reach,
     root: str,
     outside: Reach,
@@ -327,4 +328,5 @@ def adjacency(sent: pd.DataFrame) -> pd.DataFrame:
         "Full": (sent["type"] == "update") & (sent["time_s"] >= last_request),
     }
     firsts = [sent[mask].head(1).assign(step=step) for step, mask in marks.items()]
-    return pd.concat(firsts).sort_values("time_s", kind="stable")
+    steps: pd.DataFrame = pd.concat(firsts).sort_values("time_s", kind="stable")
+    return steps

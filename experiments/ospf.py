@@ -14,7 +14,6 @@ from analysis.dissect import ospf as dissect
 from analysis.plots import routing as plots
 from testbed import frr_generate, routing
 from testbed.claims import (
-    MissingDataError,
     Verdict,
     all_of,
     at_least,
@@ -130,13 +129,14 @@ class Ospf(Experiment):
         running = frr.start(lab, routing.configurations(lab.path))
         before_s = min(p.duration_s, p.fail_at_s if p.fail else 4 * SETTLED_S)
         lab.sleep_until(before_s - 1)
+        lab.event("settled")
         if not p.ipv6:
             asked = ("ospfd: show ip ospf database json", "ospfd: show ip ospf neighbor json")
             frr.save(lab, running, "settled", asked)
         lab.sleep_until(before_s)
         if p.fail:
-            (lab.cut if p.failure == "cut" else lab.silence)(p.fail)
             lab.event("failure", interface=p.fail, how=p.failure)
+            (lab.cut if p.failure == "cut" else lab.silence)(p.fail)
         lab.sleep_until(p.duration_s)
 
     # ---- from the run directory
@@ -162,12 +162,12 @@ class Ospf(Experiment):
         lsas = pd.concat(told, ignore_index=True)
         failed = data.events("failure")
         failed_s = float(failed["time_s"].iloc[0]) if len(failed) else 0.0
-        settled_s = failed_s or min(p.duration_s, 4 * SETTLED_S)
+        settled_s = float(data.events("settled")["time_s"].iloc[0])
         changes = routes.with_silent_losses(data.notices("routes"), data.notices("links"))
         kernel = routes.by_name(routes.table_at(changes, settled_s, family), net)
         tables = {
             "packets": pd.concat(sent, ignore_index=True),
-            "lsas": lsas.assign(body=[json.dumps(b) if b else None for b in lsas["body"]]),
+            "lsas": lsas.assign(body=[json.dumps(b) if b else "" for b in lsas["body"]]),
             "changes": routes.by_name(changes[changes["family"] == family], net),
             "kernel": kernel,
             "setting": pd.DataFrame([{
@@ -293,11 +293,14 @@ class Ospf(Experiment):
         before = hellos[hellos["time_s"] < setting["failed_s"]]
         last = before.groupby("sender").last()
         first = before.groupby("sender").first()
+        ids = dict(zip(first.index, first["router_id"], strict=True))
+        at = dict(zip(first["ip_src"].astype(str), first["router_id"], strict=True))
         wanted = ospf.elected(zip(first["priority"], first["router_id"], strict=True))
-        chosen = set(zip(last["dr"], last["bdr"], strict=True))
+        chosen = {
+            (at.get(d, d), at.get(b, b)) for d, b in zip(last["dr"], last["bdr"], strict=True)
+        }
         states = tables.of("neighbours", scenario="campus")
         on_lan = states[states["interface"].str.endswith("-eth0") & (states["node"] != "r5")]
-        ids = dict(zip(first.index, first["router_id"], strict=True))
         others = [n for n in ids if ids[n] not in wanted]
         between_others = on_lan[on_lan["node"].isin(others) & on_lan["neighbour"].isin(others)]
         return all_of([
@@ -316,7 +319,7 @@ class Ospf(Experiment):
         hellos = tables.of("packets", scenario="campus", type="hello", capture="r1-eth0")
         before = hellos[hellos["time_s"] < setting["failed_s"]]
         dr, bdr = before.iloc[-1][["dr", "bdr"]]
-        gone = before[before["router_id"] == dr]["time_s"].max()
+        gone = before[before["ip_src"] == dr]["time_s"].max()
         after = hellos[(hellos["time_s"] > gone) & (hellos["dr"] == bdr)]
         if after.empty:
             return holds(False, observed=f"DR stays {dr}", expected=f"{bdr} takes over")
@@ -363,7 +366,7 @@ class Ospf(Experiment):
         """r1's own LSA tells 100 for 1 Mbit/s and 1 for 100 Mbit/s; its route goes by r2."""
         setting = tables.of("setting", scenario="triangle").iloc[0]
         lsas = tables.of("lsas", scenario="triangle", ls_type="router", adv_router="192.168.0.1")
-        lsas = lsas[lsas["body"].notna() & (lsas["time_s"] < setting["settled_s"])]
+        lsas = lsas[(lsas["body"] != "") & (lsas["time_s"] < setting["settled_s"])]
         links = json.loads(lsas.iloc[-1]["body"])["links"]
         costs = {x["id"]: x["metric"] for x in links if x["type"] == "point-to-point"}
         route = tables.of("kernel", scenario="triangle", node="r1", destination="10.0.3.0/24")
