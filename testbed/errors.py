@@ -28,6 +28,17 @@ class TestbedError(Exception):
     __test__ = False  # pytest would take the name for a test class
     exit_code: ExitCode = ExitCode.ENVIRONMENT
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross from worker processes, whatever their constructors take."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(cls: type[TestbedError], args: tuple[Any, ...], data: dict[str, Any]) -> TestbedError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(data)
+    return error
+
 
 class ConfigError(TestbedError):
     """Bad input: a parameter, topology, file or option. Names the field and what is allowed."""

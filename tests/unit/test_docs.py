@@ -157,10 +157,15 @@ def test_a_wrong_command_is_found(line):
 
 
 def test_the_readme_describes_experiments_as_they_are():
+    """A new experiment or handout that is not there yet is `make lint`'s affair."""
     page = PROJECT / "README.md"
-    rows = set(docs.experiments_table(page).splitlines())
+    rows = unlinked(docs.experiments_table(page))
     part = docs._PART.search(page.read_text(encoding="utf-8"))
-    assert set(part[0].splitlines()[1:-1]) <= rows, "run: python -m testbed.docs"
+    assert unlinked(part[0]) - rows <= set(part[0].splitlines()[:1] + part[0].splitlines()[-1:])
+
+
+def unlinked(table):
+    return {re.sub(r"\[(\w+)\]\([^)]*\)", r"\1", line) for line in table.splitlines()}
 
 
 def test_a_stale_page_is_found_and_mended(tmp_path, monkeypatch, capsys):
