@@ -60,7 +60,7 @@ $(STAMPS)/packages: testbed/packages.txt scripts/install-packages.sh
 $(VENV)/.ready: pyproject.toml $(STAMPS)/packages
 	@echo "making the virtual environment in $(VENV)"
 	@$(PYTHON) -m venv --system-site-packages $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 $(STAMPS)/kernel: testbed/kernel/uml.config $(wildcard testbed/kernel/patches/*.patch) $(STAMPS)/packages
