@@ -6,9 +6,10 @@ Pure: reads a run directory and writes back into it. Needs no root, no network a
 from __future__ import annotations
 
 import hashlib
+import logging
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,7 +171,7 @@ def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]
     for old in [*run.plots.glob("*.png"), *run.plots.glob("*.svg")]:
         old.unlink()
     with style.applied():
-        figures = experiment.plot(tables) if tables else {}
+        figures = _figures(experiment, tables)
         paths = [
             run.plots / f"{name}.{'svg' if isinstance(figure, str) else 'png'}"
             for name, figure in figures.items()
@@ -180,6 +181,15 @@ def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]
         list(_side_by_side(_save_figure, list(range(len(_FIGURES)))))
         _FIGURES = []
     return paths
+
+
+def _figures(experiment: Experiment, tables: Tables) -> Mapping[str, Figure | str]:
+    """What the experiment draws; a run that lacks the data has verdicts still, but no figures."""
+    try:
+        return experiment.plot(tables) if tables else {}
+    except MissingDataError as missing:
+        logging.getLogger(__name__).warning("no figures: %s", missing)
+        return {}
 
 
 _FIGURES: list[tuple[Figure | str, Path]] = []
