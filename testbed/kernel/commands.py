@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +44,7 @@ def run(
     on_tick: Callable[[], None] = lambda: None,
     log: Path | None = None,
 ) -> None:
-    """Runs a long command, which is killed when we are.
+    """Runs a long command, which ends with us.
 
     Args:
         argv: the command.
@@ -63,12 +65,14 @@ def run(
             stdin=stdin or subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group of its own, to be ended as one
         )
         try:
             while _still_runs(process):
                 on_tick()
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if process.returncode != 0:
             out.seek(max(0, out.seek(0, os.SEEK_END) - _TAIL_CHARS))
