@@ -10,7 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 
-_NO_APPS = {"app", "discovery", "frames", "framework", "settings"}
+_NO_APPS = {"app", "discovery", "frames", "framework", "rules", "settings"}
 
 
 def names() -> list[str]:
@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("name", choices=names(), metavar="NAME", help=", ".join(names()))
     parser.add_argument("--listen", default="127.0.0.1:6653", help="default: %(default)s")
     parser.add_argument("--log", default="", help="file for the application's events (JSON lines)")
+    parser.add_argument("--check", action="store_true", help="look at the settings, start nothing")
     parser.add_argument("--verbose", action="store_true", help="the framework's own messages")
     parser.add_argument("settings", nargs="*", metavar="name=value")
     options = parser.parse_intermixed_args(argv)
@@ -35,9 +36,12 @@ def main(argv: list[str] | None = None) -> None:
     settings.given.words, settings.given.log = tuple(options.settings), options.log
     module = importlib.import_module(f"controller.{options.name}")
     try:
-        settings.parse(getattr(module, "Settings", settings.Nothing), options.settings)
+        found = settings.parse(getattr(module, "Settings", settings.Nothing), options.settings)
+        getattr(module, "check", lambda _: None)(found)
     except settings.SettingsError as error:
         sys.exit(f"{options.name}: {error}")
+    if options.check:
+        return
     _serve(module.__name__, options.listen)
 
 

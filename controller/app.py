@@ -17,6 +17,7 @@ from controller.framework import (
     DEAD_DISPATCHER,
     MAIN_DISPATCHER,
     BaseApp,
+    EventBase,
     hub,
     ofp_event,
     ofproto,
@@ -35,6 +36,14 @@ BARRED = 1000
 
 FLOOD = ofproto.OFPP_FLOOD
 CONTROLLER = ofproto.OFPP_CONTROLLER
+
+
+class Alarm(EventBase):  # type: ignore[misc]
+    """It is time to do something."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        super().__init__()
+        self.action = action
 
 
 class App(BaseApp):  # type: ignore[misc]
@@ -65,14 +74,18 @@ class App(BaseApp):  # type: ignore[misc]
             self._log.write(json.dumps(row) + "\n")
 
     def every(self, seconds: float, action: Callable[[], None]) -> None:
-        """Does something again and again, from now on."""
+        """Does something again and again, from now on, in the thread that handles events."""
 
         def work() -> None:
             while True:
                 hub.sleep(seconds)
-                action()
+                self._send_event(Alarm(action), None)
 
         hub.spawn(work)
+
+    @on(Alarm, None)
+    def _alarm(self, event: Any) -> None:
+        event.action()
 
     # ---- switches come and go
 
@@ -169,12 +182,18 @@ class App(BaseApp):  # type: ignore[misc]
         priority: int | None = None,
         out_port: int | None = None,
         table: int | None = None,
+        cookie: int = 0,
     ) -> None:
-        """Deletes the flows that `match` covers; with a `priority`, the one that is exactly so."""
+        """Deletes the flows that `match` covers; with a `priority`, the one that is exactly so.
+
+        A `cookie` other than 0 leaves flows with another one alone.
+        """
         strict = priority is not None
+        mask = 0xFFFFFFFFFFFFFFFF if cookie else 0
         switch.send_msg(
             parser.OFPFlowMod(
-                switch, table_id=ofproto.OFPTT_ALL if table is None else table,
+                switch, cookie=cookie, cookie_mask=mask,
+                table_id=ofproto.OFPTT_ALL if table is None else table,
                 command=ofproto.OFPFC_DELETE_STRICT if strict else ofproto.OFPFC_DELETE,
                 out_port=ofproto.OFPP_ANY if out_port is None else out_port,
                 out_group=ofproto.OFPG_ANY, priority=priority or 0,

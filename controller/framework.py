@@ -39,6 +39,7 @@ ofproto: Any = _load("ofproto.ofproto_v1_3")
 parser: Any = _load("ofproto.ofproto_v1_3_parser")
 _handler: Any = _load("controller.handler")
 
+EventBase: Any = _load("controller.event").EventBase
 CONFIG_DISPATCHER: Any = _handler.CONFIG_DISPATCHER
 MAIN_DISPATCHER: Any = _handler.MAIN_DISPATCHER
 DEAD_DISPATCHER: Any = _handler.DEAD_DISPATCHER

@@ -14,6 +14,9 @@ from typing import Any
 from controller.app import FLOOD, FORWARDING, App, output
 from controller.frames import LLDP, Frame
 
+LEARNT = 1
+"""Cookie of the flows that forward."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -65,24 +68,39 @@ class LearningSwitch(App):
 
     def left(self, dpid: int) -> None:
         """What was learnt there is void."""
+        super().left(dpid)
         self.tables.pop(dpid, None)
+
+    def delete_learnt(self, switch: Any) -> None:
+        """Deletes all flows that forward; the table's miss stays."""
+        self.delete(switch, cookie=LEARNT, table=self.miss_table)
 
     def packet(self, switch: Any, port: int, frame: Frame, data: bytes) -> None:
         """Learns from the source, then forwards."""
         if frame.ethertype == LLDP:
             return
         now_s = time.monotonic()
-        table = self.tables.setdefault(switch.id, MacTable(self.settings.age_s))
-        if table.learn(frame.src, port, now_s) is not None:
-            self.delete(switch, {"eth_dst": frame.src})
+        table = self.learn(switch, port, frame, now_s)
         out = table.decide(frame, port, now_s)
         self.note("packet-in", dpid=switch.id, port=port, src=frame.src, dst=frame.dst, out=out)
-        if out is None:
-            return
-        if out != FLOOD:
+        if out == FLOOD:
+            self.flood(switch, data, port)
+        elif out is not None:
             match = {"in_port": port, "eth_src": frame.src, "eth_dst": frame.dst}
             self.install(
                 switch, FORWARDING, match, output(out),
                 idle_s=self.settings.idle_s, hard_s=self.settings.hard_s,
+                table=self.miss_table, cookie=LEARNT,
             )  # fmt: skip
-        self.send(switch, [out], data, port)
+            self.send(switch, [out], data, port)
+
+    def learn(self, switch: Any, port: int, frame: Frame, now_s: float) -> MacTable:
+        """Notes where the sender is; flows to where it was are deleted. Returns the table."""
+        table = self.tables.setdefault(switch.id, MacTable(self.settings.age_s))
+        if table.learn(frame.src, port, now_s) is not None:
+            self.delete(switch, {"eth_dst": frame.src}, table=self.miss_table)
+        return table
+
+    def flood(self, switch: Any, data: bytes, in_port: int | None = None) -> None:
+        """Sends out of all ports but the one it came in by."""
+        self.send(switch, [FLOOD], data, in_port)

@@ -92,6 +92,10 @@ class Controller(base.Daemon):
         argv += ["--log", str(self.log)] if self.log else []
         return argv + [f"{name}={_word(value)}" for name, value in self.settings.items()]
 
+    def dry_run(self, place: Place) -> list[str]:
+        """The application's own look at its settings."""
+        return [*self.argv(place), "--check"]
+
     def ready(self, place: Place, process: Process) -> bool:
         """True once it listens."""
         return " listens on " in process.output()
@@ -229,6 +233,16 @@ def start(
     network = ControlledNetwork(lab, controller)
     network.start_controller()
     return network
+
+
+def check(app: str, settings: Mapping[str, Any]) -> None:
+    """Has an application look at its settings, outside of any network.
+
+    Raises:
+        ConfigError: what it said.
+    """
+    place = base.Place(NODE, PROJECT, PROJECT)
+    base.check(Controller(app, settings), place)
 
 
 def control_node(net: Network) -> ControlNode:
