@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from pathlib import Path
 
 import click
 from rich.table import Table
 
 from testbed import topologies
-from testbed.console import out
+from testbed.console import out as console
+from testbed.errors import RunIncompleteError
 from testbed.rundir import write_text
 from testbed.topo import as_data
 
@@ -30,7 +32,7 @@ def list_topologies(as_json: bool) -> None:
     table = Table("topology", "arguments", "what it is", box=None, header_style="bold")
     for row in rows:
         table.add_row(row["name"], row["arguments"], row["title"])
-    out.print(table)
+    console.print(table)
 
 
 @click.command()
@@ -47,4 +49,37 @@ def draw(topology: str, output: Path | None) -> None:
     name = Path(topology.split(",", maxsplit=1)[0]).stem
     path = output or Path(f"{name}.svg")
     write_text(path, drawing(as_data(topo), topologies.plan_rows(topo)))
-    out.print(str(path), soft_wrap=True, highlight=False)
+    console.print(str(path), soft_wrap=True, highlight=False)
+
+
+@click.command()
+@click.argument("topology")
+@click.option(
+    "--runtime", type=click.Choice(["auto", "guest", "host"]), default="auto", show_default=True,
+    help="Where the network lives.",
+)  # fmt: skip
+@click.option("--capture", "captures", multiple=True, help="Capture at INTERFACE (repeatable).")
+@click.option("--no-routes", is_flag=True, help="Routers know only their own networks.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for captures and logs.")
+def shell(
+    topology: str, runtime: str, captures: tuple[str, ...], no_routes: bool, out: Path | None
+) -> None:
+    """Start TOPOLOGY and give Mininet's command line (real clock). Ctrl-D ends it.
+
+    Commands may come from a pipe: echo pingall | testbed shell tree
+
+    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,n=4'.
+    """
+    from testbed.rundir import RunDir, default_runs
+    from testbed.shell import Session, run
+
+    routing = None if no_routes else "static"
+    session = Session(topology, runtime, routing, captures)
+    topologies.load(topology)
+    name = Path(topology.split(",", maxsplit=1)[0]).stem
+    folder = out or RunDir.create(default_runs(), f"shell-{name}").path
+    outcome = run(session, folder.resolve())
+    if outcome.status == "failed" and outcome.exit_code:
+        sys.exit(outcome.exit_code)  # the program inside has said why
+    if not outcome.ok:
+        raise RunIncompleteError(f"{outcome.reason or outcome.status} (see {folder})")

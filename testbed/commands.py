@@ -12,6 +12,7 @@ COMMANDS = {
     "draw": "testbed.cli_topology:draw",
     "doctor": "testbed.cli_system:doctor",
     "kernel": "testbed.cli_system:kernel",
+    "shell": "testbed.cli_topology:shell",
     "topologies": "testbed.cli_topology:list_topologies",
     "verify": "testbed.verify:command",
 }

@@ -52,6 +52,7 @@ class GuestRuntime:
         on_progress: OnProgress | None = None,
         stop: threading.Event | None = None,
         module: str = "testbed.inside",
+        terminal: int | None = None,
     ) -> Outcome:
         """See `Runtime.run`."""
         if memory_mb < _MIN_MEMORY_MB:
@@ -68,6 +69,7 @@ class GuestRuntime:
                 cpu=own_cpu,
                 on_progress=on_progress,
                 stop=stop,
+                terminal=terminal,
             )
 
     def _options(self, seed: int, memory_mb: int, module: str) -> list[str]:

@@ -41,6 +41,7 @@ class HostRuntime:
         on_progress: OnProgress | None = None,
         stop: threading.Event | None = None,
         module: str = "testbed.inside",
+        terminal: int | None = None,
     ) -> Outcome:
         """See `Runtime.run`; seed and memory size are the guest's matter."""
         if os.geteuid() != 0:
@@ -57,4 +58,5 @@ class HostRuntime:
             cpu=cpu,
             on_progress=on_progress,
             stop=stop,
+            terminal=terminal,
         )

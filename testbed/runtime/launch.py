@@ -56,8 +56,11 @@ def run(
     cpu: int | None,
     on_progress: OnProgress | None,
     stop: threading.Event | None,
+    terminal: int | None = None,
 ) -> Outcome:
     """Runs a job to its end, whatever that is; nothing of it is left but what is in `folder`.
+
+    With a `terminal` (a descriptor) the job talks to that, and not to ``console.log``.
 
     Raises:
         ConfigError: the folder cannot be written, or the limit is no positive number.
@@ -66,7 +69,7 @@ def run(
     if not (math.isfinite(wall_limit_s) and wall_limit_s > 0):
         raise ConfigError(f"wall_limit_s: {wall_limit_s} is out of range; more than 0")
     watch = _Watch(time.monotonic(), on_progress)
-    with _inherited(folder, watch.file) as descriptors:
+    with _inherited(folder, watch.file, terminal) as descriptors:
         (folder / world.EXIT_FILE).unlink(missing_ok=True)
         pid = _spawn(job, descriptors, cpu)
         ended = ""
@@ -120,7 +123,7 @@ class _Watch:
 
 
 @contextlib.contextmanager
-def _inherited(folder: Path, progress: int) -> Iterator[dict[int, int]]:
+def _inherited(folder: Path, progress: int, terminal: int | None) -> Iterator[dict[int, int]]:
     """Number in the run → descriptor here."""
     directory = os.O_PATH | os.O_DIRECTORY
     # a regular file never blocks: a pipe would make the guest wait for its reader
@@ -143,8 +146,11 @@ def _inherited(folder: Path, progress: int) -> Iterator[dict[int, int]]:
             found[number] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
             os.close(low)
             stack.callback(os.close, found[number])
-        for number in (_REPORT_FD, world.PROGRESS_FD):
-            found[number] = fcntl.fcntl(progress, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
+        copies = {_REPORT_FD: progress, world.PROGRESS_FD: progress}
+        if terminal is not None:
+            copies |= {0: terminal, 1: terminal}
+        for number, source in copies.items():
+            found[number] = fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
             stack.callback(os.close, found[number])
         yield found | {2: found[1]}
 

@@ -104,6 +104,7 @@ class Runtime(Protocol):
         on_progress: OnProgress | None = None,
         stop: threading.Event | None = None,
         module: str = "testbed.inside",
+        terminal: int | None = None,
     ) -> Outcome:
         """Runs ``python -m module FOLDER`` in a world of its own.
 
@@ -119,6 +120,8 @@ class Runtime(Protocol):
             on_progress: called about ten times a second, from the calling thread.
             stop: set it (from any thread) to end the run as `interrupted`.
             module: what to run, importable from the project's root.
+            terminal: descriptor of a terminal the program talks to; None: nothing to read, and
+                what it prints goes to ``console.log``.
 
         Raises:
             ConfigError: `scenario_dir` cannot be written, or a number is out of range.

@@ -1,0 +1,116 @@
+"""`testbed shell`: a running topology with Mininet's command line, on either runtime.
+
+The program inside has a pseudo-terminal; this side copies bytes between it and the user's
+terminal, so Ctrl-C and Ctrl-D mean inside what they mean anywhere. Where the standard input is no
+terminal, its lines are a script for Mininet's command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed import topologies
+from testbed.inside_shell import REQUEST, SCRIPT
+from testbed.rundir import write_json
+from testbed.runtime import Outcome, choose
+
+_WALL_LIMIT_S = 7 * 86400.0
+_END_OF_INPUT = b"\x04"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What to start.
+
+    Attributes:
+        topology: as `topologies.load` takes it.
+        runtime: ``auto``, ``guest`` or ``host``; the clock is real.
+        routing: ``static``, or None for routers that know only their own networks.
+        captures: interfaces to capture at, into the folder.
+        memory_mb: of a guest.
+    """
+
+    topology: str
+    runtime: str = "auto"
+    routing: str | None = "static"
+    captures: tuple[str, ...] = ()
+    memory_mb: int = 1024
+
+
+def run(session: Session, folder: Path) -> Outcome:
+    """Runs a session until its user leaves it; captures stay in `folder`.
+
+    Raises:
+        ConfigError: the topology or an interface does not exist; nothing was started.
+    """
+    topologies.load(session.topology)
+    runtime = choose(session.runtime, clock="real")
+    folder.mkdir(parents=True, exist_ok=True)
+    request = {
+        "topology": session.topology,
+        "routing": session.routing,
+        "captures": list(session.captures),
+        "runtime": runtime.name,
+    }
+    write_json(folder / REQUEST, request)
+    if not sys.stdin.isatty():
+        (folder / SCRIPT).write_text(sys.stdin.read(), encoding="utf-8")
+    ours, theirs = pty.openpty()
+    done, wake = os.pipe()
+    with _raw_terminal(), contextlib.ExitStack() as stack:
+        for descriptor in (done, wake, ours):
+            stack.callback(os.close, descriptor)
+        copier = threading.Thread(target=_copy, args=(ours, done), daemon=True)
+        copier.start()
+        try:
+            return runtime.run(
+                folder,
+                seed=0,
+                memory_mb=session.memory_mb,
+                wall_limit_s=_WALL_LIMIT_S,
+                module="testbed.inside_shell",
+                terminal=theirs,
+            )
+        finally:
+            os.close(theirs)
+            os.write(wake, b".")
+            copier.join(timeout=5)
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    """The user's terminal passes every key on, until the end."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def _copy(terminal: int, done: int) -> None:
+    """Copies both ways until `done` can be read and nothing is left to show."""
+    sources = [terminal, done, *([0] if sys.stdin.isatty() else [])]
+    while True:
+        ready = select.select(sources, [], [])[0]
+        if terminal in ready:
+            with contextlib.suppress(OSError):
+                os.write(1, os.read(terminal, 65536))
+                continue
+            return
+        if done in ready:
+            return
+        os.write(terminal, os.read(0, 4096) or _END_OF_INPUT)
