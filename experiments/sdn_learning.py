@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import flow_tables, pings
+from analysis import echo, flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
 from testbed.claims import (
@@ -171,9 +171,9 @@ class SdnLearning(Experiment):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Pings by step; messages, flows and their changes; what h3 overheard."""
         steps = data.events("step")[["time_s", "step"]]
-        seen = {h: data.packets(f"{h}-eth0", pings.COLUMNS) for h in ("h1", "h3")}
+        seen = {h: data.packets(f"{h}-eth0", echo.COLUMNS) for h in ("h1", "h3")}
         asked = pd.concat(
-            pings.pings(packets, data.address(host)).assign(host=host)
+            echo.pings(packets, data.address(host)).assign(host=host)
             for host, packets in seen.items()
         )
         tables = {
@@ -316,7 +316,7 @@ class SdnLearning(Experiment):
         verdicts = []
         for name in ("secure", "standalone"):
             steady = tables.of("pings", scenario=name, host="h1", step="gone")
-            verdicts.append(at_most(pings.lost_percent(steady), 0.0, unit="% lost"))
+            verdicts.append(at_most(echo.lost_percent(steady), 0.0, unit="% lost"))
         return all_of(verdicts)
 
     @claim(
@@ -346,11 +346,9 @@ class SdnLearning(Experiment):
         back = asked[asked["step"] == "back"]
         # without a route to an answer not even the ARP request has one, and no echo is sent
         silent = not answered and away.empty and "back" in set(steps["step"])
-        lost = 100.0 if silent else pings.lost_percent(away)
+        lost = 100.0 if silent else echo.lost_percent(away)
         wanted = at_most(lost, 0.0, unit="% lost") if answered else at_least(lost, 100.0, unit="%")
-        return all_of(
-            [wanted, at_most(pings.lost_percent(back), 0.0, unit="% lost after")]
-        ).because(
+        return all_of([wanted, at_most(echo.lost_percent(back), 0.0, unit="% lost after")]).because(
             in_rows("echoes of h3", scenario, asked[["step", "time_s", "icmp_seq", "rtt_ms"]])
         )
 
