@@ -37,12 +37,12 @@ def check_topology(topo: Any) -> bool:
     for info in links:
         one, two = info["node1"], info["node2"]
         where = f"link {one} {two}"
+        if one == two:
+            raise ConfigError(f"{where}: joins a node to itself; link two different nodes")
         for side in (1, 2):
             node, port = info[f"node{side}"], info[f"port{side}"]
             name = info.get(f"intfName{side}") or interface_name(node, port)
             _check_interface(name, where, used)
-        if one == two:
-            raise ConfigError(f"{where}: joins a node to itself; link two different nodes")
         shaped |= _is_shaped(info, where)
     return shaped
 

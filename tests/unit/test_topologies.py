@@ -1,0 +1,213 @@
+"""Every topology builds, is what it says, and refuses nonsense; bad graphs are refused early."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from testbed.draw import draw
+from testbed.errors import ConfigError, ParseError
+from testbed.net.check import check_topology
+from testbed.net.plan import make_plan
+from testbed.shape import LinkShape
+from testbed.topo import Topo, as_data
+from topologies.enterprise import Enterprise
+from topologies.fat_tree import FatTree
+from topologies.graphml import GraphML
+from topologies.linear import Linear
+from topologies.parking_lot import ParkingLot
+from topologies.ring import Ring
+from topologies.single import Single
+from topologies.star import Star
+from topologies.torus import Torus
+from topologies.tree import Tree
+
+FILES = sorted(p.stem for p in Path("topologies").glob("*.py") if p.stem != "__init__")
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "graphml"])
+def test_every_topology_file_can_be_built_and_drawn(name):
+    module = importlib.import_module(f"topologies.{name}")
+    for cls in getattr(module, "topos", {}).values():
+        topo = cls()
+        check_topology(topo)
+        plan = make_plan(topo)
+        svg = draw(as_data(topo))
+        assert all(f">{node}</text>" in svg for node in topo.nodes())
+        assert len(plan.links) == len(topo.links())
+
+
+@pytest.mark.parametrize(
+    ("topo", "hosts", "switches", "routers", "links"),
+    [
+        (Single(5), 5, 1, 0, 5),
+        (Linear(4, 2), 8, 4, 0, 11),
+        (Tree(3, 2), 8, 7, 0, 14),
+        (Star(6), 6, 0, 1, 6),
+        (Ring(5), 5, 0, 5, 10),
+        (Torus(3, 4, 2), 24, 12, 0, 48),
+        (FatTree(4), 16, 0, 20, 48),
+        (FatTree(6), 54, 0, 45, 162),
+        (ParkingLot(3), 8, 0, 4, 11),
+        (Enterprise(2), 7, 3, 3, 12),
+    ],
+)
+def test_sizes(topo, hosts, switches, routers, links):
+    plan = make_plan(topo)
+    assert len(topo.switches()) == switches
+    assert len(plan.routers) == routers
+    assert len(topo.hosts()) - routers == hosts
+    assert len(plan.links) == links
+
+
+def test_enterprise_addresses_are_those_of_its_table():
+    plan = make_plan(Enterprise())
+    found = {p.name: str(p.ipv4) for ports in plan.ports.values() for p in ports}
+    assert found["edge-eth0"] == "198.51.100.2/30"
+    assert found["pc1-eth0"] == "10.1.0.11/24" and found["pc4-eth0"] == "10.2.0.11/24"
+    assert found["web-eth0"] == "10.3.0.80/24" and found["remote-eth0"] == "203.0.113.11/24"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Single(0), lambda: Ring(2), lambda: Torus(2, 3), lambda: FatTree(3),
+        lambda: Tree(0), lambda: ParkingLot(0), lambda: Star(0), lambda: Linear(0),
+    ],
+)  # fmt: skip
+def test_absurd_sizes_are_refused(make):
+    with pytest.raises(ConfigError, match=r"out of range|even number"):
+        make()
+
+
+GRAPHML = """<?xml version="1.0" encoding="utf-8"?>
+<graphml xmlns="http://graphml.graphdrawing.org/xmlns">
+  <key attr.name="Latitude" for="node" id="d1"/><key attr.name="Longitude" for="node" id="d2"/>
+  <key attr.name="label" for="node" id="d3"/><key attr.name="LinkSpeedRaw" for="edge" id="d4"/>
+  <graph edgedefault="undirected">
+    <node id="0"><data key="d1">52.52</data><data key="d2">13.40</data>
+      <data key="d3">Berlin</data></node>
+    <node id="1"><data key="d1">48.14</data><data key="d2">11.58</data></node>
+    <node id="2"/>
+    <edge source="0" target="1"><data key="d4">155000000.0</data></edge>
+    <edge source="1" target="2"/>
+    <edge source="1" target="1"/>
+  </graph>
+</graphml>"""
+
+
+def test_graphml(tmp_path):
+    file = tmp_path / "zoo.graphml"
+    file.write_text(GRAPHML)
+    plan = make_plan(GraphML(str(file), speeds=True))
+    shapes = {(x["node1"], x["node2"]): x["shape"] for x in plan.links if "shape" in x}
+    berlin_munich = shapes["r0", "r1"]
+    assert berlin_munich.delay_ms == pytest.approx(504 / 200, abs=0.01)  # 504 km
+    assert berlin_munich.rate_mbps == 155
+    assert shapes["r1", "r2"] == LinkShape(delay_ms=1)
+    assert len(plan.links) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (("</graphml>", ""), ParseError, "is not XML"),
+        (('target="2"', 'target="9"'), ParseError, "no node '9'"),
+        (('id="2"', 'id="a b"'), ParseError, "node id 'a b'"),
+        (("graph edgedefault", "grape edgedefault"), ParseError, "has no <graph>|is not XML"),
+    ],
+)
+def test_bad_graphml(tmp_path, change, error, says):
+    file = tmp_path / "bad.graphml"
+    file.write_text(GRAPHML.replace(*change))
+    with pytest.raises(error, match=says):
+        GraphML(str(file))
+
+
+def test_missing_graphml(tmp_path):
+    with pytest.raises(ConfigError, match="no file"):
+        GraphML(str(tmp_path / "none.graphml"))
+
+
+def graph(*steps):
+    class Graph(Topo):
+        def build(self):
+            for method, args, options in steps:
+                getattr(self, method)(*args, **options)
+
+    return Graph
+
+
+HOST = ("addHost", ("h1",), {})
+SWITCH = ("addSwitch", ("s1",), {})
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ([HOST, HOST], ["h1", "two of this name"]),
+        ([HOST, ("addLink", ("h1", "s9"), {})], ["link h1 s9", "no node 's9'"]),
+        ([HOST, SWITCH, ("addLink", ("h1", "s1"), {"loss": 120})], ["link h1 s1", "loss_percent"]),
+        ([HOST, SWITCH, ("addLink", ("h1", "s1"), {"delay": "fast"})], ["link h1 s1", "delay"]),
+        ([HOST, SWITCH, ("addLink", ("h1", "s1"), {"shape": "10Mbit"})], ["link h1 s1", "shape="]),
+        ([HOST, ("addLink", ("h1", "h1"), {})], ["link h1 h1", "to itself"]),
+        (
+            [SWITCH, ("addHost", ("a-very-long-name",), {}),
+             ("addLink", ("a-very-long-name", "s1"), {})],
+            ["a-very-long-name-eth0", "15", "intfName"],
+        ),
+        (
+            [HOST, SWITCH, ("addHost", ("h2",), {}), ("addLink", ("h1", "s1"), {}),
+             ("addLink", ("h2", "s1"), {"intfName1": "h1-eth0"})],
+            ["h1-eth0", "used by link h1 s1"],
+        ),
+        ([("addHost", ("h 1",), {})], ["node 'h 1'"]),
+    ],
+)  # fmt: skip
+def test_bad_graphs_are_refused_by_name(steps, says):
+    with pytest.raises(ConfigError) as error:
+        check_topology(graph(*steps)())
+    assert all(word in str(error.value) for word in says), error.value
+
+
+def test_a_good_graph_passes():
+    good = graph(HOST, SWITCH, ("addLink", ("h1", "s1"), {"bw": 10}))
+    assert check_topology(good())
+    assert not check_topology(graph(HOST, SWITCH, ("addLink", ("h1", "s1"), {}))())
+
+
+def test_drawing_tells_names_addresses_and_shapes():
+    shape = {"rate_mbps": 10, "delay_ms": 20}
+    topology = {
+        "nodes": [{"name": "h<1>", "kind": "host"}, {"name": "r1", "kind": "router"}],
+        "links": [
+            {"node1": "h<1>", "node2": "r1", "interface1": "a", "interface2": "b",
+             "shape1": shape, "shape2": shape},
+        ],
+    }  # fmt: skip
+    rows = [
+        {"node": "h<1>", "interface": "a", "ipv4": "10.0.1.11/24", "ipv6": None, "mac": None},
+        {"node": "r1", "interface": "b", "ipv4": "10.0.1.1/24", "ipv6": None, "mac": None},
+    ]
+    svg = draw(topology, rows)
+    assert "h&lt;1&gt;" in svg and "h<1>" not in svg
+    for text in ("10.0.1.11/24", ".1</text>", "10 Mbit/s · 20 ms"):
+        assert text in svg
+    assert svg == draw(topology, rows)
+    assert "Mbit/s" not in draw(
+        {**topology, "links": [{**topology["links"][0], "shape1": {}, "shape2": {}}]}
+    )
+
+
+def test_nodes_of_a_large_drawing_do_not_cover_each_other():
+    import re
+
+    data = as_data(FatTree(4))
+    for node in data["nodes"]:
+        node.pop("x"), node.pop("y")
+    svg = draw(data)
+    texts = re.findall(r'<text x="([\d.]+)" y="([\d.]+)">', svg)
+    spots = [(float(x), float(y)) for x, y in texts]
+    assert len(spots) == 36
+    gaps = [abs(a[0] - b[0]) + abs(a[1] - b[1]) for i, a in enumerate(spots) for b in spots[:i]]
+    assert min(gaps) > 25
