@@ -67,7 +67,9 @@ def _socket(address: pd.Series, port: pd.Series) -> npt.NDArray[np.uint64]:
     texts = address.astype("category")
     hashes = pd.util.hash_array(np.asarray(texts.cat.categories, dtype=object))
     of_row: npt.NDArray[np.uint64] = hashes[texts.cat.codes.to_numpy()]
-    return of_row * np.uint64(65_537) + port.fillna(65_536).to_numpy(np.uint64)
+    number: npt.NDArray[np.uint64] = port.fillna(65_536).to_numpy(np.uint64)
+    number += of_row * np.uint64(65_537)
+    return number
 
 
 def flows(packets: pd.DataFrame, both_ways: bool = False) -> pd.DataFrame:
