@@ -6,7 +6,7 @@ the captures into tables; a claim picks the packets of a step and judges those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from testbed.claims import MissingDataError
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from testbed.data import ScenarioData
     from testbed.experiment import Tables
     from testbed.lab import Lab
+
+    Dissect = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def step(lab: Lab, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
@@ -32,12 +34,16 @@ def step(lab: Lab, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
     lab.event("step", step=name, **data)
 
 
-def measure(data: ScenarioData, columns: Iterable[str]) -> dict[str, pd.DataFrame]:
+def measure(
+    data: ScenarioData, columns: Iterable[str], messages: Mapping[str, Dissect] | None = None
+) -> dict[str, pd.DataFrame]:
     """Tables ``steps`` and ``packets`` of a scenario.
 
     Args:
         data: the scenario's artefacts.
         columns: packet columns wanted beside those of the description.
+        messages: table → dissector: packets of one capture (with ``payload``) to messages, with
+            ``frame``, and ``info`` that replaces the packet's.
 
     Returns:
         ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
@@ -51,15 +57,22 @@ def measure(data: ScenarioData, columns: Iterable[str]) -> dict[str, pd.DataFram
     steps = data.events("step").drop(columns=["time_ns", "event"], errors="ignore")
     if steps.empty:
         raise MissingDataError("the run announced no step")
-    parts = []
+    parts: list[pd.DataFrame] = []
+    found_messages: dict[str, list[pd.DataFrame]] = {name: [] for name in messages or {}}
     for capture in data.captures():
         found = data.packets(capture, [*describe.COLUMNS, *columns])
         found.insert(0, "capture", capture)
         found.insert(1, "step", step_at(steps, found["time_s"]))
         found["info"] = describe.packets(found)
+        for name, dissect in (messages or {}).items():
+            said = _plain(dissect(found.drop(columns="info")))
+            found_messages[name].append(said)
+            words = dict(zip(said["frame"], said["info"], strict=True))
+            found["info"] = found["frame"].map(words).fillna(found["info"])
         parts.append(found)
     table = pd.concat(_plain(p) for p in parts) if parts else pd.DataFrame()
     return {
+        **{name: pd.concat(p, ignore_index=True) for name, p in found_messages.items() if p},
         "steps": steps,
         "packets": table.reset_index(drop=True),
         "addresses": pd.DataFrame(data.network["addresses"]),
@@ -114,7 +127,13 @@ def _plain(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def pick(
-    tables: Tables, name: str, capture: str | None = None, *, scenario: str = "main", **equals: Any
+    tables: Tables,
+    name: str,
+    capture: str | None = None,
+    *,
+    scenario: str = "main",
+    table: str = "packets",
+    **equals: Any,
 ) -> pd.DataFrame:
     """The packets of a step that have the given values; none is an answer too.
 
@@ -123,13 +142,14 @@ def pick(
         name: the step.
         capture: where they were seen; None: at every capture.
         scenario: whose packets.
+        table: where they are: ``packets``, or a table of messages.
         equals: column → value, or a collection of allowed values.
 
     Raises:
         MissingDataError: the step never began.
     """
     tables.of("steps", scenario=scenario, step=name)
-    packets = tables.of("packets", scenario=scenario)
+    packets = tables.of(table, scenario=scenario)
     wanted = packets["step"] == name
     if capture:
         wanted &= packets["capture"] == capture
@@ -139,3 +159,37 @@ def pick(
         else:
             wanted &= (packets[column] == value).fillna(False)
     return packets[wanted.astype(bool)].reset_index(drop=True)
+
+
+def ladder(
+    tables: Tables, name: str, capture: str, *, scenario: str = "main", **equals: Any
+) -> str:
+    """A step's packets at one capture as a ladder diagram (SVG text).
+
+    Hosts are the nodes' names, whatever addresses they use; addresses nobody has by plan stay.
+    """
+    from analysis import ladder as ladders
+
+    packets = pick(tables, name, capture, scenario=scenario, **equals)
+    rows = tables.of("addresses", scenario=scenario).to_dict("records")
+    owner: dict[str, str] = {}
+    for row in rows:
+        for kind in ("ipv4", "ipv6", "mac"):
+            if isinstance(row[kind], str):
+                owner.setdefault(row[kind].split("/")[0], row["node"])
+    for end in ("src", "dst"):
+        by_mac = packets[f"eth_{end}"].astype(object).map(lambda a: owner.get(a, a))
+        ip = packets[f"ip_{end}"].astype(object)
+        by_ip = ip.map(lambda a: owner.get(a, a), na_action="ignore")
+        moved = (ip == "0.0.0.0") | (by_ip == ip)  # not by plan: who it is by its MAC address
+        by_ip = by_ip.where(ip.isna() | ~moved.fillna(False), by_mac)
+        packets[f"ip_{end}"] = by_ip.where(ip != "255.255.255.255", ip)
+        packets[f"eth_{end}"] = by_mac
+    drawn = ladders.fold(ladders.messages(packets, packets["info"]))
+    return ladders.svg(drawn, title=f"{name}, seen at {capture}") if drawn else _NOTHING_SEEN
+
+
+_NOTHING_SEEN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="40">'
+    '<text x="10" y="25">no packets in this step</text></svg>\n'
+)

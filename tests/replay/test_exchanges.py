@@ -69,6 +69,31 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "announcements_update_and_do_not_create",
         },
     },
+    "dhcp": {
+        "no-options,no-arp,no-link-local,large-pool,no-release,"
+        "one-server,no-relay,no-rogue,no-guard": {
+            "acknowledgement_is_complete",
+            "address_is_probed_first",
+            "client_reaches_names",
+            "empty_pool_makes_no_offer",
+            "falls_back_to_link_local",
+            "release_is_unicast",
+            "used_addresses_are_declined",
+            "one_of_two_offers_is_taken",
+            "relay_crosses_the_router",
+            "rogue_server_becomes_the_gateway",
+            "guarded_switch_stops_the_rogue",
+        },
+        "no-server": {
+            "four_messages",
+            "acknowledgement_is_complete",
+            "client_reaches_names",
+            "renews_at_half_time",
+            "rebinds_then_loses_the_lease",
+            "used_addresses_are_declined",
+            "wrong_addresses_are_refused",
+        },
+    },
     "fragmentation": {
         "small-mtu,no-room,large-buffer,no-df,patient,silent": {
             "fits_one_packet",

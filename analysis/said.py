@@ -1,0 +1,55 @@
+"""Messages of name and address services with a column `info`: each in a few words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.dissect import dhcp as dhcp_messages
+from analysis.dissect import dns as dns_messages
+
+
+def dhcp(packets: pd.DataFrame) -> pd.DataFrame:
+    """DHCP messages as `analysis.dissect.dhcp.read` gives them, and `info`."""
+    found = dhcp_messages.read(packets)
+    found["info"] = [_dhcp(row) for row in found.to_dict("records")]
+    return found
+
+
+def _dhcp(row: dict[Any, Any]) -> str:
+    parts = [f"DHCP {row['type']}"]
+    for text, name in (("gives", "your_ip"), ("wants", "requested_ip"), ("has", "client_ip"),
+                       ("server", "server_id"), ("relay", "relay_ip")):  # fmt: skip
+        if not pd.isna(row[name]):
+            parts.append(f"{text} {row[name]}")
+    return ", ".join(parts)
+
+
+def dns(packets: pd.DataFrame) -> pd.DataFrame:
+    """DNS messages as `analysis.dissect.dns.read` gives them, and `info`."""
+    found = dns_messages.read(packets)
+    records = dns_messages.records(packets)
+    told = {frame: _records(rows) for frame, rows in records.groupby("frame")}
+    found["info"] = [_dns(row, told.get(row["frame"], "")) for row in found.to_dict("records")]
+    return found
+
+
+def _dns(row: dict[Any, Any], told: str) -> str:
+    asked = f"{row['type']} {row['question']}"
+    if not row["response"]:
+        return f"DNS {asked}?" + " (recursion desired)" * bool(row["recursion_desired"])
+    notes = [n for n, flag in (("authoritative", "authoritative"), ("truncated", "truncated"))
+             if row[flag]]  # fmt: skip
+    rcode = "" if row["rcode"] == "NOERROR" else f"{row['rcode']} "
+    return f"DNS {rcode}{told or 'no records'}" + f" ({', '.join(notes)})" * bool(notes)
+
+
+def _records(rows: pd.DataFrame) -> str:
+    """The answers; without any, whom to ask instead."""
+    for section, before in (("answer", ""), ("authority", "ask ")):
+        found = rows[(rows["section"] == section) & (rows["type"] != "RRSIG")]
+        if len(found):
+            texts = [f"{r['type']} {r['data']}" for r in found.head(3).to_dict("records")]
+            return before + ", ".join(texts) + ", …" * (len(found) > 3)
+    return ""
