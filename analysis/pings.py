@@ -1,43 +1,38 @@
-"""Echo requests and their replies, as the host that asks sees them."""
+"""Echo requests and their replies in a capture at the asking host."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-COLUMNS = (
-    "frame", "eth_src", "eth_dst", "ip_src", "ip_dst", "icmp_type", "icmp_id", "icmp_seq",
-)  # fmt: skip
-"""What `packets` must hold, beside ``time_s``."""
-
-_REQUEST, _REPLY = 8, 0
+_REQUEST, _REPLY = (8, 128), (0, 129)
 
 
-def pings(packets: pd.DataFrame, address: str) -> pd.DataFrame:
-    """One row an echo request that a host sent.
+def echoes(packets: pd.DataFrame) -> pd.DataFrame:
+    """One row a request, in order.
 
     Args:
-        packets: of the host's own interface, with `COLUMNS`.
-        address: the host's.
+        packets: ``time_s``, ``frame``, ``icmp_type``, ``icmp_id``, ``icmp_seq``.
 
     Returns:
-        ``frame``, ``time_s`` of sending, ``ip_src``, ``ip_dst``, ``icmp_id``, ``icmp_seq``,
-        ``rtt_ms`` (null: never answered), ``first`` (True for the first of a series).
+        ``time_s``, ``frame``, ``icmp_id``, ``icmp_seq``, ``rtt_ms`` (missing if lost), ``lost``.
     """
-    keys = ["peer", "icmp_id", "icmp_seq"]
-    sent = packets[(packets["icmp_type"] == _REQUEST) & (packets["ip_src"] == address)]
-    got = packets[(packets["icmp_type"] == _REPLY) & (packets["ip_dst"] == address)]
-    columns = ["frame", "time_s", "ip_src", "ip_dst", "icmp_id", "icmp_seq"]
-    asked = sent[columns].astype({"ip_src": "string", "ip_dst": "string"})
-    answered = got.astype({"ip_src": "string"}).drop_duplicates(["ip_src", *keys[1:]])
-    answers = answered[["ip_src", "icmp_id", "icmp_seq", "time_s"]].rename(
-        columns={"ip_src": "peer", "time_s": "reply_s"}
-    )
-    found = asked.assign(peer=asked["ip_dst"]).merge(answers, on=keys, how="left")
-    found["rtt_ms"] = (found["reply_s"] - found["time_s"]) * 1e3
-    found["first"] = ~found.duplicated(["icmp_id", "ip_dst"])
-    return found.drop(columns=["peer", "reply_s"])
+    keys = ["icmp_id", "icmp_seq"]
+    asked = packets[packets["icmp_type"].isin(_REQUEST)][["time_s", "frame", *keys]]
+    answers = packets[packets["icmp_type"].isin(_REPLY)][["time_s", *keys]]
+    answers = answers.drop_duplicates(keys).rename(columns={"time_s": "answered_s"})
+    found = asked.merge(answers, how="left", on=keys)
+    found["rtt_ms"] = (found["answered_s"] - found["time_s"]) * 1e3
+    found["lost"] = found["answered_s"].isna()
+    return found.drop(columns="answered_s")
 
 
-def lost_percent(table: pd.DataFrame) -> float:
-    """Share of the requests that were never answered; NaN if there were none."""
-    return float(100 * table["rtt_ms"].isna().mean()) if len(table) else float("nan")
+def outage(found: pd.DataFrame, failed_s: float) -> float:
+    """From a failure to the first request behind the last loss, in seconds; 0 if none was lost.
+
+    If the last request was lost too, the outage lasts at least to the end: infinite.
+    """
+    lost = found[found["lost"] & (found["time_s"] >= failed_s - 1.0)]
+    if lost.empty:
+        return 0.0
+    later = found[found["time_s"] > lost["time_s"].max()]
+    return float(later["time_s"].min() - failed_s) if len(later) else float("inf")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, cast
 
 import pandas as pd
@@ -243,3 +244,34 @@ def path(table: pd.DataFrame, net: Network, source: str, target: str) -> list[st
 
 def _ends(net: Network, node: str) -> list[tuple[str, str]]:
     return [nodes[node] for nodes in net.members.values() if node in nodes]
+
+
+def mended_s(
+    changes: pd.DataFrame,
+    net: Network,
+    ends: tuple[str, str],
+    broken: tuple[str, str],
+    failed_s: float,
+) -> float:
+    """When routes lead both ways between two hosts again, not over a broken link.
+
+    Args:
+        changes: of routes, with ``hops``.
+        net: the network.
+        ends: the two hosts.
+        broken: the two nodes of the broken link.
+        failed_s: when it broke.
+
+    Returns:
+        The time of the change that mends them; infinite if none does.
+    """
+    address = {host: _ends(net, host)[0][1] for host in ends}
+    later = changes[changes["time_s"] >= failed_s]["time_s"].drop_duplicates()
+    for time_s in [failed_s, *later]:
+        table = table_at(changes, time_s)
+        walks = [path(table, net, a, address[b]) for a, b in (ends, ends[::-1])]
+        whole = all(walk[-1] == end for walk, end in zip(walks, ends[::-1], strict=True))
+        steps = [{*step} for walk in walks for step in pairwise(walk)]
+        if whole and {*broken} not in steps:
+            return float(time_s)
+    return float("inf")

@@ -11,10 +11,11 @@ from topologies.grid import Grid
 from topologies.line import Line
 from topologies.router_ring import RouterRing
 from topologies.square import Square
-from topologies.triangle import Triangle
+from topologies.triangle import FAST, Triangle
 
 TOPOLOGIES: dict[str, Callable[[int], Topo]] = {
     "triangle": lambda _: Triangle(),
+    "even-triangle": lambda _: Triangle(slow=FAST),
     "line": lambda size: Line(routers=size),
     "square": lambda _: Square(),
     "ring": lambda size: RouterRing(routers=size),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
+import networkx as nx
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.plots.style import COLOURS
 
@@ -46,7 +50,8 @@ def climbs(told: Mapping[str, pd.DataFrame]) -> Figure:
     Args:
         told: title → ``time_s``, ``sender``, ``metric``.
     """
-    figure, panels = plt.subplots(1, len(told), figsize=(10, 3.6), sharey=True, squeeze=False)
+    figure, panels = plt.subplots(1, len(told), figsize=(10, 3.6), sharex=True, sharey=True,
+                                   squeeze=False)  # fmt: skip
     for axes, (title, entries) in zip(panels[0], told.items(), strict=True):
         for i, (sender, mine) in enumerate(entries.groupby("sender")):
             axes.plot(mine["time_s"], mine["metric"], "os^"[i % 3], ms=5, color=COLOURS[i],
@@ -75,7 +80,9 @@ def tables_over_time(
         end_s: end of the run.
         failed_s: when the link failed; 0: it did not.
     """
-    bars = _bars(changes[changes["protocol"] == protocol], end_s)
+    learned = changes[changes["protocol"] == protocol]
+    nets = learned[~learned["destination"].str.endswith(("/32", "/128"))]  # loopbacks: too many
+    bars = [b for b in _bars(nets, end_s) if b[2] - b[1] > end_s / 1000]
     rows = sorted({b[0] for b in bars}, key=lambda r: (_natural(r[0]), r[1]), reverse=True)
     hops = sorted({b[3] for b in bars}, key=_natural)
     colour = {hop: COLOURS[i % len(COLOURS)] for i, hop in enumerate(hops)}
@@ -108,6 +115,112 @@ def _bars(changes: pd.DataFrame, end_s: float) -> list[tuple[tuple[str, str], fl
             standing[key] = (float(str(change.time_s)), str(change.next_hops))
     bars += [(key, begin_s, end_s, hop) for key, (begin_s, hop) in standing.items()]
     return bars
+
+
+def summary(result: pd.DataFrame) -> Figure:
+    """Outage and losses of each protocol with each failure.
+
+    Args:
+        result: ``protocol``, ``failure``, ``outage_s``, ``lost``, ``sent``.
+    """
+    failures, protocols = list(dict.fromkeys(result["failure"])), sorted(set(result["protocol"]))
+    figure, axes = plt.subplots(figsize=(8, 3.6))
+    for i, protocol in enumerate(protocols):
+        for j, failure in enumerate(failures):
+            row = result[(result["protocol"] == protocol) & (result["failure"] == failure)]
+            if row.empty:
+                continue
+            outage_s, at = (
+                float(row["outage_s"].iloc[0]),
+                j + 0.8 * (i - (len(protocols) - 1) / 2) / 2,
+            )
+            axes.bar(at, max(outage_s, 0.01), width=0.36, color=COLOURS[i],
+                     label=protocol.upper() if j == 0 else None)  # fmt: skip
+            text = f"{outage_s:.3g} s\n{row['lost'].iloc[0]} of {row['sent'].iloc[0]} lost"
+            axes.annotate(text, (at, max(outage_s, 0.01)), ha="center", va="bottom", fontsize=9,
+                          xytext=(0, 2), textcoords="offset points")  # fmt: skip
+    axes.set_yscale("log")
+    axes.set_ylim(0.01, 2000)
+    axes.set_xticks(range(len(failures)), [f"link fails: {f}" for f in failures])
+    axes.set_ylabel("no answer to pings for (s)")
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def traffic(
+    sent: pd.DataFrame, echoes: pd.DataFrame, result: pd.DataFrame, scenarios: Sequence[str]
+) -> Figure:
+    """Bytes of the routing protocol so far, and the pings, answered or lost.
+
+    Args:
+        sent: ``scenario``, ``time_s``, ``wire_bytes``: the protocol's packets on all links.
+        echoes: ``scenario``, ``time_s``, ``lost``.
+        result: ``scenario``, ``failed_s``, ``end_s``.
+        scenarios: those to show.
+    """
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(9, 4.8), sharex=True, height_ratios=(3, 1))
+    for i, scenario in enumerate(scenarios):
+        mine = sent[sent["scenario"] == scenario].sort_values("time_s")
+        upper.step(mine["time_s"], mine["wire_bytes"].astype(float).cumsum() / 1e3, where="post",
+                   color=COLOURS[i], label=f"{scenario}: {len(mine)} packets")  # fmt: skip
+        asked = echoes[echoes["scenario"] == scenario]
+        for lost, mark, colour in ((False, "|", "#BBBBBB"), (True, "|", COLOURS[i])):
+            times = asked[asked["lost"] == lost]["time_s"]
+            lower.plot(times, [i] * len(times), mark, ms=9, color=colour)
+    for axes in (upper, lower):
+        row = result[result["scenario"] == scenarios[0]].iloc[0]
+        _mark_failure(axes, float(row["failed_s"]))
+    upper.set_ylabel("routing traffic so far (kB)")
+    upper.legend(loc="upper left")
+    lower.set_yticks(range(len(scenarios)), list(scenarios))
+    lower.set_ylim(-0.6, len(scenarios) - 0.4)
+    lower.set_ylabel("pings")
+    lower.set_title("coloured: lost; grey: answered", fontsize=9, loc="right")
+    lower.set_xlabel("time (s)")
+    return figure
+
+
+def paths(links: pd.DataFrame, walked: pd.DataFrame, scenarios: Sequence[str]) -> Figure:
+    """The path before and after the failure, on the topology.
+
+    Args:
+        links: ``scenario``, ``node1``, ``node2``.
+        walked: ``scenario``, ``when`` (before, after), ``hop``, ``node``.
+        scenarios: those to show.
+    """
+    figure, panels = plt.subplots(1, len(scenarios), figsize=(3 * len(scenarios), 3.2),
+                                  squeeze=False)  # fmt: skip
+    for axes, scenario in zip(panels[0], scenarios, strict=True):
+        mine = links[links["scenario"] == scenario]
+        graph = nx.Graph(list(zip(mine["node1"], mine["node2"], strict=True)))
+        places = _places(graph)
+        nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#BBBBBB")
+        for when, colour, width in (("before", COLOURS[0], 6.0), ("after", COLOURS[1], 2.5)):
+            path = walked[(walked["scenario"] == scenario) & (walked["when"] == when)]
+            nodes = list(path.sort_values("hop")["node"])
+            nx.draw_networkx_edges(nx.Graph(list(pairwise(nodes))), places, ax=axes, width=width,
+                                   edge_color=colour, alpha=0.8, label=when)  # fmt: skip
+        nx.draw_networkx_nodes(graph, places, ax=axes, node_color="white", edgecolors="black",
+                               node_size=420)  # fmt: skip
+        nx.draw_networkx_labels(graph, places, ax=axes, font_size=9)
+        axes.set_title(scenario)
+        axes.set_axis_off()
+    keys = [Line2D([], [], color=COLOURS[0], lw=6), Line2D([], [], color=COLOURS[1], lw=2.5)]
+    figure.legend(keys, ["path before", "path after"], loc="outside upper center", ncols=2)
+    return figure
+
+
+def _places(graph: nx.Graph[str]) -> dict[str, tuple[float, float]]:
+    """Routers on a circle, each host outside its router."""
+    routers = sorted((n for n in graph if not n.startswith("h")), key=_natural)
+    places = {}
+    for i, router in enumerate(routers):
+        angle = math.pi - 2 * math.pi * i / len(routers)
+        places[router] = (math.cos(angle), math.sin(angle))
+    for host in (n for n in graph if n.startswith("h")):
+        x, y = places[next(iter(graph[host]))]
+        places[host] = (1.7 * x, 1.7 * y)
+    return places
 
 
 def _mark_failure(axes: Axes, failed_s: float) -> None:
