@@ -17,7 +17,7 @@ _NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = (
 _PR_SET_PDEATHSIG = 1
 _ADDR_NO_RANDOMIZE = 0x0040000
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 1
-_MS_REC_PRIVATE = 0x4000 | 0x40000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -33,17 +33,11 @@ def main(text: str) -> None:
     if spec["cpu"] is not None:
         os.sched_setaffinity(0, {spec["cpu"]})
     if os.geteuid() != 0:
-        sealed = landlock.write_only_beneath(spec["writable_fd"], os.open("/dev", os.O_PATH))
+        lab = spec["folder_fds"][0]
+        sealed = landlock.write_only_beneath(lab, os.open("/dev", os.O_PATH))
         isolation = "landlock" if sealed else "process"
-    elif _unshare(network=spec["network"]):
-        _fork_and_mirror()  # only a child is in the new PID namespace, as its process 1,
-        _fork_and_mirror()  # which no signal of its own can end: a panicking guest would spin
-        sealed = not spec["read_only"] or _everything_read_only()
-        isolation = "namespaces" if sealed else "process"
-    elif spec["network"]:
-        _fail("cannot make namespaces: not permitted here")
     else:
-        isolation = "process"
+        isolation = _enter_namespaces(spec)
     os.write(spec["report_fd"], f"isolation {isolation}\n".encode())
     # a guest would do this itself, by executing itself once more
     _libc.personality(_ADDR_NO_RANDOMIZE)
@@ -58,13 +52,31 @@ def isolation_here() -> str:
     child = os.fork()
     if child == 0:
         if os.geteuid() == 0:
-            sealed = _unshare(network=False) and _everything_read_only()
+            sealed = _unshare(network=False) and _own_mounts() and _seal("/tmp")
         else:
             sealed = landlock.write_only_beneath()
         os._exit(0 if sealed else 1)
     if os.waitpid(child, 0)[1] != 0:
         return "process"
     return "namespaces" if os.geteuid() == 0 else "landlock"
+
+
+def _enter_namespaces(spec: dict[str, Any]) -> str:
+    """Root's way; returns the isolation there is."""
+    paths = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in spec["folder_fds"]}
+    if not _unshare(network=spec["network"]):
+        if spec["network"]:
+            _fail("cannot make namespaces: not permitted here")
+        return "process"
+    _fork_and_mirror()  # only a child is in the new PID namespace, as its process 1,
+    _fork_and_mirror()  # which no signal of its own can end: a panicking guest would spin
+    own = _own_mounts()
+    if spec["network"] and not own:
+        _fail("cannot make mounts of our own: the root directory is no mount point (a chroot?)")
+    sealed = own and (not spec["read_only"] or _seal(paths[spec["folder_fds"][0]]))
+    for fd, path in paths.items():  # in the new namespace's mounts
+        os.dup2(os.open(path, os.O_PATH | os.O_DIRECTORY), fd)
+    return "namespaces" if sealed else "process"
 
 
 def _die_with(parent: int | None) -> None:
@@ -82,20 +94,30 @@ def _unshare(*, network: bool) -> bool:
     return bool(_libc.unshare(flags) == 0)
 
 
-def _everything_read_only() -> bool:
-    """Seals every mount; False if the system does not let us, or is older than 5.12.
+def _own_mounts() -> bool:
+    """From now on our mounts are not the host's; False if they cannot be parted."""
+    return bool(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) == 0)
 
-    The run directory stays writable: its descriptor was opened in the old namespace.
-    """
-    attributes = (ctypes.c_uint64 * 4)(_ATTR_RDONLY, 0, 0, 0)
-    private = _libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None) == 0
-    if not private:
+
+def _seal(lab: str) -> bool:
+    """Everything but `lab` becomes read-only; False where the kernel cannot (before 5.12)."""
+    path = lab.encode()
+    if _libc.mount(path, path, None, _MS_BIND, None) != 0:
         return False
-    size = ctypes.sizeof(attributes)
-    if _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, size) != 0:
+    if not (_set_attributes(b"/", _AT_RECURSIVE, set_=_ATTR_RDONLY)):
         return False
-    # where the guest keeps its memory: its own, so that it vanishes and has room
+    if not _set_attributes(path, 0, clear=_ATTR_RDONLY):
+        return False
+    # where Debian's guest kernel keeps its memory: its own, so that it vanishes and has room
     return bool(_libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"size=100%") == 0)
+
+
+def _set_attributes(path: bytes, flags: int, *, set_: int = 0, clear: int = 0) -> bool:
+    """mount_setattr(2)."""
+    attributes = (ctypes.c_uint64 * 4)(set_, clear, 0, 0)
+    size = ctypes.sizeof(attributes)
+    arguments = (_AT_FDCWD, path, flags, attributes, size)
+    return bool(_libc.syscall(_SYS_MOUNT_SETATTR, *arguments) == 0)
 
 
 def _fork_and_mirror() -> None:

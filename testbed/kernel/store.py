@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.errors import ConfigError
 from testbed.kernel.recipe import recipe_key
 
 BUILD_COMMAND = "testbed kernel build"
@@ -44,8 +45,18 @@ def cache_root() -> Path:
 
 
 def find() -> GuestKernel | None:
-    """The newest of the kernels built with today's options and patches, or None."""
-    folders = [facts.parent for facts in cache_root().glob(f"*-{recipe_key()}-*/{FACTS}")]
+    """The newest of the kernels built with today's options and patches, or None.
+
+    Raises:
+        ConfigError: the cache folder cannot be read.
+    """
+    root = cache_root()
+    try:
+        folders = [facts.parent for facts in root.glob(f"*-{recipe_key()}-*/{FACTS}")]
+    except PermissionError:
+        raise ConfigError(
+            f"{root}: cannot be read; set TESTBED_CACHE to a folder of yours"
+        ) from None
     kernels = [read_kernel(folder) for folder in folders if (folder / KERNEL).is_file()]
     return max(kernels, key=_version_key, default=None)
 

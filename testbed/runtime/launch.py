@@ -163,7 +163,7 @@ def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
         "cpu": cpu,
         "read_only": job.read_only,
         "network": job.network,
-        "writable_fd": world.LAB_FD,
+        "folder_fds": [world.LAB_FD, world.PROJECT_FD, world.SITE_FD],
         "report_fd": _REPORT_FD,
     }
     python = getattr(sys, "_base_executable", sys.executable)

@@ -23,9 +23,7 @@ from testbed.world import (
     LAB_FD,
     PROGRESS_FD,
     PROJECT,
-    PROJECT_FD,
     SITE,
-    SITE_FD,
     files,
 )
 from testbed.world.progress import report
@@ -61,8 +59,6 @@ def _prepare(guest: bool) -> None:
         files.build(files.mount_hostfs, guest=True)
         os.dup2(os.open(_PROGRESS_TTY, os.O_WRONLY | os.O_NOCTTY), PROGRESS_FD)
     else:
-        for fd in (LAB_FD, PROJECT_FD, SITE_FD):  # a mount of the old namespace cannot be bound
-            os.dup2(os.open(os.readlink(f"/proc/self/fd/{fd}"), os.O_PATH), fd)
         files.build(files.mount_bound, guest=False)
     socket.sethostname(HOSTNAME)
     _loopback_up()
