@@ -167,13 +167,13 @@ def match(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     tables = [_marked(side, name) for side, name in ((before, "before"), (after, "after"))]
     joined = tables[0].merge(tables[1], on=["mark", "repeat"], how="left")
     delay = joined["time_ns_after"] - joined["time_ns_before"]
-    seen = joined["frame_after"].notna() & (delay >= 0)
+    seen = joined["frame_after"].notna() & (delay >= 0).fillna(False).astype(bool)
     return pd.DataFrame(
         {
             "frame_before": joined["frame_before"],
             "frame_after": joined["frame_after"].astype("Int64").where(seen),
             "time_ns": joined["time_ns_before"],
-            "delay_ns": delay.astype("Int64").where(seen),
+            "delay_ns": delay.where(seen),
         }
     )
 
@@ -194,7 +194,8 @@ def _marked(packets: pd.DataFrame, name: str) -> pd.DataFrame:
     table = pd.DataFrame({"mark": mark}, index=chosen.index)
     table["repeat"] = table.groupby("mark").cumcount()
     table[f"frame_{name}"] = chosen["frame"]
-    table[f"time_ns_{name}"] = chosen["time_ns"]
+    # Nullable, lest a packet not found turns all times into floats, which hold no ns of today.
+    table[f"time_ns_{name}"] = chosen["time_ns"].astype("Int64")
     return table
 
 

@@ -140,9 +140,7 @@ def svg(
     if not drawn:
         raise ConfigError("ladder: there are no messages to draw")
     if len(lines) > MOST_HOSTS:
-        raise ConfigError(
-            f"ladder: {len(lines)} hosts; at most {MOST_HOSTS}: choose a conversation"
-        )
+        raise ConfigError(f"ladder: {len(lines)} hosts are too many; at most {MOST_HOSTS}")
     place = {host: SIDE_PX + 60 + number * LANE_PX for number, host in enumerate(lines)}
     for message in drawn:
         for host in {message.source, message.target} - {None}:

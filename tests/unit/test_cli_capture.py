@@ -1,0 +1,115 @@
+"""`testbed capture` on captures a user brings."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+LAYERS = CAPTURES / "layers.pcap"
+
+
+def capture(*words: object, stdin: bytes = b"") -> tuple[int, str, str]:
+    code = "from testbed.cli import main; import sys; sys.exit(main())"
+    argv = [sys.executable, "-c", code, "capture", *map(str, words)]
+    done = subprocess.run(argv, input=stdin, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_show() -> None:
+    code, text, said = capture("show", LAYERS, "-n", 3)
+    assert code == 0
+    assert "10.0.0.1" in text
+    assert "SYN" in text
+    assert len(text.strip().splitlines()) == 4
+    assert "3 of 42 packets" in said
+
+
+def test_show_columns_and_query() -> None:
+    code, text, _ = capture(
+        "show", LAYERS, "--where", "tcp_mss > 0", "--columns", "ip_src,tcp_mss,tcp_wscale"
+    )
+    assert code == 0
+    rows = [line.split() for line in text.strip().splitlines()[1:]]
+    assert [row[3] for row in rows] == ["1460", "1448", "1460", "1460"]
+
+
+def test_flows_of_stdin() -> None:
+    code, text, _ = capture("flows", "-", stdin=(CAPTURES / "tcp-sender.pcap.gz").read_bytes())
+    assert code == 0
+    assert len([line for line in text.splitlines() if " 5201 " in line]) == 3
+    code, text, _ = capture("flows", "--tcp", CAPTURES / "tcp-sender.pcap.gz")
+    assert "resent" in text
+    assert "1460" in text
+
+
+def test_ladder(tmp_path: Path) -> None:
+    target = tmp_path / "ladder.svg"
+    code, _, said = capture("ladder", LAYERS, "-o", target)
+    assert (code, said) == (0, "")
+    assert target.read_text().startswith("<svg")
+    code, text, _ = capture("ladder", LAYERS, "--where", "protocol == 'ARP'")
+    assert text.count('class="message') == 2
+    code, _, said = capture("ladder", LAYERS, "--where", "protocol == 'SCTP'")
+    assert code == 2
+    assert "no messages" in said
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "json"])
+def test_export(tmp_path: Path, form: str) -> None:
+    target = tmp_path / f"out.{form}"
+    code, _, said = capture("export", LAYERS, target, "--columns", "frame,ip_src,tcp_seq")
+    assert code == 0
+    assert "42 packets" in said
+    if form == "parquet":
+        rows = pd.read_parquet(target).to_dict("records")
+    elif form == "csv":
+        rows = pd.read_csv(target).to_dict("records")
+    else:
+        rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert len(rows) == 42
+    assert list(rows[0]) == ["frame", "ip_src", "tcp_seq"]
+    assert (rows[0]["ip_src"], int(rows[0]["tcp_seq"])) == ("10.0.0.1", 4_000_000_000)
+
+
+def test_damaged_capture_is_shown_to_the_damage(tmp_path: Path) -> None:
+    path = tmp_path / "bad.pcap"
+    path.write_bytes(LAYERS.read_bytes() + struct.pack("<IIII", 1, 2, 0x7FFFFFFF, 3) + bytes(99))
+    code, text, said = capture("show", path, "--count", 0)
+    assert code == 0
+    numbers = [line.split()[0] for line in text.splitlines()[1:] if line[:6].strip()]
+    assert numbers == [str(number) for number in range(1, 43)]
+    assert "damaged" in said
+    assert "byte 4219" in said
+    code, _, said = capture("export", path, tmp_path / "out.parquet")
+    assert code != 0
+    assert "byte 4219" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("show", "none.pcap"), "none.pcap: No such file"),
+        (("show", __file__), "not pcap or pcapng"),
+        (("show", LAYERS, "--where", "ip_srk == 1"), "did you mean 'ip_src'"),
+        (("show", LAYERS, "--where", "ip_src =="), "--where 'ip_src =='"),
+        (("show", LAYERS, "--where", "@pd.x"), "only columns"),
+        (("show", LAYERS, "--columns", "ip_srk"), "did you mean 'ip_src'"),
+        (("export", LAYERS, "x.cvs"), "did you mean 'csv'"),
+        (("export", LAYERS, "/nowhere/x.csv"), "/nowhere/x.csv: No such file"),
+        (("export", LAYERS, "/nowhere/x.parquet"), "/nowhere/x.parquet"),
+        (("ladder", LAYERS, "-o", "/nowhere/x.svg"), "/nowhere/x.svg: No such file"),
+    ],
+)
+def test_bad_input_is_one_clear_line(words: tuple[object, ...], message: str) -> None:
+    code, _, said = capture(*words)
+    assert code in {2, 3}
+    assert message in said
+    assert "Traceback" not in said
+    assert len(said.strip().splitlines()) == 1

@@ -1,0 +1,108 @@
+"""Ladder diagrams as SVG text."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analysis import describe, ladder, packets
+from analysis.ladder import Message
+from testbed.errors import ConfigError
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parse(text: str) -> ET.Element:
+    return ET.fromstring(text)
+
+
+def texts(root: ET.Element) -> list[str]:
+    return [node.text or "" for node in root.iter(f"{SVG}text")]
+
+
+def arrows(root: ET.Element) -> list[ET.Element]:
+    return [n for n in root.iter(f"{SVG}line") if "message" in n.get("class", "")]
+
+
+HELLO = Message(1_000_000_000, "a", "b", "SYN", kind="TCP")
+
+
+def test_messages_words_and_times_on_both_sides() -> None:
+    drawn = [HELLO, replace(HELLO, time_ns=1_000_020_000, source="b", target="a", text="SYN,ACK")]
+    root = parse(ladder.svg(drawn, title="three-way <handshake>"))
+    assert texts(root)[:2] == ["a", "b"]
+    assert [t for t in texts(root) if t.startswith("SYN")] == ["SYN", "SYN,ACK"]
+    assert texts(root)[2:] == ["0 µs", "SYN", "+0 µs", "20 µs", "SYN,ACK", "+20 µs"]
+    there, back = arrows(root)
+    assert float(there.get("x1", "")) < float(there.get("x2", ""))
+    assert float(back.get("x1", "")) > float(back.get("x2", ""))
+    assert float(there.get("y1", "")) < float(back.get("y1", ""))
+    assert root.find(f"{SVG}title") is not None
+
+
+def test_any_number_of_hosts_in_the_order_wished() -> None:
+    drawn = [replace(HELLO, source=f"h{i}", target=f"h{i + 1}", time_ns=i) for i in range(9)]
+    assert texts(parse(ladder.svg(drawn)))[:10] == [f"h{i}" for i in range(10)]
+    hosts = [f"h{i}" for i in reversed(range(10))]
+    root = parse(ladder.svg(drawn, hosts, names={"h9": "client <1>"}))
+    assert texts(root)[:2] == ["client <1>", "h8"]
+    with pytest.raises(ConfigError, match="'h9' has no line"):
+        ladder.svg(drawn, hosts[1:])
+    with pytest.raises(ConfigError, match="25 hosts are too many"):
+        ladder.svg(drawn, [str(i) for i in range(25)])
+    with pytest.raises(ConfigError, match="no messages"):
+        ladder.svg([])
+
+
+def test_problems_stand_out() -> None:
+    root = parse(ladder.svg([HELLO, replace(HELLO, problem=True)]))
+    assert ["problem" in arrow.get("class", "") for arrow in arrows(root)] == [False, True]
+
+
+def test_message_to_all_reaches_the_edge() -> None:
+    drawn = [HELLO, replace(HELLO, target=None, text="who has b?")]
+    _, to_all = arrows(parse(ladder.svg(drawn)))
+    assert float(to_all.get("x2", "")) > float(arrows(parse(ladder.svg(drawn)))[0].get("x2", ""))
+
+
+def test_long_runs_fold_but_not_over_a_problem() -> None:
+    run = [replace(HELLO, time_ns=i, source="ab"[i % 2], target="ba"[i % 2]) for i in range(100)]
+    run[50] = replace(run[50], problem=True)
+    folded = ladder.fold(run, keep=3)
+    assert len(folded) == 2 * (3 + 1 + 3) + 1
+    assert sum(message.count for message in folded) == 100
+    assert [message for message in folded if message.problem] == [run[50]]
+    bundle = folded[3]
+    assert (bundle.count, bundle.time_ns, bundle.last_ns) == (44, 3, 46)
+    assert bundle.text == "44 more: 22 this way, 22 back"
+    assert ladder.fold(run[:8], keep=3)[3].count == 2
+    assert ladder.fold(run[:7], keep=3) == run[:7]
+
+
+def test_different_kinds_and_hosts_do_not_fold() -> None:
+    mixed = [replace(HELLO, kind=str(i % 2)) for i in range(20)]
+    assert ladder.fold(mixed) == mixed
+    others = [replace(HELLO, target=f"h{i}") for i in range(20)]
+    assert ladder.fold(others) == others
+
+
+def test_a_capture_is_drawn() -> None:
+    capture = packets.read(CAPTURES / "layers.pcap")
+    drawn = ladder.messages(capture, describe.packets(capture))
+    assert len(drawn) == len(capture)
+    asks = [message for message in drawn if message.kind == "ARP"]
+    assert [message.target for message in asks] == ["02:00:00:00:00:02"] * 2
+    assert drawn[38].target is None  # OSPF's hello goes to 224.0.0.5
+    parse(ladder.svg(ladder.fold(drawn)))
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(0, "0 µs"), (1500, "1.5 µs"), (2_500_000, "2.5 ms"), (3 * 10**9, "3.000000 s")],
+)
+def test_times_read_well(ns: int, text: str) -> None:
+    assert ladder.seconds(ns) == text
