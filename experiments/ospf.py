@@ -40,6 +40,7 @@ FILTER = "ip proto 89 or ip6 proto 89"
 ALL_ROUTERS, ALL_DESIGNATED = "224.0.0.5", "224.0.0.6"
 SETTLED_S = 60.0
 """After the wait for a designated router (40 s) and the flooding behind it."""
+LATE_AT_S = 55.0
 REFRESH_S = 1800
 QUIET_S = 2.0 * REFRESH_S + 200
 
@@ -67,6 +68,7 @@ class Ospf(Experiment):
         priorities: tuple[int, ...] = param(
             (1,), "priority in elections of r1, r2, …; the last holds for the rest", low=0, high=255
         )
+        late: str = param("", "router that starts when the others have elected; empty: none")
         ipv6: bool = param(False, "OSPFv3 in place of OSPFv2")
         duration_s: float = param(170.0, "length of the run", unit="s", low=20, high=20000)
         fail: str = param("r4-eth0", "interface whose link fails; empty: none")
@@ -126,7 +128,12 @@ class Ospf(Experiment):
         p = self.params
         lab.watch("routes", "links")
         lab.capture(*routing.capture_points(lab.net.plan), filter=FILTER)
-        running = frr.start(lab, routing.configurations(lab.path))
+        configs = routing.configurations(lab.path)
+        late = {name: configs.pop(name) for name in list(configs) if name == p.late}
+        running = frr.start(lab, configs)
+        if late:
+            lab.sleep_until(LATE_AT_S)
+            running |= frr.start(lab, late)
         before_s = min(p.duration_s, p.fail_at_s if p.fail else 4 * SETTLED_S)
         lab.sleep_until(before_s - 1)
         lab.event("settled")

@@ -1,0 +1,146 @@
+"""RIP, RIPng and OSPF as tshark reads them: ``*.tsv`` beside each capture is tshark's reading."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import packets
+from analysis.dissect import ospf, rip
+
+CAPTURES = Path(__file__).resolve().parent.parent / "captures"
+
+
+def _tshark(name, columns):
+    with (CAPTURES / f"{name}.tsv").open() as file:
+        rows = list(csv.reader(file, delimiter="\t"))
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _list(cell):
+    return cell.split(",") if cell else []
+
+
+def _read(name, columns):
+    return packets.read(CAPTURES / f"{name}.pcap", columns=[*columns])
+
+
+def _length(mask):
+    return sum(int(part).bit_count() for part in mask.split("."))
+
+
+def test_rip_messages_and_entries():
+    read = _read("rip", rip.COLUMNS)
+    messages, entries = rip.read(read), rip.entries(read)
+    theirs = _tshark("rip", ["frame", "command", "version", "ip", "mask", "hop", "metric"])
+    assert len(messages) == len(theirs) > 10
+    assert not messages["malformed"].any()
+    for row, ours in zip(theirs, messages.itertuples(), strict=True):
+        assert (ours.frame, ours.version) == (int(row["frame"]), int(row["version"]))
+        assert ours.command == {"1": "request", "2": "response"}[row["command"]]
+        told = entries[entries["frame"] == ours.frame]
+        assert list(told["metric"]) == [int(m) for m in _list(row["metric"])]
+        if ours.command == "response":
+            wanted = [f"{a}/{_length(m)}" for a, m in
+                      zip(_list(row["ip"]), _list(row["mask"]), strict=True)]  # fmt: skip
+            assert list(told["prefix"]) == wanted
+        else:
+            assert ours.whole_table
+
+
+def test_ripng_messages_and_entries():
+    read = _read("ripng", rip.COLUMNS)
+    messages, entries = rip.read(read), rip.entries(read)
+    theirs = _tshark("ripng", ["frame", "command", "prefix", "length", "metric"])
+    assert len(messages) == len(theirs) > 5
+    for row in theirs:
+        told = entries[entries["frame"] == int(row["frame"])]
+        assert list(told["metric"]) == [int(m) for m in _list(row["metric"])]
+        wanted = [f"{a}/{n}" for a, n in
+                  zip(_list(row["prefix"]), _list(row["length"]), strict=True)]  # fmt: skip
+        assert list(told["prefix"]) == wanted
+
+
+def _rip(payload, version=2):
+    frame = {"frame": 1, "ip_src": "10.0.0.1", "ip_dst": "10.0.0.2", "ip_ttl": 1,
+             "udp_sport": 520, "udp_dport": 520, "payload": payload}  # fmt: skip
+    return pd.DataFrame([frame])
+
+
+def test_rip_version_1_has_classes_for_masks():
+    entry = bytes.fromhex("0002 0000 ac100000 00000000 00000000 00000001")
+    told = rip.entries(_rip(bytes([2, 1, 0, 0]) + entry))
+    assert told["prefix"].item() == "172.16.0.0/16" and not told["mask_given"].item()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\2\2", b"\2\2\0\0" + bytes(19),
+     bytes.fromhex("02020000 00020000 0a000000 00ff0000 00000000 00000001")],
+    ids=["empty", "short", "cut entry", "mask with a hole"],
+)  # fmt: skip
+def test_malformed_rip_is_flagged(payload):
+    assert rip.read(_rip(payload))["malformed"].all()
+
+
+def test_ospf_packets():
+    read = ospf.read(_read("ospf", ospf.COLUMNS))
+    theirs = _tshark("ospf", ["frame", "router", "area", "hello", "dead", "dr", "neighbours",
+                              "i", "m", "ms"])  # fmt: skip
+    assert len(read) == len(theirs) > 50
+    assert set(read["type"]) == set(ospf.TYPES.values())
+    for row, ours in zip(theirs, read.itertuples(), strict=True):
+        assert (ours.frame, ours.router_id, ours.area) == (
+            int(row["frame"]), row["router"], row["area"])  # fmt: skip
+        if ours.type == "hello":
+            found = (ours.hello_interval_s, ours.dead_interval_s, ours.dr)
+            assert found == (int(row["hello"]), int(row["dead"]), row["dr"])
+            assert ours.neighbours.split() == _list(row["neighbours"])
+        if ours.type == "description":
+            flags = [name for name in ("i", "m", "ms") if row[name] in ("1", "True")]
+            assert ours.dd_flags.lower().split() == flags
+
+
+def test_ospf_lsas():
+    found = ospf.lsas(_read("ospf", ospf.COLUMNS))
+    found = found.groupby("frame")
+    theirs = _tshark("ospf-lsas", ["frame", "age", "type", "id", "router", "sequence", "checksum"])
+    seen = 0
+    for row in (r for r in theirs if r["age"]):  # requests have none
+        ours = found.get_group(int(row["frame"]))
+        assert list(ours["ls_id"]) == _list(row["id"])
+        assert list(ours["adv_router"]) == _list(row["router"])
+        assert list(ours["age_s"]) == [int(a) for a in _list(row["age"])]
+        assert list(ours["checksum"]) == [int(c, 16) for c in _list(row["checksum"])]
+        unsigned = [int(s) & 0xFFFFFFFF for s in ours["sequence"]]
+        assert unsigned == [int(s, 16) for s in _list(row["sequence"])]
+        assert list(ours["ls_type"]) == [ospf.LSA_TYPES[int(t)] for t in _list(row["type"])]
+        seen += len(ours)
+    assert seen > 50
+
+
+def test_ospf_bodies_say_links_and_masks():
+    found = ospf.lsas(_read("ospf", ospf.COLUMNS))
+    updates = found[found["carrier"] == "update"]
+    assert updates["body"].notna().all() and found["body"].isna().any()
+    router = updates[updates["ls_type"] == "router"].iloc[-1]["body"]
+    assert {link["type"] for link in router["links"]} <= {"stub", "transit", "point-to-point"}
+    external = updates[updates["ls_type"] == "external"].iloc[0]["body"]
+    assert external["mask"] == "255.255.255.0" and external["type"] == 2
+
+
+def test_ospfv3_packets_are_read():
+    read = ospf.read(_read("ospfv3", ospf.COLUMNS))
+    assert set(read["version"]) == {3} and not read["malformed"].any()
+    hellos = read[read["type"] == "hello"]
+    assert set(hellos["hello_interval_s"]) == {10} and set(hellos["dead_interval_s"]) == {40}
+    assert {"192.168.0.3", ""} >= set(hellos[hellos["router_id"] == "192.168.0.1"]["neighbours"])
+
+
+def test_malformed_ospf_is_flagged_and_never_an_error():
+    good = _read("ospf", ospf.COLUMNS)
+    for cut in (0, 1, 8, 20, 30):
+        bad = good.assign(payload=[p[:cut] if p is not None else None for p in good["payload"]])
+        assert ospf.read(bad)["malformed"].all()
+        assert ospf.lsas(bad).empty

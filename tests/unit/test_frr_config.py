@@ -1,0 +1,175 @@
+"""Configurations: split among daemons, made from a topology, loaded and refused."""
+
+import shutil
+
+import pytest
+
+from testbed import frr_config, frr_generate, frr_lint
+from testbed.errors import ConfigError
+from testbed.net.plan import make_plan
+from topologies.areas import AREA_OF, STUB, STUB_RANGE, Areas
+from topologies.triangle import Triangle
+
+needs_frr = pytest.mark.skipif(shutil.which("vtysh") is None, reason="FRR is not installed")
+
+INTEGRATED = """\
+frr version 8.4
+hostname r1
+!
+key chain secret
+ key 1
+  key-string x
+!
+interface eth0
+ ip address 10.0.0.1/24
+ no ip rip split-horizon
+ ip ospf cost 5
+exit
+!
+ip route 192.0.2.0/24 blackhole
+access-list near permit 10.0.0.0/8
+router rip
+ network eth0
+ passive-interface eth1
+exit
+router ospf
+ network 10.0.0.0/24 area 0
+exit
+"""
+
+
+def test_each_daemon_gets_its_own_lines_and_no_others():
+    parts = frr_config.split(INTEGRATED)
+    assert list(parts) == ["zebra", "ripd", "ospfd", "staticd"]
+    assert " ip address 10.0.0.1/24" in parts["zebra"] and "rip" not in parts["zebra"]
+    assert " no ip rip split-horizon" in parts["ripd"] and "cost" not in parts["ripd"]
+    assert " ip ospf cost 5" in parts["ospfd"] and "passive-interface" not in parts["ospfd"]
+    assert "key chain secret" in parts["ripd"] and "key chain" not in parts["ospfd"]
+    assert "ip route" in parts["staticd"] and "ip route" not in parts["zebra"]
+    for protocol in ("ripd", "ospfd"):
+        assert "access-list near" in parts[protocol]
+    for part in parts.values():
+        assert part.startswith("hostname r1\n")
+
+
+def test_a_configuration_without_protocols_needs_zebra_alone():
+    assert frr_config.daemon_names("hostname r1\n") == ["zebra"]
+
+
+def _plan(topo):
+    return make_plan(topo)
+
+
+@needs_frr
+@pytest.mark.parametrize("make", ["rip", "ripng", "ospf", "ospf6"])
+def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
+    options = frr_generate.Rip(split_horizon="poisoned-reverse") if "rip" in make else (
+        frr_generate.Ospf(
+            areas=AREA_OF, stub=(STUB,), ranges=((STUB, STUB_RANGE),), priorities={"r1": 3},
+            redistribute={"r6": ("static",)}, static={"r6": ("198.51.100.0/24",)},
+        )
+    )  # fmt: skip
+    plan = _plan(Areas())
+    for router in plan.routers:
+        file = tmp_path / f"{router}.conf"
+        file.write_text(getattr(frr_generate, make)(plan, router, options))
+        frr_config.check_syntax(file)
+
+
+def test_the_generated_configurations_of_a_topology_contradict_nothing():
+    for topo in (Triangle(), Areas()):
+        plan = _plan(topo)
+        for make, options in ((frr_generate.rip, frr_generate.Rip()),
+                              (frr_generate.ospf, frr_generate.Ospf())):  # fmt: skip
+            configs = {router: make(plan, router, options) for router in plan.routers}
+            frr_lint.check(plan, configs, "made")
+
+
+def test_passive_towards_hosts_only():
+    text = frr_generate.rip(_plan(Triangle()), "r1", frr_generate.Rip())
+    assert " passive-interface r1-eth0" in text
+    assert "passive-interface r1-eth1" not in text
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Good handwritten configurations of the triangle."""
+    plan = _plan(Triangle())
+    for router in plan.routers:
+        (tmp_path / router).mkdir()
+        text = frr_generate.ospf(plan, router, frr_generate.Ospf())
+        (tmp_path / router / "frr.conf").write_text(text)
+    return tmp_path
+
+
+def _load(folder):
+    plan = _plan(Triangle())
+    found = frr_config.load_folder(folder, plan.routers)
+    frr_lint.check(plan, found, "lab")
+    return found
+
+
+def _edit(folder, router, old, new):
+    file = folder / router / "frr.conf"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@needs_frr
+def test_good_configurations_are_read(folder):
+    assert list(_load(folder)) == ["r1", "r2", "r3"]
+
+
+@needs_frr
+def test_a_file_for_each_daemon_does_as_well(folder):
+    whole = (folder / "r1" / "frr.conf").read_text()
+    (folder / "r1" / "frr.conf").unlink()
+    for daemon, text in frr_config.split(whole).items():
+        (folder / "r1" / f"{daemon}.conf").write_text(text)
+    assert frr_config.daemon_names(_load(folder)["r1"]) == ["zebra", "ospfd"]
+
+
+BAD = {
+    "no such router": (
+        lambda f: (f / "r2").rename(f / "r22"), r"r22: there is no router 'r22'.*did you mean"
+    ),
+    "missing": (lambda f: shutil.rmtree(f / "r3"), "no configuration for r3"),
+    "strange file": (
+        lambda f: (f / "r1" / "frr.conf").rename(f / "r1" / "fr.conf"),
+        "fr.conf: is not a configuration.*did you mean 'frr.conf'",
+    ),
+    "syntax": (
+        lambda f: _edit(f, "r1", " ospf router-id", " ospf rooter-id"),
+        r"frr.conf:\d+: FRR says: Unknown command: ospf rooter-id",
+    ),
+    "network": (
+        lambda f: _edit(f, "r2", "network 10.0.2.0/24", "network 10.9.2.0/24"),
+        "lab/r2: line .*'network 10.9.2.0/24 area 0.0.0.0' matches no interface of r2",
+    ),
+    "router id": (
+        lambda f: _edit(f, "r2", "router-id 192.168.0.2", "router-id 192.168.0.1"),
+        "lab/r2: router-id 192.168.0.1 is r1's already",
+    ),
+    "hello": (
+        lambda f: _edit(f, "r2", "hello-interval 10", "hello-interval 5"),
+        "r1-eth2 and r2-eth1 are neighbours but differ in hello-interval: 10 and 5",
+    ),
+    "area": (
+        lambda f: _edit(f, "r3", "172.16.0.4/30 area 0.0.0.0", "172.16.0.4/30 area 1"),
+        "differ in area: 0.0.0.0 and 0.0.0.1",
+    ),
+    "interface": (
+        lambda f: _edit(f, "r1", "interface r1-eth1", "interface r1-eth7"),
+        "r1 has no interface 'r1-eth7'",
+    ),
+}  # fmt: skip
+
+
+@needs_frr
+@pytest.mark.parametrize("what", BAD)
+def test_bad_configurations_are_refused_with_place_and_mend(what, folder):
+    spoil, message = BAD[what]
+    spoil(folder)
+    with pytest.raises(ConfigError, match=message):
+        _load(folder)
