@@ -8,10 +8,13 @@ with its owner, however that ends.
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_turns = itertools.count(os.getpid())
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def reserved_cpu(wanted: int | None = None) -> Iterator[int]:
             with mark:
                 yield cpu
             return
-    yield wanted if wanted is not None else allowed[os.getpid() % len(allowed)]
+    yield wanted if wanted is not None else allowed[next(_turns) % len(allowed)]
 
 
 def _mark(cpu: int) -> socket.socket | None:

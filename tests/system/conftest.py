@@ -60,6 +60,15 @@ def other_user(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> User:
         folder.chmod(0o755)
     cache = tmp_path / "cache"
     shutil.copytree(guest_kernel.path.parent, cache / "kernels" / guest_kernel.path.parent.name)
+    try:
+        subprocess.run(
+            [sys.executable, str(COMMAND), "-h"],
+            user="nobody",
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    except (PermissionError, subprocess.CalledProcessError):
+        pytest.skip("another user cannot read the project's folder")
     own = tmp_path / "own"
     own.mkdir()
     shutil.chown(own, "nobody")

@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,30 +93,6 @@ def test_a_run_is_stopped_from_another_thread(guest, tmp_path):
         tmp_path, seed=1, module=f"{PROGRAMS}.sleep", stop=stop, on_progress=once_alive
     )
     assert (outcome.status, outcome.exit_code) == ("interrupted", None)
-
-
-@pytest.mark.guest
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
-def test_runs_at_the_same_time_take_different_processors(guest, tmp_path):
-    both = threading.Barrier(2)
-
-    def one(name: str) -> int | None:
-        folder = tmp_path / name
-        folder.mkdir()
-        stop = threading.Event()
-        met = []
-
-        def meet(_: object) -> None:
-            if not met and (folder / "started").exists():
-                met.append(both.wait(60))
-                stop.set()
-
-        outcome = guest.run(folder, seed=1, module=f"{PROGRAMS}.sleep", stop=stop, on_progress=meet)
-        return outcome.cpu
-
-    with ThreadPoolExecutor(2) as pool:
-        cpus = list(pool.map(one, ("a", "b")))
-    assert len(set(cpus)) == 2
 
 
 @pytest.mark.guest
