@@ -138,3 +138,91 @@ def mark(panel: Any, steps: pd.DataFrame) -> None:
             step.step, (step.time_s, 1.0), xycoords=("data", "axes fraction"), fontsize=7,
             xytext=(2, -2), textcoords="offset points", va="top", rotation=90, color="0.4",
         )  # fmt: skip
+
+
+def failover(tables: Tables) -> dict[str, Figure]:
+    """Outages of all scenarios, and the round-trip times around each failure."""
+    found: dict[str, Figure] = {}
+    if "outages" not in tables:
+        return found
+    outages = tables["outages"]
+    figure = Figure(figsize=(8, 1.2 + 0.5 * len(outages)), layout="constrained")
+    panel = figure.subplots()
+    rows: list[Any] = list(outages.itertuples())
+    for number, row in enumerate(rows):
+        colour = COLOURS[0] if row.scenario.startswith("sdn") else COLOURS[1]
+        panel.barh(number, max(row.outage_s, 1e-3), color=colour, height=0.6)
+        panel.annotate(
+            f"{row.outage_s:.3g} s", (max(row.outage_s, 1e-3), number), xytext=(4, 0),
+            textcoords="offset points", va="center", fontsize=9,
+        )  # fmt: skip
+    panel.set_yticks(range(len(rows)), [row.scenario for row in rows])
+    panel.set_xscale("log")
+    panel.set_xlim(1e-3, 200)
+    panel.set(xlabel="time without traffic in s (logarithmic)")
+    found["outages"] = figure
+    found["pings"] = pings_around(
+        {str(name): group for name, group in tables["pings"].groupby("scenario", sort=False)}
+    )
+    return found
+
+
+def pings_around(series: Mapping[str, pd.DataFrame]) -> Figure:
+    """Round-trip times before and after a failure; lost pings at the bottom.
+
+    Args:
+        series: name → ``after_s``, ``rtt_ms``.
+    """
+    figure = Figure(figsize=(9, 1.0 + 1.3 * len(series)), layout="constrained")
+    panels = figure.subplots(len(series), 1, squeeze=False)[:, 0]
+    for panel, (name, table) in zip(panels, series.items(), strict=True):
+        lost = table[table["rtt_ms"].isna()]
+        panel.plot(table["after_s"], table["rtt_ms"].astype(float), ".", markersize=3)
+        panel.plot(lost["after_s"], [0.0] * len(lost), "x", color=COLOURS[1], markersize=4)
+        panel.axvline(0, color="0.5", linewidth=0.8)
+        panel.set_ylim(bottom=-0.5)
+        panel.set_ylabel("RTT in ms")
+        panel.set_title(f"{name} (× lost)", fontsize=10)
+    panels[-1].set_xlabel("seconds after the failure")
+    return figure
+
+
+def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
+    """Service and packet rates over time, one column a scenario."""
+    names = list(dict.fromkeys(tables["service"]["scenario"])) if "service" in tables else []
+    if not names:
+        return {}
+    figure = Figure(figsize=(5.0 * len(names) + 0.5, 5.2), layout="constrained")
+    panels = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey="row")
+    for column, name in enumerate(names):
+        service = tables.of("service", scenario=name)
+        lost = service[service["rtt_ms"].isna()]
+        top, bottom = panels[0][column], panels[1][column]
+        top.plot(service["time_s"], service["rtt_ms"].astype(float), ".", markersize=4)
+        top.plot(lost["time_s"], [0.0] * len(lost), "x", color=COLOURS[1], markersize=4)
+        top.set_title(f"{name}: the service (× lost)")
+        rates = tables["port_rates"]
+        rates = rates[rates["scenario"] == name]
+        for (port, group), line in zip(rates.groupby("port"), LINES, strict=False):
+            bottom.step(
+                group["time_s"], group["pkts_per_s"], line, where="pre", label=f"port {int(port)}"
+            )
+        bottom.axhline(limit_pps, color="0.4", linewidth=1, linestyle=":")
+        bottom.annotate(
+            "limit", (1, limit_pps), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            fontsize=8,
+        )  # fmt: skip
+        for panel in (top, bottom):
+            mark(panel, tables.of("steps", scenario=name))
+        deeds = tables["deeds"]
+        for deed in deeds[deeds["scenario"] == name].to_dict("records"):
+            bottom.axvline(deed["time_s"], color=COLOURS[1], linewidth=1.2)
+            bottom.annotate(
+                deed["event"], (deed["time_s"], 0.6), xycoords=("data", "axes fraction"),
+                fontsize=8, rotation=90, ha="right", color=COLOURS[1],
+            )  # fmt: skip
+        bottom.set_xlabel("time in s")
+        bottom.legend(fontsize=8, loc="upper right")
+    panels[0][0].set_ylabel("round-trip time in ms")
+    panels[1][0].set_ylabel("packets received per s")
+    return {"flood": figure}
