@@ -1,11 +1,10 @@
 """The table of columns: one row per packet column, with type, unit and meaning.
 
-The documentation page is made from this table (`python -m analysis.packets.columns`).
+The documentation page is made from this table by `testbed capture columns`.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -163,8 +162,7 @@ def as_markdown() -> str:
         "# Packet columns",
         "",
         "`packets.read(capture)` gives one row a packet with these columns. Made from",
-        "`analysis/packets/columns.py` by `python -m analysis.packets.columns > "
-        "docs/packet-columns.md`.",
+        "`analysis/packets/columns.py` by `testbed capture columns > docs/packet-columns.md`.",
         "",
         "Types with a capital letter and `boolean` are pandas' nullable types; they and categories",
         "are null where the layer is absent, or where the capture was cut before the field.",
@@ -182,7 +180,3 @@ def as_markdown() -> str:
             ]
         lines.append(f"| `{column.name}` | {column.dtype} | {column.unit} | {column.meaning} |")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(as_markdown())

@@ -94,7 +94,7 @@ def read_chunks(
         raise ConfigError(f"chunk_packets: {chunk_packets} is out of range; 1 or more")
     wanted = choose(columns)
     with closing(Feed(source)) as feed:
-        reading = _Reading(feed, wanted)
+        reading = _Reading(feed, wanted, chunk_packets + BATCH_PACKETS)
         try:
             for _ in reading.batches():
                 if reading.table.count >= chunk_packets:
@@ -111,8 +111,8 @@ def read_chunks(
 class _Reading:
     """One pass over a capture."""
 
-    def __init__(self, feed: Feed, wanted: list[str]) -> None:
-        self.feed, self.wanted = feed, wanted
+    def __init__(self, feed: Feed, wanted: list[str], most: int = MAX_PACKETS) -> None:
+        self.feed, self.wanted, self.most = feed, wanted, most
         self.here = 0
         self.packets = 0
         self.truncated_at: int | None = None
@@ -189,6 +189,6 @@ class _Reading:
         """A guess at the table's final length, so that its columns need no copy."""
         known = self.table.count + walked_ahead
         if not self.feed.total_bytes or self.packets == 0:
-            return known
+            return min(known, self.most)
         done = self.here / self.feed.total_bytes  # with `packets`: those before this batch
-        return max(known, int(self.packets / done * 1.1))
+        return min(max(known, int(self.packets / done * 1.1)), self.most)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import packets
+from analysis.packets.columns import as_markdown
 from testbed.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -202,3 +203,8 @@ def test_unknown_column_is_named() -> None:
 
 def test_no_value_is_a_float(ours: pd.DataFrame) -> None:
     assert not any(isinstance(v, float) and not math.isnan(v) for v in ours.iloc[0])
+
+
+def test_the_page_of_columns_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "packet-columns.md"
+    assert page.read_text() == as_markdown()
