@@ -25,6 +25,7 @@ from testbed.world import (
     PROJECT,
     SITE,
     files,
+    modules,
 )
 from testbed.world.progress import report
 
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> None:
 
 def _prepare(guest: bool) -> None:
     if guest:
+        modules.load_all()
         files.build(files.mount_hostfs, guest=True)
         os.dup2(os.open(_PROGRESS_TTY, os.O_WRONLY | os.O_NOCTTY), PROGRESS_FD)
     else:
