@@ -1,0 +1,151 @@
+"""Following the documentation works: what it says to write is written here, and run."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from testbed.experiment import PROJECT
+
+pytestmark = pytest.mark.guest
+
+PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
+SNIPPET = re.compile(r"^( *)```python\n((?: *)# (\S+\.py)\n.*?)^\1```$", re.M | re.S)
+
+
+def snippets(page):
+    """Files that a page has its reader write: path → text. The first line names the path."""
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    return {
+        path: textwrap.dedent(code).split("\n", 1)[1] for _, code, path in SNIPPET.findall(text)
+    }
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, guest_kernel):
+    """A copy of the project, with what CONTRIBUTING says to write."""
+    root = tmp_path_factory.mktemp("copy") / "project"
+    for package in PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / package, root / package, ignore=ignored)
+    shutil.copy(PROJECT / "pyproject.toml", root)
+    for path, text in snippets("CONTRIBUTING.md").items():
+        assert not (root / path).exists(), f"{path} is there already; choose another name"
+        (root / path).write_text(text, encoding="utf-8")
+    shutil.copy(PROJECT / "docs/examples/queue_delay.py", root / "experiments")
+    return root
+
+
+def command(root, *arguments, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "testbed.cli", *arguments],
+        cwd=root, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def run(root, *arguments, code=0):
+    """Runs an experiment; returns its claims' statuses, and the run directory."""
+    result = json.loads(command(root, "run", *arguments, "--json", code=code))
+    return {v["claim"]: v["status"] for v in result["verdicts"]}, Path(result["run"])
+
+
+def test_contributing_names_three_files():
+    assert set(snippets("CONTRIBUTING.md")) == {
+        "experiments/echo.py", "topologies/two_lans.py", "testbed/daemons/echo.py",
+    }  # fmt: skip
+
+
+def test_one_file_is_an_experiment(project):
+    names = {row["name"]: row["title"] for row in json.loads(command(project, "list", "--json"))}
+    assert names["echo"] == "An echo server returns what it gets."
+    assert run(project, "echo", "--word", "hi")[0] == {"returns_what_it_gets": "PASS"}
+
+
+def test_its_claim_fails_on_a_server_that_shouts(project):
+    daemon = project / "testbed/daemons/echo.py"
+    kind = daemon.read_text()
+    daemon.write_text(kind.replace("EXEC:cat", "EXEC:tr a-z A-Z"))
+    try:
+        assert run(project, "echo", code=1)[0] == {"returns_what_it_gets": "FAIL"}
+    finally:
+        daemon.write_text(kind)
+
+
+def test_a_topology_is_drawn(project):
+    command(project, "draw", "two_lans", "-o", "two_lans.svg")
+    assert ">10.0.2.11" in (project / "two_lans.svg").read_text()
+
+
+def test_what_is_written_is_in_our_style(project):
+    files = [*snippets("CONTRIBUTING.md"), "experiments/queue_delay.py"]
+    for tool in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)):
+        done = subprocess.run(
+            [sys.executable, "-m", *tool, *files], cwd=project, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_tutorials_experiment_holds(project):
+    statuses, folder = run(project, "queue_delay")
+    assert set(statuses.values()) == {"PASS"}
+    assert (folder / "plots/queue_delay.png").is_file()
+    assert not list(undocumented(folder))
+
+
+BREAKS = {
+    "rate_mbps=p.rate_mbps": "rate_mbps=0.9 * p.rate_mbps",
+    "queue_pkts=p.queue_pkts": "queue_pkts=p.queue_pkts // 2",
+}
+"""What the tutorial has its reader break; each fails one claim."""
+
+
+def test_the_tutorials_experiment_fails_when_broken(project):
+    text = (project / "experiments/queue_delay.py").read_text()
+    for right, wrong in BREAKS.items():
+        assert text.count(right) == 1
+        text = text.replace(right, wrong)
+    (project / "broken.py").write_text(text)
+    statuses, _ = run(project, "broken.py", code=1)
+    assert statuses == {"each_packet_adds_its_time": "FAIL", "full_queue_drops": "FAIL"}
+
+
+def test_a_queue_that_never_fills_proves_nothing(project):
+    statuses, _ = run(project, "queue_delay", "--window", "50", "--pings", "300", code=4)
+    assert statuses == {"each_packet_adds_its_time": "PASS", "full_queue_drops": "INCONCLUSIVE"}
+
+
+# ---- the run directory
+
+
+def documented():
+    """Patterns of all files that docs/run-directory.md lists."""
+    text = (PROJECT / "docs/run-directory.md").read_text(encoding="utf-8")
+    scenario = text.index("### Of each scenario")
+    for match in re.finditer(r"^\| `([^`]+)`", text[: text.index("## Contents")], re.M):
+        inside = "scenarios/<scenario>/" if match.start() > scenario else ""
+        pattern = re.escape(inside + match[1])
+        yield re.compile(re.sub(r"<\w+>", "[^/]+", pattern))
+
+
+def undocumented(folder):
+    """Files of a run directory that the documentation does not know."""
+    patterns = list(documented())
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if not any(pattern.fullmatch(name) for pattern in patterns):
+            yield name
+
+
+def test_an_undocumented_file_is_found(tmp_path):
+    for name in ("run.json", "scenarios/main/captures/h1-eth0.pcap", "scenarios/main/surprise.bin"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(undocumented(tmp_path)) == ["scenarios/main/surprise.bin"]
