@@ -1,0 +1,150 @@
+"""The guest kernel's builder, without building one: its steps on small inputs."""
+
+import os
+import select
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import CommandError, TestbedError
+from testbed.kernel import builder, commands, recipe, source
+
+ROOT = Path(__file__).parents[2]
+
+PATCH = "Why.\n\n--- a/file\n+++ b/file\n@@ -1 +1 @@\n-{old}\n+{new}\n"
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    if shutil.which("patch") is None:
+        pytest.skip("patch is not installed")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("old\n")
+    (tmp_path / "patches").mkdir()
+    monkeypatch.setattr(builder, "PATCHES", tmp_path / "patches")
+    return tmp_path
+
+
+def test_patches_are_applied_in_order(tree):
+    (tree / "patches" / "0001-hz.patch").write_text(PATCH.format(old="old", new="newer"))
+    (tree / "patches" / "0009-more.patch").write_text(PATCH.format(old="newer", new="newest"))
+    assert builder._patch(tree / "tree") == []
+    assert (tree / "tree" / "file").read_text() == "newest\n"
+
+
+def test_a_patch_that_does_not_fit_is_recorded_unless_essential(tree):
+    (tree / "patches" / "0009-more.patch").write_text(PATCH.format(old="other", new="new"))
+    assert builder._patch(tree / "tree") == ["0009-more"]
+    assert (tree / "tree" / "file").read_text() == "old\n"
+    (tree / "patches" / "0001-hz.patch").write_text(PATCH.format(old="other", new="new"))
+    with pytest.raises(CommandError):
+        builder._patch(tree / "tree")
+
+
+def test_essential_patches_exist():
+    assert set(recipe.ESSENTIAL_PATCHES) <= {p.stem for p in recipe.PATCHES.glob("*.patch")}
+
+
+def test_an_essential_option_must_be_taken(tmp_path):
+    config = tmp_path / ".config"
+    config.write_text("".join(f"CONFIG_{name}=y\n" for name in recipe.options()))
+    assert builder._absent_options(config) == []
+    config.write_text(config.read_text().replace("CONFIG_NET_SCH_HHF=y\n", ""))
+    assert builder._absent_options(config) == ["NET_SCH_HHF"]
+    config.write_text(config.read_text().replace("CONFIG_VETH=y", "# CONFIG_VETH is not set"))
+    with pytest.raises(CommandError, match="no VETH"):
+        builder._absent_options(config)
+
+
+def test_the_preferred_series_comes_first():
+    names = ["linux-source-6.1", "linux-source-7.10", "linux-source-7.2", "linux-source-7.9"]
+    assert max(names, key=source._preference) == f"linux-source-{source.SERIES}"
+    names.remove(f"linux-source-{source.SERIES}")
+    assert max(names, key=source._preference) == "linux-source-7.10"
+
+
+def test_no_space_is_told_before_anything_is_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    monkeypatch.setattr(builder, "_check_prerequisites", lambda: None)
+    monkeypatch.setattr(builder, "_NEEDED_BYTES", 10**18)
+    with pytest.raises(TestbedError, match=r"GB free.*TESTBED_CACHE"):
+        builder.build()
+
+
+def test_no_candidate_is_told_with_all_reasons(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    monkeypatch.setattr(builder, "_check_prerequisites", lambda: None)
+    candidate = source.Source("suite", "linux-source-1.0", "1.0-1", 1, tmp_path)
+    monkeypatch.setattr(source, "candidates", lambda *_: iter([candidate]))
+
+    def fails(*_):
+        raise CommandError("build", ["make"], 2, stderr="no luck")
+
+    monkeypatch.setattr(builder, "_build_one", fails)
+    with pytest.raises(TestbedError, match=r"linux-source-1\.0_1\.0-1: .*no luck"):
+        builder.build()
+    assert not list((tmp_path / "kernels").glob("work-*"))
+
+
+def test_leftovers_of_a_killed_build_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    monkeypatch.setattr(builder, "_check_prerequisites", lambda: None)
+    monkeypatch.setattr(source, "candidates", lambda *_: iter([]))
+    (tmp_path / "kernels" / "work-old").mkdir(parents=True)
+    with pytest.raises(TestbedError, match="no suite"):
+        builder.build()
+    assert [p.name for p in (tmp_path / "kernels").iterdir()] == ["lock"]
+
+
+def test_the_second_of_two_builds_waits(tmp_path):
+    heard = []
+    first_in, second_told = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with builder._locked(tmp_path, heard.append):
+            first_in.set()
+            assert second_told.wait(30)
+            heard.append("first ends")
+
+    def tell(progress: builder.BuildProgress) -> None:
+        heard.append(progress.stage)
+        second_told.set()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert first_in.wait(30)
+    with builder._locked(tmp_path, tell):
+        heard.append("second begins")
+    thread.join()
+    assert heard == ["wait", "first ends", "second begins"]
+
+
+def test_a_failed_command_carries_its_last_words():
+    with pytest.raises(CommandError, match="ended with 3: oh no"):
+        commands.run(["sh", "-c", "echo oh no; exit 3"])
+
+
+def test_a_command_ends_with_all_its_children():
+    reader, writer = os.pipe()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    # all of them hold the pipe's end: it closes when the last one is gone
+    argv = ["sh", "-c", "exec 3<&0; sh -c 'sleep 1000 & sleep 1000' & sleep 1000"]
+    with open(writer, "rb") as end, pytest.raises(KeyboardInterrupt):  # noqa: PTH123
+        commands.run(argv, stdin=end, on_tick=interrupt)
+    readable, _, _ = select.select([reader], [], [], 30)
+    assert readable and os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_the_command_line_refuses_what_it_does_not_know():
+    argv = [sys.executable, "-m", "testbed.kernel", "bild"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "build|info" in done.stderr
