@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,25 +127,30 @@ def load_folder(folder: Path, routers: Collection[str]) -> dict[str, str]:
     """
     if not folder.is_dir():
         raise ConfigError(f"--configs {folder}: no such folder")
-    found: dict[str, str] = {}
+    found: dict[str, list[Path]] = {}
     for path in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
         if path.name not in routers:
             raise ConfigError(
                 f"{path}: there is no router '{path.name}' in this topology"
                 f"{nearest(path.name, routers)}; its routers are {', '.join(routers)}"
             )
-        found[path.name] = _load_router(path)
+        found[path.name] = _files_of(path)
     missing = [router for router in routers if router not in found]
     if missing:
         raise ConfigError(
             f"{folder}: no configuration for {', '.join(missing)}; "
             f"write {folder.name}/{missing[0]}/frr.conf"
         )
-    return found
+    check_syntax(*(file for files in found.values() for file in files))
+    return {
+        router: "\n".join(file.read_text(encoding="utf-8") for file in files)
+        for router, files in found.items()
+    }
 
 
-def _load_router(path: Path) -> str:
-    texts = []
+def _files_of(path: Path) -> list[Path]:
+    """A router's configuration files."""
+    files = []
     for file in sorted(path.iterdir()):
         if file.name in ("daemons", "vtysh.conf") or file.name.startswith("."):
             continue  # of a system-wide FRR; here the configuration says which daemons run
@@ -153,15 +159,14 @@ def _load_router(path: Path) -> str:
                 f"{file}: is not a configuration of FRR's{nearest(file.name, FILES)}; "
                 f"allowed: {', '.join(FILES)}"
             )
-        check_syntax(file)
-        texts.append(file.read_text(encoding="utf-8"))
-    if not texts:
+        files.append(file)
+    if not files:
         raise ConfigError(f"{path}: is empty; write {path.name}/frr.conf")
-    return "\n".join(texts)
+    return files
 
 
-def check_syntax(file: Path) -> None:
-    """Has FRR's own checker read a file; it needs no privilege and starts nothing.
+def check_syntax(*files: Path) -> None:
+    """Has FRR's own checker read files, all in one go; it needs no privilege and starts nothing.
 
     Raises:
         MissingPrerequisiteError: FRR is not installed.
@@ -169,12 +174,20 @@ def check_syntax(file: Path) -> None:
     """
     if shutil.which("vtysh") is None:
         raise MissingPrerequisiteError("vtysh", "sudo apt-get install frr")
-    done = subprocess.run(
-        ["vtysh", "-C", "-f", str(file)], capture_output=True, text=True, check=False, timeout=60
-    )
+    places: list[tuple[Path, int]] = []
+    with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as whole:
+        for file in files:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            places += [(file, number) for number in range(1, len(lines) + 1)]
+            whole.writelines(line + "\n" for line in lines)
+        whole.flush()
+        argv = ["vtysh", "-C", "-f", whole.name]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode == 0:
         return
-    match = re.search(r"^line (\d+): % (.*?)\s*(\[\d+\])?: *(.*)$", done.stdout + done.stderr, re.M)
+    said = done.stdout + done.stderr
+    match = re.search(r"^line (\d+): % (.*?)\s*(\[\d+\])?: *(.*)$", said, re.M)
     if match is None:
-        raise ConfigError(f"{file}: FRR says: {(done.stdout + done.stderr).strip()}")
-    raise ConfigError(f"{file}:{match[1]}: FRR says: {match[2]}: {match[4].strip()}")
+        raise ConfigError(f"{files[0]}: FRR says: {said.strip()}")
+    file, number = places[int(match[1]) - 1]
+    raise ConfigError(f"{file}:{number}: FRR says: {match[2]}: {match[4].strip()}")

@@ -123,7 +123,7 @@ def summary(result: pd.DataFrame) -> Figure:
     Args:
         result: ``protocol``, ``failure``, ``outage_s``, ``lost``, ``sent``.
     """
-    failures, protocols = list(dict.fromkeys(result["failure"])), sorted(set(result["protocol"]))
+    failures, protocols = (list(dict.fromkeys(result[n])) for n in ("failure", "protocol"))
     figure, axes = plt.subplots(figsize=(8, 3.6))
     for i, protocol in enumerate(protocols):
         for j, failure in enumerate(failures):

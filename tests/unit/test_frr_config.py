@@ -6,8 +6,10 @@ import pytest
 
 from testbed import frr_config, frr_generate, frr_lint
 from testbed.errors import ConfigError
+from testbed.experiment import PROJECT
 from testbed.net.plan import make_plan
 from topologies.areas import AREA_OF, STUB, STUB_RANGE, Areas
+from topologies.campus import Campus
 from topologies.triangle import Triangle
 
 needs_frr = pytest.mark.skipif(shutil.which("vtysh") is None, reason="FRR is not installed")
@@ -70,10 +72,10 @@ def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
         )
     )  # fmt: skip
     plan = _plan(Areas())
-    for router in plan.routers:
-        file = tmp_path / f"{router}.conf"
-        file.write_text(getattr(frr_generate, make)(plan, router, options))
-        frr_config.check_syntax(file)
+    files = [tmp_path / f"{router}.conf" for router in plan.routers]
+    for file in files:
+        file.write_text(getattr(frr_generate, make)(plan, file.stem, options))
+    frr_config.check_syntax(*files)
 
 
 def test_the_generated_configurations_of_a_topology_contradict_nothing():
@@ -140,8 +142,8 @@ BAD = {
         "fr.conf: is not a configuration.*did you mean 'frr.conf'",
     ),
     "syntax": (
-        lambda f: _edit(f, "r1", " ospf router-id", " ospf rooter-id"),
-        r"frr.conf:\d+: FRR says: Unknown command: ospf rooter-id",
+        lambda f: _edit(f, "r2", " ospf router-id", " ospf rooter-id"),
+        r"r2/frr.conf:2\d: FRR says: Unknown command: ospf rooter-id",
     ),
     "network": (
         lambda f: _edit(f, "r2", "network 10.0.2.0/24", "network 10.9.2.0/24"),
@@ -173,3 +175,16 @@ def test_bad_configurations_are_refused_with_place_and_mend(what, folder):
     spoil(folder)
     with pytest.raises(ConfigError, match=message):
         _load(folder)
+
+
+HANDWRITTEN = {"triangle-rip": Triangle, "campus-ospf": Campus}
+
+
+@needs_frr
+@pytest.mark.parametrize("name", sorted(p.name for p in (PROJECT / "topologies/configs").iterdir()))
+def test_the_configurations_beside_the_topologies_are_good(name):
+    plan = _plan(HANDWRITTEN[name]())
+    folder = PROJECT / "topologies" / "configs" / name
+    found = frr_config.load_folder(folder, plan.routers)
+    frr_lint.check(plan, found, name)
+    assert list(found) == plan.routers
