@@ -77,6 +77,7 @@ class Ospf(Experiment):
         configs: str = param("", "folder with a handwritten frr.conf for each router")
 
     params: Parameters
+    programs = frr.PROGRAMS
     routing = None
     memory_mb = 512
 

@@ -86,7 +86,7 @@ class Rip(Experiment):
         configs: str = param("", "folder with a handwritten frr.conf for each router")
 
     params: Parameters
-    programs = ("ping",)
+    programs = ("ping", *frr.PROGRAMS)
     routing = None
     memory_mb = 512
 

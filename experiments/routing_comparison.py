@@ -67,7 +67,7 @@ class RoutingComparison(Experiment):
         watch_s: float = param(60.0, "how long to look on behind a cut", unit="s", low=10)
 
     params: Parameters
-    programs = ("ping",)
+    programs = ("ping", *frr.PROGRAMS)
     routing = None
     memory_mb = 512
 

@@ -47,7 +47,8 @@ def packages(path: Path = LIST) -> tuple[Package, ...]:
 
 
 def install_command(program: str) -> str:
-    """The one command that installs `program`."""
+    """The one command that installs `program` (a name or a path)."""
+    program = Path(program).name
     holders = [p.name for p in packages() if program in p.programs]
     return f"sudo apt-get install {holders[0] if holders else program}"
 

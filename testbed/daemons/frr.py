@@ -110,6 +110,10 @@ KINDS: dict[str, type[FrrDaemon]] = {
 """In the order of their start."""
 
 
+PROGRAMS = tuple(kind.program for kind in KINDS.values())
+"""What an experiment lists among its `programs`, so that their absence shows at once."""
+
+
 def daemons_of(config: str) -> list[FrrDaemon]:
     """The daemons that a router's configuration needs, zebra always, each with its part."""
     parts = frr_config.split(config)
