@@ -18,7 +18,7 @@ from testbed.net.mininet_api import node as mininet_node
 from testbed.net.mininet_api import nodelib
 from testbed.net.nat import NAT, NATRouter
 from testbed.net.node import Host, NodeMixin, Router, adopt, building
-from testbed.net.plan import V6, Plan, Port, mac_of, make_plan
+from testbed.net.plan import IPV6_MTU_MIN_BYTES, V6, Plan, Port, mac_of, make_plan
 from testbed.net.switch import Switch
 from testbed.shape import LinkShape
 
@@ -204,9 +204,9 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def _address(self, intf: Any) -> None:
         """Give a new interface the addresses it has by plan."""
         port = self._planned_ports.get((intf.node.name, intf.name))
-        if port and port.ipv4 and port.ipv6:
-            intf.setIP(str(port.ipv4))
-            intf.setIP(str(port.ipv6))
+        for address in (port.ipv4, port.ipv6) if port else ():
+            if address:
+                intf.setIP(str(address))
 
     def configHosts(self) -> None:
         """Configure hosts as Mininet does, then what the plan adds: IPv6, loopbacks, routes."""
@@ -220,6 +220,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         """In a network without routers: fd00::N for the host that Mininet numbers N."""
         intf = host.defaultIntf() if host.intfs else None
         if self._planned_routers or intf is None or not intf.IP() or getattr(intf, "ipv6", None):
+            return
+        if intf.end and intf.end.shape.mtu_bytes < IPV6_MTU_MIN_BYTES:
             return
         address = intf._ipv4
         number = int(address.ip) & int(address.network.hostmask)

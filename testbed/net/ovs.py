@@ -110,7 +110,6 @@ class OpenVSwitch:
 class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
     """Mininet's `OVSSwitch` on the network's own daemons; all its options work."""
 
-    OVSVersion = "3.1"
     _uuids: list[str]
     settings = SWITCH_SETTINGS
 
@@ -122,6 +121,11 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
     @classmethod
     def setup(cls) -> None:
         """Nothing of the system's is needed to run."""
+
+    @classmethod
+    def isOldOVS(cls) -> bool:
+        """Not older than 1.10 (2013)."""
+        return False
 
     def _popen(self, cmd: Sequence[str], **params: Any) -> subprocess.Popen[Any]:
         self.engine.flush()

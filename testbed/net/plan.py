@@ -30,6 +30,7 @@ from testbed.errors import ConfigError
 LAN_BASE = ipaddress.IPv4Network("10.0.0.0/8")
 TRANSIT_BASE = ipaddress.IPv4Network("172.16.0.0/12")
 LOOPBACK_BASE = ipaddress.IPv4Network("192.168.0.0/16")
+IPV6_MTU_MIN_BYTES = 1280
 _FIRST_HOST = 11
 _HOST_ROOM = 16  # addresses a LAN keeps free beside its interfaces
 
@@ -69,7 +70,7 @@ class Segment:
     Attributes:
         ports: in the order of addresses: routers, then hosts.
         ipv4: its prefix.
-        ipv6: its prefix.
+        ipv6: its prefix; None where packets of 1280 bytes do not fit.
     """
 
     ports: list[Port] = field(default_factory=list)
@@ -190,7 +191,8 @@ def _address(plan: Plan) -> None:
             continue
         is_lan = any(port.node not in routers for port in segment.ports)
         number = next(numbers[is_lan])
-        segment.ipv6 = ipaddress.IPv6Network(f"fd00:0:{0 if is_lan else 1}:{number:x}::/64")
+        if _carries_ipv6(plan, segment):
+            segment.ipv6 = ipaddress.IPv6Network(f"fd00:0:{0 if is_lan else 1}:{number:x}::/64")
         if segment.ipv4 is None:
             blocks = lan_blocks if is_lan else transit_blocks
             segment.ipv4 = _free(segment, blocks, is_lan, taken)
@@ -201,6 +203,13 @@ def _address(plan: Plan) -> None:
         if address is None:
             raise ConfigError(f"router {router}: {LOOPBACK_BASE} has no loopback address left")
         plan.loopbacks[router] = (V4(f"{address}/32"), V6(f"fd00:0:2::{number:x}/128"))
+
+
+def _carries_ipv6(plan: Plan, segment: Segment) -> bool:
+    """Whether all its hosts' and routers' links carry packets of 1280 bytes (RFC 8200 §5)."""
+    infos = [plan.links[port.link] for port in segment.ports]
+    shapes = (info.get(key) for info in infos for key in ("shape", "shape1", "shape2"))
+    return all(shape is None or shape.mtu_bytes >= IPV6_MTU_MIN_BYTES for shape in shapes)
 
 
 def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]) -> None:
@@ -269,7 +278,7 @@ def _free(
 
 def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
     """Addresses for the ports that have none."""
-    assert segment.ipv4 and segment.ipv6
+    assert segment.ipv4
     used = {port.ipv4.ip for port in segment.ports if port.ipv4}
     last = segment.ipv4.num_addresses - (1 if segment.ipv4.prefixlen < 31 else 0)
     hosts_start = _FIRST_HOST if is_lan and last > _FIRST_HOST + len(segment.ports) else 1
@@ -288,4 +297,4 @@ def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
                 port.ipv4 = V4((segment.ipv4[offset], segment.ipv4.prefixlen))
                 used.add(segment.ipv4[offset])
         suffix = int(port.ipv4.ip) - int(segment.ipv4.network_address) or number
-        port.ipv6 = V6((segment.ipv6[suffix], 64))
+        port.ipv6 = V6((segment.ipv6[suffix], 64)) if segment.ipv6 else None

@@ -64,7 +64,7 @@ def _routes_of(source: str, plan: Plan, delay_ms: Callable[[int, int], float]) -
     hops = _first_hops(source, plan, delay_ms)
     routes: list[Route] = []
     for segment in plan.segments:
-        if segment.ipv4 is None or segment.ipv6 is None:
+        if segment.ipv4 is None:
             continue
         near = [port.node for port in segment.ports]
         if source in near:
@@ -112,11 +112,11 @@ def _first_hops(
 
 
 def _both(
-    node: str, destination: tuple[Network4or6, Network4or6], gateway: Port, out: str
+    node: str, destination: tuple[Network4or6, Network4or6 | None], gateway: Port, out: str
 ) -> list[Route]:
     hops = (gateway.ipv4, gateway.ipv6)
     return [
         Route(node, prefix, hop.ip, out)
         for prefix, hop in zip(destination, hops, strict=True)
-        if hop is not None
+        if hop is not None and prefix is not None
     ]
