@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "capture": "testbed.cli_capture:capture",
     "clean": "testbed.cli_system:clean",
+    "controller": "testbed.cli_controller:controller",
     "draw": "testbed.cli_topology:draw",
     "doctor": "testbed.cli_system:doctor",
     "kernel": "testbed.cli_system:kernel",

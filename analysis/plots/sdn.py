@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -226,3 +226,77 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
     panels[0][0].set_ylabel("round-trip time in ms")
     panels[1][0].set_ylabel("packets received per s")
     return {"flood": figure}
+
+
+def firewall(tables: Tables) -> dict[str, Figure]:
+    """Packets sent and arrived of each trial; packets caught by each rule."""
+    found: dict[str, Figure] = {}
+    if "trials" in tables:
+        found["trials"] = trials(tables["trials"])
+    if "flows" in tables:
+        rules = tables.of("flows", table=0).sort_values("priority", ascending=False)
+        figure = Figure(figsize=(9, 0.8 + 0.4 * len(rules)), layout="constrained")
+        panel = figure.subplots()
+        rows: list[Any] = list(rules.itertuples())
+        for number, row in enumerate(rows):
+            passes = row.actions != "drop"
+            panel.barh(number, row.packets, color=COLOURS[2] if passes else COLOURS[1], height=0.6)
+            word = "pass" if passes else "drop"
+            panel.annotate(
+                f"{row.packets} {word}", (row.packets, number), xytext=(4, 0), va="center",
+                textcoords="offset points", fontsize=8,
+            )  # fmt: skip
+        names = [_short(row.match) for row in rows]
+        panel.set_yticks(range(len(rows)), names, fontsize=8)
+        panel.invert_yaxis()
+        panel.margins(x=0.15)
+        panel.set(xlabel="packets caught", title="Rules in s1, the first that matches decides")
+        found["rules"] = figure
+    return found
+
+
+def trials(table: pd.DataFrame) -> Figure:
+    """Which packets arrived, as a table of coloured cells.
+
+    Args:
+        table: ``client``, ``trial``, ``sent``, ``arrived``.
+    """
+    sent = table.pivot(index="client", columns="trial", values="sent")
+    arrived = table.pivot(index="client", columns="trial", values="arrived")
+    figure = Figure(figsize=(6.5, 0.9 + 0.6 * len(sent)), layout="constrained")
+    panel = figure.subplots()
+    panel.grid(visible=False)
+    for y, client in enumerate(sent.index):
+        for x, trial in enumerate(sent.columns):
+            through = arrived.loc[client, trial] > 0
+            panel.barh(y, 0.96, left=x - 0.48, height=0.9, alpha=0.35,
+                       color=COLOURS[2] if through else COLOURS[1])  # fmt: skip
+            text = f"{arrived.loc[client, trial]} of {sent.loc[client, trial]}"
+            panel.annotate(text, (x, y), ha="center", va="center")
+    panel.set_xticks(range(len(sent.columns)), list(sent.columns))
+    panel.set_yticks(range(len(sent.index)), list(sent.index))
+    panel.invert_yaxis()
+    panel.set_title("Packets that arrived at the server")
+    return figure
+
+
+def balance(tables: Tables, servers: Sequence[str]) -> dict[str, Figure]:
+    """Connections of each server by client, one panel a scenario."""
+    if "connections" not in tables:
+        return {}
+    names = list(dict.fromkeys(tables["connections"]["scenario"]))
+    figure = Figure(figsize=(4.2 * len(names) + 1, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    for panel, name in zip(panels, names, strict=True):
+        found = tables.of("connections", scenario=name)
+        floor = [0] * len(servers)
+        for client, colour in zip(sorted(found["client"].unique()), COLOURS, strict=False):
+            mine = found[found["client"] == client]["server"].value_counts()
+            counts = [int(mine.get(server, 0)) for server in servers]
+            panel.bar(servers, counts, bottom=floor, color=colour, label=client, width=0.6)
+            floor = [a + b for a, b in zip(floor, counts, strict=True)]
+        panel.set_title(name.replace("_", " "))
+        panel.set_xlabel("server")
+    panels[0].set_ylabel("connections")
+    panels[-1].legend(title="client", fontsize=8)
+    return {"shares": figure}

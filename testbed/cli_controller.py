@@ -1,0 +1,57 @@
+"""`testbed controller NAME`: an OpenFlow application by hand, for any switch that connects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
+
+PROJECT = Path(__file__).resolve().parent.parent
+RYU_SITE = PROJECT / "build" / "ryu"
+FRAMEWORKS = ("os_ken", "ryu")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name", required=False)
+@click.argument("settings", nargs=-1, metavar="[name=value]...")
+@click.option("--listen", default="127.0.0.1:6653", show_default=True, help="HOST:PORT.")
+@click.option(
+    "--framework", type=click.Choice(FRAMEWORKS), default="os_ken", help="What it runs on."
+)
+@click.option("--verbose", is_flag=True, help="The framework's own messages.")
+def controller(
+    name: str | None, settings: tuple[str, ...], listen: str, framework: str, verbose: bool
+) -> None:
+    """Run the OpenFlow application NAME of controller/ until Ctrl-C; without NAME list them."""
+    known = applications()
+    if name is None:
+        for found, title in known.items():
+            click.echo(f"{found:18}{title}")
+        return
+    if name not in known:
+        raise ConfigError(
+            f"controller '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
+        )
+    if framework == "ryu" and not RYU_SITE.is_dir():
+        raise MissingPrerequisiteError("Ryu", "scripts/install-ryu.sh")
+    path = [str(PROJECT)] + [str(RYU_SITE)] * (framework == "ryu")
+    environment = {
+        **os.environ, "SDN_FRAMEWORK": framework,
+        "PYTHONPATH": ":".join([*path, *filter(None, [os.environ.get("PYTHONPATH", "")])]),
+    }  # fmt: skip
+    argv = [sys.executable, "-m", "controller", name, "--listen", listen]
+    os.execve(sys.executable, [*argv, *["--verbose"] * verbose, *settings], environment)
+
+
+def applications() -> dict[str, str]:
+    """Name → title of each application: the files that define one."""
+    found = {}
+    for path in sorted((PROJECT / "controller").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if path.stem not in ("app", "discovery") and "\nclass " in text and "packet(" in text:
+            found[path.stem] = text.splitlines()[0].strip('"')
+    return found
