@@ -30,11 +30,13 @@ SHAPES = {
 }
 
 SEND = """
-import socket, sys
+import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
 for i in range(int(sys.argv[1])):
     s.sendto(i.to_bytes(4, "big") + bytes(1476), ("10.0.0.2", 0))
+    if float(sys.argv[2]):
+        time.sleep(float(sys.argv[2]))
 """
 
 
@@ -80,10 +82,10 @@ def pcap(path: Path) -> list[tuple[int, int, int]]:
     return rows
 
 
-def burst(shape: LinkShape) -> dict[str, object]:
+def burst(shape: LinkShape, apart_s: float = 0) -> dict[str, object]:
     with Network(Pair(shape), seed=3, autoStaticArp=True) as net:
         time.sleep(10)  # IPv6 has said what it has to say
-        send = [sys.executable, "-c", SEND, str(BURST_PKTS)]
+        send = [sys.executable, "-c", SEND, str(BURST_PKTS), str(apart_s)]
         ends = captured(net, send, "ip proto 253")
         return {"sent": ends["h1"], "received": ends["h2"], "qdiscs": net.qdiscs()}
 
@@ -92,7 +94,7 @@ def tcp(shape: LinkShape) -> dict[str, object]:
     with Network(Pair(shape), seed=3) as net:
         server = net["h2"].popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
         time.sleep(1)
-        client = ["iperf3", "-c", net["h2"].IP(), "-t", "3"]
+        client = ["iperf3", "-c", net["h2"].IP(), "-n", "500K"]  # not a time: no link limits it
         ends = captured(net, client, "tcp")
         server.wait()
         return {"largest_bytes": max(length for _, length, _ in ends["h1"])}
@@ -117,6 +119,7 @@ def reshaped() -> dict[str, object]:
 
 def main(folder: Path) -> None:
     found = {name: burst(shape) for name, shape in SHAPES.items()}
+    found["spaced"] = burst(SHAPES["jitter"], apart_s=0.02)
     sizes = {name: tcp(SHAPES[name]) for name in ("fast", "delay", "plain")}
     result = {"bursts": found, "tcp": sizes, "reshaped": reshaped()}
     (folder / "wires.json").write_text(json.dumps(result))
