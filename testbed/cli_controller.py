@@ -48,10 +48,11 @@ def controller(
 
 
 def applications() -> dict[str, str]:
-    """Name → title of each application: the files that define one."""
+    """Name → title of each application: files with a class of the file's name."""
     found = {}
     for path in sorted((PROJECT / "controller").glob("*.py")):
         text = path.read_text(encoding="utf-8")
-        if path.stem not in ("app", "discovery") and "\nclass " in text and "packet(" in text:
+        name = path.stem.title().replace("_", "")
+        if path.stem != "app" and f"\nclass {name}(" in text:
             found[path.stem] = text.splitlines()[0].strip('"')
     return found

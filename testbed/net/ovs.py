@@ -151,6 +151,12 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
             self._uuids = re.findall(r"[0-9a-f-]{36}", found)
         return list(self._uuids)
 
+    def intfOpts(self, intf: Any) -> str:
+        """Options of a port; Open vSwitch leaves its queue discipline to the link."""
+        name = f"@qos{self.ports[intf]}_{self.name}"
+        leave = f" -- --id={name} create QoS type=linux-noop -- set Port {intf} qos={name}"
+        return str(super().intfOpts(intf)) + leave
+
     def start(self, controllers: Any) -> None:
         """Make the bridge in one transaction."""
         self.engine.flush()  # ports must be there
