@@ -382,6 +382,8 @@ class Rip(Experiment):
     def poisoned_reverse(self, tables: Tables) -> Verdict:
         """The same, between two routers that poison."""
         back, _ = self._told_back(tables, "poisoned")
+        if back.empty:
+            return holds(False, observed="none told back", expected="told back with metric 16")
         return all_of([
             at_least(len(back), 1, unit="entries told back"),
             none_of(back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"),

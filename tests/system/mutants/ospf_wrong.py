@@ -1,6 +1,7 @@
 """OSPF with a late router, wrong timers, no bandwidths, one path, no stub and no range."""
 
 from dataclasses import replace
+from functools import reduce
 
 from experiments.ospf import Ospf
 
@@ -14,7 +15,7 @@ EDITS = {
         " bandwidth 1\n": "", " bandwidth 100\n": "",
         "router ospf\n": "router ospf\n timers throttle spf 9000 9000 9000\n",
     },
-    "line": {},
+    "line": {"hello-interval 10": "hello-interval 7"},
 }  # fmt: skip
 
 
@@ -27,10 +28,10 @@ class WrongOspf(Ospf):
         return right | {
             "campus": replace(right["campus"], late="r4", duration_s=140.0),
             "quiet": replace(
-                right["quiet"], hello_s=7, fail="r1-eth1", failure="cut", fail_at_s=400.0,
+                right["quiet"], size=3, fail="r2-eth1", failure="cut", fail_at_s=400.0,
                 duration_s=500.0,
             ),
-            "square": replace(right["square"], odd_hello_s=4),
+            "triangle": replace(right["triangle"], odd_hello_s=4),
             "mismatch": replace(right["mismatch"], odd_hello_s=0),
         }  # fmt: skip
 
@@ -38,7 +39,6 @@ class WrongOspf(Ospf):
         """The configurations, edited."""
         found = dict(super().inputs())
         for name, text in found.items():
-            for old, new in EDITS[self.params.topology].items():
-                text = text.replace(old, new)
-            found[name] = text
+            edits = EDITS[self.params.topology].items()
+            found[name] = reduce(lambda t, edit: t.replace(*edit), edits, text)
         return found

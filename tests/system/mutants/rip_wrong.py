@@ -1,6 +1,7 @@
 """RIP with wrong timers, wrong split horizon, wrong versions, and a cut nobody notices."""
 
 from dataclasses import replace
+from functools import reduce
 
 from experiments.rip import Rip
 
@@ -29,7 +30,7 @@ class WrongRip(Rip):
             "off": replace(counting, failure="silence", duration_s=110.0),
             "next-hop": counting,
             "simple": counting,
-            "poisoned": replace(right["poisoned"], split_horizon="simple", duration_s=130.0),
+            "poisoned": replace(right["poisoned"], split_horizon="simple"),
             "ripng": right["ripng"],
         }  # fmt: skip
 
@@ -40,7 +41,5 @@ class WrongRip(Rip):
             edits = {} if self.params.failure == "lost-update" else dict(WRONG_TIMERS)
             if "/r1/" in name and self.params.topology == "triangle":
                 edits |= WRONG_HOPS
-            for old, new in edits.items():
-                text = text.replace(old, new)
-            found[name] = text
+            found[name] = reduce(lambda t, edit: t.replace(*edit), edits.items(), text)
         return found
