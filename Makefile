@@ -16,7 +16,7 @@ option = $(if $(filter yes on true,$($(1))),--$(call lower,$(1)),\
   --$(call lower,$(1)) $(call quoted,$($(1)))))
 given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
 given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
-OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN,$(given)),$(call option,$(name)))
+OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM,$(given)),$(call option,$(name)))
 
 .PHONY: help setup test lint bench clean distclean
 .DEFAULT_GOAL := help
@@ -26,6 +26,17 @@ help: ## show this
 	@echo
 	@echo "an experiment's options are variables: make exp-congestion RATE_MBPS=50 CC=bbr,cubic"
 	@ls experiments/*.py 2>/dev/null | sed -n 's,.*/\([a-z][a-z0-9_]*\)\.py,  make exp-\1,p'
+
+# Experiments need Debian; elsewhere these targets run in the virtual machine (see Vagrantfile).
+IN_VM := $(shell test "$$(uname -s)" = Linux && command -v dpkg >/dev/null || echo yes)
+ifeq ($(IN_VM),yes)
+
+in_vm = @scripts/in-vm.sh $(call quoted,$@) \
+  $(foreach name,$(filter-out IN_VM,$(given)),$(call quoted,$(name)=$($(name))))
+exp-%: ; $(in_vm)
+setup test lint bench: ; $(in_vm)
+
+else
 
 exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
@@ -43,6 +54,8 @@ lint: setup ## style and types
 
 bench: setup ## measure what the documentation claims about speed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+endif
 
 clean: ## remove what runs, tests and tools left in this folder (not runs/, not the set-up)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build/lib *.egg-info

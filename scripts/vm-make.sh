@@ -1,0 +1,32 @@
+#!/bin/sh
+# In the virtual machine: takes the project over from the shared folder, runs make on it, and brings
+# runs and the guest kernel back. Shared folders lack what a virtual environment needs (links, owners,
+# locks), so all work is done on a copy.
+set -eu
+shared=${TESTBED_SHARED:-/vagrant}
+copy=${TESTBED_COPY:-$HOME/testbed}
+cache=${TESTBED_CACHE:-$HOME/.cache/network-testbed}
+kept=$shared/.vagrant/testbed-cache
+
+if ! command -v make >/dev/null || ! command -v rsync >/dev/null; then
+    sudo apt-get update -q
+    sudo apt-get install -q -y --no-install-recommends make rsync
+fi
+mkdir -p "$copy" "$cache" "$kept"
+take() { rsync --recursive --links --times --executability "$@"; }
+
+take --delete --exclude=/.git --exclude=/.venv --exclude=/.vagrant --exclude=/build --exclude=/runs \
+    --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*_cache' "$shared/" "$copy/"
+if [ -d "$kept/kernels" ]; then take --ignore-existing "$kept/kernels" "$cache/"; fi
+
+root=""
+case "$(uname -m) ${1:-}" in
+    x86_64*) ;;
+    *exp-* | *test | *bench) root="sudo -E" ;;  # no guest kernel: the machine's own serves, as root
+esac
+status=0
+(cd "$copy" && $root make "$@") || status=$?
+
+if [ -d "$copy/runs" ]; then take --no-links --ignore-existing "$copy/runs" "$shared/"; fi
+if [ -d "$cache/kernels" ]; then take --ignore-existing --exclude='*.lock' "$cache/kernels" "$kept/"; fi
+exit $status
