@@ -142,7 +142,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
     def attach(self, intf: Any) -> None:
         """Connect a data port; connected already is fine."""
         self.engine.flush()
-        self.vsctl("--may-exist", "add-port", self, intf)
+        self.vsctl("--may-exist", "add-port", self, intf, self.intfOpts(intf))
 
     def controllerUUIDs(self, update: bool = False) -> list[str]:
         """Database rows of the switch's controllers."""
