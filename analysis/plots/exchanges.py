@@ -142,3 +142,20 @@ def cache_states(changes: pd.DataFrame, steps: pd.DataFrame, node: str) -> Figur
     axes.set(xlabel="seconds since the start", xlim=(0, end_s))
     axes.grid(False)
     return figure
+
+
+def bars(values: Mapping[str, float], title: str, unit: str) -> Figure:
+    """One bar a value, with its number.
+
+    Args:
+        values: name → value in `unit`.
+        title: of the figure.
+        unit: label of the axis.
+    """
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.bar(list(values), list(values.values()), width=0.6)
+    axes.bar_label(drawn, fmt="%.4g", padding=2)
+    axes.set(title=title, ylabel=unit)
+    axes.margins(y=0.15)
+    return figure

@@ -47,6 +47,22 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "probing_needs_no_icmp",
         },
     },
+    "addressing": {
+        "classful,on-link,one-route,small-aggregate,forwarding,open-loopback,no-join,no-nat,"
+        "raised,options,relay": {
+            "mask_decides_who_is_near",
+            "one_wire_two_subnets",
+            "longest_prefix_wins",
+            "one_route_carries_four_networks",
+            "limited_broadcast_stays",
+            "directed_broadcast_ends_at_the_last_router",
+            "loopback_stays_inside",
+            "groups_are_joined_and_left",
+            "translator_shares_one_address",
+            "routers_change_ttl_and_checksum_only",
+            "header_has_twenty_bytes",
+        },
+    },
     "arp": {
         "mute,no-proxy,honest,no-static,no-discovery,insistent": {
             "request_broadcast_reply_unicast",
@@ -92,6 +108,31 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "rebinds_then_loses_the_lease",
             "used_addresses_are_declined",
             "wrong_addresses_are_refused",
+        },
+    },
+    "dns": {
+        "no-cache,no-tcp,fixed-port,detour,alive,adopted,bare": {
+            "latency_is_the_sum",
+            "cache_counts_down",
+            "expired_names_are_asked_again",
+            "absence_is_cached",
+            "aliases_are_followed",
+            "mail_has_its_record",
+            "addresses_have_names",
+            "names_have_ipv6_addresses",
+            "long_answers_come_by_tcp",
+            "dead_servers_are_asked_again",
+            "another_server_takes_over",
+            "lame_delegations_fail",
+            "ports_and_numbers_are_random",
+        },
+        "forwarding,eternal": {
+            "walks_from_the_root",
+            "recursion_is_for_clients",
+            "authority_is_flagged",
+            "cache_counts_down",
+            "expired_names_are_asked_again",
+            "absence_is_cached",
         },
     },
     "fragmentation": {

@@ -1,0 +1,589 @@
+"""DNS: from a name to an address, by way of the root; caches, failures, and what a walk costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis import said
+from analysis.dissect import dns as messages
+from analysis.plots import exchanges as plots
+from testbed import exchange
+from testbed.acts import Act, filter_packets, in_order, nothing, program
+from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near
+from testbed.daemons import start
+from testbed.daemons.nsd import LARGEST_UDP_BYTES, Nsd
+from testbed.daemons.unbound import Unbound
+from testbed.evidence import of_packets
+from testbed.exchange import address, pick, step
+from testbed.experiment import Experiment, Tables
+from testbed.parameters import param
+from topologies.nameservers import NameServers
+
+if TYPE_CHECKING:
+    from testbed.data import ScenarioData
+    from testbed.lab import Lab
+
+WWW, WWW6 = "192.0.2.80", "2001:db8::80"
+REVERSE = "2.0.192.in-addr.arpa"
+DAY_S = 86_400
+SERVERS = ("n1", "n2", "n3", "n4")
+RANDOM_PORTS_AT_LEAST = 0.9
+"""Share of queries that must leave from a port of their own."""
+
+HALF = 8
+"""Names looked up in the zone of which one server is dead; each picks a server at random."""
+
+FAULTS = (
+    "none", "forwarding", "no-cache", "eternal", "no-tcp", "fixed-port", "detour", "alive",
+    "adopted", "bare",
+)  # fmt: skip
+
+
+class Dns(Experiment):
+    """DNS: the walk from the stub in h1's libc to the resolver v1, the root, org and example.org.
+
+    h1 looks up a name cold, warm, and after its TTL; a name that is not there; aliases, mail
+    servers, addresses backwards and IPv6 addresses; an answer too long for UDP; and names whose
+    servers are dead or know nothing of them. The servers are NSD, the resolver is Unbound, the
+    stub is the C library's. Each server is at its own distance, so time tells who was asked.
+
+    `faults` break things on purpose: see which claims fall with each.
+    """
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Options of the experiment."""
+
+        root_ms: float = param(40.0, "one-way delay to the root", unit="ms", low=0.1, high=500)
+        tld_ms: float = param(25.0, "one-way delay to org's server", unit="ms", low=0.1, high=500)
+        auth_ms: float = param(
+            10.0, "one-way delay to example.org's server", unit="ms", low=0.1, high=500
+        )
+        ttl_s: int = param(60, "time to live of the addresses", unit="s", low=30, high=3600)
+        negative_ttl_s: int = param(30, "of names that are not there", unit="s", low=25, high=3600)
+        faults: tuple[str, ...] = param(
+            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+        )
+
+    params: Parameters
+    programs = ("nsd", "unbound", "kdig", "getent", "unshare", "ping", "nft")
+
+    # ---- in the network
+
+    def topology(self) -> NameServers:
+        """Client and resolver at home, servers at their distances."""
+        p = self.params
+        return NameServers(delays_ms=(p.root_ms, p.tld_ms, p.auth_ms, p.auth_ms))
+
+    def run(self, lab: Lab) -> None:
+        """All steps, one after another."""
+        faults = self.params.faults
+        zones = self._zones(lab)
+        servers = {
+            node: [Nsd(zones[node])] for node in SERVERS if node != "n4" or "alive" in faults
+        }
+        start(lab, {**servers, "v1": [self._resolver(lab)]})
+        if "no-tcp" in faults:
+            filter_packets("n3", "input", "tcp dport 53 drop")(lab)
+        if "alive" not in faults:
+            filter_packets("n4", "input", "udp dport 53 drop")(lab)
+        (lab.path / "configs" / "resolv.conf").write_text(f"nameserver {lab.address('v1')}\n")
+        for node in SERVERS:  # so that no look-up pays for ARP
+            lab.exec("v1", "ping", "-c", "1", lab.address(node))
+        lab.exec("h1", "ping", "-c", "1", lab.address("v1"))
+        if "detour" in faults:
+            for interface in ("r1-eth3", "n3-eth0"):
+                lab.reshape(interface, replace(lab.shape(interface), delay_ms=60))
+        lab.capture("h1-eth0", "v1-eth0")
+        for name, act in self._steps(lab).items():
+            step(lab, name, quiet_s=1.0)
+            act(lab)
+
+    def _steps(self, lab: Lab) -> dict[str, Act]:
+        p = self.params
+        ask = Asker(lab.address("v1"))
+        look_up = _stub(lab, "www.example.org")
+        backwards = ".".join(reversed(WWW.split("."))) + ".in-addr.arpa"
+        return {
+            "cold": look_up,
+            "warm": in_order(_wait(10), look_up),
+            "expired": in_order(_wait(p.ttl_s), look_up),
+            "absent": ask("nope.example.org", "A"),
+            "absent-again": in_order(_wait(10), ask("nope.example.org", "A")),
+            "absent-late": in_order(_wait(p.negative_ttl_s), ask("nope.example.org", "A")),
+            "alias": ask("alias.example.org", "A"),
+            "mail": ask("example.org", "MX"),
+            "backwards": ask(backwards, "PTR"),
+            "ipv6": ask("www.example.org", "AAAA"),
+            "long": ask("long.example.org", "TXT"),
+            "dead": ask("www.gone.org", "A"),
+            "backup": in_order(*(ask(f"host{i}.half.org", "A") for i in range(HALF))),
+            "lame": ask("www.lame.org", "A"),
+            "many": in_order(*(ask(f"host{i}.example.org", "A") for i in range(20))),
+        }
+
+    def _resolver(self, lab: Lab) -> Unbound:
+        faults = self.params.faults
+        lines = {
+            "no-cache": ("cache-max-ttl: 0", "cache-max-negative-ttl: 0"),
+            "eternal": (f"cache-min-ttl: {DAY_S // 24}",),
+            "fixed-port": ("outgoing-range: 1", "outgoing-port-avoid: 0-65535",
+                           "outgoing-port-permit: 5353", "num-queries-per-thread: 1"),
+        }  # fmt: skip
+        upstream = f'forward-zone:\n  name: "."\n  forward-addr: {lab.address("n3")}'
+        return Unbound(
+            root=lab.address("n1"),
+            options=[  # Unbound knows by itself that nobody has TEST-NET-1; here somebody has
+                f'local-zone: "{REVERSE}." nodefault',
+                *(line for fault in faults for line in lines.get(fault, ())),
+            ],
+            clauses=[upstream] * ("forwarding" in faults),
+        )
+
+    def _zones(self, lab: Lab) -> dict[str, dict[str, str]]:
+        """Zones of each server, as master files."""
+        p = self.params
+        at = {node: lab.address(node) for node in SERVERS}
+        root = _zone(".", "a.root.", DAY_S, {
+            "a.root.": [f"A {at['n1']}"],
+            "org.": ["NS ns.org."], "ns.org.": [f"A {at['n2']}"],
+            f"{REVERSE}.": ["NS ns.example.org."], "ns.example.org.": [f"A {at['n3']}"],
+        })  # fmt: skip
+        org = _zone("org.", "ns.org.", DAY_S, {
+            "ns.org.": [f"A {at['n2']}"],
+            "example.org.": ["NS ns.example.org."], "ns.example.org.": [f"A {at['n3']}"],
+            "gone.org.": ["NS ns.gone.org."], "ns.gone.org.": [f"A {at['n4']}"],
+            "lame.org.": ["NS ns.lame.org."], "ns.lame.org.": [f"A {at['n3']}"],
+            "half.org.": ["NS ns.example.org.", "NS ns.gone.org."],
+        })  # fmt: skip
+        own: dict[str, list[str]] = {
+            "ns.example.org.": [f"A {at['n3']}"],
+            "www.example.org.": [f"A {WWW}"],
+            "mail.example.org.": ["A 192.0.2.25"],
+            **{f"host{i}.example.org.": [f"A 192.0.2.{100 + i}"] for i in range(20)},
+        }
+        if "bare" not in p.faults:
+            own |= {
+                "www.example.org.": [f"A {WWW}", f"AAAA {WWW6}"],
+                "alias.example.org.": ["CNAME other.example.org."],
+                "other.example.org.": ["CNAME www.example.org."],
+                "example.org.": ["MX 10 mail.example.org."],
+                "long.example.org.": [" ".join(["TXT", *[f'"{"x" * 200}"'] * 12])],
+            }
+        backwards = {} if "bare" in p.faults else {f"80.{REVERSE}.": ["PTR www.example.org."]}
+        example = _zone("example.org.", "ns.example.org.", p.ttl_s, own, p.negative_ttl_s)
+        some = {
+            "example.org": example,
+            REVERSE: _zone(f"{REVERSE}.", "ns.example.org.", p.ttl_s, backwards),
+        }
+        if "adopted" in p.faults:
+            some["lame.org"] = _zone(
+                "lame.org.",
+                "ns.lame.org.",
+                p.ttl_s,
+                {"ns.lame.org.": [f"A {at['n3']}"], "www.lame.org.": [f"A {WWW}"]},
+            )
+        gone = _zone(
+            "gone.org.",
+            "ns.gone.org.",
+            p.ttl_s,
+            {"ns.gone.org.": [f"A {at['n4']}"], "www.gone.org.": [f"A {WWW}"]},
+        )
+        half = _zone("half.org.", "ns.example.org.", p.ttl_s, {
+            "half.org.": ["NS ns.gone.org."],
+            **{f"host{i}.half.org.": [f"A 192.0.2.{100 + i}"] for i in range(HALF)}})  # fmt: skip
+        some["half.org"] = half
+        far = {"n1": {".": root}, "n2": {"org": org}, "n4": {"gone.org": gone, "half.org": half}}
+        return far | {"n3": some}
+
+    # ---- from the run directory
+
+    def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        """Packets, DNS messages and their records by step."""
+        tables = exchange.measure(data, ("payload",), {"dns": said.dns})
+        packets = tables["packets"]
+        tables["records"] = pd.concat(
+            messages.records(found).assign(capture=capture)
+            for capture, found in packets.groupby("capture")
+        )
+        return tables
+
+    # ---- claims
+
+    @claim(
+        "A cold look-up walks down: the stub asks the resolver, the resolver asks the root, then "
+        "org's server, then example.org's; each refers it to the next.",
+        source="RFC 1034 §5.3.3, §4.3.1",
+    )
+    def walks_from_the_root(self, tables: Tables) -> Verdict:
+        """Queries for the name as the resolver sends them, and who answered with what."""
+        asked = self._asked(tables, "cold", question="www.example.org", type="A")
+        told = self._told(tables, "cold", question="www.example.org", type="A")
+        way = [self._node(tables, a) for a in asked["ip_dst"]]
+        referrals = [int(n) for n in told["answers"]]
+        return all_of(
+            [
+                holds(way == ["n1", "n2", "n3"], observed=f"asked {', '.join(way)}",
+                      expected="asked n1, n2, n3"),
+                holds(referrals == [0, 0, 1], observed=f"answers in each reply: {referrals}",
+                      expected="two referrals, then the answer"),
+                holds(self._client_got(tables, "cold") == [WWW],
+                      observed=f"h1 got {self._client_got(tables, 'cold')}", expected=WWW),
+            ]
+        ).because(*of_packets("the walk", pd.concat([asked, told])))  # fmt: skip
+
+    @claim(
+        "The stub desires recursion (RD) and gets it (RA); the resolver asks the servers without: "
+        "they answer from what they have (iterative).",
+        source="RFC 1034 §4.3.1, §5.3.1; RFC 1035 §4.1.1",
+    )
+    def recursion_is_for_clients(self, tables: Tables) -> Verdict:
+        """The flags on both sides of the resolver."""
+        stub = pick(tables, "cold", "h1-eth0", table="dns", response=False)
+        back = pick(tables, "cold", "h1-eth0", table="dns", response=True)
+        asked = self._asked(tables, "cold")
+        told = self._told(tables, "cold")
+        return all_of(
+            [
+                _flags(stub, "recursion_desired", True, "RD of the stub"),
+                _flags(back, "recursion_available", True, "RA of the resolver"),
+                _flags(asked, "recursion_desired", False, "RD of the resolver"),
+                _flags(told, "recursion_available", False, "RA of the servers"),
+            ]
+        ).because(*of_packets("stub", stub), *of_packets("resolver", asked))
+
+    @claim(
+        "Only the zone's own server answers with authority (AA); referrals and answers from a "
+        "cache are without.",
+        source="RFC 1035 §4.1.1, RFC 2181 §5.4.1",
+    )
+    def authority_is_flagged(self, tables: Tables) -> Verdict:
+        """AA in the answers of n1, n2 and n3, and in those to h1."""
+        told = self._told(tables, "cold", question="www.example.org", type="A")
+        found = {self._node(tables, m.ip_src): bool(m.authoritative) for m in told.itertuples()}
+        back = pick(tables, "cold", "h1-eth0", table="dns", response=True)
+        wanted = {"n1": False, "n2": False, "n3": True}
+        return all_of(
+            [
+                holds(found == wanted, observed=f"AA: {found}", expected=f"AA: {wanted}"),
+                _flags(back, "authoritative", False, "AA of the resolver"),
+            ]
+        ).because(*of_packets("answers", told))
+
+    @claim(
+        "A cold look-up takes the sum of the round trips to the servers asked, one after another; "
+        "a warm one only that to the resolver.",
+        source="arithmetic; RFC 1034 §5.3.3",
+    )
+    def latency_is_the_sum(self, tables: Tables) -> Verdict:
+        """From the stub's first query to its answer."""
+        p = self.params
+        rtt_ms = {"n1": 2 * p.root_ms, "n2": 2 * p.tld_ms, "n3": 2 * p.auth_ms,
+                  "n4": 2 * p.auth_ms}  # fmt: skip
+        way = [self._node(tables, a) for a in self._asked(tables, "cold")["ip_dst"]]
+        cold_ms, warm_ms = (self._latency_ms(tables, s) for s in ("cold", "warm"))
+        return all_of(
+            [
+                near(cold_ms, sum(rtt_ms[node] for node in way), rel=0.01,
+                     unit=f"ms by {', '.join(way)}"),
+                at_most(warm_ms, 0.5, unit="ms warm"),
+            ]
+        ).because(*of_packets("the walk", self._asked(tables, "cold")))  # fmt: skip
+
+    @claim(
+        "Another look-up within the TTL is answered from the cache, and the TTL is counted down.",
+        source="RFC 1034 §3.6, §5.3.3; RFC 1035 §3.2.1",
+    )
+    def cache_counts_down(self, tables: Tables) -> Verdict:
+        """The same look-up some seconds later."""
+        asked = self._asked(tables, "warm")
+        first, again = (self._ttl(tables, s) for s in ("cold", "warm"))
+        apart_s = self._began_s(tables, "warm") - self._began_s(tables, "cold")
+        return all_of(
+            [
+                at_most(len(asked), 0, unit="queries by the resolver"),
+                near(first, self.params.ttl_s, abs=0, unit="s TTL at first"),
+                near(again, self.params.ttl_s - apart_s, abs=1.1, unit="s TTL again"),
+            ]
+        ).because(*of_packets("to and from h1", pick(tables, "warm", "h1-eth0", table="dns")))
+
+    @claim(
+        "When the TTL is over the resolver asks again, but only the zone's own server: it still "
+        "knows who that is.",
+        source="RFC 1034 §5.3.3, RFC 1035 §7.3",
+    )
+    def expired_names_are_asked_again(self, tables: Tables) -> Verdict:
+        """The look-up after the TTL of the address; NS records live longer."""
+        asked = self._asked(tables, "expired", question="www.example.org", type="A")
+        way = [self._node(tables, a) for a in asked["ip_dst"]]
+        return holds(way == ["n3"], observed=f"asked {way}", expected="asked n3").because(
+            *of_packets("queries", asked)
+        )
+
+    @claim(
+        "That a name does not exist is cached too, for the minimum of the SOA record.",
+        source="RFC 2308 §4, §5",
+    )
+    def absence_is_cached(self, tables: Tables) -> Verdict:
+        """NXDOMAIN at once, ten seconds later, and after the negative TTL."""
+        counts = {
+            s: len(self._asked(tables, s, question="nope.example.org"))
+            for s in ("absent", "absent-again", "absent-late")
+        }
+        codes = {
+            code for s in counts
+            for code in pick(tables, s, "h1-eth0", table="dns", response=True)["rcode"]
+        }  # fmt: skip
+        wanted = {"absent": 1, "absent-again": 0, "absent-late": 1}
+        return all_of(
+            [
+                holds(counts == wanted, observed=f"queries {counts}", expected=f"{wanted}"),
+                holds(codes == {"NXDOMAIN"}, observed=f"h1 hears {codes}", expected="NXDOMAIN"),
+            ]
+        ).because(*of_packets("queries", self._asked(tables, "absent")))
+
+    @claim(
+        "An alias leads to another name, if need be over several; the answer holds the whole "
+        "chain.",
+        source="RFC 1034 §3.6.2, RFC 1035 §3.3.1",
+    )
+    def aliases_are_followed(self, tables: Tables) -> Verdict:
+        """alias → other → www → address."""
+        return self._answer(tables, "alias", [
+            "CNAME other.example.org", "CNAME www.example.org", f"A {WWW}"])  # fmt: skip
+
+    @claim(
+        "MX names a domain's mail server and its preference, not its address.",
+        source="RFC 1035 §3.3.9, RFC 5321 §5.1",
+    )
+    def mail_has_its_record(self, tables: Tables) -> Verdict:
+        """The answer about example.org."""
+        found = self._records(tables, "mail")
+        ok = len(found) == 1 and found[0].startswith("MX") and "mail.example.org" in found[0]
+        return holds(ok, observed=f"{found}", expected="one MX: mail.example.org").because(
+            *of_packets("answers", pick(tables, "mail", "h1-eth0", table="dns"))
+        )
+
+    @claim(
+        "An address is looked up backwards as a name below in-addr.arpa, its bytes reversed.",
+        source="RFC 1035 §3.5",
+    )
+    def addresses_have_names(self, tables: Tables) -> Verdict:
+        """PTR of the web server's address."""
+        return self._answer(tables, "backwards", ["PTR www.example.org"])
+
+    @claim("AAAA holds the IPv6 address of the same name.", source="RFC 3596 §2")
+    def names_have_ipv6_addresses(self, tables: Tables) -> Verdict:
+        """The answer, carried over IPv4."""
+        return self._answer(tables, "ipv6", [f"AAAA {WWW6}"])
+
+    @claim(
+        "An answer too long for UDP comes truncated (TC); the asker repeats the question over TCP.",
+        source="RFC 1035 §4.1.1, §4.2; RFC 7766 §5; RFC 6891 §6.2.3",
+    )
+    def long_answers_come_by_tcp(self, tables: Tables) -> Verdict:
+        """TXT records of 2.4 kB, between resolver and server, and between client and resolver."""
+        verdicts = []
+        for capture, peer in (("v1-eth0", "n3-eth0"), ("h1-eth0", "v1-eth0")):
+            server = address(tables, peer)
+            cut = pick(tables, "long", capture, table="dns", truncated=True, ip_src=server)
+            opened = pick(tables, "long", capture, ip_src=server, tcp_sport=53)
+            carried = int(opened["tcp_payload_bytes"].fillna(0).sum())
+            verdicts.append(
+                all_of(
+                    [
+                        at_least(len(cut), 1, unit=f"truncated answer from {peer[:2]}"),
+                        at_least(carried, LARGEST_UDP_BYTES + 1, unit="bytes by TCP"),
+                    ]
+                ).because(*of_packets("truncated", cut), *of_packets("by TCP", opened))
+            )
+        return all_of(verdicts)
+
+    @claim(
+        "A server that does not answer is asked again, later and later; without another one there "
+        "is no address.",
+        source="RFC 1035 §4.2.1, §7.2",
+    )
+    def dead_servers_are_asked_again(self, tables: Tables) -> Verdict:
+        """gone.org's only server is silent; h1 asks three times."""
+        asked = self._asked(tables, "dead", ip_dst=address(tables, "n4-eth0"))
+        gaps = [float(g) for g in asked["time_s"].diff().dropna()]
+        steady = all(later > 0.95 * gap for gap, later in pairwise(gaps))
+        return all_of(
+            [
+                at_least(len(asked), 3, unit="queries to n4"),
+                holds(bool(gaps) and gaps[-1] > 4 * gaps[0] and steady,
+                      observed="gaps " + ", ".join(f"{g:.2f}" for g in gaps) + " s",
+                      expected="growing"),
+                holds(not self._client_got(tables, "dead"),
+                      observed=f"h1 got {self._client_got(tables, 'dead')}", expected="nothing"),
+            ]
+        ).because(*of_packets("queries", asked))  # fmt: skip
+
+    @claim(
+        "That is why a zone has several servers: if one is dead another answers, at the price of a "
+        "timeout.",
+        source="RFC 1034 §4.1, §5.3.3; RFC 2182 §3",
+    )
+    def another_server_takes_over(self, tables: Tables) -> Verdict:
+        """Names of half.org, served by n3 and the dead n4: all are found."""
+        vain = self._asked(tables, "backup", ip_dst=address(tables, "n4-eth0"))
+        told = self._told(tables, "backup", ip_src=address(tables, "n4-eth0"))
+        back = pick(tables, "backup", "h1-eth0", table="dns", response=True, rcode="NOERROR")
+        return all_of(
+            [
+                at_least(len(vain), 1, unit="queries to n4"),
+                at_most(len(told), 0, unit="answers by n4"),
+                near(int((back["answers"] > 0).sum()), HALF, abs=0, unit="names found"),
+            ]
+        ).because(*of_packets("in vain", vain), *of_packets("answers to h1", back))
+
+    @claim(
+        "A delegation to a server that does not know the zone is lame: it refuses, and the client "
+        "hears SERVFAIL.",
+        source="RFC 1912 §2.8, RFC 8499 §7",
+    )
+    def lame_delegations_fail(self, tables: Tables) -> Verdict:
+        """org says that n3 serves lame.org."""
+        told = self._told(tables, "lame", ip_src=address(tables, "n3-eth0"))
+        codes = set(pick(tables, "lame", "h1-eth0", table="dns", response=True)["rcode"])
+        return all_of(
+            [
+                holds(set(told["rcode"]) == {"REFUSED"}, observed=f"n3 says {set(told['rcode'])}",
+                      expected="REFUSED"),
+                holds(codes == {"SERVFAIL"}, observed=f"h1 hears {codes or 'nothing'}",
+                      expected="SERVFAIL"),
+            ]
+        ).because(*of_packets("n3's answers", told))  # fmt: skip
+
+    @claim(
+        "The resolver sends each query from another port and with another number: a forger who "
+        "does not see it must guess both, 32 bits instead of 16.",
+        source="RFC 5452 §4.5, §9.1",
+    )
+    def ports_and_numbers_are_random(self, tables: Tables) -> Verdict:
+        """Twenty look-ups, one after another."""
+        asked = self._asked(tables, "many")
+        asked = asked[asked["ip_dst"] == address(tables, "n3-eth0")]
+        count = max(1, len(asked))
+        rising = int((asked["id"].diff() == 1).sum())
+        return all_of(
+            [
+                at_least(len(asked), 20, unit="queries"),
+                at_least(asked["udp_sport"].nunique() / count, RANDOM_PORTS_AT_LEAST,
+                         unit="ports a query"),
+                at_least(asked["id"].nunique() / count, RANDOM_PORTS_AT_LEAST,
+                         unit="numbers a query"),
+                at_most(rising, 1, unit="numbers that follow the one before"),
+            ]
+        ).because(*of_packets("queries", asked))  # fmt: skip
+
+    # ---- what the claims look at
+
+    def _asked(self, tables: Tables, name: str, **equals: Any) -> pd.DataFrame:
+        """Queries the resolver sent, in its capture."""
+        own = address(tables, "v1-eth0")
+        return pick(tables, name, "v1-eth0", table="dns", response=False, ip_src=own, **equals)
+
+    def _told(self, tables: Tables, name: str, **equals: Any) -> pd.DataFrame:
+        """Answers the resolver got."""
+        own = address(tables, "v1-eth0")
+        return pick(tables, name, "v1-eth0", table="dns", response=True, ip_dst=own, **equals)
+
+    def _node(self, tables: Tables, ip: Any) -> str:
+        names = {address(tables, f"{node}-eth0"): node for node in SERVERS}
+        return names.get(str(ip), str(ip))
+
+    def _began_s(self, tables: Tables, name: str) -> float:
+        return float(pick(tables, name, "h1-eth0", table="dns", response=False)["time_s"].min())
+
+    def _latency_ms(self, tables: Tables, name: str) -> float | None:
+        asked = pick(tables, name, "h1-eth0", table="dns", response=False, type="A")
+        told = pick(tables, name, "h1-eth0", table="dns", response=True, type="A")
+        if asked.empty or told.empty:
+            return None
+        return float(told["time_s"].iloc[0] - asked["time_s"].iloc[0]) * 1e3
+
+    def _answers(self, tables: Tables, name: str) -> pd.DataFrame:
+        """Answer records of the last answer h1 got."""
+        back = pick(tables, name, "h1-eth0", table="dns", response=True).tail(1)
+        found = tables.of("records", capture="h1-eth0")
+        return found[found["frame"].isin(back["frame"]) & (found["section"] == "answer")]
+
+    def _records(self, tables: Tables, name: str) -> list[str]:
+        return [f"{r.type} {r.data}" for r in self._answers(tables, name).itertuples()]
+
+    def _answer(self, tables: Tables, name: str, wanted: list[str]) -> Verdict:
+        found = [text.rstrip(".") for text in self._records(tables, name)]
+        return holds(found == wanted, observed=f"{found}", expected=f"{wanted}").because(
+            *of_packets("to and from h1", pick(tables, name, "h1-eth0", table="dns"))
+        )
+
+    def _client_got(self, tables: Tables, name: str) -> list[str]:
+        found = self._answers(tables, name)
+        return list(found[found["type"] == "A"]["data"])
+
+    def _ttl(self, tables: Tables, name: str) -> float | None:
+        found = self._answers(tables, name)
+        found = found[found["type"] == "A"]
+        return float(found["ttl_s"].iloc[0]) if len(found) else None
+
+    # ---- figures
+
+    def plot(self, tables: Tables) -> dict[str, Any]:
+        """The walk as a ladder, and what each look-up took."""
+        took = {s: self._latency_ms(tables, s) for s in ("cold", "warm", "expired")}
+        return {
+            "1_cold": exchange.ladder(tables, "cold", "v1-eth0", ip_version=4),
+            "2_warm": exchange.ladder(tables, "warm", "v1-eth0", ip_version=4),
+            "3_long": exchange.ladder(tables, "long", "v1-eth0", ip_version=4),
+            "4_latency": plots.bars({k: v for k, v in took.items() if v is not None},
+                                    "look-up of www.example.org", "ms until the answer"),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Questions put by hand at h1."""
+
+    resolver: str
+
+    def __call__(self, name: str, kind: str) -> Act:
+        """Asks up to three times, as stubs do: late answers are not sent, but kept in the cache."""
+        return program("h1", "kdig", f"@{self.resolver}", "+time=5", "+retry=2", name, kind)
+
+
+def _stub(lab: Lab, name: str) -> Act:
+    """Looks a name up by h1's C library, with a resolv.conf of its own."""
+    conf = lab.path / "configs" / "resolv.conf"
+    script = f"mount --bind {conf} /etc/resolv.conf; exec getent ahostsv4 {name}"
+    return program("h1", "unshare", "--mount", "sh", "-c", script)
+
+
+def _wait(seconds: float) -> Act:
+    return (lambda lab: lab.sleep(seconds)) if seconds else nothing
+
+
+def _zone(
+    origin: str, server: str, ttl_s: int, records: Mapping[str, list[str]], minimum_s: int = 3600
+) -> str:
+    """A master file (RFC 1035 §5); NS records live a day."""
+    lines = [f"$ORIGIN {origin}", f"$TTL {ttl_s}",
+             f"@ {DAY_S} SOA {server} admin.{origin.lstrip('.')} 1 7200 900 {DAY_S} {minimum_s}",
+             f"@ {DAY_S} NS {server}"]  # fmt: skip
+    for name, entries in records.items():
+        for entry in entries:
+            long_lived = entry.startswith("NS ") or name.startswith(("ns.", "a.root"))
+            lines.append(f"{name} {DAY_S if long_lived else ttl_s} {entry}")
+    return "\n".join(lines) + "\n"
+
+
+def _flags(found: pd.DataFrame, flag: str, wanted: bool, what: str) -> Verdict:
+    values = {bool(v) for v in found[flag]}
+    return holds(values == {wanted}, observed=f"{what}: {values or 'no message'}",
+                 expected=f"{what}: {wanted}")  # fmt: skip

@@ -1,0 +1,60 @@
+"""NSD: an authoritative name server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from testbed.daemons.base import Daemon, Place
+
+if TYPE_CHECKING:
+    from testbed.lab import Process
+
+LARGEST_UDP_BYTES = 1232
+"""Of an answer by UDP: what the DNS flag day of 2020 agreed on."""
+
+
+@dataclass(frozen=True)
+class Nsd(Daemon):
+    """One NSD.
+
+    Attributes:
+        zones: zone's name (``.`` for the root) → text of its master file.
+    """
+
+    name: ClassVar[str] = "nsd"
+    program: ClassVar[str] = "/usr/sbin/nsd"
+    package: ClassVar[str] = "nsd"
+    zones: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self, place: Place) -> dict[str, str]:
+        """The configuration and one master file a zone."""
+        lines = [
+            "server:", '  username: ""', '  chroot: ""', "  server-count: 1", "  do-ip6: no",
+            '  database: ""', f"  zonesdir: {place.configs}", f"  pidfile: {place.state}/nsd.pid",
+            f"  xfrdfile: {place.state}/xfrd", f"  xfrdir: {place.state}",
+            f"  zonelistfile: {place.state}/zones", f"  ipv4-edns-size: {LARGEST_UDP_BYTES}",
+            "  rrl-ratelimit: 0", "  log-only-syslog: no", "remote-control:",
+            "  control-enable: no",
+        ]  # fmt: skip
+        for zone in self.zones:
+            lines += ["zone:", f'  name: "{zone}"', f"  zonefile: {_file(zone)}"]
+        text = {_file(zone): records for zone, records in self.zones.items()}
+        return {"nsd.conf": "\n".join(lines) + "\n", **text}
+
+    def argv(self, place: Place) -> list[str]:
+        """In the foreground."""
+        return [self.program, "-d", "-c", f"{place.configs}/nsd.conf"]
+
+    def ready(self, place: Place, process: Process) -> bool:
+        """It says so."""
+        return "nsd started" in process.output()
+
+    def dry_run(self, place: Place) -> list[str]:
+        """NSD's own check of the configuration."""
+        return ["/usr/sbin/nsd-checkconf", f"{place.configs}/nsd.conf"]
+
+
+def _file(zone: str) -> str:
+    return f"{zone.strip('.') or 'root'}.zone"
