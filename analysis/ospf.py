@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import networkx as nx
 import pandas as pd
@@ -330,3 +330,38 @@ def adjacency(sent: pd.DataFrame) -> pd.DataFrame:
     firsts = [sent[mask].head(1).assign(step=step) for step, mask in marks.items()]
     steps: pd.DataFrame = pd.concat(firsts).sort_values("time_s", kind="stable")
     return steps
+
+
+def tree(graph: nx.DiGraph[str], root: str) -> pd.DataFrame:
+    """The shortest-path tree of a router (all parents where several are equally good).
+
+    Returns:
+        ``parent``, ``child``, ``cost`` (of the child from the root).
+    """
+    if root not in graph:
+        return pd.DataFrame(columns=["parent", "child", "cost"])
+    before, cost = nx.dijkstra_predecessor_and_distance(graph, root, weight="cost")
+    rows = [(parent, child, int(cost[child])) for child in cost for parent in before[child]]
+    return pd.DataFrame(rows, columns=["parent", "child", "cost"])
+
+
+def words(sent: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
+    """What each packet says, in a few words.
+
+    Args:
+        sent: packets.
+        names: router id → router.
+    """
+    return [_words(row, names) for row in cast("list[dict[str, Any]]", sent.to_dict("records"))]
+
+
+def _words(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    kind, count = str(row["type"]), int(row["lsa_count"])
+    if kind == "hello":
+        heard = [names.get(i, i) for i in str(row["neighbours"] or "").split()]
+        return f"hello, heard {', '.join(heard)}" if heard else "hello, heard nobody"
+    if kind == "description":
+        flags = row["dd_flags"] or "no flags"
+        return f"description: {flags}" + (f", {count} LSA headers" if count else "")
+    verb = {"request": "asks for", "update": "tells", "acknowledgement": "has got"}[kind]
+    return f"{kind}: {verb} {count} LSA{'s' * (count != 1)}"

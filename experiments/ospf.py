@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import ospf, routes
+from analysis import ladder, ospf, routes
 from analysis.dissect import ospf as dissect
 from analysis.plots import routing as plots
 from testbed import frr_generate, routing
@@ -189,11 +189,14 @@ class Ospf(Experiment):
         self, data: ScenarioData, lsas: pd.DataFrame, kernel: pd.DataFrame, names: dict[str, str]
     ) -> dict[str, pd.DataFrame]:
         """Every router's database, the routes it entails, and its neighbours."""
-        databases, expected, neighbours = [], {}, []
+        databases, expected, neighbours, trees = [], {}, [], []
+        backbone: Any = None
         contents = ospf.bodies(lsas)
         for router_id, router in names.items():
             headers = ospf.database(data.state("settled", router, "ospfd", 0))
             databases.append(headers.assign(node=router))
+            backbone = ospf.area_graph(headers[headers["area"] == ospf.BACKBONE], contents)
+            trees.append(ospf.tree(backbone, router_id).assign(root=router))
             expected[router] = ospf.expected_routes(headers, contents, router_id)
             found = json.loads(data.state("settled", router, "ospfd", 1))["neighbors"]
             neighbours += [
@@ -202,7 +205,10 @@ class Ospf(Experiment):
                 for i, entries in found.items() for entry in entries
             ]  # fmt: skip
         columns = ["node", "neighbour", "state", "interface"]
+        edges = [(one, two, data["cost"]) for one, two, data in backbone.edges(data=True)]
         return {
+            "trees": pd.concat(trees, ignore_index=True).replace(names),
+            "edges": pd.DataFrame(edges, columns=["one", "two", "cost"]).replace(names),
             "databases": pd.concat(databases, ignore_index=True),
             "routes": ospf.compare_routes(kernel, expected, names),
             "neighbours": pd.DataFrame(neighbours, columns=columns),
@@ -485,10 +491,10 @@ class Ospf(Experiment):
 
     # ---- figures
 
-    def plot(self, tables: Tables) -> dict[str, Figure]:
+    def plot(self, tables: Tables) -> dict[str, Figure | str]:
         """Packets over time, the tables, and the adjacency coming up."""
         ran = list(tables["setting"]["scenario"])
-        drawn: dict[str, Figure] = {}
+        drawn: dict[str, Figure | str] = {}
         for scenario in (s for s in ("campus", "square") if s in ran):
             setting = tables.of("setting", scenario=scenario).iloc[0]
             failed_s, end_s = float(setting["failed_s"]), float(setting["duration_s"])
@@ -496,4 +502,25 @@ class Ospf(Experiment):
             drawn[f"1_messages_{scenario}"] = plots.messages(sent, "type", failed_s)
             changes = tables.of("changes", scenario=scenario)
             drawn[f"2_tables_{scenario}"] = plots.tables_over_time(changes, "ospf", end_s, failed_s)
+            edges = tables.of("edges", scenario=scenario)
+            tree = tables.of("trees", scenario=scenario)
+            roots = sorted(tree["root"].unique())
+            drawn[f"3_trees_{scenario}"] = plots.trees(tree, edges, [roots[0], roots[-1]])
+        if "quiet" in ran:
+            drawn["4_adjacency"] = self._ladder(tables.of("packets", scenario="quiet"))
         return drawn
+
+    @staticmethod
+    def _ladder(sent: pd.DataFrame) -> str:
+        """Two routers come up: from the first hello to the last acknowledgement."""
+        names = dict(zip(sent["router_id"], sent["sender"], strict=True))
+        done_s = sent[(sent["type"] == "acknowledgement") & (sent["time_s"] < SETTLED_S)]["time_s"]
+        shown = sent[sent["time_s"] <= done_s.max()]
+        pair = sorted(set(names.values()))
+        arrows = [
+            ladder.Message(int(time_ns), sender, pair[1 - pair.index(sender)], text)
+            for time_ns, sender, text in zip(
+                shown["time_ns"], shown["sender"], ospf.words(shown, names), strict=True
+            )
+        ]
+        return ladder.svg(arrows, hosts=pair, title="An adjacency comes up")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -265,10 +266,13 @@ class Rip(Experiment):
     @claim("A router tells its table to its neighbours only: nobody forwards it.",
            source="RFC 2453 §3.4, §4.3", scenarios=("triangle",))  # fmt: skip
     def neighbours_only(self, tables: Tables) -> Verdict:
-        """On every link all senders are attached to it."""
+        """The sender of every message has an address on the link it was seen on."""
         sent = tables.of("messages", scenario="triangle")
-        ends = sent.groupby("link")["sender"].transform("nunique")
-        strange = sent[(sent["sender"] == "") | (ends > 2)]
+        attached = [
+            ip_address(source) in ip_network(link)
+            for source, link in zip(sent["ip_src"].astype(str), sent["link"], strict=True)
+        ]
+        strange = sent[~pd.Series(attached, index=sent.index)]
         far = sent[sent["to_all"] & (sent["ip_ttl"] != 1)]
         return all_of([
             none_of(strange, sent, "messages of routers not on the link", "attached routers alone"),

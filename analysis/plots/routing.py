@@ -210,9 +210,41 @@ def paths(links: pd.DataFrame, walked: pd.DataFrame, scenarios: Sequence[str]) -
     return figure
 
 
+def trees(tree: pd.DataFrame, edges: pd.DataFrame, roots: Sequence[str]) -> Figure:
+    """Shortest-path trees of routers on the graph of their database.
+
+    Args:
+        tree: ``root``, ``parent``, ``child``, ``cost``.
+        edges: ``one``, ``two``, ``cost``: the graph.
+        roots: one panel each.
+    """
+    figure, panels = plt.subplots(1, len(roots), figsize=(4.2 * len(roots), 4), squeeze=False)
+    graph = nx.Graph(list(zip(edges["one"], edges["two"], strict=True)))
+    places = _places(graph)
+    for axes, root in zip(panels[0], roots, strict=True):
+        mine = tree[tree["root"] == root]
+        nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#BBBBBB", style=":")
+        ways = nx.DiGraph(list(zip(mine["parent"], mine["child"], strict=True)))
+        nx.draw_networkx_edges(ways, places, ax=axes, width=2.2, edge_color=COLOURS[0],
+                               node_size=700, arrowsize=14)  # fmt: skip
+        cost = {root: 0} | dict(zip(mine["child"], mine["cost"], strict=True))
+        lans = [n for n in graph if n.startswith("net")]
+        for shape, nodes in (("o", [n for n in graph if n not in lans]), ("s", lans)):
+            nx.draw_networkx_nodes(graph, places, nodelist=nodes, ax=axes, node_shape=shape,
+                                   node_color="white", edgecolors="black",
+                                   node_size=700)  # fmt: skip
+        labels = {n: f"{'LAN' if n in lans else n}\n{cost.get(n, '?')}" for n in graph}
+        nx.draw_networkx_labels(graph, places, labels, ax=axes, font_size=8)
+        axes.set_title(f"from {root}")
+        axes.margins(0.15)
+        axes.set_axis_off()
+    figure.suptitle("Shortest-path trees with costs; dotted: links not used", fontsize=10)
+    return figure
+
+
 def _places(graph: nx.Graph[str]) -> dict[str, tuple[float, float]]:
-    """Routers on a circle, each host outside its router."""
-    routers = sorted((n for n in graph if not n.startswith("h")), key=_natural)
+    """Routers on a circle, each host outside its router, LANs amid their routers."""
+    routers = sorted((n for n in graph if n[0] not in "hn"), key=_natural)
     places = {}
     for i, router in enumerate(routers):
         angle = math.pi - 2 * math.pi * i / len(routers)
@@ -220,6 +252,10 @@ def _places(graph: nx.Graph[str]) -> dict[str, tuple[float, float]]:
     for host in (n for n in graph if n.startswith("h")):
         x, y = places[next(iter(graph[host]))]
         places[host] = (1.7 * x, 1.7 * y)
+    for lan in (n for n in graph if n.startswith("net")):
+        around = [places[n] for n in graph[lan]]
+        places[lan] = (sum(x for x, _ in around) / len(around),
+                       sum(y for _, y in around) / len(around))  # fmt: skip
     return places
 
 

@@ -52,7 +52,9 @@ def _drop(table, **where):
 FORGED = {
     ("rip", "udp_port_520"): _set("messages", "udp_sport", 521, sender="r2"),
     ("rip", "request_on_start"): _drop("messages", command="request"),
-    ("rip", "neighbours_only"): _set("messages", "sender", "r9", capture="r1-eth1", sender="r3"),
+    ("rip", "neighbours_only"): _set(
+        "messages", "ip_src", "10.0.3.1", capture="r1-eth1", sender="r3"
+    ),
     ("ospf", "protocol_89"): _set("packets", "ip_ttl", 64, scenario="campus", sender="r2"),
     ("ospf", "adjacency_steps"): _drop("packets", scenario="quiet", type="request"),
     ("ospf", "same_database"): _set("databases", "checksum", 7, scenario="campus", node="r2"),
