@@ -192,13 +192,16 @@ class Lab:
         """The node's IPv4 address, without prefix length."""
         return str(self.net[node].IP())
 
-    def start(self, node: str, *argv: str, log: str = "") -> Process:
+    def start(
+        self, node: str, *argv: str, log: str = "", stdout: IO[bytes] | None = None
+    ) -> Process:
         """Starts a program in a node and goes on; it is stopped when the experiment ends.
 
         Args:
             node: the node's name.
             argv: the program and its arguments; no shell reads them.
             log: name of its log; default ``<node>-<program>``, numbered.
+            stdout: where its standard output goes instead of the log.
 
         Raises:
             MissingPrerequisiteError: the program is not installed.
@@ -211,7 +214,7 @@ class Lab:
         path = self._log_path(log or f"{node}-{Path(program).name}")
         with path.open("w") as out:
             popen = self.net[node].popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+                list(argv), stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out
             )
         process = Process(node, list(argv), popen, path)
         self._processes.append(process)
@@ -320,11 +323,13 @@ class Lab:
         if interface in self._captures:
             raise ConfigError(f"capture '{interface}': is already being taken")
         device = next((d for d in _DEVICES if interface.endswith(f"-{d}")), interface)
-        argv = ["tcpdump", "-i", device, "-n", "-w", f"captures/{interface}.pcap", "-Z", "root"]
+        # to standard output: a file it opens itself it would give to root, which in a guest of an
+        # ordinary user it may not
+        argv = ["tcpdump", "-i", device, "-n", "-w", "-", "-Z", "root"]
         argv += ["--time-stamp-precision=nano", "-B", "16384", "-s", str(snaplen_bytes)]
-        argv[argv.index("-w") + 1] = str(self.path / "captures" / f"{interface}.pcap")
-        node = interface.rsplit("-", 1)[0]
-        process = self.start(node, *argv, *expression.split(), log=f"tcpdump-{interface}")
+        node, log = interface.rsplit("-", 1)[0], f"tcpdump-{interface}"
+        with (self.path / "captures" / f"{interface}.pcap").open("wb") as out:
+            process = self.start(node, *argv, *expression.split(), log=log, stdout=out)
         self._processes.remove(process)  # ends after all programs, in its own way
         self._captures[interface] = process
         return process
