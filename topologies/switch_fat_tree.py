@@ -1,0 +1,55 @@
+"""A fat tree of OpenFlow switches (Al-Fares et al., SIGCOMM 2008)."""
+
+from __future__ import annotations
+
+from testbed.errors import ConfigError
+from testbed.topo import LinkShape, Topo
+
+
+class SwitchFatTree(Topo):
+    """k pods of k/2 aggregation and k/2 edge switches, (k/2)^2 core switches, k^3/4 hosts.
+
+    ::
+
+        core         s1     s2     s3     s4             k = 4
+                      │ \\  / │      │ \\  / │
+        aggregation  s5  s6   s9  s10  s13 s14  s17 s18
+                      │ X │    │ X │    │ X │    │ X │
+        edge         s7  s8   s11 s12  s15 s16  s19 s20
+                     /\\  /\\   /\\  /\\   /\\  /\\   /\\  /\\
+        hosts       h1 .............................. h16
+
+    Aggregation switch i of a pod is linked to the core switches (i-1)·k/2+1 … i·k/2. Host h<i>
+    has 10.0.0.<i>/8.
+    """
+
+    def build(self, k: int = 4, shape: LinkShape | None = None) -> None:
+        """Builds the graph.
+
+        Args:
+            k: ports of each switch; even, 2 to 8.
+            shape: of every link between switches; default: plain.
+
+        Raises:
+            ConfigError: `k` is odd or out of range.
+        """
+        if k % 2 or not 2 <= k <= 8:
+            raise ConfigError(f"switch_fat_tree k: {k} is not an even number from 2 to 8")
+        half = k // 2
+        core = [self.addOpenFlowSwitch(f"s{n}") for n in range(1, half * half + 1)]
+        number, host = half * half, 0
+        for _ in range(k):
+            pod = [self.addOpenFlowSwitch(f"s{number + n}") for n in range(1, k + 1)]
+            number += k
+            for i, upper in enumerate(pod[:half]):
+                for top in core[i * half : (i + 1) * half]:
+                    self.addLink(top, upper, shape=shape)
+                for lower in pod[half:]:
+                    self.addLink(upper, lower, shape=shape)
+            for lower in pod[half:]:
+                for _ in range(half):
+                    host += 1
+                    self.addLink(lower, self.addHost(f"h{host}"))
+
+
+topos = {"switch_fat_tree": SwitchFatTree}
