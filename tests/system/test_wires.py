@@ -73,7 +73,7 @@ def test_sender_sees_packets_leave_one_by_one(wires):
 
 
 def test_jitter_spreads_but_keeps_order(wires):
-    """Where packets are further apart than the jitter it is uniform; behind one another they wait."""
+    """Uniform where packets are far apart; close behind one another they wait, in order."""
     burst = wires["bursts"]["spaced"]
     took = [b[0] - a[0] for a, b in zip(burst["sent"], burst["received"], strict=True)]
     assert min(took) >= 3e6 - READ_NS and max(took) <= 7e6 + READ_NS
