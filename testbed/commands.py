@@ -12,6 +12,7 @@ COMMANDS = {
     "controller": "testbed.cli_controller:controller",
     "draw": "testbed.cli_topology:draw",
     "doctor": "testbed.cli_system:doctor",
+    "fidelity": "testbed.cli_fidelity:fidelity",
     "kernel": "testbed.cli_system:kernel",
     "shell": "testbed.cli_topology:shell",
     "topologies": "testbed.cli_topology:list_topologies",

@@ -1,0 +1,46 @@
+"""`testbed fidelity`: the experiments that check the emulation itself, one after the other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from testbed.console import err, out
+from testbed.errors import ExitCode
+from testbed.rundir import default_runs
+
+SUITE = ("fidelity", "fidelity_tcp")
+"""Experiments whose claims are what links must do, on this kernel and clock."""
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True)
+@click.option("--runtime", type=click.Choice(["auto", "guest", "host"]), default="auto")
+@click.option("--clock", type=click.Choice(["virtual", "real"]), default="virtual")
+@click.option(
+    "--out", "target", type=click.Path(path_type=Path), help="Folder for run directories."
+)
+@click.option("--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0, show_default=True)
+def fidelity(seed: int, runtime: str, clock: str, target: Path | None, wall_limit_s: float) -> None:
+    """Check the emulation: rate, delay, chance, queues and TCP against their formulae.
+
+    Runs the experiments 'fidelity' and 'fidelity_tcp'; the exit code is the worse of the two.
+    """
+    from testbed.replay import exit_code
+    from testbed.runner import Request, run
+    from testbed.show import RunView, print_result
+
+    codes = []
+    for name in SUITE:
+        request = Request(
+            experiment=name, seed=seed, runtime=runtime, clock=clock,
+            out=(target or default_runs()).resolve(), wall_limit_s=wall_limit_s,
+        )  # fmt: skip
+        with RunView(err) as view:
+            result = run(request, view)
+        print_result(out, result.run, result.judged)
+        codes.append(exit_code(result.judged))
+    worst = (ExitCode.CLAIM_FAILED, ExitCode.INCONCLUSIVE, ExitCode.PASS)
+    sys.exit(next(code for code in worst if code in codes))
