@@ -441,6 +441,8 @@ class Fragmentation(Experiment):
         }
         share = len(self._got(tables, "lossy")) / self.params.datagrams
         return {
+            "3_too_big_for_the_path": exchange.ladder(tables, "df-path", "h1-eth0", ip_version=4),
+            "4_ipv6": exchange.ladder(tables, "ipv6", "h1-eth0", ip_version=6),
             "1_fragments_of_one_datagram": plots.fragments(cut),
             "2_loss": plots.loss_by_fragments(self.params.loss_percent / 100, FRAGMENTS, share),
         }

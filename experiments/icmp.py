@@ -584,6 +584,9 @@ class Icmp(Experiment):
         return {
             "1_traceroute": plots.walks(forms),
             "2_path_MTU": plots.segment_sizes(transfers, self.params.mtu_bytes),
+            "3_traceroute": exchange.ladder(tables, "traceroute-udp", "h1-eth0", ip_version=4),
+            "4_redirect": exchange.ladder(tables, "redirect", "h1-eth0", ip_version=4),
+            "5_path_MTU": exchange.ladder(tables, "path-mtu", "h1-eth0", ip_version=4),
         }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -159,3 +161,43 @@ def bars(values: Mapping[str, float], title: str, unit: str) -> Figure:
     axes.set(title=title, ylabel=unit)
     axes.margins(y=0.15)
     return figure
+
+
+def encapsulation(packets: pd.DataFrame) -> Figure:
+    """Bytes of each layer in each TCP packet, stacked from the frame's beginning.
+
+    Args:
+        packets: `wire_bytes`, `ip_bytes`, `ip_header_bytes`, `tcp_header_bytes`,
+            `tcp_payload_bytes`, `info`.
+    """
+    layers = {
+        "Ethernet": packets["wire_bytes"] - packets["ip_bytes"],
+        "IP": packets["ip_header_bytes"],
+        "TCP": packets["tcp_header_bytes"],
+        "HTTP": packets["tcp_payload_bytes"],
+    }
+    figure = Figure(figsize=(9, 1.2 + 0.4 * len(packets)), layout="constrained")
+    axes = figure.subplots()
+    begin = [0.0] * len(packets)
+    rows = list(range(len(packets)))
+    for name, size in layers.items():
+        lengths = [float(v) for v in size]
+        drawn = axes.barh(rows, lengths, left=begin, label=name, height=0.7)
+        axes.bar_label(drawn, [f"{v:.0f}" if v >= 14 else "" for v in lengths],
+                       label_type="center", fontsize=6)  # fmt: skip
+        begin = [b + v for b, v in zip(begin, lengths, strict=True)]
+    axes.set_yticks(rows, [str(text) for text in packets["info"]], fontsize=7)
+    axes.invert_yaxis()
+    axes.set(xlabel="bytes of the frame (scale: square root)")
+    axes.set_xscale("function", functions=(_root, _square))
+    axes.legend(fontsize=7, ncols=len(layers), loc="lower right")
+    return figure
+
+
+def _root(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Small headers stay visible beside a full frame."""
+    return np.sqrt(np.maximum(values, 0))
+
+
+def _square(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.square(values)

@@ -135,6 +135,17 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "absence_is_cached",
         },
     },
+    "layers": {
+        "rewriting,translated,no-timestamps,other-port,small-segments,remembered": {
+            "headers_add_up",
+            "headers_name_the_layer_above",
+            "lower_layers_come_first",
+            "switches_change_nothing",
+            "routers_change_frame_and_ttl",
+            "addresses_have_their_reach",
+            "headers_cost_four_percent",
+        },
+    },
     "fragmentation": {
         "small-mtu,no-room,large-buffer,no-df,patient,silent": {
             "fits_one_packet",
