@@ -132,8 +132,11 @@ def fat_tree() -> float:
     command = [sys.executable, "-m", "testbed.cli", "run", "bench/sdn_fat_tree.py"]
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run([*command, "--out", out], cwd=PROJECT, check=True, **quiet)
+        done = subprocess.run(
+            [*command, "--out", out], cwd=PROJECT, check=False, capture_output=True, text=True
+        )
+    if done.returncode:
+        raise SystemExit(f"fat tree: {done.stdout[-2000:]}{done.stderr[-500:]}")
     return time.perf_counter() - began
 
 

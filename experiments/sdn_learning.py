@@ -354,8 +354,8 @@ class SdnLearning(Experiment):
 
     # ---- figures
 
-    def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Round-trip times, flows over time, entries."""
+    def plot(self, tables: Tables) -> dict[str, Figure | str]:
+        """Round-trip times, the first ping's messages, flows over time."""
         return plots.learning(tables, self.params.control_delay_ms)
 
 

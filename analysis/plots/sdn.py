@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import flow_tables
+from analysis import flow_tables, ladder
 from analysis.plots.style import COLOURS, LINES
 
 if TYPE_CHECKING:
     from testbed.experiment import Tables
 
 
-def learning(tables: Tables, control_delay_ms: float) -> dict[str, Figure]:
-    """The learning switch: what the first packet pays, and the flow tables over time."""
-    found: dict[str, Figure] = {}
+def learning(tables: Tables, control_delay_ms: float) -> dict[str, Figure | str]:
+    """The learning switch: what the first packet pays, the messages for it, the flow tables."""
+    found: dict[str, Figure | str] = {}
     asked = tables["pings"][tables["pings"]["step"] == "first"]
     series = {str(name): group for name, group in asked.groupby("scenario", sort=False)}
     if series:
@@ -26,12 +26,35 @@ def learning(tables: Tables, control_delay_ms: float) -> dict[str, Figure]:
         changes = tables.of("changes", scenario="learning")
         found["flow_tables"] = flows_over_time(changes, tables.of("steps", scenario="learning"))
         found["flow_lives"] = flow_lives(changes[changes["switch"] == "s1"], "s1")
+    if "messages" in tables and "learning" in set(tables["messages"]["scenario"]):
+        said = tables["messages"]
+        said = said[(said["scenario"] == "learning") & (said["step"] == "first")]
+        found["first_ping_messages"] = control_ladder(said)
     lonely = [s for s in ("secure", "standalone") if s in set(tables["pings"]["scenario"])]
     if lonely:
         found["controller_dies"] = controller_dies(
             {s: (tables.of("pings", scenario=s), tables.of("steps", scenario=s)) for s in lonely}
         )
     return found
+
+
+def control_ladder(messages: pd.DataFrame, most: int = 24) -> str:
+    """Packets and flows between switches and controller as a ladder, in SVG.
+
+    Args:
+        messages: of `openflow.read`, with ``info``; the first `most` are drawn.
+        most: how many.
+    """
+    spoken = messages[messages["type"].isin(["PACKET_IN", "PACKET_OUT", "FLOW_MOD"])].head(most)
+    drawn = []
+    rows: list[Any] = list(spoken.itertuples())
+    for row in rows:
+        ends = (f"s{row.dpid}", "controller")
+        source, target = reversed(ends) if row.to_switch else ends
+        drawn.append(ladder.Message(round(row.time_s * 1e9), source, target, str(row.info)))
+    hosts = ["controller", *sorted({f"s{row.dpid}" for row in rows})]
+    hosts = [hosts[1], hosts[0], *hosts[2:]] if len(hosts) > 1 else hosts
+    return ladder.svg(drawn, hosts, title="The first ping, as the controller sees it")
 
 
 def first_packet(series: Mapping[str, pd.DataFrame], control_delay_ms: float) -> Figure:
@@ -215,14 +238,17 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
         for panel in (top, bottom):
             mark(panel, tables.of("steps", scenario=name))
         deeds = tables["deeds"]
+        words = {"isolated": "isolated", "let-back": "let back"}
+        if name == "undefended":  # seen, and nothing done
+            words = {"isolated": "seen", "let-back": "calm"}
         for deed in deeds[deeds["scenario"] == name].to_dict("records"):
             bottom.axvline(deed["time_s"], color=COLOURS[1], linewidth=1.2)
             bottom.annotate(
-                deed["event"], (deed["time_s"], 0.6), xycoords=("data", "axes fraction"),
-                fontsize=8, rotation=90, ha="right", color=COLOURS[1],
+                words.get(deed["event"], ""), (deed["time_s"], 0.6),
+                xycoords=("data", "axes fraction"), fontsize=8, rotation=90, ha="right", color=COLOURS[1],
             )  # fmt: skip
         bottom.set_xlabel("time in s")
-        bottom.legend(fontsize=8, loc="upper right")
+        bottom.legend(fontsize=8, loc="center right")
     panels[0][0].set_ylabel("round-trip time in ms")
     panels[1][0].set_ylabel("packets received per s")
     return {"flood": figure}
