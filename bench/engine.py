@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -198,7 +199,9 @@ def main() -> None:
     fast = {n: measure("ours", "linear", n) for n in (20, 100, given.large)}
     limit = {n: measure("kernel", "linear", n) for n in (100, given.large)}
     measure("pings", "ours", 8)
-    if not given.no_stock:
+    if shutil.which("brctl") is None:
+        print("stock    left out: it needs brctl (sudo apt-get install bridge-utils)")
+    elif not given.no_stock:
         slow = measure("stock", "linear", 100)
         measure("pings", "stock", 8)
         print(f"linear,100 is {slow['removed_s'] / fast[100]['removed_s']:.0f} times faster")
