@@ -245,7 +245,8 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
             bottom.axvline(deed["time_s"], color=COLOURS[1], linewidth=1.2)
             bottom.annotate(
                 words.get(deed["event"], ""), (deed["time_s"], 0.6),
-                xycoords=("data", "axes fraction"), fontsize=8, rotation=90, ha="right", color=COLOURS[1],
+                xycoords=("data", "axes fraction"), color=COLOURS[1],
+                fontsize=8, rotation=90, ha="right",
             )  # fmt: skip
         bottom.set_xlabel("time in s")
         bottom.legend(fontsize=8, loc="center right")
