@@ -57,6 +57,12 @@ BURST_PKTS = 20
 QUIET_S = 15.0
 """Between steps: what is under way arrives, and the kernel's allowance of errors is full again."""
 
+WAY = ("h1", "r1", "r4", "r2", "r3", "h4", "h2")
+"""Nodes in ladder diagrams, from left to right."""
+
+LADDERS = {"3_traceroute": "traceroute-udp", "4_redirect": "redirect", "5_path_MTU": "path-mtu"}
+"""Figure → step."""
+
 BREAKS: dict[str, Act] = {
     "none": nothing,
     "deaf": in_order(
@@ -584,9 +590,10 @@ class Icmp(Experiment):
         return {
             "1_traceroute": plots.walks(forms),
             "2_path_MTU": plots.segment_sizes(transfers, self.params.mtu_bytes),
-            "3_traceroute": exchange.ladder(tables, "traceroute-udp", "h1-eth0", ip_version=4),
-            "4_redirect": exchange.ladder(tables, "redirect", "h1-eth0", ip_version=4),
-            "5_path_MTU": exchange.ladder(tables, "path-mtu", "h1-eth0", ip_version=4),
+            **{
+                title: exchange.ladder(tables, name, "h1-eth0", hosts=WAY, ip_version=4)
+                for title, name in LADDERS.items()
+            },
         }
 
 

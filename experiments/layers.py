@@ -280,7 +280,7 @@ class Layers(Experiment):
         seen = pick(tables, "request", LAN_SIDE, ip_proto=TCP_NUMBER).head(8)
         return {
             "1_encapsulation": plots.encapsulation(seen),
-            "2_exchange": exchange.ladder(tables, "request", LAN_SIDE),
+            "2_exchange": exchange.ladder(tables, "request", LAN_SIDE, hosts=("h1", "r1", "h2")),
         }
 
 

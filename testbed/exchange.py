@@ -162,11 +162,25 @@ def pick(
 
 
 def ladder(
-    tables: Tables, name: str, capture: str, *, scenario: str = "main", **equals: Any
+    tables: Tables,
+    name: str,
+    capture: str,
+    *,
+    scenario: str = "main",
+    hosts: Iterable[str] = (),
+    **equals: Any,
 ) -> str:
     """A step's packets at one capture as a ladder diagram (SVG text).
 
     Hosts are the nodes' names, whatever addresses they use; addresses nobody has by plan stay.
+
+    Args:
+        tables: of the run.
+        name: the step.
+        capture: where the packets were seen.
+        scenario: whose packets.
+        hosts: those that shall stand first, from left to right; others follow as they appear.
+        equals: column → value, as for `pick`.
     """
     from analysis import ladder as ladders
 
@@ -185,9 +199,16 @@ def ladder(
         by_ip = by_ip.where(ip.isna() | ~moved.fillna(False), by_mac)
         packets[f"ip_{end}"] = by_ip.where(ip != "255.255.255.255", ip)
         packets[f"eth_{end}"] = by_mac
-    drawn = ladders.fold(ladders.messages(packets, packets["info"]))
-    return ladders.svg(drawn, title=f"{name}, seen at {capture}") if drawn else _NOTHING_SEEN
+    drawn = ladders.fold(ladders.messages(packets, packets["info"]), keep=_LADDER_ENDS)
+    if not drawn:
+        return _NOTHING_SEEN
+    seen = [end for m in drawn for end in (m.source, m.target) if end is not None]
+    order = dict.fromkeys([*(h for h in hosts if h in seen), *seen])
+    return ladders.svg(drawn, hosts=list(order), title=f"{name}, seen at {capture}")
 
+
+_LADDER_ENDS = 10
+"""Packets of a long run that stay at its beginning and its end."""
 
 _NOTHING_SEEN = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="40">'

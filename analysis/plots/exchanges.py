@@ -190,7 +190,7 @@ def encapsulation(packets: pd.DataFrame) -> Figure:
     axes.invert_yaxis()
     axes.set(xlabel="bytes of the frame (scale: square root)")
     axes.set_xscale("function", functions=(_root, _square))
-    axes.legend(fontsize=7, ncols=len(layers), loc="lower right")
+    axes.legend(fontsize=7, loc="upper right")
     return figure
 
 
