@@ -1,0 +1,47 @@
+"""Configurations of the service daemons, held against the daemons' own checkers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from testbed.daemons import Daemon, Place, check
+from testbed.daemons.base import write_files
+from testbed.daemons.dnsmasq import Dnsmasq
+from testbed.daemons.nsd import Nsd
+from testbed.daemons.unbound import Unbound
+from testbed.errors import ConfigError
+
+GOOD = [
+    Dnsmasq(("dhcp-range=10.0.0.10,10.0.0.20,2m",)),
+    Nsd({"example.org": "$ORIGIN example.org.\n@ 60 SOA ns admin 1 2 3 4 5\n@ 60 NS ns\n"}),
+    Unbound(root="10.0.0.1"),
+]
+BAD = [
+    (Dnsmasq(("dhcp-rnage=10.0.0.10",)), "dhcp-rnage|bad option"),
+    (Nsd({'a" b': ""}), "nsd"),
+    (Unbound(options=("num-threads: many",)), "unbound"),
+]
+
+
+def _checked(daemon: Daemon, folder: Path) -> None:
+    if shutil.which(daemon.program) is None:
+        pytest.skip(f"{daemon.package} is not installed")
+    place = Place("n1", folder / "configs", folder)
+    write_files(daemon, place)
+    check(daemon, place)
+
+
+@pytest.mark.parametrize("daemon", GOOD, ids=lambda d: d.name)
+def test_rendered_files_are_accepted(daemon: Daemon, tmp_path: Path) -> None:
+    _checked(daemon, tmp_path)
+
+
+@pytest.mark.parametrize(("daemon", "words"), BAD, ids=["dnsmasq", "nsd", "unbound"])
+def test_bad_options_are_refused_with_the_checkers_words(
+    daemon: Daemon, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        _checked(daemon, tmp_path)
