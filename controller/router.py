@@ -16,7 +16,7 @@ from typing import Any
 from controller import frames
 from controller.app import FORWARDING, App, output
 from controller.frames import IPV4, Arp, Frame, Ipv4
-from controller.framework import parser
+from controller.framework import ofproto, parser
 from controller.settings import SettingsError
 
 HOST_IDLE_S = 60
@@ -125,6 +125,15 @@ class Router(App):
         super().__init__(*args, **kwargs)
         self.interfaces = parse_interfaces(self.settings.interfaces)
         self.waiting = Waiting()
+
+    def joined(self, switch: Any) -> None:
+        """Asks for packets whose TTL ended in a flow, beside those of misses and actions."""
+        super().joined(switch)
+        packets = sum(
+            1 << reason
+            for reason in (ofproto.OFPR_NO_MATCH, ofproto.OFPR_ACTION, ofproto.OFPR_INVALID_TTL)
+        )
+        switch.send_msg(parser.OFPSetAsync(switch, [packets, 0], [7, 7], [15, 0]))
 
     def packet(self, switch: Any, port: int, frame: Frame, data: bytes) -> None:
         """ARP, and packets no flow is there for."""

@@ -96,7 +96,8 @@ def flows_over_time(changes: pd.DataFrame, steps: pd.DataFrame) -> Figure:
     mark(panel, steps)
     panel.set(xlabel="time in s", ylabel="flows in the table")
     panel.set_ylim(bottom=0)
-    panel.legend(loc="upper left")
+    if len(sizes):
+        panel.legend(loc="upper left")
     return figure
 
 
@@ -237,7 +238,7 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
         )  # fmt: skip
         for panel in (top, bottom):
             mark(panel, tables.of("steps", scenario=name))
-        deeds = tables["deeds"]
+        deeds = tables.get("deeds", pd.DataFrame(columns=["scenario", "time_s", "event"]))
         words = {"isolated": "isolated", "let-back": "let back"}
         if name == "undefended":  # seen, and nothing done
             words = {"isolated": "seen", "let-back": "calm"}

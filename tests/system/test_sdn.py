@@ -153,6 +153,15 @@ def test_on_ryu_it_is_the_same(finished):
     assert {v.status for v in verdicts.values()} == {Status.PASS}, verdicts
 
 
+APPS = Path(__file__).with_name("programs") / "sdn_apps.py"
+
+
+@pytest.mark.parametrize("claim", [c.name for c in load(str(APPS)).claims()])
+def test_the_other_applications_work(claim, finished):
+    verdict = finished(str(APPS))[1][claim]
+    assert verdict.status is Status.PASS, verdict
+
+
 CRASH = """
 from experiments.sdn_balance import SdnBalance
 
