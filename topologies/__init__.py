@@ -1,0 +1,1 @@
+"""Topologies: one Mininet `Topo` per file."""
