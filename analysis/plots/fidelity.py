@@ -90,7 +90,8 @@ def series(table: pd.DataFrame) -> Figure:
     marks = (("first", COLOURS[0]), ("second", COLOURS[1]))
     for name, colour in marks:
         mine = table[table["queue"] == name]
-        axes.plot((mine["ideal_ns"] - start_ns) / 1e6, mine["number"], "-", color=colour, lw=5,
+        kept = mine.dropna(subset=["ideal_ns"])
+        axes.plot((kept["ideal_ns"] - start_ns) / 1e6, kept["number"], "-", color=colour, lw=5,
                   alpha=0.25, label=f"ideal {name} queue")  # fmt: skip
         axes.plot((mine["left_ns"] - start_ns) / 1e6, mine["number"], ".", color=colour, ms=3,
                   label=f"left the {name} queue")  # fmt: skip
@@ -122,6 +123,7 @@ def tcp(table: pd.DataFrame) -> Figure:
 def fat(table: pd.DataFrame, rate_mbps: float) -> Figure:
     """Bytes a round-trip time of one TCP flow over a fast and long path."""
     figure, axes = plt.subplots()
+    table = table[(table["round"] >= 1) & (table["mbps"] > 1)]  # the first round is the handshake's
     axes.semilogy(table["round"], table["mbps"], "o-", label="arrived in the round-trip time")
     first = table["mbps"].iloc[0]
     rounds = table["round"]

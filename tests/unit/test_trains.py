@@ -41,7 +41,7 @@ def passed(rows) -> pd.DataFrame:
     ("rows", "limit", "wrong"),
     [
         ([(0, 0), (0, 100), (0, 200), (0, None)], 2, 0),
-        ([(0, 0), (0, 100), (0, None), (0, None)], 2, 2),  # dropped with room for one
+        ([(0, 0), (1, 100), (2, None), (3, None)], 2, 2),  # dropped with room for one
         ([(0, 0), (0, 100), (0, 200), (0, 300)], 2, 1),  # one too many
         ([(0, 0), (0, 100), (0, 200), (100, 300)], 2, 0),  # one leaves as another comes
         ([(0, 0), (0, 100), (0, 200), (100, None)], 2, 0),  # the same, in the other order
