@@ -115,7 +115,7 @@ def topologies_page() -> str:
     for name in topologies.topology_files():
         cls = topologies.topology_class(name)
         words += [f"## `{name}`", "", f"Arguments: `{topologies.usage(cls) or 'none'}`", ""]
-        words += ["```text", inspect.getdoc(cls) or "", "```", ""]
+        words += ["```text", (inspect.getdoc(cls) or "").replace("\n::\n", ""), "```", ""]
     return "\n".join(words)
 
 

@@ -90,6 +90,10 @@ class Topo:
         """Data of a link (the first one between the two, if not told which)."""
         return self._links[src][dst][(key or 1) - 1]
 
+    def setlinkInfo(self, src: str, dst: str, info: dict[str, Any], key: int | None = None) -> None:
+        """Replaces a link's data."""
+        self._links[src][dst][(key or 1) - 1] = info
+
     def iterLinks(
         self, withKeys: bool = False, withInfo: bool = False
     ) -> Iterator[tuple[Any, ...]]:
