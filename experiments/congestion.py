@@ -103,7 +103,7 @@ class Congestion(Experiment):
             "fair": replace(p, cc=("reno", "reno"), stagger_s=5.0),
             **{name: replace(lossy, loss_percent=x) for name, x in LOSSES_PERCENT.items()},
             **lone,
-            "outage": replace(lone["reno"], outage_at_s=10.0),
+            "outage": replace(lone["reno"], outage_at_s=11.0),  # not in a recovery
             "fifo": deep,
             "fq_codel": replace(deep, qdisc="fq_codel"),
             "ecn": replace(deep, qdisc="fq_codel", ecn=True),
