@@ -13,7 +13,7 @@ experiment's name, and the first line of the class's docstring its title. There 
         params: Parameters
 
         def topology(self): ...              # → Topo: a graph, runs nothing
-        def run(self, lab): ...              # in the network: start programs, wait; only raw artefacts
+        def run(self, lab): ...              # in the network: start programs, wait
         def measure(self, data): ...         # pure: artefacts → tables (DataFrames)
         @claim("…", source="…")              # pure: tables → verdict
         def ...(self, tables): ...

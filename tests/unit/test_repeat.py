@@ -78,8 +78,15 @@ def repetition(tmp_path) -> Repetition:
             {"experiment": "congestion", "status": "complete", "reason": "", "seed": seed,
              "parameters": parameters, "scenarios": {}, "runtime": "guest", "clock": "virtual"}
         )  # fmt: skip
-        verdict = {"claim": claim, "status": status, "value": value, "unit": "Mbit/s",
-                   "observed": f"{value}", "expected": "9.5 Mbit/s", "tolerance": "±2 %"}  # fmt: skip
+        verdict = {
+            "claim": claim,
+            "status": status,
+            "value": value,
+            "unit": "Mbit/s",
+            "observed": f"{value}",
+            "expected": "9.5 Mbit/s",
+            "tolerance": "±2 %",
+        }
         (run.path / "verdicts.json").write_text(json.dumps([verdict]))
     failed = RunDir(tmp_path / "seed-10")
     failed.path.mkdir()
