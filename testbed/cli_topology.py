@@ -59,22 +59,31 @@ def draw(topology: str, output: Path | None) -> None:
     help="Where the network lives.",
 )  # fmt: skip
 @click.option("--capture", "captures", multiple=True, help="Capture at INTERFACE (repeatable).")
+@click.option(
+    "--configs", default="", help="FRR on the routers: rip, ospf, or a folder of frr.conf."
+)
 @click.option("--no-routes", is_flag=True, help="Routers know only their own networks.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for captures and logs.")
 def shell(
-    topology: str, runtime: str, captures: tuple[str, ...], no_routes: bool, out: Path | None
+    topology: str,
+    runtime: str,
+    captures: tuple[str, ...],
+    configs: str,
+    no_routes: bool,
+    out: Path | None,
 ) -> None:
     """Start TOPOLOGY and give Mininet's command line (real clock). Ctrl-D ends it.
 
-    Commands may come from a pipe: echo pingall | testbed shell tree
+    Commands may come from a pipe: echo pingall | testbed shell tree. With --configs, 'vtysh r1' is
+    FRR's shell on a router.
 
     TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,n=4'.
     """
     from testbed.rundir import RunDir, default_runs
     from testbed.shell import Session, run
 
-    routing = None if no_routes else "static"
-    session = Session(topology, runtime, routing, captures)
+    routing = None if no_routes or configs else "static"
+    session = Session(topology, runtime, routing, configs, captures)
     topologies.load(topology)
     name = Path(topology.split(",", maxsplit=1)[0]).stem
     folder = out or RunDir.create(default_runs(), f"shell-{name}").path

@@ -1,21 +1,27 @@
 """The program behind `testbed shell`: builds a topology and gives Mininet's command line.
 
-``python -m testbed.inside_shell FOLDER`` reads ``shell.json`` in the folder; captures go there.
+``python -m testbed.inside_shell FOLDER`` reads ``shell.json`` in the folder, and FRR configurations
+for its routers if there are any; captures go there.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 from testbed import topologies
+from testbed.daemons import frr
+from testbed.daemons.base import lab_place
 from testbed.errors import TestbedError
 from testbed.lab import Lab
 from testbed.net import Network
 from testbed.net.mininet_api import cli
+from testbed.routing import configurations
 from testbed.rundir import read_json
 
 REQUEST = "shell.json"
@@ -36,20 +42,40 @@ def main(folder: Path) -> int:
         with Network(topo, routing=request["routing"]) as net, Lab(net, folder) as lab:
             if request["captures"]:
                 lab.capture(*request["captures"])
-            _command_line(net, request["topology"], folder / SCRIPT)
+            if configs := configurations(folder):
+                frr.start(lab, configs)
+            _command_line(lab, request["topology"], folder / SCRIPT)
     except TestbedError as error:
         _say(f"error: {error}")
         return int(error.exit_code)
     return 0
 
 
-def _command_line(net: Network, topology: str, script: Path) -> None:
+class CommandLine(cli.CLI):  # type: ignore[misc]
+    """Mininet's command line, with FRR's shell."""
+
+    def __init__(self, lab: Lab, **options: Any) -> None:
+        self.lab = lab
+        super().__init__(lab.net, **options)
+
+    def do_vtysh(self, line: str) -> None:
+        """FRR's shell on a router: vtysh r1, or vtysh r1 show ip route."""
+        name, _, command = line.strip().partition(" ")
+        if name not in self.mn:
+            _say(f"vtysh: no node '{name}'; usage: vtysh ROUTER [COMMAND]")
+            return
+        argv = frr.vtysh_argv(lab_place(self.lab, name), *([command] if command else []))
+        self.mn[name].sendCmd(shlex.join(argv))
+        self.waitForNode(self.mn[name])
+
+
+def _command_line(lab: Lab, topology: str, script: Path) -> None:
     if script.is_file():
-        cli.CLI(net, script=str(script))
+        CommandLine(lab, script=str(script))
         return
-    names = " ".join(node.name for node in net.values())
+    names = " ".join(node.name for node in lab.net.values())
     _say(f"{topology}: {names}. Type help, or leave with Ctrl-D.")
-    cli.CLI(net)
+    CommandLine(lab)
 
 
 def _take_terminal(path: str | None) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import topologies
+from testbed import frr_generate, routing, topologies
 from testbed.inside_shell import REQUEST, SCRIPT
 from testbed.rundir import write_json
 from testbed.runtime import Outcome, choose
@@ -36,6 +36,8 @@ class Session:
         topology: as `topologies.load` takes it.
         runtime: ``auto``, ``guest`` or ``host``; the clock is real.
         routing: ``static``, or None for routers that know only their own networks.
+        configs: FRR on every router: ``rip`` or ``ospf`` makes the configurations, anything else
+            is a folder with a ``frr.conf`` for each; empty: no FRR.
         captures: interfaces to capture at, into the folder.
         memory_mb: of a guest.
     """
@@ -43,6 +45,7 @@ class Session:
     topology: str
     runtime: str = "auto"
     routing: str | None = "static"
+    configs: str = ""
     captures: tuple[str, ...] = ()
     memory_mb: int = 1024
 
@@ -53,7 +56,7 @@ def run(session: Session, folder: Path) -> Outcome:
     Raises:
         ConfigError: the topology or an interface does not exist; nothing was started.
     """
-    topologies.load(session.topology)
+    files = _configurations(session)
     runtime = choose(session.runtime, clock="real")
     folder.mkdir(parents=True, exist_ok=True)
     request = {
@@ -63,6 +66,9 @@ def run(session: Session, folder: Path) -> Outcome:
         "runtime": runtime.name,
     }
     write_json(folder / REQUEST, request)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
     if not sys.stdin.isatty():
         (folder / SCRIPT).write_text(sys.stdin.read(), encoding="utf-8")
     ours, theirs = pty.openpty()
@@ -85,6 +91,20 @@ def run(session: Session, folder: Path) -> Outcome:
             os.close(theirs)
             os.write(wake, b".")
             copier.join(timeout=5)
+
+
+def _configurations(session: Session) -> dict[str, str]:
+    """FRR configurations as file → text; checked, before anything starts."""
+    topo = topologies.load(session.topology)
+    if not session.configs:
+        return {}
+    made: dict[str, routing.Generate] = {
+        "rip": lambda plan, router: frr_generate.rip(plan, router, frr_generate.Rip()),
+        "ospf": lambda plan, router: frr_generate.ospf(plan, router, frr_generate.Ospf()),
+    }
+    generate = made.get(session.configs, made["rip"])
+    folder = "" if session.configs in made else session.configs
+    return routing.config_files(topo, generate, folder)
 
 
 @contextlib.contextmanager

@@ -68,3 +68,13 @@ def test_ctrl_d_at_a_terminal_ends_it_cleanly(guest_kernel, tmp_path):
             break
     assert process.wait(60) == 0, shown.decode(errors="replace")
     os.close(ours)
+
+
+@pytest.mark.guest
+def test_vtysh_reaches_a_routers_frr(guest_kernel, tmp_path):
+    text = "vtysh r1 show ip ospf neighbor\nvtysh r9\n"
+    options = ["--runtime", "guest", "--configs", "ospf", "--out", str(tmp_path / "s")]
+    done = script("triangle", *options, text=text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Neighbor ID" in done.stdout
+    assert "no node 'r9'" in done.stdout
