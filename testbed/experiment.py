@@ -179,7 +179,7 @@ def load_file(path: Path) -> type[Experiment]:
 def _experiments_in(module: Any, module_name: str) -> Iterator[type[Experiment]]:
     for member in vars(module).values():
         if (
-            inspect.isclass(member)
+            issubclass(type(member), type)  # isinstance would load modules that wait for first use
             and issubclass(member, Experiment)
             and member.__module__ == module_name
             and not member.__name__.startswith("_")

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from testbed import experiment as experiments
@@ -47,6 +48,11 @@ class _LazyFinder(MetaPathFinder):
         return spec
 
 
+def loaded() -> list[str]:
+    """Those of `LAZY` that something has touched by now: each costs the run its import."""
+    return [n for n in LAZY if type(sys.modules.get(n)) is ModuleType]
+
+
 def run_scenario(folder: Path) -> int:
     """Runs the scenario of `folder`; returns the exit code and writes ``outcome.json``."""
     sys.meta_path.insert(0, _LazyFinder())
@@ -61,6 +67,7 @@ def run_scenario(folder: Path) -> int:
         (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
         reason = f"{type(error).__name__}: {error} ({_where(error)}; see logs/traceback.log)"
         outcome |= {"status": "error", "reason": reason, "exit_code": int(ExitCode.ENVIRONMENT)}
+    outcome["loaded"] = loaded()
     outcome["virtual_s"] = round(time.monotonic() - began_s, 9)
     write_json(folder / OUTCOME, outcome)
     return int(outcome["exit_code"])

@@ -1,5 +1,6 @@
 """Each claim of the congestion experiment holds on the real thing and fails on a broken one."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,9 @@ def verdicts(guest_kernel, tmp_path_factory):
             name = str(MUTANTS / f"congestion_{mutant}.py") if mutant else "congestion"
             result = run(Request(name, out=tmp_path_factory.mktemp("runs"), runtime="guest"))
             known[mutant] = {claim.name: verdict for claim, verdict in result.judged}
+            for outcome in result.run.path.glob("scenarios/*/outcome.json"):
+                loaded = json.loads(outcome.read_text())["loaded"]
+                assert set(loaded) <= {"analysis"}, "a guest imports nothing it does not need"
         return known[mutant]
 
     return of
