@@ -56,7 +56,7 @@ class User:
 
 @pytest.fixture
 def other_user(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> User:
-    # pytest's folders are its user's alone; there is one more of them where workers run side by side
+    # pytest's folders are its user's alone; parallel workers have one more of them
     ours = [f for f in tmp_path.parents if f.name.startswith(("pytest-", "popen-"))]
     for folder in (tmp_path, *ours):
         folder.chmod(0o755)
