@@ -40,10 +40,9 @@ class _LazyFinder(MetaPathFinder):
         if fullname.split(".", maxsplit=1)[0] not in LAZY:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        top = sys.modules.get(fullname.split(".", maxsplit=1)[0])
         # only our own modules are lazy one by one; inside a library the order of imports matters
         lazy = "." not in fullname or fullname.startswith("analysis.")
-        if spec is not None and spec.loader is not None and (lazy or top is None):
+        if spec is not None and spec.loader is not None and lazy:
             spec.loader = importlib.util.LazyLoader(spec.loader)
         return spec
 

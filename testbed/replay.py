@@ -71,7 +71,7 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
     import pandas as pd
 
     names = complete_scenarios(run)
-    work = [(run.path, cls.name, name) for name in names]
+    work = [(run.path, name) for name in names]
     parts = list(_side_by_side(_measure_one, work))
     tables = Tables()
     for table in dict.fromkeys(t for part in parts for t in part):
@@ -91,8 +91,8 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
     return tables
 
 
-def _measure_one(work: tuple[Path, str, str]) -> dict[str, pd.DataFrame]:
-    path, _, name = work
+def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
+    path, name = work
     run = RunDir(path)
     cls = experiment_of(run)
     folder = run.scenario(name)

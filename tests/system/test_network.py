@@ -330,11 +330,14 @@ def sleepers():
 def test_everything_dies_with_the_program(how):
     program = subprocess.Popen([sys.executable, "-c", DAEMONS], stdout=subprocess.PIPE)
     assert program.stdout.readline() == b"ready\n"
-    assert eventually(lambda: len(sleepers()) == 4), "setsid's child may not be 'sleep' yet"
-    pids = sleepers()
-    waits = [os.pidfd_open(int(pid)) for pid in pids]
-    program.send_signal(how)
-    program.wait()
+    try:
+        assert eventually(lambda: len(sleepers()) == 4), "setsid's child may not be 'sleep' yet"
+        waits = [os.pidfd_open(int(pid)) for pid in sleepers()]
+        program.send_signal(how)
+        program.wait()
+    finally:
+        program.kill()  # also if it failed: what stays would fail the next test
+        program.wait()
     for fd in waits:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(20)  # a program that stays ends the test
