@@ -32,7 +32,7 @@ def main() -> None:
 def timed(*arguments: str) -> tuple[float, dict]:
     """Wall time of a `testbed` command, and its JSON."""
     began = time.perf_counter()
-    argv = [sys.executable, "-m", "testbed.cli", *arguments, "--json"]
+    argv = [sys.executable, "-m", "testbed.cli.main", *arguments, "--json"]
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=True)
     return time.perf_counter() - began, json.loads(done.stdout)
 

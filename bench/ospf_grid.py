@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed import frr_generate, routing
+from testbed import routing
 from testbed.claims import Verdict, claim, holds
 from testbed.daemons import frr
 from testbed.experiment import Experiment, Tables
+from testbed.frr import generate as frr_generate
 from testbed.monitor import RTM_GETROUTE, RTM_NEWROUTE
 from testbed.parameters import param
 from topologies.grid import Grid

@@ -21,7 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from testbed import frr_config, frr_generate
+from testbed.frr import config as frr_config
+from testbed.frr import generate as frr_generate
 from testbed.net.plan import make_plan
 from testbed.runner import Request, Result, run
 from topologies.grid import Grid

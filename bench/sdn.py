@@ -129,7 +129,7 @@ def measure(framework: str, seconds: float) -> tuple[float, list[float]]:
 
 def fat_tree() -> float:
     """Wall time of a fat tree with k=4 in a guest, in s; raises if a pair does not reach."""
-    command = [sys.executable, "-m", "testbed.cli", "run", "bench/sdn_fat_tree.py"]
+    command = [sys.executable, "-m", "testbed.cli.main", "run", "bench/sdn_fat_tree.py"]
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
         done = subprocess.run(

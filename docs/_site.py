@@ -14,7 +14,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from testbed import claims, data, experiment, lab, shape, topologies
-from testbed.cli import cli
+from testbed.cli.main import cli
 from testbed.daemons import base as daemons
 from testbed.parameters import parameters_of
 from testbed.rundir import RUN, VERDICTS, RunDir, default_runs, read_json

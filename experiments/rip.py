@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis import rip, routes
 from analysis.plots import routing as plots
-from testbed import frr_generate, routing
+from testbed import routing
 from testbed.claims import (
     MissingDataError,
     Verdict,
@@ -26,6 +26,7 @@ from testbed.claims import (
 from testbed.daemons import frr
 from testbed.evidence import in_rows, none_of, of_packets
 from testbed.experiment import Experiment, Tables
+from testbed.frr import generate as frr_generate
 from testbed.parameters import param
 from topologies import routed
 from topologies.line import FAR_LAN

@@ -10,11 +10,12 @@ import pandas as pd
 
 from analysis import pings, routes
 from analysis.plots import routing as plots
-from testbed import frr_generate, routing
+from testbed import routing
 from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds
 from testbed.daemons import frr
 from testbed.evidence import none_of
 from testbed.experiment import Experiment, Tables
+from testbed.frr import generate as frr_generate
 from testbed.parameters import param
 from topologies import routed
 

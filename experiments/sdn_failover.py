@@ -11,11 +11,12 @@ import pandas as pd
 
 from analysis import echo, flow_tables
 from analysis.plots import sdn as plots
-from testbed import frr_generate, programs, routing
+from testbed import programs, routing
 from testbed.claims import Verdict, all_of, at_most, between, claim, holds
 from testbed.errors import ConvergenceError
 from testbed.evidence import in_packets, in_rows
 from testbed.experiment import Experiment, Tables
+from testbed.frr import generate as frr_generate
 from testbed.parameters import param
 from topologies.square import Square
 from topologies.switch_square import SwitchSquare

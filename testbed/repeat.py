@@ -28,7 +28,7 @@ import click
 
 from testbed import parameters
 from testbed.claims import Claim, Status
-from testbed.console import err, out
+from testbed.cli.console import err, out
 from testbed.errors import ExitCode, ParseError
 from testbed.experiment import Experiment, Tables
 from testbed.replay import experiment_of, replay
@@ -237,7 +237,7 @@ def _plot(repetition: Repetition, cls: type[Experiment], rows: list[dict[str, An
 
 def repeat_command(request: Request, count: int, as_json: bool) -> int:
     """What ``--repeat`` does; returns the exit code."""
-    from testbed.show import RunView
+    from testbed.cli.show import RunView
 
     with RunView(err) as view:
         repetition = repeat(request, count, view)
@@ -258,7 +258,7 @@ def _print(repetition: Repetition, data: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from testbed.show import COLOURS
+    from testbed.cli.show import COLOURS
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("verdict", "claim", "mean and 95 % interval", "expected", "held"):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from testbed import frr_config, frr_lint
+from testbed.frr import config as frr_config
+from testbed.frr import lint as frr_lint
 from testbed.net.plan import Plan, make_plan
 
 FILE = "configs/{router}/frr.conf"

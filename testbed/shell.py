@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import frr_generate, routing, topologies
+from testbed import routing, topologies
+from testbed.frr import generate as frr_generate
 from testbed.inside_shell import REQUEST, SCRIPT
 from testbed.rundir import write_json
 from testbed.runtime import Outcome, choose

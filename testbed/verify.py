@@ -14,8 +14,8 @@ import click
 from rich.table import Table
 
 from testbed import kernel as kernels
+from testbed.cli.console import err, out
 from testbed.compare import Difference, bytes_that_differ, numbers_that_differ
-from testbed.console import err, out
 from testbed.errors import ConfigError, ExitCode, nearest
 from testbed.experiment import experiment_files
 from testbed.provenance import sources_hash, tool_versions
@@ -140,7 +140,7 @@ def command(run: str, target: Path | None, wall_limit_s: float, as_json: bool) -
     Virtual clock: byte by byte; the first packet that differs is named. Real clock: verdicts, and
     numbers within 10 %. Exit code 0: the same; 1: not the same.
     """
-    from testbed.show import RunView
+    from testbed.cli.show import RunView
 
     recorded = RunDir.open(run, default_runs())
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch, RunView(err) as view:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from testbed import frr_generate, routing
+from testbed import routing
 from testbed.claims import Verdict, claim, holds
 from testbed.daemons import frr
 from testbed.experiment import Experiment, Tables
+from testbed.frr import generate as frr_generate
 from testbed.parameters import param
 from topologies.line import Line
 

@@ -1,7 +1,7 @@
 """FRR's daemons: zebra and the routing protocols, one process each in a router's namespace.
 
 Each reads its own file, ``configs/<router>/<daemon>.conf``, made of the router's configuration by
-`testbed.frr_config.split`. They stay in the foreground under FRR's own user, with sockets and PIDs
+`testbed.frr.config.split`. They stay in the foreground under FRR's own user, with sockets and PIDs
 in the router's private folder; no system service is touched.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from testbed import frr_config
 from testbed.daemons import base
 from testbed.errors import CommandError, ConfigError
+from testbed.frr import config as frr_config
 
 if TYPE_CHECKING:
     from testbed.daemons.base import Place, Running

@@ -43,7 +43,7 @@ def project(tmp_path_factory, guest_kernel):
 
 def command(root, *arguments, code=0):
     done = subprocess.run(
-        [sys.executable, "-m", "testbed.cli", *arguments],
+        [sys.executable, "-m", "testbed.cli.main", *arguments],
         cwd=root, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr

@@ -52,9 +52,9 @@ def test_the_claim_fails_on_a_wrong_link(experiment, claim, verdicts):
 def fingerprint(folder: Path, *prefix: str, seed: int = 1) -> str:
     """Of a run started by the command line, as a user does."""
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "testbed.cli", "run", "fidelity", "--scenario", "series",
-         "--scenario", "chance", "--chance-pkts", "1000", "--seed", str(seed), "--json",
-         "--runtime", "guest", "--out", str(folder)],
+        [*prefix, sys.executable, "-m", "testbed.cli.main", "run", "fidelity",
+         "--scenario", "series", "--scenario", "chance", "--chance-pkts", "1000",
+         "--seed", str(seed), "--json", "--runtime", "guest", "--out", str(folder)],
         capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2],
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stderr

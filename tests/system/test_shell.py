@@ -9,7 +9,7 @@ import pytest
 
 from testbed.experiment import PROJECT
 
-SHELL = [sys.executable, "-m", "testbed.cli", "shell"]
+SHELL = [sys.executable, "-m", "testbed.cli.main", "shell"]
 
 
 def script(*arguments, text):

@@ -11,7 +11,7 @@ from testbed.experiment import PROJECT
 
 def run_testbed(*arguments, cwd=PROJECT, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "testbed.cli", *arguments],
+        [sys.executable, "-m", "testbed.cli.main", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -16,7 +16,7 @@ LAYERS = CAPTURES / "layers.pcap"
 
 
 def capture(*words: object, stdin: bytes = b"") -> tuple[int, str, str]:
-    code = "from testbed.cli import main; import sys; sys.exit(main())"
+    code = "from testbed.cli.main import main; import sys; sys.exit(main())"
     argv = [sys.executable, "-c", code, "capture", *map(str, words)]
     done = subprocess.run(argv, input=stdin, capture_output=True, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()

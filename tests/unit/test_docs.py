@@ -11,7 +11,7 @@ import click
 import pytest
 
 from testbed import docs, experiment
-from testbed.cli import cli
+from testbed.cli.main import cli
 from testbed.errors import ConfigError
 from testbed.experiment import PROJECT
 

@@ -4,9 +4,11 @@ import shutil
 
 import pytest
 
-from testbed import frr_config, frr_generate, frr_lint
 from testbed.errors import ConfigError
 from testbed.experiment import PROJECT
+from testbed.frr import config as frr_config
+from testbed.frr import generate as frr_generate
+from testbed.frr import lint as frr_lint
 from testbed.net.plan import make_plan
 from topologies.areas import AREA_OF, STUB, STUB_RANGE, Areas
 from topologies.campus import Campus

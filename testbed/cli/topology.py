@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from testbed import topologies
-from testbed.console import out as console
+from testbed.cli.console import out as console
 from testbed.errors import RunIncompleteError
 from testbed.rundir import write_text
 from testbed.topo import as_data

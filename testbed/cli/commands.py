@@ -7,15 +7,15 @@ import importlib
 import click
 
 COMMANDS = {
-    "capture": "testbed.cli_capture:capture",
-    "clean": "testbed.cli_system:clean",
-    "controller": "testbed.cli_controller:controller",
-    "draw": "testbed.cli_topology:draw",
-    "doctor": "testbed.cli_system:doctor",
-    "fidelity": "testbed.cli_fidelity:fidelity",
-    "kernel": "testbed.cli_system:kernel",
-    "shell": "testbed.cli_topology:shell",
-    "topologies": "testbed.cli_topology:list_topologies",
+    "capture": "testbed.cli.capture:capture",
+    "clean": "testbed.cli.system:clean",
+    "controller": "testbed.cli.controller:controller",
+    "draw": "testbed.cli.topology:draw",
+    "doctor": "testbed.cli.system:doctor",
+    "fidelity": "testbed.cli.fidelity:fidelity",
+    "kernel": "testbed.cli.system:kernel",
+    "shell": "testbed.cli.topology:shell",
+    "topologies": "testbed.cli.topology:list_topologies",
     "verify": "testbed.verify:command",
 }
 """Command → ``module:attribute`` of its click command."""

@@ -14,8 +14,8 @@ import click
 
 from testbed import __version__
 from testbed import experiment as experiments
-from testbed.commands import Commands
-from testbed.console import err, out
+from testbed.cli.commands import Commands
+from testbed.cli.console import err, out
 from testbed.errors import ExitCode, TestbedError
 from testbed.parameters import Parameter, parameters_of
 from testbed.rundir import RunDir, default_runs
@@ -158,8 +158,8 @@ def _run_options() -> list[click.Parameter]:
 
 def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
     def command(**given: Any) -> None:
+        from testbed.cli.show import RunView, print_result, result_data
         from testbed.runner import Request, run
-        from testbed.show import RunView, print_result, result_data
 
         values = {p.name: given[p.name] for p in parameters if given.get(p.name) is not None}
         request = Request(
@@ -205,9 +205,9 @@ def run_() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def replay(run: str, as_json: bool) -> None:
     """Measure, judge, plot and report RUN again from its directory ('latest' by default)."""
+    from testbed.cli.show import RunView, print_result, result_data
     from testbed.replay import exit_code
     from testbed.replay import replay as replay_run
-    from testbed.show import RunView, print_result, result_data
 
     rundir = RunDir.open(run, default_runs())
     with RunView(err) as view:

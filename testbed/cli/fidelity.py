@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from testbed.console import err, out
+from testbed.cli.console import err, out
 from testbed.errors import ExitCode
 from testbed.rundir import default_runs
 
@@ -28,9 +28,9 @@ def fidelity(seed: int, runtime: str, clock: str, target: Path | None, wall_limi
 
     Runs the experiments 'fidelity' and 'fidelity_tcp'; the exit code is the worse of the two.
     """
+    from testbed.cli.show import RunView, print_result
     from testbed.replay import exit_code
     from testbed.runner import Request, run
-    from testbed.show import RunView, print_result
 
     codes = []
     for name in SUITE:

@@ -2,7 +2,7 @@
 
 A router's configuration is one ``frr.conf`` as any FRR lab has it, or a file for each daemon
 (``zebra.conf``, ``ripd.conf``, ...). Handwritten ones are checked before anything starts: by
-FRR's own checker, then against the topology (see `testbed.frr_lint`).
+FRR's own checker, then against the topology (see `testbed.frr.lint`).
 """
 
 from __future__ import annotations

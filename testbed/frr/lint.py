@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from testbed.errors import ConfigError, nearest
-from testbed.frr_config import Block, blocks
+from testbed.frr.config import Block, blocks
 from testbed.net.plan import Plan, Port
 
 _ROUTER_ID = re.compile(r"(ospf6? )?router-id (\S+)")

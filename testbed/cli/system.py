@@ -12,7 +12,7 @@ from rich.table import Table
 
 from testbed import doctor as doctors
 from testbed import kernel as kernels
-from testbed.console import out
+from testbed.cli.console import out
 from testbed.errors import ExitCode
 from testbed.rundir import RUN, RunDir, default_runs
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.console import err, out
+from testbed.cli.console import err, out
 from testbed.errors import CaptureError, ConfigError, nearest
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The `testbed` command, one module for each group of commands; it shows, others do."""

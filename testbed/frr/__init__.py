@@ -1,0 +1,1 @@
+"""FRR configurations as text: made from a topology, read, checked. Starts nothing."""
