@@ -65,6 +65,7 @@ class Verdict:
         evidence: where to see it.
         value: the observed number, where it is one (repetitions are averaged over it).
         unit: its unit.
+        score: share of a check's points that a FAIL still earns, 0 to 1; for grading.
     """
 
     status: Status
@@ -74,14 +75,17 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     value: float | None = None
     unit: str = ""
+    score: float = 0.0
 
     def because(self, *evidence: Evidence) -> Verdict:
         """The same verdict with more evidence."""
         return replace(self, evidence=(*self.evidence, *evidence))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for ``verdicts.json``."""
-        return asdict(self) | {"status": str(self.status)}
+        """Plain data for ``verdicts.json``; the score is a grader's business."""
+        data = asdict(self) | {"status": str(self.status)}
+        del data["score"]
+        return data
 
 
 @dataclass(frozen=True)

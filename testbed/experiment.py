@@ -65,6 +65,21 @@ class Tables(dict[str, "pd.DataFrame"]):
             raise MissingDataError(f"table '{name}' has no rows" + (f" with {where}" * bool(where)))
         return table.reset_index(drop=True)
 
+    def rows(self, name: str, **equals: Any) -> pd.DataFrame:
+        """As `of`, where no such row is an answer, too.
+
+        Raises:
+            MissingDataError: no such table, or one without a column asked for.
+        """
+        if name not in self:
+            raise MissingDataError(f"no table '{name}' in this run")
+        table = self[name]
+        for column, value in equals.items():
+            if column not in table:
+                raise MissingDataError(f"table '{name}' has no column '{column}'")
+            table = table[table[column] == value]
+        return table.reset_index(drop=True)
+
 
 class Experiment:
     """Base of all experiments. `self.params` are the parameters of the scenario at hand."""
@@ -105,6 +120,9 @@ class Experiment:
     def run(self, lab: Lab) -> None:
         """Does the experiment in the running network, and leaves only raw artefacts."""
         raise _unwritten(self, "run")
+
+    def ended(self, lab: Lab) -> None:
+        """Keeps what is only whole when every program has stopped; default: nothing."""
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Tables from one scenario's artefacts. Pure: reads `data`, nothing else."""
@@ -167,7 +185,7 @@ def load_file(path: Path) -> type[Experiment]:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
     except ImportError as error:
         raise ConfigError(f"{path}: {error}") from error
-    found = list(_experiments_in(module, module_name))
+    found = list(experiments_in(module, module_name))
     if len(found) != 1:
         raise ConfigError(f"{path}: holds {len(found)} Experiment classes; write exactly one")
     found[0].name = path.stem
@@ -176,7 +194,8 @@ def load_file(path: Path) -> type[Experiment]:
     return found[0]
 
 
-def _experiments_in(module: Any, module_name: str) -> Iterator[type[Experiment]]:
+def experiments_in(module: Any, module_name: str) -> Iterator[type[Experiment]]:
+    """The experiments that a module defines itself."""
     for member in vars(module).values():
         if (
             issubclass(type(member), type)  # isinstance would load modules that wait for first use

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,8 @@ from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
 
 if TYPE_CHECKING:
     from testbed.net import Network
+
+Load = Callable[[Path], type[experiments.Experiment]]
 
 LAZY = ("analysis", "matplotlib", "networkx", "numpy", "pandas", "pyarrow", "scipy")
 """Packages whose import costs seconds in a guest and that `run` seldom needs."""
@@ -52,15 +54,21 @@ def loaded() -> list[str]:
     return [n for n in LAZY if type(sys.modules.get(n)) is ModuleType]
 
 
-def run_scenario(folder: Path) -> int:
-    """Runs the scenario of `folder`; returns the exit code and writes ``outcome.json``."""
+def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
+    """Runs the scenario of `folder`; returns the exit code and writes ``outcome.json``.
+
+    Args:
+        folder: the scenario's.
+        load: gives the class of an experiment's file.
+    """
     sys.meta_path.insert(0, _LazyFinder())
     began_s = time.monotonic()
     outcome: dict[str, Any] = {"status": "complete", "reason": "", "exit_code": 0}
     try:
-        _run(folder, outcome)
+        _run(folder, outcome, load)
     except TestbedError as error:
         outcome |= {"status": "error", "reason": str(error), "exit_code": int(error.exit_code)}
+        outcome["error"] = type(error).__name__
     except Exception as error:  # noqa: BLE001 (this is the guest's top level)
         (folder / "logs").mkdir(exist_ok=True)
         (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
@@ -72,13 +80,13 @@ def run_scenario(folder: Path) -> int:
     return int(outcome["exit_code"])
 
 
-def _run(folder: Path, outcome: dict[str, Any]) -> None:
+def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     from testbed.lab import Lab
     from testbed.net import Network
     from testbed.topo import as_data
 
     scenario = read_json(folder / SCENARIO)
-    cls = experiments.load_file(folder / scenario["file"])
+    cls = load(folder / scenario["file"])
     experiment = cls(parameters.build(cls.Parameters, scenario["parameters"]))
     topo = experiment.topology()
     network = Network(topo, routing=cls.routing, seed=scenario["seed"])
@@ -89,6 +97,7 @@ def _run(folder: Path, outcome: dict[str, Any]) -> None:
         with Lab(net, folder) as lab:
             experiment.run(lab)
         outcome["run_s"] = round(time.monotonic() - began_s, 9)
+        experiment.ended(lab)
         write_json(folder / "network_after.json", network_data(net))
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": "testbed.cli.system:doctor",
     "fidelity": "testbed.cli.fidelity:fidelity",
     "kernel": "testbed.cli.system:kernel",
+    "lab": "testbed.cli.lab:lab_group",
     "shell": "testbed.cli.topology:shell",
     "topologies": "testbed.cli.topology:list_topologies",
     "verify": "testbed.verify:command",

@@ -11,6 +11,7 @@ from testbed.errors import ConfigError
 from testbed.runtime import launch
 from testbed.runtime.bytecode import compile_project
 from testbed.runtime.cpus import reserved_cpu
+from testbed.runtime.limits import Limits
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome
 
 START_EPOCH_S = 1_700_000_000
@@ -53,6 +54,7 @@ class GuestRuntime:
         stop: threading.Event | None = None,
         module: str = "testbed.inside",
         terminal: int | None = None,
+        limits: Limits | None = None,
     ) -> Outcome:
         """See `Runtime.run`."""
         if memory_mb < _MIN_MEMORY_MB:
@@ -70,6 +72,7 @@ class GuestRuntime:
                 on_progress=on_progress,
                 stop=stop,
                 terminal=terminal,
+                limits=limits,
             )
 
     def _options(self, seed: int, memory_mb: int, module: str) -> list[str]:

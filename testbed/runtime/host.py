@@ -12,6 +12,7 @@ from testbed import world
 from testbed.errors import MissingPrerequisiteError
 from testbed.runtime import launch
 from testbed.runtime.bytecode import compile_project
+from testbed.runtime.limits import Limits
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome
 
 _PYTHON = "/usr/bin/python3"
@@ -42,6 +43,7 @@ class HostRuntime:
         stop: threading.Event | None = None,
         module: str = "testbed.inside",
         terminal: int | None = None,
+        limits: Limits | None = None,
     ) -> Outcome:
         """See `Runtime.run`; seed and memory size are the guest's matter."""
         if os.geteuid() != 0:
@@ -59,4 +61,5 @@ class HostRuntime:
             on_progress=on_progress,
             stop=stop,
             terminal=terminal,
+            limits=limits,
         )

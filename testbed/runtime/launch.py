@@ -19,6 +19,7 @@ from pathlib import Path
 
 from testbed import jail, world
 from testbed.errors import ConfigError
+from testbed.runtime.limits import Limits, Usage
 from testbed.runtime.outcome import OnProgress, Outcome, Progress
 from testbed.runtime.verdict import judge
 
@@ -57,6 +58,7 @@ def run(
     on_progress: OnProgress | None,
     stop: threading.Event | None,
     terminal: int | None = None,
+    limits: Limits | None = None,
 ) -> Outcome:
     """Runs a job to its end, whatever that is; nothing of it is left but what is in `folder`.
 
@@ -72,9 +74,10 @@ def run(
     with _inherited(folder, watch.file, terminal) as descriptors:
         (folder / world.EXIT_FILE).unlink(missing_ok=True)
         pid = _spawn(job, descriptors, cpu)
+        usage = Usage(limits, pid, folder) if limits else None
         ended = ""
         try:
-            ended = _wait(pid, watch, wall_limit_s, stop)
+            ended = _wait(pid, watch, wall_limit_s, stop, usage)
         finally:
             returncode = _end(pid)
     watch.look()
@@ -178,8 +181,14 @@ def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
     )
 
 
-def _wait(pid: int, watch: _Watch, wall_limit_s: float, stop: threading.Event | None) -> str:
-    """Waits for the end; returns why we end it: ``time_limit``, ``interrupted`` or nothing."""
+def _wait(
+    pid: int,
+    watch: _Watch,
+    wall_limit_s: float,
+    stop: threading.Event | None,
+    usage: Usage | None,
+) -> str:
+    """Waits for the end; returns why we end it: ``time_limit`` or the like, or nothing."""
     pidfd = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -190,6 +199,8 @@ def _wait(pid: int, watch: _Watch, wall_limit_s: float, stop: threading.Event | 
                 return "interrupted"
             if time.monotonic() - watch.began_s > wall_limit_s:
                 return "time_limit"
+            if usage is not None and (over := usage.exceeded()):
+                return over
         return ""
     finally:
         os.close(pidfd)

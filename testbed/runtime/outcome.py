@@ -8,10 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypedDict
 
+from testbed.runtime.limits import Limits
+
 Clock = Literal["virtual", "real"]
 
 Status = Literal[
-    "complete", "failed", "panic", "out_of_memory", "time_limit", "killed", "interrupted"
+    "complete",
+    "failed",
+    "panic",
+    "out_of_memory",
+    "time_limit",
+    "killed",
+    "interrupted",
+    "cpu_limit",
+    "disk_limit",
 ]
 """How a run ended. `failed`: the program inside ended with another exit code than 0."""
 
@@ -105,6 +115,7 @@ class Runtime(Protocol):
         stop: threading.Event | None = None,
         module: str = "testbed.inside",
         terminal: int | None = None,
+        limits: Limits | None = None,
     ) -> Outcome:
         """Runs ``python -m module FOLDER`` in a world of its own.
 
@@ -122,6 +133,7 @@ class Runtime(Protocol):
             module: what to run, importable from the project's root.
             terminal: descriptor of a terminal the program talks to; None: nothing to read, and
                 what it prints goes to ``console.log``.
+            limits: of processor time and disk; None: none.
 
         Raises:
             ConfigError: `scenario_dir` cannot be written, or a number is out of range.

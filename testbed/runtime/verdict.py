@@ -26,12 +26,16 @@ def judge(folder: Path, ended: str, returncode: int, wall_limit_s: float) -> Ver
 
     Args:
         folder: the scenario's, with the console's log and the exit file.
-        ended: why we ended it: ``time_limit``, ``interrupted`` or nothing.
+        ended: why we ended it: ``time_limit``, ``interrupted``, a limit, or nothing.
         returncode: of the jail; negative for a signal.
         wall_limit_s: what it was given.
     """
     if ended == "interrupted":
         return "interrupted", "interrupted", None, 0.0
+    if ended == "cpu_limit":
+        return "cpu_limit", "used up its processor time", None, 0.0
+    if ended == "disk_limit":
+        return "disk_limit", "wrote more than it may", None, 0.0
     if ended:
         return (
             "time_limit",

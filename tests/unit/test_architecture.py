@@ -11,8 +11,9 @@ from testbed.parameters import parameters_of
 FORBIDDEN = {
     "analysis": {"mininet", "pyroute2", "topologies", "experiments", "controller"},
     "topologies": {"mininet", "pyroute2", "experiments", "analysis", "controller"},
-    "experiments": {"mininet", "pyroute2", "controller"},
-    "testbed": {"experiments", "topologies", "controller"},
+    "experiments": {"mininet", "pyroute2", "controller", "labs"},
+    "labs": {"mininet", "pyroute2", "controller", "experiments"},
+    "testbed": {"experiments", "topologies", "controller", "labs"},
     "controller": {"mininet", "pyroute2", "experiments", "topologies"},
 }
 

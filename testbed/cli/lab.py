@@ -1,0 +1,118 @@
+"""`testbed lab`: labs for teachers: looked at, tried, handed out."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from testbed.cli.console import err, out
+from testbed.errors import ConfigError, ExitCode, nearest
+from testbed.grading import library
+from testbed.grading.result import points_text
+
+
+@click.group("lab")
+def lab_group() -> None:
+    """Labs: what there is, what they ask, whether they are sound; bundles for students."""
+
+
+@lab_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def list_labs(as_json: bool) -> None:
+    """List the labs."""
+    labs = [library.open_lab(name) for name in library.names()]
+    if as_json:
+        rows = [{"name": x.name, "title": x.manifest.title, "points": x.manifest.points,
+                 "checks": len(x.manifest.checks)} for x in labs]  # fmt: skip
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    table = Table("lab", "points", "checks", "hidden", "mutants", "title", box=None,
+                  header_style="bold")  # fmt: skip
+    for x in labs:
+        hidden = sum(c.hidden for c in x.manifest.checks.values())
+        table.add_row(
+            x.name, points_text(x.manifest.points), str(len(x.manifest.checks)), str(hidden),
+            str(len(x.manifest.mutants)), escape(x.manifest.title),
+        )  # fmt: skip
+    out.print(table)
+
+
+@lab_group.command()
+@click.argument("lab")
+def describe(lab: str) -> None:
+    """Show what LAB takes, checks and is worth, and its mutants."""
+    found = library.open_lab(lab)
+    manifest = found.manifest
+    out.print(f"[bold]{found.name}[/]  {escape(manifest.title)}, {points_text(manifest.points)}"
+              f" points\n", highlight=False)  # fmt: skip
+    files = Table("file", "kind", "what", box=None, header_style="bold")
+    for name, file in manifest.files.items():
+        files.add_row(name, file.kind, escape(file.what))
+    checks = Table("check", "points", "seen by", "sentence", box=None, header_style="bold")
+    sentences = {c.name: c.sentence for c in found.full.claims()}
+    for name, check in manifest.checks.items():
+        who = "grader" if check.hidden else "students"
+        points = points_text(manifest.points_of(name))
+        checks.add_row(name, points, who, escape(sentences[name]))
+    mutants = Table("mutant", "loses", "what it does", box=None, header_style="bold")
+    for name, mutant in manifest.mutants.items():
+        loses = ", ".join(f"{c} {points_text(p)}" for c, p in mutant.loses.items())
+        mutants.add_row(name, loses, escape(mutant.what))
+    for table in (files, checks, mutants):
+        out.print(table, "")
+
+
+@lab_group.command("test")
+@click.argument("lab")
+@click.option("--student", "students", multiple=True, help="Try this id's variant (repeatable).")
+@click.option("--only", multiple=True, help="Only this mutant, or solution or starter.")
+@click.option("--out", "folder", type=click.Path(path_type=Path), help="Keep the runs there.")
+def test_lab(
+    lab: str, students: tuple[str, ...], only: tuple[str, ...], folder: Path | None
+) -> None:
+    """Grade LAB's own solution, starter and mutants: do they earn what they must?
+
+    Exit code 0: yes; 1: no.
+    """
+    from testbed.grading import trial
+    from testbed.grading.grade import grading_runtime
+
+    found = library.open_lab(lab)
+    for name in only:
+        if name not in trial.names(found):
+            known = trial.names(found)
+            raise ConfigError(f"--only {name}: unknown{nearest(name, known)}; {', '.join(known)}")
+
+    def show(tried: trial.Trial) -> None:
+        mark = "[red]✗[/]" if tried.wrong else "[green]✓[/]"
+        points = f"{points_text(tried.result.points)} of {points_text(tried.result.of)}"
+        out.print(f"{mark} {tried.name} ({escape(tried.student)}): {points}", highlight=False)
+        for line in tried.wrong:
+            out.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
+
+    with tempfile.TemporaryDirectory(prefix="lab-") as scratch:
+        done = trial.run(
+            found, only or trial.names(found), students or ("example",),
+            (folder or Path(scratch)).resolve(), grading_runtime(), show,
+        )  # fmt: skip
+    sys.exit(ExitCode.CLAIM_FAILED if any(t.wrong for t in done) else ExitCode.PASS)
+
+
+@lab_group.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def secret(path: Path) -> None:
+    """Make a course's secret at PATH; from it come all variants, so keep it."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_hex(32) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; a secret is made once and kept") from None
+    err.print(f"{path}: keep it, and keep it from students", highlight=False)

@@ -1,0 +1,298 @@
+"""From what a student handed in to what may be used: files by name, each read as what it shall be.
+
+A submission is a folder or an archive. Nothing is unpacked and no link is followed: entries are
+looked at one by one, and only regular files with the manifest's names are read, up to their size.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+
+from testbed.grading.answers import shown
+from testbed.grading.manifest import HandedFile, Manifest
+from testbed.grading.statements import CLEANERS
+from testbed.grading.submission import FOLDER, HANDED
+from testbed.rundir import write_json
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+_MB = 1 << 20
+_LARGEST_ARCHIVE_BYTES = 64 * _MB
+_LARGEST_CONTENT_BYTES = 256 * _MB
+_MOST_ENTRIES = 10_000
+_DEEPEST = 3
+"""Folders above a file: archives often hold one folder, and that another."""
+
+
+@dataclass
+class Handed:
+    """What was read of one submission.
+
+    Attributes:
+        files: name → content; of a run directory ``name/path`` → content.
+        problems: lines for the student.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Accepted:
+    """What may be used of it.
+
+    Attributes:
+        files: as in `Handed`, configurations reduced to what their lists allow.
+        kinds: name → kind.
+        answers: what the answers' file says.
+        problems: lines for the student.
+    """
+
+    files: dict[str, bytes]
+    kinds: dict[str, str]
+    answers: dict[str, Any]
+    problems: list[str]
+
+    def write(self, folder: Path, **more: Any) -> None:
+        """Writes ``submission/`` and ``handed.json`` into a new folder, the same every time."""
+        (folder / FOLDER).mkdir(parents=True)
+        for name, data in self.files.items():
+            path = folder / FOLDER / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o644)
+            os.utime(path, (0, 0))
+        write_json(folder / HANDED, {"kinds": self.kinds, "answers": self.answers, **more})
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A thing in a folder or archive: its path, and its content if it is a regular file."""
+
+    path: PurePosixPath
+    why_not: str = ""
+    opened: Any = None
+
+    def read(self, most_bytes: int) -> bytes:
+        with self.opened() as file:
+            data: bytes = file.read(most_bytes + 1)
+            return data
+
+
+class _TooMuchError(Exception):
+    """An archive that holds more than anybody hands in."""
+
+
+def is_archive(path: Path) -> bool:
+    """True if the name is that of an archive."""
+    return path.name.lower().endswith(ARCHIVES)
+
+
+def read(path: Path, manifest: Manifest) -> Handed:
+    """Reads a submission; what is wrong with it is in `problems`, nothing is raised."""
+    handed = Handed()
+    found: dict[str, list[_Entry]] = {}
+    try:
+        for number, entry in enumerate(_entries(path)):
+            if number >= _MOST_ENTRIES:
+                raise _TooMuchError(f"holds more than {_MOST_ENTRIES} entries")
+            if (name := _name_of(entry.path, manifest)) is not None:
+                _take(handed, name, entry, found, manifest)
+    except _TooMuchError as error:
+        handed.problems.append(f"the submission {error}; the rest was not read")
+    except (
+        OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error,
+        tarfile.TarError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
+        handed.problems.append(f"the submission cannot be read to its end: {shown(error)}")
+    for name in manifest.files:
+        there = [n for n in handed.files if n == name or n.startswith(f"{name}/")]
+        if not there and not any(p.startswith(f"{name}:") for p in handed.problems):
+            handed.problems.append(f"{name}: was not handed in")
+    return handed
+
+
+def _name_of(path: PurePosixPath, manifest: Manifest) -> str | None:
+    """What the manifest calls an entry; None for what nobody asked for or that points elsewhere."""
+    parts = path.parts
+    if path.is_absolute() or ".." in parts:
+        return None
+    for depth, part in enumerate(parts[: _DEEPEST + 1]):
+        spec = manifest.files.get(part)
+        if spec is not None and spec.kind == "run" and depth + 1 < len(parts):
+            return "/".join(parts[depth:])
+        if spec is not None and depth + 1 == len(parts):
+            return part
+    return None
+
+
+def _take(
+    handed: Handed, name: str, entry: _Entry, found: dict[str, list[_Entry]], manifest: Manifest
+) -> None:
+    """Reads an entry the manifest knows, unless one nearer to the top was taken already."""
+    top = name.split("/", 1)[0]
+    if entry.why_not:
+        handed.problems.append(f"{name}: {entry.why_not}")
+        return
+    before = found.setdefault(name, [])
+    depths = [len(e.path.parts) for e in before]
+    before.append(entry)
+    if len(entry.path.parts) in depths:
+        handed.problems.append(f"{name}: is there more than once; the first was taken")
+    if depths and len(entry.path.parts) >= min(depths):
+        return
+    most_bytes = manifest.files[top].max_kb * 1024
+    taken = sum(len(data) for n, data in handed.files.items() if n.startswith(f"{top}/"))
+    data = entry.read(most_bytes - taken)
+    if len(data) > most_bytes - taken:
+        handed.problems.append(f"{name}: is larger than {manifest.files[top].max_kb} KiB")
+        return
+    handed.files[name] = data
+
+
+def _entries(path: Path) -> Iterator[_Entry]:
+    if path.is_symlink():
+        raise ValueError("it is a symbolic link")
+    if path.is_dir():
+        return _in_folder(path)
+    if path.stat().st_size > _LARGEST_ARCHIVE_BYTES:
+        raise _TooMuchError(f"is larger than {_LARGEST_ARCHIVE_BYTES // _MB} MiB")
+    return _in_zip(path) if path.suffix.lower() == ".zip" else _in_tar(path)
+
+
+def _in_folder(root: Path) -> Iterator[_Entry]:
+    for at, folders, names, fd in os.fwalk(root, follow_symlinks=False):
+        folders.sort()
+        base = PurePosixPath(Path(at).relative_to(root).as_posix())
+        if len(base.parts) >= 12:
+            folders.clear()
+        for name in sorted([*names, *folders]):
+            mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                yield _Entry(base / name, "is a symbolic link; hand in the file itself")
+            elif stat.S_ISREG(mode):
+                yield _Entry(base / name, opened=lambda name=name, fd=fd: _open_at(name, fd))
+            elif not stat.S_ISDIR(mode):
+                yield _Entry(base / name, "is no regular file")
+
+
+def _open_at(name: str, folder_fd: int) -> IO[bytes]:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_fd)
+    return os.fdopen(fd, "rb")
+
+
+def _in_zip(path: Path) -> Iterator[_Entry]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            name = PurePosixPath(info.filename.replace("\\", "/"))
+            mode = info.external_attr >> 16
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                yield _Entry(name, "is a symbolic link; hand in the file itself")
+            elif info.flag_bits & 1:
+                yield _Entry(name, "is encrypted")
+            else:
+                yield _Entry(name, opened=lambda info=info: archive.open(info))
+
+
+def _in_tar(path: Path) -> Iterator[_Entry]:
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        content: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
+        with tarfile.open(fileobj=_Counted(content), mode="r|") as archive:  # type: ignore[call-overload]
+            for member in archive:
+                name = PurePosixPath(member.name)
+                if member.isdir():
+                    continue
+                if not member.isreg():
+                    yield _Entry(name, "is a link or device; hand in the file itself")
+                else:
+                    yield _Entry(name, opened=lambda m=member: archive.extractfile(m))
+
+
+class _Counted:
+    """A stream that ends with an error when more comes out of it than anybody hands in."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._left = stream, _LARGEST_CONTENT_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(min(size, _MB) if size >= 0 else _MB)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _TooMuchError(f"unpacks to more than {_LARGEST_CONTENT_BYTES // _MB} MiB")
+        return data
+
+
+# ---- what was read, as what it shall be
+
+
+def accept(handed: Handed, manifest: Manifest) -> Accepted:
+    """Reduces what was handed in to what may be used."""
+    accepted = Accepted({}, {}, {}, list(handed.problems))
+    for name, data in sorted(handed.files.items()):
+        top = name.split("/", 1)[0]
+        try:
+            accepted.files[name] = _content(accepted, name, data, manifest.files[top])
+            accepted.kinds[top] = manifest.files[top].kind
+        except ValueError as error:
+            accepted.problems.append(f"{name}: {error}; it counts as not handed in")
+    accepted.problems.sort()
+    return accepted
+
+
+def _content(accepted: Accepted, name: str, data: bytes, spec: HandedFile) -> bytes:
+    """The usable content of a file. Raises ValueError if there is none."""
+    if spec.kind == "run":
+        return data
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is no UTF-8 text (byte {error.start})") from None
+    if spec.kind == "answers":
+        accepted.answers = read_answers(text)
+    elif spec.kind in CLEANERS:
+        text, left_out = CLEANERS[spec.kind](text)
+        accepted.problems += [f"{name}: {line}" for line in left_out]
+    return text.encode()
+
+
+def read_answers(text: str) -> dict[str, Any]:
+    """Answers as plain data.
+
+    Raises:
+        ValueError: no YAML, no map, or with aliases (which can make a small file huge).
+    """
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
+                line = event.start_mark.line + 1
+                raise ValueError(f"line {line}: anchors and aliases are not taken")
+        data = YAML(typ="safe", pure=True).load(text)
+        plain = json.loads(json.dumps(data, default=str))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"line {line}: {shown(error.problem)}") from None
+    except (YAMLError, RecursionError, TypeError) as error:
+        raise ValueError(f"is no YAML that can be read ({type(error).__name__})") from None
+    if plain is None:
+        return {}
+    if not isinstance(plain, Mapping):
+        raise ValueError("must be a map of answers, 'name: value' a line")
+    return dict(plain)

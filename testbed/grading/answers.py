@@ -1,0 +1,171 @@
+"""Answers of students: a YAML file, read as plain data, held against what was expected.
+
+Every method returns a verdict; an answer that is missing or of another kind FAILs. Nothing in the
+file can do more than be wrong: no tags, no aliases, bounded in size, shown in a bounded length.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from testbed.claims import Status, Verdict, holds, near
+from testbed.grading.verdicts import share_of
+
+_SHOWN = 200
+_LONGEST_TEXT = 4000
+_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?")
+_NO_ANSWER = "no answer"
+
+
+def shown(value: Any) -> str:
+    """A student's value as text of bounded length, without control characters."""
+    if isinstance(value, Mapping):
+        return f"a map with {len(value)} keys"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    text = "".join(c if c.isprintable() else "�" for c in str(value)[: _SHOWN + 1])
+    return text[:_SHOWN] + "…" * (len(text) > _SHOWN)
+
+
+class Answers:
+    """The answers of one submission, by key; ``a.b`` is key ``b`` of the map at ``a``."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+
+    def get(self, key: str) -> Any:
+        """The raw answer, None if there is none."""
+        found: Any = self._data
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found
+
+    def _judge(
+        self, key: str, expected: str, read: Callable[[str], Any], right: Callable[[Any], bool]
+    ) -> Verdict:
+        """A scalar answer: `read` raises ValueError if it is of another kind."""
+        value = self.get(key)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return holds(False, observed=_NO_ANSWER, expected=expected)
+        if not isinstance(value, str | int | float):
+            return holds(False, observed=shown(value), expected=expected)
+        try:
+            condition = right(read(str(value).strip()))
+        except ValueError:
+            condition = False
+        return holds(condition, observed=shown(value), expected=expected)
+
+    def number(
+        self,
+        key: str,
+        expected: float,
+        *,
+        rel: float | None = None,
+        abs: float | None = None,
+        unit: str = "",
+    ) -> Verdict:
+        """A number within `rel` (a fraction) or `abs` of the right one; a unit behind it is read
+        over.
+        """
+        value = self.get(key)
+        found = _as_number(value)
+        verdict = near(found if found is not None else expected, expected, rel=rel, abs=abs,
+                       unit=unit)  # fmt: skip
+        if found is None:
+            said = _NO_ANSWER if value is None else f"{shown(value)} (not a number)"
+            return Verdict(Status.FAIL, said, verdict.expected, verdict.tolerance)
+        return verdict
+
+    def address(self, key: str, expected: str) -> Verdict:
+        """An IPv4 or IPv6 address, however it is written."""
+        right = ipaddress.ip_address(expected)
+        return self._judge(key, expected, ipaddress.ip_address, lambda found: found == right)
+
+    def prefix(self, key: str, expected: str) -> Verdict:
+        """A network such as ``10.0.0.0/8``; bits beyond the prefix must be 0."""
+        right = ipaddress.ip_network(expected)
+        return self._judge(key, expected, ipaddress.ip_network, lambda found: found == right)
+
+    def choice(self, key: str, expected: str) -> Verdict:
+        """One word of several, in whatever case."""
+        return self._judge(key, expected, str.casefold, lambda w: w == expected.casefold())
+
+    def text(self, key: str, pattern: str, *, expected: str) -> Verdict:
+        """Short text in which a pattern (a regular expression, case ignored) is found.
+
+        Args:
+            key: of the answer.
+            pattern: what must occur; several, in any order, by ``(?=.*one)(?=.*two)``.
+            expected: the same in words, for the student.
+        """
+        wanted = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+        return self._judge(
+            key, expected, str, lambda said: bool(wanted.search(said[:_LONGEST_TEXT]))
+        )
+
+    def table(
+        self, key: str, rows: Sequence[Mapping[str, Any]], *, by: str, rel: float = 0.0
+    ) -> Verdict:
+        """A list of maps, in any order; each expected row that is there earns its share.
+
+        Args:
+            key: of the answer.
+            rows: expected rows, column → value.
+            by: the column by which rows are found.
+            rel: tolerance of numbers, as a fraction.
+        """
+        given = self.get(key)
+        found: dict[str, Mapping[str, Any]] = {}
+        for row in given if isinstance(given, list) else []:
+            if isinstance(row, Mapping) and row.get(by) is not None:
+                found.setdefault(_normal(row[by]), row)
+        verdicts = [_row(found.get(_normal(row[by])), row, by, rel) for row in rows]
+        extra = len(found) - len(rows)
+        if extra > 0:  # listing everything that could be is no answer
+            verdicts += [
+                holds(False, observed="a row too many", expected=f"{len(rows)} rows")
+            ] * extra
+        return share_of(verdicts)
+
+
+def _row(found: Mapping[str, Any] | None, right: Mapping[str, Any], by: str, rel: float) -> Verdict:
+    words = ", ".join(f"{k} {v}" for k, v in right.items())
+    if found is None:
+        return holds(False, observed=f"no row with {by} {right[by]}", expected=words)
+    said = ", ".join(f"{k} {shown(found.get(k, '-'))}" for k in right)
+    same = all(_same(found.get(k), v, rel) for k, v in right.items())
+    return holds(same, observed=said, expected=words)
+
+
+def _same(found: Any, right: Any, rel: float) -> bool:
+    if isinstance(right, int | float) and not isinstance(right, bool):
+        number = _as_number(found)
+        return number is not None and math.isclose(number, right, rel_tol=rel, abs_tol=1e-12)
+    return isinstance(found, str | int | float) and _normal(found) == _normal(right)
+
+
+def _normal(value: Any) -> str:
+    """Words as they compare: addresses in their usual form, no blanks around, one case."""
+    text = shown(value).strip().casefold()
+    for read in (ipaddress.ip_address, ipaddress.ip_network):
+        try:
+            return str(read(text))
+        except ValueError:
+            continue
+    return text
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, str):
+        match = _NUMBER.fullmatch(value[:_SHOWN])
+        value = float(match[1]) if match else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None

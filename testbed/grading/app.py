@@ -1,0 +1,64 @@
+"""Students' controller apps: in the sandbox, with the course's `controller` package beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.daemons.base import Place
+from testbed.daemons.controller import NODE, PORT, ControlledNetwork, Controller, control_node
+from testbed.experiment import PROJECT
+from testbed.grading import sandbox
+
+if TYPE_CHECKING:
+    from testbed.grading.submission import Submission
+    from testbed.lab import Lab
+
+_POLL_S = 0.2
+
+
+class _SandboxedController(Controller):
+    """An app of the student's, run like one of ours."""
+
+    def __init__(self, submission: Submission, name: str, settings: Mapping[str, Any]) -> None:
+        super().__init__(Path(name).stem, settings)
+        self._submission, self._file = submission, name
+
+    def argv(self, place: Place) -> list[str]:
+        """Our start-up line in the sandbox: the app stands among the package's own."""
+        package = {
+            f"/project/controller/{p.name}": str(p)
+            for p in sorted((PROJECT / "controller").glob("*.py"))
+        }
+        package[f"/project/controller/{self.app}.py"] = str(self._submission.path(self._file))
+        command = ["python3", "-sP", "-m", "controller", self.app, "--listen", f"127.0.0.1:{PORT}"]
+        command += ["--log", f"{sandbox.OUT}/controller.jsonl"]
+        command += [f"{name}={value}" for name, value in self.settings.items()]
+        return sandbox.argv(
+            command, self._submission.folder, sandbox.out_folder(self.app),
+            shown=package | sandbox.python_packages(),
+            environment={"PYTHONPATH": "/project:/site", "SDN_FRAMEWORK": self.framework},
+        )  # fmt: skip
+
+
+class _Network(ControlledNetwork):
+    """Asks the switches whether they are connected: what the app says of itself proves nothing."""
+
+    def _missing(self, heard: int) -> list[str]:
+        self.check()
+        said = self.ovs.run("ovs-vsctl", "--columns=target,is_connected", "list", "controller")
+        connected = said.count("true")
+        self.lab.sleep(_POLL_S)
+        return [s.name for s in self.switches[connected:]]
+
+
+def start(
+    lab: Lab, submission: Submission, name: str, settings: Mapping[str, Any]
+) -> ControlledNetwork:
+    """Starts the app and joins all switches to it."""
+    control_node(lab.net)
+    network = _Network(lab, _SandboxedController(submission, name, settings))
+    network.start_controller()
+    lab.event("app", node=NODE)
+    return network

@@ -1,0 +1,60 @@
+"""What a lab's Python file holds: an experiment whose parameters are a student's variant.
+
+class Lab(Assignment):
+    '''RIP between three routers.'''
+
+    @dataclass(frozen=True)
+    class Parameters:
+        lan: int = param(10, "second byte of all LANs", low=1, high=254)
+
+    @classmethod
+    def variant(cls, draw): return {"lan": draw.integer(1, 254)}
+
+    def topology(self): ...
+    def run(self, lab): ...          # in the guest; `self.submission` holds the accepted files
+    def measure(self, data): ...
+    @claim("…", source="…")
+    def ...(self, tables): ...       # a check, named in lab.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from testbed.experiment import Experiment
+from testbed.grading.answers import Answers
+from testbed.grading.draw import Draw
+from testbed.grading.submission import FOLDER, Submission
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab
+
+
+class Assignment(Experiment):
+    """Base of all labs. `self.params` is the student's variant, `self.submission` their work."""
+
+    memory_mb: ClassVar[int] = 256
+    submission: Submission
+    """What was handed in and accepted."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params)
+        self.submission = Submission(Path(FOLDER))  # in a guest: of the folder it works in
+
+    def ended(self, lab: Lab) -> None:
+        """Keeps what students' programs left in their output folders."""
+        from testbed.grading import sandbox
+
+        sandbox.collect(lab.path)
+
+    @property
+    def answers(self) -> Answers:
+        """The answers of the file of kind ``answers``; none if there is no such file."""
+        return Answers(self.submission.answers)
+
+    @classmethod
+    def variant(cls, draw: Draw) -> Mapping[str, Any]:
+        """Values of parameters that differ from student to student; default: none do."""
+        return {}

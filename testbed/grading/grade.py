@@ -1,0 +1,349 @@
+"""Grades one submission: accepted files → guests → tables → verdicts → points.
+
+Whatever a submission does, the outcome is a result of that student's alone. What it did itself
+FAILs the checks that needed it; what the grader lacks is INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import traceback
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed import parameters
+from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.data import ScenarioData
+from testbed.errors import MissingPrerequisiteError, TestbedError
+from testbed.experiment import PROJECT, Tables
+from testbed.grading import accept, graph_schema
+from testbed.grading.accept import Accepted, Handed
+from testbed.grading.assignment import Assignment
+from testbed.grading.library import LabFolder
+from testbed.grading.loading import HIDDEN, PUBLIC
+from testbed.grading.result import FORMAT, CheckResult, Result, mark_of
+from testbed.grading.submission import FOLDER, HANDED, Submission, SubmissionError
+from testbed.provenance import sources_hash, tool_versions
+from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
+from testbed.runtime import Outcome, Runtime, choose
+from testbed.runtime.limits import Limits
+
+if TYPE_CHECKING:
+    import threading
+
+    import pandas as pd
+
+SEED = 1
+RESULT = "result.json"
+RUN = "run"
+"""Folder of a student's networks, laid out as a run directory."""
+
+_WALL_PER_CPU = 20.0
+"""Wall time a guest is given for a second of its processor time: the machine may be busy."""
+
+_OVERRUN = {
+    "cpu_limit": "it used up its processor time ({limits.cpu_s:g} s): an endless loop?",
+    "disk_limit": "it wrote more than {limits.disk_mb} MiB (files, logs and traffic)",
+    "out_of_memory": "it needed more memory than there is ({limits.memory_mb} MiB)",
+}
+"""How a run ends by what the submission does, on every machine alike."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to grade.
+
+    Attributes:
+        lab: the lab.
+        student: whose work.
+        params: their variant.
+        handed: what was read of the submission.
+        folder: where the student's results go; made anew.
+    """
+
+    lab: LabFolder
+    student: str
+    params: Mapping[str, Any]
+    handed: Handed
+    folder: Path
+
+    def key(self, runtime: Runtime) -> str:
+        """SHA-256 over all that the result depends on."""
+        files = {n: hashlib.sha256(d).hexdigest() for n, d in sorted(self.handed.files.items())}
+        about = {
+            "format": FORMAT, "lab": self.lab.source_hash(), "student": self.student,
+            "variant": self.params, "files": files, "problems": self.handed.problems,
+            "kernel": runtime.kernel["sha256"], "sources": sources_hash(), "tools": tool_versions(),
+        }  # fmt: skip
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def grading_runtime() -> Runtime:
+    """The runtime for grading: a guest with the virtual clock, or none.
+
+    Raises:
+        MissingPrerequisiteError: there is no such guest here.
+    """
+    runtime = choose("guest")
+    if runtime.clock != "virtual":
+        raise MissingPrerequisiteError(
+            "the testbed's own guest kernel", "make setup", "grading must not depend on load"
+        )
+    for top in ("/usr", "/bin", "/lib", "/lib64", "/sbin"):
+        if PROJECT.is_relative_to(Path(top).resolve()):
+            raise MissingPrerequisiteError(
+                f"another place for the project than {PROJECT}", "mv (to /opt or a home directory)",
+                "submissions see the system's programs",
+            )  # fmt: skip
+    return runtime
+
+
+def earlier(folder: Path, key: str) -> Result | None:
+    """The result of an earlier grading if it still holds and needs no regrading."""
+    try:
+        result = Result.from_dict(read_json(folder / RESULT))
+    except (TestbedError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return result if result.key == key and result.conclusive else None
+
+
+def grade(
+    task: Task, runtime: Runtime, *, stop: threading.Event | None = None, workers: int = 1
+) -> Result:
+    """Grades a submission anew; writes ``result.json`` last.
+
+    Args:
+        task: what to grade.
+        runtime: where its networks live.
+        stop: set it to give up.
+        workers: so many networks at a time.
+    """
+    shutil.rmtree(task.folder, ignore_errors=True)
+    task.folder.mkdir(parents=True)
+    accepted = accept.accept(task.handed, task.lab.manifest)
+    job = _Job(task, runtime, stop, accepted)
+    topologies, refused = job.evaluate_topologies()
+    accepted.problems += refused
+    accepted.write(task.folder, topologies=topologies)
+    ends, tables = job.run(workers)
+    experiment = job.experiment()
+    checks = tuple(
+        _check(task.lab, experiment, claim, ends, tables) for claim in task.lab.full.claims()
+        if claim.name in task.lab.manifest.checks
+    )  # fmt: skip
+    result = Result(
+        task.lab.name, task.lab.manifest.title, task.student, task.key(runtime),
+        tuple(accepted.problems), _fingerprint(task.folder / RUN), checks,
+    )  # fmt: skip
+    write_json(task.folder / RESULT, result.as_dict())
+    return result
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a scenario ended.
+
+    Attributes:
+        fault: ``""`` if it came to its end, else ``submission`` or ``grader``.
+        reason: in words.
+    """
+
+    fault: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One submission's networks."""
+
+    task: Task
+    runtime: Runtime
+    stop: threading.Event | None
+    accepted: Accepted
+
+    def experiment(self, params: Any = None) -> Assignment:
+        """The lab with the variant (or a scenario's parameters) and the submission."""
+        lab = self.task.lab.instance(self.task.params)
+        experiment = lab if params is None else type(lab)(params)
+        experiment.submission = Submission(self.task.folder / FOLDER)
+        return experiment
+
+    def evaluate_topologies(self) -> tuple[dict[str, Any], list[str]]:
+        """Topology files as data, and what was wrong with them."""
+        names = [n for n, kind in self.accepted.kinds.items() if kind == "topology"]
+        found, problems = {}, []
+        for name in names:
+            folder = self.task.folder / "topologies" / name
+            one = {name: self.accepted.files[name]}
+            replace(self.accepted, files=one).write(folder)
+            outcome = self._guest(folder, "testbed.grading.evaluate")
+            try:
+                found[name] = graph_schema.read(folder, outcome.ok)
+            except SubmissionError as error:
+                problems.append(f"{name}: {error}")
+        return found, problems
+
+    def run(self, workers: int) -> tuple[dict[str, _End], Tables]:
+        """Runs and measures all scenarios."""
+        experiment = self.experiment()
+        scenarios = dict(experiment.scenarios())
+        with ThreadPoolExecutor(workers) as pool:
+            futures = {n: pool.submit(self._scenario, n, p) for n, p in scenarios.items()}
+            ends = {name: future.result() for name, future in futures.items()}
+        parts: dict[str, dict[str, pd.DataFrame]] = {}
+        for name, end in ends.items():
+            if not end.fault:
+                ends[name], parts[name] = self._measure(name, scenarios[name])
+        return ends, _combined(parts)
+
+    def _folder(self, name: str) -> Path:
+        return self.task.folder / RUN / "scenarios" / name
+
+    def _scenario(self, name: str, params: Any) -> _End:
+        try:
+            experiment = self.experiment(params)
+            experiment.topology()
+            folder = self._prepare(name, experiment)
+        except SubmissionError as error:
+            return _End("submission", str(error))
+        return self._end(folder, self._guest(folder, "testbed.grading.inside"))
+
+    def _prepare(self, name: str, experiment: Assignment) -> Path:
+        """A scenario's folder with all that its guest may see."""
+        folder, lab = self._folder(name), self.task.lab
+        folder.mkdir(parents=True)
+        shutil.copytree(self.task.folder / FOLDER, folder / FOLDER)
+        shutil.copyfile(self.task.folder / HANDED, folder / HANDED)
+        modules = folder / "lab" / lab.name
+        modules.mkdir(parents=True)
+        for file, data in lab.sources.items():
+            (modules / file).write_bytes(data)
+        for file, text in experiment.inputs().items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(text, encoding="utf-8")
+        scenario = {
+            "experiment": lab.name, "file": f"lab/{lab.name}", "scenario": name,
+            "parameters": asdict(experiment.params), "seed": SEED,
+            "runtime": self.runtime.name, "clock": self.runtime.clock,
+        }  # fmt: skip
+        write_json(folder / SCENARIO, scenario)
+        return folder
+
+    def _guest(self, folder: Path, module: str) -> Outcome:
+        limits = self.task.lab.manifest.limits
+        return self.runtime.run(
+            folder, seed=SEED, memory_mb=limits.memory_mb, module=module, stop=self.stop,
+            wall_limit_s=_WALL_PER_CPU * limits.cpu_s,
+            limits=Limits(limits.cpu_s, limits.disk_mb),
+        )  # fmt: skip
+
+    def _end(self, folder: Path, outcome: Outcome) -> _End:
+        if outcome.status in _OVERRUN:
+            words = _OVERRUN[outcome.status].format(limits=self.task.lab.manifest.limits)
+            return _End("submission", f"the submission was ended: {words}")
+        inside = read_json(folder / OUTCOME) if (folder / OUTCOME).is_file() else {}
+        if inside.get("error") == SubmissionError.__name__:
+            return _End("submission", str(inside["reason"]))
+        if outcome.ok:
+            return _End()
+        return _End("grader", f"the network did not come to its end ({outcome.status}):"
+                    f" {inside.get('reason') or outcome.reason}")  # fmt: skip
+
+    def _measure(self, name: str, params: Any) -> tuple[_End, dict[str, pd.DataFrame]]:
+        try:
+            data = ScenarioData(name, self._folder(name), params)
+            return _End(), self.experiment(params).measure(data)
+        except SubmissionError as error:
+            return _End("submission", str(error)), {}
+        except MissingDataError as missing:
+            return _End("grader", str(missing)), {}
+        except Exception as error:  # noqa: BLE001 (a lab's code on a hostile run)
+            return _End("grader", _broken("measuring", error)), {}
+
+
+def _combined(parts: Mapping[str, Mapping[str, pd.DataFrame]]) -> Tables:
+    """Tables of all scenarios with a column `scenario`; empty ones stay: they say something."""
+    import pandas as pd
+
+    tables = Tables()
+    for table in dict.fromkeys(t for part in parts.values() for t in part):
+        pieces = []
+        for name, part in parts.items():
+            if table in part:
+                piece = part[table].drop(columns="scenario", errors="ignore")
+                piece.insert(0, "scenario", name)
+                pieces.append(piece)
+        filled = [p for p in pieces if len(p)] or pieces[:1]
+        tables[table] = pd.concat(filled, ignore_index=True)
+    return tables
+
+
+def _check(
+    lab: LabFolder, experiment: Assignment, claim: Claim, ends: Mapping[str, _End], tables: Tables
+) -> CheckResult:
+    """Judges one claim."""
+    verdict = _verdict(experiment, claim, ends, tables)
+    mark, share = mark_of(verdict)
+    check, of = lab.manifest.checks[claim.name], lab.manifest.points_of(claim.name)
+    return CheckResult(
+        name=claim.name, sentence=claim.sentence, source=claim.source, hint=check.hint,
+        hidden=check.hidden, mark=mark, points=round(share * of, 4), of=round(of, 4),
+        observed=verdict.observed, expected=verdict.expected, tolerance=verdict.tolerance,
+        evidence=tuple(asdict(e) for e in verdict.evidence),
+    )  # fmt: skip
+
+
+def _verdict(
+    experiment: Assignment, claim: Claim, ends: Mapping[str, _End], tables: Tables
+) -> Verdict:
+    """A claim's verdict; where data is missing, by whose fault decides."""
+    needed = {n: e for n, e in ends.items() if not claim.scenarios or n in claim.scenarios}
+    broken = next((e for e in needed.values() if e.fault), None)
+    if broken and claim.scenarios:
+        return _without(broken)
+    try:
+        return claim.check(experiment, tables)
+    except SubmissionError as error:
+        return Verdict(Status.FAIL, str(error), "")
+    except MissingDataError as missing:
+        return _without(broken) if broken else inconclusive(str(missing))
+    except Exception as error:  # noqa: BLE001 (a lab's code on a hostile run)
+        return inconclusive(_broken("this check", error))
+
+
+def _without(end: _End) -> Verdict:
+    if end.fault == "submission":
+        return Verdict(Status.FAIL, end.reason, "a run that comes to its end")
+    return inconclusive(end.reason)
+
+
+def _broken(what: str, error: Exception) -> str:
+    """Our own failure in one line, with the place in the lab's code; the rest is for `--debug`."""
+    logging.getLogger(__name__).info("%s failed", what, exc_info=error)
+    frames = list(traceback.extract_tb(error.__traceback__))
+    frames = [f for f in frames if Path(f.filename).name in (PUBLIC, HIDDEN)] or frames
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    return f"{what} failed in the grader: {type(error).__name__} ({place})"
+
+
+def _fingerprint(run: Path) -> str:
+    """SHA-256 over the captures of all scenarios."""
+    total = hashlib.sha256()
+    for path in sorted(run.glob("scenarios/*/captures/*.pcap")):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(run)} {digest}\n".encode())
+    return total.hexdigest()
+
+
+def parameters_text(params: Mapping[str, Any], lab: LabFolder) -> list[tuple[str, str]]:
+    """A variant in words: (what, value with unit)."""
+    return [
+        (p.spec.help, f"{params[p.name]} {p.spec.unit}".strip())
+        for p in parameters.parameters_of(lab.full.Parameters)
+    ]

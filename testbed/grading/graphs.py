@@ -1,0 +1,29 @@
+"""A topology from data (see `testbed.topo.as_data`), whatever file described it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from testbed.shape import LinkShape
+from testbed.topo import Topo
+
+
+class DataTopo(Topo):
+    """A graph that was described elsewhere."""
+
+    def build(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Adds what the data says, interfaces with their numbers."""
+        make = {"host": self.addHost, "router": self.addRouter, "switch": self.addSwitch}
+        for node in data["nodes"]:
+            make[node["kind"]](node["name"], **({"ip": node["ip"]} if "ip" in node else {}))
+        for link in data["links"]:
+            self.addLink(
+                link["node1"], link["node2"],
+                port1=_number(link["interface1"]), port2=_number(link["interface2"]),
+                shape1=LinkShape(**link["shape1"]), shape2=LinkShape(**link["shape2"]),
+            )  # fmt: skip
+
+
+def _number(interface: str) -> int:
+    return int(interface.rpartition("-eth")[2])

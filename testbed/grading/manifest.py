@@ -1,0 +1,186 @@
+"""``lab.yaml``: what a lab is worth, what is handed in, which checks count, which mutants fail.
+
+The schema is pydantic's; YAML is read by ruamel, which knows the line of everything. A bad manifest
+is one line: file, line, field, what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from testbed.errors import ConfigError, ParseError, nearest
+
+FILE = "lab.yaml"
+
+Kind = Literal[
+    "answers", "app", "dnsmasq", "frr", "program", "run", "text", "topology", "zone"
+]  # fmt: skip
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(_Part):
+    """Of each scenario's guest.
+
+    Attributes:
+        cpu_s: processor time on the grader's machine, in s; a solution should need a fifth.
+        memory_mb: of the guest, in MiB.
+        disk_mb: what a scenario may leave behind, captures included, in MiB.
+    """
+
+    cpu_s: float = Field(60.0, gt=0, le=3600)
+    memory_mb: int = Field(256, ge=96, le=4096)
+    disk_mb: int = Field(64, ge=1, le=4096)
+
+
+class HandedFile(_Part):
+    """A file that is handed in."""
+
+    kind: Kind
+    what: str = ""
+    max_kb: int = Field(64, ge=1, le=65536)
+
+
+class Check(_Part):
+    """A claim that counts."""
+
+    weight: float = Field(gt=0, le=1000)
+    hidden: bool = False
+    hint: str = ""
+
+
+class Edit(_Part):
+    """A text of the solution that a mutant has differently."""
+
+    file: FileName
+    find: str = Field(min_length=1)
+    put: str = ""
+
+
+class Mutant(_Part):
+    """A wrong submission, and the points it must lose, by check."""
+
+    what: str
+    loses: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    without: list[FileName] = []
+    edits: list[Edit] = []
+
+
+class Manifest(_Part):
+    """All of it."""
+
+    title: str = Field(min_length=1, max_length=120)
+    points: float = Field(gt=0, le=1000)
+    limits: Limits = Limits()  # type: ignore[call-arg]
+    files: dict[FileName, HandedFile] = Field(min_length=1)
+    checks: dict[Word, Check] = Field(min_length=1)
+    mutants: dict[Word, Mutant] = {}
+
+    def points_of(self, check: str) -> float:
+        """What a check is worth."""
+        return self.points * self.checks[check].weight / sum(c.weight for c in self.checks.values())
+
+    def public(self) -> Manifest:
+        """Without hidden checks and mutants; what stays is worth as much as before."""
+        shown = {name: c for name, c in self.checks.items() if not c.hidden}
+        points = sum(self.points_of(name) for name in shown)
+        return self.model_copy(update={"checks": shown, "mutants": {}, "points": points})
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a lab's folder.
+
+    Raises:
+        ConfigError: none there, or one that says something wrong: file, line, field.
+    """
+    path = folder / FILE
+    try:
+        tree = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(f"{folder}: is no lab (it has no {FILE})") from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ParseError(str(path), f"line {line}", str(error.problem)) from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParseError(str(path), "text", " ".join(str(error).split())) from None
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{path}:1: must be a map with title, points, files and checks")
+    try:
+        manifest = Manifest.model_validate(_plain(tree))
+    except ValidationError as error:
+        raise ConfigError(_first_line(path, tree, error)) from None
+    _cross_check(path, tree, manifest)
+    return manifest
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(k): _plain(v) for k, v in node.items()}
+    if isinstance(node, Sequence) and not isinstance(node, str):
+        return [_plain(v) for v in node]
+    return str(node) if isinstance(node, str) else node
+
+
+def _first_line(path: Path, tree: Any, error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = [p for p in first["loc"] if p != "[key]"]
+    field = ".".join(map(str, place))
+    message = first["msg"]
+    if first["type"] == "extra_forbidden":
+        parent = _model_at(place[:-1])
+        known = list(parent.model_fields) if parent else []
+        message = f"unknown{nearest(str(place[-1]), known)}; allowed: {', '.join(known)}"
+    elif "ctx" in first and "pattern" in first["ctx"]:
+        message = "is no plain name (letters, digits, and . _ - in files, _ in checks)"
+    return f"{path}:{line_of(tree, place)}: {field}: {message}"
+
+
+def _model_at(place: Sequence[Any]) -> type[BaseModel] | None:
+    """The part of the schema at a place such as ``files``, ``r1.conf``."""
+    parts: dict[str, type[BaseModel]] = {
+        "limits": Limits, "files": HandedFile, "checks": Check, "mutants": Mutant,
+    }  # fmt: skip
+    if not place:
+        return Manifest
+    return Edit if "edits" in place else parts.get(str(place[0]))
+
+
+def line_of(tree: Any, place: Sequence[Any]) -> int:
+    """The line (from 1) of a field, or of what it should have been in."""
+    line = 1
+    node: Any = tree
+    for key in place:
+        try:
+            position = node.lc.item(key) if isinstance(key, int) else node.lc.key(key)
+            line, node = position[0] + 1, node[key]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return line
+
+
+def _cross_check(path: Path, tree: Any, manifest: Manifest) -> None:
+    for name, mutant in manifest.mutants.items():
+        named: list[tuple[str, str, Collection[str]]] = [
+            ("loses", n, manifest.checks) for n in mutant.loses
+        ]
+        named += [("without", n, manifest.files) for n in mutant.without]
+        named += [("edits", e.file, manifest.files) for e in mutant.edits]
+        for field, word, known in named:
+            if word not in known:
+                line = line_of(tree, ["mutants", name, field, word])
+                raise ConfigError(
+                    f"{path}:{line}: mutants.{name}.{field}: '{word}' is not there"
+                    f"{nearest(word, known)}; there are {', '.join(known)}"
+                )
+    if sum(f.kind == "answers" for f in manifest.files.values()) > 1:
+        raise ConfigError(f"{path}: files: there can be one file of kind answers")

@@ -1,0 +1,171 @@
+"""Students' programs in a guest: unprivileged, in a world of their own, within limits.
+
+Bubblewrap makes the world: the system's programs and libraries read-only, the submission's own
+files read-only in /work, a small /out and /tmp to write. There is no /run (the lab, the project),
+no /home, no /etc but what the loader needs, no other process, no capability, no user namespace, and
+only the node's network. Limits on processes, memory, files and file sizes hold for each program; if
+the guest's memory ends all the same, theirs are the first processes the kernel ends.
+
+What they print goes to a log of bounded size, what they leave in /out is copied by root when all
+has stopped: regular files only, none bigger than a program may write.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.errors import MissingPrerequisiteError
+from testbed.prerequisites import install_command
+from testbed.world import files
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab, Process
+
+USER = 61001
+"""User and group of students' programs: nobody else has this number."""
+
+WORK, OUT = "/work", "/out"
+"""In the sandbox: the submission's files, and the folder for output."""
+
+PROGRAMS = ("bwrap", "choom", "prlimit", "setpriv")
+
+_OUT_ROOT = Path("/run/out")
+_MB = 1 << 20
+_OUT_MB = 16
+_MOST_FILES = 1000
+_LARGEST_FILE_BYTES = 8 * _MB
+_LIMITS = (
+    "--nproc=64", f"--as={512 * _MB}", f"--fsize={_LARGEST_FILE_BYTES}", "--nofile=256", "--core=0",
+)  # fmt: skip
+_ETC = ("ld.so.cache", "alternatives", "nsswitch.conf", "protocols", "services")
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": OUT, "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
+}  # fmt: skip
+_CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+"""What setpriv needs to become `USER`; gone when the program starts."""
+
+
+def prepare() -> None:
+    """Makes the guest ready for students' programs; once, before the network is made."""
+    _OUT_ROOT.mkdir()
+    files.mount("tmpfs", str(_OUT_ROOT), "tmpfs", 0, f"size={_OUT_MB}M,nr_inodes={_MOST_FILES}")
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+
+
+def out_folder(name: str) -> Path:
+    """Where /out of the program `name` lies in the guest; made for it."""
+    folder = _OUT_ROOT / name
+    folder.mkdir()
+    os.chown(folder, USER, USER)
+    return folder
+
+
+def argv(
+    command: Sequence[str],
+    work: Path,
+    out: Path,
+    *,
+    shown: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    network: bool = True,
+) -> list[str]:
+    """The line that starts `command` in the sandbox.
+
+    Args:
+        command: program and arguments; a program of the submission's own is in `WORK`.
+        work: folder shown read-only as `WORK`.
+        out: folder shown as `OUT`, writable.
+        shown: more that is shown read-only, as path inside → path outside.
+        environment: more variables.
+        network: False: not even the node's.
+    """
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            raise MissingPrerequisiteError(program, install_command(program))
+    variables = {**_ENVIRONMENT, **(environment or {})}
+    return [
+        "choom", "-n", "1000", "--", "prlimit", *_LIMITS, "--",
+        "bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup",
+        *([] if network else ["--unshare-net"]), "--die-with-parent", "--new-session",
+        "--cap-drop", "ALL", *(w for c in _CAPABILITIES for w in ("--cap-add", c)), "--clearenv",
+        *(w for name, value in variables.items() for w in ("--setenv", name, value)),
+        "--ro-bind", "/usr", "/usr", *_links(), *_etc(),
+        "--proc", "/proc", "--dev", "/dev", "--size", str(_OUT_MB * _MB), "--tmpfs", "/tmp",
+        *(w for inside, path in (shown or {}).items() for w in ("--ro-bind", path, inside)),
+        "--ro-bind", str(work), WORK, "--bind", str(out), OUT, "--chdir", WORK,
+        "--remount-ro", "/", "--",
+        "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs",
+        "--inh-caps=-all", "--bounding-set=-all", *command,
+    ]  # fmt: skip
+
+
+def start(
+    lab: Lab,
+    node: str,
+    command: Sequence[str],
+    work: Path,
+    log: str,
+    *,
+    shown: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Process:
+    """Starts a student's program in a node; its output is in the log of that name."""
+    line = argv(command, work, out_folder(log), shown=shown, environment=environment)
+    return lab.start(node, *line, log=log)
+
+
+def python_packages() -> dict[str, str]:
+    """What a Python program needs to see to import what the testbed depends on: inside → here."""
+    site = [p for p in sys.path if p.endswith(("/site", "site-packages")) and Path(p).is_dir()]
+    return {"/site": site[0]} if site else {}
+
+
+def collect(folder: Path) -> None:
+    """Copies what programs left in /out to ``out/<log>/`` of a scenario's folder."""
+    for source in sorted(_OUT_ROOT.iterdir()):
+        for relative, fd in _regular_files(source):
+            target = folder / "out" / source.name / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(fd, "rb") as file:
+                target.write_bytes(file.read(_LARGEST_FILE_BYTES))
+
+
+def _regular_files(root: Path) -> Iterator[tuple[str, int]]:
+    """Open files below a folder, by path; links, devices and pipes are passed over."""
+    for path, folders, names, at in os.fwalk(root, follow_symlinks=False):
+        folders.sort()
+        for name in sorted(names):
+            if not _plain(name) or not all(_plain(p) for p in Path(path).relative_to(root).parts):
+                continue
+            if stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=at)
+                yield str(Path(path, name).relative_to(root)), fd
+
+
+def _plain(name: str) -> bool:
+    """A name that is the same everywhere: printable ASCII."""
+    return name.isascii() and name.isprintable() and len(name) <= 100
+
+
+def _links() -> Iterator[str]:
+    """The folders that are links into /usr on a merged system, or the folders themselves."""
+    for name in ("bin", "lib", "lib32", "lib64", "sbin"):
+        path = Path("/", name)
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), str(path))
+
+
+def _etc() -> Iterator[str]:
+    for name in _ETC:
+        if Path("/etc", name).exists():
+            yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")

@@ -1,0 +1,155 @@
+"""A submission that was accepted: a folder with the files a lab takes, and nothing else.
+
+The grader made the folder (see `testbed.grading.accept`): names are the manifest's, configurations
+went through their lists. The same object serves in the guest, where it starts things, and outside,
+where checks read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import CommandError, ConfigError, ConvergenceError, ExitCode, TestbedError
+from testbed.rundir import read_json
+
+if TYPE_CHECKING:
+    from testbed.daemons.base import Running
+    from testbed.daemons.controller import ControlledNetwork
+    from testbed.lab import Lab, Process
+    from testbed.topo import Topo
+
+FOLDER = "submission"
+"""Of the files, in a scenario's folder."""
+
+HANDED = "handed.json"
+"""Beside that folder: kinds of the files, and what was read from some of them."""
+
+
+class SubmissionError(TestbedError):
+    """The submission does not let the network run: its checks FAIL, for this reason."""
+
+    exit_code = ExitCode.CLAIM_FAILED
+
+
+@contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """In the block, daemons and programs that end or do not answer are the submission's doing."""
+    try:
+        yield
+    except (CommandError, ConvergenceError, ConfigError) as error:
+        raise SubmissionError(f"{what}: {error}") from error
+
+
+class Submission:
+    """The accepted files of one student."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _handed(self) -> Mapping[str, Any]:
+        path = self.folder.parent / HANDED
+        return dict(read_json(path)) if path.is_file() else {}
+
+    @property
+    def answers(self) -> Mapping[str, Any]:
+        """What the file of kind ``answers`` says."""
+        return dict(self._handed().get("answers", {}))
+
+    def names(self) -> list[str]:
+        """Names of the files that were handed in and accepted."""
+        return sorted(self._handed().get("kinds", {}))
+
+    def has(self, name: str) -> bool:
+        """True if the file was handed in and accepted."""
+        return name in self.names()
+
+    def path(self, name: str) -> Path:
+        """Where the file is."""
+        return self.folder / name
+
+    def text(self, name: str) -> str:
+        """A file's text; empty if it was not handed in."""
+        if not self.has(name):
+            return ""
+        return self.path(name).read_text(encoding="utf-8", errors="replace")
+
+    # ---- in the guest
+
+    def start_frr(self, lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
+        """Starts FRR in routers with the student's files, router → file.
+
+        Raises:
+            SubmissionError: a daemon does not start with them.
+        """
+        from testbed.daemons import frr
+
+        with blamed("FRR"):
+            return frr.start(lab, {router: self.text(name) for router, name in configs.items()})
+
+    def start_dnsmasq(self, lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
+        """Starts dnsmasq in nodes with the student's options, node → file."""
+        from testbed.daemons import base
+        from testbed.daemons.dnsmasq import Dnsmasq
+
+        with blamed("dnsmasq"):
+            return base.start(
+                lab,
+                {node: [Dnsmasq(self.text(name).splitlines())] for node, name in configs.items()},
+            )
+
+    def start_nsd(
+        self, lab: Lab, node: str, zones: Mapping[str, str]
+    ) -> dict[tuple[str, str], Running]:
+        """Starts NSD in a node with the student's zones, zone → file."""
+        from testbed.daemons import base
+        from testbed.daemons.nsd import Nsd
+
+        with blamed("NSD"):
+            return base.start(
+                lab, {node: [Nsd({zone: self.text(name) for zone, name in zones.items()})]}
+            )
+
+    def start_program(self, lab: Lab, node: str, command: Sequence[str], *, log: str) -> Process:
+        """Starts a program of the student's in a node, in the sandbox.
+
+        Args:
+            lab: the running network.
+            node: where.
+            command: such as ``["python3", "sender.py", "10.0.0.2"]``; it begins in the folder of
+                the submission's files, and may write to ``/out``.
+            log: name of its log, and of its folder below ``out/``; once only.
+        """
+        from testbed.grading import sandbox
+
+        return sandbox.start(lab, node, command, self.folder, log)
+
+    def start_app(
+        self, lab: Lab, name: str, settings: Mapping[str, Any] | None = None
+    ) -> ControlledNetwork:
+        """Starts a controller app of the student's in the sandbox; all switches follow it.
+
+        Raises:
+            SubmissionError: it ends, or the switches do not get an answer.
+        """
+        from testbed.grading import app
+
+        with blamed(name):
+            return app.start(lab, self, name, settings or {})
+
+    # ---- outside
+
+    def topo(self, name: str) -> Topo:
+        """The topology that a file of kind ``topology`` described, made from data alone.
+
+        Raises:
+            SubmissionError: it described none.
+        """
+        from testbed.grading.graphs import DataTopo
+
+        found = self._handed().get("topologies", {}).get(name)
+        if found is None:
+            raise SubmissionError(f"{name}: describes no topology")
+        return DataTopo(found)

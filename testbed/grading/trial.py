@@ -1,0 +1,86 @@
+"""A lab tried on itself: the solution earns all points, each mutant loses what it must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.grading.accept import Handed
+from testbed.grading.grade import Task, grade
+from testbed.grading.library import LabFolder
+from testbed.grading.result import Mark, Result, points_text
+from testbed.runtime import Runtime
+
+SOLUTION, STARTER = "solution", "starter"
+_SECRET = b"the secret of a lab's trial"
+_CLOSE = 0.006
+"""Points are given to two decimals."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One submission of the lab's own.
+
+    Attributes:
+        name: ``solution``, ``starter`` or a mutant's name.
+        student: whose variant it was made for.
+        result: what it earned.
+        wrong: what is not as it must be, a line each.
+    """
+
+    name: str
+    student: str
+    result: Result
+    wrong: tuple[str, ...]
+
+
+def names(lab: LabFolder) -> list[str]:
+    """All submissions a lab has of its own."""
+    return [SOLUTION, STARTER, *lab.manifest.mutants]
+
+
+def files(lab: LabFolder, name: str, student: str) -> dict[str, bytes]:
+    """The files of one, for a student's variant."""
+    params = lab.variant(student, _SECRET)
+    if name == SOLUTION:
+        return lab.solution(params, student)
+    return lab.starter(params, student) if name == STARTER else lab.mutant(name, params, student)
+
+
+def run(
+    lab: LabFolder, chosen: Iterable[str], students: Iterable[str], folder: Path, runtime: Runtime,
+    on_trial: Callable[[Trial], None] = lambda _: None,
+) -> list[Trial]:  # fmt: skip
+    """Grades the chosen submissions, for each student's variant."""
+    found = []
+    for student in students:
+        for name in chosen:
+            handed = Handed(files(lab, name, student))
+            params = lab.variant(student, _SECRET)
+            task = Task(lab, student, params, handed, folder / student / name)
+            result = grade(task, runtime)
+            found.append(Trial(name, student, result, tuple(_wrong(lab, name, result))))
+            on_trial(found[-1])
+    return found
+
+
+def _wrong(lab: LabFolder, name: str, result: Result) -> Iterable[str]:
+    for check in result.checks:
+        if check.mark is Mark.INCONCLUSIVE:
+            yield f"{check.name}: INCONCLUSIVE: {check.observed}"
+    if name == STARTER:
+        if result.points >= result.of:
+            yield "the starter files earn all points"
+        return
+    mutant = lab.manifest.mutants.get(name)
+    for check in result.checks:
+        lost = check.of - check.points
+        must = mutant.loses.get(check.name, 0.0) if mutant else 0.0
+        if check.mark is not Mark.INCONCLUSIVE and abs(lost - must) > _CLOSE:
+            yield (
+                f"{check.name}: loses {points_text(lost)}, must lose {points_text(must)}"
+                f" ({check.observed}; expected {check.expected})"
+            )
+    if name == SOLUTION and result.problems:
+        yield f"the solution has problems: {'; '.join(result.problems)}"
