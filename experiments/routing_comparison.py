@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import pings, routes
+from analysis import echo, routes
 from analysis.plots import routing as plots
 from testbed import routing
 from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds
@@ -134,7 +134,7 @@ class RoutingComparison(Experiment):
         changes = routes.with_silent_losses(data.notices("routes"), data.notices("links"))
         failed_s = float(data.events("failure")["time_s"].iloc[0])
         near = f"{p.source}-eth0"
-        echoes = pings.echoes(data.packets(near, COLUMNS))
+        pings = echo.pings(data.packets(near, COLUMNS), data.address(p.source))
         links = [c for c in data.captures() if c != near]
         sent = pd.concat(
             [data.packets(c, COLUMNS).assign(capture=c) for c in links], ignore_index=True
@@ -152,7 +152,7 @@ class RoutingComparison(Experiment):
         mended_s = routes.mended_s(changes, net, (p.source, p.target), broken[0], failed_s)
         return {
             "traffic": sent[(sent["udp_dport"] == 520) | (sent["ip_proto"] == 89)],
-            "pings": echoes,
+            "pings": pings,
             "changes": routes.by_name(changes[changes["family"] == 4], net),
             "paths": pd.DataFrame(
                 {"when": when, "hop": range(len(path)), "node": path}
@@ -163,8 +163,8 @@ class RoutingComparison(Experiment):
                 "protocol": p.protocol, "failure": p.failure, "failed_s": failed_s,
                 "end_s": self.end_s, "mended_s": mended_s,
                 "converged_s": routes.convergence_s(changes, ["rip", "ospf"], failed_s),
-                "outage_s": pings.outage(echoes, failed_s),
-                "lost": int(echoes["lost"].sum()), "sent": len(echoes),
+                "outage_s": echo.outage_s(pings, failed_s),
+                "lost": int(pings["lost"].sum()), "sent": len(pings),
             }]),
         }  # fmt: skip
 

@@ -6,7 +6,7 @@ import struct
 import pandas as pd
 import pytest
 
-from analysis import ospf, pings, rip, routes
+from analysis import echo, ospf, rip, routes
 from testbed import monitor
 
 
@@ -289,9 +289,10 @@ def test_lost_pings_and_the_outage():
     packets = pd.DataFrame({
         "time_s": [0.0, 0.01, 1.0, 2.0, 3.0, 3.01], "frame": range(1, 7), "icmp_id": 5,
         "icmp_type": [8, 0, 8, 8, 8, 0], "icmp_seq": [1, 1, 2, 3, 4, 4],
+        "ip_src": ["a", "b", "a", "a", "a", "b"], "ip_dst": ["b", "a", "b", "b", "b", "a"],
     })  # fmt: skip
-    found = pings.echoes(packets)
+    found = echo.pings(packets, "a")
     assert list(found["lost"]) == [False, True, True, False]
-    assert pings.outage(found, 0.5) == pytest.approx(2.5)
-    assert pings.outage(found[~found["lost"]], 0.5) == 0.0
-    assert pings.outage(found[:3], 0.5) == float("inf")
+    assert echo.outage_s(found, 0.5) == pytest.approx(2.5)
+    assert echo.outage_s(found[~found["lost"]], 0.5) == 0.0
+    assert echo.outage_s(found[:3], 0.5) == float("inf")
