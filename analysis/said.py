@@ -9,6 +9,10 @@ import pandas as pd
 from analysis.dissect import dhcp as dhcp_messages
 from analysis.dissect import dns as dns_messages
 
+_FOR_PROGRAMS = {"SOA", "DS", "DNSKEY", "NSEC", "RRSIG", "OPT"}
+_LONGEST = 40
+"""Characters of a record's data that are shown."""
+
 
 def dhcp(packets: pd.DataFrame) -> pd.DataFrame:
     """DHCP messages as `analysis.dissect.dhcp.read` gives them, and `info`."""
@@ -50,6 +54,14 @@ def _records(rows: pd.DataFrame) -> str:
     for section, before in (("answer", ""), ("authority", "ask ")):
         found = rows[(rows["section"] == section) & (rows["type"] != "RRSIG")]
         if len(found):
-            texts = [f"{r['type']} {r['data']}" for r in found.head(3).to_dict("records")]
+            texts = [_record(r) for r in found.head(3).to_dict("records")]
             return before + ", ".join(texts) + ", …" * (len(found) > 3)
     return ""
+
+
+def _record(row: dict[Any, Any]) -> str:
+    """Type and data; of what only programs read, whose it is."""
+    if row["type"] in _FOR_PROGRAMS:
+        return f"{row['type']} of {row['name'] or '.'}"
+    data = str(row["data"])
+    return f"{row['type']} {data if len(data) <= _LONGEST else data[:_LONGEST] + '…'}"

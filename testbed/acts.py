@@ -58,6 +58,11 @@ def in_order(*acts: Act) -> Act:
     return act
 
 
+def wait(seconds: float, *then: Act) -> Act:
+    """Lets time pass, then acts."""
+    return in_order(lambda lab: lab.sleep(seconds), *then)
+
+
 def nothing(lab: Lab) -> None:
     """An act that does nothing."""
 

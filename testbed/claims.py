@@ -20,6 +20,9 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., "Verdict"])
 
 
+_COUNTS = 1e9
+"""Whole numbers below are told with all digits."""
+
 _LISTED = 6
 """So many cases of one verdict are spelled out."""
 
@@ -135,6 +138,14 @@ def holds(condition: bool, *, observed: str, expected: str) -> Verdict:
     return Verdict(Status.PASS if condition else Status.FAIL, observed, expected)
 
 
+def same(observed: Any, expected: Any, what: str = "") -> Verdict:
+    """`observed` equals `expected`: text, numbers, or collections of these (sets in any order)."""
+    before = f"{what}: " if what else ""
+    return holds(
+        observed == expected, observed=before + _words(observed), expected=before + _words(expected)
+    )
+
+
 def near(
     observed: float | None,
     expected: float,
@@ -205,5 +216,17 @@ def _judge(
     return Verdict(status, _number(observed, unit), expected, tolerance, (), observed, unit)
 
 
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(k)} {_words(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value)) or "none"
+    return str(value) if value != "" else "none"
+
+
 def _number(value: float, unit: str = "") -> str:
-    return f"{float(value):.4g} {unit}".strip()
+    """Four digits of a measurement; a count in full."""
+    whole = math.isfinite(value) and float(value).is_integer() and abs(value) < _COUNTS
+    return f"{int(value) if whole else format(float(value), '.4g')} {unit}".strip()

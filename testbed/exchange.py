@@ -14,11 +14,12 @@ from testbed.claims import MissingDataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from testbed.acts import Act
     from testbed.data import ScenarioData
     from testbed.experiment import Tables
     from testbed.lab import Lab
 
-    Dissect = Callable[[pd.DataFrame], pd.DataFrame]
+    Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def step(lab: Lab, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
@@ -34,8 +35,18 @@ def step(lab: Lab, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
     lab.event("step", step=name, **data)
 
 
+def play(lab: Lab, steps: Mapping[str, Act], *, quiet_s: float = 0.0) -> None:
+    """Does steps one after another, each announced, with silence before it."""
+    for name, act in steps.items():
+        step(lab, name, quiet_s=quiet_s)
+        act(lab)
+
+
 def measure(
-    data: ScenarioData, columns: Iterable[str], messages: Mapping[str, Dissect] | None = None
+    data: ScenarioData,
+    columns: Iterable[str],
+    messages: Mapping[str, Change] | None = None,
+    thin: Change | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables ``steps`` and ``packets`` of a scenario.
 
@@ -44,6 +55,7 @@ def measure(
         columns: packet columns wanted beside those of the description.
         messages: table → dissector: packets of one capture (with ``payload``) to messages, with
             ``frame``, and ``info`` that replaces the packet's.
+        thin: leaves out packets of a flood; nobody reads sixty thousand alike.
 
     Returns:
         ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
@@ -61,6 +73,7 @@ def measure(
     found_messages: dict[str, list[pd.DataFrame]] = {name: [] for name in messages or {}}
     for capture in data.captures():
         found = data.packets(capture, [*describe.COLUMNS, *columns])
+        found = thin(found) if thin else found
         found.insert(0, "capture", capture)
         found.insert(1, "step", step_at(steps, found["time_s"]))
         found["info"] = describe.packets(found)

@@ -90,6 +90,8 @@ class Experiment:
     """Memory of a guest that runs one scenario, in MiB."""
     programs: ClassVar[tuple[str, ...]] = ()
     """Programs that `run` starts in nodes; their absence shows before anything is made."""
+    guest_only: ClassVar[bool] = False
+    """True: never in namespaces of the running kernel; for what must have no way out."""
     routing: ClassVar[str | None] = "static"
     """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
     repeated_tables: ClassVar[tuple[str, ...]] = ()

@@ -115,6 +115,8 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     scenarios = _scenarios(cls, params, request.only)
     _check_programs(cls)
     runtime = choose(request.runtime, clock=request.clock)
+    if cls.guest_only and runtime.name != "guest":
+        raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
     rundir.write_meta(meta)

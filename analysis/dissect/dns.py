@@ -24,8 +24,8 @@ SECTIONS = ("answer", "authority", "additional")
 
 MESSAGE = (
     "frame", "id", "response", "opcode", "authoritative", "truncated", "recursion_desired",
-    "recursion_available", "rcode", "question", "type", "questions", "answers", "authorities",
-    "additionals", "malformed",
+    "recursion_available", "authentic", "rcode", "question", "type", "questions", "answers",
+    "authorities", "additionals", "malformed",
 )  # fmt: skip
 RECORD = ("frame", "section", "name", "type", "ttl_s", "data")
 
@@ -91,6 +91,7 @@ def _message(frame: int, data: bytes) -> dict[str, Any]:
         "truncated": bool(flags & 0x0200),
         "recursion_desired": bool(flags & 0x0100),
         "recursion_available": bool(flags & 0x0080),
+        "authentic": bool(flags & 0x0020),
         "rcode": RCODES.get(flags & 15, str(flags & 15)),
         "malformed": False,
     }

@@ -135,6 +135,18 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "absence_is_cached",
         },
     },
+    "dns_spoofing": {
+        "random-port,fixed-port,no-filter,no-validation": {
+            "fixed_port_is_guessed",
+            "lie_is_cached",
+            "random_ports_defend",
+            "senders_are_checked_at_home",
+            "signatures_defend",
+            "parents_vouch_for_keys",
+            "altered_data_is_refused",
+            "absence_is_signed",
+        },
+    },
     "layers": {
         "rewriting,translated,no-timestamps,other-port,small-segments,remembered": {
             "headers_add_up",

@@ -14,6 +14,7 @@ from testbed.claims import (
     claims_of,
     inconclusive,
     near,
+    same,
 )
 from testbed.experiment import Tables
 
@@ -71,3 +72,23 @@ def test_claims_are_found_in_the_order_of_the_file():
 
     assert [c.name for c in claims_of(Two)] == ["z_first", "a_second"]
     assert claims_of(Two)[1].scenarios == ("main",)
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected", "words"),
+    [
+        (["n1", "n2"], ["n1", "n2"], "asked: n1, n2"),
+        ({2, 1}, {1, 2}, "asked: 1, 2"),
+        ([], ["n1"], "asked: none"),
+        ({"cold": 3}, {"cold": 3}, "asked: cold 3"),
+    ],
+)
+def test_same_tells_what_it_compared(observed, expected, words):
+    verdict = same(observed, expected, "asked")
+    assert verdict.status == ("PASS" if observed == expected else "FAIL")
+    assert verdict.observed == words
+
+
+def test_counts_are_told_in_full_and_measurements_by_four_digits():
+    assert near(65536, 65536, abs=0, unit="answers").observed == "65536 answers"
+    assert near(0.123456, 0.1, abs=1, unit="s").observed == "0.1235 s"

@@ -1,0 +1,62 @@
+"""Zones and look-ups of names: what the experiments with name servers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from testbed.acts import Act, program
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab
+
+DAY_S = 86_400
+
+
+def zone(
+    origin: str, server: str, ttl_s: int, records: Mapping[str, list[str]], minimum_s: int = 3600
+) -> str:
+    """A master file (RFC 1035 §5); NS records and name servers' addresses live a day.
+
+    Args:
+        origin: the zone's name with its last dot.
+        server: its first name server.
+        ttl_s: of all other records.
+        records: name → records without TTL, as ``A 192.0.2.1``.
+        minimum_s: how long the absence of a name may be cached (RFC 2308 §4).
+    """
+    lines = [f"$ORIGIN {origin}", f"$TTL {ttl_s}",
+             f"@ {DAY_S} SOA {server} admin.{origin.lstrip('.')} 1 7200 900 {DAY_S} {minimum_s}",
+             f"@ {DAY_S} NS {server}"]  # fmt: skip
+    for name, entries in records.items():
+        for entry in entries:
+            long_lived = entry.startswith(("NS ", "DS ")) or name.startswith(("ns.", "a.root"))
+            lines.append(f"{name} {DAY_S if long_lived else ttl_s} {entry}")
+    return "\n".join(lines) + "\n"
+
+
+def ask(node: str, resolver: str, name: str, kind: str = "A", *options: str) -> Act:
+    """A question put by hand, up to three times, as stubs do.
+
+    Late answers are not sent any more, but kept in the resolver's cache.
+    """
+    return program(node, "kdig", f"@{resolver}", "+time=5", "+retry=2", *options, name, kind)
+
+
+def use_resolver(lab: Lab, address: str) -> None:
+    """Writes the resolver that `look_up` asks."""
+    (lab.path / "configs").mkdir(exist_ok=True)
+    (lab.path / "configs" / "resolv.conf").write_text(f"nameserver {address}\n")
+
+
+def reach(lab: Lab, node: str, *others: str) -> None:
+    """Pings other nodes once, so that no look-up pays for ARP."""
+    for other in others:
+        lab.exec(node, "ping", "-c", "1", lab.address(other))
+
+
+def look_up(lab: Lab, node: str, name: str) -> Act:
+    """Looks a name up by the node's C library, with a resolv.conf of its own."""
+    conf = lab.path / "configs" / "resolv.conf"
+    script = f"mount --bind {conf} /etc/resolv.conf; exec getent ahostsv4 {name}"
+    return program(node, "unshare", "--mount", "sh", "-c", script)
