@@ -13,6 +13,7 @@ import pandas as pd
 from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from analysis.plots import repetition as repeated
+from testbed import bulk
 from testbed.claims import (
     MissingDataError,
     Verdict,
@@ -88,7 +89,6 @@ class Congestion(Experiment):
         outage_s: float = param(4.0, "for how long", unit="s", low=0.01, high=600)
 
     params: Parameters
-    programs = ("iperf3",)
     repeated_tables = ("goodput", "flows")
 
     def scenarios(self) -> Mapping[str, Parameters]:
@@ -128,7 +128,7 @@ class Congestion(Experiment):
         lab.capture(BOTTLENECK, BOTTLENECK_FAR, *(f"tx{i}-eth0" for i in numbers), snaplen_bytes=96)
         for i in numbers:
             lab.sysctl(f"tx{i}", "net.ipv4.tcp_ecn", int(p.ecn))
-            lab.start(f"rx{i}", "iperf3", "--server", "--one-off", "--interval", "0")
+            bulk.receive(lab, f"rx{i}")
         timeline: list[tuple[float, Callable[[], object]]] = [
             ((i - 1) * p.stagger_s, partial(self._start_flow, lab, i)) for i in numbers
         ]
@@ -149,9 +149,9 @@ class Congestion(Experiment):
     def _start_flow(self, lab: Lab, i: int) -> None:
         p = self.params
         sport, seconds = DATA_PORT + i, max(1.0, p.duration_s - lab.time_s)
-        lab.start(
-            f"tx{i}", "iperf3", "--client", lab.address(f"rx{i}"), "--congestion", p.cc[i - 1],
-            "--time", f"{seconds:.0f}", "--cport", str(sport), "--interval", "0",
+        bulk.send(
+            lab, f"tx{i}", lab.address(f"rx{i}"),
+            cc=p.cc[i - 1], seconds=seconds, sport=sport,
         )  # fmt: skip
         lab.event("flow", flow=f"tx{i}", cc=p.cc[i - 1], address=lab.address(f"tx{i}"), sport=sport)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from testbed import bulk
 from testbed.claims import Verdict, claim, holds
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
@@ -29,7 +30,6 @@ class Speed(Experiment):
         probe: bool = param(True, "tcp_probe at every acknowledgement")
 
     params: Parameters
-    programs = ("iperf3",)
 
     def topology(self) -> Dumbbell:
         """A dumbbell."""
@@ -46,12 +46,8 @@ class Speed(Experiment):
         if p.probe:
             lab.trace("tcp_probe")
         for i in range(1, p.flows + 1):
-            lab.start(f"rx{i}", "iperf3", "--server", "--one-off", "--interval", "0")
-            lab.start(
-                f"tx{i}", "iperf3", "--client", lab.address(f"rx{i}"), "--congestion", p.cc,
-                "--time", f"{p.duration_s:.0f}", "--interval", "0",
-                "--json", log=f"flow-{i}",
-            )  # fmt: skip
+            bulk.receive(lab, f"rx{i}")
+            bulk.send(lab, f"tx{i}", lab.address(f"rx{i}"), cc=p.cc, seconds=p.duration_s)
         lab.sleep_until(p.duration_s + 2.0)
 
     def measure(self, data: Any) -> dict[str, Any]:
