@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -303,7 +304,11 @@ class Congestion(Experiment):
     )
     def recovery_ends_in_congestion_avoidance(self, tables: Tables) -> Verdict:
         """The window at the end of each recovery, and its growth in the round behind it."""
-        losses = tables.of("reductions", scenario="reno", state="Recovery").dropna()
+        losses = tables.of("reductions", scenario="reno", state="Recovery")
+        losses = losses.dropna(subset=["cwnd_after"])
+        # never set is infinite: whoever leaves recovery below it is in slow start
+        ssthresh = losses["ssthresh_after"].astype("Float64").fillna(math.inf)
+        losses = losses.assign(ssthresh_after=ssthresh)
         rounds = tables.of("rounds", scenario="reno")
         verdicts = []
         for loss in rows(losses):
