@@ -14,12 +14,14 @@ import os
 import resource
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from testbed.provenance import tool_versions
+from testbed.rundir import RunDir
 from testbed.runner import Request, run
 
 CASES = Path(__file__).with_name("cases")
@@ -41,16 +43,21 @@ def children_cpu_s() -> float:
 
 
 def measured(
-    case: str, parameters: dict[str, Any], wall_limit_s: float
+    case: str,
+    parameters: dict[str, Any],
+    wall_limit_s: float,
+    look: Callable[[RunDir], object] = lambda _: None,
 ) -> tuple[float, float, float]:
-    """Virtual, wall and CPU seconds of one run."""
+    """Virtual, wall and CPU seconds of one run; `look` sees what it left, afterwards."""
     with tempfile.TemporaryDirectory(prefix="speed-") as folder:
         request = Request(str(CASES / f"{case}.py"), parameters, out=Path(folder), runtime="guest",
                           wall_limit_s=wall_limit_s)  # fmt: skip
         tool_versions()  # once, not in the measurement
         before_s = children_cpu_s()
-        scenario = run(request).run.meta()["scenarios"]["main"]
+        made = run(request).run
         cpu_s = children_cpu_s() - before_s
+        scenario = made.meta()["scenarios"]["main"]
+        look(made)
     return float(scenario["virtual_s"]), float(scenario["wall_s"]), cpu_s
 
 

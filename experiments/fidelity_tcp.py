@@ -11,7 +11,6 @@ import pandas as pd
 
 from analysis import rows, throughput, trains
 from analysis.plots import fidelity as plots
-from testbed import bulk
 from testbed.claims import MissingDataError, Verdict, all_of, at_most, claim, near
 from testbed.evidence import in_rows
 from testbed.experiment import Experiment, Tables
@@ -34,7 +33,7 @@ TCP_LINKS = {
 }  # fmt: skip
 """Rate in Mbit/s, round-trip time in ms, segments to send."""
 
-TCP_PORT = bulk.PORT
+TCP_PORT = 5201
 TCP_COLUMNS = (
     "ip_src", "ip_id", "ip_bytes", "tcp_sport", "tcp_dport", "tcp_seq", "tcp_ack",
     "tcp_payload_bytes", "tcp_flags", "wire_bytes",
@@ -74,6 +73,7 @@ class FidelityTcp(Experiment):
                                low=1_000_000)  # fmt: skip
 
     params: Parameters
+    programs = ("iperf3",)
     memory_mb = 8192
 
     def scenarios(self) -> Mapping[str, Parameters]:
@@ -109,15 +109,18 @@ class FidelityTcp(Experiment):
             for which in ("rmem", "wmem"):
                 sizes = f"4096 {FAT_BUFFER_BYTES >> 2} {FAT_BUFFER_BYTES}"
                 lab.sysctl(node, f"net.ipv4.tcp_{which}", sizes)
-        lab.capture("rx-eth0", snaplen_bytes=80, filter=f"tcp and dst port {TCP_PORT}")
+        lab.capture("rx-eth0", snaplen_bytes=80, filter="tcp and dst port 5201")
         self._flow(lab, 0, "fat", self.params.fat_bytes)
 
     def _flow(self, lab: Lab, i: int, name: str, size_bytes: int) -> None:
-        port = TCP_PORT + i
-        receiver = bulk.receive(lab, "rx", port)
-        lab.event("flow", link=name, port=port, bytes=size_bytes)
-        bulk.send(lab, "tx", _far(lab, i), port, cc="reno", size_bytes=size_bytes)
-        receiver.check(timeout_s=1e5)
+        port = str(TCP_PORT + i)
+        lab.start("rx", "iperf3", "--server", "--one-off", "--interval", "0", "--port", port)
+        lab.sleep(1.0)
+        lab.event("flow", link=name, port=TCP_PORT + i, bytes=size_bytes)
+        lab.exec(
+            "tx", "iperf3", "--client", _far(lab, i), "--port", port, "--congestion", "reno",
+            "--bytes", str(size_bytes), "--interval", "0", timeout_s=1e5,
+        )  # fmt: skip
 
     # ---- from the run directory
 
@@ -269,11 +272,13 @@ def _far(lab: Lab, i: int) -> str:
 
 
 def _new_bytes(packets: pd.DataFrame, port: int) -> pd.DataFrame:
-    """Data of the flow to a port as it arrived."""
+    """Data of the flow to a port as it arrived; iperf3's control connection is the smaller one."""
     mine = packets[(packets["tcp_dport"] == port) & (packets["tcp_payload_bytes"] > 0)]
-    if mine.empty:
+    totals = mine.groupby(["ip_src", "tcp_sport"], observed=True)["tcp_payload_bytes"].sum()
+    if totals.empty:
         raise MissingDataError(f"no data to port {port}")
-    return throughput.arrivals(mine, *mine[["ip_src", "tcp_sport"]].iloc[0])
+    source, sport = totals.sort_values().index.to_list()[-1]
+    return throughput.arrivals(mine, source, sport)
 
 
 def _settled_mbps(came: pd.DataFrame) -> float:

@@ -76,18 +76,29 @@ main(int argc, char* argv[])
     {
         bottleneck.EnablePcap(folder + "/ns3", middle, false);
     }
+    std::vector<double> each_second;
+    for (int second = 1; second <= int(durationS); ++second)
+    {
+        Simulator::Schedule(Seconds(second + 0.1), [&] {
+            double bytes = 0;
+            for (uint32_t i = 0; i < sinks.GetN(); ++i)
+            {
+                bytes += DynamicCast<PacketSink>(sinks.Get(i))->GetTotalRx();
+            }
+            each_second.push_back(bytes);
+        });
+    }
     auto running = std::chrono::steady_clock::now();
-    Simulator::Stop(Seconds(durationS + 0.1));
+    Simulator::Stop(Seconds(durationS + 0.101));
     Simulator::Run();
     auto ended = std::chrono::steady_clock::now();
-    double bytes = 0;
-    for (uint32_t i = 0; i < sinks.GetN(); ++i)
-    {
-        bytes += DynamicCast<PacketSink>(sinks.Get(i))->GetTotalRx();
-    }
     Simulator::Destroy();
     std::chrono::duration<double> run = ended - running, all = ended - began;
-    std::cout << "{\"run_s\": " << run.count() << ", \"all_s\": " << all.count()
-              << ", \"goodput_mbps\": " << bytes * 8 / durationS / 1e6 << "}" << std::endl;
+    std::cout << "{\"run_s\": " << run.count() << ", \"all_s\": " << all.count() << ", \"bytes\": [0";
+    for (double bytes : each_second)
+    {
+        std::cout << ", " << std::fixed << bytes;
+    }
+    std::cout << "]}" << std::endl;
     return 0;
 }
