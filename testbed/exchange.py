@@ -198,9 +198,25 @@ def ladder(
     from analysis import ladder as ladders
 
     packets = pick(tables, name, capture, scenario=scenario, **equals)
-    rows = tables.of("addresses", scenario=scenario).to_dict("records")
+    packets = name_hosts(packets, tables.of("addresses", scenario=scenario).to_dict("records"))
+    drawn = ladders.fold(ladders.messages(packets, packets["info"]), keep=_LADDER_ENDS)
+    if not drawn:
+        return _NOTHING_SEEN
+    seen = [end for m in drawn for end in (m.source, m.target) if end is not None]
+    order = dict.fromkeys([*(h for h in hosts if h in seen), *seen])
+    return ladders.svg(drawn, hosts=list(order), title=f"{name}, seen at {capture}")
+
+
+def name_hosts(packets: pd.DataFrame, addresses: Iterable[Mapping[Any, Any]]) -> pd.DataFrame:
+    """Packets with nodes' names in the place of addresses; addresses nobody has by plan stay.
+
+    Args:
+        packets: with ``ip_src``, ``ip_dst``, ``eth_src``, ``eth_dst``.
+        addresses: rows with ``node``, ``ipv4``, ``ipv6`` and ``mac``, as in ``network.json``.
+    """
+    packets = packets.copy()
     owner: dict[str, str] = {}
-    for row in rows:
+    for row in addresses:
         for kind in ("ipv4", "ipv6", "mac"):
             if isinstance(row[kind], str):
                 owner.setdefault(row[kind].split("/")[0], row["node"])
@@ -212,12 +228,7 @@ def ladder(
         by_ip = by_ip.where(ip.isna() | ~moved.fillna(False), by_mac)
         packets[f"ip_{end}"] = by_ip.where(ip != "255.255.255.255", ip)
         packets[f"eth_{end}"] = by_mac
-    drawn = ladders.fold(ladders.messages(packets, packets["info"]), keep=_LADDER_ENDS)
-    if not drawn:
-        return _NOTHING_SEEN
-    seen = [end for m in drawn for end in (m.source, m.target) if end is not None]
-    order = dict.fromkeys([*(h for h in hosts if h in seen), *seen])
-    return ladders.svg(drawn, hosts=list(order), title=f"{name}, seen at {capture}")
+    return packets
 
 
 _LADDER_ENDS = 10

@@ -102,11 +102,11 @@ def _claim_row(run: RunDir, claim: Any, verdict: Any) -> dict[str, Any]:
 def _evidence(run: RunDir, evidence: Evidence) -> dict[str, Any]:
     rows = [dict(row) for row in evidence.rows]
     if evidence.frames and evidence.capture:
-        rows = _packet_rows(run, evidence) or rows
+        rows = packet_rows(run, evidence) or rows
     return {"of": evidence, "rows": rows, "more": max(0, len(evidence.frames) - _SHOWN_FRAMES)}
 
 
-def _packet_rows(run: RunDir, evidence: Evidence) -> list[dict[str, Any]]:
+def packet_rows(run: RunDir, evidence: Evidence) -> list[dict[str, Any]]:
     """The first packets of an evidence, each read out in a few words."""
     from analysis import describe
 

@@ -8,11 +8,13 @@ import click
 
 COMMANDS = {
     "capture": "testbed.cli.capture:capture",
+    "check": "testbed.cli.grade:check_command",
     "clean": "testbed.cli.system:clean",
     "controller": "testbed.cli.controller:controller",
     "draw": "testbed.cli.topology:draw",
     "doctor": "testbed.cli.system:doctor",
     "fidelity": "testbed.cli.fidelity:fidelity",
+    "grade": "testbed.cli.grade:grade_command",
     "kernel": "testbed.cli.system:kernel",
     "lab": "testbed.cli.lab:lab_group",
     "shell": "testbed.cli.topology:shell",

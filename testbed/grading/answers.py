@@ -10,6 +10,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from testbed.claims import Status, Verdict, holds, near
@@ -77,8 +78,8 @@ class Answers:
                        unit=unit)  # fmt: skip
         if found is None:
             said = _NO_ANSWER if value is None else f"{shown(value)} (not a number)"
-            return Verdict(Status.FAIL, said, verdict.expected, verdict.tolerance)
-        return verdict
+            verdict = Verdict(Status.FAIL, said, verdict.expected, verdict.tolerance)
+        return verdict if rel or abs else replace(verdict, tolerance="")
 
     def address(self, key: str, expected: str) -> Verdict:
         """An IPv4 or IPv6 address, however it is written."""

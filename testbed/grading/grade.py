@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from testbed import parameters
 from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
 from testbed.data import ScenarioData
-from testbed.errors import MissingPrerequisiteError, TestbedError
+from testbed.errors import MissingPrerequisiteError, RunIncompleteError, TestbedError
 from testbed.experiment import PROJECT, Tables
 from testbed.grading import accept, graph_schema
 from testbed.grading.accept import Accepted, Handed
@@ -33,10 +33,9 @@ from testbed.provenance import sources_hash, tool_versions
 from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
 from testbed.runtime import Outcome, Runtime, choose
 from testbed.runtime.limits import Limits
+from testbed.runtime.outcome import Stop
 
 if TYPE_CHECKING:
-    import threading
-
     import pandas as pd
 
 SEED = 1
@@ -53,6 +52,10 @@ _OVERRUN = {
     "out_of_memory": "it needed more memory than there is ({limits.memory_mb} MiB)",
 }
 """How a run ends by what the submission does, on every machine alike."""
+
+
+class StoppedError(RunIncompleteError):
+    """Grading was told to stop; there is no result."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,13 @@ class Task:
     handed: Handed
     folder: Path
 
-    def key(self, runtime: Runtime) -> str:
-        """SHA-256 over all that the result depends on."""
+    def key(self, versions: str) -> str:
+        """SHA-256 over all that the result depends on; `versions` as `versions_hash` gave it."""
         files = {n: hashlib.sha256(d).hexdigest() for n, d in sorted(self.handed.files.items())}
         about = {
             "format": FORMAT, "lab": self.lab.source_hash(), "student": self.student,
             "variant": self.params, "files": files, "problems": self.handed.problems,
-            "kernel": runtime.kernel["sha256"], "sources": sources_hash(), "tools": tool_versions(),
+            "versions": versions,
         }  # fmt: skip
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
@@ -104,6 +107,12 @@ def grading_runtime() -> Runtime:
     return runtime
 
 
+def versions_hash(runtime: Runtime) -> str:
+    """SHA-256 over what grades: kernel, programs, libraries, our own sources."""
+    about = {"kernel": runtime.kernel["sha256"], "sources": sources_hash(), **tool_versions()}
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
 def earlier(folder: Path, key: str) -> Result | None:
     """The result of an earlier grading if it still holds and needs no regrading."""
     try:
@@ -114,13 +123,19 @@ def earlier(folder: Path, key: str) -> Result | None:
 
 
 def grade(
-    task: Task, runtime: Runtime, *, stop: threading.Event | None = None, workers: int = 1
+    task: Task,
+    runtime: Runtime,
+    *,
+    versions: str = "",
+    stop: Stop | None = None,
+    workers: int = 1,
 ) -> Result:
     """Grades a submission anew; writes ``result.json`` last.
 
     Args:
         task: what to grade.
         runtime: where its networks live.
+        versions: as `versions_hash` gave it; without, the result does not hold for later.
         stop: set it to give up.
         workers: so many networks at a time.
     """
@@ -138,7 +153,7 @@ def grade(
         if claim.name in task.lab.manifest.checks
     )  # fmt: skip
     result = Result(
-        task.lab.name, task.lab.manifest.title, task.student, task.key(runtime),
+        task.lab.name, task.lab.manifest.title, task.student, task.key(versions),
         tuple(accepted.problems), _fingerprint(task.folder / RUN), checks,
     )  # fmt: skip
     write_json(task.folder / RESULT, result.as_dict())
@@ -164,7 +179,7 @@ class _Job:
 
     task: Task
     runtime: Runtime
-    stop: threading.Event | None
+    stop: Stop | None
     accepted: Accepted
 
     def experiment(self, params: Any = None) -> Assignment:
@@ -212,7 +227,9 @@ class _Job:
             folder = self._prepare(name, experiment)
         except SubmissionError as error:
             return _End("submission", str(error))
-        return self._end(folder, self._guest(folder, "testbed.grading.inside"))
+        outcome = self._guest(folder, "testbed.grading.inside")
+        shutil.rmtree(folder / "lab")  # hidden checks stay out of what students may get to see
+        return self._end(folder, outcome)
 
     def _prepare(self, name: str, experiment: Assignment) -> Path:
         """A scenario's folder with all that its guest may see."""
@@ -223,7 +240,8 @@ class _Job:
         modules = folder / "lab" / lab.name
         modules.mkdir(parents=True)
         for file, data in lab.sources.items():
-            (modules / file).write_bytes(data)
+            if file.endswith(".py"):
+                (modules / file).write_bytes(data)
         for file, text in experiment.inputs().items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text, encoding="utf-8")
@@ -250,6 +268,8 @@ class _Job:
         inside = read_json(folder / OUTCOME) if (folder / OUTCOME).is_file() else {}
         if inside.get("error") == SubmissionError.__name__:
             return _End("submission", str(inside["reason"]))
+        if outcome.status == "interrupted":
+            raise StoppedError("interrupted")
         if outcome.ok:
             return _End()
         return _End("grader", f"the network did not come to its end ({outcome.status}):"

@@ -24,6 +24,9 @@ from testbed.grading.manifest import Manifest
 VARIANT = "variant.json"
 """In a student's folder: the lab's name, the student's id and the variant."""
 
+BUNDLED = "lab"
+"""In a student's folder: the public part of the lab, in a folder of its name."""
+
 _TEMPLATE = ".j2"
 _SHORTEST_SECRET = 16
 _LARGEST_ID = 200
@@ -65,10 +68,16 @@ class LabFolder:
         built: Any = parameters.build(cls.Parameters, params)
         return cls(built)
 
+    def students_part(self) -> LabFolder:
+        """The lab as students have it: public checks alone, no mutants."""
+        return LabFolder(self.path, self.manifest.public(), self.public, self.public)
+
     @cached_property
     def sources(self) -> dict[str, bytes]:
         """The Python files and the manifest: what results depend on."""
-        found = sorted([*self.path.glob("*.py"), self.path / manifest.FILE])
+        skipped = {loading.HIDDEN} if self.full is self.public else set()
+        found = [p for p in sorted(self.path.glob("*.py")) if p.name not in skipped]
+        found.append(self.path / manifest.FILE)
         return {p.name: p.read_bytes() for p in found}
 
     def source_hash(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from testbed.runtime import launch
 from testbed.runtime.bytecode import compile_project
 from testbed.runtime.cpus import reserved_cpu
 from testbed.runtime.limits import Limits
-from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome
+from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
 
 START_EPOCH_S = 1_700_000_000
 """What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate's end."""
@@ -51,7 +50,7 @@ class GuestRuntime:
         wall_limit_s: float = 600.0,
         cpu: int | None = None,
         on_progress: OnProgress | None = None,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
         module: str = "testbed.inside",
         terminal: int | None = None,
         limits: Limits | None = None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from testbed.errors import MissingPrerequisiteError
 from testbed.runtime import launch
 from testbed.runtime.bytecode import compile_project
 from testbed.runtime.limits import Limits
-from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome
+from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
 
 _PYTHON = "/usr/bin/python3"
 
@@ -40,7 +39,7 @@ class HostRuntime:
         wall_limit_s: float = 600.0,
         cpu: int | None = None,
         on_progress: OnProgress | None = None,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
         module: str = "testbed.inside",
         terminal: int | None = None,
         limits: Limits | None = None,

@@ -11,7 +11,6 @@ import select
 import signal
 import sys
 import sysconfig
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from testbed import jail, world
 from testbed.errors import ConfigError
 from testbed.runtime.limits import Limits, Usage
-from testbed.runtime.outcome import OnProgress, Outcome, Progress
+from testbed.runtime.outcome import OnProgress, Outcome, Progress, Stop
 from testbed.runtime.verdict import judge
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +55,7 @@ def run(
     wall_limit_s: float,
     cpu: int | None,
     on_progress: OnProgress | None,
-    stop: threading.Event | None,
+    stop: Stop | None,
     terminal: int | None = None,
     limits: Limits | None = None,
 ) -> Outcome:
@@ -185,7 +184,7 @@ def _wait(
     pid: int,
     watch: _Watch,
     wall_limit_s: float,
-    stop: threading.Event | None,
+    stop: Stop | None,
     usage: Usage | None,
 ) -> str:
     """Waits for the end; returns why we end it: ``time_limit`` or the like, or nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +38,14 @@ class Progress:
     run_s: float
     wall_s: float
     message: str = ""
+
+
+class Stop(Protocol):
+    """An event of `threading` or `multiprocessing` that tells a run to end."""
+
+    def is_set(self) -> bool:
+        """True once the run shall end."""
+        ...
 
 
 OnProgress = Callable[[Progress], None]
@@ -112,7 +119,7 @@ class Runtime(Protocol):
         wall_limit_s: float = 600.0,
         cpu: int | None = None,
         on_progress: OnProgress | None = None,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
         module: str = "testbed.inside",
         terminal: int | None = None,
         limits: Limits | None = None,

@@ -1,0 +1,197 @@
+"""`testbed grade` for teachers, `testbed check` for students."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from testbed.cli.console import err, out
+from testbed.errors import ConfigError, ExitCode
+from testbed.grading import library
+from testbed.grading.answers import shown
+from testbed.grading.classroom import Graded, Request, find, grade_class
+from testbed.grading.result import Mark, Result, points_text
+
+SECRET = Path("course.secret")
+COLOURS = {Mark.PASS: "green", Mark.PARTIAL: "yellow", Mark.FAIL: "bold red",
+           Mark.INCONCLUSIVE: "bold blue"}  # fmt: skip
+
+secret_option = click.option(
+    "--secret", type=click.Path(path_type=Path), default=SECRET, show_default=True,
+    help="File with the course's secret (see 'testbed lab secret').",
+)  # fmt: skip
+
+
+class _View:
+    """A bar on a terminal; in a log, a line when a student is done."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}"), console=console, transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("", total=total, last="")
+
+    def __enter__(self) -> _View:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._bar.stop()
+
+    def graded(self, one: Graded) -> None:
+        """A student is done."""
+        result = one.result
+        state = f"{points_text(result.points)} of {points_text(result.of)}"
+        if not result.conclusive:
+            state += f", {points_text(result.open_points)} open"
+        line = f"{shown(result.student)}: {state}{' (unchanged)' * one.unchanged}"
+        self._bar.update(self._task, advance=1, last=escape(line))
+        if not self._console.is_terminal:
+            self._console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+@click.command("grade")
+@click.argument("lab")
+@click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path))
+@secret_option
+@click.option("--out", "folder", type=click.Path(path_type=Path),
+              help="Folder for results [default: grades/LAB].")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1, 256), help="So many at a time [default: cores].")
+@click.option("--again", is_flag=True, help="Grade those that did not change, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def grade_command(
+    lab: str, submissions: tuple[Path, ...], secret: Path, folder: Path | None, jobs: int | None,
+    again: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Grade SUBMISSIONS of LAB: folders or archives (zip, tar, tar.gz), one a student, or folders
+    of such; the name is the student's id.
+
+    What was graded before and did not change is kept, so an interrupted command goes on when it is
+    given again. Exit code 0: all graded; 4: something must be graded again.
+    """
+    found = library.open_lab(lab)
+    request = Request(
+        found, library.read_secret(secret), find(submissions, found.manifest),
+        (folder or Path("grades") / found.name).resolve(), again=again,
+    )  # fmt: skip
+    request.workers = jobs or request.workers
+    with _View(err, len(request.sources)) as view:
+        results = grade_class(request, view.graded)
+    _report(results, request.out, as_json)
+    conclusive = all(g.result.conclusive for g in results)
+    sys.exit(ExitCode.PASS if conclusive else ExitCode.INCONCLUSIVE)
+
+
+def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
+    if as_json:
+        rows = [{"unchanged": g.unchanged, **g.result.as_dict()} for g in results]
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    new = sum(not g.unchanged for g in results)
+    regrade = [g.result for g in results if not g.result.conclusive]
+    mean = sum(g.result.points for g in results) / len(results)
+    of = points_text(results[0].result.of)
+    out.print(f"{len(results)} students, {new} graded now, on average {points_text(mean)} of {of}"
+              f" points", highlight=False)  # fmt: skip
+    if regrade:
+        names = ", ".join(escape(shown(r.student)) for r in regrade[:10])
+        more = f" and {len(regrade) - 10} more" * (len(regrade) > 10)
+        out.print(f"[bold blue]to be graded again:[/] {names}{more}", highlight=False)
+    for name in ("class.html", "gradebook.csv"):
+        out.print(str(folder / name), soft_wrap=True, highlight=False)
+
+
+@click.command("check")
+@click.argument("lab", required=False)
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
+              default=Path(), help="Folder with your files [default: this one].")  # fmt: skip
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write a page with the evidence there.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def check_command(lab: str | None, folder: Path, report: Path | None, as_json: bool) -> None:
+    """Check your work on LAB: your public points, and why.
+
+    In the folder of your bundle LAB can be left out. Exit code 0: all public points; 1: not all;
+    4: something could not be judged.
+    """
+    from testbed.grading import accept, pages
+    from testbed.grading.grade import Task, grade, grading_runtime
+
+    found, student, params = _own_lab(lab, folder)
+    handed = accept.read(folder.absolute(), found.manifest)
+    with tempfile.TemporaryDirectory(prefix="check-") as scratch:
+        task = Task(found, student, params, handed, Path(scratch) / "student")
+        with err.status("running your network"):
+            result = grade(task, grading_runtime(), workers=2)
+        if report is not None:
+            pages.write_student(found, result, params, task.folder)
+            page = (task.folder / pages.FEEDBACK).read_text(encoding="utf-8")
+            _write(report, page)
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        _print(result)
+    full = all(c.mark is Mark.PASS for c in result.checks)
+    bad = ExitCode.CLAIM_FAILED if result.conclusive else ExitCode.INCONCLUSIVE
+    sys.exit(ExitCode.PASS if full else bad)
+
+
+def _own_lab(name: str | None, folder: Path) -> tuple[library.LabFolder, str, dict[str, object]]:
+    """The public part of the lab, from the bundle or the project, and the student's variant."""
+    variant = library.read_variant(folder)
+    if name is None and variant is None:
+        raise ConfigError(
+            f"{folder.absolute()}: has no {library.VARIANT}; go to your bundle's folder, or name"
+            f" the lab: {', '.join(library.names())}"
+        )
+    if variant is not None and name not in (None, variant[0]):
+        raise ConfigError(f"{folder.absolute()}: holds a bundle of lab '{variant[0]}', not"
+                          f" '{name}'")  # fmt: skip
+    wanted = name or (variant[0] if variant else "")
+    bundled = folder.absolute() / library.BUNDLED / wanted
+    found = library.open_folder(bundled) if bundled.is_dir() else library.open_lab(wanted)
+    values = variant[2] if variant else {}
+    student = variant[1] if variant else "example"
+    return found.students_part(), student, found.parameters(values)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--report {path}: {error.strerror}") from None
+
+
+def _print(result: Result) -> None:
+    for line in result.problems:
+        out.print(f"[yellow]note:[/] {escape(line)}", highlight=False, soft_wrap=True)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("points", "check", "observed", "expected"):
+        table.add_column(column, overflow="fold", no_wrap=column == "points")
+    for c in result.checks:
+        points = "open" if c.mark is Mark.INCONCLUSIVE else points_text(c.points)
+        hint = f"\n[dim]hint: {escape(c.hint)}[/]" if c.hint and c.mark is not Mark.PASS else ""
+        table.add_row(
+            f"[{COLOURS[c.mark]}]{points}[/] of {points_text(c.of)}",
+            f"{escape(c.sentence)}{hint}", escape(c.observed),
+            escape(f"{c.expected} {c.tolerance}".strip()),
+        )  # fmt: skip
+    out.print(table)
+    open_points = f", {points_text(result.open_points)} open" * (not result.conclusive)
+    out.print(f"\n{points_text(result.points)} of {points_text(result.of)} public points"
+              f"{open_points}", highlight=False)  # fmt: skip

@@ -1,0 +1,239 @@
+"""Grades a class: one process a core, each student for themselves; goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from testbed.errors import ConfigError, RunIncompleteError
+from testbed.grading import accept, grade, library
+from testbed.grading.library import VARIANT, LabFolder
+from testbed.grading.manifest import Manifest
+from testbed.grading.result import CheckResult, Mark, Result
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
+
+STUDENTS = "students"
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,63}")
+_PARENT_ENDS = 1  # PR_SET_PDEATHSIG
+
+
+@dataclass(frozen=True)
+class Source:
+    """A submission: whose it is, and the folder or archive it is in."""
+
+    student: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A student's result, and whether it is an earlier one that still holds."""
+
+    result: Result
+    unchanged: bool = False
+
+
+@dataclass
+class Request:
+    """What to grade.
+
+    Attributes:
+        lab: the lab.
+        secret: the course's.
+        sources: the submissions.
+        out: folder for results.
+        workers: so many at a time.
+        again: grade those that did not change, too.
+        versions: of all that grades, hashed; filled in.
+    """
+
+    lab: LabFolder
+    secret: bytes
+    sources: Sequence[Source]
+    out: Path
+    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    again: bool = False
+    versions: str = ""
+
+
+def find(paths: Sequence[Path], manifest: Manifest) -> list[Source]:
+    """The submissions in what a teacher named, sorted by student.
+
+    A path is one submission (an archive, or a folder with files of the lab's) or a folder of such.
+
+    Raises:
+        ConfigError: nothing there, or a student is there twice.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        for source in _sources(path, manifest):
+            if source.student in found:
+                raise ConfigError(
+                    f"student {source.student!r} is there twice: {found[source.student]} and"
+                    f" {source.path}; keep one"
+                )
+            found[source.student] = source.path
+    if not found:
+        raise ConfigError(f"{', '.join(map(str, paths))}: no submissions (folders or archives)")
+    return [Source(student, found[student]) for student in sorted(found)]
+
+
+def _sources(path: Path, manifest: Manifest) -> Iterator[Source]:
+    if path.is_file() and accept.is_archive(path):
+        yield Source(_student_of(path), path.absolute())
+        return
+    if not path.is_dir():
+        kinds = ", ".join(accept.ARCHIVES)
+        raise ConfigError(f"{path}: is neither a folder nor an archive ({kinds})")
+    if any(os.path.lexists(path / name) for name in (VARIANT, *manifest.files)):
+        yield Source(_student_of(path.absolute()), path.absolute())
+        return
+    for child in sorted(path.iterdir()):
+        if child.name.startswith("."):
+            continue
+        if child.is_dir() or child.is_symlink() or accept.is_archive(child):
+            yield Source(_student_of(child), child.absolute())
+
+
+def _student_of(path: Path) -> str:
+    name = path.name
+    for suffix in accept.ARCHIVES:
+        if name.lower().endswith(suffix) and not path.is_dir():
+            name = name[: -len(suffix)]
+            break
+    return library.student_id(name)
+
+
+def folder_name(student: str) -> str:
+    """A folder's name for a student: theirs where it is plain, else made so and told apart."""
+    if _PLAIN.fullmatch(student):
+        return student
+    digest = hashlib.sha256(student.encode()).hexdigest()[:10]
+    return f"{re.sub(r'[^A-Za-z0-9@._+-]', '_', student)[:40].strip('.')}-{digest}"
+
+
+def grade_class(
+    request: Request, on_graded: Callable[[Graded], None] = lambda _: None
+) -> list[Graded]:
+    """Grades all submissions and writes every page and book; results sorted by student.
+
+    Raises:
+        RunIncompleteError: a worker was ended from outside; the same command goes on.
+        KeyboardInterrupt: Ctrl-C; what was graded stays, the same command goes on.
+    """
+    from testbed.grading import pages
+
+    request.versions = grade.versions_hash(grade.grading_runtime())
+    request.out.mkdir(parents=True, exist_ok=True)
+    graded = {g.result.student: g for g in _each(request, on_graded)}
+    results = [graded[s.student] for s in request.sources]
+    links = {
+        s.student: quote(f"{STUDENTS}/{folder_name(s.student)}/{pages.FEEDBACK}")
+        for s in request.sources
+    }
+    pages.write_class([g.result for g in results], links, request.out)
+    return results
+
+
+def _each(request: Request, on_graded: Callable[[Graded], None]) -> Iterator[Graded]:
+    workers = min(request.workers, len(request.sources))
+    if workers == 1:
+        for source in request.sources:
+            graded = _one(request, source, None)
+            on_graded(graded)
+            yield graded
+        return
+    context = multiprocessing.get_context("forkserver")
+    stop = context.Event()
+    start = (request.lab.path, request.secret, request.out, request.again, request.versions, stop)
+    with ProcessPoolExecutor(workers, context, _begin, start) as pool:
+        futures: list[Future[Graded]] = [pool.submit(_work, s) for s in request.sources]
+        try:
+            for future in as_completed(futures):
+                graded = future.result()
+                on_graded(graded)
+                yield graded
+        except BrokenProcessPool:
+            raise RunIncompleteError(
+                "a grading process was ended from outside (out of memory?); run the same command"
+                " again: it goes on where it stopped"
+            ) from None
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+# ---- in a worker
+
+_request: Request
+_stop: Event
+
+
+def _begin(
+    lab: Path, secret: bytes, out: Path, again: bool, versions: str, stop: Event
+) -> None:  # fmt: skip
+    """A worker's start: the lab is loaded once, Ctrl-C is the parent's to hear."""
+    import ctypes
+
+    global _request, _stop  # noqa: PLW0603 (a worker is a process of its own)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PARENT_ENDS, signal.SIGKILL, 0, 0, 0)
+    _request = Request(library.open_folder(lab), secret, [], out, again=again, versions=versions)
+    _stop = stop
+
+
+def _work(source: Source) -> Graded:
+    return _one(_request, source, _stop)
+
+
+def _one(request: Request, source: Source, stop: Event | None) -> Graded:
+    """Grades one submission, or finds that an earlier result holds; writes the student's pages."""
+    from testbed.grading import pages
+
+    lab = request.lab
+    params = lab.variant(source.student, request.secret)
+    folder = request.out / STUDENTS / folder_name(source.student)
+    task = grade.Task(lab, source.student, params, accept.read(source.path, lab.manifest), folder)
+    runtime = grade.grading_runtime()
+    earlier = None if request.again else grade.earlier(folder, task.key(request.versions))
+    if earlier is not None and (folder / pages.FEEDBACK).is_file():
+        return Graded(earlier, unchanged=True)
+    try:
+        result = grade.grade(task, runtime, versions=request.versions, stop=stop)
+    except (KeyboardInterrupt, RunIncompleteError):
+        raise
+    except Exception as error:  # noqa: BLE001 (one student's trouble is not the class's)
+        result = not_judged(task, f"the grader failed: {type(error).__name__}")
+    pages.write_student(lab, result, params, folder)
+    return Graded(result)
+
+
+def not_judged(task: grade.Task, why: str) -> Result:
+    """A result in which every check is open."""
+    manifest: Manifest = task.lab.manifest
+    checks: Mapping[str, Any] = manifest.checks
+    return Result(
+        task.lab.name, manifest.title, task.student, key="", problems=(why,),
+        checks=tuple(
+            CheckResult(
+                name=claim.name, sentence=claim.sentence, source=claim.source,
+                hint=checks[claim.name].hint, hidden=checks[claim.name].hidden,
+                mark=Mark.INCONCLUSIVE, points=0.0, of=round(manifest.points_of(claim.name), 4),
+                observed=why, expected="",
+            )
+            for claim in task.lab.full.claims()
+        ),
+    )  # fmt: skip

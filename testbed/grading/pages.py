@@ -1,0 +1,260 @@
+"""What people read: a student's feedback, the class's page, the gradebooks. Same bytes each time.
+
+All text that comes from students is escaped by the template, and was cut and freed of control
+characters before (`testbed.grading.answers.shown`).
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from testbed.claims import Evidence, MissingDataError
+from testbed.data import ScenarioData
+from testbed.errors import TestbedError
+from testbed.grading.grade import RUN, parameters_text
+from testbed.grading.library import LabFolder
+from testbed.grading.result import CheckResult, Mark, Result, points_text
+from testbed.report import packet_rows
+from testbed.rundir import RunDir, write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEEDBACK, GRADESCOPE = "feedback.html", "results.json"
+CLASS_PAGE, BOOK, BOOK_PARQUET, JUNIT = (
+    "class.html", "gradebook.csv", "gradebook.parquet", "junit.xml",
+)  # fmt: skip
+
+_SHOWN_FRAMES = 12
+_MOST_LANES = 6
+_BINS = 10
+
+
+def write_student(lab: LabFolder, result: Result, params: Mapping[str, Any], folder: Path) -> None:
+    """Writes ``feedback.html`` and Gradescope's ``results.json`` into a student's folder."""
+    page = _template("feedback.html.j2").render(
+        result=result,
+        checks=[{"check": c, "evidence": _evidence(folder, c)} for c in result.checks],
+        variant=parameters_text(params, lab),
+    )
+    write_text(folder / FEEDBACK, page)
+    write_json(folder / GRADESCOPE, gradescope_results(result))
+
+
+def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Path) -> None:
+    """Writes gradebooks, JUnit XML and the class's page.
+
+    Args:
+        results: of one lab, sorted by student.
+        pages: student → link to the feedback, from `folder`.
+        folder: where to.
+    """
+    table = gradebook(results)
+    write_text(folder / BOOK, csv_text(table))
+    part = folder / f"{BOOK_PARQUET}.part"
+    table.to_parquet(part, index=False)
+    part.replace(folder / BOOK_PARQUET)
+    write_text(folder / JUNIT, junit(results))
+    page = _template("class.html.j2").render(
+        title=results[0].title, lab=results[0].lab, results=results, pages=pages,
+        bins=histogram(results), missed=missed(results),
+        mean=sum(r.points for r in results) / len(results),
+        regrade=[r for r in results if not r.conclusive],
+    )  # fmt: skip
+    write_text(folder / CLASS_PAGE, page)
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters["points"] = points_text
+    return environment.get_template(name)
+
+
+# ---- evidence
+
+
+def _evidence(folder: Path, check: CheckResult) -> list[dict[str, Any]]:
+    found = []
+    for data in check.evidence:
+        evidence = Evidence(**{**data, "frames": tuple(data["frames"]),
+                               "rows": tuple(data["rows"])})  # fmt: skip
+        shown: dict[str, Any] = {"of": evidence, "rows": [dict(r) for r in evidence.rows]}
+        shown |= {"ladder": "", "more": max(0, len(evidence.frames) - _SHOWN_FRAMES)}
+        if evidence.frames and evidence.capture:
+            run = RunDir(folder / RUN)
+            try:
+                shown["rows"] = packet_rows(run, evidence) or shown["rows"]
+                shown["ladder"] = _image(_ladder(run, evidence))
+            except (TestbedError, MissingDataError):
+                pass  # a capture that cannot be read to its end has no picture; its rows stay
+        found.append(shown)
+    return found
+
+
+def _image(svg: str) -> str:
+    """As the address of a picture: whatever is in it, it stays a picture."""
+    data = base64.b64encode(svg.encode()).decode()
+    return f"data:image/svg+xml;base64,{data}" if svg else ""
+
+
+def _ladder(run: RunDir, evidence: Evidence) -> str:
+    """The evidence's packets between nodes; empty if there are too few or too many hosts."""
+    from analysis import describe, ladder
+    from testbed.exchange import name_hosts
+
+    data = ScenarioData(evidence.scenario, run.scenario(evidence.scenario), None)
+    packets = data.packets(evidence.capture, ["time_ns", *describe.COLUMNS])
+    packets = packets[packets["frame"].isin(evidence.frames[:_SHOWN_FRAMES])]
+    words = describe.packets(packets)
+    drawn = ladder.messages(name_hosts(packets, data.network["addresses"]), words)
+    hosts = {end for m in drawn for end in (m.source, m.target) if end}
+    if len(drawn) < 2 or len(hosts) > _MOST_LANES:
+        return ""
+    return ladder.svg(drawn, title=evidence.what)
+
+
+# ---- books
+
+
+def gradebook(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a student: sums, then the points of each check (missing where inconclusive)."""
+    import pandas as pd
+
+    rows = []
+    for result in results:
+        row: dict[str, Any] = {
+            "student": result.student, "points": result.points, "of": result.of,
+            "open_points": result.open_points,
+            "status": "graded" if result.conclusive else "regrade",
+        }  # fmt: skip
+        for check in result.checks:
+            row[check.name] = None if check.mark is Mark.INCONCLUSIVE else check.points
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """As CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns)
+    for row in table.itertuples(index=False):
+        writer.writerow([_cell(value) for value in row])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else points_text(value)
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def junit(results: Iterable[Result]) -> str:
+    """JUnit's XML: a test a check, points lost are failures, inconclusive ones are skipped."""
+    suites = ET.Element("testsuites")
+    for result in results:
+        suite = ET.SubElement(suites, "testsuite", name=f"{result.lab}: {result.student}")
+        suite.set("tests", str(len(result.checks)))
+        for check in result.checks:
+            case = ET.SubElement(suite, "testcase", classname=result.student, name=check.name)
+            words = f"{check.observed}; expected {check.expected}"
+            if check.mark is Mark.INCONCLUSIVE:
+                ET.SubElement(case, "skipped", message=words)
+            elif check.mark is not Mark.PASS:
+                lost = points_text(check.of - check.points)
+                ET.SubElement(case, "failure", message=f"loses {lost}: {words}")
+        suite.set("failures", str(len(suite.findall("testcase/failure"))))
+        suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+    ET.indent(suites, " ")
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def gradescope_results(result: Result) -> dict[str, Any]:
+    """Gradescope's ``results.json``; without a score where something must be graded again.
+
+    Gradescope shows a result without score as failed, for staff to look at: never as zero points.
+    """
+    tests = []
+    for check in result.checks:
+        lines = [check.sentence, f"observed: {check.observed}", f"expected: {check.expected}"]
+        if check.mark is not Mark.PASS and check.hint:
+            lines.append(f"hint: {check.hint}")
+        test: dict[str, Any] = {
+            "name": f"{check.name}: {check.mark}",
+            "status": "passed" if check.mark is Mark.PASS else "failed",
+            "output": "\n".join(lines), "output_format": "text",
+            "visibility": "after_published" if check.hidden else "visible",
+        }  # fmt: skip
+        if result.conclusive:
+            test |= {"score": check.points, "max_score": check.of}
+        tests.append(test)
+    problems = [f"note: {line}" for line in result.problems]
+    if not result.conclusive:
+        problems.insert(0, "The grader could not judge everything; this must be graded again.")
+    score = {"score": result.points} if result.conclusive else {}
+    return {
+        **score, "output": "\n".join(problems), "output_format": "text",
+        "visibility": "visible", "stdout_visibility": "hidden", "tests": tests,
+    }  # fmt: skip
+
+
+# ---- the class
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Students with points in an interval, as counted for the distribution."""
+
+    label: str
+    count: int
+    share: float
+
+
+def histogram(results: Sequence[Result]) -> list[Bin]:
+    """How many students have how many points, in ten intervals; those to be regraded apart."""
+    of = results[0].of
+    counts = [0] * _BINS
+    for result in (r for r in results if r.conclusive):
+        counts[min(int(result.points / of * _BINS + 1e-9), _BINS - 1)] += 1
+    most = max([*counts, 1])
+    edges = [points_text(of * i / _BINS) for i in range(_BINS + 1)]
+    return [
+        Bin(f"{edges[i]} – {edges[i + 1]}", count, count / most) for i, count in enumerate(counts)
+    ]
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A check and how the class did: share of its points that was lost, and marks."""
+
+    name: str
+    sentence: str
+    hidden: bool
+    lost: float
+    marks: Mapping[str, int]
+
+
+def missed(results: Sequence[Result]) -> list[Missed]:
+    """All checks, those that cost the class most first."""
+    found = []
+    for number, check in enumerate(results[0].checks):
+        column = [r.checks[number] for r in results]
+        judged = [c for c in column if c.mark is not Mark.INCONCLUSIVE]
+        lost = sum(1 - c.points / c.of for c in judged) / len(judged) if judged else 0.0
+        marks = {m.value: sum(c.mark is m for c in column) for m in Mark}
+        found.append(Missed(check.name, check.sentence, check.hidden, lost, marks))
+    return sorted(found, key=lambda m: -m.lost)
