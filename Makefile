@@ -18,7 +18,7 @@ given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
 given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
 OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM,$(given)),$(call option,$(name)))
 
-.PHONY: help setup test lint docs bench clean distclean
+.PHONY: help setup test lint docs book bench clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -34,7 +34,7 @@ ifeq ($(IN_VM),yes)
 in_vm = @scripts/in-vm.sh $(call quoted,$@) \
   $(foreach name,$(filter-out IN_VM,$(given)),$(call quoted,$(name)=$($(name))))
 exp-%: ; $(in_vm)
-setup test lint docs bench: ; $(in_vm)
+setup test lint docs book bench: ; $(in_vm)
 
 else
 
@@ -53,8 +53,13 @@ lint: setup ## style and types
 	$(BIN)/python -m testbed.docs --check
 
 docs: setup ## build the documentation in build/site, with the experiments' latest runs
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
-	$(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file mkdocs.zh.yml
+	@echo "build/site/index.html, 中文 build/site/zh/index.html"
+
+book: setup ## the same, once every experiment has a run of its present file (minutes)
+	@$(BIN)/python -m testbed.book
+	@$(MAKE) --no-print-directory docs
 
 bench: setup ## measure what the documentation claims about speed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

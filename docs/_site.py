@@ -1,11 +1,15 @@
-"""Hooks of MkDocs: pages made from the code, from runs, and from files above this folder."""
+"""Hooks of MkDocs: pages made from the code, from runs, and from files above this folder.
+
+The site is built once for each language (``mkdocs.yml``, ``mkdocs.zh.yml``), with the same
+addresses below ``/`` and ``/zh/``. A page that is not translated shows the English.
+"""
 
 from __future__ import annotations
 
 import inspect
+import logging
 import re
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,57 +17,119 @@ import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from testbed import claims, data, experiment, lab, shape, topologies
+from testbed import experiment, topologies
+from testbed.book import chapters, labels, pages
+from testbed.book.words import Words, words
 from testbed.cli.main import cli
-from testbed.daemons import base as daemons
-from testbed.parameters import parameters_of
-from testbed.rundir import RUN, VERDICTS, RunDir, default_runs, read_json
 
 PROJECT = experiment.PROJECT
+DOCS = PROJECT / "docs"
 ABOVE = {
-    "README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md",
-    "README.zh.md": "zh.md",
+    "en": {
+        "README.md": "index.md", "CONTRIBUTING.md": "contributing.md",
+        "CHANGELOG.md": "changelog.md",
+    },
+    "zh": {"README.zh.md": "index.md"},
 }  # fmt: skip
-"""Files of the project's root → their pages."""
+"""Files of the project's root → their pages; other languages fall back on ``en``."""
 
-PARTS = (
-    experiment.Experiment, lab.Lab, lab.Process, data.ScenarioData, claims.claim, claims.Verdict,
-    claims.Evidence, claims.near, claims.at_least, claims.at_most, claims.between, claims.holds,
-    claims.all_of, shape.LinkShape, daemons.Daemon, daemons.start,
-)  # fmt: skip
-"""What an experiment's author uses, in the order of need."""
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Puts the book's chapters into the navigation, and its words into the language."""
+    logging.getLogger("jieba").setLevel(logging.WARNING)  # the Chinese search index
+    text = _words(config)
+    for section in config.nav or []:
+        if isinstance(section, dict) and labels.BOOK in section:
+            section[labels.BOOK] = ["experiments/index.md", *_chapters(text)]
+    config.nav = _translated(config.nav, text)
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that are made."""
-    for name, text in made_pages().items():
+    text = _words(config)
+    for name, content in made_pages(text, files).items():
         if (there := files.get_file_from_path(name)) is not None:
             files.remove(there)
-        files.append(File.generated(config, name, content=text))
-    for name, path in figures():
-        files.append(File.generated(config, name, abs_src_path=str(path)))
+        files.append(File.generated(config, name, content=content))
+    if text.language == "en":  # the other languages' pages show the same files
+        for name in experiment.experiment_files():
+            for place, what in pages.files(name):
+                given = {"abs_src_path": str(what)} if isinstance(what, Path) else {"content": what}
+                files.append(File.generated(config, f"experiments/{place}", **given))
     return files
 
 
-def made_pages() -> dict[str, str]:
+def made_pages(text: Words, files: Files) -> dict[str, str]:
     """Page → its Markdown."""
-    pages = {page: above(name) for name, page in ABOVE.items() if (PROJECT / name).is_file()}
-    pages["reference/commands.md"] = "# Commands\n\n" + "\n".join(commands(cli, "testbed"))
-    pages["reference/experiment.md"] = interface()
-    pages["reference/topologies.md"] = topologies_page()
+    made = {page: above(name) for name, page in ABOVE["en"].items()}
+    made["reference/commands.md"] = "# Commands\n\n" + "\n".join(commands(cli, "testbed"))
+    made["reference/topologies.md"] = topologies_page()
+    if text.language != "en":
+        made |= {page: above(name) for name, page in ABOVE[text.language].items()}
+        made |= translated_pages(text, {*made, *(f.src_uri for f in files.documentation_pages())})
     for name in experiment.experiment_files():
-        pages[f"experiments/{name}.md"] = experiment_page(name)
-    pages["experiments/index.md"] = experiments_index()
-    return pages
+        made[f"experiments/{name}.md"] = pages.page(name, text)
+    made["experiments/index.md"] = pages.contents(text)
+    return made
+
+
+def translated_pages(text: Words, names: set[str]) -> dict[str, str]:
+    """What stands in this language's folder; other pages get a note before the English."""
+    made = {}
+    for name in sorted(names - set(ABOVE[text.language].values())):
+        own = DOCS / text.language / name
+        if own.is_file():
+            made[name] = inside(own.read_text(encoding="utf-8"), name.count("/"))
+        elif not name.startswith("experiments/") and (DOCS / name).is_file():
+            english = (DOCS / name).read_text(encoding="utf-8")
+            title, _, body = english.partition("\n")
+            made[name] = f'{title}\n\n!!! note "{text(labels.NOT_TRANSLATED)}"\n{body}'
+    return made
 
 
 def above(name: str) -> str:
     """A page from the project's root, its links as they are seen from here."""
     text = (PROJECT / name).read_text(encoding="utf-8")
-    text = re.sub(r"\]\(docs/", "](", text)
-    for file, page in ABOVE.items():
-        text = text.replace(f"]({file}", f"]({page}")
+    text = re.sub(r"\]\(docs/(?:zh/)?", "](", text)
+    for files in ABOVE.values():
+        for file, page in files.items():
+            text = text.replace(f"]({file}", f"]({page}")
+    # the site's header leads to the other language
+    text = re.sub(r"\A(# .*\n\n)\[[^]]*\]\(index\.md\)\n", r"\1", text)
     return text.replace("[LICENSE](LICENSE)", "`LICENSE`")
+
+
+def inside(text: str, depth: int) -> str:
+    """A page from a language's folder: links out of that folder lead to its own pages."""
+    up = "../" * (depth + 1)
+    return text.replace(f"]({up}", f"]({'../' * depth}")
+
+
+# ---- navigation
+
+
+def _words(config: MkDocsConfig) -> Words:
+    language = config.theme["language"]
+    return words(str(language))
+
+
+def _chapters(text: Words) -> Iterator[Any]:
+    placed: set[str] = set()
+    for chapter in chapters.read():
+        names = [n for n in chapter.experiments if n not in placed]
+        placed |= set(names)
+        if names:
+            title = pages.numbered(chapter.number, text(chapter.title))
+            yield {title: [f"experiments/{name}.md" for name in names]}
+
+
+def _translated(nav: Any, text: Words) -> Any:
+    if isinstance(nav, list):
+        return [_translated(item, text) for item in nav]
+    if isinstance(nav, dict):
+        return {text(title): _translated(item, text) for title, item in nav.items()}
+    return nav
 
 
 # ---- reference
@@ -82,28 +148,6 @@ def commands(command: click.Command, path: str) -> Iterator[str]:
                 yield from commands(below, f"{path} {name}")
 
 
-def interface() -> str:
-    """What an experiment's author calls and overrides."""
-    words = ["# Interface of experiments", "", "Made from the docstrings of `testbed`.", ""]
-    for part in PARTS:
-        words += [f"## `{part.__name__}`", "", *described(part)]
-        if inspect.isclass(part):
-            for name, member in vars(part).items():
-                shown = member.fget if isinstance(member, property) else member
-                if not name.startswith("_") and inspect.isfunction(shown) and shown.__doc__:
-                    words += [f"### `{part.__name__}.{name}`", "", *described(shown)]
-    return "\n".join(words)
-
-
-def described(part: Any) -> list[str]:
-    """Signature and docstring, word for word."""
-    shown = textwrap.dedent(inspect.getdoc(part) or "")
-    words: list[str] = []
-    if inspect.isfunction(part):
-        words = ["```python", f"{part.__name__}{inspect.signature(part)}", "```", ""]
-    return [*words, "```text", shown, "```", ""]
-
-
 def topologies_page() -> str:
     """Every topology's drawing in characters, and its arguments."""
     words = [
@@ -117,101 +161,3 @@ def topologies_page() -> str:
         words += [f"## `{name}`", "", f"Arguments: `{topologies.usage(cls) or 'none'}`", ""]
         words += ["```text", (inspect.getdoc(cls) or "").replace("\n::\n", ""), "```", ""]
     return "\n".join(words)
-
-
-# ---- the book
-
-
-def experiments_index() -> str:
-    """All experiments, and how their latest runs ended."""
-    words = ["# Experiments", "", "| experiment | what it shows | claims | latest run |"]
-    words += ["| --- | --- | --- | --- |"]
-    for name in experiment.experiment_files():
-        cls, run = experiment.load(name), latest(name)
-        counts: dict[str, int] = {}
-        for row in read_json(run.path / VERDICTS) if run else []:
-            counts[row["status"]] = counts.get(row["status"], 0) + 1
-        told = ", ".join(f"{n} {status}" for status, n in counts.items()) or "none here"
-        words.append(f"| [{name}]({name}.md) | {cls.title()} | {len(cls.claims())} | {told} |")
-    return "\n".join(words) + "\n"
-
-
-def experiment_page(name: str) -> str:
-    """What an experiment does and claims, its handout, and what its latest run here showed."""
-    cls, run = experiment.load(name), latest(name)
-    text = (inspect.getdoc(cls) or "").split("\n", 1)
-    handout = PROJECT / "docs" / "experiments" / f"{name}.md"
-    words = [f"# {name}", "", f"*{text[0]}*", "", *text[1:], ""]
-    if handout.is_file():
-        words += [below_title(handout.read_text(encoding="utf-8")), ""]
-    words += ["## What it claims", "", *claim_rows(cls, run)]
-    if run is not None:
-        meta = run.meta()
-        words += ["", "## Figures", ""]
-        words += [f"![{path.stem}](figures/{name}/{path.name})\n" for path in plots(run)]
-        words += [
-            f"Made from run `{run.path.name}`: {meta['runtime']} runtime, {meta['clock']} clock,"
-        ]
-        words += [f"seed {meta['seed']}, fingerprint `{str(meta.get('fingerprint', ''))[:16]}`."]
-    words += ["", "## Parameters", "", "| option | default | allowed | meaning |"]
-    words += ["| --- | --- | --- | --- |"]
-    for p in parameters_of(cls.Parameters):
-        default = ",".join(map(str, p.default)) if isinstance(p.default, tuple) else p.default
-        words.append(f"| `{p.option}` | {default} {p.spec.unit} | {p.allowed} | {p.spec.help} |")
-    return "\n".join(words) + "\n"
-
-
-def claim_rows(cls: Any, run: RunDir | None) -> Iterable[str]:
-    """A row a claim; with verdict and numbers where there is a run."""
-    verdicts = {v["claim"]: v for v in read_json(run.path / VERDICTS)} if run else {}
-    yield "| sentence | source | verdict | observed | expected |"
-    yield "| --- | --- | --- | --- | --- |"
-    for c in cls.claims():
-        v = verdicts.get(c.name, {})
-        numbers = [v.get(k, "") for k in ("status", "observed", "expected")]
-        yield "| " + " | ".join(cell(x) for x in (c.sentence, c.source, *numbers)) + " |"
-
-
-def cell(text: str) -> str:
-    """Text in a Markdown table."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
-def below_title(text: str) -> str:
-    """A page's text without its first heading."""
-    return re.sub(r"\A# .*\n", "", text)
-
-
-def latest(name: str) -> RunDir | None:
-    """The newest complete run of an experiment with all its scenarios, if there is one."""
-    found = []
-    for path in sorted(default_runs().glob(f"{name}-*/{RUN}")):
-        run = RunDir(path.parent)
-        meta = run.meta()
-        cls = experiment.load(name)
-        whole = set(cls(cls.Parameters()).scenarios()) == set(meta["scenarios"])
-        if meta["status"] == "complete" and whole and (run.path / VERDICTS).is_file():
-            found.append(run)
-    return found[-1] if found else None
-
-
-def plots(run: RunDir) -> list[Path]:
-    """A run's figures."""
-    return sorted([*run.plots.glob("*.png"), *run.plots.glob("*.svg")])
-
-
-def figures() -> Iterator[tuple[str, Path]]:
-    """Figures of the latest runs: place in the site → file."""
-    for name in experiment.experiment_files():
-        run = latest(name)
-        for path in plots(run) if run else []:
-            yield f"experiments/figures/{name}/{path.name}", path
-
-
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Puts all experiments into the navigation."""
-    listed = [f"experiments/{name}.md" for name in experiment.experiment_files()]
-    for section in config.nav or []:
-        if isinstance(section, dict) and "Experiments" in section:
-            section["Experiments"] = ["experiments/index.md", *listed]
-    return config

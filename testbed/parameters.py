@@ -49,7 +49,8 @@ def param(
         default: value if the user gives none.
         help: one line for ``--help`` and the report.
         unit: unit of the number, as printed.
-        low, high: inclusive limits (of each element for tuples).
+        low: the least that is allowed (of each element for tuples).
+        high: the most.
         choices: the only words allowed (for each element of tuples).
     """
     return field(default=default, metadata={"spec": Spec(help, unit, low, high, tuple(choices))})
@@ -86,6 +87,8 @@ class Parameter:
         s = self.spec
         if s.choices:
             return "one of " + ", ".join(s.choices)
+        if self.element_type in (bool, str):
+            return "yes or no" if self.element_type is bool else "any text"
         unit = f" {s.unit}" if s.unit else ""
         if s.low is not None and s.high is not None:
             return f"{s.low:g} to {s.high:g}{unit}"

@@ -1,63 +1,136 @@
-"""The documentation's site builds, without a warning, with a page for every experiment."""
+"""The documentation's site builds in both languages, without a warning and without a dead link."""
 
 import json
 import os
+import re
 import subprocess
 import sys
+from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 
-from testbed.experiment import PROJECT, experiment_files
+from testbed.experiment import PROJECT, experiment_files, load
 
-pytest.importorskip("material", reason="needs mkdocs-material (make docs installs it)")
+RUN_OF = "fragmentation"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    """Both languages, with one experiment's run."""
     folder = tmp_path_factory.mktemp("site")
     runs = folder / "runs"
-    one_run(runs / "fragmentation-20260101-000000")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder / "site"],
-        cwd=PROJECT, env=os.environ | {"TESTBED_RUNS": str(runs), "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    one_run(runs / f"{RUN_OF}-20260101-000000")
+    environment = os.environ | {"TESTBED_RUNS": str(runs), "NO_MKDOCS_2_WARNING": "1"}
+    for config, place in (("mkdocs.yml", "site"), ("mkdocs.zh.yml", "site/zh")):
+        line = ["mkdocs", "build", "--strict", "--config-file", config, "--site-dir"]
+        done = subprocess.run(
+            [sys.executable, "-m", *line, folder / place],
+            cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
     return folder / "site"
 
 
 def one_run(folder):
     """A complete run's directory, as far as a page of the book needs it."""
-    from testbed.experiment import load
-
-    cls = load("fragmentation")
+    cls = load(RUN_OF)
     scenarios = {name: {} for name in cls(cls.Parameters()).scenarios()}
     meta = {
-        "format": 1, "experiment": "fragmentation", "status": "complete", "runtime": "guest",
+        "format": 1, "experiment": RUN_OF, "status": "complete", "runtime": "guest",
         "clock": "virtual", "seed": 1, "fingerprint": "0123456789abcdef00", "scenarios": scenarios,
+        "parameters": {},
     }  # fmt: skip
-    row = {"status": "PASS", "observed": "1472 bytes", "expected": "<1473"}
+    seen = [{"what": "two", "scenario": "main", "capture": "h1-eth0", "frames": [7, 8], "rows": []}]
+    row = {"status": "PASS", "observed": "1472 bytes", "expected": "<1473", "evidence": seen}
+    network = {"nodes": [{"name": "h1", "kind": "host"}], "links": []}
+    for name in scenarios:
+        (folder / "scenarios" / name).mkdir(parents=True)
+        (folder / "scenarios" / name / "topology.json").write_text(json.dumps(network))
+        (folder / "scenarios" / name / "network.json").write_text('{"addresses": []}')
     (folder / "plots").mkdir(parents=True)
     (folder / "plots" / "1_ladder.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (folder / "run.json").write_text(json.dumps(meta))
+    (folder / "report.html").write_text("<p>the report</p>")
     verdicts = [row | {"claim": claim.name} for claim in cls.claims()]
     (folder / "verdicts.json").write_text(json.dumps(verdicts))
 
 
+class Page(HTMLParser):
+    """A page's links and anchors."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        known = dict(attrs)
+        self.ids |= {known[key] for key in ("id", "name") if known.get(key)}
+        self.links += [known[key] for key in ("href", "src") if known.get(key)]
+
+
+def dead_links(site):
+    """Links of all pages to a file or an anchor that is not there."""
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    for path, page in pages.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:|//", link) or path.name == "404.html":
+                continue
+            target, _, anchor = unquote(link).partition("#")
+            file = (path.parent / target).resolve() if target.split("?")[0] else path
+            there = pages.get(file) if file.suffix == ".html" else None
+            if not file.exists() or (there and anchor and anchor not in there.ids | {"__tabbed"}):
+                yield f"{path.relative_to(site)}: {link}"
+
+
+def test_no_link_is_dead(site):
+    assert sorted(set(dead_links(site))) == []
+
+
+def test_a_dead_link_is_found(tmp_path):
+    (tmp_path / "a.html").write_text("<a href='b.html#x'></a><a href='c.html'></a><p id='y'>")
+    (tmp_path / "b.html").write_text("<a href='a.html#y'></a><a href='#z'></a>")
+    assert sorted(dead_links(tmp_path)) == ["a.html: b.html#x", "a.html: c.html", "b.html: #z"]
+
+
 @pytest.mark.parametrize("name", sorted(experiment_files()))
 def test_every_experiment_has_its_page(name, site):
-    text = (site / "experiments" / f"{name}.html").read_text()
-    assert "What it claims" in text
+    for folder in (site, site / "zh"):
+        page = Page((folder / "experiments" / f"{name}.html").read_text(encoding="utf-8"))
+        assert {claim.name for claim in load(name).claims()} <= page.ids
 
 
-def test_a_run_gives_verdicts_and_figures(site):
-    text = (site / "experiments/fragmentation.html").read_text()
-    assert "1472 bytes" in text and "&lt;1473" in text and "0123456789abcdef" in text
-    assert (site / "experiments/figures/fragmentation/1_ladder.svg").is_file()
+def test_a_run_gives_verdicts_figures_and_evidence(site):
+    for folder in (site, site / "zh"):
+        text = (folder / "experiments" / f"{RUN_OF}.html").read_text(encoding="utf-8")
+        assert "1472 bytes" in text and "&lt;1473" in text and "0123456789abcdef" in text
+        assert "7, 8" in text and "main/captures/h1-eth0.pcap" in text
+    for file in (f"figures/{RUN_OF}/1_ladder.svg", f"figures/{RUN_OF}/network_1.svg"):
+        assert (site / "experiments" / file).is_file()
+        assert not (site / "zh/experiments" / file).exists(), "the languages share figures"
+
+
+def test_an_experiment_without_a_run_says_so(site):
+    assert "not run here yet" in (site / "experiments/arp.html").read_text(encoding="utf-8")
 
 
 def test_commands_and_interface_are_there(site):
-    commands = (site / "reference/commands.html").read_text()
+    commands = (site / "reference/commands.html").read_text(encoding="utf-8")
     for word in ("testbed run", "testbed verify", "--repeat"):
         assert word in commands
-    assert "lab.capture" in (site / "reference/experiment.html").read_text().replace("Lab.", "lab.")
+    interface = Page((site / "reference/experiment.html").read_text(encoding="utf-8"))
+    assert {"testbed.lab.Lab.capture", "testbed.claims.near"} <= interface.ids
+    links = Page((site / "reference/links.html").read_text(encoding="utf-8"))
+    assert "testbed.shape.LinkShape" in links.ids
+
+
+def test_every_page_leads_to_the_same_page_in_the_other_language(site):
+    for path in (site / "zh").rglob("*.html"):
+        place = path.relative_to(site / "zh")
+        if place.name in ("404.html",):
+            continue
+        up = "../" * len(place.parts)
+        assert f'href="{up}{place}"' in path.read_text(encoding="utf-8"), place
+        english = (site / place).read_text(encoding="utf-8")
+        assert f'href="{"../" * (len(place.parts) - 1)}zh/{place}"' in english, place

@@ -1,0 +1,39 @@
+"""Words on the book's pages around what experiments say; the catalogue translates them."""
+
+BOOK = "The book"
+INTRODUCTION = (
+    "One page per experiment, made from its code and from a real run. Each sentence of the "
+    "textbook is a claim; its verdict comes from the packets. Chapters follow the course."
+)
+TO_COME = "still to come"
+SECTIONS = "course section"
+NO_RUN = "not run here yet"
+RUN_IT = "Run it yourself"
+NETWORK = "The network"
+SCENARIOS = "scenarios"
+CLAIMS = "What the textbook says, and what the packets say"
+CLAIMS_ALONE = "What it claims"
+OBSERVED = "observed"
+EXPECTED = "expected"
+SHOWN_BY = "shown by"
+CAPTURE = "capture"
+PACKETS = "packets"
+IN_REPORT = "in the report"
+FIGURES = "Figures"
+PARAMETERS = "All parameters"
+OPTION, DEFAULT, ALLOWED, MEANING = "option", "default", "allowed", "meaning"
+THIS_RUN = "The run behind this page"
+WHOLE_REPORT = "The run's whole report"
+MADE_BY = (
+    "Measured by the guest kernel's own events and captures. The same command gives the same "
+    "fingerprint on every machine."
+)
+REAL_CLOCK = "On the real clock numbers differ a little from run to run."
+RUNTIME, CLOCK, SEED, KERNEL, FINGERPRINT = "runtime", "clock", "seed", "kernel", "fingerprint"
+NOT_TRANSLATED = "This page is not translated yet."
+NUMBERS_ARE_QUOTED = "Measured values are quoted as the program prints them."
+
+LABELS = tuple(
+    value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str)
+)
+"""All of them."""

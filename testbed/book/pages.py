@@ -1,0 +1,270 @@
+"""The book's pages as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from testbed import experiment
+from testbed.book import chapters, labels
+from testbed.book.runs import latest
+from testbed.book.words import Words, paragraphs
+from testbed.claims import Claim
+from testbed.draw import draw
+from testbed.parameters import Parameter, parameters_of
+from testbed.rundir import REPORT, VERDICTS, RunDir, read_json
+
+DOCS = experiment.PROJECT / "docs"
+_SHOWN_FRAMES = 12
+
+
+@dataclass(frozen=True)
+class Handout:
+    """What is written by hand about an experiment.
+
+    Attributes:
+        title: its short name.
+        start: what stands before the first section.
+        rest: the sections: what to look for, parameters to try, questions.
+    """
+
+    title: str
+    start: str
+    rest: str
+
+
+def handout(name: str, language: str) -> Handout:
+    """An experiment's handout in a language, else in English, else an empty one."""
+    for folder in (DOCS / language, DOCS) if language != "en" else (DOCS,):
+        path = folder / "experiments" / f"{name}.md"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            title, _, body = text.lstrip().partition("\n")
+            start, mark, rest = body.partition("\n## ")
+            return Handout(title.lstrip("# "), start.strip(), (mark + rest).strip())
+    return Handout(name, "", "")
+
+
+# ---- contents
+
+
+def contents(words: Words) -> str:
+    """The table of contents: chapters of the course, what is there and what is still to come."""
+    lines = [f"# {words(labels.BOOK)}", "", words(labels.INTRODUCTION), ""]
+    for chapter in chapters.read():
+        lines += [f"## {numbered(chapter.number, words(chapter.title))}", ""]
+        for section in chapter.sections:
+            title = numbered(section.number, words(section.title))
+            if not section.experiments:
+                lines.append(f"- {title}: *{words(labels.TO_COME)}*")
+            elif section.title == chapters.FURTHER:
+                lines += [f"- {_entry(name, words)}" for name in section.experiments]
+            else:
+                entries = ", ".join(_entry(name, words) for name in section.experiments)
+                lines.append(f"- {title}: {entries}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def numbered(number: str, title: str) -> str:
+    """A heading with the course's number before it, where it has one."""
+    return f"{number} {title}" if number else title
+
+
+def _entry(name: str, words: Words) -> str:
+    told = _counts(latest(name)) or words(labels.NO_RUN)
+    return f"[{handout(name, words.language).title}]({name}.md) <small>{told}</small>"
+
+
+def _counts(run: RunDir | None) -> str:
+    statuses = Counter(v["status"] for v in read_json(run.path / VERDICTS)) if run else Counter()
+    return ", ".join(f"{n} {status}" for status, n in statuses.items())
+
+
+# ---- one experiment
+
+
+def page(name: str, words: Words) -> str:
+    """What an experiment does and claims, its handout, and what its latest run showed."""
+    cls, run, text = experiment.load(name), latest(name), handout(name, words.language)
+    parts = [
+        f"# {text.title}",
+        f"<p class='subtitle'>{escape(words(cls.title()))}</p>",
+        _placed(name, run, words),
+        *(words(p) for p in paragraphs(cls)),
+        text.start or f"    make exp-{name}",
+        *_network(name, run, words),
+        *_claims(name, cls.claims(), run, words),
+        *_figures(name, run, words),
+        text.rest,
+        *_parameters(parameters_of(cls.Parameters), words),
+        *_provenance(name, run, words),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _placed(name: str, run: RunDir | None, words: Words) -> str:
+    numbers = [s.number for s in chapters.sections_of(name) if s.number]
+    facts = [f"`{name}`"]
+    if numbers:
+        facts.append(f"{words(labels.SECTIONS)} {', '.join(dict.fromkeys(numbers))}")
+    facts.append(_counts(run) or words(labels.NO_RUN))
+    return " · ".join(facts)
+
+
+def asset(path: str, words: Words) -> str:
+    """A file of the English site, as a page of the book in this language reaches it."""
+    return path if words.language == "en" else f"../../experiments/{path}"
+
+
+def _network(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
+    shown = drawings(run) if run else {}
+    if not shown:
+        return
+    yield f"## {words(labels.NETWORK)}"
+    for number, names in enumerate(shown.values(), 1):
+        caption = f"{words(labels.SCENARIOS)}: {', '.join(names)}" if len(shown) > 1 else ""
+        yield _figure(asset(f"figures/{name}/network_{number}.svg", words), caption, "network")
+
+
+def drawings(run: RunDir) -> dict[str, list[str]]:
+    """Drawings of a run's networks, as SVG → the scenarios that share it."""
+    found: dict[str, list[str]] = {}
+    for scenario in run.meta()["scenarios"]:
+        folder = run.scenario(scenario)
+        if (folder / "network.json").is_file():
+            addresses = read_json(folder / "network.json")["addresses"]
+            svg = draw(read_json(folder / "topology.json"), addresses)
+            found.setdefault(svg, []).append(scenario)
+    return found
+
+
+def _figure(source: str, caption: str, kind: str) -> str:
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    picture = f"<img src='{escape(source)}' alt='{escape(caption or kind)}' loading='lazy'>"
+    return f"<figure class='{kind}'><a href='{escape(source)}'>{picture}</a>{below}</figure>"
+
+
+def _claims(name: str, claims: list[Claim], run: RunDir | None, words: Words) -> Iterator[str]:
+    verdicts = {v["claim"]: v for v in read_json(run.path / VERDICTS)} if run else {}
+    yield f"## {words(labels.CLAIMS if run else labels.CLAIMS_ALONE)}"
+    if run and words.language != "en":
+        yield words(labels.NUMBERS_ARE_QUOTED)
+    for claim in claims:
+        verdict = verdicts.get(claim.name)
+        rows = [f"<div class='claim' id='{claim.name}' data-status='{_status(verdict)}'>"]
+        rows.append(f"<p class='sentence'>{escape(words(claim.sentence))}</p>")
+        rows.append(f"<p class='source'>{escape(claim.source)}</p>")
+        if verdict:
+            rows.append("<dl>")
+            rows += _described(verdict["status"], verdict["observed"])
+            expected = " ".join(filter(None, (verdict["expected"], verdict.get("tolerance"))))
+            rows += _described(words(labels.EXPECTED), expected)
+            rows += _evidence(name, verdict, words)
+            rows.append("</dl>")
+        rows.append("</div>")
+        yield "\n".join(rows)
+
+
+def _status(verdict: dict[str, Any] | None) -> str:
+    return str(verdict["status"]) if verdict else "none"
+
+
+def _described(term: str, text: str) -> list[str]:
+    return [f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>"] if text else []
+
+
+def _evidence(name: str, verdict: dict[str, Any], words: Words) -> list[str]:
+    """Where to look: the first capture with its packets, and the report, which has the rest."""
+    evidence = next((e for e in verdict.get("evidence", []) if e["frames"]), None)
+    if evidence is None:
+        return []
+    frames = ", ".join(str(f) for f in evidence["frames"][:_SHOWN_FRAMES])
+    more = " …" if len(evidence["frames"]) > _SHOWN_FRAMES else ""
+    where = f"{evidence['scenario']}/captures/{evidence['capture']}.pcap"
+    report = asset(f"reports/{name}.html#{verdict['claim']}", words)
+    return [
+        f"<dt>{escape(words(labels.SHOWN_BY))}</dt>"
+        f"<dd>{escape(words(labels.PACKETS))} {frames}{more}"
+        f" <code>{escape(where)}</code>"
+        f" (<a href='{escape(report)}'>{escape(words(labels.IN_REPORT))}</a>)</dd>"
+    ]
+
+
+def plots(run: RunDir) -> list[Path]:
+    """A run's figures, in their order."""
+    return sorted([*run.plots.glob("*.png"), *run.plots.glob("*.svg")])
+
+
+def _figures(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
+    found = plots(run) if run else []
+    if found:
+        yield f"## {words(labels.FIGURES)}"
+    for path in found:
+        caption = path.stem.lstrip("0123456789_").replace("_", " ")
+        kind = "ladder" if path.suffix == ".svg" else "plot"
+        yield _figure(asset(f"figures/{name}/{path.name}", words), caption, kind)
+
+
+def _parameters(parameters: list[Parameter], words: Words) -> Iterator[str]:
+    if not parameters:
+        return
+    yield f"## {words(labels.PARAMETERS)}"
+    heads = (labels.OPTION, labels.DEFAULT, labels.MEANING, labels.ALLOWED)
+    rows = ["| " + " | ".join(words(h) for h in heads) + " |", "| --- | --- | --- | --- |"]
+    for p in parameters:
+        default = f"{shown(p.default)} {p.spec.unit}".strip()
+        rows.append(
+            f"| `{p.option}` | {cell(default)} | {cell(words(p.spec.help))} | {cell(p.allowed)} |"
+        )
+    yield "\n".join(rows)
+
+
+def shown(value: Any) -> str:
+    """A parameter's value as it is written."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def cell(text: str) -> str:
+    """Text in a Markdown table."""
+    return re.sub(r"([|<*_`\\])", r"\\\1", text.replace("\n", " "))
+
+
+def _provenance(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
+    if run is None:
+        return
+    meta = run.meta()
+    kernel = meta.get("kernel", {})
+    version = kernel.get("version", "") if isinstance(kernel, dict) else str(kernel)
+    yield f"## {words(labels.THIS_RUN)}"
+    yield words(labels.MADE_BY if meta["clock"] == "virtual" else labels.REAL_CLOCK)
+    rows = [
+        (labels.RUNTIME, meta["runtime"]), (labels.CLOCK, meta["clock"]),
+        (labels.SEED, str(meta["seed"])), (labels.KERNEL, version),
+        (labels.FINGERPRINT, str(meta.get("fingerprint", ""))[:16]),
+    ]  # fmt: skip
+    facts = "".join(x for term, text in rows for x in _described(words(term), text))
+    yield f"<dl class='facts'>{facts}</dl>"
+    if (run.path / REPORT).is_file():
+        report = asset(f"reports/{name}.html", words)
+        yield f"<p><a href='{report}'>{escape(words(labels.WHOLE_REPORT))}</a></p>"
+
+
+def files(name: str) -> Iterator[tuple[str, Path | str]]:
+    """What a page shows beside its text: place below ``experiments`` → a file, or its content."""
+    run = latest(name)
+    if run is None:
+        return
+    for path in plots(run):
+        yield f"figures/{name}/{path.name}", path
+    for number, svg in enumerate(drawings(run), 1):
+        yield f"figures/{name}/network_{number}.svg", svg
+    if (run.path / REPORT).is_file():
+        yield f"reports/{name}.html", run.path / REPORT

@@ -1,0 +1,172 @@
+"""The book: its order, the runs it shows, and its Chinese."""
+
+import json
+import re
+
+import pytest
+
+from testbed import experiment
+from testbed.book import chapters, labels, pages, runs, words
+from testbed.errors import ParseError
+
+# ---- order
+
+
+def test_every_experiment_has_its_place():
+    placed = {name for chapter in chapters.read() for name in chapter.experiments}
+    assert placed == set(experiment.experiment_files())
+
+
+def test_an_experiment_that_the_plan_does_not_name_stands_at_the_end(tmp_path, monkeypatch):
+    plan(tmp_path, monkeypatch, '[[chapter]]\ntitle = "A"\nsection = [{title = "B"}]\n')
+    first, last = chapters.read()
+    assert first.experiments == []
+    assert last.title == chapters.FURTHER and "icmp" in last.experiments
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[chapter]]\ntitle =", "text"),
+        ('[[chapter]]\nsection = [{title = "B"}]\n', "title: is missing"),
+        (
+            '[[chapter]]\ntitle = "A"\nsection = [{title = "B", experiments = ["icpm"]}]\n',
+            "no 'icpm'.*did you mean 'icmp'",
+        ),
+    ],
+)
+def test_a_wrong_plan_is_refused(tmp_path, monkeypatch, text, told):
+    plan(tmp_path, monkeypatch, text)
+    with pytest.raises(ParseError, match=told):
+        chapters.read()
+
+
+def plan(folder, monkeypatch, text):
+    (folder / "book.toml").write_text(text)
+    monkeypatch.setattr(chapters, "PLAN", folder / "book.toml")
+
+
+def test_sections_to_come_are_listed_as_such():
+    text = pages.contents(words.words("en"))
+    assert "9.8 Upgrade, frames, messages from the server: *still to come*" in text
+    assert "[ICMP](icmp.md)" in text
+
+
+# ---- runs
+
+
+def run_of(folder, name="arp", stamp="20260101-000000", **changed):
+    """A run directory, as far as choosing one looks at it."""
+    cls = experiment.load(name)
+    scenarios = list(cls(cls.Parameters()).scenarios())
+    meta = {
+        "format": 1, "experiment": name, "status": "complete", "scenarios": scenarios,
+        "parameters": {"delay_ms": 1.0, "faults": ["none"]},
+        "runtime": "guest", "clock": "virtual", "seed": 1, **changed,
+    }  # fmt: skip
+    path = folder / f"{name}-{stamp}"
+    for scenario in scenarios:
+        (path / "scenarios" / scenario).mkdir(parents=True)
+        copy = path / "scenarios" / scenario / f"{name}.py"
+        copy.write_bytes(experiment.experiment_files()[name].read_bytes())
+    (path / "run.json").write_text(json.dumps(meta))
+    (path / "verdicts.json").write_text("[]")
+    return path
+
+
+def test_the_newest_complete_run_is_shown(tmp_path):
+    run_of(tmp_path, stamp="20260101-000000")
+    run_of(tmp_path, stamp="20260103-000000", status="incomplete")
+    newest = run_of(tmp_path, stamp="20260102-000000")
+    assert runs.latest("arp", tmp_path).path == newest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"parameters": {"faults": ["mute"]}},
+        {"scenarios": ["other"]},
+        {"status": "incomplete"},
+        {"experiment": "icmp"},
+        {"format": 99},
+    ],
+)
+def test_a_run_that_shows_something_else_is_not(tmp_path, changed):
+    run_of(tmp_path, **changed)
+    assert runs.latest("arp", tmp_path) is None
+
+
+def test_a_run_of_an_older_file_is_outdated(tmp_path):
+    path = run_of(tmp_path)
+    assert "arp" not in runs.outdated(tmp_path)
+    assert "icmp" in runs.outdated(tmp_path)
+    next(path.glob("scenarios/*/arp.py")).write_text("# of yesterday\n")
+    assert "arp" in runs.outdated(tmp_path)
+
+
+# ---- Chinese
+
+
+def test_the_english_is_itself_and_a_missing_translation_too(tmp_path, monkeypatch):
+    catalogue(tmp_path, monkeypatch, 'msgid "one"\nmsgstr "一"\n\nmsgid "two"\nmsgstr ""\n')
+    chinese = words.words("zh")
+    assert [chinese(text) for text in ("one", "two", "three")] == ["一", "two", "three"]
+    assert chinese("two") == "two"
+    assert chinese.missing == ["two", "three"]
+    assert words.words("en")("one") == "one"
+
+
+def catalogue(folder, monkeypatch, text):
+    head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    (folder / "messages.po").write_text(head + text)
+    monkeypatch.setattr(words, "CATALOGUE", folder / "messages.po")
+
+
+def test_a_changed_sentence_loses_its_translation_and_keeps_the_old_one_at_hand(
+    tmp_path, monkeypatch
+):
+    catalogue(tmp_path, monkeypatch, 'msgid "an older sentence"\nmsgstr "旧句"\n')
+    monkeypatch.setattr(words, "messages", lambda: iter([("a newer sentence", "x.py")]))
+    text = words.fresh_catalogue()
+    assert 'msgid "a newer sentence"\nmsgstr ""' in text
+    assert '#~ msgid "an older sentence"\n#~ msgstr "旧句"' in text
+    words.CATALOGUE.write_text(text)
+    assert words.fresh_catalogue() == text
+
+
+def test_every_text_of_the_book_is_in_the_catalogue():
+    """`python -m testbed.docs` puts new ones there, to be translated; they show in English."""
+    listed = {str(message.id) for message in words.read_catalogue()}
+    assert {text for text, _ in words.messages()} <= listed
+
+
+def test_the_pages_ask_for_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
+    run_of(tmp_path)
+    known = {text for text, _ in words.messages()}
+    chinese = words.Words("zh")
+    for name in experiment.experiment_files():
+        pages.page(name, chinese)
+    pages.contents(chinese)
+    assert set(chinese.missing) <= known
+
+
+def test_a_translation_has_the_numbers_and_names_of_its_original():
+    """What both languages write alike: numbers, addresses, names of messages, code."""
+    found = words.translations(words.read_catalogue())
+    assert {en: left for en, zh in found.items() if (left := left_out(en, zh))} == {}
+
+
+def left_out(english, chinese):
+    """Words of the English that the Chinese lacks; ACKs may lose the plural it does not have."""
+    alike = re.findall(r"`[^`]+`|\d+(?:\.\d+)*|\b[A-Z][A-Z0-9-]{2,}(?=s?\b)", english)
+    return [w for w in alike if w not in chinese]
+
+
+def test_a_wrong_translation_is_found():
+    assert left_out("ACKs take 180 s, see `faults`.", "要 18 s") == ["ACK", "180", "`faults`"]
+    assert left_out("Every 30 s, by UDP.", "每 30 s 用 UDP 一次") == []
+
+
+def test_labels_are_all_there():
+    assert labels.BOOK in labels.LABELS and len(set(labels.LABELS)) == len(labels.LABELS)
