@@ -116,3 +116,18 @@ def reverse_entries(entry: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
     """
     keys = tables.rename(columns={"node": "sender"})[["sender", "prefix", "link"]]
     return entry.merge(keys.drop_duplicates(), on=["sender", "prefix", "link"])
+
+
+def learned(table: pd.DataFrame, links: Mapping[str, str]) -> pd.DataFrame:
+    """The routes learned by RIP, as `reverse_entries` wants them.
+
+    Args:
+        table: of `routes.table_at`.
+        links: interface → prefix of its link.
+
+    Returns:
+        ``node``, ``prefix`` and ``link``, over which the router reaches it.
+    """
+    found = table[table["protocol"].isin(["rip", "ripng"])]
+    out = [links[hops[0]["out"]] for hops in found["hops"]]
+    return pd.DataFrame({"node": found["node"], "prefix": found["destination"], "link": out})

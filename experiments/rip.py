@@ -191,7 +191,7 @@ class Rip(Experiment):
             "changes": routes.by_name(changes[changes["family"] == family], net),
             "kernel": routes.by_name(table, net),
             "rib": self._rib(data, net, table),
-            "learned": _learned(table, links),
+            "learned": rip.learned(table, links),
             "setting": pd.DataFrame([self._setting(data, settled_s)]),
         }
 
@@ -508,15 +508,6 @@ class Rip(Experiment):
                 float(setting["failed_s"]),
             )  # fmt: skip
         return drawn
-
-
-def _learned(table: pd.DataFrame, links: Mapping[str, str]) -> pd.DataFrame:
-    """``node``, ``prefix`` and the link (its prefix) over which a router reaches it."""
-    found = table[table["protocol"].isin(["rip", "ripng"])]
-    out = [hops[0]["out"] for hops in found["hops"]]
-    return pd.DataFrame(
-        {"node": found["node"], "prefix": found["destination"], "link": [links[o] for o in out]}
-    )
 
 
 def _calm(tables: Tables, scenario: str, name: str) -> pd.DataFrame:

@@ -275,6 +275,9 @@ class Lab:
         self.event("link", interface=interface, state=state)
         for end in self._ends(interface):
             end.ifconfig(state)
+            # at an interface that is down libpcap looks every millisecond whether it is still there
+            if capture := self._captures.get(end.name):
+                capture.send_signal(signal.SIGSTOP if state == "down" else signal.SIGCONT)
 
     def _ends(self, interface: str) -> tuple[Intf, Intf]:
         """An interface and the one at the other end of its link."""
@@ -336,6 +339,8 @@ class Lab:
 
     def _close_captures(self) -> None:
         if self._captures:
+            for process in self._captures.values():
+                process.send_signal(signal.SIGCONT)  # of a link that was cut
             self.sleep(_CAPTURE_DRAIN_S)
         for process in self._captures.values():
             if process.running:

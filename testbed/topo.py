@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from testbed.errors import ConfigError, nearest
 from testbed.shape import LinkShape
 
-__all__ = ["LinkShape", "Topo", "at_least"]
+__all__ = ["LinkShape", "Topo", "at_least", "with_addresses"]
+
+T = TypeVar("T", bound="Topo")
 
 try:
     from mininet.topo import Topo as MininetTopo
@@ -95,6 +98,26 @@ def at_least(what: str, value: int, low: int) -> None:
     """
     if value < low:
         raise ConfigError(f"{what}: {value} is out of range; at least {low}")
+
+
+def with_addresses(topo: T, addresses: Mapping[str, str]) -> T:
+    """A topology whose interfaces have addresses of their own in place of the plan's.
+
+    Args:
+        topo: the topology; it is changed.
+        addresses: interface → address with prefix length.
+
+    Raises:
+        ConfigError: an interface is not there.
+    """
+    left = dict(addresses)
+    for node1, node2, info in topo.links(withInfo=True):
+        for side, node in ((1, node1), (2, node2)):
+            if (given := left.pop(f"{node}-eth{info[f'port{side}']}", None)) is not None:
+                info[f"params{side}"] = {**(info.get(f"params{side}") or {}), "ip": given}
+    if left:
+        raise ConfigError(f"address of '{next(iter(left))}': not in this topology")
+    return topo
 
 
 def as_data(topo: Any) -> dict[str, Any]:

@@ -1,0 +1,263 @@
+"""The RIP lab: three routers, their configurations by students, one link that fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis import echo, rip, routes
+from testbed import routing
+from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds
+from testbed.daemons import frr
+from testbed.evidence import of_packets
+from testbed.grading import Assignment, Draw
+from testbed.grading.verdicts import share_of
+from testbed.parameters import param
+from testbed.topo import LinkShape, with_addresses
+from topologies.triangle import DIRECT, Triangle
+
+if TYPE_CHECKING:
+    from testbed.data import ScenarioData
+    from testbed.lab import Lab as Network
+
+ROUTERS = ("r1", "r2", "r3")
+PAIRS = (("h1", "h2"), ("h1", "h3"), ("h2", "h3"))
+LINKS = {"r1-r3": ("r1-eth1", "r3-eth1"), "r1-r2": ("r1-eth2", "r2-eth1"),
+         "r2-r3": ("r2-eth2", "r3-eth2")}  # fmt: skip
+"""Cables between routers, each with its two ends."""
+
+FILTER = "udp port 520 or icmp"
+UPDATES_BEFORE = 4
+"""The link is cut after so many updates."""
+REPAIR_S = 50.0
+"""By then even a router that tells its table every 30 s has told it."""
+SLOW_MBPS = 1.0
+FAST_DELAY_MS = 1.0
+
+
+class Lab(Assignment):
+    """RIP between three routers."""
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """The variant."""
+
+        site: int = param(10, "second byte of the LANs", low=1, high=250)
+        net: int = param(20, "third byte of the links between routers", low=1, high=250)
+        update_s: int = param(15, "time between updates", unit="s", low=10, high=20)
+        delay_ms: int = param(12, "one-way delay of the slow link", unit="ms", low=5, high=60)
+
+    params: Parameters
+    routing = None
+    programs = ("ping", *frr.PROGRAMS)
+
+    @classmethod
+    def variant(cls, draw: Draw) -> dict[str, Any]:
+        """Addresses, timers and the slow link's delay."""
+        return {
+            "site": draw.integer(1, 250), "net": draw.integer(1, 250),
+            "update_s": draw.choice((10, 12, 15, 20)), "delay_ms": draw.integer(10, 45),
+        }  # fmt: skip
+
+    # ---- the variant, for handout and solution
+
+    def lan(self, number: int) -> str:
+        """The LAN of h1, h2 or h3."""
+        return f"10.{self.params.site}.{number}.0/24"
+
+    def host(self, number: int) -> str:
+        """The address of h1, h2 or h3."""
+        return f"10.{self.params.site}.{number}.11"
+
+    def link(self, name: str) -> str:
+        """The prefix of a cable between routers, as ``r1-r3``."""
+        return f"172.20.{self.params.net}.{4 * list(LINKS).index(name)}/30"
+
+    def address(self, interface: str) -> str:
+        """An interface's address, without prefix length."""
+        return self.addresses()[interface].split("/")[0]
+
+    def addresses(self) -> dict[str, str]:
+        """Interface → address with prefix length."""
+        found = {}
+        for number in (1, 2, 3):
+            found[f"r{number}-eth0"] = f"10.{self.params.site}.{number}.1/24"
+            found[f"h{number}-eth0"] = f"{self.host(number)}/24"
+        for name, ends in LINKS.items():
+            base = self.link(name).split("/")[0].rsplit(".", 1)
+            for offset, end in enumerate(ends, 1):
+                found[end] = f"{base[0]}.{int(base[1]) + offset}/30"
+        return found
+
+    @property
+    def timers(self) -> str:
+        """Update, timeout and garbage time in seconds, as FRR takes them."""
+        update_s = self.params.update_s
+        return f"{update_s} {6 * update_s} {4 * update_s}"
+
+    @property
+    def cut_s(self) -> float:
+        """When the direct link is cut."""
+        return float(UPDATES_BEFORE * self.params.update_s + 10)
+
+    # ---- in the network
+
+    def topology(self) -> Triangle:
+        """The triangle with this variant's addresses and its slow direct link."""
+        slow = LinkShape(rate_mbps=SLOW_MBPS, delay_ms=self.params.delay_ms)
+        fast = LinkShape(rate_mbps=100, delay_ms=FAST_DELAY_MS)
+        return with_addresses(Triangle(slow=slow, fast=fast), self.addresses())
+
+    def run(self, lab: Network) -> None:
+        """Starts the routers, pings, cuts the direct link, and pings again."""
+        lab.watch("routes")
+        points = (*routing.capture_points(lab.net.plan), *(f"h{i}-eth0" for i in (1, 2, 3)))
+        lab.capture(*points, filter=FILTER)
+        running = self.submission.start_frr(lab, {router: f"{router}.conf" for router in ROUTERS})
+        lab.sleep_until(self.cut_s - 5)
+        self._ping(lab, "before")
+        frr.save(lab, running, "settled", ["ripd: show ip rip"])
+        lab.sleep_until(self.cut_s)
+        lab.cut(DIRECT)
+        lab.sleep_until(self.cut_s + REPAIR_S)
+        self._ping(lab, "after")
+
+    def _ping(self, lab: Network, when: str) -> None:
+        lab.event("pings", when=when)
+        asked = [lab.start(one, "ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", lab.address(two))
+                 for one, two in PAIRS]  # fmt: skip
+        for process in asked:
+            process.wait(timeout_s=30)
+
+    # ---- from the run directory
+
+    def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        """Messages and entries by link, pings, and the routing tables before the cut."""
+        rows = [row for row in data.network["addresses"] if row["interface"] != "lo"]
+        net = routes.network(rows, data.topology)
+        where = {end[0]: prefix for prefix, ends in net.members.items() for end in ends.values()}
+        parts: dict[str, list[pd.DataFrame]] = {"messages": [], "entries": [], "echoes": []}
+        for capture in data.captures():
+            packets = data.packets(capture, (*rip.PACKET_COLUMNS, *echo.COLUMNS))
+            about = {"capture": capture, "link": where[capture]}
+            sent = rip.messages(packets, net)
+            parts["messages"].append(sent.assign(**about))
+            parts["entries"].append(rip.entries(packets, sent).assign(**about))
+            parts["echoes"].append(packets[packets["icmp_type"].isin([0, 8])].assign(**about))
+        tables = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
+        echoes = tables["echoes"].drop(columns="payload")
+        began = data.events("pings").set_index("when")["time_s"]
+        settled = routes.table_at(data.notices("routes"), float(began["before"]))
+        return tables | {
+            "echoes": echoes,
+            "pings": self._pings(echoes, net, float(began["after"])),
+            "updates": rip.updates(tables["messages"]),
+            "kernel": routes.by_name(settled, net),
+            "learned": rip.learned(settled, where),
+            "rib": self._rib(data),
+        }
+
+    def _pings(self, echoes: pd.DataFrame, net: routes.Network, after_s: float) -> pd.DataFrame:
+        """One row an echo request: who asked whom, when, the round-trip time."""
+        found = pd.concat(
+            echo.pings(echoes[echoes["capture"] == f"{one}-eth0"], self.host(int(one[1])))
+            .assign(source=one, capture=f"{one}-eth0")
+            for one in ("h1", "h2")
+        )
+        found["target"] = found["ip_dst"].map(net.owner_of)
+        found["when"] = ["after" if t >= after_s else "before" for t in found["time_s"]]
+        return found
+
+    def _rib(self, data: ScenarioData) -> pd.DataFrame:
+        """ripd's own table of each router that has one."""
+        found = [
+            rip.rib(data.state("settled", router, "ripd")).assign(node=router)
+            for router in ROUTERS
+            if (data.path / "states" / "settled" / f"{router}.ripd.0.txt").is_file()
+        ]
+        columns = ["prefix", "next_hop", "metric", "origin", "node"]
+        return pd.concat(found) if found else pd.DataFrame(columns=columns)
+
+    # ---- public checks
+
+    @claim("Every router speaks RIP version 2 to both of its neighbours.", source="RFC 2453 §4",
+           scenarios=("main",))  # fmt: skip
+    def speaks_version_2(self, tables: Any) -> Verdict:
+        """Updates of each router on each of its cables."""
+        sent = tables.rows("messages", command="response", version=2)
+        cases = []
+        for router in ROUTERS:
+            mine = sent[(sent["sender"] == router) & sent["to_all"]]
+            spoken = {name for name in LINKS if self.link(name) in set(mine["link"])}
+            silent = [name for name in LINKS if router in name and name not in spoken]
+            shown = f"{router} says nothing in version 2 on {', '.join(silent)}"
+            cases.append(
+                holds(not silent, observed=shown if silent else f"{router} speaks on both",
+                      expected=f"version 2 from {router} on both cables"
+                      ).because(*of_packets(f"updates of {router}", mine.head(4)))
+            )  # fmt: skip
+        return share_of(cases)
+
+    @claim("Every router learns the other two LANs by RIP, at the fewest hops.",
+           source="RFC 2453 §3.5", scenarios=("main",))  # fmt: skip
+    def knows_every_lan(self, tables: Any) -> Verdict:
+        """The kernel's routes and ripd's metrics, six in all."""
+        kernel, rib = tables.rows("kernel", protocol="rip"), tables.rows("rib")
+        cases = []
+        for router in ROUTERS:
+            for number in (1, 2, 3):
+                if router == f"r{number}":
+                    continue
+                lan = self.lan(number)
+                there = kernel[(kernel["node"] == router) & (kernel["destination"] == lan)]
+                metric = rib[(rib["node"] == router) & (rib["prefix"] == lan)]["metric"]
+                good = len(there) == 1 and list(metric) == [2]
+                seen = f"metric {metric.iloc[0]}" if len(metric) else "no route by RIP"
+                cases.append(holds(good, observed=f"{router} to {lan}: {seen}",
+                                   expected=f"{router} to {lan}: metric 2"))  # fmt: skip
+        return share_of(cases)
+
+    @claim("All hosts reach one another while all links work.", source="RFC 2453 §3.1",
+           scenarios=("main",))  # fmt: skip
+    def hosts_reach_one_another(self, tables: Any) -> Verdict:
+        """Two pings for each pair of hosts, before the cut."""
+        return share_of([self._answered(tables, "before", *pair) for pair in PAIRS])
+
+    @claim("After the cut of the slow link h1 and h3 reach each other over r2.",
+           source="RFC 2453 §3.5, §3.10.1", scenarios=("main",))  # fmt: skip
+    def finds_the_detour(self, tables: Any) -> Verdict:
+        """Pings 50 s after the cut, at h1 and on the cable from r1 to r2."""
+        echoes = tables.rows("echoes", link=self.link("r1-r2"))
+        over = echoes[(echoes["ip_src"] == self.host(1)) & (echoes["ip_dst"] == self.host(3))]
+        return all_of([
+            self._answered(tables, "after", "h1", "h3"),
+            at_least(len(over), 1, unit="requests on the cable to r2"),
+        ])  # fmt: skip
+
+    def _answered(self, tables: Any, when: str, one: str, two: str) -> Verdict:
+        asked = tables.rows("pings", when=when, source=one, target=two)
+        got = int(asked["rtt_ms"].notna().sum())
+        return holds(
+            got == 2, observed=f"{one} to {two}: {got} answers", expected=f"{one} to {two}: 2"
+        ).because(*of_packets(f"{one} asks {two}", asked))
+
+    # ---- hidden checks need these, too
+
+    def told_back(self, tables: Any, router: str) -> pd.DataFrame:
+        """Entries a router told, before the cut, over the cable it learned the prefix from."""
+        told = tables.rows("entries", sender=router, command="response")
+        told = told[told["to_all"] & told["time_s"].between(self.cut_s / 2, self.cut_s)]
+        return rip.reverse_entries(told, tables.rows("learned", node=router))
+
+    def gap_s(self, tables: Any, router: str) -> float | None:
+        """Mean time between a router's whole updates, before the cut."""
+        own = tables.rows("updates", sender=router)
+        own = own[own["time_s"].between(5, self.cut_s)]
+        gaps = rip.whole_updates(own)["gap_s"].dropna()
+        return float(gaps.mean()) if len(gaps) else None
+
+    def spoken_on_lan(self, tables: Any, number: int) -> pd.DataFrame:
+        """RIP messages in the LAN of h1, h2 or h3."""
+        return tables.rows("messages", link=self.lan(number), command="response")
