@@ -12,7 +12,7 @@ from analysis.dissect import ospf as dissect
 from testbed import programs
 from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds
 from testbed.daemons import frr
-from testbed.evidence import in_rows, of_packets
+from testbed.evidence import of_packets
 from testbed.grading import Assignment, Draw
 from testbed.grading.verdicts import share_of
 from testbed.parameters import param
@@ -20,6 +20,7 @@ from testbed.topo import LinkShape, Topo, with_addresses
 
 if TYPE_CHECKING:
     from testbed.data import ScenarioData
+    from testbed.experiment import Tables
     from testbed.lab import Lab as Network
 
 ROUTERS = ("r1", "r2", "r3", "r4")
@@ -232,7 +233,7 @@ class Lab(Assignment):
 
     @claim("The routers at both ends of every cable are fully adjacent.", source="RFC 2328 §10.4",
            scenarios=("main",))  # fmt: skip
-    def adjacent(self, tables: Any) -> Verdict:
+    def adjacent(self, tables: Tables) -> Verdict:
         """What both ends say before the failure."""
         full = set(tables.rows("neighbours", state="Full")["interface"])
         hellos = tables.rows("packets", type="hello")
@@ -241,7 +242,9 @@ class Lab(Assignment):
             there = hellos[hellos["link"] == self.link(name)]
             speaking = sorted(set(there["sender"]))
             good = set(ends) <= full
-            seen = "adjacent" if good else f"not adjacent; hellos of {', '.join(speaking) or 'nobody'}"
+            seen = (
+                "adjacent" if good else f"not adjacent; hellos of {', '.join(speaking) or 'nobody'}"
+            )
             cases.append(
                 holds(good, observed=f"{name}: {seen}", expected=f"{name}: adjacent"
                       ).because(*of_packets(f"hellos on {name}", there.head(4)))
@@ -250,7 +253,7 @@ class Lab(Assignment):
 
     @claim("Every cable is in its area.", source="RFC 2328 §3, appendix A.3.1",
            scenarios=("main",))  # fmt: skip
-    def areas_are_right(self, tables: Any) -> Verdict:
+    def areas_are_right(self, tables: Tables) -> Verdict:
         """The area that both routers' hellos tell on each cable."""
         hellos = tables.rows("packets", type="hello")
         cases = []
@@ -267,7 +270,7 @@ class Lab(Assignment):
         return share_of(cases)
 
     @claim("h1 reaches both LANs of the branch.", source="RFC 2328 §1", scenarios=("main",))
-    def branch_is_reached(self, tables: Any) -> Verdict:
+    def branch_is_reached(self, tables: Tables) -> Verdict:
         """Pings before the failure."""
         pings = tables.rows("pings")
         early = pings[pings["time_s"] < pings["failed_s"] - 0.5] if len(pings) else pings
@@ -285,14 +288,14 @@ class Lab(Assignment):
 
     @claim("While all works, packets take the cheapest way, over r2, there and back.",
            source="RFC 2328 §16.1", scenarios=("main",))  # fmt: skip
-    def takes_the_cheapest_way(self, tables: Any) -> Verdict:
+    def takes_the_cheapest_way(self, tables: Tables) -> Verdict:
         """Requests and replies on the cables r1-r2 and r1-r3, before the failure."""
         return share_of([
             self._way(tables, "requests", self.host(1), self.host(2)),
             self._way(tables, "replies", self.host(2), self.host(1)),
         ])  # fmt: skip
 
-    def _way(self, tables: Any, what: str, source: str, target: str) -> Verdict:
+    def _way(self, tables: Tables, what: str, source: str, target: str) -> Verdict:
         seen = tables.rows("echoes", ip_src=source, ip_dst=target)
         pings = tables.rows("pings")
         failed_s = float(pings["failed_s"].iloc[0]) if len(pings) else 0.0
@@ -308,7 +311,7 @@ class Lab(Assignment):
     @claim("When the fibre between r1 and r2 goes dark, pings come through again soon after the "
            "dead interval, over the direct cable.", source="RFC 2328 §9.5, §10.2, §13.2",
            scenarios=("main",))  # fmt: skip
-    def survives_the_failure(self, tables: Any) -> Verdict:
+    def survives_the_failure(self, tables: Tables) -> Verdict:
         """h1's pings to h2."""
         pings = tables.rows("pings", ip_dst=self.host(2))
         if pings.empty:

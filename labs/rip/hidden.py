@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from analysis.routes import INFINITY
 from labs.rip.lab import FAST_DELAY_MS, ROUTERS, SLOW_MBPS
@@ -10,6 +10,9 @@ from labs.rip.lab import Lab as Public
 from testbed.claims import Verdict, claim, holds, near
 from testbed.evidence import none_of, of_packets
 from testbed.grading.verdicts import share_of
+
+if TYPE_CHECKING:
+    from testbed.experiment import Tables
 
 PING_BYTES = 98
 """An echo request of ping on Ethernet: 56 bytes of data and the headers of ICMP, IP, Ethernet."""
@@ -35,7 +38,7 @@ class Hidden(Public):
 
     @claim("Every router tells its table as often as the lab asks.", source="RFC 2453 §3.8",
            scenarios=("main",))  # fmt: skip
-    def keeps_the_timers(self, tables: Any) -> Verdict:
+    def keeps_the_timers(self, tables: Tables) -> Verdict:
         """Mean gap between whole updates, a quarter of it left to chance."""
         update_s, cases = float(self.params.update_s), []
         for router in ROUTERS:
@@ -49,7 +52,7 @@ class Hidden(Public):
 
     @claim("Every router tells routes back with metric 16 where it learned them (poisoned "
            "reverse).", source="RFC 2453 §3.4.3", scenarios=("main",))  # fmt: skip
-    def poisons_the_reverse(self, tables: Any) -> Verdict:
+    def poisons_the_reverse(self, tables: Tables) -> Verdict:
         """What each router told over the cable it had learned it from."""
         cases = []
         for router in ROUTERS:
@@ -65,7 +68,7 @@ class Hidden(Public):
 
     @claim("No router that speaks RIP speaks it into a LAN of hosts.",
            source="RFC 2453 §4.3; RFC 1812 §7.1", scenarios=("main",))  # fmt: skip
-    def spares_the_lans(self, tables: Any) -> Verdict:
+    def spares_the_lans(self, tables: Tables) -> Verdict:
         """Updates seen at the hosts; a router that never speaks earns nothing by its silence."""
         cases = []
         for number, router in enumerate(ROUTERS, 1):
@@ -81,7 +84,7 @@ class Hidden(Public):
 
     @claim("Round-trip times of h1's pings to h3, before and after the cut.",
            source="arithmetic; RFC 792")  # fmt: skip
-    def round_trips(self, _tables: Any) -> Verdict:
+    def round_trips(self, _tables: Tables) -> Verdict:
         """The two answers."""
         return share_of([
             self.answers.number("rtt_before_ms", self.rtt_before_ms, rel=0.05, unit="ms"),
@@ -89,7 +92,7 @@ class Hidden(Public):
         ])  # fmt: skip
 
     @claim("The metric of h3's LAN at r1, before and after the cut.", source="RFC 2453 §3.5")
-    def metrics(self, _tables: Any) -> Verdict:
+    def metrics(self, _tables: Tables) -> Verdict:
         """The two answers."""
         return share_of([
             self.answers.number("metric_before", 2, abs=0, unit="hops"),
@@ -97,7 +100,7 @@ class Hidden(Public):
         ])  # fmt: skip
 
     @claim("Why RIP chose the slow link.", source="RFC 2453 §3.5")
-    def why_slow(self, _tables: Any) -> Verdict:
+    def why_slow(self, _tables: Tables) -> Verdict:
         """Hops, and not speed."""
         return self.answers.text(
             "why_slow", r"\bhops?\b|\bfewe(r|st)\s+routers?\b|跳", expected="RIP counts hops only"

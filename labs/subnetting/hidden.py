@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv4Network
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labs.subnetting.lab import CABLES, LANS
 from labs.subnetting.lab import Lab as Public
 from testbed.claims import Verdict, claim, holds
 from testbed.evidence import in_rows, of_packets
 from testbed.grading.verdicts import share_of
+
+if TYPE_CHECKING:
+    from testbed.experiment import Tables
 
 DEFAULT = "0.0.0.0/0"
 
@@ -53,7 +56,7 @@ class Hidden(Public):
 
     @claim("r1 and r3 need one static route only.", source="RFC 1812 §5.2.4.3; RFC 4632 §4",
            scenarios=("main",))  # fmt: skip
-    def tables_are_short(self, tables: Any) -> Verdict:
+    def tables_are_short(self, tables: Tables) -> Verdict:
         """Static routes in the kernel's table."""
         cases = []
         for router in ("r1", "r3"):
@@ -68,7 +71,7 @@ class Hidden(Public):
 
     @claim("Packets to addresses of the block that nobody uses never leave for the provider.",
            source="RFC 4632 §4.2 (2)", scenarios=("main",))  # fmt: skip
-    def unused_stays_inside(self, tables: Any) -> Verdict:
+    def unused_stays_inside(self, tables: Tables) -> Verdict:
         """One echo request of h1's, and what r2 sends up."""
         unused = str(tables.of("unused")["address"].iloc[0])
         if not unused:
@@ -85,7 +88,7 @@ class Hidden(Public):
         ).because(*of_packets("sent up to the provider", up.head(6)))  # fmt: skip
 
     @claim("Network, broadcast address and number of hosts of an address.", source="RFC 4632 §3.1")
-    def subnet_of_an_address(self, _tables: Any) -> Verdict:
+    def subnet_of_an_address(self, _tables: Tables) -> Verdict:
         """The three answers."""
         return share_of([
             self.answers.prefix("network", str(self.asked)),
@@ -95,6 +98,6 @@ class Hidden(Public):
 
     @claim("Of all routes that match, the one with the longest prefix wins.",
            source="RFC 1812 §5.2.4.3")  # fmt: skip
-    def longest_prefix(self, _tables: Any) -> Verdict:
+    def longest_prefix(self, _tables: Tables) -> Verdict:
         """The next hop of the second question."""
         return self.answers.choice("next_hop", self.next_hop)

@@ -21,6 +21,7 @@ from testbed.topo import LinkShape, Topo, with_addresses
 
 if TYPE_CHECKING:
     from testbed.data import ScenarioData
+    from testbed.experiment import Tables
     from testbed.lab import Lab as Network
 
 ROUTERS = ("r1", "r2", "r3")
@@ -145,14 +146,18 @@ class Lab(Assignment):
         self._clear(lab)
         hosts = self.given_hosts()
         for host, (address, gateway) in hosts.items():
-            _ip(lab, host, f"addr add {address} dev {host}-eth0", f"route add default via {gateway}")
+            _ip(
+                lab, host, f"addr add {address} dev {host}-eth0", f"route add default via {gateway}"
+            )
         self.submission.start_frr(lab, {router: f"{router}.conf" for router in ROUTERS})
         lab.sleep_until(STARTED_S)
         for router in ROUTERS:
             lab.exec(router, "ip", "-4", "-j", "addr", log=f"addresses-{router}")
         lab.event("settled")
         targets = sorted({str(address.ip) for address, _ in hosts.values()})
-        asking = [lab.start(host, *programs.argv("reach", "2", *targets, OUTSIDE)) for host in hosts]
+        asking = [
+            lab.start(host, *programs.argv("reach", "2", *targets, OUTSIDE)) for host in hosts
+        ]
         for process in asking:
             process.wait(timeout_s=30)
         unused = self._unused(lab)
@@ -162,7 +167,9 @@ class Lab(Assignment):
 
     def _clear(self, lab: Network) -> None:
         """Takes away the plan's addresses, and has the provider answer for the Internet."""
-        inside = [name for name, _ in LANS.values()] + [end for ends in CABLES.values() for end in ends]
+        inside = [name for name, _ in LANS.values()] + [
+            end for ends in CABLES.values() for end in ends
+        ]
         for router in ROUTERS:
             _ip(lab, router, *(f"addr flush dev {n}" for n in inside if n.startswith(router)))
         for _, host in LANS.values():
@@ -224,12 +231,13 @@ class Lab(Assignment):
     # ---- public checks
 
     @claim("Each LAN has the smallest prefix of the block with room for its hosts and its router, "
-           "and both have addresses in it.", source="RFC 4632 §3.1", scenarios=("main",))  # fmt: skip
-    def lans_fit(self, tables: Any) -> Verdict:
+           "and both have addresses in it.",
+           source="RFC 4632 §3.1", scenarios=("main",))  # fmt: skip
+    def lans_fit(self, tables: Tables) -> Verdict:
         """The router's address as it has it, the host's as it was given."""
         return share_of([self._lan_fits(tables, lan) for lan in sorted(LANS)])
 
-    def _lan_fits(self, tables: Any, lan: str) -> Verdict:
+    def _lan_fits(self, tables: Tables, lan: str) -> Verdict:
         interface, host = LANS[lan]
         length = self.prefix_length(lan)
         router, given = self.own(tables, interface), self.given_hosts().get(host)
@@ -247,7 +255,7 @@ class Lab(Assignment):
 
     @claim("Each cable between routers has a /30 (or /31) of the block.", source="RFC 3021",
            scenarios=("main",))  # fmt: skip
-    def cables_fit(self, tables: Any) -> Verdict:
+    def cables_fit(self, tables: Tables) -> Verdict:
         """Both ends' addresses."""
         cases = []
         for name, ends in CABLES.items():
@@ -263,7 +271,7 @@ class Lab(Assignment):
         return share_of(cases)
 
     @claim("No two networks overlap.", source="RFC 4632 §3.1", scenarios=("main",))
-    def nothing_overlaps(self, tables: Any) -> Verdict:
+    def nothing_overlaps(self, tables: Tables) -> Verdict:
         """The networks of the four LANs and the two cables, at one router each."""
         names = {f"LAN {lan}": end for lan, (end, _) in LANS.items()}
         names |= {name: ends[0] for name, ends in CABLES.items()}
@@ -280,7 +288,7 @@ class Lab(Assignment):
 
     @claim("The hosts of all LANs reach one another.", source="RFC 1812 §5.2",
            scenarios=("main",))  # fmt: skip
-    def hosts_reach_one_another(self, tables: Any) -> Verdict:
+    def hosts_reach_one_another(self, tables: Tables) -> Verdict:
         """Each of the six pairs, both ways."""
         cases = []
         hosts = self.given_hosts()
@@ -295,7 +303,7 @@ class Lab(Assignment):
         return share_of(cases)
 
     @claim("Every host reaches the Internet.", source="RFC 1812 §5.2", scenarios=("main",))
-    def internet_is_reached(self, tables: Any) -> Verdict:
+    def internet_is_reached(self, tables: Tables) -> Verdict:
         """Pings to an address of the provider's."""
         return share_of([
             holds(good := self.reached(tables, host, OUTSIDE),
@@ -306,12 +314,12 @@ class Lab(Assignment):
 
     # ---- what checks look at
 
-    def own(self, tables: Any, interface: str) -> IPv4Interface | None:
+    def own(self, tables: Tables, interface: str) -> IPv4Interface | None:
         """The address of a router's interface, if it has exactly one."""
         found = tables.rows("addresses", interface=interface)["address"]
         return IPv4Interface(found.iloc[0]) if len(found) == 1 else None
 
-    def reached(self, tables: Any, host: str, address: str) -> bool:
+    def reached(self, tables: Tables, host: str, address: str) -> bool:
         """Whether a host got an answer from an address."""
         asked = tables.rows("pings", host=host, ip_dst=address)
         return bool(asked["rtt_ms"].notna().any())
