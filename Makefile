@@ -1,9 +1,17 @@
 # `make help` lists what there is. Everything sets itself up, once.
 
-PYTHON := /usr/bin/python3
+PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 VENV := .venv
 STAMPS := build/stamps
 BIN := $(VENV)/bin
+
+# TESTBED_IMAGE=FILE make setup: everything from that image, no packages, no root (docs/images.md)
+export TESTBED_IMAGE
+IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
+ifneq ($(filter %.xz,$(TESTBED_IMAGE))$(findstring /,$(TESTBED_IMAGE)),)
+$(if $(IMAGE_FILE),,$(error TESTBED_IMAGE=$(TESTBED_IMAGE): there is no such file))
+endif
+FROM_IMAGE := $(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image))
 
 # Every variable given on the command line is an option of the experiment:
 #   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes
@@ -16,7 +24,7 @@ option = $(if $(filter yes on true,$($(1))),--$(call lower,$(1)),\
   --$(call lower,$(1)) $(call quoted,$($(1)))))
 given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
 given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
-OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM,$(given)),$(call option,$(name)))
+OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM TESTBED_IMAGE,$(given)),$(call option,$(name)))
 
 .PHONY: help setup test lint docs book bench clean distclean
 .DEFAULT_GOAL := help
@@ -27,8 +35,10 @@ help: ## show this
 	@echo "an experiment's options are variables: make exp-congestion RATE_MBPS=50 CC=bbr,cubic"
 	@ls experiments/*.py 2>/dev/null | sed -n 's,.*/\([a-z][a-z0-9_]*\)\.py,  make exp-\1,p'
 
-# Experiments need Debian; elsewhere these targets run in the virtual machine (see Vagrantfile).
-IN_VM := $(shell test "$$(uname -s)" = Linux && command -v dpkg >/dev/null || echo yes)
+# Experiments need Debian or an image; elsewhere these targets run in the virtual machine (see
+# Vagrantfile).
+IN_VM := $(shell test "$$(uname -s)" = Linux && \
+  { test -n '$(FROM_IMAGE)' || command -v dpkg >/dev/null; } || echo yes)
 ifeq ($(IN_VM),yes)
 
 in_vm = @scripts/in-vm.sh $(call quoted,$@) \
@@ -41,7 +51,17 @@ else
 exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
 
-setup: $(STAMPS)/packages $(VENV)/.ready $(STAMPS)/kernel ## install what is needed (all others do it by themselves)
+ifneq ($(FROM_IMAGE),)
+NEEDED := $(STAMPS)/image
+SYSTEM :=
+SITE :=
+else
+NEEDED := $(STAMPS)/kernel
+SYSTEM := $(STAMPS)/packages
+SITE := --system-site-packages
+endif
+
+setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (all others do it by themselves)
 
 test: setup ## unit, replay and system tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
@@ -79,11 +99,16 @@ $(STAMPS)/packages: testbed/packages.txt scripts/install-packages.sh
 	@scripts/install-packages.sh
 	@mkdir -p $(@D) && touch $@
 
-$(VENV)/.ready: pyproject.toml $(STAMPS)/packages
+$(VENV)/.ready: pyproject.toml $(SYSTEM)
 	@echo "making the virtual environment in $(VENV)"
-	@$(PYTHON) -m venv --system-site-packages $(VENV)
+	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
+	  "on Debian that is the package python3-venv" >&2; exit 3; }
 	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@
+
+$(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
+	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import '$(IMAGE_FILE)'
+	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/kernel: testbed/kernel/uml.config $(wildcard testbed/kernel/patches/*.patch) $(STAMPS)/packages
 	@scripts/guest-kernel.sh

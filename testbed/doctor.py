@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from testbed import kernel
 from testbed.errors import TestbedError
+from testbed.image import choice
 from testbed.jail.start import isolation_here
 from testbed.prerequisites import Package, installed_packages, packages
 from testbed.runtime import choose
@@ -32,6 +33,7 @@ _HOST_FEATURES = {
     "OPENVSWITCH": "Open vSwitch in the host runtime",
     "VETH": "every network of the host runtime",
 }
+_IMPORT = "testbed image import FILE"
 _GUEST_DISK_BYTES = 1 * 10**9
 
 
@@ -58,6 +60,7 @@ def examine() -> list[Check]:
     """Looks at everything; changes nothing."""
     return [
         *_runtimes(),
+        *_images(),
         *_kernels(),
         *_system(),
         *_debian_packages(),
@@ -78,6 +81,23 @@ def _runtimes() -> Iterator[Check]:
         yield Check("a runtime", "missing", "", f"nothing can run: {error}", kernel.BUILD_COMMAND)
         return
     yield Check("a runtime", "there", f"{chosen.name}, {chosen.clock} clock: {chosen.why}")
+
+
+def _images() -> Iterator[Check]:
+    """Which image runs take, or why one would be good here."""
+    try:
+        image, why = choice.choose()
+    except TestbedError as error:
+        yield Check("image", "missing", "", f"what it holds: {error}", _IMPORT)
+        return
+    if image is not None:
+        yield Check("image", "there", f"{image.id}: {why}")
+        return
+    cost = "results that do not depend on this system's packages"
+    absent = [p.name for p in packages() if p.name not in installed_packages()]
+    if absent:
+        cost += f"; it would also stand in for {len(absent)} packages that are missing here"
+    yield Check("image", "missing", "", cost, _IMPORT)
 
 
 def _kernels() -> Iterator[Check]:

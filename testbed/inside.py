@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -42,11 +42,35 @@ class _LazyFinder(MetaPathFinder):
         if fullname.split(".", maxsplit=1)[0] not in LAZY:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is None and not fullname.startswith("analysis"):
+            return importlib.machinery.ModuleSpec(fullname, _AbsentLoader(), is_package=True)
         # only our own modules are lazy one by one; inside a library the order of imports matters
         lazy = "." not in fullname or fullname.startswith("analysis.")
         if spec is not None and spec.loader is not None and lazy:
             spec.loader = importlib.util.LazyLoader(spec.loader)
         return spec
+
+
+class _AbsentModule(ModuleType):
+    """A library that is not here: importing it is no error, using it is."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        library = self.__name__.partition(".")[0]
+        reason = f"{library} is not in the image; use it in 'measure', not in 'run'"
+        raise ModuleNotFoundError(reason, name=library)
+
+
+class _AbsentLoader(Loader):
+    """Stands in for `LAZY` packages that an image does not hold."""
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """The stand-in."""
+        return _AbsentModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing to run."""
 
 
 def loaded() -> list[str]:

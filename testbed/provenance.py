@@ -10,6 +10,10 @@ import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.image.store import Image
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -19,6 +23,12 @@ _PROGRAMS = {
     "frr": ["/usr/lib/frr/zebra", "--version"],
     "ovs": ["ovs-vswitchd", "--version"],
 }
+_IN_IMAGE = {
+    "iperf3": "iperf3", "tcpdump": "tcpdump", "frr": "frr", "ovs": "openvswitch-switch",
+    "python": "python3.13-minimal",
+}  # fmt: skip
+"""Program → its package in an image."""
+
 _LIBRARIES = ("pyroute2", "pandas", "numpy", "pyarrow", "matplotlib")
 _SOURCES = ("testbed", "topologies", "analysis", "controller")
 _TIMEOUT_S = 20
@@ -39,6 +49,11 @@ def _versions() -> dict[str, str]:
             process.kill()
             text, _ = process.communicate()
         found[name] = (text.splitlines() or ["?"])[0].strip()
+    return found | _libraries()
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
     for package in _LIBRARIES:
         try:
             found[package] = version(package)
@@ -47,9 +62,17 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def tool_versions() -> dict[str, str]:
-    """First version line of each program an experiment may use, and of our main libraries."""
-    return dict(_versions())
+def tool_versions(image: Image | None = None) -> dict[str, str]:
+    """First version line of each program an experiment may use, and of our main libraries.
+
+    Args:
+        image: where programs and the guest side's libraries come from; None: from the host.
+    """
+    if image is None:
+        return dict(_versions())
+    told = image.manifest.data
+    programs = {n: told["packages"][p] for n, p in _IN_IMAGE.items() if p in told["packages"]}
+    return {**_libraries(), **programs, **told["libraries"]}
 
 
 def sources_hash() -> str:

@@ -27,11 +27,13 @@ from testbed.errors import (
     nearest,
 )
 from testbed.experiment import Experiment, load
+from testbed.image.store import Image
 from testbed.prerequisites import install_command
 from testbed.provenance import host, sources_hash, tool_versions
 from testbed.replay import Judged, fingerprint, replay
 from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
 from testbed.runtime import Outcome, Progress, Runtime, choose
+from testbed.runtime.guest import GuestRuntime
 
 DEFAULT_SEED = 1
 
@@ -48,6 +50,7 @@ class Request:
     out: Path = Path("runs")
     wall_limit_s: float = 600.0
     only: tuple[str, ...] = ()
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,10 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     cls = load(request.experiment)
     params: Any = parameters.build(cls.Parameters, request.parameters)
     scenarios = _scenarios(cls, params, request.only)
-    _check_programs(cls)
-    runtime = choose(request.runtime, clock=request.clock)
+    runtime = choose(request.runtime, clock=request.clock, image=request.image)
     if cls.guest_only and runtime.name != "guest":
         raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
+    _check_programs(cls, image_of(runtime))
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
     rundir.write_meta(meta)
@@ -169,9 +172,19 @@ def _scenarios(
     return {name: asdict(p) for name, p in chosen.items()}
 
 
-def _check_programs(cls: type[Experiment]) -> None:
+def image_of(runtime: Runtime) -> Image | None:
+    """The image that a runtime runs from; None: the host's programs."""
+    return runtime.image if isinstance(runtime, GuestRuntime) else None
+
+
+def _check_programs(cls: type[Experiment], image: Image | None) -> None:
     for program in ("tcpdump", *cls.programs):
-        if shutil.which(program) is None:
+        if image is not None:
+            if image.which(program) is None:
+                raise MissingPrerequisiteError(
+                    program, f"testbed run {cls.name} --image none", f"not in image {image.id}"
+                )
+        elif shutil.which(program) is None:
             raise MissingPrerequisiteError(program, install_command(program))
 
 
@@ -302,6 +315,7 @@ def _metadata(
     runtime: Runtime,
     scenarios: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
+    image = image_of(runtime)
     return {
         "testbed": __version__,
         "experiment": cls.name,
@@ -312,7 +326,8 @@ def _metadata(
         "clock": runtime.clock,
         "runtime_why": runtime.why,
         "kernel": runtime.kernel,
-        "tools": tool_versions(),
+        "image": image.summary() if image else None,
+        "tools": tool_versions(image),
         "sources": sources_hash(),
         "host": host(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

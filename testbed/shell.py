@@ -41,6 +41,7 @@ class Session:
             is a folder with a ``frr.conf`` for each; empty: no FRR.
         captures: interfaces to capture at, into the folder.
         memory_mb: of a guest.
+        image: see `choice.choose`.
     """
 
     topology: str
@@ -49,6 +50,7 @@ class Session:
     configs: str = ""
     captures: tuple[str, ...] = ()
     memory_mb: int = 1024
+    image: str = ""
 
 
 def run(session: Session, folder: Path) -> Outcome:
@@ -58,7 +60,7 @@ def run(session: Session, folder: Path) -> Outcome:
         ConfigError: the topology or an interface does not exist; nothing was started.
     """
     files = _configurations(session)
-    runtime = choose(session.runtime, clock="real")
+    runtime = choose(session.runtime, clock="real", image=session.image)
     folder.mkdir(parents=True, exist_ok=True)
     request = {
         "topology": session.topology,

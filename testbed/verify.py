@@ -18,6 +18,7 @@ from testbed.cli.console import err, out
 from testbed.compare import Difference, bytes_that_differ, numbers_that_differ
 from testbed.errors import ConfigError, ExitCode, nearest
 from testbed.experiment import experiment_files
+from testbed.image import choice
 from testbed.provenance import sources_hash, tool_versions
 from testbed.replay import fingerprint
 from testbed.rundir import RunDir, default_runs
@@ -62,6 +63,7 @@ def request_of(recorded: RunDir, target: Path) -> Request:
         clock=meta["clock"],
         out=target,
         only=tuple(meta["scenarios"]),
+        image=(meta.get("image") or {"id": choice.NONE})["id"],
     )
 
 
@@ -80,11 +82,13 @@ def versions_that_differ(recorded: RunDir) -> Iterator[Difference]:
     Known before anything runs, so that it can be told first.
     """
     meta = recorded.meta()
-    then, now = dict(meta["tools"]), tool_versions()
+    image, _ = choice.choose((meta.get("image") or {"id": choice.NONE})["id"])
+    then, now = dict(meta["tools"]), tool_versions(image)
     for name in sorted({*then, *now}):
         if then.get(name) != now.get(name):
             yield Difference(name, then.get(name, "missing"), now.get(name, "missing"))
-    built = kernels.find() if meta["runtime"] == "guest" else None
+    found = image.kernel if image else kernels.find()
+    built = found if meta["runtime"] == "guest" else None
     if built and built.sha256 != meta["kernel"]["sha256"]:
         then_kernel = f"{meta['kernel']['version']} {meta['kernel']['sha256'][:12]}"
         yield Difference("guest kernel", then_kernel, f"{built.version} {built.sha256[:12]}")

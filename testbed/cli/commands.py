@@ -15,6 +15,7 @@ COMMANDS = {
     "doctor": "testbed.cli.system:doctor",
     "fidelity": "testbed.cli.fidelity:fidelity",
     "grade": "testbed.cli.grade:grade_command",
+    "image": "testbed.cli.image:image",
     "kernel": "testbed.cli.system:kernel",
     "lab": "testbed.cli.lab:lab_group",
     "shell": "testbed.cli.topology:shell",

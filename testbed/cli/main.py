@@ -142,6 +142,8 @@ def _run_options() -> list[click.Parameter]:
         option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, help="Seed of all chance."),
         option("--runtime", type=runtimes, default="auto", help="Where the network lives."),
         option("--clock", type=clocks, default="virtual", help="Clock of a guest."),
+        option("--image", default=None, metavar="NAME|FILE|auto|none",
+               help="Programs from this image; none: the host's [default: $TESTBED_IMAGE, auto]"),
         option("--out", type=click.Path(path_type=Path), help="Folder for run directories."),
         option(
             "--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0,
@@ -171,6 +173,7 @@ def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
             out=(given["out"] or default_runs()).resolve(),
             wall_limit_s=given["wall_limit_s"],
             only=given["scenario"],
+            image=given["image"] or "",
         )
         if given["repeat"] > 1:
             from testbed.repeat import repeat_command

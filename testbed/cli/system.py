@@ -13,6 +13,7 @@ from rich.table import Table
 from testbed import doctor as doctors
 from testbed import kernel as kernels
 from testbed.cli.console import out
+from testbed.cli.image import export_kernel, import_kernel
 from testbed.errors import ExitCode
 from testbed.rundir import RUN, RunDir, default_runs
 
@@ -41,7 +42,7 @@ def doctor(as_json: bool) -> None:
 
 @click.group()
 def kernel() -> None:
-    """Build the guest kernel, or show which one there is."""
+    """Build the guest kernel, show which one there is, hand it on."""
 
 
 @kernel.command()
@@ -71,6 +72,10 @@ def info(as_json: bool) -> None:
     else:
         for name, value in facts.items():
             click.echo(f"{name:8} {value}")
+
+
+kernel.add_command(export_kernel)
+kernel.add_command(import_kernel)
 
 
 @click.command()

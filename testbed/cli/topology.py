@@ -58,6 +58,7 @@ def draw(topology: str, output: Path | None) -> None:
     "--runtime", type=click.Choice(["auto", "guest", "host"]), default="auto", show_default=True,
     help="Where the network lives.",
 )  # fmt: skip
+@click.option("--image", default="", help="Programs from this image, or none: the host's.")
 @click.option("--capture", "captures", multiple=True, help="Capture at INTERFACE (repeatable).")
 @click.option(
     "--configs", default="", help="FRR on the routers: rip, ospf, or a folder of frr.conf."
@@ -67,6 +68,7 @@ def draw(topology: str, output: Path | None) -> None:
 def shell(
     topology: str,
     runtime: str,
+    image: str,
     captures: tuple[str, ...],
     configs: str,
     no_routes: bool,
@@ -83,7 +85,7 @@ def shell(
     from testbed.shell import Session, run
 
     routing = None if no_routes or configs else "static"
-    session = Session(topology, runtime, routing, configs, captures)
+    session = Session(topology, runtime, routing, configs, captures, image=image)
     topologies.load(topology)
     name = Path(topology.split(",", maxsplit=1)[0]).stem
     folder = out or RunDir.create(default_runs(), f"shell-{name}").path

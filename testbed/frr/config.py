@@ -165,6 +165,18 @@ def _files_of(path: Path) -> list[Path]:
     return files
 
 
+def _checker() -> tuple[list[str], dict[str, str] | None]:
+    """FRR's shell, the host's or else an image's, and its environment (None: ours)."""
+    if shutil.which("vtysh") is not None:
+        return ["vtysh"], None
+    from testbed.image import choice, native
+
+    image, _ = choice.choose()
+    if image is None:
+        raise MissingPrerequisiteError("vtysh", "sudo apt-get install frr")
+    return native.argv(image.root, "usr/bin/vtysh"), native.environment(image.root)
+
+
 def check_syntax(*files: Path) -> None:
     """Has FRR's own checker read files, all in one go; it needs no privilege and starts nothing.
 
@@ -172,8 +184,7 @@ def check_syntax(*files: Path) -> None:
         MissingPrerequisiteError: FRR is not installed.
         ConfigError: the first line it does not understand: file, line, text and reason.
     """
-    if shutil.which("vtysh") is None:
-        raise MissingPrerequisiteError("vtysh", "sudo apt-get install frr")
+    checker, environment = _checker()
     places: list[tuple[Path, int]] = []
     with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as whole:
         for file in files:
@@ -181,8 +192,10 @@ def check_syntax(*files: Path) -> None:
             places += [(file, number) for number in range(1, len(lines) + 1)]
             whole.writelines(line + "\n" for line in lines)
         whole.flush()
-        argv = ["vtysh", "-C", "-f", whole.name]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+        argv = [*checker, "-C", "-f", whole.name]
+        done = subprocess.run(
+            argv, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
     if done.returncode == 0:
         return
     said = done.stdout + done.stderr

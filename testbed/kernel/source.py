@@ -22,7 +22,7 @@ SERIES = "7.2"
 """The kernel series our patches were written for; the newest one at hand serves where it is not."""
 
 _SUITES = ("trixie-backports", "testing")
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _MAIN_RELEASES = ("stable", "oldstable", "testing", "unstable", "sid")
 _UNNEEDED = (
     "*/drivers/gpu/drm/*.[ch]", "*/Documentation/devicetree", "*/tools/testing",
@@ -83,14 +83,14 @@ def candidates(folder: Path, say: Callable[[str], None]) -> Iterator[Source]:
     Raises:
         MissingPrerequisiteError: this is no Debian system, or its keyring is missing.
     """
-    if shutil.which("apt-get") is None or not _KEYRING.is_file():
+    if shutil.which("apt-get") is None or not KEYRING.is_file():
         raise MissingPrerequisiteError(
             "Debian's archive keyring", "sudo apt-get install debian-archive-keyring"
         )
-    mirror, own_suite = _mirror()
+    address, own_suite = mirror()
     for suite in (*_SUITES, own_suite):
         say(f"reading the package list of {suite}")
-        source = _newest(folder / suite, mirror, suite)
+        source = _newest(folder / suite, address, suite)
         if source is not None:
             yield source
 
@@ -126,7 +126,7 @@ def unpack(package: Path, folder: Path) -> Path:
     return next(path for path in folder.iterdir() if path.is_dir())
 
 
-def _mirror() -> tuple[str, str]:
+def mirror() -> tuple[str, str]:
     """Address of the mirror this system uses, and the suite it has from there."""
     form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     targets = output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
@@ -143,11 +143,11 @@ def _mirror() -> tuple[str, str]:
     )
 
 
-def _newest(folder: Path, mirror: str, suite: str) -> Source | None:
+def _newest(folder: Path, address: str, suite: str) -> Source | None:
     """The preferred kernel source of a suite; None if it has none, or cannot be read."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    sources = f"deb [signed-by={_KEYRING}] {mirror} {suite} main\n"
+    sources = f"deb [signed-by={KEYRING}] {address} {suite} main\n"
     (folder / "sources.list").write_text(sources)
     configuration = folder / "apt.conf"
     configuration.write_text(_CONFIGURATION.format(folder=folder))

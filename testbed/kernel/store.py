@@ -37,11 +37,15 @@ class GuestKernel:
     source: str
 
 
-def cache_root() -> Path:
-    """The user's cache folder for kernels; ``TESTBED_CACHE`` overrides."""
+def cache_base() -> Path:
+    """The user's cache folder; ``TESTBED_CACHE`` overrides."""
     given = os.environ.get("TESTBED_CACHE")
-    base = Path(given) if given else _user_cache() / "network-testbed"
-    return base / "kernels"
+    return Path(given) if given else _user_cache() / "network-testbed"
+
+
+def cache_root() -> Path:
+    """The folder of kernels in the user's cache folder."""
+    return cache_base() / "kernels"
 
 
 def find() -> GuestKernel | None:

@@ -7,6 +7,8 @@ import platform
 
 from testbed import kernel
 from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
+from testbed.image import choice
+from testbed.image.store import Image
 from testbed.runtime.guest import GuestRuntime
 from testbed.runtime.host import HostRuntime
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Progress, Runtime
@@ -18,15 +20,16 @@ __all__ = [
 _NAMES, _CLOCKS = ("auto", "guest", "host"), ("virtual", "real")
 
 
-def choose(name: str = "auto", *, clock: str = "virtual") -> Runtime:
+def choose(name: str = "auto", *, clock: str = "virtual", image: str = "") -> Runtime:
     """The runtime asked for, or the best one this machine and user can have.
 
     Args:
         name: `auto`, `guest` or `host`.
         clock: `virtual` where there is one, or `real`. The result's `clock` tells.
+        image: see `choice.choose`; the host runtime has no use for one.
 
     Raises:
-        ConfigError: unknown name or clock.
+        ConfigError: unknown name, clock or image.
         MissingPrerequisiteError: none can be had, or not the one asked for.
     """
     for option, value, allowed in (("runtime", name, _NAMES), ("clock", clock, _CLOCKS)):
@@ -34,7 +37,12 @@ def choose(name: str = "auto", *, clock: str = "virtual") -> Runtime:
             known = f"allowed: {', '.join(allowed)}{nearest(value, allowed)}"
             raise ConfigError(f"--{option}: {value!r} is unknown; {known}")
     if name == "host":
+        if image not in {"", "auto", "none"}:
+            raise ConfigError(f"--image {image}: only a guest runs from an image; --runtime guest")
         return _host("asked for")
+    held, why = choice.choose(image)
+    if held is not None:
+        return _from_image(held, clock, why)
     found = _guest(clock)
     if found is not None:
         return found
@@ -49,12 +57,21 @@ def _host(why: str) -> HostRuntime:
     return HostRuntime(why=why)
 
 
+def _from_image(image: Image, clock: str, why: str) -> GuestRuntime:
+    if platform.machine() != "x86_64":
+        raise ConfigError(f"image {image.id}: is for x86-64; this is {platform.machine()}")
+    kernel_in = image.kernel
+    info: KernelInfo = {"version": kernel_in.version, "sha256": kernel_in.sha256}
+    known: Clock = "virtual" if clock == "virtual" else "real"
+    return GuestRuntime(kernel_in.path, known, info, f"image {image.id}: {why}", image)
+
+
 def _guest(clock: str) -> GuestRuntime | None:
     built = kernel.find()
     if built is not None:
         info: KernelInfo = {"version": built.version, "sha256": built.sha256}
         if clock == "virtual":
-            why = "the guest kernel is built: no root needed, the same result on every machine"
+            why = "the guest kernel is built: no root needed; programs are the host's"
             return GuestRuntime(built.path, "virtual", info, why)
         return GuestRuntime(built.path, "real", info, "the real clock was asked for")
     packaged = kernel.find_packaged()

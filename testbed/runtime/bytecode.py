@@ -7,21 +7,42 @@ from __future__ import annotations
 
 import compileall
 import functools
+import importlib.util
 import os
+import subprocess
 from pathlib import Path
+
+from testbed.image import native
 
 PACKAGES = ("testbed", "topologies", "experiments", "analysis", "controller")
 
 
+_MAGIC = "import importlib.util; print(importlib.util.MAGIC_NUMBER.hex())"
+
+
 @functools.cache
-def compile_project(root: Path) -> None:
+def compile_project(root: Path, image_root: Path | None = None) -> None:
     """Compiles what is new or changed of the project's packages, once per process.
 
     A project that cannot be written stays uncompiled: slower, with the same results.
+
+    Args:
+        root: the project's.
+        image_root: that of an image whose Python will run inside; None: the host's will.
     """
     if not os.access(root / "testbed", os.W_OK):
         return
-    for package in PACKAGES:
-        folder = root / package
-        if folder.is_dir():
+    folders = [root / name for name in PACKAGES if (root / name).is_dir()]
+    if image_root is None or _python(image_root, "-c", _MAGIC) == importlib.util.MAGIC_NUMBER.hex():
+        for folder in folders:
             compileall.compile_dir(folder, quiet=2, maxlevels=10)
+    else:
+        _python(image_root, "-m", "compileall", "-qq", *map(str, folders))
+
+
+def _python(image_root: Path, *arguments: str) -> str:
+    """Runs an image's Python on the host; what it prints."""
+    argv = native.argv(image_root, "usr/bin/python3", "-sSP", *arguments)
+    environment = native.environment(image_root)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

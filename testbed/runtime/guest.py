@@ -7,6 +7,7 @@ from pathlib import Path
 
 from testbed import world
 from testbed.errors import ConfigError
+from testbed.image.store import Image
 from testbed.runtime import launch
 from testbed.runtime.bytecode import compile_project
 from testbed.runtime.cpus import reserved_cpu
@@ -33,12 +34,14 @@ class GuestRuntime:
         clock: `virtual` needs our own kernel.
         kernel: version and hash of it.
         why: why this runtime and clock.
+        image: where programs and libraries come from; None: from the host.
     """
 
     path: Path
     clock: Clock
     kernel: KernelInfo
     why: str
+    image: Image | None = None
     name: str = "guest"
 
     def run(
@@ -60,11 +63,12 @@ class GuestRuntime:
             raise ConfigError(f"memory_mb: {memory_mb} is too small; at least {_MIN_MEMORY_MB}")
         if not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed} is out of range; 0 to 2^63 - 1")
-        compile_project(launch.PROJECT_ROOT)
+        compile_project(launch.PROJECT_ROOT, self.image and self.image.root)
         argv = [str(self.path), *self._options(seed, memory_mb, module)]
+        root, site = (self.image.root, self.image.site) if self.image else (None, None)
         with reserved_cpu(cpu) as own_cpu:
             return launch.run(
-                launch.Job(argv, _KERNEL_ENVIRONMENT, read_only=True),
+                launch.Job(argv, _KERNEL_ENVIRONMENT, read_only=True, root=root, site=site),
                 scenario_dir,
                 wall_limit_s=wall_limit_s,
                 cpu=own_cpu,
@@ -91,7 +95,7 @@ class GuestRuntime:
             "console=tty0",
             f"hostfs_writable=/proc/self/fd/{world.LAB_FD}",
             "rootfstype=hostfs",
-            "rootflags=/",
+            f"rootflags=/proc/self/fd/{world.ROOT_FD}" if self.image else "rootflags=/",
             "ro",
             "quiet",
             "con=null",
@@ -103,7 +107,8 @@ class GuestRuntime:
             f"init={_PYTHON}",
             "--",
             "-sSP",
-            f"/proc/self/fd/{world.PROJECT_FD}/testbed/world/boot.py",
+            "-c",
+            f'"{world.BOOT}"',
             "guest",
             module,
         ]

@@ -40,12 +40,25 @@ class Job:
         env: its environment.
         read_only: seal the mounts, where the system lets us.
         network: namespaces of network, name and message queues too.
+        root: of a guest's files; None: the host's own.
+        site: the guest side's Python libraries; None: those of this Python.
     """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     read_only: bool = False
     network: bool = False
+    root: Path | None = None
+    site: Path | None = None
+
+    @property
+    def folders(self) -> dict[int, str | Path]:
+        """Number in the run → a folder it is lent, beside its own."""
+        lent: dict[int, str | Path] = {
+            world.PROJECT_FD: PROJECT_ROOT,
+            world.SITE_FD: self.site or sysconfig.get_path("purelib"),
+        }
+        return lent | ({world.ROOT_FD: self.root} if self.root else {})
 
 
 def run(
@@ -70,7 +83,7 @@ def run(
     if not (math.isfinite(wall_limit_s) and wall_limit_s > 0):
         raise ConfigError(f"wall_limit_s: {wall_limit_s} is out of range; more than 0")
     watch = _Watch(time.monotonic(), on_progress)
-    with _inherited(folder, watch.file, terminal) as descriptors:
+    with _inherited(job, folder, watch.file, terminal) as descriptors:
         (folder / world.EXIT_FILE).unlink(missing_ok=True)
         pid = _spawn(job, descriptors, cpu)
         usage = Usage(limits, pid, folder) if limits else None
@@ -125,7 +138,9 @@ class _Watch:
 
 
 @contextlib.contextmanager
-def _inherited(folder: Path, progress: int, terminal: int | None) -> Iterator[dict[int, int]]:
+def _inherited(
+    job: Job, folder: Path, progress: int, terminal: int | None
+) -> Iterator[dict[int, int]]:
     """Number in the run → descriptor here."""
     directory = os.O_PATH | os.O_DIRECTORY
     # a regular file never blocks: a pipe would make the guest wait for its reader
@@ -134,8 +149,7 @@ def _inherited(folder: Path, progress: int, terminal: int | None) -> Iterator[di
         0: (os.devnull, os.O_RDONLY),
         1: (folder / world.CONSOLE, log),
         world.LAB_FD: (folder, directory),
-        world.PROJECT_FD: (PROJECT_ROOT, directory),
-        world.SITE_FD: (sysconfig.get_path("purelib"), directory),
+        **{number: (path, directory) for number, path in job.folders.items()},
     }
     with contextlib.ExitStack() as stack:
         found = {}
@@ -165,7 +179,7 @@ def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
         "cpu": cpu,
         "read_only": job.read_only,
         "network": job.network,
-        "folder_fds": [world.LAB_FD, world.PROJECT_FD, world.SITE_FD],
+        "folder_fds": [world.LAB_FD, *job.folders],
         "report_fd": _REPORT_FD,
     }
     python = getattr(sys, "_base_executable", sys.executable)

@@ -19,8 +19,22 @@ PROJECT = "/run/testbed"
 SITE = "/run/site"
 """The virtual environment's packages, inside: read-only."""
 
-LAB_FD, PROJECT_FD, SITE_FD, PROGRESS_FD = 3, 4, 5, 9
-"""Descriptors the launcher hands over: the folders above, and a file for progress."""
+LAB_FD, PROJECT_FD, SITE_FD, ROOT_FD, PROGRESS_FD = 3, 4, 5, 6, 9
+"""Descriptors the launcher hands over: the folders above, a guest's root, a file for progress."""
+
+OWNERS = "/usr/lib/testbed/owners.json"
+"""In an image: path → user and group, of what is not root's. An unpacked image has one owner."""
+
+BOOT = (
+    "import ctypes,sys;"
+    f"ctypes.CDLL(None).mount(b'none',b'/mnt',b'hostfs',1,b'/proc/self/fd/{PROJECT_FD}');"
+    "sys.path.insert(0,'/mnt');"
+    "from testbed.world.init import main;"
+    "main(sys.argv[1:])"
+)
+"""A guest's first program. Its root may be an image, in which the project is not to be seen yet.
+No blank at a wrong place, no quotation mark, no equals sign: the kernel's command line has its own
+use for them."""
 
 HOSTNAME = "lab"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 from collections.abc import Callable
 
-from testbed.world import LAB, LAB_FD, PROJECT, PROJECT_FD, SITE, SITE_FD
+from testbed.world import LAB, LAB_FD, OWNERS, PROJECT, PROJECT_FD, SITE, SITE_FD
 
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC = 1, 32, 4096, 8192, 16384
 
@@ -48,6 +49,7 @@ def build(mount_folder: MountFolder, *, guest: bool) -> None:
     mount(".", "/", "none", MS_MOVE)
     os.chroot(".")
     _system_mounts(guest)
+    _give_to_owners()
     os.mkdir("/run/lock", 0o755)
     for fd, path, writable in (
         (LAB_FD, LAB, True), (PROJECT_FD, PROJECT, False), (SITE_FD, SITE, False),
@@ -76,6 +78,14 @@ def _stack_root() -> None:
         os.mkdir(path)
     options = "lowerdir=/,upperdir={upper},workdir={work}".format(**layers)
     mount("overlay", _ROOT, "overlay", 0, options)
+
+
+def _give_to_owners() -> None:
+    """What daemons' own users own, in an image."""
+    if os.path.exists(OWNERS):
+        with open(OWNERS) as noted:
+            for path, (user, group) in json.load(noted).items():
+                os.chown(path, user, group, follow_symlinks=False)
 
 
 def _lend_devices() -> None:

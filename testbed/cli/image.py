@@ -1,0 +1,207 @@
+"""`testbed image`: the lab as one file; and `testbed kernel export|import`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from testbed.cli.console import err, out
+from testbed.image import choice, container, exchange, manifest, store
+from testbed.image.container import OnFraction
+from testbed.image.manifest import Manifest
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def image() -> None:
+    """Guest kernel, programs and libraries in one file: the same on every machine."""
+
+
+@image.command()
+def build() -> None:
+    """Build an image from Debian's packages and the guest kernel; needs mmdebstrap."""
+    from testbed.image import builder
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began_s = time.monotonic()
+
+    def tell(stage: str) -> None:
+        err.print(f"image: {stage} ({time.monotonic() - began_s:.0f} s)", highlight=False)
+
+    made = builder.build(tell)
+    out.print(
+        f"{made.id}  {_size_mb(made.folder):.0f} MB; testbed image export FILE", highlight=False
+    )
+
+
+@image.command("export")
+@click.argument("file", type=_FILE, required=False)
+@click.option("--image", "word", default="", help="Which; default: the one that came last.")
+def export(file: Path | None, word: str) -> None:
+    """Write an image to FILE, compressed; default: testbed-image-NAME.xz here."""
+    with _shown("packing") as on_fraction:
+        path = exchange.export_image(_name(word), file, on_fraction)
+    _tell_file(path)
+
+
+@image.command("import")
+@click.argument("file", type=_FILE)
+@click.option("--expect", default="", help="Refuse any image but that of this name.")
+def import_(file: Path, expect: str) -> None:
+    """Bring the image of FILE into the cache, every byte of it checked."""
+    began_s = time.monotonic()
+    exchange.refuse_unless(file, expect)
+    with _shown("unpacking") as on_fraction:
+        made = store.bring_in(file, on_fraction)
+    took_s = time.monotonic() - began_s
+    out.print(f"{made.id}  {_size_mb(made.folder):.0f} MB, {took_s:.1f} s", highlight=False)
+
+
+@image.command()
+@click.argument("word", metavar="[NAME|FILE]", default="")
+@click.option("--check", is_flag=True, help="Read every file and compare its hash.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def info(word: str, check: bool, as_json: bool) -> None:
+    """Show what is in an image: kernel, packages, libraries. Default: the one that came last."""
+    if Path(word).is_file():
+        made, size = container.read_header(Path(word)).manifest, Path(word).stat().st_size
+        if check:
+            exchange.check_file(Path(word))
+    else:
+        held = store.get(_name(word))
+        made, size = held.manifest, store.size_bytes(held.folder)
+        if check:
+            store.check(held)
+    if as_json:
+        click.echo(json.dumps({"id": made.id, "bytes": size, **made.data}, indent=1))
+        return
+    _print_info(made, size, check)
+
+
+@image.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def list_(as_json: bool) -> None:
+    """List the images at hand, the one that runs take first."""
+    rows = []
+    for name in store.ids():
+        folder = store.images_root() / name
+        raw = (folder / container.MANIFEST).read_bytes()
+        data = manifest.parse(raw, f"image {name}").data
+        rows.append(
+            {
+                "id": name,
+                "suite": data["suite"],
+                "kernel": data["kernel"]["version"],
+                "packages": len(data["packages"]),
+                "bytes": store.size_bytes(folder),
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    if not rows:
+        err.print("no image; testbed image import FILE, or testbed image build")
+    table = Table("image", "suite", "kernel", "packages", "MB", box=None, header_style="bold")
+    for row in rows:
+        size_mb = f"{row['bytes'] / 1e6:.0f}"
+        table.add_row(row["id"], row["suite"], row["kernel"], str(row["packages"]), size_mb)
+    out.print(table)
+
+
+@image.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove an image from the cache; one that is in use stays."""
+    found = store.find(name)
+    store.remove(found)
+    click.echo(f"removed {found}")
+
+
+@click.command("export")
+@click.argument("file", type=_FILE, required=False)
+def export_kernel(file: Path | None) -> None:
+    """Write the guest kernel to FILE, compressed; default: testbed-kernel-VERSION.xz here."""
+    with _shown("packing") as on_fraction:
+        path = exchange.export_kernel(file, on_fraction)
+    _tell_file(path)
+
+
+@click.command("import")
+@click.argument("file", type=_FILE)
+@click.option("--expect", default="", help="Refuse any kernel but that of this name.")
+def import_kernel(file: Path, expect: str) -> None:
+    """Bring the guest kernel of FILE into the cache, every byte of it checked."""
+    exchange.refuse_unless(file, expect)
+    found, current = exchange.import_kernel(file)
+    click.echo(f"{found.version} ({found.source}) {found.path}")
+    if not current:
+        err.print(
+            "it was built with other options or patches than this version of the testbed asks for: "
+            "runs do not take it; testbed kernel build"
+        )
+        sys.exit(3)
+
+
+def _name(word: str) -> str:
+    if word:
+        return store.find(word)
+    held, _ = choice.choose(choice.AUTO)
+    return held.id if held else store.find("")
+
+
+def _size_mb(folder: Path) -> float:
+    return store.size_bytes(folder) / 1e6
+
+
+def _tell_file(path: Path) -> None:
+    name = container.read_header(path).manifest.id
+    out.print(
+        f"{escape(str(path))}  {path.stat().st_size / 1e6:.1f} MB, name {name}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print_info(made: Manifest, size: int, checked: bool) -> None:
+    data = made.data
+    kernel = data["kernel"]
+    rows = {
+        "name": made.id + ("  (every byte checked)" if checked else ""),
+        "kind": made.kind,
+        "size": f"{size / 1e6:.1f} MB; {made.content_bytes / 1e6:.0f} MB unpacked",
+        "files": str(data["listing"]["entries"]),
+        "kernel": f"{kernel['version']}, {kernel['source']}, {kernel['compiler']}",
+        "kernel hash": kernel["sha256"],
+        "patches": ", ".join(kernel["patches"]),
+        "options": f"recipe {kernel['recipe']}; the file 'kernel/config' in it",
+    }
+    if made.kind == manifest.LAB:
+        rows |= {
+            "suite": f"Debian's {data['suite']}",
+            "libraries": ", ".join(f"{k} {v}" for k, v in sorted(data["libraries"].items())),
+            "packages": ", ".join(f"{k} {v}" for k, v in sorted(data["packages"].items())),
+        }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, text in rows.items():
+        table.add_row(f"[bold]{name}[/]", escape(text))
+    out.print(table)
+
+
+@contextmanager
+def _shown(what: str) -> Iterator[OnFraction]:
+    """A bar on a terminal, nothing elsewhere."""
+    columns = (TextColumn(what), BarColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda fraction: bar.update(task, completed=fraction)
