@@ -153,8 +153,10 @@ def parse_listing(manifest: Manifest, listing: bytes, source: str) -> list[Entry
             folders.add(entry.path)
         last = entry.path.split("/")
         entries.append(entry)
-    if sum(entry.size for entry in entries) != manifest.content_bytes:
-        raise ParseError(source, "list of files", "its sizes are not the manifest's")
+    kernels = [entry.sha256 for entry in entries if entry.path == "kernel/linux"]
+    whole = kernels == [manifest.data["kernel"]["sha256"]] and folders >= _KINDS[manifest.kind]
+    if sum(entry.size for entry in entries) != manifest.content_bytes or not whole:
+        raise ParseError(source, "list of files", "does not fit the manifest")
     return entries
 
 

@@ -1,0 +1,489 @@
+"""Images: one file and back, what is refused, what is held, which one is taken."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from testbed.cli.image import export_kernel, import_kernel
+from testbed.cli.image import image as command
+from testbed.errors import ConfigError, ParseError, TestbedError
+from testbed.image import choice, container, exchange, manifest, recipe, store
+from testbed.image.manifest import Entry, Manifest
+from testbed.image.scan import scan
+from testbed.kernel import recipe as kernel_recipe
+from testbed.kernel import store as kernels
+
+ROOT = Path(__file__).parents[2]
+KERNEL = {"version": "7.2.12", "sha256": hashlib.sha256(b"kernel").hexdigest(), "recipe": "r",
+          "source": "linux-source-7.2", "compiler": "gcc", "patches": ["0001-hz"]}  # fmt: skip
+SPARE_BYTES = 1 << 21
+"""Longer than what is read at once."""
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TESTBED_IMAGE", raising=False)
+    return tmp_path / "cache"
+
+
+def small(folder: Path, word: str = "hello") -> Path:
+    """An image's folders with a little of everything."""
+    for name in ("kernel", "root/usr/bin", "root/etc", "site/pyroute2"):
+        (folder / name).mkdir(parents=True)
+    (folder / "kernel/linux").write_bytes(b"kernel")
+    (folder / "root/usr/bin/iperf3").write_text(word)
+    (folder / "root/usr/bin/iperf3").chmod(0o4755)
+    (folder / "root/bin").symlink_to("usr/bin")
+    (folder / "root/etc/absolute").symlink_to("/etc/passwd")
+    (folder / "root/etc/müll").write_bytes(os.urandom(SPARE_BYTES) if word == "big" else b"")
+    (folder / "site/pyroute2/__init__.py").write_text("")
+    return folder
+
+
+def described(folder: Path) -> tuple[Manifest, bytes]:
+    facts = {"kernel": KERNEL, "packages": {"iperf3": "3.18"}, "libraries": {}, "suite": "trixie"}
+    return manifest.make(manifest.LAB, facts, scan(folder))
+
+
+def packed(tmp_path: Path, word: str = "hello") -> Path:
+    """An image's file."""
+    folder = small(tmp_path / f"made-{word}", word)
+    path = tmp_path / f"{word}.xz"
+    container.write(path, *described(folder), folder, lambda _: None)
+    return path
+
+
+def kept() -> list[str]:
+    root = store.images_root()
+    return sorted(p.name for p in root.iterdir() if p.name != "lock") if root.exists() else []
+
+
+# ---- one file and back
+
+
+def test_a_file_becomes_the_same_image_again(tmp_path):
+    path = packed(tmp_path)
+    image = store.bring_in(path)
+    assert image.which("iperf3").read_text() == "hello"
+    assert image.which("/usr/bin/iperf3") and image.which("iperf4") is None
+    assert (image.root / "etc/absolute").readlink() == Path("/etc/passwd")
+    assert (image.root / "usr/bin/iperf3").stat().st_mode & 0o7777 == 0o755
+    assert int((image.root / "etc").stat().st_mtime) == container.MTIME_S
+    again = exchange.export_image(image.id, tmp_path / "again.xz", lambda _: None)
+    assert again.read_bytes() == path.read_bytes()
+    store.check(image)
+
+
+def test_the_name_follows_from_the_content_alone(tmp_path):
+    first, _ = described(small(tmp_path / "a"))
+    (tmp_path / "b").mkdir()
+    second = small(tmp_path / "b" / "c")
+    os.utime(second / "kernel/linux", (1, 1))
+    assert described(second)[0].id == first.id
+    assert described(small(tmp_path / "d", "other"))[0].id != first.id
+
+
+def test_progress_is_told_and_ends_at_one(tmp_path):
+    seen = []
+    store.bring_in(packed(tmp_path), seen.append)
+    assert seen[-1] == 1.0 and seen == sorted(seen)
+
+
+# ---- what is refused
+
+
+def test_what_is_no_image_is_refused_by_name(tmp_path):
+    path = tmp_path / "photo.jpg"
+    for content in (b"", b"\xff\xd8 a photo", os.urandom(1000), b"network-testb"):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"photo\.jpg: is no image"):
+            store.bring_in(path)
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        store.bring_in(tmp_path / "none.xz")
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        store.bring_in(tmp_path)
+    assert kept() == []
+
+
+def test_a_later_format_is_named(tmp_path):
+    path = packed(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"image 1\n", b"image 2\n", 1))
+    with pytest.raises(ParseError, match="does not know"):
+        store.bring_in(path)
+
+
+def test_wherever_a_file_ends_early_it_is_refused(tmp_path):
+    whole = packed(tmp_path).read_bytes()
+    path = tmp_path / "cut.xz"
+    for length in {*range(1, len(whole), 97), len(whole) - 1}:
+        path.write_bytes(whole[:length])
+        with pytest.raises((ConfigError, ParseError), match=r"cut\.xz"):
+            store.bring_in(path)
+    assert kept() == []
+
+
+def test_a_file_cut_in_a_large_one_is_refused(tmp_path):
+    path = packed(tmp_path, "big")
+    path.write_bytes(path.read_bytes()[: SPARE_BYTES // 2])
+    with pytest.raises(ParseError, match="truncated"):
+        store.bring_in(path)
+    assert kept() == []
+
+
+def test_wherever_a_bit_is_wrong_it_is_refused(tmp_path):
+    whole = packed(tmp_path).read_bytes()
+    path = tmp_path / "bad.xz"
+    name = container.read_header(tmp_path / "hello.xz").manifest.id
+    for place in range(0, len(whole), 61):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        try:
+            image = store.bring_in(path)
+        except (ConfigError, ParseError) as error:
+            assert "bad.xz" in str(error)
+        else:  # a letter of the manifest: then it is another image, and says so
+            assert place < whole.index(b"\xfd7zXZ") and image.id != name
+            image.held.close()
+            store.remove(image.id)
+    assert kept() == []
+
+
+def test_more_than_the_image_is_refused(tmp_path):
+    path = packed(tmp_path)
+    with path.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ParseError, match="more follows"):
+        store.bring_in(path)
+    assert kept() == []
+
+
+D, F = Entry("root", "d", 0o755), {"mode": 0o644, "sha256": "0" * 64}
+HOSTILE = {
+    "absolute": [D, Entry("/etc/x", "f", **F)],
+    "upwards": [D, Entry("root/../../x", "f", **F)],
+    "dot": [D, Entry("root/.", "d", 0o755)],
+    "empty": [D, Entry("root//x", "f", **F)],
+    "elsewhere": [Entry("home", "d", 0o755)],
+    "no folder": [Entry("root", "f", **F)],
+    "through a link": [D, Entry("root/a", "l", target="/tmp"), Entry("root/a/x", "f", **F)],
+    "below a file": [D, Entry("root/a", "f", **F), Entry("root/a/x", "f", **F)],
+    "below nothing": [D, Entry("root/a/x", "f", **F)],
+    "twice": [D, Entry("root/a", "l", target="/tmp"), Entry("root/a", "f", **F)],
+    "not in order": [D, Entry("root/b", "f", **F), Entry("root/a", "f", **F)],
+    "set-user-id": [D, Entry("root/a", "f", 0o4755, 0, "0" * 64)],
+    "unreadable": [D, Entry("root/a", "d", 0o055)],
+    "no hash": [D, Entry("root/a", "f", 0o644, 0, "xyz")],
+    "negative": [D, Entry("root/a", "f", 0o644, -1, "0" * 64)],
+    "to nowhere": [D, Entry("root/a", "l")],
+    "zero byte": [D, Entry("root/a\0b", "f", **F)],
+    "zero byte in a link": [D, Entry("root/a", "l", target="a\0b")],
+    "no text": [D, Entry("root/\ud800", "f", **F)],
+    "long": [D, Entry("root/" + "x" * 2000, "f", **F)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_listing_is_refused(tmp_path, name):
+    """Packed as a hostile tool would: hashes right, order and names as given."""
+    listing = "".join(entry.line() for entry in HOSTILE[name]).encode()
+    sizes = {"bytes": len(listing), "entries": 2, "sha256": hashlib.sha256(listing).hexdigest()}
+    total = sum(entry.size for entry in HOSTILE[name])
+    data = {"kind": "lab", "kernel": KERNEL, "packages": {}, "suite": "x"}
+    raw = json.dumps(data | {"listing": sizes | {"content_bytes": max(0, total)}}).encode()
+    path = tmp_path / "hostile.xz"
+    with path.open("wb") as out:
+        out.write(container.MAGIC + raw + b"\n")
+        with container.lzma.open(out, "wb") as inner:
+            inner.write(listing)
+    with pytest.raises(ParseError, match=r"hostile\.xz: list of files, line [123]"):
+        store.bring_in(path)
+    assert kept() == []
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "line", [b"[]", b"{", b'["c","root/null",1]', b'["d","root"]', b"[" * 9999]
+)
+def test_a_line_of_another_kind_is_refused(line):
+    made = manifest.parse(
+        json.dumps(
+            {"kind": "lab", "kernel": KERNEL, "packages": {}, "listing": {
+                "bytes": len(line), "content_bytes": 0, "entries": 1,
+                "sha256": hashlib.sha256(line).hexdigest()}}
+        ).encode(),
+        "x",
+    )  # fmt: skip
+    with pytest.raises(ParseError, match="line 1: not understood"):
+        manifest.parse_listing(made, line, "x")
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"[]", b'"x"', b"{", b'{"kind":"lab"}', b"[" * 99999])
+def test_a_manifest_of_another_kind_is_refused(raw):
+    with pytest.raises(ParseError, match="manifest: is damaged"):
+        manifest.parse(raw, "x")
+
+
+def test_a_bomb_is_stopped_by_the_manifest(tmp_path):
+    """What unpacks to more than was said is not unpacked."""
+    folder = small(tmp_path / "made")
+    made, listing = described(folder)
+    path = tmp_path / "bomb.xz"
+    with path.open("wb") as out:
+        out.write(container.MAGIC + made.raw + b"\n")
+        with container.lzma.open(out, "wb") as inner:
+            inner.write(listing + b"kernel" + bytes(1 << 24))
+    with pytest.raises(ParseError, match="damaged"):
+        store.bring_in(path)
+    assert kept() == []
+
+
+def test_another_image_than_expected_is_refused(tmp_path):
+    path = packed(tmp_path)
+    name = container.read_header(path).manifest.id
+    done = CliRunner().invoke(command, ["import", str(path), "--expect", "0" * 12])
+    assert isinstance(done.exception, ConfigError) and f"is {name}, not 000" in str(done.exception)
+    assert kept() == []
+    assert CliRunner().invoke(command, ["import", str(path), "--expect", name]).exit_code == 0
+
+
+def test_no_room_is_said_before_anything_is_made(tmp_path, monkeypatch):
+    path = packed(tmp_path)
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: _Full())
+    with pytest.raises(TestbedError, match="0 MB free, the image needs 200 MB"):
+        store.bring_in(path)
+    assert kept() == []
+
+
+class _Full:
+    free = 0
+
+
+def test_a_cache_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match="set TESTBED_CACHE"):
+        store.bring_in(packed(tmp_path))
+
+
+# ---- an image in the cache
+
+
+@pytest.mark.parametrize(
+    "what", ["content", "added", "gone", "link", "mode", "manifest", "listing"]
+)
+def test_what_was_changed_since_is_found_before_use(tmp_path, what):
+    image = store.bring_in(packed(tmp_path))
+    assert store.get(image.id).id == image.id
+    program = image.root / "usr/bin/iperf3"
+    if what == "content":
+        program.write_text("HELLO")
+    elif what == "added":
+        (image.root / "usr/bin/sitecustomize.py").write_text("")
+    elif what == "gone":
+        program.unlink()
+    elif what == "link":
+        (image.root / "bin").unlink()
+        (image.root / "bin").symlink_to("/bin")
+        os.utime(image.root / "bin", (container.MTIME_S,) * 2, follow_symlinks=False)
+        os.utime(image.root, (container.MTIME_S,) * 2)
+    elif what == "mode":
+        program.chmod(0o644)
+    else:
+        names = {"manifest": container.MANIFEST, "listing": container.LISTING}
+        path = image.folder / names[what]
+        path.write_bytes(path.read_bytes().replace(b"iperf3", b"iperf4", 1))
+    with pytest.raises(ParseError, match=r"image remove|list of files: is damaged"):
+        store.get(image.id)
+
+
+def test_a_disguised_change_is_found_by_the_kernels_hash_and_by_check(tmp_path):
+    image = store.bring_in(packed(tmp_path))
+    for name, content in (("root/usr/bin/iperf3", "HELLO"), ("kernel/linux", "KERNEL")):
+        path = image.folder / name
+        path.write_text(content)
+        os.utime(path, (container.MTIME_S,) * 2)
+        with pytest.raises(ParseError, match=f"{name}: was changed"):
+            store.check(image)
+    with pytest.raises(ParseError, match="kernel/linux: was changed"):
+        store.get(image.id)
+    with pytest.raises(ParseError, match=r"iperf3: was changed|kernel/linux: was changed"):
+        container.write(
+            tmp_path / "out.xz", image.manifest, (image.folder / container.LISTING).read_bytes(),
+            image.folder, lambda _: None,
+        )  # fmt: skip
+    assert not list(tmp_path.glob("*out.xz*"))
+
+
+def test_an_image_in_use_is_not_removed(tmp_path):
+    image = store.bring_in(packed(tmp_path))
+    with pytest.raises(TestbedError, match="in use by a run"):
+        store.remove(image.id)
+    assert store.get(image.id).which("iperf3")
+    name = image.id
+    image.held.close()
+    store.remove(name)
+    assert kept() == []
+    with pytest.raises(ConfigError, match="is not there"):
+        store.get(name)
+    with pytest.raises(ConfigError, match="is not there"):
+        store.remove(name)
+
+
+def _bring_in(path: Path, gate: object, results: object) -> None:
+    gate.wait()
+    results.put(store.bring_in(path).id)
+
+
+def test_imports_at_once_give_one_image(tmp_path):
+    path = packed(tmp_path, "big")
+    context = multiprocessing.get_context("fork")
+    gate, results = context.Barrier(3), context.Queue()
+    at_once = [context.Process(target=_bring_in, args=(path, gate, results)) for _ in range(3)]
+    for process in at_once:
+        process.start()
+    names = {results.get(timeout=60) for _ in at_once}
+    for process in at_once:
+        process.join()
+    assert names == set(kept()) and len(names) == 1
+
+
+def test_what_an_interrupted_import_left_goes_with_the_next(tmp_path):
+    stale = store.images_root() / "work-dead"
+    stale.mkdir(parents=True)
+    (stale / "manifest.json").write_text("{}")
+    assert store.ids() == []
+    image = store.bring_in(packed(tmp_path))
+    assert kept() == [image.id]
+
+
+# ---- which one
+
+
+def test_which_image_is_taken_and_why(tmp_path, monkeypatch):
+    assert choice.choose()[0] is None
+    first = store.bring_in(packed(tmp_path, "first")).id
+    path = packed(tmp_path, "second")
+    second = store.bring_in(path).id
+    os.utime(store.images_root() / first / container.MANIFEST, (1, 1))
+    image, why = choice.choose()
+    assert image.id == second and why.startswith("imported last")
+    assert choice.choose("none")[0] is None
+    image, why = choice.choose(first[:6])
+    assert (image.id, why) == (first, "asked for")
+    monkeypatch.setenv("TESTBED_IMAGE", first)
+    image, why = choice.choose()
+    assert (image.id, why) == (first, "TESTBED_IMAGE says so")
+    assert choice.choose("auto")[0].id == second
+    monkeypatch.setenv("TESTBED_IMAGE", "none")
+    assert choice.choose()[0] is None
+
+
+def test_a_file_is_brought_in_on_the_way(tmp_path):
+    path = packed(tmp_path)
+    image, _ = choice.choose(str(path))
+    assert kept() == [image.id]
+    assert choice.choose(str(path))[0].id == image.id
+
+
+def test_unknown_images_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such image or file; there are none"):
+        choice.choose("abc")
+    with pytest.raises(ConfigError, match="there is no such file"):
+        choice.choose("./abc.xz")
+    name = store.bring_in(packed(tmp_path)).id
+    with pytest.raises(ConfigError, match=f"there are: {name}"):
+        choice.choose("xyz")
+
+
+def test_the_commands_tell(tmp_path):
+    run = CliRunner().invoke
+    assert "no image" in run(command, ["list"]).output
+    path = packed(tmp_path)
+    assert (
+        json.loads(run(command, ["info", str(path), "--json", "--check"]).stdout)["kind"] == "lab"
+    )
+    assert run(command, ["import", str(path)]).exit_code == 0
+    (row,) = json.loads(run(command, ["list", "--json"]).stdout)
+    assert row["suite"] == "trixie" and row["packages"] == 1
+    assert "iperf3 3.18" in run(command, ["info", "--check"]).output
+    assert run(command, ["export", str(tmp_path / "out.xz")]).exit_code == 0
+    assert (tmp_path / "out.xz").read_bytes() == path.read_bytes()
+    assert run(command, ["remove", row["id"][:5]]).output == f"removed {row['id']}\n"
+    assert isinstance(run(command, ["remove", "x"]).exception, ConfigError)
+
+
+# ---- the kernel alone
+
+
+def test_a_kernel_goes_from_cache_to_cache(tmp_path, monkeypatch):
+    name = f"linux-source-7.2_7.2.12-{kernel_recipe.recipe_key()}-cc"
+    folder = kernels.cache_root() / name
+    folder.mkdir(parents=True)
+    facts = {k: KERNEL[k] for k in ("version", "sha256", "source", "compiler")} | {"absent": []}
+    (folder / "linux").write_bytes(b"kernel")
+    (folder / "linux").chmod(0o755)
+    (folder / "config").write_text("CONFIG_UML=y\n")
+    (folder / "kernel.json").write_text(json.dumps(facts))
+    path = tmp_path / "kernel.xz"
+    assert CliRunner().invoke(export_kernel, [str(path)]).exit_code == 0
+    with pytest.raises(ConfigError, match="holds a kernel alone"):
+        store.bring_in(path)
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "other"))
+    assert CliRunner().invoke(import_kernel, [str(path)]).exit_code == 0
+    found = kernels.find()
+    assert found.path == tmp_path / "other/kernels" / name / "linux"
+    assert found.path.read_bytes() == b"kernel" and os.access(found.path, os.X_OK)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ParseError, match="truncated"):
+        exchange.import_kernel(path)
+    with pytest.raises(ConfigError, match="holds a whole image"):
+        exchange.import_kernel(packed(tmp_path))
+
+
+# ---- what goes in, and set-up
+
+
+def test_what_a_guest_never_reads_is_left_out():
+    kept_paths = """
+        usr/bin/vtysh usr/bin/ovs-vsctl usr/bin/dash usr/lib/frr/zebra etc/passwd proc tmp
+        usr/lib/python3.13/json/decoder.py var/lib/frr usr/share/openvswitch/vswitch.ovsschema
+        usr/lib/x86_64-linux-gnu/security/pam_rootok.so
+    """
+    dropped_paths = """
+        usr/share/doc/frr/copyright usr/share/locale/de var/cache/apt/x usr/bin/perl5.40.1
+        usr/lib/python3.13/test/x.py usr/lib/python3.13/json/__pycache__/decoder.cpython-313.pyc
+        etc/shadow etc/machine-id var/log/dpkg.log dev/null etc/passwd-
+    """
+    assert all(recipe.is_kept(path) for path in kept_paths.split())
+    assert not any(recipe.is_kept(path) for path in dropped_paths.split())
+    assert {"frr", "openvswitch-switch", "tcpdump", "python3"} <= set(recipe.package_names())
+    assert not {"gcc", "tshark", "python3-venv"} & set(recipe.package_names())
+
+
+def _plan(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    for name in ("Makefile", "pyproject.toml", "testbed", "scripts"):
+        if not (tmp_path / name).exists():
+            (tmp_path / name).symlink_to(ROOT / name)
+    return subprocess.run(
+        ["make", "-n", "setup"], cwd=tmp_path, env={**os.environ, **variables},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_set_up_from_an_image_needs_no_packages(tmp_path):
+    (tmp_path / "lab.xz").write_bytes(b"")
+    said = _plan(tmp_path, TESTBED_IMAGE="lab.xz").stdout
+    assert "testbed image import 'lab.xz'" in said
+    assert "install-packages" not in said and "guest-kernel" not in said
+    assert "install-packages" in _plan(tmp_path, TESTBED_IMAGE="").stdout
+    missing = _plan(tmp_path, TESTBED_IMAGE="none.xz")
+    assert missing.returncode == 2 and "there is no such file" in missing.stderr
