@@ -32,8 +32,7 @@ from testbed.prerequisites import install_command
 from testbed.provenance import host, sources_hash, tool_versions
 from testbed.replay import Judged, fingerprint, replay
 from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
-from testbed.runtime import Outcome, Progress, Runtime, choose
-from testbed.runtime.guest import GuestRuntime
+from testbed.runtime import Outcome, Progress, Runtime, choose, image_of
 
 DEFAULT_SEED = 1
 
@@ -170,11 +169,6 @@ def _scenarios(
         cls(scenario_params).topology()
         cls(scenario_params).inputs()
     return {name: asdict(p) for name, p in chosen.items()}
-
-
-def image_of(runtime: Runtime) -> Image | None:
-    """The image that a runtime runs from; None: the host's programs."""
-    return runtime.image if isinstance(runtime, GuestRuntime) else None
 
 
 def _check_programs(cls: type[Experiment], image: Image | None) -> None:

@@ -31,7 +31,7 @@ from testbed.grading.result import FORMAT, CheckResult, Result, mark_of
 from testbed.grading.submission import FOLDER, HANDED, Submission, SubmissionError
 from testbed.provenance import sources_hash, tool_versions
 from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
-from testbed.runtime import Outcome, Runtime, choose
+from testbed.runtime import Outcome, Runtime, choose, image_of
 from testbed.runtime.limits import Limits
 from testbed.runtime.outcome import Stop
 
@@ -109,7 +109,11 @@ def grading_runtime() -> Runtime:
 
 def versions_hash(runtime: Runtime) -> str:
     """SHA-256 over what grades: kernel, programs, libraries, our own sources."""
-    about = {"kernel": runtime.kernel["sha256"], "sources": sources_hash(), **tool_versions()}
+    about = {
+        "kernel": runtime.kernel["sha256"],
+        "sources": sources_hash(),
+        **tool_versions(image_of(runtime)),
+    }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from testbed.runtime.host import HostRuntime
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Progress, Runtime
 
 __all__ = [
-    "Clock", "KernelInfo", "OnProgress", "Outcome", "Progress", "Runtime", "choose",
+    "Clock", "KernelInfo", "OnProgress", "Outcome", "Progress", "Runtime", "choose", "image_of",
 ]  # fmt: skip
 
 _NAMES, _CLOCKS = ("auto", "guest", "host"), ("virtual", "real")
@@ -49,6 +49,11 @@ def choose(name: str = "auto", *, clock: str = "virtual", image: str = "") -> Ru
     if name == "auto" and os.geteuid() == 0:
         return _host(f"{_why_no_guest()}; the host's kernel and its real clock serve")
     raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND, _why_no_guest())
+
+
+def image_of(runtime: Runtime) -> Image | None:
+    """The image that a runtime runs from; None: the host's programs."""
+    return runtime.image if isinstance(runtime, GuestRuntime) else None
 
 
 def _host(why: str) -> HostRuntime:
