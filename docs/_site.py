@@ -18,9 +18,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from testbed import experiment, topologies
-from testbed.book import chapters, labels, pages
+from testbed.book import chapters, labels, labs, pages
 from testbed.book.words import Words, words
 from testbed.cli.main import cli
+from testbed.grading import library
 
 PROJECT = experiment.PROJECT
 DOCS = PROJECT / "docs"
@@ -41,6 +42,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     for section in config.nav or []:
         if isinstance(section, dict) and labels.BOOK in section:
             section[labels.BOOK] = ["experiments/index.md", *_chapters(text)]
+        elif isinstance(section, dict) and labels.LABS in section:
+            section[labels.LABS] = ["labs/index.md", *(f"labs/{n}.md" for n in library.names())]
+    if not library.names():
+        config.nav = [item for item in config.nav or [] if labels.LABS not in item]
     config.nav = _translated(config.nav, text)
     return config
 
@@ -71,6 +76,9 @@ def made_pages(text: Words, files: Files) -> dict[str, str]:
     for name in experiment.experiment_files():
         made[f"experiments/{name}.md"] = pages.page(name, text)
     made["experiments/index.md"] = pages.contents(text)
+    if library.names():
+        made["labs/index.md"] = labs.contents(text)
+        made |= {f"labs/{name}.md": labs.page(name) for name in library.names()}
     return made
 
 

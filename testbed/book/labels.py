@@ -30,6 +30,12 @@ MADE_BY = (
 )
 REAL_CLOCK = "On the real clock numbers differ a little from run to run."
 RUNTIME, CLOCK, SEED, KERNEL, FINGERPRINT = "runtime", "clock", "seed", "kernel", "fingerprint"
+LABS = "Labs"
+LABS_INTRODUCTION = (
+    "Each student gets a variant of their own. `testbed check` shows them their public marks, "
+    "`testbed grade` marks a class. Here are the handouts of one example."
+)
+LAB, HANDED_IN, POINTS = "lab", "handed in", "points"
 NOT_TRANSLATED = "This page is not translated yet."
 NUMBERS_ARE_QUOTED = "Measured values are quoted as the program prints them."
 

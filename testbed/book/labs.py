@@ -1,0 +1,31 @@
+"""The labs' handouts, each with the values of one example student."""
+
+from __future__ import annotations
+
+from testbed.book import labels
+from testbed.book.words import Words
+from testbed.grading import library
+from testbed.grading.result import points_text
+
+_EXAMPLE = b"the example of the book"
+"""Stands for a course's secret: everybody may know this variant."""
+
+
+def page(name: str) -> str:
+    """A lab's handout."""
+    lab = library.open_lab(name)
+    return lab.handout(lab.variant("example", _EXAMPLE))
+
+
+def contents(words: Words) -> str:
+    """All labs, with what is handed in and their points."""
+    heads = (labels.LAB, labels.HANDED_IN, labels.POINTS)
+    lines = [
+        f"# {words(labels.LABS)}", "", words(labels.LABS_INTRODUCTION), "",
+        "| " + " | ".join(words(head) for head in heads) + " |", "| --- | --- | --- |",
+    ]  # fmt: skip
+    for name in library.names():
+        found = library.open_lab(name).manifest
+        files = ", ".join(f"`{file}`" for file in found.files)
+        lines.append(f"| [{found.title}]({name}.md) | {files} | {points_text(found.points)} |")
+    return "\n".join(lines) + "\n"
