@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from testbed import experiment as experiments
+from testbed.book import words
 from testbed.errors import ConfigError, nearest
 
 PROJECT = experiments.PROJECT
@@ -28,13 +29,20 @@ def experiments_table(page: Path) -> str:
     Args:
         page: the Markdown file that holds the table; links are relative to it.
     """
-    rows = ["| experiment | what it shows |", "| --- | --- |"]
+    chinese = page.name.endswith(".zh.md")
+    text = words.words("zh" if chinese else "en")
+    heads = "| 实验 | 展示什么 |" if chinese else "| experiment | what it shows |"
+    rows = [heads, "| --- | --- |"]
     for name in experiments.experiment_files():
-        handout = PROJECT / "docs" / "experiments" / f"{name}.md"
-        link = os.path.relpath(handout, page.parent)
-        shown = f"[{name}]({link})" if handout.is_file() else name
-        rows.append(f"| {shown} | {experiments.load(name).title()} |")
+        found = [p for p in _handouts(name, chinese) if p.is_file()]
+        shown = f"[{name}]({os.path.relpath(found[0], page.parent)})" if found else name
+        rows.append(f"| {shown} | {text(experiments.load(name).title())} |")
     return "\n".join(rows) + "\n"
+
+
+def _handouts(name: str, chinese: bool) -> Iterator[Path]:
+    for folder in ("docs/zh", "docs") if chinese else ("docs",):
+        yield PROJECT / folder / "experiments" / f"{name}.md"
 
 
 PARTS: dict[str, Callable[[Path], str]] = {"experiments": experiments_table}
@@ -64,12 +72,17 @@ def generated(page: Path, text: str) -> str:
 
 
 def stale() -> dict[Path, str]:
-    """Pages whose generated parts are out of date → their text as it should be."""
+    """Pages whose generated parts are out of date, and the catalogue → their text as it should be.
+
+    The catalogue comes last: the pages are written with the translations it has.
+    """
     found = {}
     for page in pages():
         text = page.read_text(encoding="utf-8")
         if (fresh := generated(page, text)) != text:
             found[page] = fresh
+    if (fresh := words.fresh_catalogue()) != words.CATALOGUE.read_text(encoding="utf-8"):
+        found[words.CATALOGUE] = fresh
     return found
 
 
@@ -81,10 +94,12 @@ def main(arguments: list[str]) -> int:
     found = stale()
     for page, text in found.items():
         if arguments:
-            sys.stderr.write(f"{page.relative_to(PROJECT)}: stale; run python -m testbed.docs\n")
+            sys.stderr.write(
+                f"{os.path.relpath(page, PROJECT)}: stale; run python -m testbed.docs\n"
+            )
         else:
             page.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"{page.relative_to(PROJECT)}\n")
+            sys.stdout.write(f"{os.path.relpath(page, PROJECT)}\n")
     return 1 if arguments and found else 0
 
 

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from testbed import docs, experiment
+from testbed.book import words
 from testbed.cli.main import cli
 from testbed.errors import ConfigError
 from testbed.experiment import PROJECT
@@ -181,12 +182,15 @@ def unlinked(table):
 
 def test_a_stale_page_is_found_and_mended(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(docs, "PROJECT", tmp_path)
+    monkeypatch.setattr(words, "CATALOGUE", tmp_path / "messages.po")
+    words.CATALOGUE.write_text("")
     page = tmp_path / "README.md"
     page.write_text("# A\n<!-- generated: experiments -->\nold\n<!-- end -->\nafter\n")
     assert docs.main(["--check"]) == 1
     assert docs.main([]) == 0
     assert docs.main(["--check"]) == 0
     text = page.read_text()
+    assert 'msgid "still to come"' in words.CATALOGUE.read_text()
     assert "old" not in text and "| congestion |" in text and text.endswith("after\n")
 
 
