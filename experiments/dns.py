@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,16 @@ import pandas as pd
 from analysis import said
 from analysis.dissect import dns as messages
 from analysis.plots import exchanges as plots
-from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, nothing, program
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near
+from testbed import exchange, names
+from testbed.acts import Act, filter_packets, in_order, wait
+from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near, same
 from testbed.daemons import start
 from testbed.daemons.nsd import LARGEST_UDP_BYTES, Nsd
-from testbed.daemons.unbound import Unbound
+from testbed.daemons.unbound import ONE_PORT, Unbound
 from testbed.evidence import of_packets
-from testbed.exchange import address, pick, step
+from testbed.exchange import address, pick
 from testbed.experiment import Experiment, Tables
+from testbed.names import DAY_S, delegation
 from testbed.parameters import param
 from topologies.nameservers import NameServers
 
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
 WWW, WWW6 = "192.0.2.80", "2001:db8::80"
 REVERSE = "2.0.192.in-addr.arpa"
-DAY_S = 86_400
 SERVERS = ("n1", "n2", "n3", "n4")
 RANDOM_PORTS_AT_LEAST = 0.9
 """Share of queries that must leave from a port of their own."""
+
+MANY = 20
+"""Names looked up to see whence the resolver asks."""
 
 HALF = 8
 """Names looked up in the zone of which one server is dead; each picks a server at random."""
@@ -92,30 +95,26 @@ class Dns(Experiment):
             filter_packets("n3", "input", "tcp dport 53 drop")(lab)
         if "alive" not in faults:
             filter_packets("n4", "input", "udp dport 53 drop")(lab)
-        (lab.path / "configs" / "resolv.conf").write_text(f"nameserver {lab.address('v1')}\n")
-        for node in SERVERS:  # so that no look-up pays for ARP
-            lab.exec("v1", "ping", "-c", "1", lab.address(node))
-        lab.exec("h1", "ping", "-c", "1", lab.address("v1"))
+        names.use_resolver(lab, lab.address("v1"))
+        names.reach(lab, "v1", "h1", *SERVERS)
         if "detour" in faults:
             for interface in ("r1-eth3", "n3-eth0"):
                 lab.reshape(interface, replace(lab.shape(interface), delay_ms=60))
         lab.capture("h1-eth0", "v1-eth0")
-        for name, act in self._steps(lab).items():
-            step(lab, name, quiet_s=1.0)
-            act(lab)
+        exchange.play(lab, self._steps(lab), quiet_s=1.0)
 
     def _steps(self, lab: Lab) -> dict[str, Act]:
         p = self.params
-        ask = Asker(lab.address("v1"))
-        look_up = _stub(lab, "www.example.org")
+        ask = partial(names.ask, "h1", lab.address("v1"))
+        look_up = names.look_up(lab, "h1", "www.example.org")
         backwards = ".".join(reversed(WWW.split("."))) + ".in-addr.arpa"
         return {
             "cold": look_up,
-            "warm": in_order(_wait(10), look_up),
-            "expired": in_order(_wait(p.ttl_s), look_up),
+            "warm": wait(10, look_up),
+            "expired": wait(p.ttl_s, look_up),
             "absent": ask("nope.example.org", "A"),
-            "absent-again": in_order(_wait(10), ask("nope.example.org", "A")),
-            "absent-late": in_order(_wait(p.negative_ttl_s), ask("nope.example.org", "A")),
+            "absent-again": wait(10, ask("nope.example.org", "A")),
+            "absent-late": wait(p.negative_ttl_s, ask("nope.example.org", "A")),
             "alias": ask("alias.example.org", "A"),
             "mail": ask("example.org", "MX"),
             "backwards": ask(backwards, "PTR"),
@@ -124,7 +123,7 @@ class Dns(Experiment):
             "dead": ask("www.gone.org", "A"),
             "backup": in_order(*(ask(f"host{i}.half.org", "A") for i in range(HALF))),
             "lame": ask("www.lame.org", "A"),
-            "many": in_order(*(ask(f"host{i}.example.org", "A") for i in range(20))),
+            "many": in_order(*(ask(f"host{i}.example.org", "A") for i in range(MANY))),
         }
 
     def _resolver(self, lab: Lab) -> Unbound:
@@ -132,9 +131,8 @@ class Dns(Experiment):
         lines = {
             "no-cache": ("cache-max-ttl: 0", "cache-max-negative-ttl: 0"),
             "eternal": (f"cache-min-ttl: {DAY_S // 24}",),
-            "fixed-port": ("outgoing-range: 1", "outgoing-port-avoid: 0-65535",
-                           "outgoing-port-permit: 5353", "num-queries-per-thread: 1"),
-        }  # fmt: skip
+            "fixed-port": ONE_PORT,
+        }
         upstream = f'forward-zone:\n  name: "."\n  forward-addr: {lab.address("n3")}'
         return Unbound(
             root=lab.address("n1"),
@@ -146,60 +144,57 @@ class Dns(Experiment):
         )
 
     def _zones(self, lab: Lab) -> dict[str, dict[str, str]]:
-        """Zones of each server, as master files."""
-        p = self.params
-        at = {node: lab.address(node) for node in SERVERS}
-        root = _zone(".", "a.root.", DAY_S, {
-            "a.root.": [f"A {at['n1']}"],
-            "org.": ["NS ns.org."], "ns.org.": [f"A {at['n2']}"],
-            f"{REVERSE}.": ["NS ns.example.org."], "ns.example.org.": [f"A {at['n3']}"],
-        })  # fmt: skip
-        org = _zone("org.", "ns.org.", DAY_S, {
-            "ns.org.": [f"A {at['n2']}"],
-            "example.org.": ["NS ns.example.org."], "ns.example.org.": [f"A {at['n3']}"],
-            "gone.org.": ["NS ns.gone.org."], "ns.gone.org.": [f"A {at['n4']}"],
-            "lame.org.": ["NS ns.lame.org."], "ns.lame.org.": [f"A {at['n3']}"],
-            "half.org.": ["NS ns.example.org.", "NS ns.gone.org."],
-        })  # fmt: skip
-        own: dict[str, list[str]] = {
-            "ns.example.org.": [f"A {at['n3']}"],
-            "www.example.org.": [f"A {WWW}"],
-            "mail.example.org.": ["A 192.0.2.25"],
-            **{f"host{i}.example.org.": [f"A 192.0.2.{100 + i}"] for i in range(20)},
-        }
-        if "bare" not in p.faults:
-            own |= {
-                "www.example.org.": [f"A {WWW}", f"AAAA {WWW6}"],
-                "alias.example.org.": ["CNAME other.example.org."],
-                "other.example.org.": ["CNAME www.example.org."],
-                "example.org.": ["MX 10 mail.example.org."],
-                "long.example.org.": [" ".join(["TXT", *[f'"{"x" * 200}"'] * 12])],
-            }
-        backwards = {} if "bare" in p.faults else {f"80.{REVERSE}.": ["PTR www.example.org."]}
-        example = _zone("example.org.", "ns.example.org.", p.ttl_s, own, p.negative_ttl_s)
-        some = {
-            "example.org": example,
-            REVERSE: _zone(f"{REVERSE}.", "ns.example.org.", p.ttl_s, backwards),
-        }
-        if "adopted" in p.faults:
-            some["lame.org"] = _zone(
-                "lame.org.",
-                "ns.lame.org.",
-                p.ttl_s,
-                {"ns.lame.org.": [f"A {at['n3']}"], "www.lame.org.": [f"A {WWW}"]},
+        """Master files of each server's zones."""
+        faults, ttl_s = self.params.faults, self.params.ttl_s
+        root, org, example, gone, lame = (
+            (name, lab.address(node))
+            for name, node in (
+                ("a.root.", "n1"), ("ns.org.", "n2"), ("ns.example.org.", "n3"),
+                ("ns.gone.org.", "n4"), ("ns.lame.org.", "n3"),
             )
-        gone = _zone(
-            "gone.org.",
-            "ns.gone.org.",
-            p.ttl_s,
-            {"ns.gone.org.": [f"A {at['n4']}"], "www.gone.org.": [f"A {WWW}"]},
-        )
-        half = _zone("half.org.", "ns.example.org.", p.ttl_s, {
-            "half.org.": ["NS ns.gone.org."],
-            **{f"host{i}.half.org.": [f"A 192.0.2.{100 + i}"] for i in range(HALF)}})  # fmt: skip
-        some["half.org"] = half
-        far = {"n1": {".": root}, "n2": {"org": org}, "n4": {"gone.org": gone, "half.org": half}}
-        return far | {"n3": some}
+        )  # fmt: skip
+        below_root = delegation("org.", org) | delegation(f"{REVERSE}.", example)
+        below_org = (
+            delegation("example.org.", example) | delegation("gone.org.", gone)
+            | delegation("lame.org.", lame) | delegation("half.org.", example, gone)
+        )  # fmt: skip
+        half = names.zone("half.org.", example, ttl_s, {"half.org.": [f"NS {gone[0]}"],
+                                                        **_hosts("half.org.", HALF)})  # fmt: skip
+        served = {
+            "n1": {".": names.zone(".", root, DAY_S, below_root)},
+            "n2": {"org": names.zone("org.", org, DAY_S, below_org)},
+            "n3": {
+                "example.org": names.zone("example.org.", example, ttl_s, self._own_records(),
+                                          self.params.negative_ttl_s),
+                REVERSE: names.zone(f"{REVERSE}.", example, ttl_s, self._backwards()),
+                "half.org": half,
+            },
+            "n4": {
+                "gone.org": names.zone("gone.org.", gone, ttl_s, _www("gone.org.")),
+                "half.org": half,
+            },
+        }  # fmt: skip
+        if "adopted" in faults:
+            served["n3"]["lame.org"] = names.zone("lame.org.", lame, ttl_s, _www("lame.org."))
+        return served
+
+    def _own_records(self) -> dict[str, list[str]]:
+        """Of example.org."""
+        plain = _www("example.org.") | _hosts("example.org.", MANY)
+        if "bare" in self.params.faults:
+            return plain
+        return plain | {
+            "www.example.org.": [f"A {WWW}", f"AAAA {WWW6}"],
+            "mail.example.org.": ["A 192.0.2.25"],
+            "alias.example.org.": ["CNAME other.example.org."],
+            "other.example.org.": ["CNAME www.example.org."],
+            "example.org.": ["MX 10 mail.example.org."],
+            "long.example.org.": [" ".join(["TXT", *[f'"{"x" * 200}"'] * 12])],
+        }
+
+    def _backwards(self) -> dict[str, list[str]]:
+        bare = "bare" in self.params.faults
+        return {} if bare else {f"80.{REVERSE}.": ["PTR www.example.org."]}
 
     # ---- from the run directory
 
@@ -228,12 +223,9 @@ class Dns(Experiment):
         referrals = [int(n) for n in told["answers"]]
         return all_of(
             [
-                holds(way == ["n1", "n2", "n3"], observed=f"asked {', '.join(way)}",
-                      expected="asked n1, n2, n3"),
-                holds(referrals == [0, 0, 1], observed=f"answers in each reply: {referrals}",
-                      expected="two referrals, then the answer"),
-                holds(self._client_got(tables, "cold") == [WWW],
-                      observed=f"h1 got {self._client_got(tables, 'cold')}", expected=WWW),
+                same(way, ["n1", "n2", "n3"], "asked"),
+                same(referrals, [0, 0, 1], "answers in each reply"),
+                same(self._client_got(tables, "cold"), [WWW], "h1 got"),
             ]
         ).because(*of_packets("the walk", pd.concat([asked, told])))  # fmt: skip
 
@@ -267,10 +259,9 @@ class Dns(Experiment):
         told = self._told(tables, "cold", question="www.example.org", type="A")
         found = {self._node(tables, m.ip_src): bool(m.authoritative) for m in told.itertuples()}
         back = pick(tables, "cold", "h1-eth0", table="dns", response=True)
-        wanted = {"n1": False, "n2": False, "n3": True}
         return all_of(
             [
-                holds(found == wanted, observed=f"AA: {found}", expected=f"AA: {wanted}"),
+                same(found, {"n1": False, "n2": False, "n3": True}, "AA"),
                 _flags(back, "authoritative", False, "AA of the resolver"),
             ]
         ).because(*of_packets("answers", told))
@@ -321,9 +312,7 @@ class Dns(Experiment):
         """The look-up after the TTL of the address; NS records live longer."""
         asked = self._asked(tables, "expired", question="www.example.org", type="A")
         way = [self._node(tables, a) for a in asked["ip_dst"]]
-        return holds(way == ["n3"], observed=f"asked {way}", expected="asked n3").because(
-            *of_packets("queries", asked)
-        )
+        return same(way, ["n3"], "asked").because(*of_packets("queries", asked))
 
     @claim(
         "That a name does not exist is cached too, for the minimum of the SOA record.",
@@ -339,11 +328,10 @@ class Dns(Experiment):
             code for s in counts
             for code in pick(tables, s, "h1-eth0", table="dns", response=True)["rcode"]
         }  # fmt: skip
-        wanted = {"absent": 1, "absent-again": 0, "absent-late": 1}
         return all_of(
             [
-                holds(counts == wanted, observed=f"queries {counts}", expected=f"{wanted}"),
-                holds(codes == {"NXDOMAIN"}, observed=f"h1 hears {codes}", expected="NXDOMAIN"),
+                same(counts, {"absent": 1, "absent-again": 0, "absent-late": 1}, "queries"),
+                same(codes, {"NXDOMAIN"}, "h1 hears"),
             ]
         ).because(*of_packets("queries", self._asked(tables, "absent")))
 
@@ -420,8 +408,7 @@ class Dns(Experiment):
                 holds(bool(gaps) and gaps[-1] > 4 * gaps[0] and steady,
                       observed="gaps " + ", ".join(f"{g:.2f}" for g in gaps) + " s",
                       expected="growing"),
-                holds(not self._client_got(tables, "dead"),
-                      observed=f"h1 got {self._client_got(tables, 'dead')}", expected="nothing"),
+                same(self._client_got(tables, "dead"), [], "h1 got"),
             ]
         ).because(*of_packets("queries", asked))  # fmt: skip
 
@@ -454,10 +441,8 @@ class Dns(Experiment):
         codes = set(pick(tables, "lame", "h1-eth0", table="dns", response=True)["rcode"])
         return all_of(
             [
-                holds(set(told["rcode"]) == {"REFUSED"}, observed=f"n3 says {set(told['rcode'])}",
-                      expected="REFUSED"),
-                holds(codes == {"SERVFAIL"}, observed=f"h1 hears {codes or 'nothing'}",
-                      expected="SERVFAIL"),
+                same(set(told["rcode"]), {"REFUSED"}, "n3 says"),
+                same(codes, {"SERVFAIL"}, "h1 hears"),
             ]
         ).because(*of_packets("n3's answers", told))  # fmt: skip
 
@@ -467,14 +452,14 @@ class Dns(Experiment):
         source="RFC 5452 §4.5, §9.1",
     )
     def ports_and_numbers_are_random(self, tables: Tables) -> Verdict:
-        """Twenty look-ups, one after another."""
+        """Many look-ups, one after another."""
         asked = self._asked(tables, "many")
         asked = asked[asked["ip_dst"] == address(tables, "n3-eth0")]
         count = max(1, len(asked))
         rising = int((asked["id"].diff() == 1).sum())
         return all_of(
             [
-                at_least(len(asked), 20, unit="queries"),
+                at_least(len(asked), MANY, unit="queries"),
                 at_least(asked["udp_sport"].nunique() / count, RANDOM_PORTS_AT_LEAST,
                          unit="ports a query"),
                 at_least(asked["id"].nunique() / count, RANDOM_PORTS_AT_LEAST,
@@ -520,7 +505,7 @@ class Dns(Experiment):
 
     def _answer(self, tables: Tables, name: str, wanted: list[str]) -> Verdict:
         found = [text.rstrip(".") for text in self._records(tables, name)]
-        return holds(found == wanted, observed=f"{found}", expected=f"{wanted}").because(
+        return same(found, wanted, "answer").because(
             *of_packets("to and from h1", pick(tables, name, "h1-eth0", table="dns"))
         )
 
@@ -547,43 +532,13 @@ class Dns(Experiment):
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Asker:
-    """Questions put by hand at h1."""
-
-    resolver: str
-
-    def __call__(self, name: str, kind: str) -> Act:
-        """Asks up to three times, as stubs do: late answers are not sent, but kept in the cache."""
-        return program("h1", "kdig", f"@{self.resolver}", "+time=5", "+retry=2", name, kind)
+def _www(zone: str) -> dict[str, list[str]]:
+    return {f"www.{zone}": [f"A {WWW}"]}
 
 
-def _stub(lab: Lab, name: str) -> Act:
-    """Looks a name up by h1's C library, with a resolv.conf of its own."""
-    conf = lab.path / "configs" / "resolv.conf"
-    script = f"mount --bind {conf} /etc/resolv.conf; exec getent ahostsv4 {name}"
-    return program("h1", "unshare", "--mount", "sh", "-c", script)
-
-
-def _wait(seconds: float) -> Act:
-    return (lambda lab: lab.sleep(seconds)) if seconds else nothing
-
-
-def _zone(
-    origin: str, server: str, ttl_s: int, records: Mapping[str, list[str]], minimum_s: int = 3600
-) -> str:
-    """A master file (RFC 1035 §5); NS records live a day."""
-    lines = [f"$ORIGIN {origin}", f"$TTL {ttl_s}",
-             f"@ {DAY_S} SOA {server} admin.{origin.lstrip('.')} 1 7200 900 {DAY_S} {minimum_s}",
-             f"@ {DAY_S} NS {server}"]  # fmt: skip
-    for name, entries in records.items():
-        for entry in entries:
-            long_lived = entry.startswith("NS ") or name.startswith(("ns.", "a.root"))
-            lines.append(f"{name} {DAY_S if long_lived else ttl_s} {entry}")
-    return "\n".join(lines) + "\n"
+def _hosts(zone: str, count: int) -> dict[str, list[str]]:
+    return {f"host{i}.{zone}": [f"A 192.0.2.{100 + i}"] for i in range(count)}
 
 
 def _flags(found: pd.DataFrame, flag: str, wanted: bool, what: str) -> Verdict:
-    values = {bool(v) for v in found[flag]}
-    return holds(values == {wanted}, observed=f"{what}: {values or 'no message'}",
-                 expected=f"{what}: {wanted}")  # fmt: skip
+    return same({bool(v) for v in found[flag]}, {wanted}, what)

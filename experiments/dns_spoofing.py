@@ -27,10 +27,11 @@ from testbed.claims import (
 )
 from testbed.daemons import dnssec, start
 from testbed.daemons.nsd import Nsd
-from testbed.daemons.unbound import Unbound
+from testbed.daemons.unbound import ONE_PORT, Unbound
 from testbed.evidence import in_rows, of_packets
 from testbed.exchange import address, pick
 from testbed.experiment import Experiment, Tables
+from testbed.names import DAY_S, delegation
 from testbed.parameters import param
 from topologies.nameservers import NameServers
 
@@ -39,9 +40,12 @@ if TYPE_CHECKING:
     from testbed.lab import Lab
 
 NAME, TRUTH, LIE = "www.example.org", "192.0.2.80", "203.0.113.66"
+SIGNED = "192.0.2.99"
+"""An address that n3 changes after it was signed."""
+
 ALTERED, ABSENT, OWN_NAME = "altered.example.org", "nope.example.org", "x.evil.org"
 NUMBERS = 1 << 16
-LIE_TTL_S, WAIT_S = names.DAY_S, 10
+LIE_TTL_S, WAIT_S = DAY_S, 10
 ZONES = {"n1": ".", "n2": "org", "n3": "example.org"}
 """Who serves what; n4's zone is the forging program's."""
 
@@ -110,7 +114,7 @@ class DnsSpoofing(Experiment):
         zones, options = self._zones(lab), self._port()
         if p.signed:
             zones, anchor = dnssec.sign(lab, "n1", zones)
-            zones["example.org"] = zones["example.org"].replace("192.0.2.99", "192.0.2.98")
+            zones["example.org"] = zones["example.org"].replace(SIGNED, "192.0.2.98")
             if "no-validation" not in p.faults:
                 options += ['module-config: "validator iterator"', f"trust-anchor: '{anchor}'"]
         servers = {node: [Nsd({zone: zones[zone]})] for node, zone in ZONES.items()}
@@ -138,27 +142,20 @@ class DnsSpoofing(Experiment):
 
     def _port(self) -> list[str]:
         """Unbound's options for one port, where it shall have one."""
-        one = ["outgoing-range: 1", "outgoing-port-avoid: 0-65535", "outgoing-port-permit: 5353"]
-        return ["trust-anchor-signaling: no", *([] if self.params.random_port else one)]
+        port = () if self.params.random_port else ONE_PORT
+        return ["trust-anchor-signaling: no", *port]
 
     def _zones(self, lab: Lab) -> dict[str, str]:
         """Master files."""
-        at = {node: lab.address(node) for node in SERVERS}
-        delegations = {"example": at["n3"], "evil": at["n4"]}
+        servers = {"n1": "a.root.", "n2": "ns.org.", "n3": "ns.example.org.", "n4": "ns.evil.org."}
+        root, org, example, evil = ((name, lab.address(n)) for n, name in servers.items())
+        below_org = delegation("example.org.", example) | delegation("evil.org.", evil)
+        own = {f"{NAME}.": [f"A {TRUTH}"], f"{ALTERED}.": [f"A {SIGNED}"]}
         return {
-            ".": names.zone(".", "a.root.", names.DAY_S, {
-                "a.root.": [f"A {at['n1']}"], "org.": ["NS ns.org."], "ns.org.": [f"A {at['n2']}"],
-            }),
-            "org": names.zone("org.", "ns.org.", names.DAY_S, {
-                "ns.org.": [f"A {at['n2']}"],
-                **{f"{zone}.org.": [f"NS ns.{zone}.org."] for zone in delegations},
-                **{f"ns.{zone}.org.": [f"A {ip}"] for zone, ip in delegations.items()},
-            }),
-            "example.org": names.zone("example.org.", "ns.example.org.", 60, {
-                "ns.example.org.": [f"A {at['n3']}"], f"{NAME}.": [f"A {TRUTH}"],
-                f"{ALTERED}.": ["A 192.0.2.99"],
-            }, minimum_s=30),
-        }  # fmt: skip
+            ".": names.zone(".", root, DAY_S, delegation("org.", org)),
+            "org": names.zone("org.", org, DAY_S, below_org),
+            "example.org": names.zone("example.org.", example, 60, own, minimum_s=30),
+        }
 
     # ---- from the run directory
 

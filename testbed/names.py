@@ -14,25 +14,37 @@ DAY_S = 86_400
 
 
 def zone(
-    origin: str, server: str, ttl_s: int, records: Mapping[str, list[str]], minimum_s: int = 3600
+    origin: str,
+    server: tuple[str, str],
+    ttl_s: int,
+    records: Mapping[str, list[str]],
+    minimum_s: int = 3600,
 ) -> str:
     """A master file (RFC 1035 §5); NS records and name servers' addresses live a day.
 
     Args:
         origin: the zone's name with its last dot.
-        server: its first name server.
+        server: its first name server, and that server's address.
         ttl_s: of all other records.
-        records: name → records without TTL, as ``A 192.0.2.1``.
+        records: name → records without TTL, as ``A 192.0.2.1``; also those of `delegation`.
         minimum_s: how long the absence of a name may be cached (RFC 2308 §4).
     """
+    name, ip = server
     lines = [f"$ORIGIN {origin}", f"$TTL {ttl_s}",
-             f"@ {DAY_S} SOA {server} admin.{origin.lstrip('.')} 1 7200 900 {DAY_S} {minimum_s}",
-             f"@ {DAY_S} NS {server}"]  # fmt: skip
-    for name, entries in records.items():
+             f"@ {DAY_S} SOA {name} admin.{origin.lstrip('.')} 1 7200 900 {DAY_S} {minimum_s}",
+             f"@ {DAY_S} NS {name}"]  # fmt: skip
+    own = {name: [f"A {ip}"]} if name.endswith(origin) else {}
+    for owner, entries in {**own, **records}.items():
         for entry in entries:
-            long_lived = entry.startswith(("NS ", "DS ")) or name.startswith(("ns.", "a.root"))
-            lines.append(f"{name} {DAY_S if long_lived else ttl_s} {entry}")
+            long_lived = entry.startswith("NS ") or owner.startswith(("ns.", "a.root"))
+            lines.append(f"{owner} {DAY_S if long_lived else ttl_s} {entry}")
     return "\n".join(lines) + "\n"
+
+
+def delegation(child: str, *servers: tuple[str, str]) -> dict[str, list[str]]:
+    """Records by which a zone hands a child to name servers, given as (name, address)."""
+    glue = {name: [f"A {ip}"] for name, ip in servers}
+    return {child: [f"NS {name}" for name, _ in servers], **glue}
 
 
 def ask(node: str, resolver: str, name: str, kind: str = "A", *options: str) -> Act:
