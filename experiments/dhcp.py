@@ -9,13 +9,13 @@ import pandas as pd
 
 from analysis import said
 from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, nothing, program
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near
+from testbed.acts import Act, filter_packets, in_order, nothing, program, wait
+from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near, same
 from testbed.daemons import start
 from testbed.daemons.dhcpcd import Dhcpcd, interface, lease_file, resolv_conf
 from testbed.daemons.dnsmasq import Dnsmasq
 from testbed.evidence import of_packets
-from testbed.exchange import address, mac, pick, step
+from testbed.exchange import address, mac, pick
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from testbed.shape import LinkShape
@@ -47,9 +47,10 @@ class Dhcp(Experiment):
 
     h1 gets an address from d1, reaches a host by its name and renews its lease. With h2 the pool
     is empty: a third client helps itself to a link-local address. h2 releases; d1 goes silent, so
-    h1's lease runs out. Then the address d1 offers is in use already; the network is renumbered;
-    two servers offer; a client behind the router is served by a relay; and a rogue server makes
-    itself the gateway, until the switch lets servers speak at one port only.
+    h1 rebinds to d2; d2 goes silent too, so h1's lease runs out. Then the address d1 offers is in
+    use already; the network is renumbered; two servers offer; a client behind the router is served
+    by a relay; and a rogue server makes itself the gateway, until the switch lets servers speak at
+    one port only.
 
     Server and relay are dnsmasq, clients dhcpcd. `faults` break things on purpose.
     """
@@ -79,9 +80,7 @@ class Dhcp(Experiment):
         lab.capture("h1-eth0", "h2-eth0", "h3-eth0", "d1-eth0", "d2-eth0")
         for node in ("h1", "h2", "h3"):
             lab.exec(node, "ip", "-4", "addr", "flush", "dev", interface(node))
-        for name, act in self._steps(lab).items():
-            step(lab, name, quiet_s=1.0)
-            act(lab)
+        exchange.play(lab, self._steps(lab), quiet_s=1.0)
 
     def _steps(self, lab: Lab) -> dict[str, Act]:
         p, faults = self.params, self.params.faults
@@ -98,7 +97,7 @@ class Dhcp(Experiment):
         return {
             "acquire": in_order(self._serve("d1", lan, first), self._join("h1", 15)),
             "name": _by_name("h1"),
-            "renew": _wait(p.lease_s * 0.55),
+            "renew": wait(p.lease_s * 0.55),
             "exhausted": in_order(
                 self._join("h2", 15),
                 program("d2", "ip", "-4", "addr", "flush", "dev", "d2-eth0"),
@@ -109,16 +108,22 @@ class Dhcp(Experiment):
             "release": in_order(
                 self._leave("h2") if "no-release" in faults
                 else program("h2", "dhcpcd", "--release", "h2-eth0"),
-                _wait(5),
+                wait(5),
+            ),
+            "rebind": in_order(
+                self._stop("d1"),
+                nothing if "one-server" in faults
+                else self._serve("d2", lan, first, "dhcp-authoritative"),
+                wait(p.lease_s * 1.5),
             ),
             "expire": in_order(
-                self._stop("d1"), _wait(p.lease_s * 1.1 + 10),
+                self._stop("d2"), wait(p.lease_s * 1.1 + 10),
                 program("h1", "ip", "-4", "-o", "addr", "show", "dev", "h1-eth0", log="expired"),
             ),
             "decline": in_order(
                 program("d2", "ip", "addr", "add", f"{taken}/24", "dev", "d2-eth0"),
                 self._serve("d1", lan, second, f"dhcp-host={h1_mac},{taken}"),
-                _wait(100),
+                wait(100),
                 program("d2", "ip", "addr", "del", f"{taken}/24", "dev", "d2-eth0"),
             ),
             "refuse": in_order(
@@ -178,7 +183,7 @@ class Dhcp(Experiment):
         faults = self.params.faults
         lines = [line for fault, line in (("no-arp", "noarp"), ("no-link-local", "noipv4ll"))
                  if fault in faults]  # fmt: skip
-        return in_order(self._start(node, Dhcpcd(lines)), _wait(wait_s))
+        return in_order(self._start(node, Dhcpcd(lines)), wait(wait_s))
 
     def _start(self, node: str, daemon: Dnsmasq | Dhcpcd) -> Act:
         def act(lab: Lab) -> None:
@@ -228,8 +233,7 @@ class Dhcp(Experiment):
             [
                 _types(seen, ["DISCOVER", "OFFER", "REQUEST", "ACK"]),
                 near(seen["xid"].nunique(), 1, abs=0, unit="transaction number"),
-                holds(ways == {(NOBODY, EVERYBODY, SERVER)}, observed=f"client speaks {ways}",
-                      expected=f"from {NOBODY} to {EVERYBODY}:{SERVER}"),
+                same(ways, {(NOBODY, EVERYBODY, SERVER)}, "client speaks (from, to, port)"),
             ]
         ).because(*of_packets("the exchange", seen))  # fmt: skip
 
@@ -249,8 +253,7 @@ class Dhcp(Experiment):
         found = {k: seen[k].iloc[0] for k in wanted} if len(seen) else {}
         if found:
             found["lease_s"] = int(found["lease_s"])
-        return holds(found == wanted, observed=str(found or "no ACK"),
-                     expected=str(wanted)).because(*of_packets("the ACK", seen))  # fmt: skip
+        return same(found, wanted, "ACK").because(*of_packets("the ACK", seen))
 
     @claim(
         "Before it uses the address the client probes by ARP whether somebody has it.",
@@ -308,9 +311,8 @@ class Dhcp(Experiment):
             [
                 between(t1_s / self.params.lease_s, 0.43, 0.5, unit="of the lease is T1"),
                 between(waited_s - t1_s, -1.0, 2.0, unit="s after T1"),
-                holds(way == wanted and asked["client_ip"].iloc[0] == wanted[0],
-                      observed=f"REQUEST {way[0]} → {way[1]}",
-                      expected=f"REQUEST {wanted[0]} → {wanted[1]}"),
+                same(way, wanted, "REQUEST from, to"),
+                same(asked["client_ip"].iloc[0], own, "has"),
                 near(len(acked), 1, abs=0, unit="ACK"),
             ]
         ).because(*of_packets("renewal", pd.concat([asked, acked])))  # fmt: skip
@@ -360,41 +362,56 @@ class Dhcp(Experiment):
         return all_of(
             [
                 _types(seen, ["RELEASE"]),
-                holds(target == [address(tables, "d1-eth0")], observed=f"to {target}",
-                      expected="to the server alone"),
+                same(target, [address(tables, "d1-eth0")], "to"),
             ]
         ).because(*of_packets("the release", seen))  # fmt: skip
 
     @claim(
-        "If the server stays silent the client asks all servers by broadcast from T2 on (7/8 of "
-        "the lease), and at its end gives up the address.",
-        source="RFC 2131 §4.4.5",
+        "If its server stays silent the client asks all servers by broadcast from T2 on, 7/8 of "
+        "the lease; another server that knows the lease prolongs it, and is asked from then on.",
+        source="RFC 2131 §4.4.5, §4.3.2 (REBINDING)",
     )
-    def rebinds_then_loses_the_lease(self, tables: Tables) -> Verdict:
-        """h1 after d1 has stopped: unicast, then broadcast, then without its address."""
-        renewed = pd.concat(
-            self._said(tables, s, "h1", type="ACK")
-            for s in ("acquire", "renew", "exhausted", "release")
-        )  # fmt: skip
-        asked = self._said(tables, "expire", "h1", type="REQUEST")
+    def rebinding_finds_another_server(self, tables: Tables) -> Verdict:
+        """h1 after d1 has stopped and d2 serves the same pool."""
+        begun = self._last_ack(tables, "acquire", "renew", "exhausted", "release")
+        seen = self._said(tables, "rebind", "h1")
+        asked, acked = (seen[seen["type"] == kind] for kind in ("REQUEST", "ACK"))
         broadcast = asked[asked["ip_dst"] == EVERYBODY]
-        if broadcast.empty or renewed.empty:
+        if broadcast.empty or begun is None:
             return holds(False, observed="no broadcast REQUEST", expected="rebinding at T2")
-        own, begun_s = renewed["your_ip"].iloc[-1], renewed["time_s"].iloc[-1]
-        share = (broadcast["time_s"].iloc[0] - begun_s) / self.params.lease_s
-        before = asked[asked["time_s"] < broadcast["time_s"].iloc[0]]
-        left = tables.of("told").iloc[0]["expired"]
+        at_s, other = float(broadcast["time_s"].iloc[0]), address(tables, "d2-eth0")
+        before, after = asked[asked["time_s"] < at_s], asked[asked["time_s"] > at_s]
         return all_of(
             [
                 at_least(len(before), 1, unit="unicast REQUESTs before"),
-                between(float(share), 0.8, 0.89, unit="of the lease at the first broadcast"),
-                holds(
-                    f" {own}/" not in left,
-                    observed=f"afterwards: {' '.join(left.split()[:4])}",
-                    expected=f"without {own}",
-                ),
+                between((at_s - float(begun["time_s"])) / self.params.lease_s, 0.8, 0.89,
+                        unit="of the lease at the broadcast"),
+                same(set(acked["your_ip"].astype(str)), {str(begun["your_ip"])}, "address"),
+                same(set(acked["ip_src"].astype(str)), {other}, "ACK from"),
+                same(set(after["ip_dst"].astype(str)), {other}, "asked from then on"),
             ]
-        ).because(*of_packets("requests in vain", asked))
+        ).because(*of_packets("the exchange", seen))  # fmt: skip
+
+    @claim(
+        "If no server answers until the lease ends, the client gives up the address.",
+        source="RFC 2131 §4.4.5",
+    )
+    def lease_expires(self, tables: Tables) -> Verdict:
+        """h1 after d2 has stopped, too: unicast, then broadcast, then without its address."""
+        begun = self._last_ack(tables, "acquire", "renew", "exhausted", "release", "rebind")
+        asked = self._said(tables, "expire", "h1", type="REQUEST")
+        if begun is None:
+            return holds(False, observed="no lease", expected="a lease that ends")
+        own, ends_s = str(begun["your_ip"]), float(begun["time_s"]) + self.params.lease_s
+        left = tables.of("told").iloc[0]["expired"]
+        return all_of(
+            [
+                at_least(len(asked), 2, unit="REQUESTs in vain"),
+                at_least(ends_s - float(asked["time_s"].max()), -1.0, unit="s before its end"),
+                holds(f" {own}/" not in left, observed=f"afterwards: {' '.join(left.split()[:4])}",
+                      expected=f"without {own}"),
+            ]
+        ).because(*of_packets("requests in vain", asked))  # fmt: skip
 
     @claim(
         "A client that finds its new address in use declines it and starts again.",
@@ -454,9 +471,7 @@ class Dhcp(Experiment):
                 holds(len(named) == 1 and by == named,
                       observed=f"REQUEST names {sorted(named)}, ACK by {sorted(by)}",
                       expected="the same one"),
-                holds(set(asked["ip_dst"].astype(str)) == {EVERYBODY},
-                      observed=f"REQUEST to {sorted(set(asked['ip_dst'].astype(str)))}",
-                      expected=EVERYBODY),
+                same(set(asked["ip_dst"].astype(str)), {EVERYBODY}, "REQUEST to"),
             ]
         ).because(*of_packets("the exchange", seen))  # fmt: skip
 
@@ -479,10 +494,8 @@ class Dhcp(Experiment):
                 _types(seen, ["DISCOVER", "OFFER", "REQUEST", "ACK"]),
                 near(len(relayed), 4, abs=0, unit="messages with the relay's address at d1"),
                 at_most(int((relayed["ip_dst"] == EVERYBODY).sum()), 0, unit="of them broadcast"),
-                holds(ways == {(SERVER, SERVER)}, observed=f"ports {sorted(ways)}",
-                      expected="ports 67 → 67"),
-                holds([a.rsplit(".", 1)[0] for a in given] == [relay.rsplit(".", 1)[0]],
-                      observed=f"address {list(given)}", expected=f"of {relay}'s network"),
+                same(ways, {(SERVER, SERVER)}, "ports"),
+                same([_lan(a) for a in given], [_lan(relay)], "network of the address given"),
             ]
         ).because(*of_packets("at h3", seen), *of_packets("at d1", relayed))  # fmt: skip
 
@@ -509,11 +522,13 @@ class Dhcp(Experiment):
         """Ladders of the exchanges, each as the client saw it."""
         shown = {
             "1_acquire": ("acquire", "h1-eth0"),
-            "2_expire": ("expire", "h1-eth0"),
-            "3_decline": ("decline", "h1-eth0"),
-            "4_refuse": ("refuse", "h1-eth0"),
-            "5_two_servers": ("two-servers", "h2-eth0"),
-            "6_relay": ("relay", "d1-eth0"),
+            "2_rebind": ("rebind", "h1-eth0"),
+            "3_expire": ("expire", "h1-eth0"),
+            "4_decline": ("decline", "h1-eth0"),
+            "5_refuse": ("refuse", "h1-eth0"),
+            "6_two_servers": ("two-servers", "h2-eth0"),
+            "7_relay": ("relay", "d1-eth0"),
+            "8_rogue": ("rogue", "h2-eth0"),
         }
         return {
             name: exchange.ladder(
@@ -531,6 +546,11 @@ class Dhcp(Experiment):
             tables["dhcp"] = pd.DataFrame(columns=["scenario", "capture", "step"])
         return pick(tables, name, where, table="dhcp", client_mac=mac(tables, where), **equals)
 
+    def _last_ack(self, tables: Tables, *steps: str) -> pd.Series[Any] | None:
+        """The last ACK that h1 got in these steps."""
+        acked = pd.concat(self._said(tables, s, "h1", type="ACK") for s in steps)
+        return acked.iloc[-1] if len(acked) else None
+
     def _gateway(self, tables: Tables, name: str, server: str) -> Verdict:
         """Which server h2 believed, and where its pings to w1 went."""
         acked = self._said(tables, name, "h2", type="ACK")
@@ -539,22 +559,18 @@ class Dhcp(Experiment):
         by, way = sorted(set(acked["server_id"])), sorted(set(pings["eth_dst"]))
         return all_of(
             [
-                holds(by == [address(tables, f"{server}-eth0")], observed=f"lease from {by}",
-                      expected=f"lease from {server}"),
-                holds(way[:1] == [mac(tables, to)], observed=f"pings sent to {way}",
-                      expected=f"pings sent to {to} ({mac(tables, to)})"),
+                same(by, [address(tables, f"{server}-eth0")], "lease from"),
+                same(way, [mac(tables, to)], "pings sent to"),
             ]
         ).because(*of_packets("the ACK", acked), *of_packets("pings", pings))  # fmt: skip
 
 
 def _types(seen: pd.DataFrame, wanted: list[str]) -> Verdict:
-    found = list(seen["type"])
-    return holds(found == wanted, observed=", ".join(found) or "no message",
-                 expected=", ".join(wanted))  # fmt: skip
+    return same(list(seen["type"]), wanted, "messages")
 
 
-def _wait(seconds: float) -> Act:
-    return lambda lab: lab.sleep(seconds)
+def _lan(address: str) -> str:
+    return address.rsplit(".", 1)[0]
 
 
 def _forget(node: str) -> Act:
