@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, nothing, program, sysctl, zeros
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near
+from analysis.dissect import igmp, ipv4
+from analysis.plots import headers as plots
+from testbed import exchange, tunnels
+from testbed.acts import (
+    Act,
+    filter_packets,
+    in_order,
+    ip,
+    masquerade,
+    nothing,
+    ping,
+    program,
+    sysctl,
+    zeros,
+)
+from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near, same
 from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, mac, pick, step
+from testbed.exchange import address, mac, pick
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from testbed.shape import LinkShape
@@ -24,20 +38,29 @@ if TYPE_CHECKING:
 ALL = "255.255.255.255"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 GROUP, GROUP_MAC, IGMP_GROUP = "239.1.2.3", "01:00:5e:01:02:03", "224.0.0.22"
-ICMP, IGMP, UDP = 1, 2, 17
+ICMP, IGMP, TCP, UDP, GRE, ESP = 1, 2, 6, 17, 47, 50
+"""Protocol numbers (IANA)."""
+
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 PORT, OWN_PORT = 7, 5000
 """The echo service, and the source port that both clients behind the translator use."""
 
+INNER = ("10.99.0.1", "10.99.0.2")
+"""Addresses of h1 and h2 inside their tunnel."""
+
 INSIDE, OUTSIDE = "172.20.63.254", "172.20.64.1"
 """The last address of the first /18 of 172.20.0.0/16, and the first of the second."""
 
-_IGMP_TO_EXCLUDE, _IGMP_TO_INCLUDE = 4, 3
-"""IGMPv3 record types: joined, left (RFC 3376 §4.2.12)."""
+CLASSES = {
+    "A": ("9.1.2.3", "8"), "B": ("128.1.2.3", "16"), "C": ("192.1.2.3", "24"),
+    "D": ("224.1.2.3", "refused"), "E": ("240.1.2.3", "32"),
+}  # fmt: skip
+"""An address of each class, and the length of the mask that came with it."""
 
 FAULTS = (
     "none", "classful", "on-link", "one-route", "small-aggregate", "forwarding", "open-loopback",
-    "no-join", "no-nat", "raised", "options", "relay",
+    "no-join", "no-nat", "raised", "options", "relay", "classless", "no-record",
+    "plain",
 )  # fmt: skip
 
 
@@ -62,7 +85,7 @@ class Addressing(Experiment):
         )
 
     params: Parameters
-    programs = ("ping", "arping", "ip", "socat", "nft")
+    programs = ("ping", "arping", "ip", "socat", "nft", "busybox")
 
     # ---- in the network
 
@@ -74,13 +97,11 @@ class Addressing(Experiment):
     def run(self, lab: Lab) -> None:
         """All steps, one after another."""
         lab.capture("h1-eth0", "h3-eth0", "r2-eth0", "r3-eth0", "h2-eth0", "h4-eth0")
-        for name, act in self._steps(lab).items():
-            step(lab, name, quiet_s=2.0)
-            act(lab)
+        exchange.play(lab, self._steps(lab), quiet_s=2.0)
 
     def _steps(self, lab: Lab) -> dict[str, Act]:
         on = self.params.faults
-        far, branch = lab.address("h2"), lab.address("h4")
+        me, far, branch = (lab.address(h) for h in ("h1", "h2", "h4"))
         to_r2, to_r4 = (
             str(lab.net.interface("r2-eth0").IP()),
             str(lab.net.interface("r4-eth0").IP()),
@@ -92,30 +113,40 @@ class Addressing(Experiment):
             "header": in_order(
                 filter_packets("r2", "prerouting", "ip ttl set 100") if "raised" in on
                 else nothing,
-                program("h1", "ping", "-n", "-c", "3", "-i", "0.2", "-W", "1",
-                        *(("-R",) if "options" in on else ()), far),
+                ping("h1", far, 3) if "options" not in on
+                else program("h1", "ping", "-n", "-c", "3", "-i", "0.2", "-R", far),
+            ),
+            "recorded": program("h1", "ping", "-n", "-c", "1", "-W", "1",
+                                *(() if "no-record" in on else ("-R",)), far),
+            "classes": in_order(
+                *(program("h4", "busybox", "ifconfig", f"h4-eth0:{name}", ip,
+                          *(("netmask", "255.255.240.0") if "classless" in on else ()))
+                  for name, (ip, _) in CLASSES.items()),
+                program("h4", "ip", "-4", "-o", "addr", "show", "dev", "h4-eth0", log="classes"),
+                *(program("h4", "ip", "addr", "flush", "label", f"h4-eth0:{name}")
+                  for name in CLASSES),
             ),
             "mask": in_order(
-                _ip("h1", "addr", "add", f"172.20.0.1/{bits}", "dev", "h1-eth0"),
-                _ping("h1", INSIDE), _ping("h1", OUTSIDE),
-                _ip("h1", "addr", "del", f"172.20.0.1/{bits}", "dev", "h1-eth0"),
+                ip("h1", "addr", "add", f"172.20.0.1/{bits}", "dev", "h1-eth0"),
+                ping("h1", INSIDE), ping("h1", OUTSIDE),
+                ip("h1", "addr", "del", f"172.20.0.1/{bits}", "dev", "h1-eth0"),
             ),
             "one-wire": in_order(
-                _ip("h3", "addr", "add", "10.9.9.9/24", "dev", "h3-eth0"),
-                _ip("h1", "route", "add", "10.9.9.0/24", "dev", "h1-eth0")
+                ip("h3", "addr", "add", "10.9.9.9/24", "dev", "h3-eth0"),
+                ip("h1", "route", "add", "10.9.9.0/24", "dev", "h1-eth0")
                 if "on-link" in on else nothing,
-                _ping("h1", "10.9.9.9"),
+                ping("h1", "10.9.9.9"),
             ),
             "longest-prefix": in_order(
-                _ip("r1", "route", "add", "203.0.113.0/24", "via", to_r4),
+                ip("r1", "route", "add", "203.0.113.0/24", "via", to_r4),
                 nothing if "one-route" in on
-                else _ip("r1", "route", "add", "203.0.113.128/25", "via", to_r2),
-                _ping("h1", "203.0.113.5"), _ping("h1", "203.0.113.200"),
+                else ip("r1", "route", "add", "203.0.113.128/25", "via", to_r2),
+                ping("h1", "203.0.113.5"), ping("h1", "203.0.113.200"),
             ),
             "aggregate": in_order(
-                *(_ip("r4", "route", "add", f"198.18.{i}.0/24", "via", branch) for i in range(5)),
-                _ip("r1", "route", "add", f"198.18.0.0/{size}", "via", to_r4),
-                *(_ping("h1", f"198.18.{i}.1") for i in range(5)),
+                *(ip("r4", "route", "add", f"198.18.{i}.0/24", "via", branch) for i in range(5)),
+                ip("r1", "route", "add", f"198.18.0.0/{size}", "via", to_r4),
+                *(ping("h1", f"198.18.{i}.1") for i in range(5)),
             ),
             "limited": in_order(
                 _relay if "relay" in on else nothing,
@@ -129,14 +160,20 @@ class Addressing(Experiment):
             "loopback": in_order(
                 program("h1", "arping", "-c", "1", "-I", "h1-eth0", "127.0.0.1")
                 if "open-loopback" in on else nothing,
-                _ping("h1", "127.0.0.1"),
+                ping("h1", "127.0.0.1"),
             ),
             "group": self._group,
+            "segment": zeros("h1", f"TCP4:{far}:9"),
+            "tunnel": in_order(
+                nothing if "plain" in on else tunnels.gre(("h1", "h2"), (me, far), INNER),
+                ping("h1", INNER[1]),
+            ),
+            "sealed": in_order(
+                nothing if "plain" in on else tunnels.seal(("h1", "h2"), (me, far)),
+                ping("h1", far), tunnels.unseal("h1", "h2"),
+            ),
             "translated": in_order(
-                nothing if "no-nat" in on else program(
-                    "r1", "nft", "add table ip nat; add chain ip nat post { type nat hook "
-                    "postrouting priority 100; }; add rule ip nat post oifname r1-eth1 masquerade",
-                ),
+                nothing if "no-nat" in on else masquerade("r1", "r1-eth1"),
                 _echo(far),
             ),
         }  # fmt: skip
@@ -155,10 +192,43 @@ class Addressing(Experiment):
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        """Packets by step."""
-        return exchange.measure(data, ("payload", "ip_dscp", "ip_ecn", "ip_checksum_ok"))
+        """Packets by step, headers field by field, and what h4 was told of its addresses."""
+        tables = exchange.measure(data, ("payload", "ip_checksum_ok"))
+        seen = tables["packets"]
+        asked = seen[(seen["icmp_type"] == ECHO_REQUEST).fillna(False)]
+        tables["headers"] = pd.DataFrame([
+            {"capture": capture, "field": field.name, "bits": field.bits, "value": field.value,
+             "meaning": field.meaning}
+            for capture, rows in asked[asked["step"] == "header"].groupby("capture")
+            for field in ipv4.fields(data.frame(str(capture), rows["frame"].iloc[0]))
+        ])  # fmt: skip
+        came = asked[(asked["step"] == "recorded") & (asked["capture"] == "h2-eth0")]
+        noted = [ipv4.recorded_route(data.frame("h2-eth0", number)) for number in came["frame"]]
+        tables["told"] = pd.DataFrame([{
+            "classes": data.log("classes"), "noted": ", ".join(ip for way in noted for ip in way),
+        }])  # fmt: skip
+        return tables
 
     # ---- claims
+
+    @claim(
+        "The first bits of an address are its class, and a class was a mask: A (0) is /8, B (10) "
+        "/16, C (110) /24; D (1110) is for groups, no host has it; E (1111) is reserved.",
+        source="RFC 791 p. 24, RFC 1112 §4, RFC 3330 (history; RFC 4632 ended it)",
+    )
+    def classes_are_masks(self, tables: Tables) -> Verdict:
+        """Addresses given to h4 without a mask: what the kernel makes of each."""
+        told = tables.of("told").iloc[0]["classes"]
+        found = {
+            name: next(iter(re.findall(rf"inet {re.escape(ip)}/(\d+)", told)), "refused")
+            for name, (ip, _) in CLASSES.items()
+        }
+        rows = [
+            {"class": name, "first bits": f"{int(ip.split('.')[0]):08b}"[:4], "address": ip,
+             "mask": f"/{found[name]}"} for name, (ip, _) in CLASSES.items()
+        ]  # fmt: skip
+        wanted = {name: mask for name, (_, mask) in CLASSES.items()}
+        return same(found, wanted, "masks").because(in_rows("classes", "main", pd.DataFrame(rows)))
 
     @claim(
         "The mask decides who is a neighbour: in 172.20.0.0/18 (a class B network with two subnet "
@@ -173,7 +243,7 @@ class Addressing(Experiment):
         routed = pick(tables, "mask", "h1-eth0", ip_dst=OUTSIDE, eth_dst=mac(tables, "r1-eth0"))
         return all_of(
             [
-                holds(wanted == [INSIDE], observed=f"ARP for {wanted}", expected=f"for {INSIDE}"),
+                same(wanted, [INSIDE], "ARP for"),
                 at_least(len(routed), 1, unit=f"packets to {OUTSIDE} by the router"),
             ]
         ).because(*of_packets("ARP", asked), *of_packets("by the router", routed))
@@ -192,8 +262,7 @@ class Addressing(Experiment):
         return all_of(
             [
                 at_most(len(asked), 0, unit="ARP requests for 10.9.9.9 by h1"),
-                holds(way == [mac(tables, "r1-eth0")], observed=f"sent to {way}",
-                      expected="sent to r1"),
+                same(way, [mac(tables, "r1-eth0")], "sent to"),
             ]
         ).because(*of_packets("sent", sent))  # fmt: skip
 
@@ -222,9 +291,7 @@ class Addressing(Experiment):
         came = pick(tables, "aggregate", "h4-eth0", icmp_type=ECHO_REQUEST)
         found = sorted(set(came["ip_dst"].astype(str)))
         wanted = [f"198.18.{i}.1" for i in range(4)]
-        return holds(found == wanted, observed=f"{found}", expected=f"{wanted}").because(
-            *of_packets("at the branch", came)
-        )
+        return same(found, wanted, "at the branch").because(*of_packets("at the branch", came))
 
     @claim(
         "The limited broadcast 255.255.255.255 reaches all hosts of the LAN and no router passes "
@@ -239,8 +306,7 @@ class Addressing(Experiment):
         return all_of(
             [
                 near(len(near_by), 1, abs=0, unit="datagrams at h3"),
-                holds(frames == [BROADCAST_MAC], observed=f"frames to {frames}",
-                      expected=f"frames to {BROADCAST_MAC}"),
+                same(frames, [BROADCAST_MAC], "frames to"),
                 at_most(len(beyond), 0, unit="behind a router"),
             ]
         ).because(*of_packets("at h3", near_by))  # fmt: skip
@@ -282,18 +348,14 @@ class Addressing(Experiment):
         """h3 joins, h1 sends one datagram, h3 leaves."""
         said = pick(tables, "group", "h3-eth0", ip_proto=IGMP, ip_dst=IGMP_GROUP,
                     ip_src=address(tables, "h3-eth0"))  # fmt: skip
-        records = [_igmp_record(p) for p in said["payload"]]
+        records = [igmp.record(p) for p in said["payload"]]
         kinds = list(dict.fromkeys(kind for kind, group in records if group == GROUP))
         sent = pick(tables, "group", "h3-eth0", ip_dst=GROUP, ip_proto=UDP)
         return all_of(
             [
-                holds(kinds == [_IGMP_TO_EXCLUDE, _IGMP_TO_INCLUDE],
-                      observed=f"reports of {GROUP}: {kinds}", expected="4 (join), 3 (leave)"),
-                holds({int(t) for t in said["ip_ttl"]} == {1},
-                      observed=f"TTL {sorted({int(t) for t in said['ip_ttl']})}",
-                      expected="TTL 1"),
-                holds(set(sent["eth_dst"]) == {GROUP_MAC},
-                      observed=f"frames to {sorted(set(sent['eth_dst']))}", expected=GROUP_MAC),
+                same(kinds, [igmp.JOINED, igmp.LEFT], f"reports of {GROUP}"),
+                same({int(t) for t in said["ip_ttl"]}, {1}, "TTL"),
+                same(set(sent["eth_dst"]), {GROUP_MAC}, "frames to"),
             ]
         ).because(*of_packets("reports", said), *of_packets("to the group", sent))  # fmt: skip
 
@@ -314,13 +376,30 @@ class Addressing(Experiment):
         back = set(inside["ip_dst"].astype(str))
         return all_of(
             [
-                holds(sources == [_translator(tables)], observed=f"outside: from {sources}",
-                      expected=f"outside: from {_translator(tables)} (r1)"),
+                same(sources, [address(tables, "r1-eth1")], "outside from"),
                 near(outside["udp_sport"].nunique(), 2, abs=0, unit="ports outside"),
-                holds(back == {address(tables, "h1-eth0"), address(tables, "h3-eth0")},
-                      observed=f"answers inside: to {sorted(back)}", expected="to h1 and h3"),
+                same(back, {address(tables, "h1-eth0"), address(tables, "h3-eth0")},
+                     "answers inside to"),
             ]
-        ).because(*of_packets("outside", outside), *of_packets("inside", inside))  # fmt: skip
+        ).because(
+            in_rows("translations", "main", self._translations(tables)),
+            *of_packets("outside", outside), *of_packets("inside", inside),
+        )  # fmt: skip
+
+    def _translations(self, tables: Tables) -> pd.DataFrame:
+        """Each datagram to the echo service inside and outside, matched by identification."""
+        far = address(tables, "h2-eth0")
+        inside, outside = (
+            pd.concat(pick(tables, "translated", c, ip_dst=far, udp_dport=PORT) for c in captures)
+            for captures in (("h1-eth0", "h3-eth0"), ("r2-eth0",))
+        )
+        both = inside.merge(outside, on="ip_id", suffixes=("", "_outside"))
+        both = both.drop_duplicates(["ip_src", "udp_sport"])
+        return pd.DataFrame({
+            end: [f"{ip}:{port}" for ip, port in zip(
+                both[f"ip_src{suffix}"], both[f"udp_sport{suffix}"], strict=True)]
+            for end, suffix in (("inside", ""), ("outside", "_outside"))
+        })  # fmt: skip
 
     @claim(
         "Every router lowers the TTL and so makes a new header checksum; addresses, identification "
@@ -331,17 +410,18 @@ class Addressing(Experiment):
         """The three pings as they pass each capture."""
         places = ("h1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")
         seen = {p: pick(tables, "header", p, icmp_type=ECHO_REQUEST) for p in places}
-        kept = ["ip_src", "ip_dst", "ip_id", "ip_proto", "ip_bytes"]
-        first = seen["h1-eth0"][kept].astype(str).to_numpy().tolist()
-        same = all(p[kept].astype(str).to_numpy().tolist() == first for p in seen.values())
+        others = ["ip_src", "ip_dst", "ip_id", "ip_proto", "ip_bytes"]
+        first = seen["h1-eth0"][others].astype(str).to_numpy().tolist()
+        kept = all(p[others].astype(str).to_numpy().tolist() == first for p in seen.values())
+        sums = set(tables.of("headers", field="header checksum")["value"])
         ttls = {p: sorted({int(t) for t in rows["ip_ttl"]}) for p, rows in seen.items()}
         bad = sum(int((~rows["ip_checksum_ok"].fillna(False)).sum()) for rows in seen.values())
         return all_of(
             [
-                holds(list(ttls.values()) == [[64], [63], [62], [61]], observed=f"TTL {ttls}",
-                      expected="64, 63, 62, 61"),
+                same(ttls, dict(zip(places, ([64], [63], [62], [61]), strict=True)), "TTL"),
                 at_most(bad, 0, unit="wrong checksums"),
-                holds(same and bool(first), observed=f"other fields the same: {same}",
+                at_least(len(sums), len(places), unit="checksums, another at each place"),
+                holds(kept and bool(first), observed=f"other fields the same: {kept}",
                       expected="the same"),
             ]
         ).because(*of_packets("on their way", pd.concat(seen.values())))  # fmt: skip
@@ -351,56 +431,73 @@ class Addressing(Experiment):
         source="RFC 791 §3.1",
     )
     def header_has_twenty_bytes(self, tables: Tables) -> Verdict:
-        """A ping of 56 bytes: 20 of IP, 8 of ICMP; every field in the evidence."""
+        """A ping of 56 bytes: 20 of IP, 8 of ICMP; every field is in the figure."""
         sent = pick(tables, "header", "h2-eth0", icmp_type=ECHO_REQUEST).head(1)
         if sent.empty:
             return holds(False, observed="no ping arrived", expected="a ping")
         packet = sent.iloc[0]
-        fields = pd.DataFrame(
-            [{"field": f, "value": str(packet[c]), "meaning": m} for f, c, m in FIELDS]
+        found = {c: int(packet[f"ip_{c}"]) for c in ("version", "header_bytes", "bytes", "proto")}
+        wanted = {"version": 4, "header_bytes": 20, "bytes": 20 + 8 + 56, "proto": ICMP}
+        fields = tables.of("headers", capture="h2-eth0")
+        rows = fields[["field", "bits", "value", "meaning"]]
+        return same(found, wanted, "header").because(
+            in_rows("field by field", "main", rows.head(9)),
+            in_rows("and its second part", "main", rows.tail(len(rows) - 9)),
+            *of_packets("the packet", sent),
         )
+
+    @claim(
+        "The protocol field says what is inside: 1 ICMP, 2 IGMP, 6 TCP, 17 UDP, 47 GRE, 50 ESP.",
+        source="RFC 791 p. 14; RFC 2784, RFC 4303; IANA",
+    )
+    def protocol_says_what_is_inside(self, tables: Tables) -> Verdict:
+        """A ping, a group, a SYN, a datagram, and pings through a tunnel and encrypted."""
+        wanted = {"header": ICMP, "segment": TCP, "translated": UDP, "tunnel": GRE, "sealed": ESP}
+        seen = {
+            name: pick(tables, name, "r2-eth0", ip_version=4, ip_dst=address(tables, "h2-eth0"))
+            for name in wanted
+        }
+        seen["group"] = pick(tables, "group", "h3-eth0", ip_dst=IGMP_GROUP)
+        found = {name: {int(n) for n in rows["ip_proto"]} for name, rows in seen.items()}
+        return same(
+            found, {name: {n} for name, n in wanted.items()} | {"group": {IGMP}}, "protocols"
+        ).because(*of_packets("one of each", pd.concat(r.head(1) for r in seen.values())))
+
+    @claim(
+        "Options lengthen the header, padded to whole 32-bit words; in a recorded route each "
+        "router notes its address.",
+        source="RFC 791 p. 15, 20, 23",
+    )
+    def options_are_padded(self, tables: Tables) -> Verdict:
+        """A record-route option has 39 bytes; one of padding makes ten words."""
+        came = pick(tables, "recorded", "h2-eth0", icmp_type=ECHO_REQUEST)
+        noted = tables.of("told").iloc[0]["noted"].replace(", 0.0.0.0", "")
+        route = [address(tables, i) for i in ("h1-eth0", "r1-eth1", "r2-eth1", "r3-eth1")]
         return all_of(
             [
-                near(int(packet["ip_version"]), 4, abs=0, unit="version"),
-                near(int(packet["ip_header_bytes"]), 20, abs=0, unit="bytes of header"),
-                near(int(packet["ip_bytes"]), 20 + 8 + 56, abs=0, unit="bytes in total"),
-                near(int(packet["ip_proto"]), ICMP, abs=0, unit="protocol"),
+                same([int(b) for b in came["ip_header_bytes"]], [60], "bytes of header"),
+                same(noted, ", ".join(route), "noted"),
             ]
-        ).because(in_rows("the header, field by field", "main", fields), *of_packets("it", sent))
+        ).because(*of_packets("with options", came))
 
     # ---- figures
 
-    def plot(self, tables: Tables) -> dict[str, str]:
-        """Ladders: a group joined and left, and both sides of the translator."""
-        return {
-            "1_multicast_group": exchange.ladder(tables, "group", "h3-eth0", ip_version=4),
-            "2_translated_outside": exchange.ladder(tables, "translated", "r2-eth0", ip_version=4),
-            "3_translated_inside": exchange.ladder(tables, "translated", "h1-eth0", ip_version=4),
+    def plot(self, tables: Tables) -> dict[str, Any]:
+        """The header on its way; ladders: a group joined and left, the translator's sides."""
+        fields = tables.of("headers")
+        headers = {
+            f"{where} ({capture})": [
+                ipv4.Field(f["field"], int(f["bits"]), f["value"], f["meaning"])
+                for f in fields[fields["capture"] == capture].to_dict("records")
+            ]
+            for where, capture in (("as it left h1", "h1-eth0"), ("as it reached h2", "h2-eth0"))
         }
-
-
-FIELDS = (
-    ("version", "ip_version", "4 bits: 4"),
-    ("header length", "ip_header_bytes", "4 bits, in units of 4 bytes"),
-    ("type of service", "ip_dscp", "6 bits DSCP: the class of service"),
-    ("ECN", "ip_ecn", "2 bits: congestion marks"),
-    ("total length", "ip_bytes", "16 bits: header and payload, at most 65535"),
-    ("identification", "ip_id", "16 bits: the same in all fragments"),
-    ("don't fragment", "ip_df", "1 bit"),
-    ("more fragments", "ip_mf", "1 bit"),
-    ("fragment offset", "ip_offset_bytes", "13 bits, in units of 8 bytes"),
-    ("time to live", "ip_ttl", "8 bits: routers left to pass"),
-    ("protocol", "ip_proto", "8 bits: 1 ICMP, 2 IGMP, 6 TCP, 17 UDP, 47 GRE, 50 ESP"),
-    ("header checksum", "ip_checksum_ok", "16 bits over the header, made anew at each hop"),
-)  # source and destination stand in the packet's row
-
-
-def _ping(node: str, target: str) -> Act:
-    return program(node, "ping", "-n", "-c", "1", "-W", "1", target)
-
-
-def _ip(node: str, *words: str) -> Act:
-    return program(node, "ip", *words)
+        return {
+            "1_header": plots.ipv4(headers),
+            "2_multicast_group": exchange.ladder(tables, "group", "h3-eth0", ip_version=4),
+            "3_translated_outside": exchange.ladder(tables, "translated", "r2-eth0", ip_version=4),
+            "4_translated_inside": exchange.ladder(tables, "translated", "h1-eth0", ip_version=4),
+        }
 
 
 def _relay(lab: Lab) -> None:
@@ -426,14 +523,3 @@ def _echo(far: str) -> Act:
         service.stop()
 
     return act
-
-
-def _igmp_record(payload: bytes) -> tuple[int, str]:
-    """Type and group of the first record of an IGMPv3 report (RFC 3376 §4.2)."""
-    if len(payload) < 16 or payload[0] != 0x22:
-        return 0, ""
-    return payload[8], ".".join(str(b) for b in payload[12:16])
-
-
-def _translator(tables: Tables) -> str:
-    return address(tables, "r1-eth1")

@@ -38,6 +38,17 @@ def own_program(node: str, name: str, *arguments: str) -> Act:
     return act
 
 
+def ping(node: str, target: str, count: int = 1, *, wait_s: float = 1.0, log: str = "") -> Act:
+    """Asks for echoes, five a second."""
+    argv = ("ping", "-n", "-c", str(count), "-i", "0.2", "-W", f"{wait_s:g}", target)
+    return program(node, *argv, log=log)
+
+
+def ip(node: str, *words: str) -> Act:
+    """Runs ip(8)."""
+    return program(node, "ip", *words)
+
+
 def zeros(node: str, address: str, size_bytes: int = 10, *options: str) -> Act:
     """Sends zeros to a socat address."""
     return program(node, "socat", "-u", *options, f"OPEN:/dev/zero,readbytes={size_bytes}", address)
@@ -71,6 +82,17 @@ def filter_packets(node: str, hook: str, rule: str, family: str = "ip") -> Act:
     """Adds an nftables rule at a hook (``input``, ``forward``, ``output``, ``prerouting``)."""
     chain = f"add chain {family} lab {hook} {{ type filter hook {hook} priority 0; }}"
     text = f"add table {family} lab; {chain}; add rule {family} lab {hook} {rule}"
+
+    def act(lab: Lab) -> None:
+        lab.exec(node, "nft", text)
+
+    return act
+
+
+def masquerade(node: str, interface: str) -> Act:
+    """Makes a node translate the sources of what leaves by an interface to its own address."""
+    chain = "add chain ip nat post { type nat hook postrouting priority 100; }"
+    text = f"add table ip nat; {chain}; add rule ip nat post oifname {interface} masquerade"
 
     def act(lab: Lab) -> None:
         lab.exec(node, "nft", text)

@@ -81,6 +81,16 @@ class ScenarioData:
         frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
         return frame
 
+    def frame(self, capture: str, number: int) -> bytes:
+        """The bytes of one packet of a capture, by its number."""
+        from analysis.dissect import ipv4
+
+        path = self.path / "captures" / f"{capture}.pcap"
+        found = ipv4.frames(path, [int(number)]) if path.is_file() else {}
+        if not found:
+            raise MissingDataError(f"capture '{capture}' has no packet {number}")
+        return found[int(number)]
+
     @cached_property
     def capture_drops(self) -> dict[str, int]:
         """Packets that a capture could not keep, by capture."""

@@ -49,7 +49,10 @@ FALLS: dict[str, dict[str, set[str]]] = {
     },
     "addressing": {
         "classful,on-link,one-route,small-aggregate,forwarding,open-loopback,no-join,no-nat,"
-        "raised,options,relay": {
+        "raised,options,relay,classless,no-record,plain": {
+            "protocol_says_what_is_inside",
+            "classes_are_masks",
+            "options_are_padded",
             "mask_decides_who_is_near",
             "one_wire_two_subnets",
             "longest_prefix_wins",
