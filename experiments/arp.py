@@ -10,10 +10,21 @@ import pandas as pd
 
 from analysis.plots import exchanges as plots
 from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, nothing, program, sysctl
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near
+from testbed.acts import (
+    Act,
+    filter_packets,
+    in_order,
+    ip,
+    nothing,
+    ping,
+    program,
+    sysctl,
+    unfilter,
+    wait,
+)
+from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near, same
 from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, mac, pick, step
+from testbed.exchange import address, mac, pick
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from testbed.shape import LinkShape
@@ -99,9 +110,7 @@ class Arp(Experiment):
             BREAKS[fault](lab)
         lab.watch("neighbours")
         lab.capture("h1-eth0", "h3-eth0", "r1-eth0", "r2-eth0")
-        for name, act in self._steps(lab).items():
-            step(lab, name, quiet_s=QUIET_S)
-            act(lab)
+        exchange.play(lab, self._steps(lab), quiet_s=QUIET_S)
         lab.sleep(QUIET_S)
 
     def _steps(self, lab: Lab) -> dict[str, Act]:
@@ -119,22 +128,30 @@ class Arp(Experiment):
                           "dev", "h1-eth0", "nud", "permanent")  # fmt: skip
         return {
             "resolve": in_order(
-                _ping("h1", other, 3), _ping("r1", me) if "chatty" in faults else nothing
+                ping("h1", other, 3, wait_s=5), ping("r1", me) if "chatty" in faults else nothing
             ),
-            "age": lambda lab: lab.sleep(60),
-            "verify": _ping("h1", other),
-            "absent": _ping("h1", absent, log="absent"),
-            "far": _ping("h1", far),
+            "age": wait(60),
+            "verify": in_order(
+                ping("h1", other), ip("h1", "neigh", "show", "to", other, log="delay")
+            ),
+            "vanished": in_order(
+                wait(50, filter_packets("h3", "input", "drop", "arp")),
+                ping("h1", other),
+                wait(QUIET_S, unfilter("h3", "arp")),
+                ping("h1", other),
+            ),
+            "absent": ping("h1", absent, wait_s=5, log="absent"),
+            "far": ping("h1", far),
             "replaced": in_order(
                 program("h3", "ip", "link", "set", "h3-eth0", "address", NEW_MAC),
                 program("h3", "arping", "-q", "-c", "1", "-A", "-I", "h3-eth0", other),
-                lambda lab: lab.sleep(2),
-                _ping("h1", other),
+                wait(2),
+                ping("h1", other),
             ),
             "proxy": in_order(
                 sysctl("r1", "net.ipv4.conf.r1-eth0.proxy_arp", int("no-proxy" not in faults)),
                 program("h1", "ip", "route", "add", far_lan, "dev", "h1-eth0"),
-                _ping("h1", far),
+                ping("h1", far),
                 program("h1", "ip", "route", "del", far_lan, "dev", "h1-eth0"),
                 sysctl("r1", "net.ipv4.conf.r1-eth0.proxy_arp", 0),
             ),
@@ -145,17 +162,17 @@ class Arp(Experiment):
                 sysctl("h3", "net.ipv4.ip_nonlocal_bind", 1),
                 sysctl("h3", "net.ipv4.conf.all.send_redirects", 0),
                 sysctl("h3", "net.ipv4.conf.h3-eth0.send_redirects", 0),
-                _ping("h1", far),
-                lambda lab: lab.sleep(2),
+                ping("h1", far),
+                wait(2),
                 nothing if "honest" in faults else lie,
-                _ping("h1", far, 3),
+                ping("h1", far, 3),
             ),
             "defended": in_order(
                 nothing if "no-static" in faults else believe,
                 lie,
-                _ping("h1", far, 3),
+                ping("h1", far, 3),
             ),
-            "discovery": _ping("h1", other6.split("/")[0]),
+            "discovery": ping("h1", other6.split("/")[0]),
         }
 
     # ---- from the run directory
@@ -165,7 +182,7 @@ class Arp(Experiment):
         tables = exchange.measure(data, ("arp_target_mac",))
         changes = data.notices("neighbours").drop(columns="time_ns")
         changes.insert(1, "step", exchange.step_at(tables["steps"], changes["time_s"]))
-        told = pd.DataFrame([{"absent": data.log("absent")}])
+        told = pd.DataFrame([{name: data.log(name) for name in ("absent", "delay")}])
         return tables | {"changes": changes, "told": told}
 
     # ---- claims
@@ -216,7 +233,7 @@ class Arp(Experiment):
         heard = pick(tables, "resolve", "r1-eth0", arp_op=REQUEST)
         return all_of(
             [
-                holds(who == ["h3"], observed=f"learnt by {who}", expected="learnt by ['h3']"),
+                same(who, ["h3"], "learnt by"),
                 at_least(len(heard), 1, unit="requests heard by r1"),
             ]
         ).because(in_rows("changes", "main", learnt), *of_packets("heard by r1", heard))
@@ -258,11 +275,34 @@ class Arp(Experiment):
         return all_of(
             [
                 near(waited_s, DELAY_FIRST_PROBE_S, abs=0.7, unit="s from the ping to the request"),
-                holds(list(asked["eth_dst"]) == [mac(tables, "h3-eth0")],
-                      observed=f"requests to {list(asked['eth_dst'])}", expected="to h3 alone"),
+                same(list(asked["eth_dst"]), [mac(tables, "h3-eth0")], "requests to"),
                 near(len(told), 1, abs=0, unit="replies"),
             ]
         ).because(*of_packets("ping, request, reply", pd.concat([ping, asked, told])))  # fmt: skip
+
+    @claim(
+        "Used again, a stale entry is in delay for as long as a sign of life may come, then in "
+        "probe while the neighbour alone is asked: an answer makes it reachable, three in vain "
+        "failed.",
+        source="RFC 4861 §7.3.2, §7.3.3",
+    )
+    def entries_go_through_their_states(self, tables: Tables) -> Verdict:
+        """h1's entry for h3: verified, then while h3 hears no ARP."""
+        verified, gone = (
+            self._cache_of_h1(tables, (name,), "h3-eth0") for name in ("verify", "vanished")
+        )
+        asked = pick(tables, "vanished", "h1-eth0", arp_op=REQUEST, eth_dst=mac(tables, "h3-eth0"))
+        waiting = tables.of("told").iloc[0]["delay"].split()[-1:]
+        return all_of(
+            [
+                same(waiting, ["DELAY"], "after the ping"),
+                same(list(verified["state"]), ["PROBE", "REACHABLE"], "with an answer"),
+                same(list(gone["state"])[:3], ["STALE", "PROBE", "FAILED"], "without"),
+                near(len(asked), TRIES, abs=0, unit="unicast requests in vain"),
+            ]
+        ).because(
+            in_rows("changes", "main", pd.concat([verified, gone])), *of_packets("in vain", asked)
+        )
 
     @claim(
         "Where nobody answers the host asks three times, a second apart, then fails and tells the "
@@ -302,8 +342,7 @@ class Arp(Experiment):
         crossed = beyond[beyond["arp_target_ip"].str.startswith(lan)]
         return all_of(
             [
-                holds(wanted == [address(tables, "r1-eth0")], observed=f"asked for {wanted}",
-                      expected=f"asked for {[address(tables, 'r1-eth0')]}"),
+                same(wanted, [address(tables, "r1-eth0")], "asked for"),
                 at_least(len(beyond), 2, unit="ARP packets behind r1"),
                 at_most(len(crossed), 0, unit="of them about h1's LAN"),
             ]
@@ -383,9 +422,7 @@ class Arp(Experiment):
         back = pick(tables, "poisoned", "h1-eth0", icmp_type=0)
         return all_of(
             [
-                holds(way[:1] == ["r1"] and set(way[1:]) == {"h3"},
-                      observed=f"pings went to {', '.join(way)}",
-                      expected="the first to r1, then to h3"),
+                same(way, ["r1", *["h3"] * (len(way) - 1)], "pings went to"),
                 near(len(back), len(pings), abs=0, unit="replies all the same"),
             ]
         ).because(*of_packets("the lie", self._lies(tables, "poisoned")),
@@ -403,8 +440,7 @@ class Arp(Experiment):
         return all_of(
             [
                 at_least(len(lies), 1, unit="lies"),
-                holds(set(way) == {"r1"}, observed=f"pings went to {', '.join(way)}",
-                      expected="all to r1"),
+                same(set(way), {"r1"}, "pings went to"),
             ]
         ).because(*of_packets("the lie", lies), *of_packets("pings", pings))  # fmt: skip
 
@@ -469,18 +505,10 @@ class Arp(Experiment):
         }
 
 
-def _ping(node: str, target: str, count: int = 1, log: str = "") -> Act:
-    argv = ("ping", "-n", "-c", str(count), "-i", "0.5", "-W", "5", target)
-    return program(node, *argv, log=log)
-
-
 def _only(packets: pd.DataFrame, columns: tuple[str, ...], wanted: tuple[str, ...]) -> Verdict:
     """All packets, and at least one, have these values."""
     rows = packets[list(columns)].astype(str).itertuples(index=False, name=None)
-    found = sorted(set(rows))
-    names = ", ".join(columns)
-    return holds(found == [wanted], observed=f"{names}: {found or 'no packet'}",
-                 expected=f"{names}: {wanted}")  # fmt: skip
+    return same(set(rows), {wanted}, ", ".join(columns))
 
 
 def _solicited_node(target: str) -> tuple[str, str]:

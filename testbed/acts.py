@@ -44,9 +44,9 @@ def ping(node: str, target: str, count: int = 1, *, wait_s: float = 1.0, log: st
     return program(node, *argv, log=log)
 
 
-def ip(node: str, *words: str) -> Act:
+def ip(node: str, *words: str, log: str = "") -> Act:
     """Runs ip(8)."""
-    return program(node, "ip", *words)
+    return program(node, "ip", *words, log=log)
 
 
 def zeros(node: str, address: str, size_bytes: int = 10, *options: str) -> Act:
@@ -100,10 +100,10 @@ def masquerade(node: str, interface: str) -> Act:
     return act
 
 
-def unfilter(node: str) -> Act:
-    """Removes all nftables rules of a node."""
+def unfilter(node: str, family: str = "ip") -> Act:
+    """Removes the rules that `filter_packets` added for one family."""
 
     def act(lab: Lab) -> None:
-        lab.exec(node, "nft", "flush ruleset")
+        lab.exec(node, "nft", f"delete table {family} lab")
 
     return act

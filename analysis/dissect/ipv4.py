@@ -37,7 +37,8 @@ def frames(path: Path, numbers: Iterable[int]) -> dict[int, bytes]:
     Raises:
         ParseError: not a pcap file.
     """
-    wanted, found = set(numbers), {}
+    wanted = set(numbers)
+    found: dict[int, bytes] = {}
     with path.open("rb") as file:
         order = _MAGICS.get(file.read(_GLOBAL_BYTES)[:4])
         if order is None:

@@ -73,6 +73,7 @@ FALLS: dict[str, dict[str, set[str]]] = {
             "only_the_target_learns",
             "entries_grow_stale",
             "stale_entries_are_verified",
+            "entries_go_through_their_states",
             "no_answer_is_failure",
             "proxy_answers_for_others",
             "conflicts_are_detected",
