@@ -18,6 +18,7 @@ COMMANDS = {
     "image": "testbed.cli.image:image",
     "kernel": "testbed.cli.system:kernel",
     "lab": "testbed.cli.lab:lab_group",
+    "mininet": "testbed.cli.topology:mininet",
     "shell": "testbed.cli.topology:shell",
     "topologies": "testbed.cli.topology:list_topologies",
     "verify": "testbed.verify:command",

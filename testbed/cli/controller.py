@@ -10,7 +10,7 @@ import click
 
 from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 RYU_SITE = PROJECT / "build" / "ryu"
 FRAMEWORKS = ("os_ken", "ryu")
 

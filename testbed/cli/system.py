@@ -87,13 +87,13 @@ def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
 
     Namespaces and processes of a run vanish with it, so normally nothing is found.
     """
-    from testbed.net import leftovers, remove_leftovers
+    from testbed.net import leftovers, remove
 
     found = leftovers()
     for thing in found:
-        click.echo(f"left by a dead run: {thing}")
+        click.echo(f"left by dead run {thing.run}: {thing.what}")
     if not dry_run:
-        remove_leftovers(found)
+        remove(found)
     removed = 0
     for path in _runs(all_runs) if runs or all_runs else []:
         click.echo(f"run directory: {path}")

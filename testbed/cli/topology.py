@@ -94,3 +94,16 @@ def shell(
         sys.exit(outcome.exit_code)  # the program inside has said why
     if not outcome.ok:
         raise RunIncompleteError(f"{outcome.reason or outcome.status} (see {folder})")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def mininet(script: str, arguments: tuple[str, ...]) -> None:
+    """Run a SCRIPT written for Mininet, unchanged, on this engine (running kernel, as root).
+
+    SCRIPT is a Python file, or a program such as Mininet's own: testbed mininet mn --topo tree,2
+    """
+    from testbed.net import dropin
+
+    dropin.run(script, list(arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class Engine:
         control: the namespace of controllers and Open vSwitch, which must reach each other.
         wires: the namespace in which the wires of shaped links are; see `testbed.net.wire`.
         virtual_clock: True where the kernel's clock is virtual and therefore never late.
+        is_free: True for nodes that no network has taken over yet.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,8 @@ class Engine:
         self._requests: dict[str, tuple[Namespace, list[Message]]] = {}
         self._batching = False
         self._built = False
+        self.is_free = False
+        atexit.register(self.close)
         self.virtual_clock = "time-travel" in Path("/proc/cmdline").read_text()
 
     def fd(self, namespace: Namespace) -> int:
@@ -185,7 +189,8 @@ class Engine:
         self._at_close.append(function)
 
     def close(self) -> None:
-        """Remove the network from the kernel."""
+        """Remove the network from the kernel; done by itself at the program's end."""
+        atexit.unregister(self.close)
         self.rooms.close()
         while self._at_close:
             self._at_close.pop()()

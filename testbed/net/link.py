@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from functools import partial
 from typing import Any
 
 from testbed.errors import ConfigError
@@ -22,6 +23,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
     Attributes:
         end: its end of the link; None for the loopback and for interfaces not ours.
         ipv6: its IPv6 address with prefix length, or None.
+        wanted: shape asked for before its link was whole; None: none.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         self.end = end
         self.ipv6: ipaddress.IPv6Interface | None = None
         self._ipv4: ipaddress.IPv4Interface | None = None
+        self.wanted: LinkShape | None = None
         super().__init__(name, node=node, **params)
 
     @property
@@ -170,7 +173,10 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         result: dict[str, Any] = super().config(**params)
         if (shaping or shape) and self.end and self.link:
             new = tclink.from_mininet(shape or self.end.shape, **shaping)
-            self.link.reshape(self, new)
+            if hasattr(self.link, "intf2"):
+                self.link.reshape(self, new)
+            else:  # of a class that shapes by itself, at work while its link is made
+                self.wanted = new
         return result
 
     def delete(self) -> None:
@@ -249,6 +255,9 @@ class Link(mininet_link.Link):  # type: ignore[misc]
                 )
             )  # fmt: skip
         self.intf1, self.intf2 = made
+        for own in made:
+            if own.wanted:
+                self.reshape(own, own.wanted)
 
     def other(self, intf: Intf) -> Intf:
         """The interface at the other side."""
@@ -299,9 +308,13 @@ def _mac_from(node: Any, index: int) -> str:
 
 
 def interface_class(cls: Any) -> Any:
-    """Our `Intf`, or the given class mixed with it."""
+    """Our `Intf`, or the given class mixed with it; a function that makes one stays itself."""
     if cls is None or cls in (mininet_link.Intf, mininet_link.TCIntf):
         return Intf
+    if isinstance(cls, partial):
+        return partial(interface_class(cls.func), *cls.args, **cls.keywords)
+    if not isinstance(cls, type):
+        return cls
     if issubclass(cls, Intf):
         return cls
     return type(cls.__name__, (cls, Intf), {})

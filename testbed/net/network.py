@@ -8,16 +8,15 @@ from types import TracebackType
 from typing import Any
 
 from testbed.errors import ConfigError, nearest
-from testbed.net import inspect, measure, routes, rtnl
+from testbed.net import control, inspect, measure, routes, rtnl
 from testbed.net.check import check_topology
-from testbed.net.engine import Engine
 from testbed.net.link import Intf, Link
 from testbed.net.mininet_api import link as link_api
 from testbed.net.mininet_api import net as mininet_net
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.mininet_api import nodelib
 from testbed.net.nat import NAT, NATRouter
-from testbed.net.node import Host, NodeMixin, Router, adopt, building
+from testbed.net.node import Host, NodeMixin, Router, adopt, building, network_engine
 from testbed.net.plan import IPV6_MTU_MIN_BYTES, V6, Plan, Port, mac_of, make_plan
 from testbed.net.switch import Switch
 from testbed.shape import LinkShape
@@ -82,7 +81,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
                 f"{nearest(str(routing), ['static'])}"
             )
         self.routing, self.seed, self.whole_packets = routing, seed, whole_packets
-        self.engine = Engine()
+        self.engine = network_engine()
         self.plan: Plan | None = None
         self._is_started = False
         self._planned_ports: dict[tuple[str, str], Port] = {}
@@ -162,17 +161,30 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             return super().addSwitch(name, cls=_switch_class(cls), **params)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
-        """Add a controller; it runs beside the switches."""
-        if not isinstance(name, mininet_node.Controller):
-            controller = adopt(controller or self.controller, NodeMixin)
+        """Add a controller; it runs beside the switches, or (`RemoteController`) on the machine."""
         with building(self.engine):
-            return super().addController(name, controller, **params)
+            if isinstance(name, mininet_node.Controller):
+                made = name
+            else:
+                made = _controller_class(controller or self.controller)(name, **params)
+            if isinstance(made, mininet_node.RemoteController) and not isinstance(made, NodeMixin):
+                made.terminate()
+                made = control.RemoteController(made.name, ip=made.ip, port=made.port)
+            return super().addController(made) if made else None
 
     def addNAT(
         self, name: str = "nat0", connect: Any = True, inNamespace: bool = True, **params: Any
     ) -> Any:
-        """Add a NAT router; to the world outside the network there is no way from here."""
-        return super().addNAT(name, connect=connect, inNamespace=True, **params)
+        """Add a NAT router as everybody's gateway; no way leads out of the network from here."""
+        nat = self.addHost(name, cls=NAT, inNamespace=True, subnet=self.ipBase, **params)
+        if connect:
+            near = connect if isinstance(connect, mininet_node.Node) else self.switches[0]
+            self.addLink(nat, near)
+            gateway = nat.params["ip"].split("/")[0]
+            for host in self.hosts:
+                if host is not nat:
+                    host.setDefaultRoute(f"via {gateway}")
+        return nat
 
     def _refuse_duplicate(self, name: str) -> None:
         if name in self.nameToNode:
@@ -220,6 +232,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         """In a network without routers: fd00::N for the host that Mininet numbers N."""
         intf = host.defaultIntf() if host.intfs else None
         if self._planned_routers or intf is None or not intf.IP() or getattr(intf, "ipv6", None):
+            return
+        if not host.inNamespace:  # among controllers, which speak IPv4
             return
         if intf.end and intf.end.shape.mtu_bytes < IPV6_MTU_MIN_BYTES:
             return
@@ -343,6 +357,16 @@ def _switch_class(cls: Any) -> Any:
     if issubclass(cls, nodelib.LinuxBridge):
         return Switch
     return adopt(cls, Switch)
+
+
+def _controller_class(cls: Any) -> Any:
+    """A controller class of ours for one of Mininet's; a function that makes one stays itself."""
+    if isinstance(cls, partial):
+        return partial(_controller_class(cls.func), *cls.args, **cls.keywords)
+    if not isinstance(cls, type):
+        return cls
+    remote = issubclass(cls, mininet_node.RemoteController)
+    return adopt(cls, control.RemoteController if remote else control.Controller)
 
 
 def _link_class(cls: Any) -> Any:

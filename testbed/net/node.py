@@ -7,7 +7,6 @@ written for stock Mininet (a subclass of `Node` that sets sysctls in `config`, s
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ipaddress
 import os
@@ -18,13 +17,12 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 from testbed.errors import ConfigError
 from testbed.net import rtnl
 from testbed.net.engine import Engine
-from testbed.net.link import Intf, move_intf
+from testbed.net.link import Intf, Link, move_intf
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.namespaces import Namespace
 from testbed.net.netlink import Message
@@ -53,12 +51,27 @@ ROUTER_SETTINGS = {
 }
 
 
-@cache
-def default_engine() -> Engine:
-    """The engine of nodes used outside a `Network` (under stock Mininet's own `Mininet`)."""
-    engine = Engine()
-    atexit.register(engine.close)
-    return engine
+_engines: list[Engine] = []  # at most one: the network's made last, or that of nodes without one
+
+
+def free_engine() -> Engine:
+    """The engine of nodes made outside of a network's own methods, as scripts for Mininet do.
+
+    That of the network made last, as long as it stands; else one that the next network takes over.
+    """
+    if not _engines or _engines[-1].rooms.closed:
+        _engines[:] = [Engine()]
+        _engines[-1].is_free = True
+    return _engines[-1]
+
+
+def network_engine() -> Engine:
+    """The engine of a new network: that of nodes that have none yet, or a new one."""
+    waiting = _engines and _engines[-1].is_free and not _engines[-1].rooms.closed
+    if not waiting:
+        _engines[:] = [Engine()]
+    _engines[-1].is_free = False
+    return _engines[-1]
 
 
 _building: list[Engine] = []
@@ -94,7 +107,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
     def __new__(cls, *_args: Any, **_params: Any) -> NodeMixin:
         """Bind the node to its network before any `__init__`, which may be Mininet's alone."""
         node: NodeMixin = super().__new__(cls)
-        node.engine = _building[-1] if _building else default_engine()
+        node.engine = _building[-1] if _building else free_engine()
         node._routes = {}
         return node
 
@@ -243,6 +256,10 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
     def addIntf(self, intf: Any, port: int | None = None, moveIntfFn: Any = move_intf) -> None:
         """Add an interface, moving it here if it is not in the node yet."""
         super().addIntf(intf, port=port, moveIntfFn=moveIntfFn)
+
+    def linkTo(self, node2: Any, link: Any = None) -> Any:
+        """Add a link to another node."""
+        return (link or Link)(self, node2)
 
     def config(
         self,

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from testbed.errors import CommandError, MissingPrerequisiteError
-from testbed.net import owned
+from testbed.net import offload, owned
 from testbed.net.engine import Engine
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.node import NodeMixin
@@ -139,9 +139,20 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
             return None
         return self.ovs.run("ovs-vsctl", *shlex.split(words))
 
+    def _fill_checksums(self, port: Any) -> None:
+        """Have the other end send packets that are whole.
+
+        Open vSwitch's user-space data path passes on packets whose checksum the kernel left to a
+        network card, so that TCP and UDP would not arrive.
+        """
+        if self.ovs.datapath_type == "netdev" and port.link:
+            end = port.link.other(port).end
+            self.engine.inside(end.namespace, lambda: offload.checksums_off(end.index))
+
     def attach(self, intf: Any) -> None:
         """Connect a data port; connected already is fine."""
         self.engine.flush()
+        self._fill_checksums(self.intf(intf))
         self.vsctl("--may-exist", "add-port", self, intf, self.intfOpts(intf))
 
     def controllerUUIDs(self, update: bool = False) -> list[str]:
@@ -162,6 +173,8 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         self.engine.flush()  # ports must be there
         if self.ovs.datapath_type == "netdev":
             self.datapath = "user"
+            for port in self.intfList():
+                self._fill_checksums(port)
         super().start(controllers)
 
     @classmethod

@@ -1,8 +1,10 @@
 """What is ours on this machine, by which run, and what dead runs left behind.
 
-A run is named by its process (id and start time, so that a reused id is no mistake) and counts its
-networks: ``4711-8834512.1``. Every process of a network carries the name in its environment, every
-folder in its own name. Namespaces and interfaces need no mark: they end with their holder.
+A run is named by its process (PID namespace, id, and start time, so that a reused id is no
+mistake) and counts its networks: ``effffffc-4711-8834512.1``. Of a run in another PID namespace
+nobody can tell from here whether it lives, but all its processes end with that namespace. Every
+process of a network carries the name in its environment, every folder in its own name. Namespaces
+and interfaces need no mark: they end with their holder.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 
 VARIABLE = "TESTBED_NETWORK"
 FOLDER_PREFIX = "testbed-"
-_RUN = re.compile(r"(\d+)-(\d+)\.\d+")
+_RUN = re.compile(r"([0-9a-f]{8})-(\d+)-(\d+)\.\d+")
 _numbers = itertools.count(1)
 
 
@@ -42,7 +44,11 @@ class Leftover:
 
 def new_run() -> str:
     """Name for the next network of this process."""
-    return f"{os.getpid()}-{_started(os.getpid())}.{next(_numbers)}"
+    return f"{_pid_namespace()}-{os.getpid()}-{_started(os.getpid())}.{next(_numbers)}"
+
+
+def _pid_namespace() -> str:
+    return f"{Path('/proc/self/ns/pid').stat().st_ino & 0xFFFFFFFF:08x}"
 
 
 def new_folder(run: str, purpose: str) -> Path:
@@ -62,7 +68,9 @@ def _started(pid: int) -> int | None:
 
 def _is_dead(run: str) -> bool:
     match = _RUN.fullmatch(run)
-    return match is not None and _started(int(match[1])) != int(match[2])
+    if match is None or match[1] != _pid_namespace():
+        return False
+    return _started(int(match[2])) != int(match[3])
 
 
 def leftovers() -> list[Leftover]:

@@ -356,7 +356,11 @@ def _wait_gone(pidfd):
 def test_only_what_dead_runs_left_is_listed_and_removed(tmp_path):
     with Network(Single(2)) as net:
         alive = net["h1"].popen(["sleep", "1000"])
-        marked = {**os.environ, "TESTBED_NETWORK": "999999-1.1"}
+        here = net.engine.rooms.run_id.split("-")[0]
+        marked, elsewhere = (
+            {**os.environ, "TESTBED_NETWORK": f"{space}-999999-1.1"} for space in (here, "0000abcd")
+        )
+        unknown = subprocess.Popen(["sleep", "1000"], env=elsewhere)
         dead = subprocess.Popen(["sleep", "1000"], env=marked)
         unmarked = subprocess.Popen(["sleep", "1000"])
         try:
@@ -364,8 +368,9 @@ def test_only_what_dead_runs_left_is_listed_and_removed(tmp_path):
             assert [item.pid for item in found] == [dead.pid]
             remove(found)
             assert dead.wait() == -signal.SIGKILL
-            assert alive.poll() is None and unmarked.poll() is None
+            assert all(p.poll() is None for p in (alive, unmarked, unknown))
         finally:
-            unmarked.kill()
-            unmarked.wait()
+            for process in (unmarked, unknown):
+                process.kill()
+                process.wait()
         assert leftovers() == []

@@ -1,0 +1,166 @@
+"""Scripts written for Mininet, unchanged, on this engine.
+
+    testbed mininet SCRIPT [ARGUMENT...]
+
+The script finds our classes under Mininet's own names (``from mininet.net import Mininet``, …).
+Mininet's modules themselves stay as they are: they refer to each other by these names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from testbed.errors import ConfigError, MissingPrerequisiteError
+from testbed.net import control, owned
+from testbed.net.link import Intf, Link
+from testbed.net.mininet_api import log
+from testbed.net.mininet_api import net as mininet_net
+from testbed.net.mininet_api import node as mininet_node
+from testbed.net.nat import NAT
+from testbed.net.network import Network
+from testbed.net.node import Host, NodeMixin, adopt
+from testbed.net.ovs import OVSBridge, OVSSwitch
+from testbed.net.switch import Switch
+
+_INSTALL = "sudo apt-get install openvswitch-testcontroller"
+
+
+class OVSController(control.Controller, mininet_node.OVSController):  # type: ignore[misc]
+    """Open vSwitch's test controller."""
+
+
+def find_controller(controllers: Any = (control.Controller, OVSController)) -> Any:
+    """The first class of controllers whose program is installed; None if there is none."""
+    return mininet_node.findController(controllers)
+
+
+def default_controller(name: str, **params: Any) -> Any:
+    """A controller that is installed.
+
+    Raises:
+        MissingPrerequisiteError: there is none.
+    """
+    found = find_controller()
+    if found is None:
+        raise MissingPrerequisiteError("an OpenFlow controller", _INSTALL, f"controller {name}")
+    return found(name, **params)
+
+
+class Mininet(Network):
+    """`Network` with Mininet's defaults: Open vSwitch and a controller.
+
+    Where no controller is installed, the default switches learn by themselves, as with `mn`.
+    """
+
+    def __init__(
+        self,
+        topo: Any = None,
+        switch: Any = OVSSwitch,
+        host: Any = Host,
+        controller: Any = default_controller,
+        link: Any = Link,
+        intf: Any = Intf,
+        build: bool = True,
+        **options: Any,
+    ) -> None:
+        if switch is OVSSwitch and controller is default_controller and find_controller() is None:
+            switch, controller = OVSBridge, None
+        super().__init__(topo, switch, host, controller, link, intf, build=build, **options)
+
+
+class MininetWithControlNet(mininet_net.MininetWithControlNet, Mininet):  # type: ignore[misc]
+    """Mininet's, on ours."""
+
+
+def cleanup() -> None:
+    """What dead runs left; Mininet's own would end other people's programs by name."""
+    owned.remove(owned.leftovers())
+
+
+class Cleanup:
+    """Mininet's, as far as scripts use it."""
+
+    cleanup = staticmethod(cleanup)
+    callbacks: list[Any] = []  # noqa: RUF012  (as Mininet's: of the class)
+
+    @classmethod
+    def addCleanupCallback(cls, callback: Any) -> None:
+        """Taken, and never called: what is ours ends by itself."""
+        cls.callbacks.append(callback)
+
+
+class CPULimitedHost(Host):
+    """Mininet's, as far as it limits nothing."""
+
+    def config(self, *args: Any, cpu: float | None = -1, cores: Any = None, **params: Any) -> Any:
+        """As a host's.
+
+        Raises:
+            ConfigError: limits of processor time are asked for.
+        """
+        if cores or (cpu is not None and cpu >= 0):
+            raise ConfigError(
+                f"host {self.name}: cpu= and cores= limit processors, this engine does not; "
+                "leave them out (on a guest's virtual clock computation takes no time)"
+            )
+        return super().config(*args, **params)
+
+
+def _ours(name: str) -> type:
+    """One of Mininet's classes of controllers or hosts, on top of ours."""
+    cls = getattr(mininet_node, name)
+    base = control.Controller if issubclass(cls, mininet_node.Controller) else Host
+    made: type = adopt(cls, base)
+    return made
+
+
+NAMES: dict[str, dict[str, Any]] = {
+    "net": {"Mininet": Mininet, "MininetWithControlNet": MininetWithControlNet},
+    "node": {
+        "Node": NodeMixin, "Host": Host, "CPULimitedHost": CPULimitedHost,
+        "OVSSwitch": OVSSwitch, "OVSKernelSwitch": OVSSwitch,
+        "OVSBridge": OVSBridge, "Controller": control.Controller, "OVSController": OVSController,
+        "RemoteController": control.RemoteController, "DefaultController": default_controller,
+        "findController": find_controller,
+        "DefaultControllers": (control.Controller, OVSController),
+        **{name: _ours(name) for name in ("NOX", "Ryu")},
+    },
+    "nodelib": {"LinuxBridge": Switch, "NAT": NAT, "Node": NodeMixin},
+    "link": {"Intf": Intf, "TCIntf": Intf, "Link": Link, "TCLink": Link, "TCULink": Link,
+             "OVSLink": Link},
+    "clean": {"cleanup": cleanup, "Cleanup": Cleanup},
+}  # fmt: skip
+"""Module of Mininet's → name in it → what a script gets."""
+
+
+def install() -> None:
+    """Have this process find our classes in Mininet's modules."""
+    package = importlib.import_module("mininet")
+    for name, replaced in NAMES.items():
+        original = importlib.import_module(f"mininet.{name}")
+        shim = ModuleType(original.__name__, original.__doc__)
+        shim.__dict__.update({**original.__dict__, **replaced})
+        sys.modules[original.__name__] = shim
+        setattr(package, name, shim)
+
+
+def run(script: str, arguments: list[str]) -> None:
+    """Run a script (a file, or a program such as ``mn``) as Python does.
+
+    Raises:
+        ConfigError: there is no such script.
+    """
+    path = script if Path(script).is_file() else shutil.which(script)
+    if path is None:
+        raise ConfigError(f"script '{script}': there is no such file or program")
+    install()
+    log.lg.propagate = False  # Mininet's messages are shown by its own handler, once
+    sys.argv = [path, *arguments]
+    sys.path.insert(0, str(Path(path).resolve().parent))
+    runpy.run_path(path, run_name="__main__")
