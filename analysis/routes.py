@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, cast
 
+import networkx as nx
 import pandas as pd
 
 INFINITY = 16
@@ -110,6 +111,52 @@ def bellman_ford(net: Network) -> dict[tuple[str, str], int]:
         if not changed:
             break
     return best
+
+
+def fewest_hops(net: Network) -> dict[tuple[str, str], frozenset[str]]:
+    """Neighbours on a shortest way where every link costs the same (Dijkstra's is then Moore's).
+
+    Returns:
+        (router, prefix) → neighbours; what a router has itself, or cannot reach, is not in it.
+    """
+    graph = nx.Graph(
+        (one, two)
+        for nodes in net.members.values()
+        for one in nodes
+        for two in nodes
+        if one < two and {one, two} <= set(net.routers)
+    )
+    hops: dict[str, dict[str, int]] = dict(nx.all_pairs_shortest_path_length(graph))
+    found = {}
+    for prefix, nodes in net.members.items():
+        ends = [node for node in nodes if node in graph]
+        far = {r: min((hops[r].get(e, INFINITY**2) for e in ends), default=None) for r in graph}
+        for router, own in far.items():
+            if own:
+                nearer = [n for n in graph[router] if far[n] == own - 1]
+                if nearer:
+                    found[router, prefix] = frozenset(nearer)
+    return found
+
+
+def compare_with_fewest_hops(table: pd.DataFrame, net: Network) -> pd.DataFrame:
+    """Learned routes beside the shortest ways on the graph.
+
+    Args:
+        table: ``node``, ``destination``, ``next_hops`` (names joined by ``+``).
+        net: the network.
+
+    Returns:
+        ``node``, ``prefix``, ``kernel``, ``computed`` (next hops; empty: none).
+    """
+    names = zip(table["node"], table["destination"], strict=True)
+    kernel = dict(zip(names, table["next_hops"], strict=True))
+    computed = {key: "+".join(sorted(hops)) for key, hops in fewest_hops(net).items()}
+    rows = [
+        (node, prefix, kernel.get((node, prefix), ""), computed.get((node, prefix), ""))
+        for node, prefix in sorted({*kernel, *computed})
+    ]
+    return pd.DataFrame(rows, columns=["node", "prefix", "kernel", "computed"])
 
 
 def with_silent_losses(changes: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:

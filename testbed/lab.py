@@ -360,6 +360,13 @@ class Lab:
 
         self._monitor = Monitor(self.net, self.path, kinds)
 
+    @property
+    def calm_s(self) -> float:
+        """How long nothing changed of what is watched, in seconds; see `watch`."""
+        if self._monitor is None:
+            raise ConfigError("calm_s: nothing is watched; call lab.watch first")
+        return self._monitor.calm_s
+
     def trace(self, *events: str, buffer_mb: int = 32) -> None:
         """Records kernel events such as ``tcp_probe`` or ``inet_sock_set_state``.
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import json
+import math
 import os
 import select
 import socket
@@ -129,6 +130,11 @@ class Monitor:
                 if error.errno != errno.ENOBUFS:
                     raise
                 self._lost.append(node)
+
+    @property
+    def calm_s(self) -> float:
+        """How long the kernel has had nothing to tell."""
+        return (time.time_ns() - self._notes[-1][0]) / 1e9 if self._notes else math.inf
 
     def close(self) -> list[str]:
         """Stops listening and writes the files.

@@ -1,14 +1,21 @@
-"""What routing experiments share: whose configurations, and where to listen."""
+"""What routing experiments share: whose configurations, where to listen, when routes are there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from testbed.frr import config as frr_config
 from testbed.frr import lint as frr_lint
+from testbed.monitor import RTM_GETROUTE, RTM_NEWROUTE, route_row
 from testbed.net.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab
 
 FILE = "configs/{router}/frr.conf"
 """Where a router's configuration is in the scenario's folder."""
@@ -54,3 +61,115 @@ def capture_points(plan: Plan | None) -> list[str]:
         if len(ports) > 1:
             points.append(ports[0])
     return points
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long routers may take, and why that long.
+
+    Attributes:
+        name: of what must happen.
+        time_s: in seconds of the run's clock.
+        why: where the time goes.
+    """
+
+    name: str
+    time_s: float
+    why: str
+
+
+OSPF_FROM_NOTHING = Budget(
+    "OSPF from nothing", 120.0, "40 s until a LAN elects, then flooding, once in 5 s, and paths"
+)
+RIP_FROM_NOTHING = Budget(
+    "RIP from nothing", 90.0, "answers to the first requests, or else two updates of 30 s and more"
+)
+
+CALM_S = 6.0
+"""Tables that stand so long stay: changes wait at most 5 s (MinLSInterval, RFC 2328 appendix B;
+triggered updates, RFC 2453 §3.10.1)."""
+
+_SHOWN = 4
+"""Routers named in an error."""
+
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def wait_for_routes(lab: Lab, budget: Budget, family: int = 4, *, every_s: float = 1.0) -> None:
+    """Waits until every router has a route to every prefix, and none changes any more.
+
+    The route may be one that covers the prefix. How long it took is for `measure` to say, from the
+    kernel's notifications; here it is known only `CALM_S` later.
+
+    Args:
+        lab: the running network; its routes are watched.
+        budget: how long at most.
+        family: 4 or 6.
+        every_s: between two looks at the kernel's tables.
+
+    Raises:
+        ConvergenceError: the budget is over; says who lacks what.
+    """
+    plan = lab.net.plan
+    assert plan is not None
+    prefixes = _prefixes(plan, family)
+    unsure = list(plan.routers)
+
+    def lacks(router: str) -> list[str]:
+        return _uncovered(prefixes, _destinations(lab, router, family))
+
+    def settled() -> bool:
+        """One table a look, as long as the same router lacks something."""
+        if lab.calm_s < CALM_S:
+            return False
+        while unsure and not lacks(unsure[-1]):
+            unsure.pop()
+        return not unsure and not any(map(lacks, plan.routers))
+
+    def state() -> str:
+        parts = [_words(router, missing) for router in plan.routers if (missing := lacks(router))]
+        more = [f"so do {len(parts) - _SHOWN} more routers"] if len(parts) > _SHOWN else []
+        return "; ".join(parts[:_SHOWN] + more) or f"all there, the last {lab.calm_s:.1f} s ago"
+
+    lab.wait_until(
+        f"routes of every router to every prefix ({budget.name}: {budget.why})",
+        settled, budget.time_s, every_s=every_s, state=state,
+    )  # fmt: skip
+
+
+def _prefixes(plan: Plan, family: int) -> list[str]:
+    """Every prefix of a plan, loopbacks included."""
+    ports = [port for segment in plan.segments for port in segment.ports]
+    given = [port.ipv4 if family == 4 else port.ipv6 for port in ports]
+    given += [loopback[family == 6] for loopback in plan.loopbacks.values()]
+    return sorted({str(address.network) for address in given if address})
+
+
+def _destinations(lab: Lab, router: str, family: int) -> set[str]:
+    """Destinations in a router's main table, its own networks included."""
+    node = lab.net[router]
+    body = bytes([_FAMILIES[family]]) + bytes(11)
+    rows = lab.net.engine.ask(
+        node.namespace,
+        lambda s: [route_row(row, {}) for n, row in s.dump(RTM_GETROUTE, body)
+                   if n == RTM_NEWROUTE],
+    )  # fmt: skip
+    assert lab.net.plan is not None
+    own = str(lab.net.plan.loopbacks[router][family == 6].network)
+    return {own, *(row["destination"] for row in rows if row)}
+
+
+def _uncovered(prefixes: Iterable[str], destinations: set[str]) -> list[str]:
+    """Prefixes that are no destination, nor part of one."""
+    missing = [prefix for prefix in prefixes if prefix not in destinations]
+    wide = [ipaddress.ip_network(d) for d in destinations] if missing else []
+    return [
+        prefix
+        for prefix in missing
+        if not any(ipaddress.ip_network(prefix).subnet_of(w) for w in wide)  # type: ignore[arg-type]
+    ]
+
+
+def _words(router: str, missing: list[str]) -> str:
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return f"{router} lacks {missing[0]}{more}"

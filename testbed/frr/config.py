@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,11 +141,9 @@ def load_folder(folder: Path, routers: Collection[str]) -> dict[str, str]:
             f"{folder}: no configuration for {', '.join(missing)}; "
             f"write {folder.name}/{missing[0]}/frr.conf"
         )
-    check_syntax(*(file for files in found.values() for file in files))
-    return {
-        router: "\n".join(file.read_text(encoding="utf-8") for file in files)
-        for router, files in found.items()
-    }
+    texts = {file: _text_of(file) for files in found.values() for file in files}
+    check_syntax(texts)
+    return {router: "\n".join(texts[file] for file in files) for router, files in found.items()}
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -177,8 +175,25 @@ def _checker() -> tuple[list[str], dict[str, str] | None]:
     return native.argv(image.root, "usr/bin/vtysh"), native.environment(image.root)
 
 
-def check_syntax(*files: Path) -> None:
+def _text_of(file: Path) -> str:
+    """The text of a configuration, which may be in a broken file as well as in a good one."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{file}:{line}: is not text in UTF-8; save it as that") from None
+    if next(blocks(text), None) is None:
+        raise ConfigError(f"{file}: configures nothing; write 'router ospf' or remove it")
+    return text
+
+
+def check_syntax(texts: Mapping[Path, str]) -> None:
     """Has FRR's own checker read files, all in one go; it needs no privilege and starts nothing.
+
+    Its exit code tells of the last line alone, so its words count.
+
+    Args:
+        texts: file → what it holds.
 
     Raises:
         MissingPrerequisiteError: FRR is not installed.
@@ -187,8 +202,8 @@ def check_syntax(*files: Path) -> None:
     checker, environment = _checker()
     places: list[tuple[Path, int]] = []
     with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as whole:
-        for file in files:
-            lines = file.read_text(encoding="utf-8").splitlines()
+        for file, text in texts.items():
+            lines = text.splitlines()
             places += [(file, number) for number in range(1, len(lines) + 1)]
             whole.writelines(line + "\n" for line in lines)
         whole.flush()
@@ -196,11 +211,11 @@ def check_syntax(*files: Path) -> None:
         done = subprocess.run(
             argv, env=environment, capture_output=True, text=True, check=False, timeout=60
         )
-    if done.returncode == 0:
-        return
     said = done.stdout + done.stderr
     match = re.search(r"^line (\d+): % (.*?)\s*(\[\d+\])?: *(.*)$", said, re.M)
     if match is None:
-        raise ConfigError(f"{files[0]}: FRR says: {said.strip()}")
+        if done.returncode == 0:
+            return
+        raise ConfigError(f"{next(iter(texts))}: FRR says: {said.strip()}")
     file, number = places[int(match[1]) - 1]
     raise ConfigError(f"{file}:{number}: FRR says: {match[2]}: {match[4].strip()}")

@@ -89,21 +89,23 @@ def _check_router_ids(configs: Mapping[str, str], folder: str) -> None:
 
 def _check_neighbours(plan: Plan, configs: Mapping[str, str], folder: str) -> None:
     """Both ends of a link must agree on area, hello and dead interval (RFC 2328 §10.5)."""
-    settings = {
-        port.name: _ospf_settings(port, list(blocks(configs[router])))
-        for router in configs
-        for port in plan.ports[router]
-    }
-    for segment in plan.segments:
-        spoken = [p for p in segment.ports if settings.get(p.name)]
-        for one, two in pairwise(spoken):
-            for name, value in settings[one.name].items():
-                other = settings[two.name].get(name)
-                if other != value:
-                    raise ConfigError(
-                        f"{folder}: {one.name} and {two.name} are neighbours but differ in "
-                        f"{name}: {value} and {other}; make them the same"
-                    )
+    parsed = {router: list(blocks(text)) for router, text in configs.items()}
+    for settings_of in (_ospf_settings, _ospf6_settings):
+        settings = {
+            port.name: settings_of(port, parsed[router])
+            for router in configs
+            for port in plan.ports[router]
+        }
+        for segment in plan.segments:
+            spoken = [p for p in segment.ports if settings.get(p.name)]
+            for one, two in pairwise(spoken):
+                for name, value in settings[one.name].items():
+                    other = settings[two.name].get(name)
+                    if other != value:
+                        raise ConfigError(
+                            f"{folder}: {one.name} and {two.name} are neighbours but differ in "
+                            f"{name}: {value} and {other}; make them the same"
+                        )
 
 
 def _ospf_settings(port: Port, parsed: list[Block]) -> dict[str, str]:
@@ -115,16 +117,28 @@ def _ospf_settings(port: Port, parsed: list[Block]) -> dict[str, str]:
         for _, line in block.lines
         if line.startswith("network ") and _covers(line.split()[1], port)
     ]
+    return _settings(port, parsed, ["ip", "ospf"], areas)
+
+
+def _ospf6_settings(port: Port, parsed: list[Block]) -> dict[str, str]:
+    """The same for OSPFv3, where only the interface says which area it is in."""
+    return _settings(port, parsed, ["ipv6", "ospf6"], [])
+
+
+def _settings(
+    port: Port, parsed: list[Block], words: list[str], areas: list[str]
+) -> dict[str, str]:
+    """What the lines of an interface that begin with `words` say, with the defaults."""
     found = dict(_DEFAULT)
     for block in parsed:
         if block.head == f"interface {port.name}":
             for _, line in block.lines:
-                words = line.split()
-                if words[:2] == ["ip", "ospf"] and len(words) > 3:
-                    if words[2] == "area":
-                        areas = [words[3]]
-                    elif words[2] in found:
-                        found[words[2]] = words[3]
+                first, rest = line.split()[:2], line.split()[2:]
+                if first == words and len(rest) > 1:
+                    if rest[0] == "area":
+                        areas = [rest[1]]
+                    elif rest[0] in found:
+                        found[rest[0]] = rest[1]
     return {"area": _area(areas[0]), **found} if areas else {}
 
 

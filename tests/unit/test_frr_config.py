@@ -74,17 +74,17 @@ def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
         )
     )  # fmt: skip
     plan = _plan(Areas())
-    files = [tmp_path / f"{router}.conf" for router in plan.routers]
-    for file in files:
-        file.write_text(getattr(frr_generate, make)(plan, file.stem, options))
-    frr_config.check_syntax(*files)
+    generate = getattr(frr_generate, make)
+    texts = {tmp_path / f"{r}.conf": generate(plan, r, options) for r in plan.routers}
+    frr_config.check_syntax(texts)
 
 
 def test_the_generated_configurations_of_a_topology_contradict_nothing():
     for topo in (Triangle(), Areas()):
         plan = _plan(topo)
         for make, options in ((frr_generate.rip, frr_generate.Rip()),
-                              (frr_generate.ospf, frr_generate.Ospf())):  # fmt: skip
+                              (frr_generate.ospf, frr_generate.Ospf()),
+                              (frr_generate.ospf6, frr_generate.Ospf())):  # fmt: skip
             configs = {router: make(plan, router, options) for router in plan.routers}
             frr_lint.check(plan, configs, "made")
 
@@ -147,6 +147,17 @@ BAD = {
         lambda f: _edit(f, "r2", " ospf router-id", " ospf rooter-id"),
         r"r2/frr.conf:2\d: FRR says: Unknown command: ospf rooter-id",
     ),
+    "syntax, but not in the last line": (
+        lambda f: _edit(f, "r2", "router ospf", "router osfp"),
+        r"r2/frr.conf:\d+: FRR says: Unknown command: router osfp",
+    ),
+    "not text": (
+        lambda f: (f / "r2" / "frr.conf").write_bytes(b"hostname r2\n\xff\n"),
+        "r2/frr.conf:2: is not text in UTF-8",
+    ),
+    "empty": (
+        lambda f: (f / "r2" / "frr.conf").write_text("!\n"), "r2/frr.conf: configures nothing"
+    ),
     "network": (
         lambda f: _edit(f, "r2", "network 10.0.2.0/24", "network 10.9.2.0/24"),
         "lab/r2: line .*'network 10.9.2.0/24 area 0.0.0.0' matches no interface of r2",
@@ -177,6 +188,18 @@ def test_bad_configurations_are_refused_with_place_and_mend(what, folder):
     spoil(folder)
     with pytest.raises(ConfigError, match=message):
         _load(folder)
+
+
+@needs_frr
+@pytest.mark.parametrize(("old", "new"), [("hello-interval 10", "hello-interval 5"),
+                                          ("area 0.0.0.0", "area 0.0.0.1")])  # fmt: skip
+def test_neighbours_of_ospfv3_must_agree_as_well(old, new):
+    plan = _plan(Triangle())
+    options = frr_generate.Ospf()
+    configs = {router: frr_generate.ospf6(plan, router, options) for router in plan.routers}
+    configs["r2"] = configs["r2"].replace(old, new)
+    with pytest.raises(ConfigError, match=f"r2-eth. are neighbours but differ in {old.split()[0]}"):
+        frr_lint.check(plan, configs, "lab")
 
 
 HANDWRITTEN = {"triangle-rip": Triangle, "campus-ospf": Campus}
