@@ -1,4 +1,4 @@
-"""What OSPF's packets and databases say, and the routes that follow from them.
+"""What OSPF's databases say, and the routes that follow from them.
 
 Packets and LSAs come from `analysis.dissect.ospf`; databases from ospfd's own words
 (``show ip ospf database json``). Routes are computed here with networkx from the LSAs seen on the
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 import networkx as nx
 import pandas as pd
@@ -19,15 +19,12 @@ from analysis.dissect import ospf as dissect
 
 PACKET_COLUMNS = (*dissect.COLUMNS, "wire_bytes")
 BACKBONE = "0.0.0.0"
-NONE = "0.0.0.0"
-"""Of a designated router: there is none."""
 
 _TABLES = {
     "routerLinkStates": "router", "networkLinkStates": "network",
     "summaryLinkStates": "summary", "asbrSummaryLinkStates": "summary-asbr",
     "asExternalLinkStates": "external",
 }  # fmt: skip
-_MUST_AGREE = ("area", "hello_interval_s", "dead_interval_s", "mask")
 
 Instance = tuple[str, str, str, int, int]
 """LS type, link state id, advertising router, sequence number, checksum: one LSA's one version.
@@ -53,6 +50,20 @@ def database(text: str) -> pd.DataFrame:
                 rows.append(_header(area.split()[0] if area else "", ls_type, lsa))
     names = ["area", "ls_type", "ls_id", "adv_router", "sequence", "checksum", "age_s"]
     return pd.DataFrame(rows, columns=names)
+
+
+def neighbours(text: str) -> pd.DataFrame:
+    """A router's neighbours, from ``show ip ospf neighbor json``.
+
+    Returns:
+        ``neighbour`` (router id), ``state``, ``interface``.
+    """
+    rows = [
+        (router_id, entry["state"].split("/")[0], entry["ifaceName"].split(":")[0])
+        for router_id, entries in json.loads(text)["neighbors"].items()
+        for entry in entries
+    ]
+    return pd.DataFrame(rows, columns=["neighbour", "state", "interface"])
 
 
 def _header(area: str, ls_type: str, lsa: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,9 +100,13 @@ def area_graph(headers: pd.DataFrame, contents: Bodies) -> nx.DiGraph[str]:
             _add_router(graph, str(row["ls_id"]), body)
         elif row["ls_type"] == "network":
             _add_network(graph, str(row["ls_id"]), body)
-    one_way = [(a, b) for a, b in graph.edges if not graph.has_edge(b, a)]
-    graph.remove_edges_from(one_way)  # RFC 2328 §16.1 (2)(b): links count in both directions
+    drop_one_way(graph)
     return graph
+
+
+def drop_one_way(graph: nx.DiGraph[str]) -> None:
+    """Links count only if both ends tell of them (RFC 2328 §16.1 (2)(b))."""
+    graph.remove_edges_from([(a, b) for a, b in graph.edges if not graph.has_edge(b, a)])
 
 
 def _instance(row: Mapping[Any, Any]) -> Instance:
@@ -264,74 +279,6 @@ def compare_routes(
     return pd.DataFrame(rows, columns=["node", "prefix", "kernel", "computed", "cost"])
 
 
-def disagreements(hellos: pd.DataFrame) -> pd.DataFrame:
-    """Which neighbours' hellos contradict each other, and in what (RFC 2328 §10.5).
-
-    Args:
-        hellos: ``capture``, ``sender`` and the fields of hellos.
-
-    Returns:
-        ``capture``, ``field``, ``routers``, ``values`` (both joined by `` and ``).
-    """
-    rows = []
-    for capture, there in hellos.groupby("capture", observed=True):
-        for field in _MUST_AGREE:
-            values = there.groupby("sender", observed=True)[field].first().dropna()
-            if values.nunique() > 1:
-                rows.append({
-                    "capture": capture, "field": field, "routers": " and ".join(values.index),
-                    "values": " and ".join(str(v) for v in values),
-                })  # fmt: skip
-    return pd.DataFrame(rows, columns=["capture", "field", "routers", "values"])
-
-
-def elected(candidates: Iterable[tuple[int, str]]) -> tuple[str, str]:
-    """Designated router and backup of routers that start together (RFC 2328 §9.4).
-
-    Args:
-        candidates: (priority, router id); priority 0 never stands.
-
-    Returns:
-        The router ids of DR and BDR; `NONE` where nobody is left.
-    """
-    standing = sorted(((p, ipaddress.IPv4Address(i)) for p, i in candidates if p > 0), reverse=True)
-    first, second = [*(str(i) for _, i in standing), NONE, NONE][:2]
-    return first, second
-
-
-STEPS = ("Init", "2-Way", "ExStart", "Exchange", "Loading", "Full")
-"""States of a neighbour on the way up, each with what is on the wire when it is reached."""
-
-
-def adjacency(sent: pd.DataFrame) -> pd.DataFrame:
-    """The packets by which two routers on one link come up, in the order they passed.
-
-    Init: a first hello; 2-Way: one that lists the other; ExStart: a description that opens
-    (flag I); Exchange: one that carries headers; Loading: a request; Full: the first update
-    behind the last request.
-
-    Args:
-        sent: packets of one link, with ``time_s``.
-
-    Returns:
-        ``step`` in front of each packet's columns, one row a step, as they passed.
-    """
-    hello, described = sent["type"] == "hello", sent["type"] == "description"
-    opening = sent["dd_flags"].fillna("").str.contains("I")
-    last_request = sent[sent["type"] == "request"]["time_s"].max()
-    marks = {
-        "Init": hello,
-        "2-Way": hello & (sent["neighbours"].fillna("") != ""),
-        "ExStart": described & opening,
-        "Exchange": described & ~opening & (sent["lsa_count"] > 0),
-        "Loading": sent["type"] == "request",
-        "Full": (sent["type"] == "update") & (sent["time_s"] >= last_request),
-    }
-    firsts = [sent[mask].head(1).assign(step=step) for step, mask in marks.items()]
-    steps: pd.DataFrame = pd.concat(firsts).sort_values("time_s", kind="stable")
-    return steps
-
-
 def tree(graph: nx.DiGraph[str], root: str) -> pd.DataFrame:
     """The shortest-path tree of a router (all parents where several are equally good).
 
@@ -345,23 +292,43 @@ def tree(graph: nx.DiGraph[str], root: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parent", "child", "cost"])
 
 
-def words(sent: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
-    """What each packet says, in a few words.
+def edges(graph: nx.DiGraph[str]) -> pd.DataFrame:
+    """A graph's edges: ``one``, ``two``, ``cost``."""
+    rows = [(one, two, data["cost"]) for one, two, data in graph.edges(data=True)]
+    return pd.DataFrame(rows, columns=["one", "two", "cost"])
+
+
+def measured(
+    states: Mapping[str, tuple[str, str]],
+    lsas: pd.DataFrame,
+    kernel: pd.DataFrame,
+    names: Mapping[str, str],
+) -> dict[str, pd.DataFrame]:
+    """Every router's database, the routes it entails beside the kernel's, and its neighbours.
 
     Args:
-        sent: packets.
+        states: router → what it told of its database and of its neighbours.
+        lsas: all that passed.
+        kernel: as of `compare_routes`.
         names: router id → router.
+
+    Returns:
+        ``databases``, ``routes``, ``neighbours``; of the backbone ``trees`` and ``edges``.
     """
-    return [_words(row, names) for row in cast("list[dict[str, Any]]", sent.to_dict("records"))]
-
-
-def _words(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    kind, count = str(row["type"]), int(row["lsa_count"])
-    if kind == "hello":
-        heard = [names.get(i, i) for i in str(row["neighbours"] or "").split()]
-        return f"hello, heard {', '.join(heard)}" if heard else "hello, heard nobody"
-    if kind == "description":
-        flags = row["dd_flags"] or "no flags"
-        return f"description: {flags}" + (f", {count} LSA headers" if count else "")
-    verb = {"request": "asks for", "update": "tells", "acknowledgement": "has got"}[kind]
-    return f"{kind}: {verb} {count} LSA{'s' * (count != 1)}"
+    known, expected, found, trees = [], {}, [], []
+    backbone: nx.DiGraph[str] = nx.DiGraph()
+    contents = bodies(lsas)
+    for router_id, router in names.items():
+        headers = database(states[router][0])
+        known.append(headers.assign(node=router))
+        backbone = area_graph(headers[headers["area"] == BACKBONE], contents)
+        trees.append(tree(backbone, router_id).assign(root=router))
+        expected[router] = expected_routes(headers, contents, router_id)
+        found.append(neighbours(states[router][1]).assign(node=router))
+    return {
+        "databases": pd.concat(known, ignore_index=True),
+        "routes": compare_routes(kernel, expected, names),
+        "neighbours": pd.concat(found, ignore_index=True).replace(dict(names)),
+        "trees": pd.concat(trees, ignore_index=True).replace(dict(names)),
+        "edges": edges(backbone).replace(dict(names)),
+    }

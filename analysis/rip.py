@@ -6,6 +6,7 @@ Tables come from `analysis.dissect.rip` (messages, entries) with ``capture``, ``
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -19,22 +20,77 @@ SAME_UPDATE_S = 0.2
 """A table longer than a message goes out as several, at once."""
 
 _RIB_LINE = re.compile(
-    r"^[A-Z]\([a-z]\)\s+(?P<prefix>\S+/\d+)\s+(?P<next_hop>\S+)\s+(?P<metric>\d+)\s+(?P<origin>\S+)"
+    r"^[A-Z]\([a-z]\)\s+(?P<prefix>\S+/\d+)\s+(?P<next_hop>\S+)\s+(?P<metric>\d+)\s+(?P<origin>\S+)",
+    re.M,
 )
+_RIB_LINES_NG = re.compile(
+    r"^[A-Z]\([a-z]\)\s+(?P<prefix>\S+/\d+)\s+"
+    r"(?P<next_hop>\S+)\s+(?P<origin>\S+)\s+(?P<metric>\d+)",
+    re.M,
+)
+"""ripngd breaks a route into two lines, and says the interface before the metric."""
 
 
-def messages(packets: pd.DataFrame, net: Network) -> pd.DataFrame:
+def traffic(
+    captures: Mapping[str, pd.DataFrame], net: Network
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Messages and their entries on all links.
+
+    Args:
+        captures: interface → its packets.
+        net: the network.
+
+    Returns:
+        Messages as `messages`, entries as `entries`, both with ``capture`` and ``link``, the
+        prefix of the link they passed on.
+    """
+    sent, told = [], []
+    for capture, packets in captures.items():
+        about = {"capture": capture, "link": net.prefix_of(capture)}
+        found = messages(packets, net, about["link"])
+        sent.append(found.assign(**about))
+        told.append(entries(packets, found).assign(**about))
+    return pd.concat(sent, ignore_index=True), pd.concat(told, ignore_index=True)
+
+
+def messages(packets: pd.DataFrame, net: Network, link: str) -> pd.DataFrame:
     """RIP messages of a capture.
 
     Returns:
-        As `dissect.read`, and ``sender`` (node), ``to_all`` (to a group or broadcast address).
+        As `dissect.read`, and ``sender`` (node), ``to_all`` (to a group or broadcast address),
+        ``attached`` (the sender's address is one on this link).
     """
     found = dissect.read(packets)
-    senders = {address: net.owner_of(address) for address in found["ip_src"].unique()}
-    found.insert(1, "sender", found["ip_src"].astype(str).map(senders))
-    one = {str(address) for address in found["ip_dst"].unique() if net.owner_of(str(address))}
-    found["to_all"] = ~found["ip_dst"].astype(str).isin(one)
+    sources, targets = (found[name].astype(str) for name in ("ip_src", "ip_dst"))
+    senders = {address: net.owner_of(address) for address in sources.unique()}
+    found.insert(1, "sender", sources.map(senders))
+    one = {address for address in targets.unique() if net.owner_of(address)}
+    found["to_all"] = ~targets.isin(one)
+    found["attached"] = sources.isin(net.addresses_on(link))
     return found
+
+
+def first_exchanges(sent: pd.DataFrame, router: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a router says first on each link, and what is said to it after that.
+
+    Args:
+        sent: `messages`, with ``link``.
+        router: the router's name.
+
+    Returns:
+        Its first messages with ``waited_s`` until the first answer (infinite: none came), and
+        those answers.
+    """
+    own = sent[sent["sender"] == router].sort_values("time_s")
+    firsts = own.groupby("link", observed=True, sort=False).head(1).copy()
+    others = sent[sent["sender"] != router].sort_values("time_s")
+    pairs = others.merge(firsts[["link", "time_s", "ip_src"]], on="link", suffixes=("", "_first"))
+    to_it = pairs["ip_dst"].astype(str) == pairs["ip_src_first"].astype(str)
+    answers = pairs[to_it & (pairs["time_s"] >= pairs["time_s_first"])]
+    answers = answers.groupby("link", observed=True, sort=False).head(1)
+    waited_s = dict(zip(answers["link"], answers["time_s"] - answers["time_s_first"], strict=True))
+    firsts["waited_s"] = [waited_s.get(link, math.inf) for link in firsts["link"]]
+    return firsts, answers[list(sent.columns)]
 
 
 def entries(packets: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
@@ -79,8 +135,13 @@ def whole_updates(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def rib(text: str) -> pd.DataFrame:
-    """Routes in the output of ``show ip rip``: ``prefix``, ``next_hop``, ``metric``, ``origin``."""
-    rows = [m.groupdict() for line in text.splitlines() if (m := _RIB_LINE.match(line))]
+    """Routes in the output of ``show ip rip`` or ``show ipv6 ripng``.
+
+    Returns:
+        ``prefix``, ``next_hop``, ``metric``, ``origin``.
+    """
+    pattern = _RIB_LINES_NG if "RIPng" in text else _RIB_LINE
+    rows = [match.groupdict() for match in pattern.finditer(text)]
     found = pd.DataFrame(rows, columns=["prefix", "next_hop", "metric", "origin"])
     return found.astype({"metric": int})
 
@@ -107,27 +168,27 @@ def compare_with_bellman_ford(
     )
 
 
-def reverse_entries(entry: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
-    """Entries a router sent to the very link over which it reaches that prefix itself.
-
-    Args:
-        entry: those sent to all, with ``link`` (prefix of the link they were sent on).
-        tables: ``node``, ``prefix``, ``link`` (over which), learned routes only.
-    """
-    keys = tables.rename(columns={"node": "sender"})[["sender", "prefix", "link"]]
-    return entry.merge(keys.drop_duplicates(), on=["sender", "prefix", "link"])
-
-
-def learned(table: pd.DataFrame, links: Mapping[str, str]) -> pd.DataFrame:
-    """The routes learned by RIP, as `reverse_entries` wants them.
+def learned(table: pd.DataFrame, net: Network) -> pd.DataFrame:
+    """Over which link routers reach what they have learned.
 
     Args:
         table: of `routes.table_at`.
-        links: interface → prefix of its link.
+        net: the network.
 
     Returns:
-        ``node``, ``prefix`` and ``link``, over which the router reaches it.
+        ``sender`` (the router), ``prefix``, ``link`` (its prefix).
     """
     found = table[table["protocol"].isin(["rip", "ripng"])]
-    out = [links[hops[0]["out"]] for hops in found["hops"]]
-    return pd.DataFrame({"node": found["node"], "prefix": found["destination"], "link": out})
+    links = [net.prefix_of(hops[0]["out"]) for hops in found["hops"]]
+    return pd.DataFrame({"sender": found["node"], "prefix": found["destination"], "link": links})
+
+
+def told_back(told: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Entries that a router told all on the very link over which it reaches that prefix.
+
+    Args:
+        told: `entries`, with ``link``.
+        known: `learned`.
+    """
+    keys = ["sender", "prefix", "link"]
+    return told.merge(known[keys].drop_duplicates(), on=keys)

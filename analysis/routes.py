@@ -46,6 +46,17 @@ class Network:
         }
         return replace(self, members={p: m for p, m in members.items() if m})
 
+    def prefix_of(self, interface: str) -> str:
+        """The prefix an interface is on."""
+        return next(p for p, nodes in self.members.items()
+                    if any(own == interface for own, _ in nodes.values()))  # fmt: skip
+
+    def addresses_on(self, prefix: str) -> set[str]:
+        """All addresses of the nodes on a prefix that are valid there, link-local ones included."""
+        nodes = self.members[prefix]
+        local = {address for address, node in self.link_local.items() if node in nodes}
+        return local | {address for _, address in nodes.values()}
+
     def owner_of(self, address: str) -> str:
         """The node that has an address; empty if none."""
         for nodes in self.members.values():

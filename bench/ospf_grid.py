@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from testbed.data import ScenarioData
     from testbed.lab import Lab
 
+
 class OspfGrid(Experiment):
     """OSPF on a grid: from nothing until every router has a route to every prefix."""
 

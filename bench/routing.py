@@ -21,6 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import pandas as pd
+
 from testbed.frr import config as frr_config
 from testbed.frr import generate as frr_generate
 from testbed.net.plan import make_plan
@@ -42,17 +44,17 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def grid(side: int, runtime: str, out: Path) -> dict[str, Any]:
-    """Our grid: wall time of the network, virtual time, memory per router."""
+    """Our grid: wall time of the network, memory per router; time to the last change of a route."""
     request = Request(GRID, {"side": side}, runtime=runtime, out=out)
     _, cpu_s, result = timed(lambda: run(request))
     events = (result.run.scenario("main") / "events.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in events]
     memory = [row["available_kb"] for row in rows if row["event"] == "memory"]
-    times = {row["event"]: row["time_ns"] for row in rows}
+    found = pd.read_parquet(result.run.tables / "result.parquet")
     return {
         "wall_s": result.run.meta()["scenarios"]["main"]["wall_s"],
         "cpu_s": cpu_s,
-        "network_s": (times["converged"] - times["start"]) / 1e9,
+        "network_s": found["converged_s"].iloc[0],
         # on the host's kernel others' memory comes and goes as well
         "mb": (memory[0] - memory[-1]) / 1024 / side**2 if runtime == "guest" else float("nan"),
     }

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import ladder, ospf, routes
+from analysis import adjacency, ospf, ospf3, routes, rows
+from analysis import routing as recorded
 from analysis.dissect import ospf as dissect
 from analysis.plots import routing as plots
+from experiments._ospf_neighbours import OspfNeighbours
+from testbed import programs as own_programs
 from testbed import routing
 from testbed.claims import (
     Verdict,
@@ -25,7 +28,6 @@ from testbed.claims import (
 )
 from testbed.daemons import frr
 from testbed.evidence import in_rows, none_of, of_packets
-from testbed.experiment import Experiment, Tables
 from testbed.frr import generate as frr_generate
 from testbed.parameters import param
 from topologies import areas, routed
@@ -34,19 +36,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from testbed.data import ScenarioData
+    from testbed.experiment import Tables
     from testbed.lab import Lab
     from testbed.topo import Topo
 
-FILTER = "ip proto 89 or ip6 proto 89"
-ALL_ROUTERS, ALL_DESIGNATED = "224.0.0.5", "224.0.0.6"
+FLOWS_PORT, FLOWS = 7000, 16
+FILTER = f"ip proto 89 or ip6 proto 89 or udp portrange {FLOWS_PORT}-{FLOWS_PORT + FLOWS - 1}"
 SETTLED_S = 60.0
 """After the wait for a designated router (40 s) and the flooding behind it."""
 LATE_AT_S = 55.0
+MAPS = ("campus", "areas", "square", "triangle", "ospfv3")
+"""Scenarios whose databases and routes are held against Dijkstra's."""
+TYPES = tuple(dissect.TYPES.values())
 REFRESH_S = 1800
+FLOODED_S = 1.0
+"""A hop takes milliseconds; nothing was told in the 5 s before, which would delay it."""
 QUIET_S = 2.0 * REFRESH_S + 200
 
 
-class Ospf(Experiment):
+class Ospf(OspfNeighbours):
     """OSPF: hellos, adjacencies, databases, shortest paths, areas and failures.
 
     Routers run FRR's zebra and ospfd. On a campus LAN four routers elect a designated one, which
@@ -117,12 +125,7 @@ class Ospf(Experiment):
             hellos={"r2": p.odd_hello_s} if p.odd_hello_s else {},
         )  # fmt: skip
         if p.topology == "areas":
-            options = replace(
-                options, areas=areas.AREA_OF, stub=(areas.STUB,),
-                ranges=((areas.STUB, areas.STUB_RANGE),),
-                redistribute={areas.OUTSIDE_ROUTER: ("static",)},
-                static={areas.OUTSIDE_ROUTER: (areas.OUTSIDE_PREFIX,)},
-            )  # fmt: skip
+            options = areas.configured(options)
         return (frr_generate.ospf6 if p.ipv6 else frr_generate.ospf)(plan, router, options)
 
     def run(self, lab: Lab) -> None:
@@ -139,236 +142,94 @@ class Ospf(Experiment):
         before_s = min(p.duration_s, p.fail_at_s if p.fail else 4 * SETTLED_S)
         lab.sleep_until(before_s - 1)
         lab.event("settled")
-        if not p.ipv6:
-            asked = ("ospfd: show ip ospf database json", "ospfd: show ip ospf neighbor json")
-            frr.save(lab, running, "settled", asked)
+        asked = ("ipv6 ospf6", "ospf6d") if p.ipv6 else ("ip ospf", "ospfd")
+        questions = [
+            f"{asked[1]}: show {asked[0]} {what} json" for what in ("database", "neighbor")
+        ]
+        frr.save(lab, running, "settled", questions)
+        if p.topology == "square":
+            self._send_flows(lab)
         lab.sleep_until(before_s)
         if p.fail:
             lab.event("failure", interface=p.fail, how=p.failure)
             (lab.cut if p.failure == "cut" else lab.silence)(p.fail)
         lab.sleep_until(p.duration_s)
 
+    def _send_flows(self, lab: Lab) -> None:
+        """h1 sends to h4, each datagram to another port; Linux has to be told that ports count."""
+        lab.sysctl("r1", "net.ipv4.fib_multipath_hash_policy", 1)
+        send = ("send", "--ports", str(FLOWS), lab.address("h4"), str(FLOWS_PORT), "100")
+        lab.exec("h1", *own_programs.argv("udp", *send))
+
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets, LSAs, databases, routes and what the routes should be."""
         p = self.params
-        family = 6 if p.ipv6 else 4
-        net = routes.network(data.network["addresses"], data.topology, family)
+        history = recorded.history(data, 6 if p.ipv6 else 4)
         names = {
             row["ipv4"].split("/")[0]: row["node"]
             for row in data.network["addresses"]
             if row["interface"] == "lo"
         }
-        sent, told = [], []
+        sent, told, flows = [], [], []
         for capture in data.captures():
-            packets = data.packets(capture, ospf.PACKET_COLUMNS)
+            packets = data.packets(capture, (*ospf.PACKET_COLUMNS, "udp_dport"))
             read = dissect.read(packets)
             read.insert(1, "sender", read["router_id"].map(names).fillna(""))
             sent.append(read.assign(capture=capture))
             lsas = dissect.lsas(packets).merge(read[["frame", "time_s", "sender"]], on="frame")
             told.append(lsas.assign(capture=capture))
+            udp = packets[packets["udp_dport"].notna()]
+            flows.append(udp[["frame", "time_s", "udp_dport"]].assign(capture=capture))
         lsas = pd.concat(told, ignore_index=True)
         failed = data.events("failure")
-        failed_s = float(failed["time_s"].iloc[0]) if len(failed) else 0.0
         settled_s = float(data.events("settled")["time_s"].iloc[0])
-        changes = routes.with_silent_losses(data.notices("routes"), data.notices("links"))
-        kernel = routes.by_name(routes.table_at(changes, settled_s, family), net)
-        tables = {
+        kernel = history.named_table(settled_s)
+        measured = ospf3.measured if p.ipv6 else ospf.measured
+        daemon = "ospf6d" if p.ipv6 else "ospfd"
+        states = {
+            router: (data.state("settled", router, daemon, 0),
+                     data.state("settled", router, daemon, 1))
+            for router in names.values()
+        }  # fmt: skip
+        return {
             "packets": pd.concat(sent, ignore_index=True),
+            "flows": pd.concat(flows, ignore_index=True),
             "lsas": lsas.assign(body=[json.dumps(b) if b else "" for b in lsas["body"]]),
-            "changes": routes.by_name(changes[changes["family"] == family], net),
+            "changes": history.named_changes(),
             "kernel": kernel,
             "setting": pd.DataFrame([{
-                "failed_s": failed_s, "duration_s": p.duration_s, "hello_s": p.hello_s,
-                "dead_s": p.dead_s, "settled_s": settled_s,
+                "failed_s": float(failed["time_s"].iloc[0]) if len(failed) else 0.0,
+                "duration_s": p.duration_s, "hello_s": p.hello_s, "dead_s": p.dead_s,
+                "settled_s": settled_s,
             }]),
-        }  # fmt: skip
-        return tables | ({} if p.ipv6 else self._databases(data, lsas, kernel, names))
-
-    def _databases(
-        self, data: ScenarioData, lsas: pd.DataFrame, kernel: pd.DataFrame, names: dict[str, str]
-    ) -> dict[str, pd.DataFrame]:
-        """Every router's database, the routes it entails, and its neighbours."""
-        databases, expected, neighbours, trees = [], {}, [], []
-        backbone: Any = None
-        contents = ospf.bodies(lsas)
-        for router_id, router in names.items():
-            headers = ospf.database(data.state("settled", router, "ospfd", 0))
-            databases.append(headers.assign(node=router))
-            backbone = ospf.area_graph(headers[headers["area"] == ospf.BACKBONE], contents)
-            trees.append(ospf.tree(backbone, router_id).assign(root=router))
-            expected[router] = ospf.expected_routes(headers, contents, router_id)
-            found = json.loads(data.state("settled", router, "ospfd", 1))["neighbors"]
-            neighbours += [
-                {"node": router, "neighbour": names[i], "state": entry["state"].split("/")[0],
-                 "interface": entry["ifaceName"].split(":")[0]}
-                for i, entries in found.items() for entry in entries
-            ]  # fmt: skip
-        columns = ["node", "neighbour", "state", "interface"]
-        edges = [(one, two, data["cost"]) for one, two, data in backbone.edges(data=True)]
-        return {
-            "trees": pd.concat(trees, ignore_index=True).replace(names),
-            "edges": pd.DataFrame(edges, columns=["one", "two", "cost"]).replace(names),
-            "databases": pd.concat(databases, ignore_index=True),
-            "routes": ospf.compare_routes(kernel, expected, names),
-            "neighbours": pd.DataFrame(neighbours, columns=columns),
-        }
+        } | measured(states, lsas, kernel, names)  # fmt: skip
 
     # ---- claims
 
-    @claim("OSPF runs directly over IP as protocol 89, to 224.0.0.5 and, for the designated "
-           "routers of a LAN, 224.0.0.6, and never leaves its link.",
-           source="RFC 2328 §8.1, appendix A.1", scenarios=("campus",))  # fmt: skip
-    def protocol_89(self, tables: Tables) -> Verdict:
-        """Addresses and TTL of all packets; who speaks to 224.0.0.6."""
-        sent = tables.of("packets", scenario="campus")
-        group = sent[sent["ip_dst"].astype(str).str.startswith("224.")]
-        groups = set(group["ip_dst"].astype(str))
-        return all_of([
-            none_of(sent[sent["ip_proto"] != 89], sent, "of another protocol", "protocol 89"),
-            none_of(group[group["ip_ttl"] != 1], group, "with a TTL above 1", "TTL 1"),
-            holds(groups == {ALL_ROUTERS, ALL_DESIGNATED}, expected="both groups, no other",
-                  observed=", ".join(sorted(groups))),
-        ]).because(*of_packets("to the designated routers",
-                               group[group["ip_dst"] == ALL_DESIGNATED].head(3)))  # fmt: skip
-
-    @claim("A router says hello every 10 s; the hello tells a dead interval of 40 s.",
-           source="RFC 2328 §9.5, appendix C.3", scenarios=("quiet",))  # fmt: skip
-    def hellos(self, tables: Tables) -> Verdict:
-        """Gaps between each router's hellos."""
-        sent = tables.of("packets", scenario="quiet", type="hello")
-        setting = tables.of("setting", scenario="quiet").iloc[0]
-        gaps = sent.groupby(["capture", "sender"])["time_s"].diff().dropna()
-        dead = sent["dead_interval_s"].dropna()
-        return all_of([
-            near(gaps.mean(), float(setting["hello_s"]), rel=0.02, unit="s on average"),
-            at_most(gaps.max(), float(setting["hello_s"]) + 1.0, unit="s at most"),
-            near(float(dead.min()), float(setting["dead_s"]), abs=0, unit="s told"),
-            near(float(dead.max()), float(setting["dead_s"]), abs=0, unit="s told"),
-        ])  # fmt: skip
-
-    @claim("Two neighbours come up step by step: Init, 2-Way, ExStart, Exchange, Loading, Full.",
-           source="RFC 2328 §10.1", scenarios=("quiet",))  # fmt: skip
-    def adjacency_steps(self, tables: Tables) -> Verdict:
-        """What is on the wire when each step is taken, in this order; the higher id is master."""
-        sent = tables.of("packets", scenario="quiet")
-        steps = ospf.adjacency(sent)
-        seen = list(steps["step"])
-        first = sent[(sent["type"] == "description") & ~sent["dd_flags"].str.contains("I", na=True)]
-        masters = set(first[first["dd_flags"].str.contains("MS", na=False)]["router_id"])
-        return all_of([
-            holds(seen == list(ospf.STEPS), observed=" → ".join(seen) or "nothing",
-                  expected=" → ".join(ospf.STEPS)),
-            holds(masters == {sent["router_id"].max()}, expected="the higher router id",
-                  observed=f"master: {', '.join(sorted(masters)) or 'nobody'}"),
-        ]).because(*of_packets("the steps", steps))  # fmt: skip
-
-    @claim("All neighbours on point-to-point links become fully adjacent.",
-           source="RFC 2328 §10.4", scenarios=("square", "triangle"))  # fmt: skip
-    def adjacent(self, tables: Tables) -> Verdict:
-        """States the routers tell; where one is missing, what their hellos disagree in."""
-        verdicts = []
-        for scenario in ("square", "triangle"):
-            found = tables.of("neighbours", scenario=scenario)
-            hellos = tables.of("packets", scenario=scenario, type="hello")
-            links = hellos["capture"].nunique()
-            apart = ospf.disagreements(hellos)
-            why = "; ".join(
-                f"{r.routers} differ in {r.field}: {r.values}" for r in apart.itertuples()
-            )
-            full = found[found["state"] == "Full"]
-            verdicts.append(
-                holds(len(full) == 2 * links, expected=f"{2 * links} in {scenario}",
-                      observed=f"{len(full)} of {2 * links} in {scenario} are Full {why}".strip())
-            )  # fmt: skip
-        return all_of(verdicts)
-
-    @claim("Routers whose hello intervals differ never become neighbours.",
-           source="RFC 2328 §10.5", scenarios=("mismatch",))  # fmt: skip
-    def mismatch_is_refused(self, tables: Tables) -> Verdict:
-        """Hellos of two routers that disagree: neither ever lists the other."""
-        sent = tables.of("packets", scenario="mismatch")
-        hellos = sent[sent["type"] == "hello"]
-        apart = ospf.disagreements(hellos)
-        listed = hellos[hellos["neighbours"].fillna("") != ""]
-        return all_of([
-            at_least(len(apart), 1, unit="contradictions in the hellos"),
-            none_of(listed, hellos, "hellos list a neighbour", "none"),
-            none_of(sent[sent["type"] != "hello"], sent, "are more than hellos", "hellos alone"),
-        ]).because(in_rows("who disagrees in what", "mismatch", apart))  # fmt: skip
-
-    @claim("On a LAN the router of highest priority, then id, is designated, the next its backup; "
-           "the others are adjacent to these two only.",
-           source="RFC 2328 §9.4, §10.4", scenarios=("campus",))  # fmt: skip
-    def election(self, tables: Tables) -> Verdict:
-        """What the last hellos before the failure say, and the rules on what they said first."""
-        setting = tables.of("setting", scenario="campus").iloc[0]
-        hellos = tables.of("packets", scenario="campus", type="hello", capture="r1-eth0")
-        before = hellos[hellos["time_s"] < setting["failed_s"]]
-        last = before.groupby("sender").last()
-        first = before.groupby("sender").first()
-        ids = dict(zip(first.index, first["router_id"], strict=True))
-        at = dict(zip(first["ip_src"].astype(str), first["router_id"], strict=True))
-        wanted = ospf.elected(zip(first["priority"], first["router_id"], strict=True))
-        chosen = {
-            (at.get(d, d), at.get(b, b)) for d, b in zip(last["dr"], last["bdr"], strict=True)
-        }
-        states = tables.of("neighbours", scenario="campus")
-        on_lan = states[states["interface"].str.endswith("-eth0") & (states["node"] != "r5")]
-        others = [n for n in ids if ids[n] not in wanted]
-        between_others = on_lan[on_lan["node"].isin(others) & on_lan["neighbour"].isin(others)]
-        return all_of([
-            holds(chosen == {wanted}, expected=f"all: DR {wanted[0]}, BDR {wanted[1]}",
-                  observed="; ".join(f"DR {d}, BDR {b}" for d, b in sorted(chosen))),
-            holds(set(between_others["state"]) == {"2-Way"}, expected="2-Way",
-                  observed=f"the others among themselves: {set(between_others['state'])}"),
-        ])  # fmt: skip
-
-    @claim("When the designated router falls silent, its backup takes over after the dead "
-           "interval, and another becomes backup.",
-           source="RFC 2328 §9.1, §9.3", scenarios=("campus",))  # fmt: skip
-    def backup_takes_over(self, tables: Tables) -> Verdict:
-        """Hellos on the core LAN before and after."""
-        setting = tables.of("setting", scenario="campus").iloc[0]
-        hellos = tables.of("packets", scenario="campus", type="hello", capture="r1-eth0")
-        before = hellos[hellos["time_s"] < setting["failed_s"]]
-        dr, bdr = before.iloc[-1][["dr", "bdr"]]
-        gone = before[before["ip_src"] == dr]["time_s"].max()
-        after = hellos[(hellos["time_s"] > gone) & (hellos["dr"] == bdr)]
-        if after.empty:
-            return holds(False, observed=f"DR stays {dr}", expected=f"{bdr} takes over")
-        dead_s, hello_s = float(setting["dead_s"]), float(setting["hello_s"])
-        return all_of([
-            between(after["time_s"].min() - gone, dead_s - 1, dead_s + hello_s + 1,
-                    unit="s from the DR's last hello"),
-            holds(hellos.iloc[-1]["bdr"] not in (dr, bdr, ospf.NONE), expected="a third router",
-                  observed=f"new backup {hellos.iloc[-1]['bdr']}"),
-        ]).because(*of_packets("the backup is designated", after.head(1)))  # fmt: skip
-
     @claim("All routers of an area hold the same link-state database.",
-           source="RFC 2328 §2, §13", scenarios=("campus", "areas"))  # fmt: skip
+           source="RFC 2328 §2, §13", scenarios=("campus", "areas", "ospfv3"))  # fmt: skip
     def same_database(self, tables: Tables) -> Verdict:
         """Type, id, origin, sequence number and checksum of every LSA, router by router."""
         verdicts = []
-        for scenario in ("campus", "areas"):
+        names = ["area", "ls_type", "ls_id", "adv_router", "sequence", "checksum"]
+        for scenario in ("campus", "areas", "ospfv3"):
             found = tables.of("databases", scenario=scenario)
             found = found[found["area"] != ""]
             holders = found.groupby("area")["node"].transform("nunique")
-            names = ["area", "ls_type", "ls_id", "adv_router", "sequence", "checksum"]
-            held = found.groupby(names)["node"].transform("nunique")
+            held = found.groupby(names, dropna=False)["node"].transform("nunique")
             what = f"entries in {scenario} are not with every router of the area"
             verdicts.append(none_of(found[held != holders], found, what, "the same everywhere"))
         return all_of(verdicts)
 
     @claim("Every router's routes are Dijkstra's shortest paths on its database, all equally "
            "short ones at once.",
-           source="RFC 2328 §16, Dijkstra 1959",
-           scenarios=("campus", "areas", "square", "triangle"))  # fmt: skip
+           source="RFC 2328 §16, RFC 5340 §4.8, Dijkstra 1959", scenarios=MAPS)  # fmt: skip
     def equals_dijkstra(self, tables: Tables) -> Verdict:
         """The kernel's next hops beside those computed from the LSAs in the packets."""
         verdicts, wrong = [], []
-        for scenario in ("campus", "areas", "square", "triangle"):
+        for scenario in MAPS:
             found = tables.of("routes", scenario=scenario)
             bad = found[found["kernel"] != found["computed"]]
             wrong.append(bad)
@@ -392,13 +253,42 @@ class Ospf(Experiment):
                   observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}"),
         ]).because(*of_packets("r1's LSA", lsas.tail(1)))  # fmt: skip
 
-    @claim("Several paths of equal cost are all installed.",
-           source="RFC 2328 §16.8", scenarios=("square",))  # fmt: skip
+    @claim("Several paths of equal cost are all installed, and flows are shared among them.",
+           source="RFC 2328 §16.8, RFC 2991", scenarios=("square",))  # fmt: skip
     def equal_cost_paths(self, tables: Tables) -> Verdict:
-        """r1's route to the LAN at the opposite corner."""
+        """r1's route to the LAN at the opposite corner, and where the flows from h1 to it went."""
         route = tables.of("kernel", scenario="square", node="r1", destination="10.0.2.0/24")
-        return holds(route["next_hops"].iloc[0] == "r2+r3", expected="r2 and r3",
-                     observed=f"next hops {route['next_hops'].iloc[0]}")  # fmt: skip
+        flows = tables.of("flows", scenario="square")
+        by_way = [flows[flows["capture"] == way] for way in ("r1-eth1", "r1-eth2")]
+        both = pd.concat(by_way)
+        return all_of([
+            holds(route["next_hops"].iloc[0] == "r2+r3", expected="r2 and r3",
+                  observed=f"next hops {route['next_hops'].iloc[0]}"),
+            near(float(both["udp_dport"].nunique()), FLOWS, abs=0, unit="flows"),
+            *(at_least(len(way), FLOWS // 8, unit="datagrams on each path") for way in by_way),
+        ]).because(*of_packets("flows", both))  # fmt: skip
+
+    @claim("A change is flooded at once, over every link, to all routers of the area.",
+           source="RFC 2328 §13.3", scenarios=("square",))  # fmt: skip
+    def flooding(self, tables: Tables) -> Verdict:
+        """The ends of a cut link tell of it: their new LSAs on the links that remain."""
+        failed_s = float(tables.of("setting", scenario="square")["failed_s"].iloc[0])
+        told = tables.of("lsas", scenario="square", carrier="update", ls_type="router")
+        links = sorted(told["capture"].unique())
+        told = told[(told["time_s"] > failed_s) & (told["age_s"] < dissect.MAX_AGE_S)]
+        heard = {(row.adv_router, row.capture) for row in rows(told)}
+        ends = ("192.168.0.1", "192.168.0.2")
+        missing = [f"{link} of {end}" for link in links if link != "r1-eth1"
+                   for end in ends if (end, link) not in heard]  # fmt: skip
+        if missing:
+            return holds(False, observed=f"nothing on {', '.join(missing)}",
+                         expected="news of both ends on every link")  # fmt: skip
+        first = told.groupby(["adv_router", "capture"])["time_s"].min() - failed_s
+        return at_most(
+            first[list(ends)].max(),
+            FLOODED_S,
+            unit="s until all links have carried it",
+        ).because(*of_packets("new LSAs of the link's ends", told.head(8)))
 
     @claim("A cut link that its ends see is routed around within a second or so.",
            source="RFC 2328 §13, §16; FRR delays its calculation by at most 5 s",
@@ -500,28 +390,12 @@ class Ospf(Experiment):
             setting = tables.of("setting", scenario=scenario).iloc[0]
             failed_s, end_s = float(setting["failed_s"]), float(setting["duration_s"])
             sent = tables.of("packets", scenario=scenario)
-            drawn[f"1_messages_{scenario}"] = plots.messages(sent, "type", failed_s)
+            drawn[f"1_messages_{scenario}"] = plots.messages(sent, "type", TYPES, failed_s)
             changes = tables.of("changes", scenario=scenario)
             drawn[f"2_tables_{scenario}"] = plots.tables_over_time(changes, "ospf", end_s, failed_s)
             edges = tables.of("edges", scenario=scenario)
-            tree = tables.of("trees", scenario=scenario)
-            roots = sorted(tree["root"].unique())
-            drawn[f"3_trees_{scenario}"] = plots.trees(tree, edges, [roots[0], roots[-1]])
+            drawn[f"3_trees_{scenario}"] = plots.trees(tables.of("trees", scenario=scenario), edges)
         if "quiet" in ran:
-            drawn["4_adjacency"] = self._ladder(tables.of("packets", scenario="quiet"))
+            sent = tables.of("packets", scenario="quiet")
+            drawn["4_adjacency"] = adjacency.drawn(sent[sent["time_s"] < SETTLED_S])
         return drawn
-
-    @staticmethod
-    def _ladder(sent: pd.DataFrame) -> str:
-        """Two routers come up: from the first hello to the last acknowledgement."""
-        names = dict(zip(sent["router_id"], sent["sender"], strict=True))
-        done_s = sent[(sent["type"] == "acknowledgement") & (sent["time_s"] < SETTLED_S)]["time_s"]
-        shown = sent[sent["time_s"] <= done_s.max()]
-        pair = sorted(set(names.values()))
-        arrows = [
-            ladder.Message(int(time_ns), sender, pair[1 - pair.index(sender)], text)
-            for time_ns, sender, text in zip(
-                shown["time_ns"], shown["sender"], ospf.words(shown, names), strict=True
-            )
-        ]
-        return ladder.svg(arrows, hosts=pair, title="An adjacency comes up")

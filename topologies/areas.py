@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from testbed.frr.generate import Ospf
 from testbed.topo import LinkShape, Topo
 
 WIRE = LinkShape(rate_mbps=100, delay_ms=1)
@@ -24,6 +26,14 @@ OUTSIDE_PREFIX = "198.51.100.0/24"
 STUB_LANS = ("10.1.0.0/24", "10.1.1.0/24")
 STUB_RANGE = "10.1.0.0/16"
 """Announced by r2 as one."""
+
+
+def configured(options: Ospf) -> Ospf:
+    """OSPF as this topology means it: its areas, the stub, the range, the way outside."""
+    return replace(
+        options, areas=AREA_OF, stub=(STUB,), ranges=((STUB, STUB_RANGE),),
+        redistribute={OUTSIDE_ROUTER: ("static",)}, static={OUTSIDE_ROUTER: (OUTSIDE_PREFIX,)},
+    )  # fmt: skip
 
 
 class Areas(Topo):

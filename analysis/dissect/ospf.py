@@ -60,7 +60,7 @@ def lsas(packets: pd.DataFrame) -> pd.DataFrame:
     Returns:
         ``frame``, ``carrier`` (packet type), ``area``, ``ls_type`` (`LSA_TYPES`), ``ls_id``,
         ``adv_router``, ``sequence``, ``age_s``, ``checksum``, ``lsa_bytes``, and ``body``: None
-        for headers alone, else what `_body` reads of version 2's LSAs.
+        for headers alone, else what `_body` or `_body_v3` reads.
     """
     chosen = packets[(packets["ip_proto"] == PROTOCOL) & packets["payload"].notna()]
     frames, data = chosen["frame"].to_list(), chosen["payload"].to_list()
@@ -156,8 +156,9 @@ def _lsas(data: bytes) -> Iterator[dict[str, Any]]:
         if size < _LSA_HEADER_BYTES or at + size > len(body):
             return
         lsa["body"] = None
-        if not headers_only and version == 2:
-            lsa["body"] = _body(lsa["ls_type"], body[at + _LSA_HEADER_BYTES : at + size])
+        if not headers_only:
+            read_body = _body if version == 2 else _body_v3
+            lsa["body"] = read_body(lsa["ls_type"], body[at + _LSA_HEADER_BYTES : at + size])
         yield {"carrier": TYPES[kind], "area": area, **lsa}
         at += size
 
@@ -204,3 +205,42 @@ def _links(raw: bytes) -> Iterator[dict[str, Any]]:
             "metric": metric,
         }  # fmt: skip
         at += 12 + 4 * extra
+
+
+def _body_v3(ls_type: str, raw: bytes) -> dict[str, Any] | None:
+    """What a version 3 LSA says (RFC 5340 appendix A.4); None if cut short or of another type.
+
+    router: ``links``, each {type, id, interface, metric}, ``interface`` being the neighbour's
+    number of its own; network: ``routers``; prefix: ``of`` (type, id, and router of the LSA whose
+    prefixes they are) and ``prefixes`` → metric.
+    """
+    if ls_type == "router" and len(raw) >= 4:
+        whole = range(4, len(raw) - 15, 16)
+        fields = [struct.unpack_from("!BxH4x4s4s", raw, at) for at in whole]
+        return {"links": [
+            {"type": LINK_TYPES.get(kind, str(kind)), "id": _ip(router), "interface": _ip(number),
+             "metric": metric}
+            for kind, metric, number, router in fields
+        ]}  # fmt: skip
+    if ls_type == "network" and len(raw) >= 4:
+        return {"routers": _ids(raw[4:]).split()}
+    if ls_type == "prefix" and len(raw) >= 12:
+        count, kind, ls_id, router = struct.unpack_from("!HH4s4s", raw)
+        of = [LSA_TYPES_V3.get(kind, hex(kind)), _ip(ls_id), _ip(router)]
+        return {"of": of, "prefixes": dict(_prefixes_v3(raw[12:], count))}
+    return None
+
+
+def _prefixes_v3(raw: bytes, count: int) -> Iterator[tuple[str, int]]:
+    """Prefixes with their metrics, each as long as it needs in words of 32 bits."""
+    at = 0
+    for _ in range(count):
+        if at + 4 > len(raw) or raw[at] > 128:
+            return
+        length, metric = raw[at], int.from_bytes(raw[at + 2 : at + 4], "big")
+        size = (length + 31) // 32 * 4
+        address = raw[at + 4 : at + 4 + size]
+        if len(address) < size:
+            return
+        yield f"{ipaddress.IPv6Address(address.ljust(16, bytes(1)))}/{length}", metric
+        at += 4 + size

@@ -18,25 +18,28 @@ from analysis.plots.style import COLOURS
 INFINITY = 16
 
 
-def messages(sent: pd.DataFrame, kind: str, failed_s: float = 0.0) -> Figure:
+def messages(sent: pd.DataFrame, kind: str, kinds: Sequence[str], failed_s: float = 0.0) -> Figure:
     """Each message as a mark: routers in rows, types by colour.
 
     Args:
         sent: ``time_s``, ``sender`` and the column named by `kind`.
         kind: the column of the message's type.
+        kinds: the types, in the order of colours.
         failed_s: when the link failed; 0: it did not.
     """
     routers = sorted(sent["sender"].unique(), key=_natural, reverse=True)
-    kinds = list(dict.fromkeys(sent[kind]))
     figure, axes = plt.subplots(figsize=(9, 1.2 + 0.5 * len(routers) + 0.2 * len(kinds)))
     for i, name in enumerate(kinds):
         mine = sent[sent[kind] == name]
-        spread = 0.7 * (i / max(1, len(kinds) - 1) - 0.5) if len(kinds) > 1 else 0.0
+        spread = 0.6 * (i / max(1, len(kinds) - 1) - 0.5) if len(kinds) > 1 else 0.0
         rows = [routers.index(s) + spread for s in mine["sender"]]
         axes.plot(mine["time_s"], rows, "|", ms=11, mew=1.6, label=str(name),
                   color=COLOURS[i % len(COLOURS)])  # fmt: skip
+    for row in range(0, len(routers), 2):  # so that it is clear whose a mark is
+        axes.axhspan(row - 0.5, row + 0.5, color="#F2F2F2", lw=0, zorder=0)
     axes.set_yticks(range(len(routers)), routers)
-    axes.set_ylim(-0.6, len(routers) - 0.4)
+    axes.set_ylim(-0.5, len(routers) - 0.5)
+    axes.grid(axis="y", visible=False)
     _mark_failure(axes, failed_s)
     axes.set_xlabel("time (s)")
     axes.set_ylabel("sender")
@@ -210,41 +213,58 @@ def paths(links: pd.DataFrame, walked: pd.DataFrame, scenarios: Sequence[str]) -
     return figure
 
 
-def trees(tree: pd.DataFrame, edges: pd.DataFrame, roots: Sequence[str]) -> Figure:
-    """Shortest-path trees of routers on the graph of their database.
+def trees(tree: pd.DataFrame, edges: pd.DataFrame) -> Figure:
+    """The shortest-path tree of every router on the graph of their database.
 
     Args:
         tree: ``root``, ``parent``, ``child``, ``cost``.
         edges: ``one``, ``two``, ``cost``: the graph.
-        roots: one panel each.
     """
-    figure, panels = plt.subplots(1, len(roots), figsize=(4.2 * len(roots), 4), squeeze=False)
+    roots = sorted(tree["root"].unique(), key=_natural)
+    columns = min(3, len(roots))
+    rows = math.ceil(len(roots) / columns)
+    figure, panels = plt.subplots(rows, columns, figsize=(3.6 * columns, 3.4 * rows), squeeze=False)
     graph = nx.Graph(list(zip(edges["one"], edges["two"], strict=True)))
     places = _places(graph)
-    for axes, root in zip(panels[0], roots, strict=True):
-        mine = tree[tree["root"] == root]
-        nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#BBBBBB", style=":")
-        ways = nx.DiGraph(list(zip(mine["parent"], mine["child"], strict=True)))
-        nx.draw_networkx_edges(ways, places, ax=axes, width=2.2, edge_color=COLOURS[0],
-                               node_size=700, arrowsize=14)  # fmt: skip
-        cost = {root: 0} | dict(zip(mine["child"], mine["cost"], strict=True))
-        lans = [n for n in graph if n.startswith("net")]
-        for shape, nodes in (("o", [n for n in graph if n not in lans]), ("s", lans)):
-            nx.draw_networkx_nodes(graph, places, nodelist=nodes, ax=axes, node_shape=shape,
-                                   node_color="white", edgecolors="black",
-                                   node_size=700)  # fmt: skip
-        labels = {n: f"{'LAN' if n in lans else n}\n{cost.get(n, '?')}" for n in graph}
-        nx.draw_networkx_labels(graph, places, labels, ax=axes, font_size=8)
-        axes.set_title(f"from {root}")
-        axes.margins(0.15)
+    for axes in panels.flat:
         axes.set_axis_off()
+    for axes, root in zip(panels.flat, roots, strict=False):
+        _draw_tree(axes, tree[tree["root"] == root], root, graph, places)
     figure.suptitle("Shortest-path trees with costs; dotted: links not used", fontsize=10)
     return figure
 
 
+def _draw_tree(
+    axes: Axes,
+    mine: pd.DataFrame,
+    root: str,
+    graph: nx.Graph[str],
+    places: dict[str, tuple[float, float]],
+) -> None:
+    """One router's tree, the root filled."""
+    nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#BBBBBB", style=":")
+    ways = nx.DiGraph(list(zip(mine["parent"], mine["child"], strict=True)))
+    nx.draw_networkx_edges(ways, places, ax=axes, width=2.2, edge_color=COLOURS[0],
+                           node_size=600, arrowsize=14)  # fmt: skip
+    cost = {root: 0} | dict(zip(mine["child"], mine["cost"], strict=True))
+    lans = [n for n in graph if n.startswith("net")]
+    for shape, nodes in (("o", [n for n in graph if n not in lans]), ("s", lans)):
+        fill = ["#DDE8F4" if node == root else "white" for node in nodes]
+        nx.draw_networkx_nodes(graph, places, nodelist=nodes, ax=axes, node_shape=shape,
+                               node_color=fill, edgecolors="black", node_size=600)  # fmt: skip
+    labels = {n: f"{'LAN' if n in lans else n}\n{cost.get(n, '?')}" for n in graph}
+    nx.draw_networkx_labels(graph, places, labels, ax=axes, font_size=8)
+    axes.set_title(f"from {root}")
+    axes.margins(0.15)
+
+
 def _places(graph: nx.Graph[str]) -> dict[str, tuple[float, float]]:
-    """Routers on a circle, each host outside its router, LANs amid their routers."""
-    routers = sorted((n for n in graph if n[0] not in "hn"), key=_natural)
+    """Routers on a circle in the order of a walk, so that those of a ring stand side by side.
+
+    Hosts are outside their routers, LANs amid theirs.
+    """
+    first = min((n for n in graph if n[0] not in "hn"), key=_natural)
+    routers = [n for n in nx.dfs_preorder_nodes(graph, first) if n[0] not in "hn"]
     places = {}
     for i, router in enumerate(routers):
         angle = math.pi - 2 * math.pi * i / len(routers)

@@ -138,25 +138,23 @@ class Lab(Assignment):
         """Messages and entries by link, pings, and the routing tables before the cut."""
         rows = [row for row in data.network["addresses"] if row["interface"] != "lo"]
         net = routes.network(rows, data.topology)
-        where = {end[0]: prefix for prefix, ends in net.members.items() for end in ends.values()}
-        parts: dict[str, list[pd.DataFrame]] = {"messages": [], "entries": [], "echoes": []}
-        for capture in data.captures():
-            packets = data.packets(capture, (*rip.PACKET_COLUMNS, *echo.COLUMNS))
-            about = {"capture": capture, "link": where[capture]}
-            sent = rip.messages(packets, net)
-            parts["messages"].append(sent.assign(**about))
-            parts["entries"].append(rip.entries(packets, sent).assign(**about))
-            parts["echoes"].append(packets[packets["icmp_type"].isin([0, 8])].assign(**about))
-        tables = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
-        echoes = tables["echoes"].drop(columns="payload")
+        columns = (*rip.PACKET_COLUMNS, *echo.COLUMNS)
+        captures = {capture: data.packets(capture, columns) for capture in data.captures()}
+        messages, entries = rip.traffic(captures, net)
+        echoes = pd.concat(
+            [c[c["icmp_type"].isin([0, 8])].assign(capture=name, link=net.prefix_of(name))
+             for name, c in captures.items()], ignore_index=True,
+        ).drop(columns="payload")  # fmt: skip
         began = data.events("pings").set_index("when")["time_s"]
         settled = routes.table_at(data.notices("routes"), float(began["before"]))
-        return tables | {
+        return {
+            "messages": messages,
+            "entries": entries,
             "echoes": echoes,
             "pings": self._pings(echoes, net, float(began["after"])),
-            "updates": rip.updates(tables["messages"]),
+            "updates": rip.updates(messages),
             "kernel": routes.by_name(settled, net),
-            "learned": rip.learned(settled, where),
+            "learned": rip.learned(settled, net),
             "rib": self._rib(data),
         }
 
@@ -251,10 +249,10 @@ class Lab(Assignment):
         """Entries a router told, before the cut, over the cable it learned the prefix from."""
         told = tables.rows("entries", sender=router, command="response")
         told = told[told["to_all"] & told["time_s"].between(self.cut_s / 2, self.cut_s)]
-        learned = tables.rows("learned", node=router)
+        learned = tables.rows("learned", sender=router)
         if told.empty or learned.empty:
             return told.head(0)
-        found: pd.DataFrame = rip.reverse_entries(told, learned)
+        found: pd.DataFrame = rip.told_back(told, learned)
         return found
 
     def gap_s(self, tables: Tables, router: str) -> float | None:

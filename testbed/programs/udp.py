@@ -1,7 +1,7 @@
 """UDP end points that tell what the socket told them; one JSON object a line.
 
 udp.py receive PORT[/BUFFER_BYTES]...   prints {"ready": true}, then each datagram received
-udp.py send [--df] [--count N] [--gap-ms T] HOST PORT SIZE_BYTES...
+udp.py send [--df] [--count N] [--ports N] [--gap-ms T] HOST PORT SIZE_BYTES...
 """
 
 import json
@@ -52,8 +52,11 @@ def receive(ports: list[str]) -> None:
 
 
 def send(words: list[str]) -> None:
-    """Sends datagrams of zeros; tells the result of each call (not of each of `--count`)."""
-    options = {"--df": False, "--count": 1, "--gap-ms": 0.0}
+    """Sends datagrams of zeros; tells the result of each call (not of each of `--count`).
+
+    With `--ports` to so many ports, from the given one on.
+    """
+    options = {"--df": False, "--count": 1, "--ports": 1, "--gap-ms": 0.0}
     while words[0].startswith("--"):
         name = words.pop(0)
         options[name] = True if name == "--df" else float(words.pop(0))
@@ -64,8 +67,9 @@ def send(words: list[str]) -> None:
         how = _PMTUDISC_DO if options["--df"] else _PMTUDISC_DONT
         sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, how)
     for size in map(int, sizes):
-        for _ in range(int(options["--count"])):
-            result = _send(sock, bytes(size), (host, int(port)))
+        for number in range(int(options["--count"]) * int(options["--ports"])):
+            target = host, int(port) + number % int(options["--ports"])
+            result = _send(sock, bytes(size), target)
             time.sleep(options["--gap-ms"] / 1e3)
         tell(host=host, port=int(port), size_bytes=size, df=options["--df"], result=result)
 

@@ -6,7 +6,7 @@ import struct
 import pandas as pd
 import pytest
 
-from analysis import echo, ospf, rip, routes
+from analysis import adjacency, echo, ospf, rip, routes
 from testbed import monitor
 
 
@@ -187,10 +187,10 @@ def test_updates_join_messages_sent_at_once():
 
 
 def test_the_election_follows_priority_then_id():
-    assert ospf.elected([(1, "192.168.0.9"), (1, "192.168.0.10"), (0, "192.168.0.99")]) == (
+    assert adjacency.elected([(1, "192.168.0.9"), (1, "192.168.0.10"), (0, "192.168.0.99")]) == (
         "192.168.0.10", "192.168.0.9")  # fmt: skip
-    assert ospf.elected([(1, "10.0.0.1"), (2, "9.0.0.1")])[0] == "9.0.0.1"
-    assert ospf.elected([(0, "10.0.0.1")]) == (ospf.NONE, ospf.NONE)
+    assert adjacency.elected([(1, "10.0.0.1"), (2, "9.0.0.1")])[0] == "9.0.0.1"
+    assert adjacency.elected([(0, "10.0.0.1")]) == (adjacency.NONE, adjacency.NONE)
 
 
 def _lsa(ls_type, ls_id, body, area="0.0.0.0", router=None):
@@ -277,9 +277,9 @@ def test_disagreements_name_field_and_values():
         "capture": "c", "sender": ["r1", "r2"], "area": "0.0.0.0", "hello_interval_s": [10, 5],
         "dead_interval_s": 40, "mask": "255.255.255.252",
     })  # fmt: skip
-    found = ospf.disagreements(hellos)
+    found = adjacency.disagreements(hellos)
     assert list(found["field"]) == ["hello_interval_s"] and found["values"].item() == "10 and 5"
-    assert ospf.disagreements(hellos.assign(hello_interval_s=10)).empty
+    assert adjacency.disagreements(hellos.assign(hello_interval_s=10)).empty
 
 
 # ---- pings

@@ -1,4 +1,4 @@
-"""RIP with wrong timers, wrong split horizon, wrong versions, and a cut nobody notices."""
+"""RIP with wrong timers, split horizon and versions, a cut nobody notices, and a rogue sender."""
 
 from dataclasses import replace
 from functools import reduce
@@ -11,6 +11,26 @@ WRONG_HOPS = {
     "router ripng\n": "ipv6 access-list all permit any\nrouter ripng\n"
     " offset-list all in 3 r1-eth1\n",
 }
+
+
+ROGUE = """
+import socket, time
+rogue = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+rogue.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 64)
+rogue.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("{address}"))
+rogue.bind(("", 521))
+time.sleep(5)
+rogue.sendto(bytes([2, 2, 0, 0]) + bytes(20), ("224.0.0.9", 520))
+"""
+"""An answer nobody asked for, from another port, that routers may forward."""
+
+ROGUE_NG = """
+import socket, time
+rogue = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+rogue.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 64)
+time.sleep(5)
+rogue.sendto(bytes([2, 1, 0, 0]) + bytes(20), ("ff02::9%r1-eth1", 521))
+"""
 
 
 class WrongRip(Rip):
@@ -33,6 +53,14 @@ class WrongRip(Rip):
             "poisoned": replace(right["poisoned"], split_horizon="simple"),
             "ripng": right["ripng"],
         }  # fmt: skip
+
+    def run(self, lab):
+        """Before r1's daemons start, somebody else speaks there."""
+        if self.params.topology == "triangle":
+            address = next(p for p in lab.net.plan.ports["r1"] if p.name == "r1-eth1").ipv4.ip
+            rogue = ROGUE_NG if self.params.ipv6 else ROGUE.format(address=address)
+            lab.start("r1", "python3", "-c", rogue)
+        super().run(lab)
 
     def inputs(self):
         """The configurations, edited."""
