@@ -11,9 +11,9 @@ import pandas as pd
 from analysis.plots import exchanges as plots
 from testbed import exchange, programs
 from testbed.acts import Act, filter_packets, in_order, nothing, own_program, program, sysctl
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near
+from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, near, same
 from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, pick, step
+from testbed.exchange import address, pick
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from testbed.shape import LinkShape
@@ -112,9 +112,7 @@ class Fragmentation(Experiment):
         for fault in self.params.faults:
             BREAKS[fault](lab)
         lab.capture("h1-eth0", "r3-eth0", "h2-eth0", "h3-eth0")
-        for name, act in self._steps(lab).items():
-            step(lab, name, quiet_s=QUIET_S)
-            act(lab)
+        exchange.play(lab, self._steps(lab), quiet_s=QUIET_S)
 
     def _steps(self, lab: Lab) -> dict[str, Act]:
         near_host, far = lab.address("h3"), lab.address("h2")
@@ -243,8 +241,7 @@ class Fragmentation(Experiment):
         got = self._got(tables, "truncated")
         found = [(int(r.got_bytes), bool(r.truncated)) for r in got.itertuples()]  # type: ignore[arg-type]
         wanted = [(SMALL_BUFFER_BYTES, True), (SMALL_BUFFER_BYTES, False)]
-        return holds(found == wanted, observed=f"(bytes, truncated) {found}",
-                     expected=str(wanted)).because(in_rows("receptions", "main", got))  # fmt: skip
+        return same(found, wanted, "bytes, truncated").because(in_rows("receptions", "main", got))
 
     @claim(
         "With DF set the sending host does not cut a packet that its own link cannot carry; the "
@@ -309,14 +306,12 @@ class Fragmentation(Experiment):
         came = self._sent_to(tables, "twice", "h2-eth0", "h2-eth0").sort_values("ip_offset_bytes")
         carried = came["ip_bytes"] - came["ip_header_bytes"]
         gaps = int((carried.cumsum().shift(fill_value=0) != came["ip_offset_bytes"]).sum())
-        kept = set(left["ip_id"]) == set(came["ip_id"])
         return all_of(
             [
                 near(len(left), 3 if len(left) else 0, abs=0, unit="fragments left"),
                 at_least(len(came), len(left) + 1, unit="fragments arrived"),
                 at_most(gaps, 0, unit="gaps or overlaps"),
-                holds(kept, observed=f"identification kept: {kept}",
-                      expected="identification kept: True"),
+                same(set(came["ip_id"]), set(left["ip_id"]), "identification"),
                 self._delivered(tables, "twice", [3 * FITS_BYTES]),
             ]
         ).because(*of_packets("as they left and arrived", pd.concat([left, came])))  # fmt: skip
@@ -393,9 +388,7 @@ class Fragmentation(Experiment):
         return all_of(
             [
                 _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
-                holds([bool(h) for h in headers] == [False, True, True],
-                      observed=f"fragment headers {[bool(h) for h in headers]}",
-                      expected="one packet whole, then two fragments"),
+                same([bool(h) for h in headers], [False, True, True], "fragment headers"),
                 near(len(came), 2, abs=0, unit="packets arrived"),
                 self._delivered(tables, "ipv6", [FITS_BYTES - 20]),
             ]
@@ -419,17 +412,13 @@ class Fragmentation(Experiment):
 
     def _delivered(self, tables: Tables, name: str, sizes: list[int]) -> Verdict:
         got = [int(b) for b in self._got(tables, name)["got_bytes"]]
-        return holds(
-            got == sizes, observed=f"bytes delivered: {got}", expected=f"bytes delivered: {sizes}"
-        )
+        return same(got, sizes, "bytes delivered")
 
     def _call(self, tables: Tables, name: str, result: str) -> Verdict:
         return self._calls(tables, name, [result])
 
     def _calls(self, tables: Tables, name: str, results: list[str]) -> Verdict:
-        found = list(tables.of("sent", step=name)["result"])
-        return holds(found == results, observed=f"calls: {', '.join(found)}",
-                     expected=f"calls: {', '.join(results)}")  # fmt: skip
+        return same(list(tables.of("sent", step=name)["result"]), results, "calls")
 
     # ---- figures
 
@@ -462,5 +451,4 @@ def _most(packets: pd.DataFrame, column: str) -> float | None:
 
 
 def _listed(packets: pd.DataFrame, column: str, wanted: list[int], what: str) -> Verdict:
-    found = [int(v) for v in packets[column].dropna()]
-    return holds(found == wanted, observed=f"{what} {found}", expected=f"{what} {wanted}")
+    return same([int(v) for v in packets[column].dropna()], wanted, what)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis import traceroute
 from analysis.plots import exchanges as plots
 from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, nothing, program, sysctl, unfilter, zeros
+from testbed.acts import (
+    Act,
+    filter_packets,
+    in_order,
+    nothing,
+    ping,
+    program,
+    sysctl,
+    unfilter,
+    zeros,
+)
 from testbed.claims import (
     MissingDataError,
     Verdict,
@@ -21,9 +31,10 @@ from testbed.claims import (
     claim,
     holds,
     near,
+    same,
 )
 from testbed.evidence import of_packets
-from testbed.exchange import address, mac, pick, step
+from testbed.exchange import address, mac, pick
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
 from testbed.shape import LinkShape
@@ -116,10 +127,6 @@ class Icmp(Experiment):
     params: Parameters
     programs = ("ping", "traceroute", "socat", "nft")
 
-    def scenarios(self) -> Mapping[str, Parameters]:
-        """One network; the steps follow one another."""
-        return {"main": self.params}
-
     # ---- in the network
 
     def topology(self) -> Site:
@@ -135,21 +142,19 @@ class Icmp(Experiment):
         for fault in self.params.faults:
             BREAKS[fault](lab)
         lab.capture("h1-eth0", "r2-eth0", "h2-eth0")
-        for name, act in self._steps(lab).items():
-            step(lab, name, quiet_s=QUIET_S)
-            act(lab)
+        exchange.play(lab, self._steps(lab), quiet_s=QUIET_S)
 
     def _steps(self, lab: Lab) -> dict[str, Act]:
         faults = self.params.faults
         far, lan = lab.address("h2"), lab.address("h1").rsplit(".", 1)[0]
         absent = far.rsplit(".", 1)[0] + ".99"
         return {
-            "echo": program("h1", "ping", "-n", "-c", "3", "-i", "0.2", far),
+            "echo": ping("h1", far, 3),
             "traceroute-udp": _traceroute(far),
             "traceroute-icmp": _traceroute("-I", far),
             "traceroute-tcp": _traceroute("-T", far),
-            "no-network": program("h1", "ping", "-n", "-c", "1", "-W", "5", NOWHERE),
-            "no-host": program("h1", "ping", "-n", "-c", "1", "-W", "5", absent),
+            "no-network": ping("h1", NOWHERE, wait_s=5),
+            "no-host": ping("h1", absent, wait_s=5),
             "no-protocol": zeros("h1", f"IP4-SENDTO:{far}:{UNUSED_PROTOCOL}"),
             "no-port": zeros("h1", f"UDP4-SENDTO:{far}:9"),
             "prohibited": in_order(
@@ -160,7 +165,7 @@ class Icmp(Experiment):
             ),
             "broadcast": program("h1", "ping", "-n", "-b", "-c", "2", "-W", "1", f"{lan}.255"),
             "burst": zeros("h1", f"UDP4:{far}:9", BURST_PKTS * 10, "-b", "10"),
-            "redirect": program("h1", "ping", "-n", "-c", "3", "-i", "0.2", lab.address("h4")),
+            "redirect": ping("h1", lab.address("h4"), 3),
             "black-hole": in_order(
                 filter_packets("r2", "output", "icmp type destination-unreachable drop"), _transfer
             ),
@@ -227,13 +232,10 @@ class Icmp(Experiment):
             capture: pick(tables, "echo", capture, icmp_type=ECHO_REQUEST)
             for capture in ("h1-eth0", "r2-eth0", "h2-eth0")
         }
-        expected = {"h1-eth0": 64, "r2-eth0": 63, "h2-eth0": 61}
-        found = {c: sorted({int(t) for t in p["ip_ttl"]}) for c, p in seen.items()}
-        return holds(
-            found == {c: [t] for c, t in expected.items()},
-            observed=", ".join(f"{t or 'none'} at {c}" for c, t in found.items()),
-            expected=", ".join(f"{t} at {c}" for c, t in expected.items()),
-        ).because(*of_packets("requests on their way", pd.concat(seen.values())))
+        found = {c: {int(t) for t in p["ip_ttl"]} for c, p in seen.items()}
+        return same(found, {"h1-eth0": {64}, "r2-eth0": {63}, "h2-eth0": {61}}, "TTL").because(
+            *of_packets("requests on their way", pd.concat(seen.values()))
+        )
 
     @claim(
         "A router that lowers a TTL to 0 drops the packet and sends time exceeded (type 11 code "
@@ -245,17 +247,12 @@ class Icmp(Experiment):
         route = self._route(tables)
         verdicts = []
         for form in ("udp", "icmp", "tcp"):
-            walk = self._walk(tables, f"traceroute-{form}")
+            walk = self._walk(tables, form)
             expired = walk[walk["answer"] == f"{TIME_EXCEEDED}/0"]
-            found = [f"TTL {row.ttl}: {row.by}" for row in expired.itertuples()]
-            wanted = [f"TTL {ttl}: {by}" for ttl, by in enumerate(route[:-1], 1)]
-            verdicts.append(
-                holds(
-                    found == wanted,
-                    observed=f"{form}: {', '.join(found) or 'nobody'}",
-                    expected=", ".join(wanted),
-                ).because(*self._walk_evidence(tables, form))
-            )
+            found = [(f"TTL {row.ttl}", row.by) for row in expired.itertuples()]
+            wanted = [(f"TTL {ttl}", by) for ttl, by in enumerate(route[:-1], 1)]
+            verdict = same(found, wanted, form)
+            verdicts.append(verdict.because(*self._walk_evidence(tables, form)))
         return all_of(verdicts)
 
     @claim(
@@ -292,12 +289,12 @@ class Icmp(Experiment):
         """The last answer, and the probes' ports."""
         sent = pick(tables, "traceroute-udp", "h1-eth0", ip_proto=UDP)
         ports = [int(p) for p in sent["udp_dport"]]
-        rising = ports == list(range(TRACEROUTE_PORT, TRACEROUTE_PORT + len(ports)))
+        wanted = list(range(TRACEROUTE_PORT, TRACEROUTE_PORT + max(1, len(ports))))
         last = self._last_answer(tables, "udp")
         return all_of(
             [
                 self._ends(tables, last, f"{UNREACHABLE}/{NO_PORT}"),
-                holds(rising, observed=f"ports {ports}", expected=f"from {TRACEROUTE_PORT}, +1"),
+                same(ports, wanted, "ports"),
             ]
         ).because(*self._walk_evidence(tables, "udp"))
 
@@ -372,7 +369,7 @@ class Icmp(Experiment):
         errors = seen[seen["icmp_type"].isin([UNREACHABLE, TIME_EXCEEDED])]
         sent = seen[seen["ip_src"] == address(tables, "h1-eth0")]
         known = set(zip(sent["ip_id"].astype(int), sent["ip_dst"].astype(str), strict=True))
-        strange = sum(_quoted(e) not in known for e in errors["payload"])
+        strange = sum(traceroute.quoted(e) not in known for e in errors["payload"])
         shortest = min((len(e) for e in errors["payload"]), default=0)
         return all_of(
             [
@@ -428,16 +425,8 @@ class Icmp(Experiment):
         gateways = sorted({str(g) for g in told["icmp_gateway"]})
         return all_of(
             [
-                holds(
-                    gateways == [address(tables, "r4-eth0")],
-                    observed=f"redirects to {gateways or 'nowhere'}",
-                    expected=f"a redirect to {address(tables, 'r4-eth0')} (r4)",
-                ),
-                holds(
-                    way[:1] == ["r1-eth0"] and way[-1:] == ["r4-eth0"],
-                    observed=f"requests sent to {', '.join(way)}",
-                    expected="first to r1-eth0, at last to r4-eth0",
-                ),
+                same(gateways, [address(tables, "r4-eth0")], "redirected to"),
+                same([way[:1], way[-1:]], [["r1-eth0"], ["r4-eth0"]], "first and last sent to"),
             ]
         ).because(*of_packets("requests and redirects", pd.concat([asked, told])))
 
@@ -455,14 +444,8 @@ class Icmp(Experiment):
         after = sent[sent["time_s"] > told["time_s"].min()] if len(told) else sent
         return all_of(
             [
-                holds(
-                    bool(sent["ip_df"].all()), observed=_df(sent), expected="DF set on all segments"
-                ),
-                holds(
-                    {int(m) for m in told["icmp_mtu"]} == {mtu},
-                    observed=f"MTU told: {sorted({int(m) for m in told['icmp_mtu']}) or 'none'}",
-                    expected=f"MTU told: {mtu} bytes",
-                ),
+                same({bool(df) for df in sent["ip_df"]}, {True}, "DF"),
+                same({int(m) for m in told["icmp_mtu"]}, {mtu}, "MTU told in bytes"),
                 near(_largest(after), mtu, abs=0, unit="bytes, largest afterwards"),
                 self._arrived(tables, "path-mtu", TRANSFER_BYTES),
             ]
@@ -511,55 +494,28 @@ class Icmp(Experiment):
         """Who answers along the path: each router by the interface the probe came in."""
         return [address(tables, i) for i in ("r1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")]
 
-    def _walk(self, tables: Tables, name: str) -> pd.DataFrame:
-        """One row a probe: its TTL, who answered (`by`) and how (`answer`: type/code, flags)."""
-        source = address(tables, "h1-eth0")
-        seen = pick(tables, name, "h1-eth0", ip_version=4)
-        probes = seen[(seen["ip_src"] == source)].reset_index(drop=True)
-        answers = seen[seen["ip_dst"] == source]
-        ends = [*probes["frame"].iloc[1:], float("inf")]
-        rows = []
-        for (_, probe), end in zip(probes.iterrows(), ends, strict=True):
-            found = answers[(answers["frame"] > probe.frame) & (answers["frame"] < end)]
-            first = next(found.itertuples(), None)
-            rows.append(
-                {
-                    "ttl": int(probe.ip_ttl),
-                    "rtt_ms": (first.time_s - probe.time_s) * 1e3 if first else None,
-                    "by": str(first.ip_src) if first else "",
-                    "answer": _answer(first),
-                }
-            )
-        return pd.DataFrame(rows, columns=["ttl", "rtt_ms", "by", "answer"])
+    def _walk(self, tables: Tables, form: str) -> pd.DataFrame:
+        seen = pick(tables, f"traceroute-{form}", "h1-eth0", ip_version=4)
+        return traceroute.walk(seen, address(tables, "h1-eth0"))
 
     def _walk_evidence(self, tables: Tables, form: str) -> Any:
         seen = pick(tables, f"traceroute-{form}", "h1-eth0", ip_version=4)
         return of_packets(f"{form} probes and answers", seen)
 
     def _last_answer(self, tables: Tables, form: str) -> tuple[str, str]:
-        walk = self._walk(tables, f"traceroute-{form}")
+        walk = self._walk(tables, form)
         heard = walk[walk["answer"] != ""]
         return (heard["by"].iloc[-1], heard["answer"].iloc[-1]) if len(heard) else ("", "")
 
     def _ends(self, tables: Tables, last: tuple[str, str], answer: str) -> Verdict:
-        wanted = (address(tables, "h2-eth0"), answer)
-        return holds(
-            last == wanted,
-            observed=f"last answer {last[1] or 'none'} from {last[0] or 'nobody'}",
-            expected=f"{wanted[1]} from {wanted[0]}",
-        )
+        return same(last, (address(tables, "h2-eth0"), answer), "last answer")
 
     def _unreachable(self, tables: Tables, name: str, code: int, by: str) -> Verdict:
         errors = pick(tables, name, "h1-eth0", icmp_type=UNREACHABLE)
-        found = sorted(
-            set(zip(errors["icmp_code"].astype(int), errors["ip_src"].astype(str), strict=True))
+        found = set(zip(errors["icmp_code"].astype(int), errors["ip_src"].astype(str), strict=True))
+        return same(found, {(code, address(tables, by))}, "code and sender").because(
+            *of_packets("the exchange", pick(tables, name, "h1-eth0", ip_version=4))
         )
-        wanted = [(code, address(tables, by))]
-        return holds(
-            found == wanted,
-            observed="; ".join(f"code {c} from {a}" for c, a in found) or "no error",
-            expected=f"code {code} from {wanted[0][1]}",
-        ).because(*of_packets("the exchange", pick(tables, name, "h1-eth0", ip_version=4)))
 
     def _data_packets(self, tables: Tables, name: str, capture: str) -> pd.DataFrame:
         source = address(tables, "h1-eth0")
@@ -582,7 +538,7 @@ class Icmp(Experiment):
 
     def plot(self, tables: Tables) -> dict[str, Any]:
         """The walk along the path, and the three transfers."""
-        forms = {f: self._walk(tables, f"traceroute-{f}") for f in ("udp", "icmp", "tcp")}
+        forms = {f: self._walk(tables, f) for f in ("udp", "icmp", "tcp")}
         transfers = {
             name: self._data_packets(tables, name, "h1-eth0")
             for name in ("path-mtu", "black-hole", "probing")
@@ -612,26 +568,6 @@ def _transfer(lab: Lab) -> None:
     server.stop()
 
 
-def _answer(packet: Any) -> str:
-    from analysis.packets import flag_names
-
-    if packet is None:
-        return ""
-    if not pd.isna(packet.icmp_type):
-        return f"{int(packet.icmp_type)}/{int(packet.icmp_code)}"
-    return flag_names(int(packet.tcp_flags)) if not pd.isna(packet.tcp_flags) else packet.info
-
-
-def _quoted(payload: bytes) -> tuple[int, str]:
-    """Identification and destination of the packet that an error quotes."""
-    identification = int.from_bytes(payload[4:6], "big")
-    return identification, ".".join(str(b) for b in payload[16:20])
-
-
 def _largest(packets: pd.DataFrame) -> float | None:
     """Size of the largest IP packet in bytes."""
     return float(packets["ip_bytes"].max()) if len(packets) else None
-
-
-def _df(packets: pd.DataFrame) -> str:
-    return f"DF set on {int(packets['ip_df'].sum())} of {len(packets)} segments"

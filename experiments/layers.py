@@ -11,7 +11,7 @@ from analysis.dissect import http as messages
 from analysis.packets import has_flags
 from analysis.plots import exchanges as plots
 from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, nothing, program, sysctl
+from testbed.acts import Act, filter_packets, in_order, masquerade, nothing, program, sysctl
 from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near
 from testbed.evidence import of_packets
 from testbed.exchange import address, mac, pick, step
@@ -38,10 +38,7 @@ BREAKS: dict[str, Act] = {
     "rewriting": filter_packets(
         "s1", "forward", "ether daddr 02:01:00:00:00:04 ether saddr set 02:00:00:00:00:77", "bridge"
     ),
-    "translated": program(
-        "r1", "nft", "add table ip nat; add chain ip nat post { type nat hook postrouting "
-        "priority 100; }; add rule ip nat post oifname r1-eth1 masquerade",
-    ),
+    "translated": masquerade("r1", "r1-eth1"),
     "no-timestamps": sysctl("h1", "net.ipv4.tcp_timestamps", 0),
     "other-port": nothing,  # see `run`
     "small-segments": program("h1", "ip", "link", "set", "h1-eth0", "mtu", "600"),
