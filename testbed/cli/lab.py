@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from testbed.cli.console import err, out
+from testbed.cli.grade import secret_option
 from testbed.errors import ConfigError, ExitCode, nearest
 from testbed.grading import library
 from testbed.grading.result import points_text
@@ -103,6 +104,49 @@ def test_lab(
             (folder or Path(scratch)).resolve(), grading_runtime(), show,
         )  # fmt: skip
     sys.exit(ExitCode.CLAIM_FAILED if any(t.wrong for t in done) else ExitCode.PASS)
+
+
+@lab_group.command()
+@click.argument("lab")
+@click.option("--student", required=True, help="The student's id.")
+@secret_option
+@click.option("--out", "target", type=click.Path(path_type=Path),
+              help="Folder, or archive NAME.zip [default: LAB-STUDENT.zip].")  # fmt: skip
+def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
+    """Make a student's bundle of LAB: handout, starter files, their variant, public checks.
+
+    Solution, mutants and hidden checks are not in it. In the bundle's folder 'testbed check' works.
+    """
+    from testbed.grading import export as bundles
+    from testbed.grading.classroom import folder_name
+
+    found, student = library.open_lab(lab), library.student_id(student)
+    files = bundles.bundle(found, student, library.read_secret(secret))
+    target = target or Path(f"{found.name}-{folder_name(student)}.zip")
+    bundles.write(files, target)
+    out.print(f"{target}: {bundles.describe(found, files)}", highlight=False, soft_wrap=True)
+
+
+@lab_group.command()
+@click.argument("lab")
+@secret_option
+@click.option("--out", "target", type=click.Path(path_type=Path),
+              help="Folder, or archive NAME.zip [default: LAB-gradescope.zip].")  # fmt: skip
+def gradescope(lab: str, secret: Path, target: Path | None) -> None:
+    """Make LAB's autograder for Gradescope: upload the archive as it is.
+
+    It holds the course's secret and the hidden checks: it is for the platform alone.
+    """
+    from testbed.grading import export as bundles
+    from testbed.grading import gradescope as platform
+
+    found = library.open_lab(lab)
+    files = platform.bundle(found, library.read_secret(secret))
+    target = target or Path(f"{found.name}-gradescope.zip")
+    bundles.write(files, target, platform.executables(files))
+    size_mb = sum(map(len, files.values())) / 1e6
+    out.print(f"{target}: {len(files)} files, {size_mb:.0f} MB before packing", highlight=False,
+              soft_wrap=True)  # fmt: skip
 
 
 @lab_group.command()

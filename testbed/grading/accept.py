@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from testbed.grading.answers import shown
 from testbed.grading.manifest import HandedFile, Manifest
@@ -34,6 +34,7 @@ _MB = 1 << 20
 _LARGEST_ARCHIVE_BYTES = 64 * _MB
 _LARGEST_CONTENT_BYTES = 256 * _MB
 _MOST_ENTRIES = 10_000
+_DEEPEST_ANSWER = 20
 _DEEPEST = 3
 """Folders above a file: archives often hold one folder, and that another."""
 
@@ -280,7 +281,12 @@ def read_answers(text: str) -> dict[str, Any]:
         ValueError: no YAML, no map, or with aliases (which can make a small file huge).
     """
     try:
+        depth = 0
         for event in YAML(typ="safe", pure=True).parse(text):
+            depth += isinstance(event, CollectionStartEvent)
+            depth -= isinstance(event, CollectionEndEvent)
+            if depth > _DEEPEST_ANSWER:
+                raise ValueError("is nested too deeply")
             if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
                 line = event.start_mark.line + 1
                 raise ValueError(f"line {line}: anchors and aliases are not taken")

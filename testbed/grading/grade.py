@@ -43,8 +43,9 @@ RESULT = "result.json"
 RUN = "run"
 """Folder of a student's networks, laid out as a run directory."""
 
-_WALL_PER_CPU = 20.0
-"""Wall time a guest is given for a second of its processor time: the machine may be busy."""
+_WALL_PER_CPU, _LEAST_WALL_S = 60.0, 600.0
+"""Wall time a guest is given for a second of its processor time, and at least: the machine may be
+busy. It ends a guest that does nothing for ever, and that is the grader's trouble."""
 
 _OVERRUN = {
     "cpu_limit": "it used up its processor time ({limits.cpu_s:g} s): an endless loop?",
@@ -261,7 +262,7 @@ class _Job:
         limits = self.task.lab.manifest.limits
         return self.runtime.run(
             folder, seed=SEED, memory_mb=limits.memory_mb, module=module, stop=self.stop,
-            wall_limit_s=_WALL_PER_CPU * limits.cpu_s,
+            wall_limit_s=max(_LEAST_WALL_S, _WALL_PER_CPU * limits.cpu_s),
             limits=Limits(limits.cpu_s, limits.disk_mb),
         )  # fmt: skip
 

@@ -33,7 +33,8 @@ class Limits(_Part):
     """Of each scenario's guest.
 
     Attributes:
-        cpu_s: processor time on the grader's machine, in s; a solution should need a fifth.
+        cpu_s: processor time on the grader's machine, in s; a solution should need a
+            tenth, as processor time grows, too, when a machine is busy.
         memory_mb: of the guest, in MiB.
         disk_mb: what a scenario may leave behind, captures included, in MiB.
     """

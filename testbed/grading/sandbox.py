@@ -37,9 +37,9 @@ PROGRAMS = ("bwrap", "choom", "prlimit", "setpriv")
 
 _OUT_ROOT = Path("/run/out")
 _MB = 1 << 20
-_OUT_MB = 16
+_OUT_MB = 8
 _MOST_FILES = 1000
-_LARGEST_FILE_BYTES = 8 * _MB
+_LARGEST_FILE_BYTES = 4 * _MB
 _LIMITS = (
     "--nproc=64", f"--as={512 * _MB}", f"--fsize={_LARGEST_FILE_BYTES}", "--nofile=256", "--core=0",
 )  # fmt: skip

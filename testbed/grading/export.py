@@ -1,0 +1,90 @@
+"""Bundles for students: handout, starter files, their variant, and the public checks.
+
+What is not for them never comes near the bundle: it is made of the handout, ``starter/``,
+``lab.py`` with the modules beside it, and a manifest written anew from its public part.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from testbed.errors import ConfigError
+from testbed.grading import manifest
+from testbed.grading.library import BUNDLED, VARIANT, LabFolder
+
+HANDOUT = "README.md"
+_FIXED_TIME = (2000, 1, 1, 0, 0, 0)
+
+
+def bundle(lab: LabFolder, student: str, secret: bytes) -> dict[str, bytes]:
+    """The files of a student's bundle, by path."""
+    params = lab.students_part().parameters(lab.variant(student, secret))
+    variant = {"lab": lab.name, "student": student, "variant": params}
+    files = {HANDOUT: lab.handout(params, student).encode(), **lab.starter(params, student)}
+    taken = {HANDOUT, VARIANT} & set(lab.starter(params, student))
+    if taken:
+        raise ConfigError(f"{lab.path / 'starter'}: {', '.join(taken)} is a name of the bundle's")
+    files[VARIANT] = (json.dumps(variant, indent=1, ensure_ascii=False) + "\n").encode()
+    for name, data in lab.students_part().sources.items():
+        files[f"{BUNDLED}/{lab.name}/{name}"] = data
+    files[f"{BUNDLED}/{lab.name}/{manifest.FILE}"] = _public_manifest(lab).encode()
+    return files
+
+
+def _public_manifest(lab: LabFolder) -> str:
+    data = lab.manifest.public().model_dump(exclude_defaults=True)
+    out = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
+    yaml.dump(data, out)
+    return out.getvalue()
+
+
+def write(
+    files: Mapping[str, bytes], target: Path, executable: frozenset[str] = frozenset()
+) -> None:
+    """Writes a bundle to a new folder, or to an archive if the name ends with ``.zip``.
+
+    Raises:
+        ConfigError: it is there already, or cannot be written.
+    """
+    try:
+        if target.suffix == ".zip":
+            write_zip(files, target, executable)
+            return
+        target.mkdir(parents=True)
+        for name, data in files.items():
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o755 if name in executable else 0o644)
+    except OSError as error:
+        raise ConfigError(f"{target}: {error.strerror}; give another place with --out") from None
+
+
+def write_zip(
+    files: Mapping[str, bytes], target: Path, executable: frozenset[str] = frozenset()
+) -> None:
+    """Writes an archive, the same bytes every time.
+
+    Raises:
+        OSError: it is there already, or cannot be written.
+    """
+    with target.open("xb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(files.items()):
+            info = zipfile.ZipInfo(str(PurePosixPath(name)), _FIXED_TIME)
+            info.external_attr = (0o755 if name in executable else 0o644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+
+
+def describe(lab: LabFolder, files: Mapping[str, Any]) -> str:
+    """What is in a bundle, in a line."""
+    return f"{lab.name}: {len(files)} files, {len(lab.manifest.public().checks)} public checks"

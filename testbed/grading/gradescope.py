@@ -1,0 +1,165 @@
+"""Gradescope's autograder: a bundle that sets itself up, and what grades one submission there.
+
+The platform runs ``setup.sh`` once, when it builds the image, and ``run_autograder`` for each
+submission, as root of a container without privileges, in 768 MB and half a processor. The bundle
+holds the project, the built guest kernel, the lab and the course's secret: for the platform alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from testbed import kernel
+from testbed.errors import ConfigError, MissingPrerequisiteError, TestbedError
+from testbed.experiment import PROJECT
+from testbed.grading import accept, library, pages
+from testbed.grading.classroom import not_judged
+from testbed.grading.grade import Task, grade, grading_runtime
+from testbed.grading.library import LabFolder
+from testbed.grading.result import Result
+from testbed.rundir import read_json, write_json
+
+SETUP, RUN = "setup.sh", "run_autograder"
+
+_PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
+_SKIPPED = ("__pycache__", ".pyc")
+_TRIES = 2
+"""What cannot be judged is tried once more before a person has to look."""
+
+_SETUP = """\
+#!/bin/sh
+# Run once, as root, when Gradescope builds the autograder's image (Debian or Ubuntu).
+set -eu
+source="${AUTOGRADER:-/autograder}/source"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+sed -n 's/^\\([a-z][a-z0-9.+-]*\\) *|.*|.*/\\1/p' "$source/packages.txt" \\
+  | xargs apt-get install -y --no-install-recommends
+/usr/bin/python3 -m venv --system-site-packages "$source/venv"
+"$source/venv/bin/pip" install --quiet "$source/project"
+chmod +x "$source/run_autograder" "$source"/cache/kernels/*/linux
+"""
+
+_RUN = """\
+#!/bin/sh
+# Run for each submission; writes results/results.json.
+root="${AUTOGRADER:-/autograder}"
+export TESTBED_CACHE="$root/source/cache"
+cd "$root/source/project"
+exec "$root/source/venv/bin/python" -m testbed.grading.gradescope "$root"
+"""
+
+_UNUSED_PACKAGES = frozenset(
+    {
+        "tshark", "gcc", "libc6-dev", "make", "flex", "bison", "bc", "patch", "xz-utils",
+        "binutils", "debian-archive-keyring",
+    }
+)  # fmt: skip
+"""For tests and for building the kernel, which is in the bundle."""
+
+
+def bundle(lab: LabFolder, secret: bytes) -> dict[str, bytes]:
+    """The files of an autograder, by path.
+
+    Raises:
+        MissingPrerequisiteError: the guest kernel is not built here.
+    """
+    built = kernel.find()
+    if built is None:
+        raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
+    files = {SETUP: _SETUP.encode(), RUN: _RUN.encode(), "packages.txt": _packages().encode()}
+    files |= {f"project/{name}": data for name, data in _project()}
+    files |= {f"labs/{lab.name}/{name}": data for name, data in lab.sources.items()}
+    for path in sorted(built.path.parent.iterdir()):
+        files[f"cache/kernels/{built.path.parent.name}/{path.name}"] = path.read_bytes()
+    files["course.secret"] = secret
+    files["lab.txt"] = f"{lab.name}\n".encode()
+    return files
+
+
+def executables(files: Iterable[str]) -> frozenset[str]:
+    """Which of the bundle's files are programs; ``setup.sh`` says so again."""
+    return frozenset({SETUP, RUN} | {n for n in files if n.startswith("cache/kernels/")})
+
+
+def _packages() -> str:
+    text = (PROJECT / "testbed" / "packages.txt").read_text(encoding="utf-8")
+    lines = [x for x in text.splitlines() if x.split("|")[0].strip() not in _UNUSED_PACKAGES]
+    return "\n".join(lines) + "\n"
+
+
+def _project() -> Iterator[tuple[str, bytes]]:
+    for package in _PACKAGES:
+        for path in sorted((PROJECT / package).rglob("*")):
+            name = path.relative_to(PROJECT).as_posix()
+            if path.is_file() and not any(word in name for word in _SKIPPED):
+                yield name, path.read_bytes()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        yield name, (PROJECT / name).read_bytes()
+
+
+# ---- on the platform
+
+
+def student_of(metadata: Any) -> str:
+    """The student's id: the e-mail address, the first one of a group.
+
+    Raises:
+        ConfigError: the platform names nobody.
+    """
+    try:
+        users = sorted(str(user["email"]) for user in metadata["users"])
+        return library.student_id(users[0])
+    except (KeyError, TypeError, IndexError):
+        raise ConfigError(
+            "submission_metadata.json: names no user with an e-mail address"
+        ) from None
+
+
+def run(root: Path) -> Result:
+    """Grades the submission that the platform put below `root`; writes its results."""
+    source = root / "source"
+    name = (source / "lab.txt").read_text(encoding="utf-8").strip()
+    lab = library.open_folder((source / "labs" / name).resolve())
+    student = student_of(read_json(root / "submission_metadata.json"))
+    params = lab.variant(student, library.read_secret(source / "course.secret"))
+    handed = accept.read(root / "submission", lab.manifest)
+    with tempfile.TemporaryDirectory(prefix="grading-") as scratch:
+        result = _tried(Task(lab, student, params, handed, Path(scratch) / "student"))
+    results = pages.gradescope_results(result)
+    write_json(root / "results" / "results.json", results)
+    return result
+
+
+def _tried(task: Task) -> Result:
+    for _ in range(_TRIES):
+        try:
+            result = grade(task, grading_runtime())
+        except TestbedError as error:
+            result = not_judged(task, str(error))
+        if result.conclusive:
+            break
+    return result
+
+
+def main(root: Path) -> None:
+    """Grades; whatever goes wrong, the platform gets a file that says so, without a score."""
+    (root / "results").mkdir(exist_ok=True)
+    try:
+        run(root)
+    except Exception as error:  # noqa: BLE001 (the program's top level)
+        said = {"output": f"The autograder failed: {type(error).__name__}: {error}", "tests": []}
+        write_json(root / "results" / "results.json", said)
+        sys.stderr.write(json.dumps(said) + "\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

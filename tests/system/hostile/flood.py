@@ -1,0 +1,8 @@
+"""Sends until the capture is full."""
+
+import socket
+import sys
+
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as letter:
+    while True:
+        letter.sendto(b"x" * 60000, (sys.argv[1], 9))

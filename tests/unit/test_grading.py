@@ -1,0 +1,428 @@
+"""Grading's pure parts: manifests, variants, answers, hostile archives, configurations, books."""
+
+import io
+import os
+import tarfile
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from testbed.claims import Status, Verdict, holds, inconclusive
+from testbed.errors import ConfigError, ParseError
+from testbed.experiment import PROJECT
+from testbed.grading import accept, classroom, graph_schema, library, manifest, pages, statements
+from testbed.grading.answers import Answers
+from testbed.grading.draw import Draw
+from testbed.grading.graphs import DataTopo
+from testbed.grading.result import CheckResult, Mark, Result, mark_of
+from testbed.grading.submission import SubmissionError
+from testbed.grading.verdicts import share_of
+from testbed.rundir import write_json
+from testbed.topo import as_data
+
+LETTER = PROJECT / "tests/labs/letter"
+YAML = (LETTER / "lab.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return library.open_folder(LETTER)
+
+
+# ---- manifests
+
+BAD = {
+    "points: 10": ("points: ten", r"lab\.yaml:2: points: .*number"),
+    "weight: 5": ("wieght: 5", r"lab\.yaml:8: checks\.word_arrives\.w"),
+    "kind: program": ("kind: programme", r"lab\.yaml:5: files\.say\.py\.kind: .*'program'"),
+    "  say.py:": ("  ../say.py:", r"lab\.yaml:5: files\.\.\./say\.py: is no plain name"),
+    "loses: {port: 2}": (
+        "loses: {prot: 2}",
+        r"lab\.yaml:\d+: mutants\.forgets\.loses: 'prot' .*did"
+        r" you mean 'port'",
+    ),
+    "hidden: true": ("hidden: false", r"checks\.no_more: is public, but in hidden\.py"),
+    "  no_more: {weight": (
+        "  no_mor: {weight",
+        r"mutants\.chatters\.loses: 'no_more' is not there",
+    ),
+    "title: A": ("title: [A", r"lab\.yaml: line \d+: "),
+    "limits: {cpu_s: 20": ("limits: {cpu_s: -1", r"lab\.yaml:3: limits\.cpu_s: .*greater than 0"),
+}
+
+
+@pytest.mark.parametrize("right", BAD)
+def test_a_bad_manifest_is_one_line_with_file_line_and_field(right, tmp_path):
+    wrong, says = BAD[right]
+    folder = tmp_path / "letter"
+    folder.mkdir()
+    for name in ("lab.py", "hidden.py"):
+        (folder / name).write_bytes((LETTER / name).read_bytes())
+    assert YAML.count(right) == 1
+    (folder / "lab.yaml").write_text(YAML.replace(right, wrong))
+    with pytest.raises((ConfigError, ParseError), match=says) as error:
+        library.open_folder(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_an_edit_that_finds_nothing_is_told(lab):
+    params = lab.variant("x", b"0123456789abcdef")
+    edit = lab.manifest.mutants["chatters"].model_copy(
+        update={"edits": [manifest.Edit(file="say.py", find="not there")]}
+    )
+    changed = lab.manifest.model_copy(update={"mutants": {"chatters": edit}})
+    broken = library.LabFolder(lab.path, changed, lab.public, lab.full)
+    with pytest.raises(ConfigError, match="is there 0 times, not once"):
+        broken.mutant("chatters", params)
+
+
+# ---- variants
+
+
+def test_a_variant_is_the_same_for_ever(lab):
+    draw = Draw(b"secret", "rip", "ada")
+    drawn = [draw.integer(1, 254), draw.choice("abc"), draw.sample(range(10), 3)]
+    assert drawn == DRAWN
+    assert lab.variant("ada", b"a" * 16) == lab.variant("ada", b"a" * 16)
+
+
+DRAWN = [120, "c", [9, 0, 2]]
+
+
+def test_students_and_secrets_give_other_variants(lab):
+    words = {lab.variant(f"student{i}", b"a" * 16)["word"] for i in range(50)}
+    assert len(words) == 50
+    assert lab.variant("student1", b"b" * 16)["word"] not in words
+
+
+def test_draws_are_fair():
+    draw = Draw(b"secret", "x", "y")
+    counts = pd.Series([draw.integer(0, 5) for _ in range(6000)]).value_counts()
+    assert len(counts) == 6
+    assert counts.between(850, 1150).all()
+
+
+# ---- answers
+
+GIVEN = Answers(
+    {
+        "n": 10.05, "unit": "5 ms", "bad": "many", "infinite": float("inf"), "yes": True,
+        "ip": "010.0.0.1", "ip6": "fd00:0:0::1", "net": "10.1.0.0/16", "host": "10.1.0.1/16",
+        "cc": " BBR ", "why": "Because the queue\nis SHORT.", "map": {"a": {"b": 3}},
+        "rows": [{"to": "10.0.1.0/24", "via": "r2"}, {"to": "10.0.2.0/24", "via": "r9"}],
+        "list": [1, 2],
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "right"),
+    [
+        (GIVEN.number("n", 10, rel=0.01), True),
+        (GIVEN.number("n", 10, abs=0.01), False),
+        (GIVEN.number("unit", 5, abs=0), True),
+        (GIVEN.number("bad", 5, abs=0), False),
+        (GIVEN.number("infinite", 5, abs=0), False),
+        (GIVEN.number("yes", 1, abs=0), False),
+        (GIVEN.number("missing", 1, abs=0), False),
+        (GIVEN.number("map.a.b", 3, abs=0), True),
+        (GIVEN.number("map.a.b.c", 3, abs=0), False),
+        (GIVEN.address("ip6", "fd00::1"), True),
+        (GIVEN.address("ip", "10.0.0.1"), False),
+        (GIVEN.address("list", "10.0.0.1"), False),
+        (GIVEN.prefix("net", "10.1.0.0/16"), True),
+        (GIVEN.prefix("host", "10.1.0.0/16"), False),
+        (GIVEN.choice("cc", "bbr"), True),
+        (GIVEN.choice("cc", "cubic"), False),
+        (GIVEN.text("why", r"queue.*short", expected="a short queue"), True),
+        (GIVEN.text("why", r"loss", expected="loss"), False),
+        (GIVEN.text("map", r"a", expected="a"), False),
+    ],
+)
+def test_answers(verdict, right):
+    assert verdict.status == (Status.PASS if right else Status.FAIL)
+
+
+def test_a_table_earns_what_is_right_and_listing_everything_does_not_help():
+    rows = [{"to": "10.0.1.0/24", "via": "r2"}, {"to": "10.0.2.0/24", "via": "r3"}]
+    assert GIVEN.table("rows", rows, by="to").score == 0.5
+    assert GIVEN.table("missing", rows, by="to").score == 0
+    assert GIVEN.table("rows", rows[:1], by="to").score == 0.5
+    wrong = Answers({"rows": [rows[0], rows[1]]})
+    assert wrong.table("rows", rows, by="to").status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: &x [1]\nb: *x\n", "line 1: anchors and aliases"),
+        ("a: 1\na: 2\n", "line"),
+        ("- 1\n", "must be a map"),
+        ("a: [1", "line"),
+        ("[" * 9000, "nested too deeply"),
+        ("- " * 9000, "nested too deeply"),
+        ("a: !!python/object/apply:os.system [id]\n", "line|no YAML"),
+    ],
+)
+def test_answers_that_are_no_plain_map_are_refused(text, says):
+    with pytest.raises(ValueError, match=says):
+        accept.read_answers(text)
+
+
+def test_an_empty_answers_file_answers_nothing():
+    assert accept.read_answers("# nothing\n") == {}
+
+
+# ---- partial credit
+
+
+def test_a_share_counts_what_holds_and_open_stays_open():
+    good, bad = (holds(x, observed="o", expected="e") for x in (True, False))
+    assert mark_of(share_of([good, good])) == (Mark.PASS, 1.0)
+    assert mark_of(share_of([good, bad, bad, bad])) == (Mark.PARTIAL, 0.25)
+    assert mark_of(share_of([bad])) == (Mark.FAIL, 0.0)
+    assert mark_of(share_of([good, bad, inconclusive("?")])) == (Mark.INCONCLUSIVE, 0.0)
+    assert mark_of(Verdict(Status.FAIL, "", "", score=7)) == (Mark.PARTIAL, 1.0)
+
+
+# ---- hostile archives
+
+
+def read(path, lab):
+    return accept.read(path, lab.manifest)
+
+
+def test_links_are_not_followed(lab, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/say.py").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "x/answers.yaml")
+    handed = read(tmp_path / "x", lab)
+    assert handed.files == {}
+    assert "say.py: is a symbolic link; hand in the file itself" in handed.problems
+    assert "answers.yaml: is no regular file" in handed.problems
+    (tmp_path / "y").symlink_to(tmp_path / "x")
+    assert "symbolic link" in read(tmp_path / "y", lab).problems[0]
+
+
+def tar_with(path, *members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, kind, data in members:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            info.linkname, info.size = "/etc/passwd", len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def test_archives_cannot_point_elsewhere(lab, tmp_path):
+    tar_with(
+        tmp_path / "a.tar.gz", ("say.py", tarfile.SYMTYPE, b""),
+        ("/answers.yaml", tarfile.REGTYPE, b"a: 1"),
+        ("../../answers.yaml", tarfile.REGTYPE, b"a: 1"), ("dev", tarfile.CHRTYPE, b""),
+    )  # fmt: skip
+    handed = read(tmp_path / "a.tar.gz", lab)
+    assert handed.files == {}
+    assert "say.py: is a link or device; hand in the file itself" in handed.problems
+    assert "answers.yaml: was not handed in" in handed.problems
+
+
+def test_a_zips_links_and_bombs_are_refused(lab, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        link = zipfile.ZipInfo("say.py")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("answers.yaml", b"0" * (20 << 20))
+    handed = read(tmp_path / "a.zip", lab)
+    assert handed.files == {}
+    assert any("symbolic link" in p for p in handed.problems)
+    assert any("answers.yaml: is larger than 64 KiB" in p for p in handed.problems)
+
+
+def test_a_tar_that_unpacks_without_end_is_left(lab, tmp_path, monkeypatch):
+    monkeypatch.setattr(accept, "_LARGEST_CONTENT_BYTES", 4 << 20)
+    tar_with(tmp_path / "a.tgz", ("big", tarfile.REGTYPE, b"0" * (8 << 20)))
+    assert "unpacks to more than 4 MiB" in read(tmp_path / "a.tgz", lab).problems[0]
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\3\4junk", os.urandom(1000)])
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
+def test_what_is_no_archive_is_told(lab, tmp_path, data, name):
+    (tmp_path / name).write_bytes(data)
+    handed = read(tmp_path / name, lab)
+    assert handed.files == {}
+    assert handed.problems
+
+
+def test_one_folder_more_is_fine_and_the_nearest_counts(lab, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("home/old/say.py", "old")
+        archive.writestr("home/say.py", "new")
+        archive.writestr("home/answers.yaml", "port: 1")
+    handed = read(tmp_path / "a.zip", lab)
+    assert handed.files == {"say.py": b"new", "answers.yaml": b"port: 1"}
+    assert handed.problems == []
+
+
+# ---- configurations
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "log file /run/lab/outcome.json", "password x", "enable password x", "banner motd file /x",
+        "router bgp 1", "interface r1-eth0\n log file /x", "interface r1-eth0\n  no password",
+        "vrf x\n netns /proc/1/ns/net", "router rip\n\tlog file /x", "do write",
+        "include /etc/passwd",
+    ],
+)  # fmt: skip
+def test_frr_statements_that_reach_beyond_routing_are_left_out(line):
+    text, _ = statements.frr(f"hostname r1\n{line}\nrouter rip\n network 10.0.0.0/8\n")
+    left = "hostname r1\n" + "interface r1-eth0\n" * line.startswith("interface")
+    left += "router rip\n" * line.startswith("router rip")
+    assert text == left + "router rip\n network 10.0.0.0/8\n"
+
+
+def test_an_frr_configuration_as_the_daemon_shows_it_goes_through():
+    shown = (
+        "frr version 8.4.4\nfrr defaults traditional\nhostname r1\nlog syslog informational\n"
+        "service integrated-vtysh-config\n!\ninterface r1-eth0\n ip ospf area 0\n"
+        " ip ospf cost 10\nexit\n!\nrouter ospf\n ospf router-id 1.1.1.1\n"
+        " network 10.0.0.0/8 area 0.0.0.0\n passive-interface r1-eth1\nexit\n!\n"
+        "ip route 0.0.0.0/0 10.0.0.1\nend\n"
+    )
+    text, told = statements.frr(shown)
+    assert told == []
+    assert "ip route 0.0.0.0/0 10.0.0.1" in text and " ip ospf cost 10" in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dhcp-script=/bin/sh", "conf-file=/etc/passwd", "log-facility=/run/lab/x", "user=frr",
+        "dhcp-leasefile=/x", "addn-hosts=/x", "enable-tftp", "conf-dir=/x", "dhcp-luascript=/x",
+        "pid-file=/x", "resolv-file=/x", "dhcp-range=1\x1b[2J",
+    ],
+)  # fmt: skip
+def test_dnsmasq_options_that_name_files_or_programs_are_left_out(line):
+    text, told = statements.dnsmasq(f"dhcp-range=10.0.0.5,10.0.0.9\n{line}\n")
+    assert text == "dhcp-range=10.0.0.5,10.0.0.9\n"
+    assert told and told[0].startswith("line 2: ") and "\x1b" not in told[0]
+
+
+@pytest.mark.parametrize("line", ["$INCLUDE /etc/shadow", " $include x", "$GENERATE 1-9999 a A 1"])
+def test_zones_include_and_generate_nothing(line):
+    text, told = statements.zone(f"$ORIGIN x.\n$TTL 5\n@ SOA a b 1 2 3 4 5\n{line}\n")
+    assert text == "$ORIGIN x.\n$TTL 5\n@ SOA a b 1 2 3 4 5\n"
+    assert len(told) == 1
+
+
+# ---- topologies as data
+
+
+def test_a_topology_survives_being_data(tmp_path):
+    graph = {
+        "nodes": [{"name": "h1", "kind": "host"}, {"name": "r1", "kind": "router"}],
+        "links": [
+            {"node1": "h1", "node2": "r1", "interface1": "h1-eth0", "interface2": "r1-eth0",
+             "shape1": {"delay_ms": 5.0}, "shape2": {}}
+        ],
+    }  # fmt: skip
+    write_json(tmp_path / "graph.json", graph)
+    topo = DataTopo(graph_schema.read(tmp_path, True))
+    assert as_data(topo)["links"] == graph["links"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nodes": [{"name": "../x", "kind": "host"}]},
+        {"nodes": [{"name": "h1", "kind": "host"}] * 2},
+        {"nodes": [], "links": []},
+        {"links": [{"node1": "h1", "node2": "h9", "interface1": "h1-eth0",
+                    "interface2": "h9-eth0"}]},
+        {"run": "id"},
+    ],
+)  # fmt: skip
+def test_data_that_is_no_topology_is_refused(change, tmp_path):
+    graph = {"nodes": [{"name": "h1", "kind": "host"}], "links": []}
+    write_json(tmp_path / "graph.json", graph | change)
+    with pytest.raises(SubmissionError):
+        graph_schema.read(tmp_path, True)
+
+
+# ---- books and pages
+
+
+def result(student, *marks):
+    checks = tuple(
+        CheckResult(f"check{i}", "A sentence.", "RFC 1", "", False, mark,
+                    5.0 if mark is Mark.PASS else 0.0, 5.0, "seen", "wanted")
+        for i, mark in enumerate(marks)
+    )  # fmt: skip
+    return Result("letter", "A letter", student, "key", checks=checks)
+
+
+RESULTS = [
+    result("=HYPERLINK(1)", Mark.PASS, Mark.FAIL),
+    result("<script>alert(1)</script>", Mark.PASS, Mark.INCONCLUSIVE),
+]
+
+
+def test_books_tell_open_points_apart_from_lost_ones(tmp_path):
+    pages.write_class(RESULTS, {r.student: "x" for r in RESULTS}, tmp_path)
+    rows = (tmp_path / "gradebook.csv").read_text().splitlines()
+    assert rows[1:] == [
+        "'=HYPERLINK(1),5,10,0,graded,5,0", "<script>alert(1)</script>,5,10,5,regrade,5,"
+    ]  # fmt: skip
+    table = pd.read_parquet(tmp_path / "gradebook.parquet")
+    assert table["check1"].isna().tolist() == [False, True]
+    assert "<script>" not in (tmp_path / "class.html").read_text()
+    suites = ET.parse(tmp_path / "junit.xml").getroot()
+    assert len(suites.findall(".//failure")) == len(suites.findall(".//skipped")) == 1
+
+
+def test_gradescope_gets_no_score_for_what_is_open():
+    assert pages.gradescope_results(RESULTS[0])["score"] == 5
+    open_result = pages.gradescope_results(RESULTS[1])
+    assert "score" not in open_result
+    assert not any("score" in t for t in open_result["tests"])
+
+
+def test_a_result_is_the_same_after_reading():
+    assert Result.from_dict(RESULTS[0].as_dict()) == RESULTS[0]
+
+
+# ---- who handed in what
+
+
+def test_submissions_are_found_and_twins_refused(lab, tmp_path):
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "bob.zip").write_bytes(b"")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    assert [s.student for s in classroom.find([tmp_path], lab.manifest)] == ["ada", "bob"]
+    (tmp_path / "ada.tar.gz").write_bytes(b"")
+    with pytest.raises(ConfigError, match="'ada' is there twice"):
+        classroom.find([tmp_path], lab.manifest)
+
+
+def test_folders_of_strange_students_are_plain_and_their_own():
+    names = {classroom.folder_name(s) for s in ("a/../b", "a_.._b", "../x", ".", "a\x1b[2Jb", "ü")}
+    assert len(names) == 6
+    assert all("/" not in n and not n.startswith(".") and n.isascii() for n in names)
+    assert classroom.folder_name("ada@uni.edu") == "ada@uni.edu"
+
+
+@pytest.mark.parametrize("student", ["", " ", "a\x1b[2Jb", "x" * 300])
+def test_ids_that_are_none_are_refused(student):
+    with pytest.raises(ConfigError):
+        library.student_id(student)
+
+
+def test_a_secret_must_be_one(tmp_path):
+    (tmp_path / "short").write_text("abc")
+    for name, says in (("short", "fewer than"), ("none", "testbed lab secret")):
+        with pytest.raises(ConfigError, match=says):
+            library.read_secret(Path(tmp_path / name))
