@@ -15,7 +15,10 @@ from testbed.experiment import PROJECT
 pytestmark = pytest.mark.guest
 
 PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
-SNIPPET = re.compile(r"^( *)```python\n((?: *)# (\S+\.py)\n.*?)^\1```$", re.M | re.S)
+SNIPPET = re.compile(
+    r"^( *)```(?:python|yaml|markdown)\n((?: *)(?:#|<!--) (\S+\.\w+)(?: -->)?\n.*?)^\1```$",
+    re.M | re.S,
+)
 
 
 def snippets(page):
@@ -34,8 +37,10 @@ def project(tmp_path_factory, guest_kernel):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / package, root / package, ignore=ignored)
     shutil.copy(PROJECT / "pyproject.toml", root)
+    (root / "labs").mkdir()
     for path, text in snippets("CONTRIBUTING.md").items():
         assert not (root / path).exists(), f"{path} is there already; choose another name"
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
     shutil.copy(PROJECT / "docs/examples/queue_delay.py", root / "experiments")
     return root
@@ -56,10 +61,31 @@ def run(root, *arguments, code=0):
     return {v["claim"]: v["status"] for v in result["verdicts"]}, Path(result["run"])
 
 
-def test_contributing_names_three_files():
+def test_contributing_names_the_files_to_write():
+    lab = ("lab.yaml", "lab.py", "hidden.py", "handout.md", "starter/answers.yaml",
+           "solution/answers.yaml.j2")  # fmt: skip
     assert set(snippets("CONTRIBUTING.md")) == {
         "experiments/echo.py", "topologies/two_lans.py", "testbed/daemons/echo.py",
+        *(f"labs/round_trip/{name}" for name in lab),
     }  # fmt: skip
+
+
+def test_a_folder_is_a_lab(project):
+    said = command(project, "lab", "test", "round_trip")
+    assert [line.split(" (")[0] for line in said.splitlines()] == [
+        "✓ solution", "✓ starter", "✓ one_way", "✓ no_router", "✓ silent",
+    ]  # fmt: skip
+
+
+def test_a_lab_whose_mutant_loses_nothing_is_told(project):
+    answers = project / "labs/round_trip/solution/answers.yaml.j2"
+    right = answers.read_text()
+    answers.write_text(right.replace("63", "62"))
+    try:
+        said = command(project, "lab", "test", "round_trip", "--only", "solution", code=1)
+    finally:
+        answers.write_text(right)
+    assert "hops: loses 1, must lose 0 (62; expected 63)" in said
 
 
 def test_one_file_is_an_experiment(project):
@@ -84,7 +110,8 @@ def test_a_topology_is_drawn(project):
 
 
 def test_what_is_written_is_in_our_style(project):
-    files = [*snippets("CONTRIBUTING.md"), "experiments/queue_delay.py"]
+    files = [p for p in snippets("CONTRIBUTING.md") if p.endswith(".py")]
+    files.append("experiments/queue_delay.py")
     for tool in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)):
         done = subprocess.run(
             [sys.executable, "-m", *tool, *files], cwd=project, capture_output=True, text=True,
