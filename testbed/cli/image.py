@@ -33,13 +33,13 @@ def build() -> None:
     """Build an image from Debian's packages and the guest kernel; needs mmdebstrap."""
     from testbed.image import builder
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began_s = time.monotonic()
 
     def tell(stage: str) -> None:
         err.print(f"image: {stage} ({time.monotonic() - began_s:.0f} s)", highlight=False)
 
-    made = builder.build(tell)
+    with _terminable():
+        made = builder.build(tell)
     out.print(
         f"{made.id}  {_size_mb(made.folder):.0f} MB; testbed image export FILE", highlight=False
     )
@@ -199,9 +199,23 @@ def _print_info(made: Manifest, size: int, checked: bool) -> None:
 
 
 @contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends what is being made as Ctrl-C does: nothing half-made is left."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _shown(what: str) -> Iterator[OnFraction]:
     """A bar on a terminal, nothing elsewhere."""
     columns = (TextColumn(what), BarColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    live = err.is_terminal
+    with (
+        _terminable(),
+        Progress(*columns, console=err, transient=True, disable=not live) as bar,
+    ):
         task = bar.add_task(what, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)

@@ -62,7 +62,7 @@ def build(on_stage: OnStage = lambda _: None) -> Image:
         tarball = _bootstrap(Path(scratch))
         on_stage("what a guest reads of them")
         packages = _take_root(tarball, work / "root")
-        libraries = _take_libraries(work / "site")
+        libraries = take_libraries(work / "site")
         take_kernel(built.path.parent, work / "kernel")
         on_stage("Python's compiled files")
         _compile(work)
@@ -187,7 +187,7 @@ def _versions(status: IO[bytes]) -> dict[str, str]:
     return dict(found)
 
 
-def _take_libraries(site: Path) -> dict[str, str]:
+def take_libraries(site: Path) -> dict[str, str]:
     """Copies Python libraries from the builder's own; returns their versions."""
     site.mkdir()
     versions = {}

@@ -34,7 +34,7 @@ def seen() -> dict[str, object]:
         "hash": hash("hash"),
         "folder": sorted(p.name for p in Path("/run").iterdir()),
         "mounts": sorted(x.split()[1] for x in Path("/proc/mounts").read_text().splitlines()),
-        "order": [p.name for p in Path("/usr/share/python3").iterdir()],
+        "order": [p.name for p in Path("/usr/lib").iterdir()],
         "path": sys.path,
         "time_s": time.time(),
     }
