@@ -68,8 +68,8 @@ class CommandError(TestbedError):
     ) -> None:
         self.node, self.argv, self.returncode = node, list(argv), exit_code
         self.stdout, self.stderr = stdout, stderr
-        last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
-        super().__init__(f"{node}: '{' '.join(self.argv)}' ended with {exit_code}: {last[0]}")
+        self.last = ((stderr or stdout).strip().splitlines()[-1:] or ["no output"])[0]
+        super().__init__(f"{node}: '{' '.join(self.argv)}' ended with {exit_code}: {self.last}")
 
 
 class ConvergenceError(TestbedError):

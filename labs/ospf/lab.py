@@ -87,7 +87,7 @@ class Lab(Assignment):
         hello_s: int = param(3, "time between hellos", unit="s", low=1, high=10)
         cost_direct: int = param(50, "cost of the cable r1-r3", low=30, high=90)
         cost_detour: int = param(11, "cost of the cables r1-r2 and r2-r3", low=3, high=14)
-        cost_branch: int = param(5, "cost of the cable r3-r4", low=1, high=20)
+        cost_branch: int = param(15, "cost of the cable r3-r4", low=15, high=25)
 
     params: Parameters
     routing = None
@@ -99,7 +99,7 @@ class Lab(Assignment):
         return {
             "site": draw.integer(1, 250), "area": draw.integer(1, 60),
             "hello_s": draw.choice((2, 3, 4, 5)), "cost_direct": draw.integer(30, 90),
-            "cost_detour": draw.integer(3, 14), "cost_branch": draw.integer(1, 20),
+            "cost_detour": draw.integer(3, 14), "cost_branch": draw.integer(15, 25),
         }  # fmt: skip
 
     # ---- the variant, for handout and solution

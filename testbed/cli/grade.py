@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -122,22 +123,30 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
               default=Path(), help="Folder with your files [default: this one].")  # fmt: skip
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False),
               help="Write a page with the evidence there.")  # fmt: skip
+@click.option("--keep", type=click.Path(path_type=Path, exists=False),
+              help="Keep your networks' captures and logs in this new folder.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-def check_command(lab: str | None, folder: Path, report: Path | None, as_json: bool) -> None:
+def check_command(
+    lab: str | None, folder: Path, report: Path | None, keep: Path | None, as_json: bool
+) -> None:
     """Check your work on LAB: your public points, and why.
 
     In the folder of your bundle LAB can be left out. Exit code 0: all public points; 1: not all;
     4: something could not be judged.
     """
     from testbed.grading import accept, pages
-    from testbed.grading.grade import Task, grade, grading_runtime
+    from testbed.grading.grade import RUN, Task, grade, grading_runtime
 
+    if keep is not None and keep.exists():
+        raise ConfigError(f"--keep {keep}: is there already; name a new folder")
     found, student, params = _own_lab(lab, folder)
     handed = accept.read(folder.absolute(), found.manifest)
     with tempfile.TemporaryDirectory(prefix="check-") as scratch:
         task = Task(found, student, params, handed, Path(scratch) / "student")
         with err.status("running your network"):
             result = grade(task, grading_runtime(), workers=2)
+        if keep is not None:
+            _keep(task.folder / RUN / "scenarios", keep)
         if report is not None:
             pages.write_student(found, result, params, task.folder)
             page = (task.folder / pages.FEEDBACK).read_text(encoding="utf-8")
@@ -168,6 +177,16 @@ def _own_lab(name: str | None, folder: Path) -> tuple[library.LabFolder, str, di
     values = variant[2] if variant else {}
     student = variant[1] if variant else "example"
     return found.students_part(), student, found.parameters(values)
+
+
+def _keep(scenarios: Path, folder: Path) -> None:
+    """Copies what the networks left; nothing if none came up."""
+    try:
+        shutil.copytree(scenarios, folder)
+    except FileNotFoundError:
+        err.print(f"--keep {escape(str(folder))}: no network came up", highlight=False)
+    except OSError as error:
+        raise ConfigError(f"--keep {folder}: {error.strerror or error}") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ in the router's private folder; no system service is touched.
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = "/usr/lib/frr"
 _ASK_TIMEOUT_S = 20.0
+_UNKNOWN = re.compile(r"No such command on config line \d+: *(.*)")
 _FEW_FILES = "256"
 """Open files a daemon reckons with: its tables grow with it, and ours have few interfaces."""
 
@@ -137,6 +139,11 @@ def start(lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running
     running = base.start(lab, {router: daemons_of(text) for router, text in configs.items()})
     lab.event("daemons-ready")
     return running
+
+
+def misunderstood(log: str) -> list[str]:
+    """Lines of its configuration that a daemon did not know and left out, by its log."""
+    return [match[1].strip() for match in _UNKNOWN.finditer(log)]
 
 
 def vty_path(place: Place, daemon: str) -> Path:

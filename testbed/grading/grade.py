@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import parameters
 from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.daemons import frr
 from testbed.data import ScenarioData
 from testbed.errors import MissingPrerequisiteError, RunIncompleteError, TestbedError
 from testbed.experiment import PROJECT, Tables
 from testbed.grading import accept, graph_schema
 from testbed.grading.accept import Accepted, Handed
+from testbed.grading.answers import shown
 from testbed.grading.assignment import Assignment
 from testbed.grading.library import LabFolder
 from testbed.grading.loading import HIDDEN, PUBLIC
@@ -46,6 +48,9 @@ RUN = "run"
 _WALL_PER_CPU, _LEAST_WALL_S = 60.0, 600.0
 """Wall time a guest is given for a second of its processor time, and at least: the machine may be
 busy. It ends a guest that does nothing for ever, and that is the grader's trouble."""
+
+_MOST_TOLD = 8
+"""Lines that FRR did not know."""
 
 _OVERRUN = {
     "cpu_limit": "it used up its processor time ({limits.cpu_s:g} s): an endless loop?",
@@ -152,6 +157,7 @@ def grade(
     accepted.problems += refused
     accepted.write(task.folder, topologies=topologies)
     ends, tables = job.run(workers)
+    accepted.problems += job.misunderstood()
     experiment = job.experiment()
     checks = tuple(
         _check(task.lab, experiment, claim, ends, tables) for claim in task.lab.full.claims()
@@ -221,6 +227,17 @@ class _Job:
             if not end.fault:
                 ends[name], parts[name] = self._measure(name, scenarios[name])
         return ends, _combined(parts)
+
+    def misunderstood(self) -> list[str]:
+        """Lines of routers' configurations that FRR did not know, as it said itself."""
+        found: dict[str, None] = {}
+        for path in sorted((self.task.folder / RUN).glob("scenarios/*/logs/*.log")):
+            router, _, daemon = path.stem.rpartition("-")
+            if daemon in frr.KINDS and router:
+                log = path.read_text(encoding="utf-8", errors="replace")
+                for line in frr.misunderstood(log):
+                    found[f"{router}: FRR does not know '{shown(line)}'; it was left out"] = None
+        return list(found)[:_MOST_TOLD]
 
     def _folder(self, name: str) -> Path:
         return self.task.folder / RUN / "scenarios" / name

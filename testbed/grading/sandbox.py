@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +97,7 @@ def argv(
         *([] if network else ["--unshare-net"]), "--die-with-parent", "--new-session",
         "--cap-drop", "ALL", *(w for c in _CAPABILITIES for w in ("--cap-add", c)), "--clearenv",
         *(w for name, value in variables.items() for w in ("--setenv", name, value)),
-        "--ro-bind", "/usr", "/usr", *_links(), *_etc(),
+        *_folders(["/etc/x", *(shown or {})]), "--ro-bind", "/usr", "/usr", *_links(), *_etc(),
         "--proc", "/proc", "--dev", "/dev", "--size", str(_OUT_MB * _MB), "--tmpfs", "/tmp",
         *(w for inside, path in (shown or {}).items() for w in ("--ro-bind", path, inside)),
         "--ro-bind", str(work), WORK, "--bind", str(out), OUT, "--chdir", WORK,
@@ -105,6 +105,12 @@ def argv(
         "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs",
         "--inh-caps=-all", "--bounding-set=-all", *command,
     ]  # fmt: skip
+
+
+def _folders(paths: Iterable[str]) -> list[str]:
+    """Parents of what is shown, for all to enter: bubblewrap would make them for root alone."""
+    found = {str(p) for path in paths for p in Path(path).parents if str(p) != "/"}
+    return [word for folder in sorted(found) for word in ("--dir", folder)]
 
 
 def start(

@@ -39,7 +39,9 @@ def blamed(what: str) -> Iterator[None]:
     """In the block, daemons and programs that end or do not answer are the submission's doing."""
     try:
         yield
-    except (CommandError, ConvergenceError, ConfigError) as error:
+    except CommandError as error:  # without the line that started it: the sandbox's is long
+        raise SubmissionError(f"{what}: ended with {error.returncode}: {error.last}") from error
+    except (ConvergenceError, ConfigError) as error:
         raise SubmissionError(f"{what}: {error}") from error
 
 

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from testbed.daemons import frr
 from testbed.errors import ConfigError
 from testbed.experiment import PROJECT
 from testbed.frr import config as frr_config
@@ -213,3 +214,12 @@ def test_the_configurations_beside_the_topologies_are_good(name):
     found = frr_config.load_folder(folder, plan.routers)
     frr_lint.check(plan, found, name)
     assert list(found) == plan.routers
+
+
+def test_lines_a_daemon_did_not_know_are_read_from_its_log():
+    log = (
+        "2023/11/14 22:13:30 RIP: [T83RR-8SM5G] ripd 8.4.4 starting: vty@0\n"
+        "2023/11/14 22:13:30 RIP: [SHWNK-NWT5S][EC 100663304] No such command on config line 3: "
+        " ip rip split-horizon poisened-reverse\n"
+    )
+    assert frr.misunderstood(log) == ["ip rip split-horizon poisened-reverse"]

@@ -10,7 +10,7 @@ from testbed.errors import ConfigError, ParseError
 from testbed.net.check import check_topology
 from testbed.net.plan import make_plan
 from testbed.shape import LinkShape
-from testbed.topo import Topo, as_data
+from testbed.topo import Topo, as_data, with_addresses
 from topologies.enterprise import Enterprise
 from topologies.fat_tree import FatTree
 from topologies.graphml import GraphML
@@ -211,3 +211,12 @@ def test_nodes_of_a_large_drawing_do_not_cover_each_other():
     assert len(spots) == 36
     gaps = [abs(a[0] - b[0]) + abs(a[1] - b[1]) for i, a in enumerate(spots) for b in spots[:i]]
     assert min(gaps) > 25
+
+
+def test_given_addresses_take_the_place_of_the_plans():
+    topo = with_addresses(Linear(), {"h1-eth0": "10.7.1.9/24", "r1-eth0": "10.7.1.1/24"})
+    plan = make_plan(topo)
+    assert str(plan.ports["h1"][0].ipv4) == "10.7.1.9/24"
+    assert str(plan.ports["h2"][0].ipv4) == "10.0.1.11/24"
+    with pytest.raises(ConfigError, match="'h9-eth0': not in this topology"):
+        with_addresses(Linear(), {"h9-eth0": "10.7.1.9/24"})
