@@ -30,11 +30,12 @@ def test_every_file_of_the_solution_is_asked_for_and_has_a_beginning(lab):
 
 
 def test_variants_are_of_the_parameters_and_make_handouts_and_mutants(lab):
-    for student in STUDENTS[:8]:
+    for student in STUDENTS[:4]:
         params = lab.variant(student, SECRET)
         assert student in lab.handout(params, student)
+        solution = lab.solution(params, student)
         for mutant in lab.manifest.mutants:
-            assert lab.mutant(mutant, params, student) != lab.solution(params, student)
+            assert lab.mutant(mutant, params, student) != solution
 
 
 def test_students_get_variants_of_their_own(lab):
