@@ -214,9 +214,9 @@ def test_nodes_of_a_large_drawing_do_not_cover_each_other():
 
 
 def test_given_addresses_take_the_place_of_the_plans():
-    topo = with_addresses(Linear(), {"h1-eth0": "10.7.1.9/24", "r1-eth0": "10.7.1.1/24"})
+    topo = with_addresses(Ring(), {"h1-eth0": "10.7.1.9/24", "r1-eth0": "10.7.1.1/24"})
     plan = make_plan(topo)
     assert str(plan.ports["h1"][0].ipv4) == "10.7.1.9/24"
     assert str(plan.ports["h2"][0].ipv4) == "10.0.1.11/24"
     with pytest.raises(ConfigError, match="'h9-eth0': not in this topology"):
-        with_addresses(Linear(), {"h9-eth0": "10.7.1.9/24"})
+        with_addresses(Ring(), {"h9-eth0": "10.7.1.9/24"})
