@@ -14,7 +14,7 @@ from typing import Any
 
 from controller import frames, learning_switch
 from controller.app import BARRED, output
-from controller.frames import IPV4, TCP, UDP, Frame
+from controller.frames import IPV4, TCP, UDP, Frame, Ipv4
 from controller.framework import MAIN_DISPATCHER, ofp_event, on, parser
 from controller.learning_switch import LearningSwitch
 from controller.settings import SettingsError
@@ -24,6 +24,12 @@ VIRTUAL_MAC = "02:00:5e:00:00:01"
 CONNECTION_IDLE_S = 10
 CONNECTION = BARRED - 100
 """Priority of the two flows of a connection: above forwarding."""
+
+FIRST_COOKIE = 1000
+"""Connections count up from here; a cookie is never used again."""
+
+Client = tuple[int, str, int]
+"""Protocol, address and port of a connection's client."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,9 @@ class LoadBalancer(LearningSwitch):
         super().__init__(*args, **kwargs)
         self.pool = check(self.settings)
         self.macs: dict[str, str] = {}
-        self.open: dict[int, str] = {}
+        self.open: dict[int, tuple[Client, str]] = {}
+        self.serving: dict[Client, str] = {}
+        self._connections = FIRST_COOKIE
         self.every(1.0, self._ask_for_servers)
 
     def _ask_for_servers(self) -> None:
@@ -129,14 +137,28 @@ class LoadBalancer(LearningSwitch):
     def _connect(self, switch: Any, port: int, frame: Frame, data: bytes) -> None:
         packet = frame.ipv4
         assert packet is not None
-        server = self.pool.pick(packet.src)
+        client = (packet.proto, packet.src, packet.sport)
+        # a packet may come before the switch acts on the flow of the one before it
+        known = self.serving.get(client)
+        server = known or self.pool.pick(packet.src)
         mac = self.macs.get(server)
         out = mac and self.tables[switch.id].port_of(mac, time.monotonic())
         if mac is None or out is None:
-            self.pool.ended(server)
+            if not known:
+                self.pool.ended(server)
             return  # the client will try again; until then the server may have been found
-        number = len(self.open) + 1000
-        self.open[number] = server
+        to_server = [*_rewrite("dst", mac, server), *output(int(out))]
+        if not known:
+            self._install_connection(switch, port, packet, server, to_server)
+        self.apply(switch, to_server, data, port)
+
+    def _install_connection(
+        self, switch: Any, port: int, packet: Ipv4, server: str, to_server: list[Any]
+    ) -> None:
+        self._connections += 1
+        client = (packet.proto, packet.src, packet.sport)
+        self.open[self._connections] = client, server
+        self.serving[client] = server
         self.note("balanced", client=packet.src, sport=packet.sport, server=server)
         word = "tcp" if packet.proto == TCP else "udp"
         both = {"eth_type": IPV4, "ip_proto": packet.proto}
@@ -148,19 +170,19 @@ class LoadBalancer(LearningSwitch):
             **both, "ipv4_src": server, "ipv4_dst": packet.src,
             f"{word}_src": packet.dport, f"{word}_dst": packet.sport,
         }  # fmt: skip
-        to_server = [*_rewrite("dst", mac, server), *output(int(out))]
         to_client = [*_rewrite("src", VIRTUAL_MAC, packet.dst), *output(port)]
         self.install(switch, CONNECTION, back, to_client, idle_s=CONNECTION_IDLE_S)
         self.install(
             switch, CONNECTION, there, to_server,
-            idle_s=CONNECTION_IDLE_S, notify=True, cookie=number,
+            idle_s=CONNECTION_IDLE_S, notify=True, cookie=self._connections,
         )  # fmt: skip
-        self.apply(switch, to_server, data, port)
 
     @on(ofp_event.EventOFPFlowRemoved, MAIN_DISPATCHER)
     def _flow_removed(self, event: Any) -> None:
-        server = self.open.pop(event.msg.cookie, None)
-        if server:
+        found = self.open.pop(event.msg.cookie, None)
+        if found:
+            client, server = found
+            del self.serving[client]
             self.pool.ended(server)
             self.note("ended", server=server)
 

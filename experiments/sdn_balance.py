@@ -44,6 +44,9 @@ class SdnBalance(Experiment):
     class Parameters:
         """Options of the experiment; the scenarios vary them."""
 
+        app: str = param(
+            "load_balancer", "the controller's application", choices=("load_balancer", "hub")
+        )
         policy: str = param(
             "round_robin", "who gets a new connection",
             choices=("round_robin", "least_connections", "source_hash"),
@@ -78,13 +81,16 @@ class SdnBalance(Experiment):
         lab.capture(*(f"{h}-eth0" for h in (*CLIENTS, *SERVERS)), filter="tcp")
         servers = ",".join(lab.address(s) for s in SERVERS)
         settings = {"virtual": VIRTUAL, "servers": servers, "policy": p.policy}
-        net = controller.start(lab, "load_balancer", settings, framework=p.framework)
+        if p.app == "hub":
+            settings = {}
+        net = controller.start(lab, p.app, settings, framework=p.framework)
         for server in SERVERS:
             words = (f"TCP-LISTEN:{PORT},fork,reuseaddr", f"EXEC:/bin/echo {server}")
             lab.start(server, "socat", *words)
         lab.sleep_until(4.0)  # by now the controller has asked for the servers' addresses
-        for _ in range(p.connections):
-            for client in CLIENTS:
+        for number in range(p.connections):
+            first = number % len(CLIENTS)  # in turn, no client meets the same server each time
+            for client in (*CLIENTS[first:], *CLIENTS[:first]):
                 to = f"TCP:{VIRTUAL}:{PORT},connect-timeout=5"
                 lab.start(client, "socat", "-u", to, "-").wait(timeout_s=20)
         net.show("end")
@@ -108,7 +114,8 @@ class SdnBalance(Experiment):
         arrived = []
         for server in SERVERS:
             packets = data.packets(f"{server}-eth0", columns)
-            syns = packets[(packets["tcp_flags"] == SYN).fillna(False)].drop_duplicates("tcp_sport")
+            to_it = packets[packets["ip_dst"] == data.address(server)]
+            syns = to_it[(to_it["tcp_flags"] == SYN).fillna(False)].drop_duplicates("tcp_sport")
             clients = {data.address(c): c for c in CLIENTS}
             arrived.append(
                 pd.DataFrame(
@@ -158,9 +165,12 @@ class SdnBalance(Experiment):
     def shares_are_equal(self, tables: Tables) -> Verdict:
         """The most and the fewest connections of a server differ by one at most."""
         counts = self._counts(tables, "in_turn")
-        return at_most(counts.max() - counts.min(), 1, unit="connections apart").because(
+        return all_of([
+            at_least(counts.sum(), 1, unit="connections served"),
+            at_most(counts.max() - counts.min(), 1, unit="connections apart"),
+        ]).because(
             in_rows("connections", "in_turn", tables.of("connections", scenario="in_turn"))
-        )
+        )  # fmt: skip
 
     @claim(
         "By the source's address, a client stays with its server.",
@@ -191,12 +201,14 @@ class SdnBalance(Experiment):
         scenarios=("in_turn",),
     )
     def asked_once(self, tables: Tables) -> Verdict:
-        """Packet-ins with TCP packets, against connections."""
+        """Packet-ins with TCP packets a connection; Open vSwitch may ask for a second packet that
+        comes before its kernel part has heard of the new flow.
+        """
         asked = tables.of("asked", scenario="in_turn")
         connections = tables.of("connections", scenario="in_turn")
         return all_of([
             at_least(len(connections), 1, unit="connections"),
-            near(len(asked), len(connections), abs=0, unit="packet-ins"),
+            near(len(asked) / max(len(connections), 1), 1.0, rel=0.1, unit="packet-ins each"),
         ]).because(in_rows("packet-ins", "in_turn", asked))  # fmt: skip
 
     def _counts(self, tables: Tables, scenario: str) -> Any:

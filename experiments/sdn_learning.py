@@ -345,7 +345,7 @@ class SdnLearning(Experiment):
         away = asked[asked["step"] == "away"]
         back = asked[asked["step"] == "back"]
         # without a route to an answer not even the ARP request has one, and no echo is sent
-        silent = not answered and away.empty and "back" in set(steps["step"])
+        silent = away.empty and "back" in set(steps["step"])
         lost = 100.0 if silent else echo.lost_percent(away)
         wanted = at_most(lost, 0.0, unit="% lost") if answered else at_least(lost, 100.0, unit="%")
         return all_of([wanted, at_most(echo.lost_percent(back), 0.0, unit="% lost after")]).because(
