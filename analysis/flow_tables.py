@@ -27,6 +27,9 @@ _FLOW = re.compile(
     r"actions=(?P<actions>.*)$"
 )
 
+_MET = re.compile(r"^ ?(?P<table>\d+)\. (?P<match>.+?)(?:, priority \d+)?(?:, cookie 0x\w+)?$")
+_PRIORITY = re.compile(r"\bpriority (\d+)")
+
 
 def changes(log: str, switch: str, t0_ns: int) -> pd.DataFrame:
     """Changes of one switch's flow tables, from what ``ovs-ofctl monitor`` printed.
@@ -79,6 +82,30 @@ def flows(text: str) -> pd.DataFrame:
                 }
             )  # fmt: skip
     return pd.DataFrame(rows, columns=list(FLOW))
+
+
+def path(text: str) -> pd.DataFrame:
+    """The way of one packet through a switch's tables, from ``ovs-appctl ofproto/trace``.
+
+    Returns:
+        One row a table it meets: ``table``, ``match`` (of the flow that caught it; empty: it
+        matches all, or none was found), ``priority`` (null: none was found), ``actions``.
+    """
+    rows: list[dict[str, Any]] = []
+    for line in text.partition("Final flow:")[0].splitlines():
+        if found := _MET.match(line):
+            missed = found["match"] == "No match."
+            match = "" if missed or found["match"].startswith("priority") else found["match"]
+            number = _PRIORITY.search(line)
+            rows.append(
+                {"table": int(found["table"]), "match": match,
+                 "priority": int(number[1]) if number else None, "actions": ""}
+            )  # fmt: skip
+        elif rows and line.startswith("    "):
+            said = [rows[-1]["actions"], line.strip()]
+            rows[-1]["actions"] = ", ".join(word for word in said if word)
+    frame = pd.DataFrame(rows, columns=["table", "match", "priority", "actions"])
+    return frame.astype({"priority": "Int64"})
 
 
 def controller_events(path: Path, t0_ns: int) -> pd.DataFrame:

@@ -112,6 +112,8 @@ class SdnFirewall(Experiment):
         for trial in trials:
             trial.wait(timeout_s=30)
         net.show("end")
+        net.trace("end", "s1", {f"{c}-{name}": _packet(lab, c, proto, port)
+                                for c in CLIENTS for name, proto, port in TRIALS})  # fmt: skip
         net.check()
 
     # ---- from the run directory
@@ -137,8 +139,15 @@ class SdnFirewall(Experiment):
                         "answered": int((_of(back, proto)).sum()) if proto == 1 else None,
                     }
                 )  # fmt: skip
-        flows = flow_tables.flows(data.state("end", "s1", "ovs"))
-        return {"trials": pd.DataFrame(rows), "flows": flows}
+        ways = (
+            flow_tables.path(data.state("end", "s1", f"{c}-{name}")).assign(packet=f"{c} {name}")
+            for c in CLIENTS for name, _, _ in TRIALS
+        )  # fmt: skip
+        return {
+            "trials": pd.DataFrame(rows),
+            "flows": flow_tables.flows(data.state("end", "s1", "ovs")),
+            "paths": pd.concat(ways, ignore_index=True),
+        }
 
     # ---- claims
 
@@ -219,6 +228,15 @@ TRIALS = (("ping", 1, None), ("web", 6, WEB), ("secret", 6, SECRET), ("names", 1
 
 ALLOWED = {"h1": {"ping", "web", "names"}, "h2": {"ping", "web"}, "h3": {"ping"}}
 """What `RULES` say, read by a person: client → trials that pass."""
+
+
+def _packet(lab: Lab, client: str, proto: int, port: int | None) -> str:
+    """A trial's packet, as Open vSwitch writes it."""
+    one, other = lab.net[client], lab.net[SERVER]
+    word = {1: "icmp", 6: "tcp", 17: "udp"}[proto]
+    words = [word, f"in_port={client[1:]}", f"dl_src={one.MAC()}", f"dl_dst={other.MAC()}",
+             f"nw_src={one.IP()}", f"nw_dst={other.IP()}", "nw_ttl=64"]  # fmt: skip
+    return ",".join([*words, f"{word}_dst={port}"] if port else words)
 
 
 def _of(packets: pd.DataFrame, proto: int) -> pd.Series[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -261,6 +262,8 @@ def firewall(tables: Tables) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     if "trials" in tables:
         found["trials"] = trials(tables["trials"])
+    if "paths" in tables:
+        found["paths"] = paths(tables["paths"])
     if "flows" in tables:
         rules = tables.of("flows", table=0).sort_values("priority", ascending=False)
         figure = Figure(figsize=(9, 0.8 + 0.4 * len(rules)), layout="constrained")
@@ -281,6 +284,40 @@ def firewall(tables: Tables) -> dict[str, Figure]:
         panel.set(xlabel="packets caught", title="Rules in s1, the first that matches decides")
         found["rules"] = figure
     return found
+
+
+def paths(table: pd.DataFrame) -> Figure:
+    """The way of each packet through a switch's tables, one row a packet.
+
+    Args:
+        table: ``packet``, ``table``, ``match``, ``actions``; a packet's rows in its order.
+    """
+    packets = list(dict.fromkeys(table["packet"]))
+    columns = sorted(table["table"].unique())
+    figure = Figure(figsize=(2.4 + 2.9 * len(columns), 0.9 + 0.36 * len(packets)),
+                    layout="constrained")  # fmt: skip
+    panel = figure.subplots()
+    for y, packet in enumerate(packets):
+        met: list[Any] = list(table[table["packet"] == packet].itertuples())
+        dropped = met[-1].actions in {"", "drop"}
+        colour = COLOURS[1] if dropped else COLOURS[2]
+        stops = [(columns.index(row.table), _short(row.match) if row.match else "all others")
+                 for row in met]  # fmt: skip
+        end = "dropped" if dropped else met[-1].actions.replace("output:", "out by port ")
+        stops.append((len(columns), end))
+        places = [x for x, _ in stops]
+        panel.plot(places, [y] * len(places), color=colour, zorder=1)
+        between = [(one + other) / 2 for one, other in pairwise(places)]
+        panel.plot(between, [y] * len(between), ">", color=colour, zorder=1)
+        for x, words in stops:
+            panel.text(x, y, words, ha="center", va="center", fontsize=7,
+                       bbox={"boxstyle": "round", "fc": "white", "ec": colour})  # fmt: skip
+    panel.grid(visible=False)
+    panel.set_yticks(range(len(packets)), packets, fontsize=8)
+    panel.set_xticks(range(len(columns) + 1), [*(f"table {n}" for n in columns), "end"])
+    panel.set(xlim=(-0.5, len(columns) + 0.3), ylim=(len(packets) - 0.5, -0.5))
+    panel.set_title("Way of each packet through s1's tables, and the flow that caught it")
+    return figure
 
 
 def trials(table: pd.DataFrame) -> Figure:

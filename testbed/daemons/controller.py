@@ -207,6 +207,22 @@ class ControlledNetwork:
                 answer = self.ovs.run("ovs-ofctl", "-O", "OpenFlow13", command, switch.name)
                 (folder / f"{switch.name}.ovs.{number}.txt").write_text(answer, encoding="utf-8")
 
+    def trace(self, label: str, switch: str, packets: Mapping[str, str]) -> None:
+        """Keeps which way packets would take now through a switch's tables; sends none.
+
+        Each is in ``states/<label>/<switch>.<name>.0.txt``; `analysis.flow_tables.path` reads it.
+
+        Args:
+            label: of this moment.
+            switch: the switch's name.
+            packets: name → the packet as Open vSwitch writes it: ``tcp,in_port=1,dl_src=…``.
+        """
+        folder = self.lab.path / "states" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, packet in packets.items():
+            answer = self.ovs.run("ovs-appctl", "ofproto/trace", switch, packet)
+            (folder / f"{switch}.{name}.0.txt").write_text(answer, encoding="utf-8")
+
 
 def start(
     lab: Lab,

@@ -37,7 +37,7 @@ BROKEN = {
     ("sdn_flood", "flood_mbps=1", "undefended"): {"flood_hurts"},
     ("sdn_flood_cautious", "", ""): {"source_returns"},
     ("sdn_balance_wrong", "", ""): {"clients_stay", "all_are_served"},
-    ("sdn_balance_direct", "app=hub", "in_turn"): {
+    ("sdn_balance_direct", "app=hub", ""): {
         "shares_are_equal", "servers_are_hidden", "asked_once",
     },
 }  # fmt: skip

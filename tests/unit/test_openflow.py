@@ -157,3 +157,33 @@ def test_pings_are_paired_with_their_answers():
     assert found["rtt_ms"].isna().to_list() == [False, True]
     assert found["first"].to_list() == [True, False]
     assert echo.lost_percent(found) == 50.0
+
+
+TRACE = """\
+Flow: tcp,in_port=1,vlan_tci=0x0000,nw_src=10.0.0.1,nw_dst=10.0.0.4,tp_dst=80,tcp_flags=0
+
+bridge("s1")
+------------
+ 0. tcp,nw_dst=10.0.0.4,tp_dst=80, priority 996, cookie 0x3
+    goto_table:1
+ 1. priority 0
+    CONTROLLER:65535
+
+Final flow: unchanged
+Megaflow: recirc_id=0,eth,tcp,in_port=1
+Datapath actions: 2
+"""
+
+
+def test_the_way_of_a_packet():
+    found = flow_tables.path(TRACE)
+    assert found["table"].to_list() == [0, 1]
+    assert found["match"].to_list() == ["tcp,nw_dst=10.0.0.4,tp_dst=80", ""]
+    assert found["priority"].to_list() == [996, 0]
+    assert found["actions"].to_list() == ["goto_table:1", "CONTROLLER:65535"]
+
+
+def test_a_packet_that_nothing_catches():
+    found = flow_tables.path(" 0. No match.\n    drop\n\nFinal flow: unchanged\n")
+    assert found["priority"].isna().all()
+    assert found["actions"].to_list() == ["drop"]
