@@ -28,8 +28,8 @@ CONNECTION = BARRED - 100
 FIRST_COOKIE = 1000
 """Connections count up from here; a cookie is never used again."""
 
-Client = tuple[int, str, int]
-"""Protocol, address and port of a connection's client."""
+Client = tuple[int, str, int | None]
+"""Protocol, address and port (ICMP has none) of a connection's client."""
 
 
 @dataclass(frozen=True)
