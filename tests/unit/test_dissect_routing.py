@@ -1,12 +1,14 @@
 """RIP, RIPng and OSPF as tshark reads them: ``*.tsv`` beside each capture is tshark's reading."""
 
 import csv
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from analysis import packets
+from analysis import ospf as paths
+from analysis import ospf3, packets
 from analysis.dissect import ospf, rip
 
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
@@ -136,6 +138,27 @@ def test_ospfv3_packets_are_read():
     hellos = read[read["type"] == "hello"]
     assert set(hellos["hello_interval_s"]) == {10} and set(hellos["dead_interval_s"]) == {40}
     assert {"192.168.0.3", ""} >= set(hellos[hellos["router_id"] == "192.168.0.1"]["neighbours"])
+
+
+def test_paths_follow_from_ospfv3s_lsas():
+    lsas = ospf.lsas(_read("ospfv3", ospf.COLUMNS))
+    newest = lsas[lsas["body"].notna()].drop_duplicates(["ls_type", "adv_router"], keep="last")
+    headers = newest.assign(sequence=newest["sequence"] & 0xFFFFFFFF)
+    graph = ospf3.area_graph(headers, ospf3.bodies(lsas))
+    routers = {f"192.168.0.{i}" for i in (1, 2, 3)}
+    assert set(graph) == routers and graph.number_of_edges() == 6
+    cost, first = paths.prefixes(graph, paths.shortest(graph, "192.168.0.1"))["fd00:0:0:3::/64"]
+    assert first and first <= routers and cost > 1
+
+
+def test_ospfv3s_database_is_read_once_an_lsa_whatever_it_holds():
+    lsa = {"type": "Rtr", "lsId": "0.0.0.0", "advRouter": "192.168.0.1", "seqNum": 2147483651}
+    areas = [{"areaId": "0.0.0.0", "lsa": [{**lsa, "payload": "a"}, {**lsa, "payload": "b"}]}]
+    found = ospf3.database(json.dumps({"areaScopedLinkStateDb": areas}))
+    assert found.to_dict("records") == [{
+        "area": "0.0.0.0", "ls_type": "router", "ls_id": "0.0.0.0", "adv_router": "192.168.0.1",
+        "sequence": 2147483651,
+    }]  # fmt: skip
 
 
 def test_malformed_ospf_is_flagged_and_never_an_error():

@@ -163,6 +163,28 @@ def test_rib_reads_ripd():
     assert list(found["metric"]) == [1, 2]
 
 
+def test_rib_reads_ripngd():
+    text = (
+        "Codes: R - RIPng, C - connected\n\n   Network      Next Hop   Via     Metric Tag Time\n"
+        "C(i) fd00:0:0:1::/64 \n                  ::                          self       1    0  \n"
+        "R(n) fd00:0:0:2::/64 \n                  fe80::2:ff:fe00:2           r1-eth2    2    0\n"
+    )
+    found = rip.rib(text)
+    assert list(found["prefix"]) == ["fd00:0:0:1::/64", "fd00:0:0:2::/64"]
+    assert list(found["origin"]) == ["self", "r1-eth2"] and list(found["metric"]) == [1, 2]
+
+
+def test_first_exchanges_pair_a_request_with_its_answer_or_none():
+    sent = pd.DataFrame({
+        "link": ["a", "a", "a", "b", "b"], "sender": ["r2", "r1", "r2", "r1", "r3"],
+        "time_s": [0.0, 1.0, 1.5, 1.0, 2.0], "command": "request", "frame": range(5),
+        "ip_src": ["2", "1", "2", "1", "3"], "ip_dst": ["all", "all", "1", "all", "all"],
+    })  # fmt: skip
+    firsts, answers = rip.first_exchanges(sent, "r1")
+    assert list(firsts["waited_s"]) == [0.5, float("inf")]
+    assert list(answers["frame"]) == [2] and list(answers.columns) == list(sent.columns)
+
+
 def test_missing_and_superfluous_routes_show_as_infinity():
     found = pd.DataFrame([{"node": "r1", "prefix": "a", "metric": 2},
                           {"node": "r1", "prefix": "c", "metric": 3}])  # fmt: skip
@@ -296,3 +318,23 @@ def test_lost_pings_and_the_outage():
     assert echo.outage_s(found, 0.5) == pytest.approx(2.5)
     assert echo.outage_s(found[~found["lost"]], 0.5) == 0.0
     assert echo.outage_s(found[:3], 0.5) == float("inf")
+
+
+# ---- shortest ways on the graph
+
+
+def test_fewest_hops_name_all_neighbours_on_a_shortest_way():
+    members = {
+        "ab": {"a": ("a0", "1"), "b": ("b0", "2")}, "ac": {"a": ("a1", "3"), "c": ("c0", "4")},
+        "bd": {"b": ("b1", "5"), "d": ("d0", "6")}, "cd": {"c": ("c1", "7"), "d": ("d1", "8")},
+        "lan": {"d": ("d2", "9"), "h": ("h0", "10")},
+    }  # fmt: skip
+    net = routes.Network(members, ("a", "b", "c", "d"))
+    found = routes.fewest_hops(net)
+    assert found["a", "lan"] == {"b", "c"} and found["b", "lan"] == {"d"}
+    assert ("d", "lan") not in found and ("a", "ab") not in found
+    assert net.prefix_of("c1") == "cd" and net.addresses_on("cd") == {"7", "8"}
+    table = pd.DataFrame([{"node": "a", "destination": "lan", "next_hops": "b"}])
+    both = routes.compare_with_fewest_hops(table, net)
+    row = both[(both["node"] == "a") & (both["prefix"] == "lan")].iloc[0]
+    assert (row["kernel"], row["computed"]) == ("b", "b+c")

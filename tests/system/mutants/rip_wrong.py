@@ -28,8 +28,10 @@ ROGUE_NG = """
 import socket, time
 rogue = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 rogue.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 64)
+link = socket.if_nametoindex("r1-eth1")
+rogue.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link)
 time.sleep(5)
-rogue.sendto(bytes([2, 1, 0, 0]) + bytes(20), ("ff02::9%r1-eth1", 521))
+rogue.sendto(bytes([2, 1, 0, 0]) + bytes(20), ("ff02::9", 521, 0, link))
 """
 
 
