@@ -17,13 +17,19 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.labels import Labels, Point
+
 HOP_PX = 150.0
 """Length of a link on paper."""
 
 _MARGIN_PX = 80.0
 _ITERATIONS = 200
-_CROWDED_LINKS = 20
-_ALONG = (0.5, 0.36, 0.64)  # where labels stand on links that cross each other
+_ALONG = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74)
+_ASIDE_PX = (0, 9, -9, 18, -18, 27, -27, 36, -36)
+_FROM_END_PX = (30, 38, 46, 56, 66, 78, 90)
+"""Where labels may stand: on the way, beside the link, from its end; the best place first."""
+
+_FONT_PX = {"shape": 10.0, "small": 9.5}
 _NODE_PX = {"router": 20.0, "switch": 17.0, "host": 17.0}
 _STYLE = """
 .topology { font: 12px system-ui, sans-serif; }
@@ -38,7 +44,6 @@ _STYLE = """
 .topology .shape { font-size: 10px; fill: #99286e; }
 """
 
-Point = tuple[float, float]
 Row = Mapping[str, Any]
 
 
@@ -63,13 +68,19 @@ def draw(topology: Mapping[str, Any], addresses: Sequence[Row] = ()) -> str:
         f"<title>{len(nodes)} nodes, {len(links)} links</title><style>{_STYLE}</style>",
     ]
     kinds = {node["name"]: node.get("kind", "host") for node in nodes}
-    for number, (link, bend) in enumerate(zip(links, _bends(links), strict=True)):
-        along = _ALONG[number % len(_ALONG)] if len(links) > _CROWDED_LINKS else 0.5
-        parts += _draw_link(link, at, rows, bend, kinds, along)
+    figures, labels = [], Labels()
     for node in nodes:
         own = [row for row in addresses if row["node"] == node["name"]]
-        parts += _draw_node(node, at[node["name"]], own)
-    return "\n".join([*parts, "</svg>"])
+        figures += _draw_node(node, at[node["name"]], own, labels)
+    bends = _bends(links)
+    ends = [
+        text
+        for link, bend in zip(links, bends, strict=True)
+        for text in _end_labels(link, at, rows, bend, kinds, labels)
+    ]
+    for link, bend in zip(links, bends, strict=True):
+        parts += _draw_link(link, at, rows, bend, kinds, labels)
+    return "\n".join([*parts, *ends, *figures, "</svg>"])
 
 
 # ---- where nodes go
@@ -119,15 +130,36 @@ def _stress_layout(names: Sequence[str], links: Sequence[Row]) -> NDArray[np.flo
         return np.zeros((1, 2))
     hops = _hops(names, links)
     angles = 2 * np.pi * np.arange(count) / count
-    spots = np.column_stack([np.cos(angles), np.sin(angles) * 0.8]) * hops.max() / 2
+    circle = np.column_stack([np.cos(angles), np.sin(angles) * 0.8]) * hops.max() / 2
+    found = [_majorise(start, hops) for start in (circle, _projected(hops) + 0.05 * circle)]
+    spots = min(found, key=lambda spots: _stress(spots, hops))
+    number = {name: i for i, name in enumerate(names)}
+    return _level(spots, [(number[link["node1"]], number[link["node2"]]) for link in links])
+
+
+def _projected(hops: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The plane in which distances are widest (classical scaling): unfolds grids."""
+    squared = hops**2
+    centred = squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()
+    values, vectors = np.linalg.eigh(-centred / 2)
+    widest: NDArray[np.float64] = vectors[:, :-3:-1] * np.sqrt(np.maximum(values[:-3:-1], 0))
+    return widest
+
+
+def _majorise(spots: NDArray[np.float64], hops: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.where(hops > 0, 1.0 / np.maximum(hops, 1) ** 2, 0.0)
     for _ in range(_ITERATIONS):
         offset = spots[:, None, :] - spots[None, :, :]
         distance = np.maximum(np.linalg.norm(offset, axis=2), 1e-6)
         pull = weights[:, :, None] * (spots[None, :, :] + offset * (hops / distance)[:, :, None])
         spots = pull.sum(axis=1) / weights.sum(axis=1)[:, None]
-    number = {name: i for i, name in enumerate(names)}
-    return _level(spots, [(number[link["node1"]], number[link["node2"]]) for link in links])
+    return spots
+
+
+def _stress(spots: NDArray[np.float64], hops: NDArray[np.float64]) -> float:
+    distance = np.linalg.norm(spots[:, None, :] - spots[None, :, :], axis=2)
+    off = (distance - hops) / np.maximum(hops, 1)
+    return float(round((off**2).sum(), 6))
 
 
 def _level(spots: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
@@ -181,12 +213,9 @@ def _draw_link(
     rows: Mapping[str, Row],
     bend: float,
     kinds: Mapping[str, str],
-    along: float,
+    labels: Labels,
 ) -> list[str]:
-    start, end = at[link["node1"]], at[link["node2"]]
-    length = max(math.dist(start, end), 1.0)
-    across = (-(end[1] - start[1]) / length, (end[0] - start[0]) / length)
-    middle = _between(start, end, 0.5, (across[0] * bend, across[1] * bend))
+    start, end, across = _way(link, at)
     turn = _between(start, end, 0.5, (across[0] * 2 * bend, across[1] * 2 * bend))
     shapes = _shape_labels(link)
     path = f"M{_xy(start)}Q{_xy(turn)} {_xy(end)}"
@@ -195,20 +224,29 @@ def _draw_link(
         f"<title>{escape(_tooltip(link, rows))}</title>"
     ]
     lines = [("shape", text) for text in shapes]
-    ends = [(link["node1"], "interface1", start), (link["node2"], "interface2", end)]
-    hosts = [node for node, _, _ in ends if kinds[node] == "host"]
-    if not hosts:  # a host's label tells its prefix
+    if "host" not in (kinds[link["node1"]], kinds[link["node2"]]):  # a host's label tells it
         prefix = _prefix(rows.get(link["interface1"]) or rows.get(link["interface2"]))
         lines += [("small", prefix)] if prefix else []
-    beside = 9 if abs(across[1]) > 0.35 else 0  # flat links have their labels above them
-    x, y = _between(start, end, along, (middle[0] - (start[0] + end[0]) / 2, -beside))
+    if not lines:
+        return [*parts, "</g>"]
+    flat = 9 * len(lines) if abs(across[1]) > 0.35 else 0  # flat links have labels above them
+    spots = [
+        _between(start, end, along, (across[0] * bend, across[1] * bend + aside - flat))
+        for aside in _ASIDE_PX
+        for along in _ALONG
+    ]
+    x, y = labels.place([(text, _FONT_PX[style]) for style, text in lines], spots)
     for line, (style, text) in enumerate(lines):
         line_y = y + (line - (len(lines) - 1) / 2) * 11
         parts.append(f'<text class="{style}" x="{x:.1f}" y="{line_y:.1f}">{escape(text)}</text>')
-    for node, interface, near in ends:
-        if node not in hosts:
-            parts += _end_label(rows.get(link[interface]), near, middle)
     return [*parts, "</g>"]
+
+
+def _way(link: Row, at: Mapping[str, Point]) -> tuple[Point, Point, Point]:
+    """Start, end, and the direction across (of length 1)."""
+    start, end = at[link["node1"]], at[link["node2"]]
+    length = max(math.dist(start, end), 1.0)
+    return start, end, (-(end[1] - start[1]) / length, (end[0] - start[0]) / length)
 
 
 def _between(start: Point, end: Point, share: float, shift: Point) -> Point:
@@ -223,14 +261,29 @@ def _xy(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
 
 
-def _end_label(row: Row | None, near: Point, far: Point) -> list[str]:
-    """The host part of an interface's address, beside its end of the link."""
-    if row is None or not row.get("ipv4"):
-        return []
-    length = max(math.hypot(far[0] - near[0], far[1] - near[1]), 1.0)
-    share = min(0.45, 30 / length)
-    x, y = (near[0] + (far[0] - near[0]) * share, near[1] + (far[1] - near[1]) * share)
-    return [f'<text class="small" x="{x:.1f}" y="{y:.1f}">{_host_part(row["ipv4"])}</text>']
+def _end_labels(
+    link: Row,
+    at: Mapping[str, Point],
+    rows: Mapping[str, Row],
+    bend: float,
+    kinds: Mapping[str, str],
+    labels: Labels,
+) -> list[str]:
+    """The host part of interfaces' addresses, beside their ends of the link."""
+    start, end, across = _way(link, at)
+    middle = _between(start, end, 0.5, (across[0] * bend, across[1] * bend))
+    texts = []
+    for node, interface, near in (("node1", "interface1", start), ("node2", "interface2", end)):
+        row = rows.get(link[interface])
+        if kinds[link[node]] == "host" or row is None or not row.get("ipv4"):
+            continue
+        length = max(math.dist(near, middle), 1.0)
+        shares = [min(0.9, px / length) for px in _FROM_END_PX]
+        spots = [_between(near, middle, share, (0.0, 0.0)) for share in shares]
+        text = _host_part(row["ipv4"])
+        x, y = labels.place([(text, _FONT_PX["small"])], spots)
+        texts.append(f'<text class="small" x="{x:.1f}" y="{y:.1f}">{text}</text>')
+    return texts
 
 
 def _host_part(address: str) -> str:
@@ -286,11 +339,12 @@ def _tooltip(link: Row, rows: Mapping[str, Row]) -> str:
     return "\n".join(ends)
 
 
-def _draw_node(node: Row, at: Point, rows: Sequence[Row]) -> list[str]:
+def _draw_node(node: Row, at: Point, rows: Sequence[Row], labels: Labels) -> list[str]:
     name, kind = str(node["name"]), str(node.get("kind", "host"))
     x, y = at
     size = _NODE_PX.get(kind, 17.0)
     wide = max(size, 4.0 * len(name) + 5)
+    labels.take(at, 2 * wide, 2 * size)
     if kind == "router":
         figure = (
             f'<ellipse class="node" cx="{x:.1f}" cy="{y:.1f}" rx="{wide:.1f}" ry="{size:.1f}"/>'
@@ -309,6 +363,7 @@ def _draw_node(node: Row, at: Point, rows: Sequence[Row]) -> list[str]:
     parts = [f"<g class={quoteattr(kind)}><title>{title}</title>{figure}"]
     parts.append(f'<text x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>')
     if below:
+        labels.place([(below, _FONT_PX["small"])], [(x, y + size + 7)])
         parts.append(
             f'<text class="small" x="{x:.1f}" y="{y + size + 7:.1f}">{escape(below)}</text>'
         )

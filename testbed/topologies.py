@@ -64,9 +64,11 @@ def topology_class(name: str) -> Any:
 
 def plan_rows(topo: Any) -> list[dict[str, Any]]:
     """Interfaces with the addresses the plan gives them; nothing is built."""
-    from testbed.net.plan import make_plan
+    from testbed.net.plan import make_plan, number_as_mininet
 
     plan = make_plan(topo)
+    if not plan.routers:
+        number_as_mininet(plan, topo)
     peers = {(p.link, p.side): p.name for ports in plan.ports.values() for p in ports}
     return [
         {

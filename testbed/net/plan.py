@@ -241,6 +241,17 @@ def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]
         taken.append((segment.ipv4, first.name))
 
 
+def number_as_mininet(plan: Plan, topo: Any) -> None:
+    """Put into a plan without routers what hosts will have by Mininet's numbering."""
+    for number, node in enumerate(topo.hosts(), 1):
+        own = min(plan.ports[node], key=lambda p: plan.links[p.link][f"port{p.side}"], default=None)
+        if own is not None:
+            given = topo.nodeInfo(node).get("ip") or f"{LAN_BASE[number]}/{LAN_BASE.prefixlen}"
+            own.ipv4 = parse_address(given, own.name)
+            host = int(own.ipv4.ip) & int(own.ipv4.network.hostmask)
+            own.ipv6 = V6((int(V6("fd00::/64").ip) + host, 64))
+
+
 def parse_address(given: str, where: str) -> V4:
     """``10.0.0.1/24`` as an address with its prefix; without a length it is /8, as in Mininet."""
     try:

@@ -220,3 +220,44 @@ def test_given_addresses_take_the_place_of_the_plans():
     assert str(plan.ports["h2"][0].ipv4) == "10.0.1.11/24"
     with pytest.raises(ConfigError, match="'h9-eth0': not in this topology"):
         with_addresses(Ring(), {"h9-eth0": "10.7.1.9/24"})
+
+
+def overlaps(svg):
+    """Pairs of texts that cover each other by more than a sixth of a line."""
+    import re
+
+    found = re.findall(r'<text(?: class="(\w+)")? x="([\d.]+)" y="([\d.]+)">([^<]+)<', svg)
+    boxes = []
+    for style, x, y, text in found:
+        size = {"small": 9.5, "shape": 10.0}.get(style, 12.0)
+        boxes.append((float(x), float(y), 0.53 * size * len(text), size))
+    return [
+        (a, b)
+        for i, a in enumerate(boxes)
+        for b in boxes[:i]
+        if (a[2] + b[2]) / 2 - abs(a[0] - b[0]) > 1
+        and (a[3] + b[3]) / 2 - abs(a[1] - b[1]) > a[3] / 6
+    ]
+
+
+@pytest.mark.parametrize(
+    "topo", ["dumbbell,8", "parking_lot", "enterprise", "fat_tree", "grid,5", "tree,3,3", "ring,20"]
+)
+def test_labels_do_not_cover_each_other(topo, monkeypatch):
+    from testbed import topologies
+    from testbed.labels import Labels
+
+    made = topologies.load(topo)
+    data, rows = as_data(made), topologies.plan_rows(made)
+    assert overlaps(draw(data, rows)) == []
+    if topo == "fat_tree":  # they would, each in its best place
+        monkeypatch.setattr(Labels, "_covered", lambda *_: 0.0)
+        assert overlaps(draw(data, rows))
+
+
+def test_drawings_without_routers_tell_mininets_addresses():
+    from testbed import topologies
+
+    rows = {row["node"]: row for row in topologies.plan_rows(Tree(2, 2))}
+    assert (rows["h4"]["ipv4"], rows["h4"]["ipv6"]) == ("10.0.0.4/8", "fd00::4/64")
+    assert rows["s1"]["ipv4"] is None
