@@ -19,7 +19,7 @@ from mkdocs.structure.files import File, Files
 
 from testbed import experiment, topologies
 from testbed.book import chapters, labels, labs, pages
-from testbed.book.words import Words, words
+from testbed.book.words import Words, joined, words
 from testbed.cli.main import cli
 from testbed.grading import library
 
@@ -71,7 +71,7 @@ def made_pages(text: Words, files: Files) -> dict[str, str]:
     made["reference/commands.md"] = "# Commands\n\n" + "\n".join(commands(cli, "testbed"))
     made["reference/topologies.md"] = topologies_page()
     if text.language != "en":
-        made |= {page: above(name) for name, page in ABOVE[text.language].items()}
+        made |= {page: joined(above(name)) for name, page in ABOVE[text.language].items()}
         made |= translated_pages(text, {*made, *(f.src_uri for f in files.documentation_pages())})
     for name in experiment.experiment_files():
         made[f"experiments/{name}.md"] = pages.page(name, text)
@@ -88,7 +88,7 @@ def translated_pages(text: Words, names: set[str]) -> dict[str, str]:
     for name in sorted(names - set(ABOVE[text.language].values())):
         own = DOCS / text.language / name
         if own.is_file():
-            made[name] = inside(own.read_text(encoding="utf-8"), name.count("/"))
+            made[name] = inside(joined(own.read_text(encoding="utf-8")), name.count("/"))
         elif not name.startswith("experiments/") and (DOCS / name).is_file():
             english = (DOCS / name).read_text(encoding="utf-8")
             title, _, body = english.partition("\n")

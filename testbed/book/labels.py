@@ -30,6 +30,8 @@ MADE_BY = (
 )
 REAL_CLOCK = "On the real clock numbers differ a little from run to run."
 RUNTIME, CLOCK, SEED, KERNEL, FINGERPRINT = "runtime", "clock", "seed", "kernel", "fingerprint"
+HOME, START, HOW_TO, REFERENCE = "Home", "Start", "How to", "Reference"
+HOW_IT_WORKS, PROJECT = "How it works", "Project"
 LABS = "Labs"
 LABS_INTRODUCTION = (
     "Each student gets a variant of their own. `testbed check` shows them their public marks, "

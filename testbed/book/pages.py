@@ -13,7 +13,7 @@ from typing import Any
 from testbed import experiment
 from testbed.book import chapters, labels
 from testbed.book.runs import latest
-from testbed.book.words import Words, paragraphs
+from testbed.book.words import Words, joined, paragraphs
 from testbed.claims import Claim
 from testbed.draw import draw
 from testbed.parameters import Parameter, parameters_of
@@ -43,10 +43,10 @@ def handout(name: str, language: str) -> Handout:
     for folder in (DOCS / language, DOCS) if language != "en" else (DOCS,):
         path = folder / "experiments" / f"{name}.md"
         if path.is_file():
-            text = path.read_text(encoding="utf-8")
+            text = joined(path.read_text(encoding="utf-8"))
             title, _, body = text.lstrip().partition("\n")
             start, mark, rest = body.partition("\n## ")
-            return Handout(title.lstrip("# "), start.strip(), (mark + rest).strip())
+            return Handout(title.lstrip("# "), start.strip("\n"), (mark + rest).strip("\n"))
     return Handout(name, "", "")
 
 

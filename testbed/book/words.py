@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -70,6 +71,11 @@ def paragraphs(cls: type[experiment.Experiment]) -> list[str]:
     """The text of an experiment's docstring below its title, a string a paragraph."""
     text = (inspect.getdoc(cls) or "").split("\n\n")[1:]
     return [" ".join(paragraph.split()) for paragraph in text if paragraph.strip()]
+
+
+def joined(text: str) -> str:
+    """Chinese text without the line ends that a browser would show as spaces."""
+    return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
 
 
 def messages() -> Iterator[tuple[str, str]]:

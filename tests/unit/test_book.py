@@ -168,5 +168,15 @@ def test_a_wrong_translation_is_found():
     assert left_out("Every 30 s, by UDP.", "每 30 s 用 UDP 一次") == []
 
 
+def test_chinese_lines_are_joined_without_a_space_and_english_ones_stay():
+    assert words.joined("数据包、\n相同的图\nReno\n和") == "数据包、相同的图\nReno\n和"
+    assert words.joined("one\ntwo\n") == "one\ntwo\n"
+
+
+def test_a_handout_that_begins_with_code_keeps_its_indentation():
+    assert pages.handout("arp", "en").start.startswith("    make exp-arp")
+    assert pages.handout("arp", "zh").start.startswith("    make exp-arp")
+
+
 def test_labels_are_all_there():
     assert labels.BOOK in labels.LABELS and len(set(labels.LABELS)) == len(labels.LABELS)

@@ -51,7 +51,8 @@ def one_run(folder):
     (folder / "plots").mkdir(parents=True)
     (folder / "plots" / "1_ladder.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (folder / "run.json").write_text(json.dumps(meta))
-    (folder / "report.html").write_text("<p>the report</p>")
+    rows = "".join(f"<p id='{claim.name}'>{claim.sentence}" for claim in cls.claims())
+    (folder / "report.html").write_text(rows)
     verdicts = [row | {"claim": claim.name} for claim in cls.claims()]
     (folder / "verdicts.json").write_text(json.dumps(verdicts))
 
@@ -86,6 +87,13 @@ def dead_links(site):
 
 def test_no_link_is_dead(site):
     assert sorted(set(dead_links(site))) == []
+
+
+def test_no_page_fetches_anything_from_elsewhere(site):
+    for path in [p for folder in (site, site / "zh") for p in folder.glob("*.html")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.findall(r"<(?:script|img|iframe)[^>]* src=\"?(?:https?:)?//", text), path
+        assert not re.findall(r"<link[^>]*stylesheet[^>]* href=\"?(?:https?:)?//", text), path
 
 
 def test_a_dead_link_is_found(tmp_path):
