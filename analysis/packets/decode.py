@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analysis.packets import link, network, transport
+from analysis.packets import link, network, options, transport
 from analysis.packets.records import Interface, Records
 from analysis.packets.table import Table
 from analysis.packets.window import CELL_BYTES, Bytes, Window, take
@@ -59,6 +59,7 @@ def decode(
     if payloads is not None:
         out.put_payloads(payloads.array(data))
     out.end()
+    options.settle(out)
 
 
 def _lengths(stated: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:

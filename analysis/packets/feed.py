@@ -1,11 +1,9 @@
-"""The bytes of a capture: a file mapped into memory, or a stream read piece by piece."""
+"""The bytes of a capture, file or stream, read piece by piece."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
-import mmap
 import zlib
 from pathlib import Path
 from typing import IO, Any, cast
@@ -16,9 +14,9 @@ import zstandard
 from analysis.packets.window import Bytes
 from testbed.errors import ConfigError
 
-PIECE_BYTES = 32 << 20
+PIECE_BYTES = 16 << 20
+"""Small enough for the processor's last cache, large enough for the walk's many lanes."""
 
-_MADV_POPULATE_READ = 22  # Linux's number; the mmap module does not name it
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -26,97 +24,77 @@ Source = str | Path | IO[bytes]
 
 
 class Feed:
-    """What of a capture is in memory.
+    """What of a capture is in memory: one buffer that is read into again and again.
+
+    Reading costs no more than mapping the file (whose pages must be mapped, and unmapped), leaves
+    the bytes in the processor's cache for what comes next, and bounds memory.
 
     Attributes:
         name: the source's name, for messages.
-        data: the bytes at hand.
+        data: the bytes at hand; `more` writes others over them.
         offset: where in the (decompressed) capture `data` begins.
         ended: True if nothing follows `data`.
         total_bytes: size of the capture where known, else 0.
+        damage: why compressed data end in disorder, else empty.
     """
 
     def __init__(self, source: Source) -> None:
-        self.name = _name(source)
-        self.data: Bytes = np.empty(0, np.uint8)
+        self.name, self.damage = _name(source), ""
         self.offset, self.ended, self.total_bytes = 0, False, 0
-        self._map: mmap.mmap | None = None
-        self._stream: IO[bytes] = _open(source) if isinstance(source, str | Path) else source
+        self._buffer: Bytes = np.empty(0, np.uint8)
+        self.data = self._buffer
         self._owned = isinstance(source, str | Path)
+        self._stream: Any = _open(source) if isinstance(source, str | Path) else source
         self._decompress(source)
-        if not self.ended:
-            self.more(0)
+        self.more(0)
 
     def _decompress(self, source: Source) -> None:
-        head = _peek(self._stream)
-        self._stream = head[1]
-        if head[0][:2] == _GZIP_MAGIC:
-            self._stream = cast(IO[bytes], gzip.GzipFile(fileobj=self._stream, mode="rb"))
-        elif head[0][:4] == _ZSTD_MAGIC:
+        head, self._stream = _peek(self._stream)
+        # `readinto` of a damaged gzip file would keep to itself what came before the damage.
+        self._into = self._read_once
+        if head[:2] == _GZIP_MAGIC:
+            self._stream = gzip.GzipFile(fileobj=self._stream, mode="rb")
+        elif head[:4] == _ZSTD_MAGIC:
             unpacker = zstandard.ZstdDecompressor()
-            self._stream = cast(
-                IO[bytes], unpacker.stream_reader(self._stream, read_across_frames=True)
-            )
+            self._stream = unpacker.stream_reader(self._stream, read_across_frames=True)
         elif isinstance(source, str | Path):
-            self._map_file(Path(source))
-
-    def _map_file(self, path: Path) -> None:
-        size = path.stat().st_size if path.is_file() else 0
-        if size == 0:
-            return
-        self._map = mmap.mmap(self._stream.fileno(), 0, access=mmap.ACCESS_READ)
-        self.data = np.frombuffer(self._map, np.uint8)
-        self.ended, self.total_bytes = True, size
+            self._into = self._stream.readinto
+            path = Path(source)
+            self.total_bytes = path.stat().st_size if path.is_file() else 0
 
     def more(self, used: int) -> bool:
-        """Drops the first `used` bytes and reads on; False if nothing follows.
-
-        `damage` says why, where compressed data end in disorder.
-        """
+        """Drops the first `used` bytes and reads on; False if nothing follows."""
         if self.ended:
             return False
-        pieces = [self.data[used:].tobytes()]
-        self.offset += used
-        want = PIECE_BYTES
-        while want > 0:
-            piece = self._read(want)
-            if not piece:
+        kept = len(self.data) - used
+        size = max(PIECE_BYTES, 2 * kept)
+        if self.total_bytes:  # no more than the file has, and one byte to see its end
+            size = min(size, max(2 * kept, self.total_bytes + 1))
+        buffer = self._buffer if size <= len(self._buffer) else np.empty(size, np.uint8)
+        buffer[:kept] = self.data[used:]
+        self._buffer, self.offset = buffer, self.offset + used
+        view, filled = buffer.data, kept
+        while filled < size:
+            count = self._into(view[filled:size])
+            if not count:
                 self.ended = True
                 break
-            pieces.append(piece)
-            want -= len(piece)
-        self.data = np.frombuffer(b"".join(pieces), np.uint8)
-        return len(pieces) > 1
+            filled += count
+        self.data = buffer[:filled]
+        return filled > kept
 
-    def _read(self, count: int) -> bytes:
+    def _read_once(self, into: memoryview) -> int:
         try:
-            # `read` of a damaged gzip file would keep to itself what came before the damage.
-            return getattr(self._stream, "read1", self._stream.read)(count)
+            piece: bytes = getattr(self._stream, "read1", self._stream.read)(len(into))
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
             self.damage = str(error)
-            return b""
-
-    damage: str = ""
-
-    def expect(self, low: int, high: int) -> None:
-        """Tells the kernel that the mapped file's bytes from `low` to `high` come next.
-
-        Mapping all pages at once is cheaper than a fault for every few; kernels before 5.14 do
-        without.
-        """
-        if self._map is not None:
-            begin = low - low % mmap.PAGESIZE
-            with contextlib.suppress(OSError):
-                self._map.madvise(_MADV_POPULATE_READ, begin, high - begin)
-
-    def forget(self, used: int) -> None:
-        """Lets the kernel drop the mapped file's pages up to `used`."""
-        if self._map is not None and used > mmap.PAGESIZE:
-            self._map.madvise(mmap.MADV_DONTNEED, 0, used - used % mmap.PAGESIZE)
+            return 0
+        into[: len(piece)] = piece
+        return len(piece)
 
     def close(self) -> None:
         """Closes what this feed opened."""
-        self.data = np.empty(0, np.uint8)
+        self.data = self._buffer = np.empty(0, np.uint8)
         if self._owned:
             self._stream.close()
 

@@ -35,15 +35,9 @@ class BlockRule(RecordRule):
     def __init__(self, endian: str) -> None:
         self.endian = endian
 
-    def likely(self, window: Bytes, first: int) -> npt.NDArray[np.bool_]:
-        """The bytes of block type 6, and the top byte of a length below 16 MiB."""
-        low, top = (0, 3) if self.endian == "<" else (3, 0)
-        width = window.shape[1] - 16
-        test: npt.NDArray[np.bool_] = window[:, low : low + width] == ENHANCED
-        test &= window[:, top : top + width] == 0
-        test &= window[:, 1 : 1 + width] == 0
-        test &= window[:, 4 + top : 4 + top + width] == 0
-        return test
+    def mark(self, data: Bytes, first: int) -> tuple[bytes, int]:
+        """Block type 6."""
+        return struct.pack(self.endian + "I", ENHANCED), 0
 
     def plausible(self, data: Bytes, at: Offsets) -> npt.NDArray[np.bool_]:
         """An enhanced packet block whose length stands at both its ends."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from analysis.packets import pcap, pcapng
+from analysis.packets import options, pcap, pcapng
 from analysis.packets.columns import choose
 from analysis.packets.decode import PROTOCOLS, decode
 from analysis.packets.feed import Feed, Source
@@ -19,9 +19,6 @@ from testbed.errors import CaptureError, ConfigError
 
 BATCH_PACKETS = 1 << 15
 """Packets decoded at once: their cells and fields stay in the processor's cache."""
-
-STRETCH_BYTES = 256 << 20
-"""How far the records of a mapped file are walked ahead."""
 
 MAX_PACKETS = 100_000_000
 """Most packets `read` puts into one DataFrame: a small compressed file can hold any number."""
@@ -122,10 +119,10 @@ class _Reading:
     def restart(self) -> None:
         """Begins a new table."""
         self.table = Table(self.wanted, PROTOCOLS)
-        self.feed.forget(self.here)
 
     def frame(self) -> pd.DataFrame:
         """The packets decoded since the last restart."""
+        options.settle(self.table, 1)
         frame = self.table.frame()
         frame.attrs.update(source=self.feed.name, truncated_at=self.truncated_at)
         return frame
@@ -149,9 +146,7 @@ class _Reading:
         """Decodes batch after batch into `table`."""
         feed = self.feed
         while True:
-            stop = min(self.here + STRETCH_BYTES, len(feed.data))
-            feed.expect(self.here, stop)
-            walked = self.format.walk(feed.data, self.here, stop)
+            walked = self.format.walk(feed.data, self.here, len(feed.data))
             at = walked.offsets
             for low in range(0, len(at), BATCH_PACKETS):
                 self.here = int(at[low])
@@ -160,17 +155,17 @@ class _Reading:
             self.here = walked.next_offset
             if walked.bad_length is not None:
                 raise self._error(self.here, self.format.reason(walked.bad_length))
-            if self.here >= stop < len(feed.data) or (len(at) and self.here < stop):
-                continue
-            if not self._more():
+            if not len(at) and not self._more():
                 return
 
     def _more(self) -> bool:
-        """Reads on in a stream; at the end, notes a packet that was cut off."""
+        """Reads on; at the end, notes a packet that was cut off."""
         feed = self.feed
-        if feed.more(self.here):
+        if not feed.ended:
+            grew = feed.more(self.here)
             self.here = 0
-            return True
+            if grew:
+                return True
         if feed.damage:
             raise self._error(len(feed.data), feed.damage)
         if self.here < len(feed.data):
@@ -188,7 +183,7 @@ class _Reading:
     def _expected(self, walked_ahead: int) -> int:
         """A guess at the table's final length, so that its columns need no copy."""
         known = self.table.count + walked_ahead
-        if not self.feed.total_bytes or self.packets == 0:
-            return min(known, self.most)
-        done = self.here / self.feed.total_bytes  # with `packets`: those before this batch
-        return min(max(known, int(self.packets / done * 1.1)), self.most)
+        total, walked_bytes = self.feed.total_bytes, self.feed.offset + len(self.feed.data)
+        if total:
+            known = max(known, int((self.packets + walked_ahead) / walked_bytes * total * 1.02))
+        return min(known, self.most)

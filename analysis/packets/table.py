@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED, NUMPY
+from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED
 from analysis.packets.window import Mask, Rows, Window
 
 PROBLEMS = (
@@ -38,17 +38,52 @@ _IP_COLUMNS = (
 )  # fmt: skip
 
 
+_LINE_BYTES = 64  # columns begin at a cache line
+_SLOT_BITS = 12
+_SPREAD = np.uint64(0x9E37_79B9_7F4A_7C15)
+_NO_KEY = np.uint64(2**64 - 1)
+
+
 class Codes:
-    """Gives every distinct value a small number, in the order of appearance."""
+    """Gives every distinct value a small number, in the order of appearance.
+
+    Numbers are looked up in a small hash table first, all at once; only what is not there is
+    sorted out and added. A key that would displace another stays outside.
+    """
 
     def __init__(self, as_text: Callable[[Any], str]) -> None:
         self._codes: dict[Hashable, int] = {}
         self._as_text = as_text
+        self._keys = np.full(1 << _SLOT_BITS, _NO_KEY)
+        self._slots = np.full(1 << _SLOT_BITS, -1, np.int32)
 
     def of(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-        """Codes of numbers, (n,) any integer type."""
-        which, distinct = pd.factorize(values)
-        return self._numbers(distinct.tolist())[which]
+        """Codes of unsigned numbers below 2^64 - 1, (n,) any integer type."""
+        keys = values.astype(np.uint64, copy=False)
+        slot = self._slot(keys)
+        codes: npt.NDArray[np.int32] = self._slots.take(slot)
+        strange = self._keys.take(slot)
+        strange -= keys
+        if strange.any():
+            rows = np.flatnonzero(strange)
+            codes[rows] = self._learn(keys[rows])
+        return codes
+
+    @staticmethod
+    def _slot(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        slot = keys * _SPREAD
+        slot >>= np.uint64(64 - _SLOT_BITS)
+        return slot.view(np.int64)
+
+    def _learn(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        which, distinct = pd.factorize(keys)
+        numbers = self._numbers(distinct.tolist())
+        slot = self._slot(distinct)
+        free = self._keys[slot] == _NO_KEY
+        self._keys[slot[free]] = distinct[free]
+        # Two new keys of one slot: the last one's key stands there, and so must its code.
+        self._slots[slot[free]] = numbers[free]
+        return numbers[which]
 
     def of_pairs(
         self, high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]
@@ -87,8 +122,10 @@ def ip_text(value: int | tuple[int, int]) -> str:
 class Table:
     """Columns under construction.
 
-    Arrays are allocated larger than needed: memory never written costs nothing, and every value
-    is written once. Categories share their codes over all batches and over like columns.
+    Arrays are allocated larger than needed, all in one piece of zeros: memory never written costs
+    nothing, and pages are large. Every value is written once; that a value is there, and not
+    absent, needs no writing at all. Categories share their codes over all batches and over like
+    columns.
     """
 
     def __init__(self, wanted: Iterable[str], protocols: Sequence[str]) -> None:
@@ -105,11 +142,10 @@ class Table:
         self._capacity = 0
         self._values: dict[str, npt.NDArray[Any]] = {}
         self._absent: dict[str, Mask] = {}
-        masked = sum(column.kind == MASKED for column in self.columns)
-        self._absent_block: Mask = np.empty((masked, 0), np.bool_)
-        coded = len([column for column in self.columns if column.kind == CATEGORY])
-        self._code_block: npt.NDArray[np.int32] = np.empty((coded, 0), np.int32)
+        self._fresh: set[str] = set()
+        self._nullable = [c.name for c in self.columns if c.kind in {MASKED, CATEGORY}]
         self._payloads: list[Any] = []
+        self.other_options: list[Any] = []
         self.problem: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self.fragment: Mask | None = None
 
@@ -127,31 +163,33 @@ class Table:
         self.count += more
         if self.count > self._capacity:
             self._grow(max(self.count, expected_total, 2 * self._capacity))
-        batch = slice(self.low, self.count)
-        self._absent_block[:, batch] = True
-        self._code_block[:, batch] = -1
+        self._fresh = set(self._nullable)
         self.problem = np.full(more, -1, np.int8)
         self.fragment = None
 
     def _grow(self, capacity: int) -> None:
-        """Larger arrays. Flags and codes share one block each: fewer, larger pages to fault in."""
-        masked = [column.name for column in self.columns if column.kind == MASKED]
-        coded = [column.name for column in self.columns if column.kind == CATEGORY]
-        self._absent_block = self._larger(self._absent_block, (len(masked), capacity))
-        self._code_block = self._larger(self._code_block, (len(coded), capacity))
-        self._absent = dict(zip(masked, self._absent_block, strict=True))
-        for column in self.columns:
-            if column.kind in {MASKED, NUMPY}:
-                empty = np.empty(0, _numpy_name(column.dtype))
-                old = self._values.get(column.name, empty)
-                self._values[column.name] = self._larger(old, (capacity,))
-        self._values |= zip(coded, self._code_block, strict=True)
+        """Larger arrays, carved from one block."""
+        kinds = [(self._values, c.name, _stored_type(c.dtype)) for c in self.columns
+                 if c.kind != BYTES]  # fmt: skip
+        kinds += [(self._absent, c.name, np.dtype(bool)) for c in self.columns if c.kind == MASKED]
+        sizes = [-(-capacity * kind.itemsize // _LINE_BYTES) * _LINE_BYTES for *_, kind in kinds]
+        block, at = np.zeros(sum(sizes), np.uint8), 0
+        for (where, name, kind), size in zip(kinds, sizes, strict=True):
+            new = block[at : at + capacity * kind.itemsize].view(kind)
+            if self.low:
+                new[: self.low] = where[name][: self.low]
+            where[name], at = new, at + size
         self._capacity = capacity
 
-    def _larger(self, old: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        new = np.zeros(shape, old.dtype)
-        new[..., : self.low] = old[..., : self.low]
-        return new
+    def _open(self, name: str) -> None:
+        """Before the first value of some of a batch's packets: all of them are absent."""
+        if name in self._fresh:
+            self._fresh.discard(name)
+            batch = slice(self.low, self.count)
+            if name in self._absent:
+                self._absent[name][batch] = True
+            else:
+                self._values[name][batch] = -1
 
     def put(self, name: str, window: Window, values: npt.NDArray[Any], known: Mask | None) -> None:
         """Stores one field of the window's packets.
@@ -163,6 +201,11 @@ class Table:
             known: rows whose value is real; None: all.
         """
         at = self._at(window.rows, len(window))
+        if known is None and len(window) == self.count - self.low and name in self._fresh:
+            self._fresh.discard(name)
+            self._values[name][at] = values  # `absent` is still all zeros
+            return
+        self._open(name)
         if name not in self._absent:  # a category's codes
             if known is None:
                 self._values[name][at] = values
@@ -181,19 +224,29 @@ class Table:
 
     def put_where(self, name: str, window: Window, values: npt.NDArray[Any], where: Mask) -> None:
         """Stores values of some rows and leaves the others as they are."""
+        self._open(name)
         rows = self._rows(window.rows, where)
         self._values[name][rows] = values[where]
         if name in self._absent:
             self._absent[name][rows] = False
 
-    def put_rows(
-        self, name: str, window: Window, picked: npt.NDArray[np.int64], values: npt.NDArray[Any]
-    ) -> None:
-        """Stores values of the window's rows `picked`."""
+    def put_rows(self, name: str, rows: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
+        """Stores values of packets by their row in the table; their batch has ended."""
+        self._values[name][rows] = values
+        self._absent[name][rows] = False
+
+    def rows_of(self, window: Window, picked: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Rows in the table of the window's rows `picked`."""
         rows = window.rows
-        at = self.low + (picked + rows.start if isinstance(rows, slice) else rows[picked])
-        self._values[name][at] = values
-        self._absent[name][at] = False
+        return self.low + (picked + rows.start if isinstance(rows, slice) else rows[picked])
+
+    def flag_rows(self, rows: npt.NDArray[np.int64], problem: str) -> None:
+        """Marks packets by their row in the table; their batch has ended, the first mark stays."""
+        if "malformed" in self.names:
+            self._values["malformed"][rows] = True
+        if "problem" in self.names:
+            known = self._values["problem"]
+            known[rows] = np.where(known[rows] < 0, _PROBLEM_CODES[problem], known[rows])
 
     def put_codes(
         self,
@@ -220,6 +273,7 @@ class Table:
     def put_all(self, name: str, values: npt.NDArray[Any] | int) -> None:
         """Stores a column of the whole batch."""
         if name in self.names:
+            self._fresh.discard(name)
             self._values[name][self.low : self.count] = values
 
     def note_fragments(self, window: Window, first: Mask) -> None:
@@ -248,6 +302,8 @@ class Table:
         """Closes a batch."""
         self.put_all("malformed", self.problem >= 0)
         self.put_all("problem", self.problem)
+        for name in tuple(self._fresh):
+            self._open(name)
 
     def put_payloads(self, array: Any) -> None:
         """Adds the payloads of the batch (an Arrow binary array)."""
@@ -292,5 +348,7 @@ def empty_frame(columns: Iterable[str]) -> pd.DataFrame:
     return Table(columns, ()).frame()
 
 
-def _numpy_name(dtype: str) -> str:
-    return "bool" if dtype == "boolean" else dtype.lower()
+def _stored_type(dtype: str) -> np.dtype[Any]:
+    if dtype == CATEGORY:
+        return np.dtype(np.int32)
+    return np.dtype("bool" if dtype == "boolean" else dtype.lower())

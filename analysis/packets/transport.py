@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from analysis.packets import options
 from analysis.packets.network import Protos
 from analysis.packets.table import Table
-from analysis.packets.walk import words
 from analysis.packets.window import Ints, Mask, Window
 
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
@@ -15,11 +14,6 @@ ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 _FLAG_BITS = 0x01FF
 _TIMESTAMP_ONLY = np.frombuffer(b"\x01\x01\x08\x0a", "=u4")[0]
 """NOP NOP timestamp: what nearly every segment of an established connection carries."""
-
-_OPTION_COLUMNS = (
-    "tcp_mss", "tcp_wscale", "tcp_sack_permitted", "tcp_tsval", "tcp_tsecr", "tcp_sack_count",
-    *(f"tcp_sack{i}_{side}" for i in (1, 2, 3, 4) for side in ("left", "right")),
-)  # fmt: skip
 
 
 def decode(out: Table, window: Window, protos: Protos) -> list[Window]:
@@ -122,7 +116,7 @@ def tcp(out: Table, window: Window) -> Window | None:
         out.put("tcp_header_bytes", window, header, window.has(13))
     if out.wants("tcp_payload_bytes"):
         out.put("tcp_payload_bytes", window, window.wire - header, _both(good, window.present))
-    if out.wants(*_OPTION_COLUMNS, "malformed", "problem"):
+    if out.wants(*options.COLUMNS, "malformed", "problem"):
         _options(out, window, header, good)
     return window.next(header, good) if out.wants("payload") else None
 
@@ -134,7 +128,7 @@ def _both(good: Mask, present: Mask | None) -> Mask | None:
 
 
 def _options(out: Table, window: Window, header: Ints, good: Mask) -> None:
-    """Reads the options: the usual pattern at once, all others one option at a time."""
+    """Reads the options: the usual pattern at once, puts the others aside."""
     have = (header > 20) & good
     if window.present is not None:
         have &= window.present
@@ -148,89 +142,4 @@ def _options(out: Table, window: Window, header: Ints, good: Mask) -> None:
         out.put("tcp_tsecr", window, window.stored(28, ">u4"), known)
     rest = np.flatnonzero(have & ~usual)
     if len(rest):
-        _OtherOptions(out, window, header, rest).read()
-
-
-class _OtherOptions:
-    """Reads the options of the few segments that carry more than a timestamp."""
-
-    def __init__(self, out: Table, window: Window, header: Ints, rows: Ints) -> None:
-        self.out, self.window, self.rows = out, window, rows
-        self.octets = window.matrix(20, 40)[rows]
-        self.words = words(self.octets.reshape(-1), ">")
-        self.stated = header[rows] - 20
-        self.end = np.minimum(self.stated, window.captured[rows] - 20)
-        self.bad = np.zeros(len(rows), np.bool_)
-
-    def read(self) -> None:
-        """Walks all segments' options side by side; each step passes one option."""
-        at = np.zeros(len(self.rows), np.int64)
-        live = np.flatnonzero(at < self.end)
-        while len(live):
-            here = at[live]
-            kind = self.octets[live, here]
-            size = np.ones(len(live), np.int64)
-            with_length = kind > 1
-            cut = with_length & (here + 1 >= self.end[live])
-            self.bad[live[cut & (here + 1 >= self.stated[live])]] = True
-            size[with_length] = self.octets[
-                live[with_length], np.minimum(here[with_length] + 1, 39)
-            ]
-            lies = with_length & ~cut & ((size < 2) | (here + size > self.stated[live]))
-            self.bad[live[lies]] = True
-            inside = with_length & ~cut & ~lies & (here + size <= self.end[live])
-            self._store(live[inside], kind[inside], size[inside], here[inside])
-            on = ~cut & ~lies & (kind != 0)
-            at[live[on]] += size[on]
-            live = live[on]
-            live = live[at[live] < self.end[live]]
-        wrong = np.zeros(len(self.window), np.bool_)
-        wrong[self.rows[self.bad]] = True
-        self.out.flag(self.window, wrong, "TCP option length")
-
-    def _number(self, which: Ints, at: Ints, width: int) -> npt.NDArray[np.uint32]:
-        """The number of 1, 2 or 4 bytes that ends at `at + width`."""
-        last = which * 40 + at + width - 4  # never negative: a kind and a length stand before
-        value: npt.NDArray[np.uint32] = self.words[last].astype(np.uint32)
-        value &= np.uint32((1 << 8 * width) - 1)
-        return value
-
-    def _put(self, name: str, which: Ints, values: npt.NDArray[np.uint32] | Mask) -> None:
-        if len(which) and self.out.wants(name):
-            self.out.put_rows(name, self.window, self.rows[which], values)
-
-    def _store(self, which: Ints, kind: Protos, size: Ints, at: Ints) -> None:
-        """Options of RFC 9293 §3.1, RFC 7323 (2, 3) and RFC 2018 (2, 3)."""
-
-        seen = np.bincount(kind, minlength=9)
-        for number, length in ((2, 4), (3, 3), (4, 2), (8, 10)):
-            if not seen[number]:
-                continue
-            those = kind == number
-            match = those & (size == length)
-            self.bad[which[those & ~match]] = True
-            self._store_one(number, which[match], at[match])
-        if seen[5]:
-            self._sack(which, kind, size, at)
-
-    def _store_one(self, number: int, rows: Ints, begin: Ints) -> None:
-        if number == 2:
-            self._put("tcp_mss", rows, self._number(rows, begin + 2, 2))
-        elif number == 3:
-            self._put("tcp_wscale", rows, self._number(rows, begin + 2, 1))
-        elif number == 4:
-            self._put("tcp_sack_permitted", rows, np.ones(len(rows), np.bool_))
-        else:
-            self._put("tcp_tsval", rows, self._number(rows, begin + 2, 4))
-            self._put("tcp_tsecr", rows, self._number(rows, begin + 6, 4))
-
-    def _sack(self, which: Ints, kind: Protos, size: Ints, at: Ints) -> None:
-        match = (kind == 5) & (size >= 10) & ((size - 2) % 8 == 0)
-        self.bad[which[(kind == 5) & ~match]] = True
-        rows, begin, count = which[match], at[match], (size[match] - 2) // 8
-        self._put("tcp_sack_count", rows, count)
-        for block in range(1, int(count.max(initial=0)) + 1):
-            have = count >= block
-            left = begin[have] + 2 + 8 * (block - 1)
-            self._put(f"tcp_sack{block}_left", rows[have], self._number(rows[have], left, 4))
-            self._put(f"tcp_sack{block}_right", rows[have], self._number(rows[have], left + 4, 4))
+        options.gather(out, window, header, rest)

@@ -1,8 +1,8 @@
 """Where the records of a capture start.
 
 Each record says how long it is, so record n+1 is only known after record n: a serial chain. It is
-walked in many lanes at once: the file is cut into stretches, in each a likely record start is
-looked for, and all lanes step together (one NumPy operation moves every lane by one record).
+walked in many lanes at once: the bytes are cut into stretches, in each a likely record start is
+looked for, and all lanes step together (a few NumPy operations move every lane by one record).
 A guess is never trusted: a lane counts only if the lane before it ends exactly where it began;
 otherwise that stretch is walked again, one record at a time. The result is always the chain's.
 """
@@ -19,11 +19,12 @@ import numpy.typing as npt
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-_PREFIX_RECORDS = 512
-_MIN_LANES = 16
-_MAX_LANES = 4096
-_STEP_COST_BYTES = 12_000
-"""One step of all lanes costs about as much as searching this many bytes for a record start."""
+_PREFIX_RECORDS = 64
+_MIN_LANES, _MAX_LANES = 16, 4096
+_STEP_COST_LANES = 8
+"""One step of all lanes costs about as much as finding the starts of this many."""
+_TRIES = 8
+"""Places looked at in a stretch before it is left to the lane before."""
 
 
 class RecordRule(ABC):
@@ -46,12 +47,12 @@ class RecordRule(ABC):
     max_length: int
 
     @abstractmethod
-    def likely(self, window: Bytes, first: int) -> npt.NDArray[np.bool_]:
-        """Cheap test of every byte of a 2-D window (less 16 columns): may a record start here?
+    def mark(self, data: Bytes, first: int) -> tuple[bytes, int]:
+        """Bytes that records have in common, and where in the record they stand.
 
         Args:
-            window: (stretches, bytes), the bytes behind each stretch's start.
-            first: offset of a true record before them, to compare with.
+            data: the buffer.
+            first: offset of a true record.
         """
 
     @abstractmethod
@@ -86,8 +87,7 @@ def walk(data: Bytes, start: int, stop: int, rule: RecordRule) -> Walked:
     here = head.next_offset
     if head.bad_length is not None or len(head.offsets) < _PREFIX_RECORDS or here >= stop:
         return head
-    lanes = _Lanes(data, here, stop, rule, head)
-    rest = lanes.walk()
+    rest = _Lanes(data, here, stop, rule, head).walk()
     return Walked(np.concatenate([head.offsets, rest.offsets]), rest.next_offset, rest.bad_length)
 
 
@@ -134,137 +134,92 @@ class _Lanes:
 
     def __init__(self, data: Bytes, start: int, stop: int, rule: RecordRule, head: Walked) -> None:
         self.data, self.start, self.stop, self.rule = data, start, stop, rule
-        self.true = int(head.offsets[-1])
-        sizes = np.diff(head.offsets, append=head.next_offset)
-        self.mean_bytes = float(sizes.mean())
-        self.words = data[: len(data) // 4 * 4].view("<u4")
-        self.last_header = len(data) - rule.header_bytes
-        self.window_bytes = min(2 * int(sizes.max()) + 64, 1 << 17)
+        self.sizes = np.diff(head.offsets, append=head.next_offset)
+        self.mark, self.mark_at = rule.mark(data, int(head.offsets[-1]))
+        self.last = len(data) - rule.header_bytes
+        """No header begins behind it; lanes that would are kept here."""
 
     def walk(self) -> Walked:
         starts = self._starts()
-        ends = np.append(starts[1:], self.stop)
-        offsets, counts, finals = self._step_all(starts, ends)
-        return self._join(starts, ends, offsets, counts, finals)
+        # What the last lane says of its last record is not believed: `_tail` looks again.
+        ends = np.append(starts[1:], min(self.stop, self.last))
+        trail = self._step_all(starts, ends)
+        return self._tail(self._join(starts, ends, trail))
 
     def _starts(self) -> Offsets:
         """Likely record starts, one a stretch; the first is sure."""
-        span = min(self.stop, len(self.data) - self.window_bytes - 64) - self.start
-        records = max(span, 0) / self.mean_bytes
-        wanted = int((records * _STEP_COST_BYTES / self.window_bytes) ** 0.5)
-        lanes = min(_MAX_LANES, wanted, span // (4 * self.window_bytes))
+        window_bytes = 2 * int(self.sizes.max()) + 64
+        span = min(self.stop, self.last - window_bytes) - self.start
+        records = max(span, 0) / float(self.sizes.mean())
+        wanted = int((records * _STEP_COST_LANES) ** 0.5)
+        lanes = min(_MAX_LANES, wanted, span // (2 * window_bytes))
         first = np.array([self.start], np.int64)
         if lanes < _MIN_LANES:
             return first
-        stretch = span // lanes
-        begin = self.start + stretch * np.arange(1, lanes, dtype=np.int64)
-        windows = np.lib.stride_tricks.as_strided(
-            self.data[begin[0] :], (lanes - 1, self.window_bytes + 16), (stretch, 1)
-        )
-        lane, at = np.nonzero(self.rule.likely(windows, self.true))
-        guesses = begin[lane] + at
-        good = self.rule.plausible(self.data, guesses)
-        lane, guesses = lane[good], guesses[good]
-        first_of_lane = np.flatnonzero(np.diff(lane, prepend=-1))
-        return np.concatenate([first, guesses[first_of_lane]])
+        begin = self.start + span // lanes * np.arange(1, lanes, dtype=np.int64)
+        view = self.data.data
+        windows = [bytes(view[at : at + window_bytes]) for at in begin.tolist()]
+        return np.concatenate([first, self._guesses(begin, windows)])
 
-    def _step_all(
-        self, starts: Offsets, ends: Offsets
-    ) -> tuple[Offsets, npt.NDArray[np.int64], Offsets]:
-        """Moves all lanes until each has reached its end (or cannot go on).
+    def _guesses(self, begin: Offsets, windows: list[bytes]) -> Offsets:
+        """The first plausible place of each window, in order; windows without one are left out."""
+        found: list[Offsets] = []
+        numbers, after = list(range(len(windows))), [self.mark_at] * len(windows)
+        for _ in range(_TRIES):
+            at = [windows[n].find(self.mark, a) for n, a in zip(numbers, after, strict=True)]
+            numbers = [n for n, a in zip(numbers, at, strict=True) if a >= 0]
+            after = [a + 1 for a in at if a >= 0]
+            guesses = begin[numbers] + np.array(after, np.int64) - 1 - self.mark_at
+            good = self.rule.plausible(self.data, guesses)
+            found.append(guesses[good])
+            again = np.flatnonzero(~good).tolist()
+            if not again:
+                break
+            numbers, after = [numbers[i] for i in again], [after[i] for i in again]
+        return np.sort(np.concatenate(found))
+
+    def _step_all(self, starts: Offsets, ends: Offsets) -> Offsets:
+        """Moves all lanes until each has passed its end, or has had steps enough.
 
         Returns:
-            the record offsets lane after lane, how many each lane has, where each stopped.
+            (steps, lanes) the offsets each lane came to.
         """
-        count, rule, size = len(starts), self.rule, len(self.data)
-        here, lane = starts.copy(), np.arange(count)
-        # A lane stops at its end, in the last bytes, or at a length that cannot be believed.
-        bound = np.minimum(ends, self.last_header + 1)
-        counts, finals = np.zeros(count, np.int64), starts.copy()
-        trail: list[tuple[Offsets, npt.NDArray[np.int64]]] = []
-        while len(here):
-            stops = here >= bound
-            if np.count_nonzero(stops):
-                here, lane, bound = self._stop(here, lane, bound, stops, finals, counts, trail)
-                continue
-            length = self._lengths(here)
-            after = here + length
+        rule, lanes = self.rule, len(starts)
+        most = 16 + int(4 * (self.stop - self.start) / float(self.sizes.mean()) / lanes)
+        trail = np.empty((most + 1, lanes), np.int64)
+        trail[0] = starts
+        lengths = np.ndarray(
+            (self.last + rule.header_bytes - rule.length_at - 3,), f"{rule.endian}u4", self.data,
+            rule.length_at, (1,),
+        )  # fmt: skip
+        for step in range(most):
+            here, after = trail[step], trail[step + 1]
+            np.add(here, lengths[here], out=after)
             after += rule.overhead_bytes
-            low, high = int(length.min()), int(length.max())
-            if low < rule.min_length or high > rule.max_length or int(after.max()) > size:
-                wrong = (length < rule.min_length) | (length > rule.max_length) | (after > size)
-                after = after[~wrong]
-                here, lane, bound = self._stop(here, lane, bound, wrong, finals, counts, trail)
-            trail.append((here, lane))
-            here = after
-        return self._by_lane(trail, counts), counts, finals
+            np.minimum(after, self.last, out=after)
+            if step % 4 == 3 and (after >= ends).all():
+                return trail[: step + 2]
+        return trail
 
-    def _lengths(self, here: Offsets) -> npt.NDArray[np.uint32]:
-        """Lengths of the records at `here`, each put together from two aligned words.
-
-        An aligned `take` costs half of reading words wherever they lie.
-        """
-        at = here + self.rule.length_at
-        shift = ((at & 3) << 3).astype(np.uint64)
-        at >>= 2
-        both = self.words.take(at, mode="clip").astype(np.uint64)
-        at += 1
-        both |= self.words.take(at, mode="clip").astype(np.uint64) << np.uint64(32)
-        both >>= shift
-        length = both.astype(np.uint32)
-        return length if self.rule.endian == "<" else length.byteswap()
-
-    @staticmethod
-    def _stop(
-        here: Offsets,
-        lane: npt.NDArray[np.int64],
-        bound: Offsets,
-        stops: npt.NDArray[np.bool_],
-        finals: Offsets,
-        counts: npt.NDArray[np.int64],
-        trail: list[tuple[Offsets, npt.NDArray[np.int64]]],
-    ) -> tuple[Offsets, npt.NDArray[np.int64], Offsets]:
-        """Notes where lanes stop and after how many records; returns the others."""
-        finals[lane[stops]] = here[stops]
-        counts[lane[stops]] = len(trail)
-        goes = ~stops
-        return here[goes], lane[goes], bound[goes]
-
-    @staticmethod
-    def _by_lane(
-        trail: list[tuple[Offsets, npt.NDArray[np.int64]]], counts: npt.NDArray[np.int64]
-    ) -> Offsets:
-        """The offsets of all steps, lane after lane."""
-        first = np.cumsum(counts) - counts
-        offsets = np.empty(int(counts.sum()), np.int64)
-        lanes, begin = None, first
-        for number, (at, of_lane) in enumerate(trail):
-            if of_lane is not lanes:
-                lanes, begin = of_lane, first[of_lane]
-            offsets[begin + number] = at
-        return offsets
-
-    def _join(
-        self,
-        starts: Offsets,
-        ends: Offsets,
-        offsets: Offsets,
-        counts: npt.NDArray[np.int64],
-        finals: Offsets,
-    ) -> Walked:
+    def _join(self, starts: Offsets, ends: Offsets, trail: Offsets) -> Offsets:
         """Keeps the lanes that meet; walks again where one began at a wrong place."""
-        first = np.cumsum(counts) - counts
+        inside = trail < ends
+        counts = inside.sum(axis=0)
+        finals = trail[np.minimum(counts, len(trail) - 1), np.arange(len(starts))]
         meets = finals[:-1] == starts[1:]
-        if meets.all():
-            return self._ended(offsets, int(finals[-1]))
+        if meets.all() and int(counts[-1]) < len(trail):
+            return trail.T[inside.T]
         pieces: list[Offsets] = []
         here, lane, lanes = self.start, 0, len(starts)
         while lane < lanes:
             if here == starts[lane]:
                 wrong = np.flatnonzero(~meets[lane:])
                 last = lane + int(wrong[0]) if len(wrong) else lanes - 1
-                pieces.append(offsets[first[lane] : first[last] + counts[last]])
+                those = slice(lane, last + 1)
+                pieces.append(trail.T[those][inside.T[those]])
                 here, lane = int(finals[last]), last + 1
+                if counts[last] == len(trail):  # it had not come to its end
+                    pieces[-1] = pieces[-1][:-1]
             else:
                 lane += int(np.searchsorted(starts[lane:], here))
             target = int(starts[lane]) if lane < lanes else int(ends[-1])
@@ -272,10 +227,15 @@ class _Lanes:
             pieces.append(again.offsets)
             here = again.next_offset
             if again.bad_length is not None or here < target:
-                return Walked(np.concatenate(pieces), here, again.bad_length)
-        return self._ended(np.concatenate(pieces), here)
+                break
+        return np.concatenate(pieces)
 
-    def _ended(self, offsets: Offsets, here: int) -> Walked:
-        """Says why the last lane stopped: at the end, in a cut record, or at a bad length."""
-        ended = walk_one_by_one(self.data, here, self.stop, self.rule, most=1)
-        return Walked(offsets, here, ended.bad_length)
+    def _tail(self, chain: Offsets) -> Walked:
+        """Ends the chain at the first length that is not believed, or with its last records."""
+        lengths = np.diff(chain) - self.rule.overhead_bytes
+        wrong = np.flatnonzero((lengths < self.rule.min_length) | (lengths > self.rule.max_length))
+        sure = int(wrong[0]) if len(wrong) else max(0, len(chain) - 1)
+        begin = int(chain[sure]) if len(chain) else self.start
+        tail = walk_one_by_one(self.data, begin, self.stop, self.rule)
+        return Walked(np.concatenate([chain[:sure], tail.offsets]), tail.next_offset,
+                      tail.bad_length)  # fmt: skip

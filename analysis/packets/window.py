@@ -8,6 +8,7 @@ same place in all packets, else their bytes are copied again from where they beg
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -111,10 +112,14 @@ class Window:
 
     def has(self, count: int) -> Mask | None:
         """Rows whose first `count` bytes are captured; None: all."""
-        if int(self.captured.min(initial=count)) >= count:
+        if self._least >= count:
             return self.present
         enough: Mask = self.captured >= count
         return enough if self.present is None else enough & self.present
+
+    @cached_property
+    def _least(self) -> int:
+        return int(self.captured.min(initial=REACH_BYTES))
 
     def only(self, keep: Mask) -> Window | None:
         """The same header of fewer packets; None if of none."""
