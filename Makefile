@@ -26,7 +26,7 @@ given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
 given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
 OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM TESTBED_IMAGE,$(given)),$(call option,$(name)))
 
-.PHONY: help setup test lint docs book bench clean distclean
+.PHONY: help setup test lint docs book notebook bench clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -44,7 +44,7 @@ ifeq ($(IN_VM),yes)
 in_vm = @scripts/in-vm.sh $(call quoted,$@) \
   $(foreach name,$(filter-out IN_VM,$(given)),$(call quoted,$(name)=$($(name))))
 exp-%: ; $(in_vm)
-setup test lint docs book bench: ; $(in_vm)
+setup test lint docs book notebook bench: ; $(in_vm)
 
 else
 
@@ -80,6 +80,11 @@ docs: setup ## build the documentation in build/site, with the experiments' late
 book: setup ## the same, once every experiment has a run of its present file (minutes)
 	@$(BIN)/python -m testbed.book
 	@$(MAKE) --no-print-directory docs
+
+notebook: setup ## open the notebooks on the latest run (Jupyter)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[notebook]"
+	@run=$$($(BIN)/python -m testbed.notebook) && TESTBED_RUN=$$run \
+	  $(BIN)/jupyter lab "analysis/notebooks/$$($(BIN)/python -m testbed.notebook --name)"
 
 bench: setup ## measure what the documentation claims about speed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

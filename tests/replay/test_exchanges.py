@@ -10,9 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import nbclient
+import nbformat
 import pytest
 
-from testbed import kernel, runner
+from testbed import kernel, notebook, runner
 from testbed.claims import Status, Verdict
 from testbed.experiment import load
 
@@ -228,6 +230,28 @@ def test_holds(verdicts: Run, experiment: str, name: str) -> None:
 def test_falls(verdicts: Run, experiment: str, faults: str, name: str) -> None:
     verdict = verdicts(experiment, faults)[name]
     assert verdict.status == Status.FAIL, (verdict.observed, verdict.expected)
+
+
+@pytest.mark.parametrize("experiment", FALLS)
+def test_the_notebook_reads_the_run(
+    verdicts: Run, reads_notebook: Callable[[str], None], experiment: str
+) -> None:
+    verdicts(experiment, "")
+    reads_notebook(experiment)
+
+
+def test_a_notebook_runs_in_jupyter(
+    verdicts: Run, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `make notebook` does; the others are executed without a kernel of Jupyter's."""
+    verdicts("layers", "")
+    run = next(tmp_path_factory.getbasetemp().glob("*/layers-*/run.json")).parent
+    monkeypatch.setenv("TESTBED_RUN", str(run))
+    book = nbformat.read(notebook.path_of("layers"), as_version=4)
+    done = nbclient.execute(book, cwd=str(notebook.NOTEBOOKS), timeout=120)
+    shown = [kind for cell in done.cells if cell.cell_type == "code"
+             for output in cell.outputs for kind in output.get("data", {})]  # fmt: skip
+    assert {"image/png", "image/svg+xml", "text/html"} <= set(shown)
 
 
 @pytest.mark.parametrize("experiment", FALLS)

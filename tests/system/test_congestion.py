@@ -56,6 +56,11 @@ def test_the_claim_holds(claim, verdicts):
     assert verdict.status == Status.PASS, f"{verdict.observed}, expected {verdict.expected}"
 
 
+def test_the_notebook_reads_the_run(verdicts, reads_notebook):
+    verdicts()
+    reads_notebook("congestion")
+
+
 @pytest.mark.parametrize("claim", [c.name for c in Congestion.claims()])
 def test_the_claim_fails_on_its_mutant(claim, verdicts):
     verdict = verdicts(BROKEN_BY[claim])[claim]

@@ -43,6 +43,12 @@ def test_the_claim_holds(experiment, claim, verdicts):
     assert verdict.status == Status.PASS, verdict
 
 
+@pytest.mark.parametrize("experiment", SUITE)
+def test_the_notebook_reads_the_run(experiment, verdicts, reads_notebook):
+    verdicts(experiment)
+    reads_notebook(experiment)
+
+
 @pytest.mark.parametrize(("experiment", "claim"), CLAIMS)
 def test_the_claim_fails_on_a_wrong_link(experiment, claim, verdicts):
     verdict = verdicts(str(MUTANTS / f"{experiment}_wrong.py"))[claim]

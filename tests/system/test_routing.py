@@ -42,6 +42,12 @@ def test_the_claim_holds(experiment, claim, finished):
     assert verdict.status == Status.PASS, f"{verdict.observed}, expected {verdict.expected}"
 
 
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_notebook_reads_the_run(experiment, finished, reads_notebook):
+    finished(experiment)
+    reads_notebook(experiment)
+
+
 @pytest.mark.parametrize(("experiment", "claim"), CLAIMS)
 def test_the_claim_fails_in_a_network_gone_wrong(experiment, claim, finished):
     verdict = finished(str(MUTANTS / f"{experiment}_wrong.py"))[claim]

@@ -76,6 +76,12 @@ def test_the_claim_holds(experiment, claim, finished):
     assert verdict.status is Status.PASS, verdict
 
 
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_notebook_reads_the_run(experiment, finished, reads_notebook):
+    finished(experiment)
+    reads_notebook(experiment)
+
+
 @pytest.mark.parametrize("key", BROKEN, ids=" ".join)
 def test_the_claims_fall_with_a_broken_controller(key, finished):
     verdicts = finished(*key)

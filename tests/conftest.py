@@ -1,0 +1,58 @@
+"""Fixtures of all tests."""
+
+import ast
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed import notebook
+
+
+@pytest.fixture
+def reads_notebook(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """Executes an experiment's notebook on the first run of it that these tests made.
+
+    Its cells run in this process (a Jupyter kernel each would take most of the time); what a cell
+    shows is rendered as Jupyter would.
+    """
+
+    def read(experiment: str) -> None:
+        runs = tmp_path_factory.getbasetemp().glob(f"*/{experiment}-*/run.json")
+        first = min(runs, key=lambda path: path.stat().st_mtime_ns)
+        monkeypatch.setenv("TESTBED_RUN", str(first.parent))
+        shown = execute(notebook.path_of(experiment))
+        assert len(shown) >= 3
+
+    return read
+
+
+def execute(path: Path) -> list[Any]:
+    """Executes a notebook's cells; returns what they show."""
+    names: dict[str, Any] = {}
+    shown = []
+    for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        if cell["cell_type"] != "code":
+            continue
+        body = ast.parse("".join(cell["source"]), f"{path.name} cell {number}").body
+        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        exec(compile(ast.Module(body, []), f"{path.name} cell {number}", "exec"), names)
+        if isinstance(last, ast.Expr):
+            value = eval(
+                compile(ast.Expression(last.value), f"{path.name} cell {number}", "eval"), names
+            )
+            shown.append(_rendered(value))
+    return shown
+
+
+def _rendered(value: Any) -> Any:
+    if isinstance(value, notebook.Picture):
+        ((kind, content),) = value._repr_mimebundle_().items()
+        assert content, f"an empty {kind}"
+        return content
+    html = getattr(value, "_repr_html_", None)
+    return html() if html else repr(value)

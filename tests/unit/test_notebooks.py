@@ -1,0 +1,73 @@
+"""Notebooks: one an experiment, of prose and calls; how they find their run."""
+
+import ast
+import json
+import os
+import re
+
+import pytest
+
+from testbed import notebook
+from testbed.errors import ConfigError
+from testbed.experiment import experiment_files
+
+NAMES = sorted(experiment_files())
+
+
+def cells(name):
+    return json.loads(notebook.path_of(name).read_text(encoding="utf-8"))["cells"]
+
+
+def sources(name, kind):
+    return ["".join(c["source"]) for c in cells(name) if c["cell_type"] == kind]
+
+
+def test_every_experiment_has_a_notebook_and_no_other_is_there():
+    assert sorted(path.stem for path in notebook.NOTEBOOKS.glob("*.ipynb")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_holds_prose_and_calls_only(name):
+    for cell in cells(name):
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None
+    for source in sources(name, "code"):
+        statements = ast.parse(source).body
+        kinds = {type(one) for one in statements}
+        assert kinds <= {ast.Import, ast.ImportFrom, ast.Assign, ast.Expr}, source
+        assert len(statements) <= 6, source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_asks_and_says_what_to_look_for(name):
+    text = "\n".join(sources(name, "markdown"))
+    assert "**Before you look" in text or "**Before you run" in text or "**Predict" in text
+    questions = text.split("## Questions")[1]
+    assert len(re.findall(r"^\d\. ", questions, re.MULTILINE)) >= 3
+    assert text.count("?") >= 5
+
+
+def test_without_a_run_it_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
+    monkeypatch.setattr(notebook, "PROJECT", tmp_path)
+    monkeypatch.delenv("TESTBED_RUN", raising=False)
+    with pytest.raises(ConfigError, match="make exp-icmp"):
+        notebook.open_run("icmp")
+
+
+def test_the_latest_run_of_the_experiment_is_taken(tmp_path, monkeypatch):
+    for number, (folder, name) in enumerate(
+        [("icmp-1", "icmp"), ("icmp-2", "icmp"), ("arp-1", "arp"), ("icmp-x", "arp")]
+    ):
+        path = tmp_path / folder / "run.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps({"format": 1, "experiment": name}))
+        os.utime(path, (number, number))
+    monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
+    monkeypatch.setattr(notebook, "PROJECT", tmp_path)
+    monkeypatch.delenv("TESTBED_RUN", raising=False)
+    assert notebook.open_run("icmp").run.path.name == "icmp-2"
+    monkeypatch.setenv("TESTBED_RUN", str(tmp_path / "icmp-1"))
+    assert notebook.open_run("icmp").run.path.name == "icmp-1"
+    monkeypatch.setenv("TESTBED_RUN", str(tmp_path / "arp-1"))
+    assert notebook.open_run("icmp").run.path.name == "icmp-2"
