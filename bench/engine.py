@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 SETTLE_WITHIN_S = 300.0
+GUEST_REQUEST = "engine.json"
 
 
 class Watch:
@@ -57,19 +58,19 @@ def ours(name: str, count: int) -> dict[str, float]:
 
     from testbed.net import Network
 
-    topo, memory_kb = LinearTopo(count), own_memory_kb()
+    topo, memory_kb, before_kb = LinearTopo(count), own_memory_kb(), kernel_memory_kb()
     began = time.perf_counter()
     net = Network(topo)
     net.start()
     up = time.perf_counter() - began
-    grown_kb = own_memory_kb() - memory_kb
+    grown_kb, kernel_kb = own_memory_kb() - memory_kb, kernel_memory_kb() - before_kb
     watch = Watch(net.hosts[-1].namespace.fd)
     began_down = time.perf_counter()
     net.stop()
     total = up + time.perf_counter() - began_down
     return {
         "up_s": up, "removed_s": total, "settled_s": total + watch.settle(),
-        "own_kb_per_host": grown_kb / count,
+        "own_kb_per_host": grown_kb / count, "kernel_kb_per_host": kernel_kb / count,
     }  # fmt: skip
 
 
@@ -105,6 +106,7 @@ def kernel(name: str, count: int) -> dict[str, float]:
     hosts = [Namespace(f"h{i}", settings=HOST_SETTINGS) for i in range(count)]
     switches = [Namespace(f"s{i}", settings=SWITCH_SETTINGS) for i in range(count)]
     engine.fd(engine.wires)
+    before_kb = kernel_memory_kb()
     began = time.perf_counter()
     engine._learn_fresh({**HOST_SETTINGS, **SWITCH_SETTINGS})
     for namespace in (*hosts, *switches):
@@ -134,11 +136,50 @@ def kernel(name: str, count: int) -> dict[str, float]:
     began = time.perf_counter()
     engine.rooms.call(engine._do, engine._links, requests)
     up = spaces + time.perf_counter() - began
+    kernel_kb = kernel_memory_kb() - before_kb
     watch = Watch(hosts[-1].fd or 0)
     began_down = time.perf_counter()
     engine.close()
     total = up + time.perf_counter() - began_down
-    return {"up_s": up, "removed_s": total, "settled_s": total + watch.settle()}
+    return {
+        "up_s": up, "removed_s": total, "settled_s": total + watch.settle(),
+        "kernel_kb_per_host": kernel_kb / count,
+    }  # fmt: skip
+
+
+def guest(name: str, count: int) -> dict[str, float]:
+    """The same network in a guest, real clock; `whole_s` has the guest's boot and end in it."""
+    import tempfile
+
+    from testbed.runtime import choose
+
+    with tempfile.TemporaryDirectory() as folder:
+        request = Path(folder, GUEST_REQUEST)
+        request.write_text(str(count), encoding="utf-8")
+        outcome = choose("guest", clock="real").run(
+            Path(folder), seed=1, wall_limit_s=120, module="bench.engine"
+        )
+        if not outcome.ok:
+            raise SystemExit(f"{outcome.reason}: {Path(folder, 'console.log').read_text()[-500:]}")
+        found: dict[str, float] = json.loads(request.read_text(encoding="utf-8"))
+    return {**found, "whole_s": outcome.wall_s}
+
+
+def in_guest(folder: Path) -> None:
+    """What `guest` has done inside."""
+    from mininet.topo import LinearTopo
+
+    from testbed.net import Network
+
+    request = folder / GUEST_REQUEST
+    topo = LinearTopo(int(request.read_text(encoding="utf-8")))
+    began = time.perf_counter()
+    net = Network(topo)
+    net.start()
+    up = time.perf_counter() - began
+    net.stop()
+    found = {"up_s": up, "removed_s": time.perf_counter() - began}
+    request.write_text(json.dumps(found), encoding="utf-8")
 
 
 def pings(name: str, count: int) -> dict[str, float]:
@@ -169,8 +210,16 @@ def own_memory_kb() -> int:
     return int(status.split("VmRSS:")[1].split()[0])
 
 
+def kernel_memory_kb() -> int:
+    """What the kernel keeps for itself: slabs, per-processor data, stacks, page tables."""
+    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    fields = [line.split() for line in lines]
+    kept = {"Slab:", "Percpu:", "KernelStack:", "PageTables:"}
+    return sum(int(field[1]) for field in fields if field[0] in kept)
+
+
 WORK: dict[str, Callable[[str, int], dict[str, float]]] = {
-    "ours": ours, "stock": stock, "kernel": kernel, "pings": pings,
+    "ours": ours, "stock": stock, "kernel": kernel, "pings": pings, "guest": guest,
 }  # fmt: skip
 
 
@@ -186,6 +235,13 @@ def measure(work: str, name: str, count: int) -> dict[str, float]:
     return found
 
 
+def guest_is_built() -> bool:
+    """Whether the guest's kernel is built."""
+    from testbed import kernel as guest_kernel
+
+    return guest_kernel.find() is not None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--one", nargs=3, metavar=("WORK", "NAME", "COUNT"))
@@ -198,6 +254,8 @@ def main() -> None:
         return
     fast = {n: measure("ours", "linear", n) for n in (20, 100, given.large)}
     limit = {n: measure("kernel", "linear", n) for n in (100, given.large)}
+    if guest_is_built():
+        measure("guest", "linear", 100)
     measure("pings", "ours", 8)
     if shutil.which("brctl") is None:
         print("stock    left out: it needs brctl (sudo apt-get install bridge-utils)")
@@ -206,6 +264,9 @@ def main() -> None:
         measure("pings", "stock", 8)
         print(f"linear,100 is {slow['removed_s'] / fast[100]['removed_s']:.0f} times faster")
     for n, bare in limit.items():
+        more_kb = fast[n]["kernel_kb_per_host"] - bare["kernel_kb_per_host"]
+        more_kb += fast[n]["own_kb_per_host"]
+        print(f"linear,{n}: {more_kb:.0f} KiB a host (and its switch) beyond the kernel's own")
         print(
             f"linear,{n}: the kernel alone takes {bare['up_s'] / fast[n]['up_s']:.0%} of our time"
         )
@@ -213,4 +274,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    main()
+    if Path(sys.argv[-1], GUEST_REQUEST).is_file():
+        in_guest(Path(sys.argv[-1]))
+    else:
+        main()
