@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import said
-from analysis.dissect import dns as messages
 from analysis.plots import exchanges as plots
-from testbed import exchange, names
+from testbed import exchange, lookups, names
 from testbed.acts import Act, filter_packets, in_order, wait
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near, same
+from testbed.claims import Evidence, Verdict, all_of, at_least, at_most, claim, holds, near, same
 from testbed.daemons import start
 from testbed.daemons.nsd import LARGEST_UDP_BYTES, Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
 from testbed.evidence import of_packets
 from testbed.exchange import address, pick
 from testbed.experiment import Experiment, Tables
+from testbed.lookups import LookUps
 from testbed.names import DAY_S, delegation
 from testbed.parameters import param
 from topologies.nameservers import NameServers
@@ -200,13 +199,7 @@ class Dns(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets, DNS messages and their records by step."""
-        tables = exchange.measure(data, ("payload",), {"dns": said.dns})
-        packets = tables["packets"]
-        tables["records"] = pd.concat(
-            messages.records(found).assign(capture=capture)
-            for capture, found in packets.groupby("capture")
-        )
-        return tables
+        return lookups.measure(data)
 
     # ---- claims
 
@@ -217,15 +210,15 @@ class Dns(Experiment):
     )
     def walks_from_the_root(self, tables: Tables) -> Verdict:
         """Queries for the name as the resolver sends them, and who answered with what."""
-        asked = self._asked(tables, "cold", question="www.example.org", type="A")
-        told = self._told(tables, "cold", question="www.example.org", type="A")
+        asked = LookUps(tables).asked("cold", question="www.example.org", type="A")
+        told = LookUps(tables).told("cold", question="www.example.org", type="A")
         way = [self._node(tables, a) for a in asked["ip_dst"]]
         referrals = [int(n) for n in told["answers"]]
         return all_of(
             [
                 same(way, ["n1", "n2", "n3"], "asked"),
                 same(referrals, [0, 0, 1], "answers in each reply"),
-                same(self._client_got(tables, "cold"), [WWW], "h1 got"),
+                same(LookUps(tables).addresses("cold"), [WWW], "h1 got"),
             ]
         ).because(*of_packets("the walk", pd.concat([asked, told])))  # fmt: skip
 
@@ -236,10 +229,10 @@ class Dns(Experiment):
     )
     def recursion_is_for_clients(self, tables: Tables) -> Verdict:
         """The flags on both sides of the resolver."""
-        stub = pick(tables, "cold", "h1-eth0", table="dns", response=False)
-        back = pick(tables, "cold", "h1-eth0", table="dns", response=True)
-        asked = self._asked(tables, "cold")
-        told = self._told(tables, "cold")
+        stub = LookUps(tables).wanted("cold")
+        back = LookUps(tables).heard("cold")
+        asked = LookUps(tables).asked("cold")
+        told = LookUps(tables).told("cold")
         return all_of(
             [
                 _flags(stub, "recursion_desired", True, "RD of the stub"),
@@ -256,9 +249,9 @@ class Dns(Experiment):
     )
     def authority_is_flagged(self, tables: Tables) -> Verdict:
         """AA in the answers of n1, n2 and n3, and in those to h1."""
-        told = self._told(tables, "cold", question="www.example.org", type="A")
+        told = LookUps(tables).told("cold", question="www.example.org", type="A")
         found = {self._node(tables, m.ip_src): bool(m.authoritative) for m in told.itertuples()}
-        back = pick(tables, "cold", "h1-eth0", table="dns", response=True)
+        back = LookUps(tables).heard("cold")
         return all_of(
             [
                 same(found, {"n1": False, "n2": False, "n3": True}, "AA"),
@@ -276,7 +269,7 @@ class Dns(Experiment):
         p = self.params
         rtt_ms = {"n1": 2 * p.root_ms, "n2": 2 * p.tld_ms, "n3": 2 * p.auth_ms,
                   "n4": 2 * p.auth_ms}  # fmt: skip
-        way = [self._node(tables, a) for a in self._asked(tables, "cold")["ip_dst"]]
+        way = [self._node(tables, a) for a in LookUps(tables).asked("cold")["ip_dst"]]
         cold_ms, warm_ms = (self._latency_ms(tables, s) for s in ("cold", "warm"))
         return all_of(
             [
@@ -284,7 +277,7 @@ class Dns(Experiment):
                      unit=f"ms by {', '.join(way)}"),
                 at_most(warm_ms, 0.5, unit="ms warm"),
             ]
-        ).because(*of_packets("the walk", self._asked(tables, "cold")))  # fmt: skip
+        ).because(*of_packets("the walk", LookUps(tables).asked("cold")))  # fmt: skip
 
     @claim(
         "Another look-up within the TTL is answered from the cache, and the TTL is counted down.",
@@ -292,16 +285,16 @@ class Dns(Experiment):
     )
     def cache_counts_down(self, tables: Tables) -> Verdict:
         """The same look-up some seconds later."""
-        asked = self._asked(tables, "warm")
+        asked = LookUps(tables).asked("warm")
         first, again = (self._ttl(tables, s) for s in ("cold", "warm"))
-        apart_s = self._began_s(tables, "warm") - self._began_s(tables, "cold")
+        apart_s = _began_s(tables, "warm") - _began_s(tables, "cold")
         return all_of(
             [
                 at_most(len(asked), 0, unit="queries by the resolver"),
                 near(first, self.params.ttl_s, abs=0, unit="s TTL at first"),
                 near(again, self.params.ttl_s - apart_s, abs=1.1, unit="s TTL again"),
             ]
-        ).because(*of_packets("to and from h1", pick(tables, "warm", "h1-eth0", table="dns")))
+        ).because(*_at_h1(tables, "warm"))
 
     @claim(
         "When the TTL is over the resolver asks again, but only the zone's own server: it still "
@@ -310,7 +303,7 @@ class Dns(Experiment):
     )
     def expired_names_are_asked_again(self, tables: Tables) -> Verdict:
         """The look-up after the TTL of the address; NS records live longer."""
-        asked = self._asked(tables, "expired", question="www.example.org", type="A")
+        asked = LookUps(tables).asked("expired", question="www.example.org", type="A")
         way = [self._node(tables, a) for a in asked["ip_dst"]]
         return same(way, ["n3"], "asked").because(*of_packets("queries", asked))
 
@@ -321,19 +314,19 @@ class Dns(Experiment):
     def absence_is_cached(self, tables: Tables) -> Verdict:
         """NXDOMAIN at once, ten seconds later, and after the negative TTL."""
         counts = {
-            s: len(self._asked(tables, s, question="nope.example.org"))
+            s: len(LookUps(tables).asked(s, question="nope.example.org"))
             for s in ("absent", "absent-again", "absent-late")
         }
         codes = {
             code for s in counts
-            for code in pick(tables, s, "h1-eth0", table="dns", response=True)["rcode"]
+            for code in LookUps(tables).heard(s)["rcode"]
         }  # fmt: skip
         return all_of(
             [
                 same(counts, {"absent": 1, "absent-again": 0, "absent-late": 1}, "queries"),
                 same(codes, {"NXDOMAIN"}, "h1 hears"),
             ]
-        ).because(*of_packets("queries", self._asked(tables, "absent")))
+        ).because(*of_packets("queries", LookUps(tables).asked("absent")))
 
     @claim(
         "An alias leads to another name, if need be over several; the answer holds the whole "
@@ -351,11 +344,7 @@ class Dns(Experiment):
     )
     def mail_has_its_record(self, tables: Tables) -> Verdict:
         """The answer about example.org."""
-        found = self._records(tables, "mail")
-        ok = len(found) == 1 and found[0].startswith("MX") and "mail.example.org" in found[0]
-        return holds(ok, observed=f"{found}", expected="one MX: mail.example.org").because(
-            *of_packets("answers", pick(tables, "mail", "h1-eth0", table="dns"))
-        )
+        return self._answer(tables, "mail", ["MX 10 mail.example.org"])
 
     @claim(
         "An address is looked up backwards as a name below in-addr.arpa, its bytes reversed.",
@@ -399,7 +388,7 @@ class Dns(Experiment):
     )
     def dead_servers_are_asked_again(self, tables: Tables) -> Verdict:
         """gone.org's only server is silent; h1 asks three times."""
-        asked = self._asked(tables, "dead", ip_dst=address(tables, "n4-eth0"))
+        asked = LookUps(tables).asked("dead", ip_dst=address(tables, "n4-eth0"))
         gaps = [float(g) for g in asked["time_s"].diff().dropna()]
         steady = all(later > 0.95 * gap for gap, later in pairwise(gaps))
         return all_of(
@@ -408,7 +397,7 @@ class Dns(Experiment):
                 holds(bool(gaps) and gaps[-1] > 4 * gaps[0] and steady,
                       observed="gaps " + ", ".join(f"{g:.2f}" for g in gaps) + " s",
                       expected="growing"),
-                same(self._client_got(tables, "dead"), [], "h1 got"),
+                same(LookUps(tables).addresses("dead"), [], "h1 got"),
             ]
         ).because(*of_packets("queries", asked))  # fmt: skip
 
@@ -419,9 +408,9 @@ class Dns(Experiment):
     )
     def another_server_takes_over(self, tables: Tables) -> Verdict:
         """Names of half.org, served by n3 and the dead n4: all are found."""
-        vain = self._asked(tables, "backup", ip_dst=address(tables, "n4-eth0"))
-        told = self._told(tables, "backup", ip_src=address(tables, "n4-eth0"))
-        back = pick(tables, "backup", "h1-eth0", table="dns", response=True, rcode="NOERROR")
+        vain = LookUps(tables).asked("backup", ip_dst=address(tables, "n4-eth0"))
+        told = LookUps(tables).told("backup", ip_src=address(tables, "n4-eth0"))
+        back = LookUps(tables).heard("backup", rcode="NOERROR")
         return all_of(
             [
                 at_least(len(vain), 1, unit="queries to n4"),
@@ -437,8 +426,8 @@ class Dns(Experiment):
     )
     def lame_delegations_fail(self, tables: Tables) -> Verdict:
         """org says that n3 serves lame.org."""
-        told = self._told(tables, "lame", ip_src=address(tables, "n3-eth0"))
-        codes = set(pick(tables, "lame", "h1-eth0", table="dns", response=True)["rcode"])
+        told = LookUps(tables).told("lame", ip_src=address(tables, "n3-eth0"))
+        codes = set(LookUps(tables).heard("lame")["rcode"])
         return all_of(
             [
                 same(set(told["rcode"]), {"REFUSED"}, "n3 says"),
@@ -453,7 +442,7 @@ class Dns(Experiment):
     )
     def ports_and_numbers_are_random(self, tables: Tables) -> Verdict:
         """Many look-ups, one after another."""
-        asked = self._asked(tables, "many")
+        asked = LookUps(tables).asked("many")
         asked = asked[asked["ip_dst"] == address(tables, "n3-eth0")]
         count = max(1, len(asked))
         rising = int((asked["id"].diff() == 1).sum())
@@ -470,52 +459,24 @@ class Dns(Experiment):
 
     # ---- what the claims look at
 
-    def _asked(self, tables: Tables, name: str, **equals: Any) -> pd.DataFrame:
-        """Queries the resolver sent, in its capture."""
-        own = address(tables, "v1-eth0")
-        return pick(tables, name, "v1-eth0", table="dns", response=False, ip_src=own, **equals)
-
-    def _told(self, tables: Tables, name: str, **equals: Any) -> pd.DataFrame:
-        """Answers the resolver got."""
-        own = address(tables, "v1-eth0")
-        return pick(tables, name, "v1-eth0", table="dns", response=True, ip_dst=own, **equals)
-
     def _node(self, tables: Tables, ip: Any) -> str:
         names = {address(tables, f"{node}-eth0"): node for node in SERVERS}
         return names.get(str(ip), str(ip))
 
-    def _began_s(self, tables: Tables, name: str) -> float:
-        return float(pick(tables, name, "h1-eth0", table="dns", response=False)["time_s"].min())
-
     def _latency_ms(self, tables: Tables, name: str) -> float | None:
-        asked = pick(tables, name, "h1-eth0", table="dns", response=False, type="A")
-        told = pick(tables, name, "h1-eth0", table="dns", response=True, type="A")
+        asked = LookUps(tables).wanted(name, type="A")
+        told = LookUps(tables).heard(name, type="A")
         if asked.empty or told.empty:
             return None
         return float(told["time_s"].iloc[0] - asked["time_s"].iloc[0]) * 1e3
 
-    def _answers(self, tables: Tables, name: str) -> pd.DataFrame:
-        """Answer records of the last answer h1 got."""
-        back = pick(tables, name, "h1-eth0", table="dns", response=True).tail(1)
-        found = tables.of("records", capture="h1-eth0")
-        return found[found["frame"].isin(back["frame"]) & (found["section"] == "answer")]
-
-    def _records(self, tables: Tables, name: str) -> list[str]:
-        return [f"{r.type} {r.data}" for r in self._answers(tables, name).itertuples()]
-
     def _answer(self, tables: Tables, name: str, wanted: list[str]) -> Verdict:
-        found = [text.rstrip(".") for text in self._records(tables, name)]
-        return same(found, wanted, "answer").because(
-            *of_packets("to and from h1", pick(tables, name, "h1-eth0", table="dns"))
-        )
-
-    def _client_got(self, tables: Tables, name: str) -> list[str]:
-        found = self._answers(tables, name)
-        return list(found[found["type"] == "A"]["data"])
+        records = LookUps(tables).records(name)
+        found = [f"{r.type} {r.data}".rstrip(".") for r in records.itertuples()]
+        return same(found, wanted, "answer").because(*_at_h1(tables, name))
 
     def _ttl(self, tables: Tables, name: str) -> float | None:
-        found = self._answers(tables, name)
-        found = found[found["type"] == "A"]
+        found = LookUps(tables).records(name, "A")
         return float(found["ttl_s"].iloc[0]) if len(found) else None
 
     # ---- figures
@@ -538,6 +499,14 @@ def _www(zone: str) -> dict[str, list[str]]:
 
 def _hosts(zone: str, count: int) -> dict[str, list[str]]:
     return {f"host{i}.{zone}": [f"A 192.0.2.{100 + i}"] for i in range(count)}
+
+
+def _began_s(tables: Tables, name: str) -> float:
+    return float(LookUps(tables).wanted(name)["time_s"].min())
+
+
+def _at_h1(tables: Tables, name: str) -> tuple[Evidence, ...]:
+    return of_packets("to and from h1", pick(tables, name, "h1-eth0", table="dns"))
 
 
 def _flags(found: pd.DataFrame, flag: str, wanted: bool, what: str) -> Verdict:

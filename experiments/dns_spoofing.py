@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import said
-from analysis.dissect import dns as messages
 from analysis.plots import spoofing as plots
-from testbed import exchange, names
+from testbed import exchange, lookups, names
 from testbed.acts import Act, own_program, sysctl, wait
 from testbed.claims import (
     MissingDataError,
@@ -31,6 +29,7 @@ from testbed.daemons.unbound import ONE_PORT, Unbound
 from testbed.evidence import in_rows, of_packets
 from testbed.exchange import address, pick
 from testbed.experiment import Experiment, Tables
+from testbed.lookups import CLIENT, RESOLVER, LookUps
 from testbed.names import DAY_S, delegation
 from testbed.parameters import param
 from topologies.nameservers import NameServers
@@ -50,7 +49,7 @@ ZONES = {"n1": ".", "n2": "org", "n3": "example.org"}
 """Who serves what; n4's zone is the forging program's."""
 
 SERVERS = (*ZONES, "n4")
-SERVER, FORGER, RESOLVER, CLIENT = "n3-eth0", "n4-eth0", "v1-eth0", "h1-eth0"
+SERVER = "n3-eth0"
 ROUTER, FORGERS_LAN = "r1", "r1-eth4"
 EVERY = 64
 """So many forged answers are one point of the figure."""
@@ -161,15 +160,11 @@ class DnsSpoofing(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and DNS messages without most of the flood, and the flood in numbers."""
-        tables = exchange.measure(data, ("payload",), {"dns": said.dns}, thin=_thinned)
+        tables = lookups.measure(data, _thinned)
         packets = tables["packets"]
         lies = _is_forged(packets)
         numbers = _numbers(packets[lies])
         packets.loc[lies, "info"] = [f"forged, number {n}: {LIE}" for n in numbers]
-        tables["records"] = pd.concat(
-            messages.records(found).assign(capture=capture)
-            for capture, found in packets.groupby("capture")
-        )
         seen = data.packets(RESOLVER, ("udp_sport", "udp_dport", "payload"))
         forged = seen[_is_forged(seen)]
         some = forged.iloc[::EVERY]
@@ -198,7 +193,7 @@ class DnsSpoofing(Experiment):
                 at_most(float(flood["sent"]), NUMBERS, unit="forged answers"),
                 same(_ports(first["asked"]), [int(flood["port_learnt"])], "port"),
                 self._lie_is_first(first),
-                same(self._heard(tables, "fixed", "ask"), [LIE], "h1 hears"),
+                same(LookUps(tables, "fixed").addresses("ask"), [LIE], "h1 hears"),
             ]
         ).because(*self._evidence(first))
 
@@ -209,15 +204,15 @@ class DnsSpoofing(Experiment):
     )
     def lie_is_cached(self, tables: Tables) -> Verdict:
         """h1's look-ups after the attack: TTL, and the resolver's queries."""
-        asked = pd.concat(self._queries(tables, "fixed", s) for s in ("ask", "later"))
-        found = self._records(tables, "fixed", "later", "A")
+        asked = pd.concat(LookUps(tables, "fixed").asked(s) for s in ("ask", "later"))
+        found = LookUps(tables, "fixed").records("later", "A")
         return all_of(
             [
                 at_most(len(asked), 0, unit="queries by the resolver"),
-                same(self._heard(tables, "fixed", "later"), [LIE], "h1 hears"),
+                same(LookUps(tables, "fixed").addresses("later"), [LIE], "h1 hears"),
                 near(float(found["ttl_s"].min()), LIE_TTL_S - WAIT_S, abs=10, unit="s TTL left"),
             ]
-        ).because(*of_packets("h1's look-ups", self._answers(tables, "fixed", "later")))
+        ).because(*of_packets("h1's look-ups", LookUps(tables, "fixed").heard("later")))
 
     @claim(
         "A random port for each question stops this attack: a forger must guess port and number, "
@@ -236,7 +231,7 @@ class DnsSpoofing(Experiment):
                 holds(elsewhere, observed=f"asked from ports {_ports(first['asked'])}",
                       expected=f"from others than {int(flood['port_learnt'])}"),
                 at_most(len(first["forged"]), 0, unit="with port and number of the question"),
-                same(self._heard(tables, "random", "ask"), [TRUTH], "h1 hears"),
+                same(LookUps(tables, "random").addresses("ask"), [TRUTH], "h1 hears"),
             ]
         ).because(*self._evidence(first))  # fmt: skip
 
@@ -252,7 +247,7 @@ class DnsSpoofing(Experiment):
             [
                 near(float(flood["sent"]), NUMBERS, abs=0, unit="forged answers sent"),
                 at_most(float(flood["came"]), 0, unit="of them came"),
-                same(self._heard(tables, "filtered", "ask"), [TRUTH], "h1 hears"),
+                same(LookUps(tables, "filtered").addresses("ask"), [TRUTH], "h1 hears"),
             ]
         ).because(*self._evidence(self._first_answers(tables, "filtered")))
 
@@ -268,9 +263,9 @@ class DnsSpoofing(Experiment):
         return all_of(
             [
                 self._lie_is_first(first),
-                at_least(len(self._queries(tables, "signed", "forge", question=NAME, type="A")), 2,
+                at_least(len(LookUps(tables, "signed").asked("forge", question=NAME, type="A")), 2,
                          unit="queries for the name"),
-                same(self._heard(tables, "signed", "ask"), [TRUTH], "h1 hears"),
+                same(LookUps(tables, "signed").addresses("ask"), [TRUTH], "h1 hears"),
             ]
         ).because(*self._evidence(first))  # fmt: skip
 
@@ -282,10 +277,10 @@ class DnsSpoofing(Experiment):
     )
     def parents_vouch_for_keys(self, tables: Tables) -> Verdict:
         """Keys asked for from the root down, DS records in referrals, the flag in h1's answer."""
-        asked = self._queries(tables, "signed", "forge", type="DNSKEY")
+        asked = LookUps(tables, "signed").asked("forge", type="DNSKEY")
         records = tables.of("records", scenario="signed", capture=RESOLVER, type="DS")
         vouched = pick(tables, "forge", RESOLVER, scenario="signed", frame=set(records["frame"]))
-        told = self._answers(tables, "signed", "later")
+        told = LookUps(tables, "signed").heard("later")
         keys = [str(q) or "." for q in asked["question"]]
         return all_of(
             [
@@ -308,7 +303,7 @@ class DnsSpoofing(Experiment):
         """n3 serves an address under the signature of another."""
         came = pick(tables, "altered", RESOLVER, scenario="signed", table="dns", response=True,
                     ip_src=address(tables, SERVER, scenario="signed"))  # fmt: skip
-        told = self._answers(tables, "signed", "altered")
+        told = LookUps(tables, "signed").heard("altered")
         return all_of(
             [
                 same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
@@ -323,8 +318,8 @@ class DnsSpoofing(Experiment):
     )
     def absence_is_signed(self, tables: Tables) -> Verdict:
         """The answer to h1: NXDOMAIN, authentic, with records around the gap."""
-        told = self._answers(tables, "signed", "absent")
-        gaps = self._records(tables, "signed", "absent", "NSEC")
+        told = LookUps(tables, "signed").heard("absent")
+        gaps = LookUps(tables, "signed").records("absent", "NSEC", section="authority")
         return all_of(
             [
                 same(set(told["rcode"]), {"NXDOMAIN"}, "h1 hears"),
@@ -341,20 +336,12 @@ class DnsSpoofing(Experiment):
             raise MissingDataError("the forging program did not come to its end")
         return flood
 
-    def _queries(self, tables: Tables, scenario: str, name: str, **equals: Any) -> pd.DataFrame:
-        """What the resolver asked."""
-        own = address(tables, RESOLVER, scenario=scenario)
-        return pick(tables, name, RESOLVER, scenario=scenario, table="dns", response=False,
-                    ip_src=own, **equals)  # fmt: skip
-
     def _first_answers(self, tables: Tables, scenario: str) -> dict[str, pd.DataFrame]:
         """The resolver's first question for the name; forged and true answers to it."""
-        asked = self._queries(tables, scenario, "forge", question=NAME, type="A",
-                              ip_dst=address(tables, SERVER, scenario=scenario))  # fmt: skip
-        first = asked.head(1)
-        told = pick(tables, "forge", RESOLVER, scenario=scenario, table="dns", response=True,
-                    question=NAME, id=set(first["id"]),
-                    udp_dport=set(first["udp_sport"]))  # fmt: skip
+        seen, server = LookUps(tables, scenario), address(tables, SERVER, scenario=scenario)
+        first = seen.asked("forge", question=NAME, type="A", ip_dst=server).head(1)
+        told = seen.told("forge", question=NAME, id=set(first["id"]),
+                         udp_dport=set(first["udp_sport"]))  # fmt: skip
         genuine = pick(tables, "forge", SERVER, scenario=scenario, table="dns", response=True)
         is_true = told["info"].isin(set(genuine["info"]))  # n3 never told the lie
         return {"asked": first, "forged": told[~is_true], "true": told[is_true]}
@@ -371,18 +358,6 @@ class DnsSpoofing(Experiment):
         rows = in_rows("number and port", str(shown["scenario"].iloc[0]),
                        shown[["time_s", "id", "udp_sport", "udp_dport", "info"]])  # fmt: skip
         return (*of_packets("question and answers", shown), rows)
-
-    def _answers(self, tables: Tables, scenario: str, name: str) -> pd.DataFrame:
-        """Answers to h1 about addresses."""
-        return pick(tables, name, CLIENT, scenario=scenario, table="dns", response=True, type="A")
-
-    def _records(self, tables: Tables, scenario: str, name: str, kind: str) -> pd.DataFrame:
-        frames = self._answers(tables, scenario, name)["frame"]
-        found = tables.of("records", scenario=scenario, capture=CLIENT)
-        return found[found["frame"].isin(frames) & (found["type"] == kind)]
-
-    def _heard(self, tables: Tables, scenario: str, name: str) -> list[str]:
-        return sorted(set(self._records(tables, scenario, name, "A")["data"]))
 
     # ---- figures
 
