@@ -37,6 +37,9 @@ FRAGMENTS = 4
 LOSSY_BYTES = FRAGMENTS * (ETHERNET_MTU - IP_HEADER) - UDP_HEADER
 """A datagram of exactly `FRAGMENTS` full fragments."""
 
+WAY = ("h1", "r1", "r2", "r3", "h2")
+"""Nodes in ladder diagrams, from left to right."""
+
 PORT, SMALL_PORT, SMALL_BUFFER_BYTES = 7000, 7001, 100
 TIME_EXCEEDED, REASSEMBLY, UNREACHABLE, TOO_BIG = 11, 1, 3, 4
 V6_TOO_BIG = 2
@@ -430,8 +433,10 @@ class Fragmentation(Experiment):
         }
         share = len(self._got(tables, "lossy")) / self.params.datagrams
         return {
-            "3_too_big_for_the_path": exchange.ladder(tables, "df-path", "h1-eth0", ip_version=4),
-            "4_ipv6": exchange.ladder(tables, "ipv6", "h1-eth0", ip_version=6),
+            "3_too_big_for_the_path": exchange.ladder(
+                tables, "df-path", "h1-eth0", hosts=WAY, ip_version=4
+            ),
+            "4_ipv6": exchange.ladder(tables, "ipv6", "h1-eth0", hosts=WAY, ip_version=6),
             "1_fragments_of_one_datagram": plots.fragments(cut),
             "2_loss": plots.loss_by_fragments(self.params.loss_percent / 100, FRAGMENTS, share),
         }

@@ -70,14 +70,16 @@ def fragments(cuts: Mapping[str, pd.DataFrame]) -> Figure:
     for panel, (name, pieces) in zip(panels, cuts.items(), strict=True):
         begins = pieces["ip_offset_bytes"].astype(float)
         lengths = (pieces["ip_bytes"] - pieces["ip_header_bytes"]).astype(float)
-        order = range(1, len(pieces) + 1)
-        panel.barh(list(order), lengths, left=begins, height=0.7)
+        order, middle = range(1, len(pieces) + 1), float((begins + lengths).max()) / 2
+        panel.barh(list(order), lengths, left=begins, height=0.5)
         for number, begin, length, more in zip(
             order, begins, lengths, pieces["ip_mf"], strict=True
         ):
             text = f"offset {begin / 8:.0f}×8, {length:.0f} B, MF {int(more)}"
-            panel.annotate(text, (begin, number), xytext=(0, 13), textcoords="offset points",
-                           ha="left" if begin < 2500 else "center", fontsize=7)  # fmt: skip
+            left = begin < middle
+            panel.annotate(text, (begin if left else begin + length, number - 0.25),
+                           xytext=(0, 2), textcoords="offset points", va="bottom",
+                           ha="left" if left else "right", fontsize=7)  # fmt: skip
         panel.set(title=name, xlabel="bytes of the datagram", ylabel="in order of sending")
         panel.set_yticks(list(order))
         panel.margins(y=0.15)
