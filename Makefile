@@ -55,10 +55,12 @@ ifneq ($(FROM_IMAGE),)
 NEEDED := $(STAMPS)/image
 SYSTEM :=
 SITE :=
+EXTRAS :=
 else
 NEEDED := $(STAMPS)/kernel
 SYSTEM := $(STAMPS)/packages
 SITE := --system-site-packages
+EXTRAS := [dev]
 endif
 
 setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (all others do it by themselves)
@@ -108,7 +110,7 @@ $(VENV)/.ready: pyproject.toml $(SYSTEM)
 	@echo "making the virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
 	  "on Debian that is the package python3-venv" >&2; exit 3; }
-	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
 	@touch $@
 
 $(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
