@@ -12,12 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import CommandError, ConfigError, ConvergenceError, ExitCode, TestbedError
+from testbed.errors import (
+    CommandError,
+    ConfigError,
+    ConvergenceError,
+    ExitCode,
+    ParseError,
+    TestbedError,
+)
 from testbed.rundir import read_json
 
 if TYPE_CHECKING:
     from testbed.daemons.base import Running
     from testbed.daemons.controller import ControlledNetwork
+    from testbed.data import ScenarioData
     from testbed.lab import Lab, Process
     from testbed.topo import Topo
 
@@ -36,12 +44,12 @@ class SubmissionError(TestbedError):
 
 @contextmanager
 def blamed(what: str) -> Iterator[None]:
-    """In the block, daemons and programs that end or do not answer are the submission's doing."""
+    """In the block, what ends, does not answer or cannot be read is the submission's doing."""
     try:
         yield
     except CommandError as error:  # without the line that started it: the sandbox's is long
         raise SubmissionError(f"{what}: ended with {error.returncode}: {error.last}") from error
-    except (ConvergenceError, ConfigError) as error:
+    except (ConvergenceError, ConfigError, ParseError) as error:
         raise SubmissionError(f"{what}: {error}") from error
 
 
@@ -155,3 +163,19 @@ class Submission:
         if found is None:
             raise SubmissionError(f"{name}: describes no topology")
         return DataTopo(found)
+
+    def handed_run(self, name: str, scenario: str = "main") -> ScenarioData:
+        """A scenario of the run directory that was handed in as the folder `name`.
+
+        Files can be made up: a check holds them against the grader's own run. Read it in a block of
+        `blamed`, so that a capture that cannot be read FAILs.
+
+        Raises:
+            SubmissionError: it was not handed in.
+        """
+        from testbed.data import ScenarioData
+
+        folder = self.path(name) / "scenarios" / scenario
+        if not folder.is_dir():
+            raise SubmissionError(f"{name}: has no scenario '{scenario}'")
+        return ScenarioData(scenario, folder, None)

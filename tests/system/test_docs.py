@@ -112,7 +112,11 @@ def test_a_topology_is_drawn(project):
 def test_what_is_written_is_in_our_style(project):
     files = [p for p in snippets("CONTRIBUTING.md") if p.endswith(".py")]
     files.append("experiments/queue_delay.py")
-    for tool in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)):
+    for tool in (
+        ("ruff", "check"),
+        ("ruff", "format", "--check"),
+        ("mypy", "--explicit-package-bases"),
+    ):
         done = subprocess.run(
             [sys.executable, "-m", *tool, *files], cwd=project, capture_output=True, text=True,
             check=False,

@@ -18,7 +18,7 @@ from testbed.grading.answers import Answers
 from testbed.grading.draw import Draw
 from testbed.grading.graphs import DataTopo
 from testbed.grading.result import CheckResult, Mark, Result, mark_of
-from testbed.grading.submission import SubmissionError
+from testbed.grading.submission import Submission, SubmissionError
 from testbed.grading.verdicts import share_of
 from testbed.rundir import write_json
 from testbed.topo import as_data
@@ -263,6 +263,44 @@ def test_one_folder_more_is_fine_and_the_nearest_counts(lab, tmp_path):
     handed = read(tmp_path / "a.zip", lab)
     assert handed.files == {"say.py": b"new", "answers.yaml": b"port: 1"}
     assert handed.problems == []
+
+
+# ---- run directories
+
+
+def with_a_run(lab):
+    """The lab with a run directory among what is handed in."""
+    run = manifest.HandedFile(kind="run", max_kb=200)
+    files = {"run": run, "answers.yaml": lab.manifest.files["answers.yaml"]}
+    return lab.manifest.model_copy(update={"files": files})
+
+
+def test_a_run_directory_is_read_like_any_run(lab, tmp_path):
+    taken = with_a_run(lab)
+    capture = (PROJECT / "tests/captures/rip.pcap").read_bytes()
+    main = tmp_path / "in/run/scenarios/main"
+    (main / "captures").mkdir(parents=True)
+    (main / "captures/r1-eth0.pcap").write_bytes(capture)
+    write_json(main / "captures/captures.json", {"r1-eth0": {"captured": 1, "dropped": 0}})
+    (main / "events.jsonl").write_text('{"time_ns": 0, "event": "start", "monotonic_ns": 0}\n')
+    (tmp_path / "in/run/link").symlink_to("/etc/passwd")
+    accepted = accept.accept(accept.read(tmp_path / "in", taken), taken)
+    assert any(p.startswith("run/link: is a symbolic link") for p in accepted.problems)
+    accepted.write(tmp_path / "out")
+    submission = Submission(tmp_path / "out/submission")
+    assert len(submission.handed_run("run").packets("r1-eth0", ["frame"])) > 0
+    with pytest.raises(SubmissionError, match="no scenario 'other'"):
+        submission.handed_run("run", "other")
+
+
+def test_a_run_directory_that_is_too_large_is_cut_off(lab, tmp_path):
+    taken = with_a_run(lab)
+    (tmp_path / "in/run").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / f"in/run/{number}").write_bytes(b"x" * (90 << 10))
+    handed = accept.read(tmp_path / "in", taken)
+    assert sorted(handed.files) == ["run/0", "run/1"]
+    assert "run/2: is larger than 200 KiB" in handed.problems
 
 
 # ---- configurations
