@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.runtime import choose
+
 pytestmark = pytest.mark.guest
 
 FRAME_BYTES, BURST_PKTS = 1514, 200
@@ -15,8 +17,6 @@ READ_NS = 2_000
 
 @pytest.fixture(scope="module")
 def wires(guest_kernel, tmp_path_factory):
-    from testbed.runtime import choose
-
     folder = tmp_path_factory.mktemp("wires")
     outcome = choose("guest").run(
         folder, seed=1, module="tests.system.programs.wires", wall_limit_s=120
@@ -122,3 +122,16 @@ def test_reshaping_a_running_link(wires):
     assert found["rtts_ms"] == pytest.approx(expected, abs=0.1)
     assert found["lost"]
     assert found["plain_rtt_ms"] == pytest.approx(30, abs=0.1)
+
+
+def test_links_between_open_vswitches_keep_their_shape(guest_kernel, tmp_path):
+    """Two full frames a round trip, each 1.2112 ms at 10 Mbit/s, and 10 ms each way."""
+    outcome = choose("guest").run(
+        tmp_path, seed=1, module="tests.system.programs.ovs_links", wall_limit_s=120
+    )
+    assert outcome.ok, (outcome, (tmp_path / "console.log").read_text()[-3000:])
+    found = json.loads((tmp_path / "ovs.json").read_text())
+    rtt_ms = 2 * (10 + FRAME_BYTES * 8 / 10e6 * 1e3)
+    assert found["ours"]["rtts_ms"] == pytest.approx([rtt_ms] * 3, abs=0.15)
+    assert found["ours"]["kinds"].count("tbf") == 2
+    assert "tbf" not in found["careless"]["kinds"], "it would take them away"
