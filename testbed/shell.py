@@ -11,6 +11,7 @@ import contextlib
 import os
 import pty
 import select
+import shutil
 import sys
 import termios
 import threading
@@ -22,6 +23,8 @@ from pathlib import Path
 from testbed import routing, topologies
 from testbed.frr import generate as frr_generate
 from testbed.inside_shell import REQUEST, SCRIPT
+from testbed.net.check import check_topology
+from testbed.net.plan import make_plan
 from testbed.rundir import write_json
 from testbed.runtime import Outcome, choose
 
@@ -63,7 +66,7 @@ def run(session: Session, folder: Path) -> Outcome:
     runtime = choose(session.runtime, clock="real", image=session.image)
     folder.mkdir(parents=True, exist_ok=True)
     request = {
-        "topology": session.topology,
+        "topology": _lend_file(session.topology, folder),
         "routing": session.routing,
         "captures": list(session.captures),
         "runtime": runtime.name,
@@ -96,9 +99,20 @@ def run(session: Session, folder: Path) -> Outcome:
             copier.join(timeout=5)
 
 
+def _lend_file(topology: str, folder: Path) -> str:
+    """The topology as it is named inside, where of the user's files only the folder is seen."""
+    name, comma, arguments = topology.partition(",")
+    if not name.endswith(".py"):
+        return topology
+    shutil.copyfile(name, folder / Path(name).name)
+    return f"{Path(name).name}{comma}{arguments}"
+
+
 def _configurations(session: Session) -> dict[str, str]:
     """FRR configurations as file → text; checked, before anything starts."""
     topo = topologies.load(session.topology)
+    check_topology(topo)
+    make_plan(topo)
     if not session.configs:
         return {}
     made: dict[str, routing.Generate] = {

@@ -137,10 +137,26 @@ def make_plan(topo: Any) -> Plan:
     if unknown:
         raise ConfigError(f"router nat: there is no interface {', '.join(sorted(unknown))}")
     plan.segments = _segments(plan, switches)
+    _give_node_addresses(plan, topo)
     if plan.routers:
-        _give_node_addresses(plan, topo)
         _address(plan)
+    else:
+        for segment in plan.segments:
+            _refuse_twice(segment)
     return plan
+
+
+def _refuse_twice(segment: Segment) -> None:
+    """Refuse an address that two interfaces on one network shall have."""
+    owner: dict[ipaddress.IPv4Address, str] = {}
+    for port in segment.ports:
+        if port.given:
+            address = parse_address(port.given, port.name).ip
+            if address in owner:
+                raise ConfigError(
+                    f"{port.name}: address {address} is {owner[address]}'s already; give another"
+                )
+            owner[address] = port.name
 
 
 def _segments(plan: Plan, switches: set[str]) -> list[Segment]:

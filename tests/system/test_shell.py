@@ -78,3 +78,13 @@ def test_vtysh_reaches_a_routers_frr(guest_kernel, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Neighbor ID" in done.stdout
     assert "no node 'r9'" in done.stdout
+
+
+@pytest.mark.guest
+def test_a_topology_of_the_users_own_file(guest_kernel, tmp_path):
+    file = tmp_path / "mine.py"
+    text = (PROJECT / "topologies" / "single.py").read_text().replace('"single"', '"mine"')
+    file.write_text(text)
+    done = script(f"{file},3", "--runtime", "guest", "--out", str(tmp_path / "s"), text="nodes\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "h1 h2 h3 s1" in done.stdout

@@ -176,3 +176,14 @@ def test_nothing_is_seen_behind_a_nat():
     for nat in (False, True):
         routes = static_routes(make_plan(Behind(nat)), lambda link, side: 0)
         assert (inside in {r.destination for r in routes if r.node == "r2"}) is not nat
+
+
+def test_two_hosts_of_a_lan_cannot_share_an_address_without_routers_either():
+    class Twice(Topo):
+        def build(self):
+            for name in ("h1", "h2"):
+                self.addHost(name, ip="10.0.0.7/8")
+            self.addLink("h1", "h2")
+
+    with pytest.raises(ConfigError, match=r"h2-eth0: address 10\.0\.0\.7 is h1-eth0's already"):
+        make_plan(Twice())
