@@ -2,8 +2,8 @@
 
     python bench/grading.py [STUDENTS]
 
-Prints, per lab and number of workers, submissions a minute of wall time, and the processor time
-of a submission. A class of 300 is the case to plan for: its time follows from these.
+Prints, per lab and number of workers, submissions a minute of wall time, and (one worker) the
+processor time of a submission. A class of 300 is the case to plan for: its time follows from these.
 """
 
 from __future__ import annotations
@@ -64,10 +64,9 @@ def main() -> None:
         for workers in dict.fromkeys((1, max(1, cores // 2), cores)):
             wall_s, cpu_s = measure(lab, students, workers)
             rate = 60 * students / wall_s
-            print(
-                f"{name:6} {workers:7} {rate:9.1f} {cpu_s / students:20.2f} {300 / rate:8.0f} min",
-                flush=True,
-            )
+            each = f"{cpu_s / students:.2f}" if workers == 1 else "-"  # else it is the workers'
+            row = f"{name:6} {workers:7} {rate:9.1f} {each:>20} {300 / rate:8.0f} min"
+            print(row, flush=True)
 
 
 if __name__ == "__main__":
