@@ -33,9 +33,15 @@ def report(name: str, wall_s: float, cpu_s: float) -> None:
 def timed(names: tuple[str, ...] | list[str], folder: str) -> tuple[float, float]:
     """Wall and CPU time of experiments that start together."""
     before, began = os.times(), time.perf_counter()
-    argv = [sys.executable, "-m", "testbed.cli.main", "run", "--out", folder]
+    argv = [sys.executable, "-m", "testbed.cli.main", "run"]
     running = [
-        subprocess.Popen([*argv, name], cwd=PROJECT, stdout=subprocess.DEVNULL) for name in names
+        subprocess.Popen(
+            [*argv, name, "--out", folder],
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for name in names
     ]
     if any(process.wait() for process in running):
         sys.exit(f"one of {', '.join(names)} failed")
