@@ -23,10 +23,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from testbed.net import Network
 from testbed.net.netlink import NLM_F_REPLACE, NetlinkSocket, attributes
+
+if TYPE_CHECKING:
+    from testbed.net import Network
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26

@@ -1,6 +1,8 @@
 """Imports point one way, and every experiment file is loaded by a test that no one has to edit."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,24 @@ def test_imports_point_one_way(folder):
         if (bad := _imports(path) & FORBIDDEN[folder])
     }
     assert not wrong
+
+
+WITHOUT_MININET = """
+import sys
+sys.modules["mininet"] = None
+from testbed.experiment import experiment_files, load
+for name in experiment_files():
+    cls = load(name)
+    for params in cls(cls.Parameters()).scenarios().values():
+        cls(params).topology()
+"""
+
+
+def test_experiments_load_where_mininet_is_not():
+    """A machine that reads runs, or runs from an image, need not have it."""
+    argv = [sys.executable, "-c", WITHOUT_MININET]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(experiment_files()))
