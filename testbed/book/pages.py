@@ -127,9 +127,15 @@ def _network(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     if not shown:
         return
     yield f"## {words(labels.NETWORK)}"
+    figures = []
     for number, names in enumerate(shown.values(), 1):
         caption = f"{words(labels.SCENARIOS)}: {', '.join(names)}" if len(shown) > 1 else ""
-        yield _figure(asset(f"figures/{name}/network_{number}.svg", words), caption, "network")
+        source = asset(f"figures/{name}/network_{number}.svg", words)
+        figures.append(_figure(source, caption, "network"))
+    yield figures[0]
+    if rest := "\n".join(figures[1:]):
+        summary = escape(words(labels.OTHER_NETWORKS))
+        yield f"<details><summary>{summary}</summary>\n{rest}\n</details>"
 
 
 def drawings(run: RunDir) -> dict[str, list[str]]:
