@@ -25,7 +25,7 @@ _PROGRAMS = {
 }
 _IN_IMAGE = {
     "iperf3": "iperf3", "tcpdump": "tcpdump", "frr": "frr", "ovs": "openvswitch-switch",
-    "python": "python3.13-minimal",
+    "python": "python3",
 }  # fmt: skip
 """Program → its package in an image."""
 

@@ -6,8 +6,10 @@ import re
 
 from testbed.prerequisites import packages
 
-SUITE = "trixie"
-"""Debian 13, whatever the builder's system is: an image shall not depend on who made it."""
+SUITE = "bookworm"
+"""Debian 12, whatever the builder's system is: an image shall not depend on who made it.
+
+Debian 13's FRR 10 keeps the configuration of RIP in a daemon of its own, which we do not start."""
 
 LIBRARIES = (
     "pyroute2", "os-ken", "idna", "netaddr", "oslo.config", "oslo.i18n", "packaging", "pbr",
@@ -15,6 +17,9 @@ LIBRARIES = (
 )  # fmt: skip
 """Python libraries of the guest side, each of the version that the builder's Python has: what
 `testbed.inside` and the controllers import. None has compiled parts."""
+
+_BESIDES = ("mount", "python3")
+"""What every Debian host has, and a root tree of the essential packages alone has not."""
 
 _NOT_INSIDE = {"python3-venv", "tshark"}
 _BUILDS_KERNEL = "building the guest kernel"
@@ -58,7 +63,7 @@ UNREAD_TABLES = ("netaddr/eui",)
 def package_names() -> list[str]:
     """Debian packages that are asked for; what they depend on comes with them."""
     wanted = (p.name for p in packages() if p.name not in _NOT_INSIDE and p.cost != _BUILDS_KERNEL)
-    return [*wanted, "python3"]
+    return [*wanted, *_BESIDES]
 
 
 def is_kept(path: str) -> bool:
