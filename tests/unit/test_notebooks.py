@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from testbed import notebook
 from testbed.errors import ConfigError
 from testbed.experiment import experiment_files
 
-NAMES = sorted(experiment_files())
+NAMES = sorted(path.stem for path in notebook.NOTEBOOKS.glob("*.ipynb"))
+HANDOUTS = Path(__file__).parents[2] / "docs" / "experiments"
 
 
 def cells(name):
@@ -22,8 +24,8 @@ def sources(name, kind):
     return ["".join(c["source"]) for c in cells(name) if c["cell_type"] == kind]
 
 
-def test_every_experiment_has_a_notebook_and_no_other_is_there():
-    assert sorted(path.stem for path in notebook.NOTEBOOKS.glob("*.ipynb")) == NAMES
+def test_every_handout_has_a_notebook_and_every_notebook_an_experiment():
+    assert {path.stem for path in HANDOUTS.glob("*.md")} <= set(NAMES) <= set(experiment_files())
 
 
 @pytest.mark.parametrize("name", NAMES)
