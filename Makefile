@@ -5,7 +5,7 @@ VENV := .venv
 STAMPS := build/stamps
 BIN := $(VENV)/bin
 
-# TESTBED_IMAGE=FILE make setup: everything from that image, no packages, no root (docs/images.md)
+# TESTBED_IMAGE=FILE make setup: everything from that image, no packages, no root (docs/howto/image.md)
 export TESTBED_IMAGE
 IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
 ifneq ($(filter %.xz,$(TESTBED_IMAGE))$(findstring /,$(TESTBED_IMAGE)),)

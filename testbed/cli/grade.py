@@ -172,6 +172,8 @@ def _own_lab(name: str | None, folder: Path) -> tuple[library.LabFolder, str, di
         raise ConfigError(f"{folder.absolute()}: holds a bundle of lab '{variant[0]}', not"
                           f" '{name}'")  # fmt: skip
     wanted = name or (variant[0] if variant else "")
+    if not wanted.isidentifier():
+        raise ConfigError(f"lab '{wanted}': is no name of a lab")
     bundled = folder.absolute() / library.BUNDLED / wanted
     found = library.open_folder(bundled) if bundled.is_dir() else library.open_lab(wanted)
     values = variant[2] if variant else {}

@@ -207,6 +207,8 @@ def _in_zip(path: Path) -> Iterator[_Entry]:
                 yield _Entry(name, "is a symbolic link; hand in the file itself")
             elif info.flag_bits & 1:
                 yield _Entry(name, "is encrypted")
+            elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                yield _Entry(name, "is packed in a way that few programs read; pack it as usual")
             else:
                 yield _Entry(name, opened=lambda info=info: archive.open(info))
 
@@ -287,15 +289,21 @@ def read_answers(text: str) -> dict[str, Any]:
             depth -= isinstance(event, CollectionEndEvent)
             if depth > _DEEPEST_ANSWER:
                 raise ValueError("is nested too deeply")
+            line = event.start_mark.line + 1
             if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-                line = event.start_mark.line + 1
                 raise ValueError(f"line {line}: anchors and aliases are not taken")
+            if getattr(event, "tag", None):
+                raise ValueError(f"line {line}: tags are not taken")
         data = YAML(typ="safe", pure=True).load(text)
-        plain = json.loads(json.dumps(data, default=str))
+        said = json.dumps(data, default=str, ensure_ascii=False)
+        said.encode()  # half a surrogate pair is no text, and would fail where it is written
+        plain = json.loads(said)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"line {line}: {shown(error.problem)}") from None
-    except (YAMLError, RecursionError, TypeError) as error:
+    except UnicodeEncodeError:
+        raise ValueError("holds characters that are none (half of a surrogate pair)") from None
+    except (YAMLError, RecursionError, TypeError, LookupError) as error:
         raise ValueError(f"is no YAML that can be read ({type(error).__name__})") from None
     if plain is None:
         return {}

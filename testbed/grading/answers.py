@@ -22,14 +22,14 @@ _NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?")
 _NO_ANSWER = "no answer"
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, most: int = _SHOWN) -> str:
     """A student's value as text of bounded length, without control characters."""
     if isinstance(value, Mapping):
         return f"a map with {len(value)} keys"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
-    text = "".join(c if c.isprintable() else "�" for c in str(value)[: _SHOWN + 1])
-    return text[:_SHOWN] + "…" * (len(text) > _SHOWN)
+    text = "".join(c if c.isprintable() else "�" for c in str(value)[: most + 1])
+    return text[:most] + "…" * (len(text) > most)
 
 
 class Answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import multiprocessing
 import os
 import re
@@ -20,6 +21,8 @@ from testbed.grading import accept, grade, library
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
 from testbed.grading.result import CheckResult, Mark, Result
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
@@ -206,27 +209,30 @@ def _one(request: Request, source: Source, stop: Event | None) -> Graded:
     lab = request.lab
     params = lab.variant(source.student, request.secret)
     folder = request.out / STUDENTS / folder_name(source.student)
-    task = grade.Task(lab, source.student, params, accept.read(source.path, lab.manifest), folder)
     runtime = grade.grading_runtime()
-    earlier = None if request.again else grade.earlier(folder, task.key(request.versions))
-    if earlier is not None and (folder / pages.FEEDBACK).is_file():
-        return Graded(earlier, unchanged=True)
     try:
+        handed = accept.read(source.path, lab.manifest)
+        task = grade.Task(lab, source.student, params, handed, folder)
+        earlier = None if request.again else grade.earlier(folder, task.key(request.versions))
+        if earlier is not None and (folder / pages.FEEDBACK).is_file():
+            return Graded(earlier, unchanged=True)
         result = grade.grade(task, runtime, versions=request.versions, stop=stop)
+        pages.write_student(lab, result, params, folder)
     except (KeyboardInterrupt, RunIncompleteError):
         raise
     except Exception as error:  # noqa: BLE001 (one student's trouble is not the class's)
-        result = not_judged(task, f"the grader failed: {type(error).__name__}")
-    pages.write_student(lab, result, params, folder)
+        _log.exception("grading of '%s' failed", source.student)
+        result = not_judged(lab, source.student, f"the grader failed: {type(error).__name__}")
+        pages.write_student(lab, result, params, folder)
     return Graded(result)
 
 
-def not_judged(task: grade.Task, why: str) -> Result:
+def not_judged(lab: LabFolder, student: str, why: str) -> Result:
     """A result in which every check is open."""
-    manifest: Manifest = task.lab.manifest
+    manifest: Manifest = lab.manifest
     checks: Mapping[str, Any] = manifest.checks
     return Result(
-        task.lab.name, manifest.title, task.student, key="", problems=(why,),
+        lab.name, manifest.title, student, key="", problems=(why,),
         checks=tuple(
             CheckResult(
                 name=claim.name, sentence=claim.sentence, source=claim.source,
@@ -234,6 +240,6 @@ def not_judged(task: grade.Task, why: str) -> Result:
                 mark=Mark.INCONCLUSIVE, points=0.0, of=round(manifest.points_of(claim.name), 4),
                 observed=why, expected="",
             )
-            for claim in task.lab.full.claims()
+            for claim in lab.full.claims()
         ),
     )  # fmt: skip

@@ -209,6 +209,8 @@ class _Job:
             one = {name: self.accepted.files[name]}
             replace(self.accepted, files=one).write(folder)
             outcome = self._guest(folder, "testbed.grading.evaluate")
+            if outcome.status == "interrupted":
+                raise StoppedError("interrupted")
             try:
                 found[name] = graph_schema.read(folder, outcome.ok)
             except SubmissionError as error:

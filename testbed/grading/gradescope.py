@@ -142,7 +142,7 @@ def _tried(task: Task) -> Result:
         try:
             result = grade(task, grading_runtime())
         except TestbedError as error:
-            result = not_judged(task, str(error))
+            result = not_judged(task.lab, task.student, str(error))
         if result.conclusive:
             break
     return result

@@ -12,6 +12,7 @@ has stopped: regular files only, none bigger than a program may write.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -134,13 +135,17 @@ def python_packages() -> dict[str, str]:
     return {"/site": site[0]} if site else {}
 
 
+_DEEPEST = 8
+"""Folders in folders that are looked into."""
+
+
 def collect(folder: Path) -> None:
     """Copies what programs left in /out to ``out/<log>/`` of a scenario's folder."""
     for source in sorted(_OUT_ROOT.iterdir()):
         for relative, fd in _regular_files(source):
             target = folder / "out" / source.name / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(fd, "rb") as file:
+            with os.fdopen(fd, "rb") as file, contextlib.suppress(OSError):  # a path too long
+                target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read(_LARGEST_FILE_BYTES))
 
 
@@ -148,6 +153,8 @@ def _regular_files(root: Path) -> Iterator[tuple[str, int]]:
     """Open files below a folder, by path; links, devices and pipes are passed over."""
     for path, folders, names, at in os.fwalk(root, follow_symlinks=False):
         folders.sort()
+        if len(Path(path).relative_to(root).parts) >= _DEEPEST:
+            folders.clear()
         for name in sorted(names):
             if not _plain(name) or not all(_plain(p) for p in Path(path).relative_to(root).parts):
                 continue

@@ -20,6 +20,7 @@ from testbed.errors import (
     ParseError,
     TestbedError,
 )
+from testbed.grading.answers import shown
 from testbed.rundir import read_json
 
 if TYPE_CHECKING:
@@ -42,15 +43,20 @@ class SubmissionError(TestbedError):
     exit_code = ExitCode.CLAIM_FAILED
 
 
+_MOST_WORDS = 1000
+"""Characters of what a student's program said, in a verdict."""
+
+
 @contextmanager
 def blamed(what: str) -> Iterator[None]:
     """In the block, what ends, does not answer or cannot be read is the submission's doing."""
     try:
         yield
     except CommandError as error:  # without the line that started it: the sandbox's is long
-        raise SubmissionError(f"{what}: ended with {error.returncode}: {error.last}") from error
+        words = shown(error.last, _MOST_WORDS)
+        raise SubmissionError(f"{what}: ended with {error.returncode}: {words}") from error
     except (ConvergenceError, ConfigError, ParseError) as error:
-        raise SubmissionError(f"{what}: {error}") from error
+        raise SubmissionError(f"{what}: {shown(error, _MOST_WORDS)}") from error
 
 
 class Submission:

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 
 from testbed.claims import Status, Verdict, holds, inconclusive
-from testbed.errors import ConfigError, ParseError
+from testbed.errors import CommandError, ConfigError, ParseError
 from testbed.experiment import PROJECT
 from testbed.grading import accept, classroom, graph_schema, library, manifest, pages, statements
 from testbed.grading.answers import Answers
 from testbed.grading.draw import Draw
 from testbed.grading.graphs import DataTopo
 from testbed.grading.result import CheckResult, Mark, Result, mark_of
-from testbed.grading.submission import Submission, SubmissionError
+from testbed.grading.submission import Submission, SubmissionError, blamed
 from testbed.grading.verdicts import share_of
 from testbed.rundir import write_json
 from testbed.topo import as_data
@@ -164,7 +164,9 @@ def test_a_table_earns_what_is_right_and_listing_everything_does_not_help():
         ("a: [1", "line"),
         ("[" * 9000, "nested too deeply"),
         ("- " * 9000, "nested too deeply"),
-        ("a: !!python/object/apply:os.system [id]\n", "line|no YAML"),
+        ("a: !!python/object/apply:os.system [id]\n", "tags are not taken"),
+        ('a: !!int ""\n', "line 1: tags are not taken"),
+        ('a: "\\ud800"\n', "characters that are none"),
     ],
 )
 def test_answers_that_are_no_plain_map_are_refused(text, says):
@@ -238,6 +240,22 @@ def test_a_zips_links_and_bombs_are_refused(lab, tmp_path):
     assert handed.files == {}
     assert any("symbolic link" in p for p in handed.problems)
     assert any("answers.yaml: is larger than 64 KiB" in p for p in handed.problems)
+
+
+def test_a_zip_packed_in_a_rare_way_is_told(lab, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("answers.yaml", "port: 1")
+    handed = read(tmp_path / "a.zip", lab)
+    assert handed.files == {}
+    assert any("few programs read" in problem for problem in handed.problems)
+
+
+def test_what_a_program_says_last_is_bounded_and_printable():
+    error = CommandError("h1", ["x"], 1, "\x00\x1b[31m" + "boom" * 9000)
+    with pytest.raises(SubmissionError) as caught, blamed("say.py"):
+        raise error
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1200
 
 
 def test_a_tar_that_unpacks_without_end_is_left(lab, tmp_path, monkeypatch):
