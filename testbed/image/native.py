@@ -6,10 +6,13 @@ boots: Python's compiled files, and FRR's look at a configuration.
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
-_LOADER = "lib64/ld-linux-x86-64.so.2"
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
+_LOADER = f"{_LIBRARIES}/ld-linux-x86-64.so.2"
+_MAX_LINKS = 40
 
 
 def argv(root: Path, program: str, *arguments: str) -> list[str]:
@@ -22,8 +25,26 @@ def argv(root: Path, program: str, *arguments: str) -> list[str]:
     """
     libraries = [str(root / _LIBRARIES)]
     libraries += sorted(str(path) for path in (root / _LIBRARIES).iterdir() if path.is_dir())
-    loader = [str(root / _LOADER), "--inhibit-cache", "--library-path", ":".join(libraries)]
-    return [*loader, str((root / program.lstrip("/")).resolve()), *arguments]
+    loader = str(inside(root, _LOADER))
+    options = ["--inhibit-cache", "--library-path", ":".join(libraries)]
+    return [loader, *options, str(inside(root, program)), *arguments]
+
+
+def inside(root: Path, path: str) -> Path:
+    """Where a path of the image leads, on the host: absolute links mean the image's root."""
+    place, left = Path("/"), list(reversed(Path("/", path).parts[1:]))
+    for _ in range(_MAX_LINKS):
+        while left:
+            place = place.parent if left[-1] == ".." else place / left[-1]
+            left.pop()
+            if (root / place.relative_to("/")).is_symlink():
+                break
+        else:
+            return root / place.relative_to("/")
+        target = (root / place.relative_to("/")).readlink()
+        place = Path("/") if target.is_absolute() else place.parent
+        left += reversed([part for part in target.parts if part != "/"])
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
 def environment(root: Path) -> dict[str, str]:

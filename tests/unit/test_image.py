@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.cli.image import image as command
 from testbed.errors import ConfigError, ParseError, TestbedError
-from testbed.image import choice, container, exchange, manifest, recipe, store
+from testbed.image import choice, container, exchange, manifest, native, recipe, store
 from testbed.image.manifest import Entry, Manifest
 from testbed.image.scan import scan
 from testbed.kernel import recipe as kernel_recipe
@@ -445,6 +445,25 @@ def test_a_kernel_goes_from_cache_to_cache(tmp_path, monkeypatch):
         exchange.import_kernel(path)
     with pytest.raises(ConfigError, match="holds a whole image"):
         exchange.import_kernel(packed(tmp_path))
+
+
+# ---- its programs on the host
+
+
+def test_links_of_an_image_stay_in_it(tmp_path):
+    """Absolute ones, too: else the host's loader would meet the image's libraries."""
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/python3.11").write_text("")
+    (tmp_path / "bin").symlink_to("usr/bin")
+    (tmp_path / "usr/bin/python3").symlink_to("/etc/python")
+    (tmp_path / "etc").symlink_to("../../../alternatives")
+    (tmp_path / "alternatives").mkdir()
+    (tmp_path / "alternatives/python").symlink_to("../bin/python3.11")
+    assert native.inside(tmp_path, "/bin/python3") == tmp_path / "usr/bin/python3.11"
+    assert native.inside(tmp_path, "usr/bin/sh") == tmp_path / "usr/bin/sh"
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="Too many levels"):
+        native.inside(tmp_path, "loop/x")
 
 
 # ---- what goes in, and set-up
