@@ -19,7 +19,7 @@ from testbed import kernel
 from testbed.errors import TestbedError
 from testbed.image import choice
 from testbed.jail.start import isolation_here
-from testbed.prerequisites import Package, installed_packages, packages
+from testbed.prerequisites import Package, find, installed_packages, packages
 from testbed.runtime import choose
 from testbed.runtime.launch import PROJECT_ROOT
 
@@ -152,7 +152,7 @@ def _debian_packages() -> Iterator[Check]:
 
 def _other_evidence(package: Package) -> str:
     """A package's programs may be there without dpkg knowing."""
-    paths = [shutil.which(program) for program in package.programs]
+    paths = [find(program) for program in package.programs]
     return ", ".join(p for p in paths if p) if paths and all(paths) else ""
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import world
 from testbed.errors import ParseError
 
 LIST = Path(__file__).with_name("packages.txt")
+SYSTEM_PATH = world.ENVIRONMENT["PATH"]
+"""Where programs are looked for in a network."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,15 @@ def packages(path: Path = LIST) -> tuple[Package, ...]:
             raise ParseError(path.name, f"line {number}", "not 'package | programs | cost'")
         found.append(Package(columns[0], tuple(columns[1].split()), columns[2]))
     return tuple(found)
+
+
+def find(program: str) -> str | None:
+    """Path of a program, or None: on the user's search path, else where a network looks.
+
+    Debian's ordinary users have no `sbin` folder on theirs, and a run needs programs of it.
+    """
+    path = os.pathsep.join((os.environ.get("PATH", ""), SYSTEM_PATH))
+    return shutil.which(program, path=path)
 
 
 def install_command(program: str) -> str:

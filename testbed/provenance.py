@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from testbed.prerequisites import find
 
 if TYPE_CHECKING:
     from testbed.image.store import Image
@@ -38,9 +39,11 @@ _TIMEOUT_S = 20
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     started = {
-        name: subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        name: subprocess.Popen(
+            [path, *argv[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         for name, argv in _PROGRAMS.items()
-        if shutil.which(argv[0])
+        if (path := find(argv[0]))
     }
     for name, process in started.items():
         try:

@@ -28,7 +28,7 @@ from testbed.errors import (
 )
 from testbed.experiment import Experiment, load
 from testbed.image.store import Image
-from testbed.prerequisites import install_command
+from testbed.prerequisites import find, install_command
 from testbed.provenance import host, sources_hash, tool_versions
 from testbed.replay import Judged, fingerprint, replay
 from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
@@ -178,7 +178,7 @@ def _check_programs(cls: type[Experiment], image: Image | None) -> None:
                 raise MissingPrerequisiteError(
                     program, f"testbed run {cls.name} --image none", f"not in image {image.id}"
                 )
-        elif shutil.which(program) is None:
+        elif find(program) is None:
             raise MissingPrerequisiteError(program, install_command(program))
 
 

@@ -86,13 +86,26 @@ def test_help_lists_every_target():
         assert target in text.stdout
 
 
+def test_programs_of_sbin_are_found_by_users_who_do_not_have_it_on_their_path(
+    monkeypatch, tmp_path
+):
+    program = tmp_path / "sbin" / "nft"
+    program.parent.mkdir()
+    program.write_text("")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(prerequisites, "SYSTEM_PATH", str(program.parent))
+    assert prerequisites.find("nft") == str(program)
+    assert prerequisites.find("no-such-program") is None
+
+
 # ---- doctor
 
 
 def test_doctor_says_what_each_missing_thing_costs_and_mends(monkeypatch, tmp_path):
     monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
     monkeypatch.setattr(doctor, "installed_packages", dict)
-    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    monkeypatch.setattr(doctor.shutil, "which", lambda *_, **__: None)
     checks = {check.name: check for check in doctor.examine()}
     assert checks["guest kernel"].state == "missing"
     assert checks["guest kernel"].mend == store.BUILD_COMMAND
