@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
-_LOADER = f"{_LIBRARIES}/ld-linux-x86-64.so.2"
+LOADER = f"{_LIBRARIES}/ld-linux-x86-64.so.2"
 _MAX_LINKS = 40
 
 
@@ -25,7 +25,7 @@ def argv(root: Path, program: str, *arguments: str) -> list[str]:
     """
     libraries = [str(root / _LIBRARIES)]
     libraries += sorted(str(path) for path in (root / _LIBRARIES).iterdir() if path.is_dir())
-    loader = str(inside(root, _LOADER))
+    loader = str(inside(root, LOADER))
     options = ["--inhibit-cache", "--library-path", ":".join(libraries)]
     return [loader, *options, str(inside(root, program)), *arguments]
 

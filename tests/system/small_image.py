@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from testbed import kernel
-from testbed.image import container, manifest, store
+from testbed.image import container, manifest, native, store
 from testbed.image.builder import take_libraries
 from testbed.image.scan import kernel_facts, scan, take_kernel
 
@@ -46,6 +46,7 @@ def make(built: kernel.GuestKernel) -> str:
         modules = Path(f"/usr/lib/{python.name}/lib-dynload").glob("*.so")
         for path in _with_libraries([python, *map(Path, PROGRAMS), *modules]):
             _copy(path, root)
+        _copy(Path("/", native.LOADER), root)
         (root / "usr/bin/python3").symlink_to(python.name)
         for name in ("passwd", "group", "protocols", "services", "nsswitch.conf"):
             shutil.copy(f"/etc/{name}", root / "etc" / name)
