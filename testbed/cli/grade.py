@@ -17,9 +17,10 @@ from rich.table import Table
 
 from testbed.cli.console import err, out
 from testbed.errors import ConfigError, ExitCode
-from testbed.grading import library
+from testbed.grading import library, trusted
 from testbed.grading.answers import shown
 from testbed.grading.classroom import Graded, Request, find, grade_class
+from testbed.grading.grade import refuse_if_shown
 from testbed.grading.result import Mark, Result, points_text
 
 SECRET = Path("course.secret")
@@ -72,22 +73,24 @@ class _View:
 @secret_option
 @click.option("--out", "folder", type=click.Path(path_type=Path),
               help="Folder for results [default: grades/LAB].")  # fmt: skip
+@click.option("--student", help="Whose the one folder or archive is, whatever its name.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="So many at a time [default: cores].")
 @click.option("--again", is_flag=True, help="Grade those that did not change, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def grade_command(
-    lab: str, submissions: tuple[Path, ...], secret: Path, folder: Path | None, jobs: int | None,
-    again: bool, as_json: bool,
+    lab: str, submissions: tuple[Path, ...], secret: Path, folder: Path | None,
+    student: str | None, jobs: int | None, again: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Grade SUBMISSIONS of LAB: folders or archives (zip, tar, tar.gz), one a student, or folders
-    of such; the name is the student's id.
+    """Grade SUBMISSIONS of LAB: the class's folder, or several folders or archives (zip, tar,
+    tar.gz), one a student; the name is the student's id.
 
     What was graded before and did not change is kept, so an interrupted command goes on when it is
     given again. Exit code 0: all graded; 4: something must be graded again.
     """
     found = library.open_lab(lab)
+    refuse_if_shown(secret)
     request = Request(
-        found, library.read_secret(secret), find(submissions, found.manifest),
+        found, library.read_secret(secret), find(submissions, found.manifest, student),
         (folder or Path("grades") / found.name).resolve(), again=again,
     )  # fmt: skip
     request.workers = jobs or request.workers
@@ -125,23 +128,27 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
               help="Write a page with the evidence there.")  # fmt: skip
 @click.option("--keep", type=click.Path(path_type=Path, exists=False),
               help="Keep your networks' captures and logs in this new folder.")  # fmt: skip
+@click.option("--trust", is_flag=True,
+              help="The lab's code in this folder is your course's: run it.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def check_command(
-    lab: str | None, folder: Path, report: Path | None, keep: Path | None, as_json: bool
-) -> None:
+    lab: str | None, folder: Path, report: Path | None, keep: Path | None, trust: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Check your work on LAB: your public points, and why.
 
     In the folder of your bundle LAB can be left out. Exit code 0: all public points; 1: not all;
-    4: something could not be judged.
+    4: something could not be judged. The bundle's own code of the lab runs as you, so it is asked
+    for once (--trust), unless your testbed has the same lab.
     """
     from testbed.grading import accept, pages
     from testbed.grading.grade import RUN, Task, grade, grading_runtime
 
     if keep is not None and keep.exists():
         raise ConfigError(f"--keep {keep}: is there already; name a new folder")
-    found, student, params = _own_lab(lab, folder)
-    handed = accept.read(folder.absolute(), found.manifest)
     with tempfile.TemporaryDirectory(prefix="check-") as scratch:
+        found, student, params = _own_lab(lab, folder, Path(scratch), trust)
+        handed = accept.read(folder.absolute(), found.manifest)
         task = Task(found, student, params, handed, Path(scratch) / "student")
         with err.status("running your network"):
             result = grade(task, grading_runtime(), workers=2)
@@ -160,7 +167,9 @@ def check_command(
     sys.exit(ExitCode.PASS if full else bad)
 
 
-def _own_lab(name: str | None, folder: Path) -> tuple[library.LabFolder, str, dict[str, object]]:
+def _own_lab(
+    name: str | None, folder: Path, scratch: Path, trust: bool
+) -> tuple[library.LabFolder, str, dict[str, object]]:
     """The public part of the lab, from the bundle or the project, and the student's variant."""
     variant = library.read_variant(folder)
     if name is None and variant is None:
@@ -175,7 +184,11 @@ def _own_lab(name: str | None, folder: Path) -> tuple[library.LabFolder, str, di
     if not wanted.isidentifier():
         raise ConfigError(f"lab '{wanted}': is no name of a lab")
     bundled = folder.absolute() / library.BUNDLED / wanted
-    found = library.open_folder(bundled) if bundled.is_dir() else library.open_lab(wanted)
+    found = (
+        trusted.open_bundled(bundled, scratch, trust=trust)
+        if bundled.is_dir()
+        else library.open_lab(wanted)
+    )
     values = variant[2] if variant else {}
     student = variant[1] if variant else "example"
     return found.students_part(), student, found.parameters(values)

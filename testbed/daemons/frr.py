@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = "/usr/lib/frr"
 _ASK_TIMEOUT_S = 20.0
-_UNKNOWN = re.compile(r"No such command on config line \d+: *(.*)")
+_REFUSED = re.compile(r"(?:\] |^)([^\]\n]+) on config line \d+: *(.*)", re.MULTILINE)
 _FEW_FILES = "256"
 """Open files a daemon reckons with: its tables grow with it, and ours have few interfaces."""
 
@@ -141,9 +141,9 @@ def start(lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running
     return running
 
 
-def misunderstood(log: str) -> list[str]:
-    """Lines of its configuration that a daemon did not know and left out, by its log."""
-    return [match[1].strip() for match in _UNKNOWN.finditer(log)]
+def misunderstood(log: str) -> list[tuple[str, str]]:
+    """Lines of its configuration that a daemon left out, and why, by its log."""
+    return [(match[2].strip(), match[1].strip()) for match in _REFUSED.finditer(log)]
 
 
 def vty_path(place: Place, daemon: str) -> Path:

@@ -7,8 +7,10 @@ looked at one by one, and only regular files with the manifest's names are read,
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import re
 import stat
 import tarfile
 import zipfile
@@ -38,6 +40,17 @@ _DEEPEST_ANSWER = 20
 _DEEPEST = 3
 """Folders above a file: archives often hold one folder, and that another."""
 
+_LARGEST_DIRECTORY_BYTES = 4 * _MB
+"""Of a zip: its list of entries is read at once when it is opened."""
+
+_LARGEST_HEADER_BYTES = 64 * 1024
+"""Of a tar: what stands before an entry (a long name, say) is read at once."""
+
+_MOST_PROBLEMS = 40
+_PLAIN_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,@-]{0,99}")
+_MOST_PARTS = 8
+"""A path in a run directory: names that are the same everywhere, so many at most."""
+
 
 @dataclass
 class Handed:
@@ -50,6 +63,13 @@ class Handed:
 
     files: dict[str, bytes] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    def tell(self, problem: str) -> None:
+        """Adds a line for the student, once; what a line says a thousand times fills no page."""
+        if problem not in self.problems and len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+            if len(self.problems) == _MOST_PROBLEMS:
+                self.problems.append("… and more of that kind")
 
 
 @dataclass
@@ -112,14 +132,17 @@ def read(path: Path, manifest: Manifest) -> Handed:
             if number >= _MOST_ENTRIES:
                 raise _TooMuchError(f"holds more than {_MOST_ENTRIES} entries")
             if (name := _name_of(entry.path, manifest)) is not None:
-                _take(handed, name, entry, found, manifest)
+                if why_not := _odd(name, handed):
+                    handed.tell(f"{shown(name)}: {why_not}")
+                else:
+                    _take(handed, name, entry, found, manifest)
     except _TooMuchError as error:
-        handed.problems.append(f"the submission {error}; the rest was not read")
+        handed.tell(f"the submission {error}; the rest was not read")
     except (
         OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error,
         tarfile.TarError, zipfile.BadZipFile,
     ) as error:  # fmt: skip
-        handed.problems.append(f"the submission cannot be read to its end: {shown(error)}")
+        handed.tell(f"the submission cannot be read to its end: {shown(error)}")
     for name in manifest.files:
         there = [n for n in handed.files if n == name or n.startswith(f"{name}/")]
         if not there and not any(p.startswith(f"{name}:") for p in handed.problems):
@@ -141,26 +164,41 @@ def _name_of(path: PurePosixPath, manifest: Manifest) -> str | None:
     return None
 
 
+def _odd(name: str, handed: Handed) -> str:
+    """Why a path in a run directory is not taken; empty for those that are, and for plain files."""
+    parts = name.split("/")
+    if len(parts) == 1:
+        return ""
+    if len(parts) > _MOST_PARTS or not all(_PLAIN_PART.fullmatch(part) for part in parts[1:]):
+        return "is no name that a run directory has"
+    above = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
+    if any(path in handed.files for path in above):
+        return "lies in a file"
+    if any(path.startswith(f"{name}/") for path in handed.files):
+        return "is a file, and a folder too"
+    return ""
+
+
 def _take(
     handed: Handed, name: str, entry: _Entry, found: dict[str, list[_Entry]], manifest: Manifest
 ) -> None:
     """Reads an entry the manifest knows, unless one nearer to the top was taken already."""
     top = name.split("/", 1)[0]
     if entry.why_not:
-        handed.problems.append(f"{name}: {entry.why_not}")
+        handed.tell(f"{name}: {entry.why_not}")
         return
     before = found.setdefault(name, [])
     depths = [len(e.path.parts) for e in before]
     before.append(entry)
     if len(entry.path.parts) in depths:
-        handed.problems.append(f"{name}: is there more than once; the first was taken")
+        handed.tell(f"{name}: is there more than once; the first was taken")
     if depths and len(entry.path.parts) >= min(depths):
         return
     most_bytes = manifest.files[top].max_kb * 1024
     taken = sum(len(data) for n, data in handed.files.items() if n.startswith(f"{top}/"))
     data = entry.read(most_bytes - taken)
     if len(data) > most_bytes - taken:
-        handed.problems.append(f"{name}: is larger than {manifest.files[top].max_kb} KiB")
+        handed.tell(f"{name}: is larger than {manifest.files[top].max_kb} KiB")
         return
     handed.files[name] = data
 
@@ -197,7 +235,12 @@ def _open_at(name: str, folder_fd: int) -> IO[bytes]:
 
 
 def _in_zip(path: Path) -> Iterator[_Entry]:
-    with zipfile.ZipFile(path) as archive:
+    with (
+        path.open("rb", buffering=0) as raw,
+        _Opening(raw) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        file.opened = True
         for info in archive.infolist():
             if info.is_dir():
                 continue
@@ -213,12 +256,26 @@ def _in_zip(path: Path) -> Iterator[_Entry]:
                 yield _Entry(name, opened=lambda info=info: archive.open(info))
 
 
+class _Opening(io.BufferedReader):
+    """A zip whose list of entries must not be larger than anybody's."""
+
+    opened = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        if not self.opened and (size or 0) > _LARGEST_DIRECTORY_BYTES:
+            raise _TooMuchError(
+                f"has a list of entries of more than {_LARGEST_DIRECTORY_BYTES // _MB} MiB"
+            )
+        return super().read(size)
+
+
 def _in_tar(path: Path) -> Iterator[_Entry]:
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         content: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-        with tarfile.open(fileobj=_Counted(content), mode="r|") as archive:  # type: ignore[call-overload]
+        stream: Any = _Counted(content)
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
                 if member.isdir():
@@ -227,6 +284,23 @@ def _in_tar(path: Path) -> Iterator[_Entry]:
                     yield _Entry(name, "is a link or device; hand in the file itself")
                 else:
                     yield _Entry(name, opened=lambda m=member: archive.extractfile(m))
+
+
+class _Member(tarfile.TarInfo):
+    """An entry whose header must not be larger than anybody's."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > _LARGEST_HEADER_BYTES:
+            raise _TooMuchError(f"has a header of {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return found
+
+
+_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+"""Entries that say something of the next one."""
 
 
 class _Counted:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from testbed.errors import ConfigError, RunIncompleteError
 from testbed.grading import accept, grade, library
+from testbed.grading.answers import shown
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
 from testbed.grading.result import CheckResult, Mark, Result
@@ -71,43 +72,66 @@ class Request:
     versions: str = ""
 
 
-def find(paths: Sequence[Path], manifest: Manifest) -> list[Source]:
+def find(paths: Sequence[Path], manifest: Manifest, student: str | None = None) -> list[Source]:
     """The submissions in what a teacher named, sorted by student.
 
-    A path is one submission (an archive, or a folder with files of the lab's) or a folder of such.
+    What a path is depends on the command alone, never on what students put in a folder: one folder
+    is the class's, all that is in it are submissions; several paths are a submission each, and so
+    is one archive. The name is the student's id.
+
+    Args:
+        paths: what was named.
+        manifest: of the lab.
+        student: id of the one student whose work the one path is.
 
     Raises:
-        ConfigError: nothing there, or a student is there twice.
+        ConfigError: nothing there, a student is there twice, or it is not plain whose it is.
     """
-    found: dict[str, Path] = {}
-    for path in paths:
-        for source in _sources(path, manifest):
-            if source.student in found:
-                raise ConfigError(
-                    f"student {source.student!r} is there twice: {found[source.student]} and"
-                    f" {source.path}; keep one"
-                )
-            found[source.student] = source.path
-    if not found:
-        raise ConfigError(f"{', '.join(map(str, paths))}: no submissions (folders or archives)")
-    return [Source(student, found[student]) for student in sorted(found)]
+    if student is not None:
+        if len(paths) != 1:
+            raise ConfigError(f"--student {student}: name one folder or archive, that student's")
+        return [Source(library.student_id(student), _submission(paths[0]))]
+    found: dict[str, Source] = {}
+    for path in _each_submission(paths, manifest):
+        source = Source(_student_of(path), path)
+        one = found.setdefault(library.same_person(source.student), source)
+        if one is not source:
+            raise ConfigError(
+                f"student {source.student!r} is there twice: {one.path} and {source.path}; keep one"
+            )
+    return sorted(found.values(), key=lambda source: source.student)
 
 
-def _sources(path: Path, manifest: Manifest) -> Iterator[Source]:
-    if path.is_file() and accept.is_archive(path):
-        yield Source(_student_of(path), path.absolute())
-        return
-    if not path.is_dir():
-        kinds = ", ".join(accept.ARCHIVES)
-        raise ConfigError(f"{path}: is neither a folder nor an archive ({kinds})")
-    if any(os.path.lexists(path / name) for name in (VARIANT, *manifest.files)):
-        yield Source(_student_of(path.absolute()), path.absolute())
-        return
-    for child in sorted(path.iterdir()):
-        if child.name.startswith("."):
-            continue
-        if child.is_dir() or child.is_symlink() or accept.is_archive(child):
-            yield Source(_student_of(child), child.absolute())
+def _each_submission(paths: Sequence[Path], manifest: Manifest) -> list[Path]:
+    if len(paths) > 1 or not paths[0].is_dir():
+        return [_submission(path) for path in paths]
+    (root,) = paths
+    theirs = [name for name in (VARIANT, *manifest.files) if os.path.lexists(root / name)]
+    if theirs:
+        raise ConfigError(
+            f"{root}: holds {theirs[0]}, so it is one student's and not the class's; say whose:"
+            " --student ID"
+        )
+    inside = [
+        child.absolute() for child in sorted(root.iterdir())
+        if not child.name.startswith(".")
+        and (child.is_dir() or child.is_symlink() or accept.is_archive(child))
+    ]  # fmt: skip
+    if not inside:
+        raise ConfigError(f"{root}: no submissions (folders or archives)")
+    if len(inside) == 1:  # as of `submissions/*` with one student: a class would have more
+        raise ConfigError(
+            f"{root}: holds nothing but '{shown(inside[0].name)}'; grade one student's work by"
+            f" --student ID {root}"
+        )
+    return inside
+
+
+def _submission(path: Path) -> Path:
+    if path.is_dir() or (path.is_file() and accept.is_archive(path)):
+        return path.absolute()
+    kinds = ", ".join(accept.ARCHIVES)
+    raise ConfigError(f"{path}: is neither a folder nor an archive ({kinds})")
 
 
 def _student_of(path: Path) -> str:
@@ -138,6 +162,7 @@ def grade_class(
     """
     from testbed.grading import pages
 
+    grade.refuse_if_shown(request.lab.path, request.out, *(s.path for s in request.sources))
     request.versions = grade.versions_hash(grade.grading_runtime())
     request.out.mkdir(parents=True, exist_ok=True)
     graded = {g.result.student: g for g in _each(request, on_graded)}

@@ -49,6 +49,7 @@ def main(folder: Path) -> None:
         environment={"PYTHONPATH": "/testbed:/site"}, network=False,
     )  # fmt: skip
     log = folder / "topology.log"
+    ended = ""
     with log.open("wb") as out:
         try:
             code = subprocess.run(
@@ -56,14 +57,15 @@ def main(folder: Path) -> None:
                 timeout=_TIMEOUT_S,
             ).returncode  # fmt: skip
         except subprocess.TimeoutExpired:
-            code = -1
+            code, ended = -1, f"was not done after {_TIMEOUT_S} s"
     sandbox.collect(folder)
     found = folder / "out" / "topology" / GRAPH
     if code == 0 and found.is_file():
         found.replace(folder / GRAPH)
         return
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    write_json(folder / REASON, said[-1] if said else f"ended with {code}")
+    last = said[-1] if said else f"ended with {code}"
+    write_json(folder / REASON, ended or last)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import parameters
 from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
-from testbed.daemons import frr
 from testbed.data import ScenarioData
-from testbed.errors import MissingPrerequisiteError, RunIncompleteError, TestbedError
+from testbed.errors import (
+    ConfigError,
+    MissingPrerequisiteError,
+    RunIncompleteError,
+    TestbedError,
+)
 from testbed.experiment import PROJECT, Tables
-from testbed.grading import accept, graph_schema
+from testbed.grading import accept, graph_schema, sandbox, told
 from testbed.grading.accept import Accepted, Handed
-from testbed.grading.answers import shown
 from testbed.grading.assignment import Assignment
 from testbed.grading.library import LabFolder
 from testbed.grading.loading import HIDDEN, PUBLIC
@@ -48,9 +51,6 @@ RUN = "run"
 _WALL_PER_CPU, _LEAST_WALL_S = 60.0, 600.0
 """Wall time a guest is given for a second of its processor time, and at least: the machine may be
 busy. It ends a guest that does nothing for ever, and that is the grader's trouble."""
-
-_MOST_TOLD = 8
-"""Lines that FRR did not know."""
 
 _OVERRUN = {
     "cpu_limit": "it used up its processor time ({limits.cpu_s:g} s): an endless loop?",
@@ -98,19 +98,26 @@ def grading_runtime() -> Runtime:
 
     Raises:
         MissingPrerequisiteError: there is no such guest here.
+        ConfigError: the project lies where submissions see it.
     """
     runtime = choose("guest")
     if runtime.clock != "virtual":
         raise MissingPrerequisiteError(
             "the testbed's own guest kernel", "make setup", "grading must not depend on load"
         )
-    for top in ("/usr", "/bin", "/lib", "/lib64", "/sbin"):
-        if PROJECT.is_relative_to(Path(top).resolve()):
-            raise MissingPrerequisiteError(
-                f"another place for the project than {PROJECT}", "mv (to /opt or a home directory)",
-                "submissions see the system's programs",
-            )  # fmt: skip
+    refuse_if_shown(PROJECT)
     return runtime
+
+
+def refuse_if_shown(*private: Path) -> None:
+    """Raises ConfigError if a lab, a secret, submissions or results lie where submissions see."""
+    tops = sandbox.shown_of_host()
+    for path in map(Path.resolve, private):
+        if top := next((t for t in tops if path.is_relative_to(t)), None):
+            raise ConfigError(
+                f"{path}: submissions see the system's programs in {top}, and so this too; move it"
+                " (to a home directory or /opt)"
+            )
 
 
 def versions_hash(runtime: Runtime) -> str:
@@ -153,11 +160,11 @@ def grade(
     task.folder.mkdir(parents=True)
     accepted = accept.accept(task.handed, task.lab.manifest)
     job = _Job(task, runtime, stop, accepted)
-    topologies, refused = job.evaluate_topologies()
-    accepted.problems += refused
-    accepted.write(task.folder, topologies=topologies)
+    accepted.write(task.folder, **job.evaluate_topologies())
     ends, tables = job.run(workers)
-    accepted.problems += job.misunderstood()
+    scenarios = task.folder / RUN / "scenarios"
+    accepted.problems += told.refused(scenarios, task.handed.files)
+    accepted.problems += told.raised(scenarios, accepted.kinds)
     experiment = job.experiment()
     checks = tuple(
         _check(task.lab, experiment, claim, ends, tables) for claim in task.lab.full.claims()
@@ -200,22 +207,26 @@ class _Job:
         experiment.submission = Submission(self.task.folder / FOLDER)
         return experiment
 
-    def evaluate_topologies(self) -> tuple[dict[str, Any], list[str]]:
-        """Topology files as data, and what was wrong with them."""
+    def evaluate_topologies(self) -> dict[str, dict[str, Any]]:
+        """``topologies``: files as data; ``unevaluated``: file → why the grader cannot tell."""
         names = [n for n, kind in self.accepted.kinds.items() if kind == "topology"]
-        found, problems = {}, []
+        found: dict[str, Any] = {}
+        unknown: dict[str, str] = {}
         for name in names:
             folder = self.task.folder / "topologies" / name
             one = {name: self.accepted.files[name]}
             replace(self.accepted, files=one).write(folder)
-            outcome = self._guest(folder, "testbed.grading.evaluate")
-            if outcome.status == "interrupted":
-                raise StoppedError("interrupted")
+            end = self._end(folder, self._guest(folder, "testbed.grading.evaluate"))
+            if end.fault == "grader":
+                unknown[name] = f"{name}: {end.reason}"
+                continue
             try:
-                found[name] = graph_schema.read(folder, outcome.ok)
+                if end.fault:
+                    raise SubmissionError(end.reason)
+                found[name] = graph_schema.read(folder)
             except SubmissionError as error:
-                problems.append(f"{name}: {error}")
-        return found, problems
+                self.accepted.problems.append(f"{name}: {error}")
+        return {"topologies": found, "unevaluated": unknown}
 
     def run(self, workers: int) -> tuple[dict[str, _End], Tables]:
         """Runs and measures all scenarios."""
@@ -230,17 +241,6 @@ class _Job:
                 ends[name], parts[name] = self._measure(name, scenarios[name])
         return ends, _combined(parts)
 
-    def misunderstood(self) -> list[str]:
-        """Lines of routers' configurations that FRR did not know, as it said itself."""
-        found: dict[str, None] = {}
-        for path in sorted((self.task.folder / RUN).glob("scenarios/*/logs/*.log")):
-            router, _, daemon = path.stem.rpartition("-")
-            if daemon in frr.KINDS and router:
-                log = path.read_text(encoding="utf-8", errors="replace")
-                for line in frr.misunderstood(log):
-                    found[f"{router}: FRR does not know '{shown(line)}'; it was left out"] = None
-        return list(found)[:_MOST_TOLD]
-
     def _folder(self, name: str) -> Path:
         return self.task.folder / RUN / "scenarios" / name
 
@@ -251,6 +251,8 @@ class _Job:
             folder = self._prepare(name, experiment)
         except SubmissionError as error:
             return _End("submission", str(error))
+        except MissingDataError as missing:
+            return _End("grader", str(missing))
         outcome = self._guest(folder, "testbed.grading.inside")
         shutil.rmtree(folder / "lab")  # hidden checks stay out of what students may get to see
         return self._end(folder, outcome)

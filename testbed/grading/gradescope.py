@@ -36,6 +36,12 @@ _SETUP = """\
 #!/bin/sh
 # Run once, as root, when Gradescope builds the autograder's image (Debian or Ubuntu).
 set -eu
+python=/usr/bin/python3
+if [ -x "$python" ] && ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+  echo "setup.sh: the testbed needs Python 3.11 or newer: choose Ubuntu 24.04 (or a later one, or" \
+    "Debian 12) as this autograder's base image" >&2
+  exit 1
+fi
 source="${AUTOGRADER:-/autograder}/source"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update

@@ -65,14 +65,12 @@ class _Graph(BaseModel):
         return self
 
 
-def read(folder: Path, ended_well: bool) -> dict[str, Any]:
-    """The graph that an evaluating guest left in its folder.
+def read(folder: Path) -> dict[str, Any]:
+    """The graph that an evaluating guest, which came to its end, left in its folder.
 
     Raises:
         SubmissionError: there is none, or it is none.
     """
-    if not ended_well:
-        raise SubmissionError("could not be evaluated within its limits")
     if not (folder / GRAPH).is_file():
         reason = read_json(folder / REASON) if (folder / REASON).is_file() else "no output"
         raise SubmissionError(f"describes no topology: {shown(reason)}")

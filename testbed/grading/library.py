@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -55,7 +56,7 @@ class LabFolder:
 
     def variant(self, student: str, secret: bytes) -> dict[str, Any]:
         """All parameters of a student's variant, checked."""
-        values = self.full.variant(Draw(secret, self.name, student))
+        values = self.full.variant(Draw(secret, self.name, same_person(student)))
         return self.parameters(values)
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,15 +229,23 @@ def read_secret(path: Path) -> bytes:
 
 
 def student_id(text: str) -> str:
-    """A student's id as it is used for the variant.
+    """A student's id as it is shown: one Unicode form, single blanks.
 
     Raises:
         ConfigError: empty, or not printable.
     """
-    student = text.strip()
+    student = " ".join(unicodedata.normalize("NFKC", text[: 2 * _LARGEST_ID]).split())
     if not student or not student.isprintable() or len(student) > _LARGEST_ID:
         raise ConfigError(f"student {text!r}: is no id (printable, up to {_LARGEST_ID} characters)")
     return student
+
+
+def same_person(student: str) -> str:
+    """What ids of one person have in common: ``Ada@uni.edu`` and ``ada@uni.edu`` are one.
+
+    Variants come from it, so that one handed in under the other spelling is graded rightly.
+    """
+    return unicodedata.normalize("NFKC", student_id(student).casefold())
 
 
 def read_variant(folder: Path) -> tuple[str, str, dict[str, Any]] | None:

@@ -18,6 +18,9 @@ from testbed.errors import ConfigError, ParseError, nearest
 
 FILE = "lab.yaml"
 
+COLUMNS = ("student", "points", "of", "open_points", "status")
+"""Of a gradebook, before the checks': no check may have such a name."""
+
 Kind = Literal[
     "answers", "app", "dnsmasq", "frr", "program", "run", "text", "topology", "zone"
 ]  # fmt: skip
@@ -170,6 +173,12 @@ def line_of(tree: Any, place: Sequence[Any]) -> int:
 
 
 def _cross_check(path: Path, tree: Any, manifest: Manifest) -> None:
+    for name in set(COLUMNS) & set(manifest.checks):
+        line = line_of(tree, ["checks", name])
+        raise ConfigError(
+            f"{path}:{line}: checks.{name}: is the name of a gradebook's column; give the check"
+            " another"
+        )
     for name, mutant in manifest.mutants.items():
         named: list[tuple[str, str, Collection[str]]] = [
             ("loses", n, manifest.checks) for n in mutant.loses

@@ -23,6 +23,7 @@ from testbed.data import ScenarioData
 from testbed.errors import TestbedError
 from testbed.grading.grade import RUN, parameters_text
 from testbed.grading.library import LabFolder
+from testbed.grading.manifest import COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
 from testbed.report import packet_rows
 from testbed.rundir import RunDir, write_json, write_text
@@ -135,11 +136,9 @@ def gradebook(results: Sequence[Result]) -> pd.DataFrame:
 
     rows = []
     for result in results:
-        row: dict[str, Any] = {
-            "student": result.student, "points": result.points, "of": result.of,
-            "open_points": result.open_points,
-            "status": "graded" if result.conclusive else "regrade",
-        }  # fmt: skip
+        status = "graded" if result.conclusive else "regrade"
+        sums = (result.student, result.points, result.of, result.open_points, status)
+        row: dict[str, Any] = dict(zip(COLUMNS, sums, strict=True))
         for check in result.checks:
             row[check.name] = None if check.mark is Mark.INCONCLUSIVE else check.points
         rows.append(row)

@@ -54,6 +54,12 @@ _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 """What setpriv needs to become `USER`; gone when the program starts."""
 
 
+def shown_of_host() -> list[Path]:
+    """Folders of the system that every submission sees, where they really are."""
+    shown = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin", *python_packages().values()]
+    return sorted({Path(path).resolve() for path in shown})
+
+
 def prepare() -> None:
     """Makes the guest ready for students' programs; once, before the network is made."""
     _OUT_ROOT.mkdir()

@@ -21,7 +21,7 @@ from testbed.errors import (
     TestbedError,
 )
 from testbed.grading.answers import shown
-from testbed.rundir import read_json
+from testbed.rundir import read_json, write_json
 
 if TYPE_CHECKING:
     from testbed.daemons.base import Running
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 FOLDER = "submission"
 """Of the files, in a scenario's folder."""
+
+CONFIGS = "configs.json"
+"""In a scenario's folder: router → the file that it was started with."""
 
 HANDED = "handed.json"
 """Beside that folder: kinds of the files, and what was read from some of them."""
@@ -102,6 +105,8 @@ class Submission:
         """
         from testbed.daemons import frr
 
+        path = lab.path / CONFIGS
+        write_json(path, {**(read_json(path) if path.is_file() else {}), **configs})
         with blamed("FRR"):
             return frr.start(lab, {router: self.text(name) for router, name in configs.items()})
 
@@ -162,26 +167,38 @@ class Submission:
 
         Raises:
             SubmissionError: it described none.
+            MissingDataError: nobody knows, as the grader could not evaluate it.
         """
+        from testbed.claims import MissingDataError
         from testbed.grading.graphs import DataTopo
 
+        if why := self._handed().get("unevaluated", {}).get(name):
+            raise MissingDataError(why)
         found = self._handed().get("topologies", {}).get(name)
         if found is None:
             raise SubmissionError(f"{name}: describes no topology")
         return DataTopo(found)
 
-    def handed_run(self, name: str, scenario: str = "main") -> ScenarioData:
+    @contextmanager
+    def reading(self, name: str, scenario: str = "main") -> Iterator[ScenarioData]:
         """A scenario of the run directory that was handed in as the folder `name`.
 
-        Files can be made up: a check holds them against the grader's own run. Read it in a block of
-        `blamed`, so that a capture that cannot be read FAILs.
+        Files can be made up: a check holds them against the grader's own run. In the block,
+        whatever cannot be read is the submission's doing.
 
         Raises:
-            SubmissionError: it was not handed in.
+            SubmissionError: it was not handed in, or cannot be read.
         """
+        from testbed.claims import MissingDataError
         from testbed.data import ScenarioData
 
         folder = self.path(name) / "scenarios" / scenario
         if not folder.is_dir():
             raise SubmissionError(f"{name}: has no scenario '{scenario}'")
-        return ScenarioData(scenario, folder, None)
+        try:
+            yield ScenarioData(scenario, folder, None)
+        except SubmissionError:
+            raise
+        except (TestbedError, MissingDataError, ArithmeticError, AttributeError, LookupError,
+                OSError, RecursionError, TypeError, ValueError) as error:  # fmt: skip
+            raise SubmissionError(f"{name}: cannot be read: {shown(error)}") from error

@@ -17,6 +17,7 @@ Verdict = tuple[Status, str, int | None, float]
 
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 _OUT_OF_MEMORY = re.compile(r"Out of memory|System is deadlocked on memory|invoked oom-killer")
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT})
 _OUT_OF_MEMORY_REASON = "the guest ran out of memory (raise its size)"
 _TAIL_BYTES = 64 * 1024
 
@@ -80,7 +81,9 @@ def _of_kernel(folder: Path, returncode: int) -> Verdict:
     lines = [line for line in tail.splitlines() if line.strip()]
     last = lines[-1].strip() if lines else "no output"
     number = -returncode if returncode < 0 else returncode - 128 if returncode > 128 else 0
-    status, reason = _from_console(tail) or _from_signal(number, last)
+    # a guest in which a program ran out of memory may go on, and be killed from outside later
+    told = None if number in _FROM_OUTSIDE else _from_console(tail)
+    status, reason = told or _from_signal(number, last)
     if shutil.disk_usage(folder).free == 0:
         status, reason = "failed", "the run directory could not be written: its disk is full"
     if returncode == CANNOT_START:
@@ -97,7 +100,7 @@ def _from_console(tail: str) -> tuple[Status, str] | None:
 
 
 def _from_signal(number: int, last: str) -> tuple[Status, str]:
-    if number in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}:
+    if number in _FROM_OUTSIDE:
         return "killed", f"the run was ended by {_signal(number)} from outside"
     if number:
         return "panic", f"the guest kernel crashed with {_signal(number)}: {last}"

@@ -222,4 +222,5 @@ def test_lines_a_daemon_did_not_know_are_read_from_its_log():
         "2023/11/14 22:13:30 RIP: [SHWNK-NWT5S][EC 100663304] No such command on config line 3: "
         " ip rip split-horizon poisened-reverse\n"
     )
-    assert frr.misunderstood(log) == ["ip rip split-horizon poisened-reverse"]
+    left_out = ("ip rip split-horizon poisened-reverse", "No such command")
+    assert frr.misunderstood(log) == [left_out]

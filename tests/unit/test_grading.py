@@ -2,6 +2,8 @@
 
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 import xml.etree.ElementTree as ET
 import zipfile
@@ -13,7 +15,20 @@ import pytest
 from testbed.claims import Status, Verdict, holds, inconclusive
 from testbed.errors import CommandError, ConfigError, ParseError
 from testbed.experiment import PROJECT
-from testbed.grading import accept, classroom, graph_schema, library, manifest, pages, statements
+from testbed.grading import (
+    accept,
+    classroom,
+    export,
+    grade,
+    gradescope,
+    graph_schema,
+    library,
+    manifest,
+    pages,
+    statements,
+    told,
+    trusted,
+)
 from testbed.grading.answers import Answers
 from testbed.grading.draw import Draw
 from testbed.grading.graphs import DataTopo
@@ -21,6 +36,7 @@ from testbed.grading.result import CheckResult, Mark, Result, mark_of
 from testbed.grading.submission import Submission, SubmissionError, blamed
 from testbed.grading.verdicts import share_of
 from testbed.rundir import write_json
+from testbed.runtime import Outcome
 from testbed.topo import as_data
 
 LETTER = PROJECT / "tests/labs/letter"
@@ -50,6 +66,10 @@ BAD = {
         r"mutants\.chatters\.loses: 'no_more' is not there",
     ),
     "title: A": ("title: [A", r"lab\.yaml: line \d+: "),
+    "  no_more: {weight: 3": (
+        "  status: {weight: 3",
+        r"lab\.yaml:10: checks\.status: is the name of a gradebook's column",
+    ),
     "limits: {cpu_s: 20": ("limits: {cpu_s: -1", r"lab\.yaml:3: limits\.cpu_s: .*greater than 0"),
 }
 
@@ -258,6 +278,39 @@ def test_what_a_program_says_last_is_bounded_and_printable():
     assert len(str(caught.value)) < 1200
 
 
+def test_a_zip_with_a_list_of_entries_without_end_is_not_read(lab, tmp_path):
+    entry = zipfile.ZipInfo("x" * 60)
+    central = b"PK\1\2" + bytes(24) + (60).to_bytes(2, "little") + bytes(16) + b"x" * 60
+    assert len(central) == zipfile.sizeCentralDir + len(entry.filename)
+    many = central * 50_000  # the count says one: the size is what is read
+    end = b"PK\5\6" + bytes(4) + b"\1\0\1\0" + len(many).to_bytes(4, "little") + bytes(6)
+    (tmp_path / "a.zip").write_bytes(many + end)
+    handed = read(tmp_path / "a.zip", lab)
+    assert "list of entries of more than 4 MiB; the rest was not read" in handed.problems[0]
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for number in range(20_000):
+            archive.writestr(f"{number}", "")
+    assert "more than 10000 entries" in read(tmp_path / "b.zip", lab).problems[0]
+
+
+def test_a_tar_with_a_header_without_end_is_not_read(lab, tmp_path):
+    tar_with(tmp_path / "a.tgz", ("x", tarfile.XHDTYPE, b"0" * (8 << 20)))
+    assert "has a header of 8388608 bytes" in read(tmp_path / "a.tgz", lab).problems[0]
+
+
+@pytest.mark.parametrize("kind", ["app", "program", "run"])
+def test_what_is_wrong_a_thousand_times_is_told_in_a_few_lines(lab, tmp_path, kind):
+    taken = with_a_run(lab) if kind == "run" else lab.manifest
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(3000):
+            link = zipfile.ZipInfo(f"{number}/say.py" if kind != "run" else f"run/{number}")
+            link.external_attr = 0o120777 << 16
+            archive.writestr(link, "/etc/passwd")
+    handed = accept.read(tmp_path / "a.zip", taken)
+    assert len(handed.problems) <= 45
+    assert any("answers.yaml: was not handed in" in problem for problem in handed.problems)
+
+
 def test_a_tar_that_unpacks_without_end_is_left(lab, tmp_path, monkeypatch):
     monkeypatch.setattr(accept, "_LARGEST_CONTENT_BYTES", 4 << 20)
     tar_with(tmp_path / "a.tgz", ("big", tarfile.REGTYPE, b"0" * (8 << 20)))
@@ -306,9 +359,13 @@ def test_a_run_directory_is_read_like_any_run(lab, tmp_path):
     assert any(p.startswith("run/link: is a symbolic link") for p in accepted.problems)
     accepted.write(tmp_path / "out")
     submission = Submission(tmp_path / "out/submission")
-    assert len(submission.handed_run("run").packets("r1-eth0", ["frame"])) > 0
-    with pytest.raises(SubmissionError, match="no scenario 'other'"):
-        submission.handed_run("run", "other")
+    with submission.reading("run") as run:
+        assert len(run.packets("r1-eth0", ["frame"])) > 0
+    with (
+        pytest.raises(SubmissionError, match="no scenario 'other'"),
+        submission.reading("run", "other"),
+    ):
+        pass
 
 
 def test_a_run_directory_that_is_too_large_is_cut_off(lab, tmp_path):
@@ -319,6 +376,73 @@ def test_a_run_directory_that_is_too_large_is_cut_off(lab, tmp_path):
     handed = accept.read(tmp_path / "in", taken)
     assert sorted(handed.files) == ["run/0", "run/1"]
     assert "run/2: is larger than 200 KiB" in handed.problems
+
+
+ODD = (
+    "a\nb",
+    "a\x1b[2J",
+    "x" * 200,
+    "ü",
+    "..",
+    ".hidden",
+    "con ",
+    "/".join("abcdefghij"),
+    "\udc80",
+)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_names_in_a_run_directory_are_left_out_and_told(lab, tmp_path, odd):
+    taken = with_a_run(lab)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in (
+            f"run/{odd}",
+            "run/good",
+            "run/good/below",
+            "run/x/y",
+            "run/x",
+            "answers.yaml",
+        ):
+            archive.addfile(tarfile.TarInfo(name))
+    handed = accept.read(tmp_path / "a.tar", taken)
+    assert sorted(handed.files) == ["answers.yaml", "run/good", "run/x/y"]
+    assert "run/good/below: lies in a file" in handed.problems
+    assert "run/x: is a file, and a folder too" in handed.problems
+    assert all(problem.isprintable() for problem in handed.problems)
+    accept.accept(handed, taken).write(tmp_path / "out")
+    left = [p for p in (tmp_path / "out/submission").rglob("*") if p.is_file()]
+    assert len(left) == 3
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("events.jsonl", DEEP), ("events.jsonl", '{"time_ns": 1e400, "event": "start"}'),
+        ("events.jsonl", '{"time_ns": 0, "event": "start"}'), ("events.jsonl", "\udcff"),
+        ("captures/captures.json", DEEP), ("captures/captures.json", "[1]"),
+        ("captures/captures.json", '{"r1-eth0": {"dropped": "many"}}'),
+        ("captures/captures.json", '{"r1-eth0": 1}'), ("captures/r1-eth0.pcap", "no capture"),
+        ("network.json", DEEP), ("network.json", "3"), ("topology.json", "null"),
+        ("captures/captures.json", '{"r1-eth0": {"dropped": 1}}'), ("events.jsonl", ""),
+    ],
+)  # fmt: skip
+def test_a_run_directory_that_cannot_be_read_is_the_submissions_doing(lab, tmp_path, file, text):
+    taken = with_a_run(lab)
+    main = tmp_path / "in/run/scenarios/main"
+    (main / "captures").mkdir(parents=True)
+    capture = (PROJECT / "tests/captures/rip.pcap").read_bytes()
+    (main / "captures/r1-eth0.pcap").write_bytes(capture)
+    write_json(main / "captures/captures.json", {"r1-eth0": {"captured": 1, "dropped": 0}})
+    (main / "events.jsonl").write_text('{"time_ns": 0, "event": "start", "monotonic_ns": 0}\n')
+    (main / file).write_bytes(text.encode(errors="surrogateescape"))
+    accept.accept(accept.read(tmp_path / "in", taken), taken).write(tmp_path / "out")
+    submission = Submission(tmp_path / "out/submission")
+    with pytest.raises(SubmissionError), submission.reading("run") as run:
+        run.packets("r1-eth0", ["frame"])
+        assert run.network and run.topology
 
 
 # ---- configurations
@@ -386,7 +510,7 @@ def test_a_topology_survives_being_data(tmp_path):
         ],
     }  # fmt: skip
     write_json(tmp_path / "graph.json", graph)
-    topo = DataTopo(graph_schema.read(tmp_path, True))
+    topo = DataTopo(graph_schema.read(tmp_path))
     assert as_data(topo)["links"] == graph["links"]
 
 
@@ -405,7 +529,7 @@ def test_data_that_is_no_topology_is_refused(change, tmp_path):
     graph = {"nodes": [{"name": "h1", "kind": "host"}], "links": []}
     write_json(tmp_path / "graph.json", graph | change)
     with pytest.raises(SubmissionError):
-        graph_schema.read(tmp_path, True)
+        graph_schema.read(tmp_path)
 
 
 # ---- books and pages
@@ -464,6 +588,30 @@ def test_submissions_are_found_and_twins_refused(lab, tmp_path):
         classroom.find([tmp_path], lab.manifest)
 
 
+@pytest.mark.parametrize("other", ["ADA", "a\u0301da", "\u00e1da ", " \u00c1DA", "áda\u00a0"])
+def test_ids_of_one_person_are_one(lab, tmp_path, other):
+    name = "ada" if other == "ADA" else "áda"
+    for student in (name, other):
+        (tmp_path / student).mkdir()
+    with pytest.raises(ConfigError, match="is there twice"):
+        classroom.find([tmp_path], lab.manifest)
+    assert lab.variant(name, b"a" * 16) == lab.variant(other, b"a" * 16)
+
+
+def test_folders_inside_a_submission_make_nobody_a_student(lab, tmp_path):
+    for name in ("ada/bob", "cyd/homework"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "say.py").write_text("")
+    paths = sorted(tmp_path.iterdir())
+    for named in (paths, [tmp_path]):  # `submissions/*`, and `submissions`
+        assert [s.student for s in classroom.find(named, lab.manifest)] == ["ada", "cyd"]
+    with pytest.raises(ConfigError, match=r"holds nothing but 'bob'.*--student ID"):
+        classroom.find(paths[:1], lab.manifest)
+    assert classroom.find(paths[:1], lab.manifest, "Eve") == [classroom.Source("Eve", paths[0])]
+    with pytest.raises(ConfigError, match=r"holds say\.py, so it is one student's"):
+        classroom.find([tmp_path / "ada/bob"], lab.manifest)
+
+
 def test_folders_of_strange_students_are_plain_and_their_own():
     names = {classroom.folder_name(s) for s in ("a/../b", "a_.._b", "../x", ".", "a\x1b[2Jb", "ü")}
     assert len(names) == 6
@@ -475,6 +623,129 @@ def test_folders_of_strange_students_are_plain_and_their_own():
 def test_ids_that_are_none_are_refused(student):
     with pytest.raises(ConfigError):
         library.student_id(student)
+
+
+def test_what_submissions_see_is_no_place_for_secrets(tmp_path, monkeypatch):
+    grade.refuse_if_shown(tmp_path / "course.secret")
+    (tmp_path / "link").symlink_to("/usr/local/course")
+    for path in (Path("/usr/share/labs"), Path("/lib/course"), tmp_path / "link" / "secret"):
+        with pytest.raises(ConfigError, match="submissions see"):
+            grade.refuse_if_shown(path)
+
+
+# ---- whose fault it was
+
+TOPOLOGY = manifest.HandedFile(kind="topology")
+
+
+class _Guests:
+    """A runtime in which every guest ends the same way."""
+
+    name, clock = "guest", "virtual"
+
+    def __init__(self, status):
+        self.status = status
+
+    def run(self, folder, **_):
+        return Outcome(self.status, "so it was")
+
+
+@pytest.mark.parametrize(
+    ("status", "mark"),
+    [
+        ("killed", Mark.INCONCLUSIVE), ("panic", Mark.INCONCLUSIVE), ("failed", Mark.INCONCLUSIVE),
+        ("time_limit", Mark.INCONCLUSIVE), ("cpu_limit", Mark.FAIL), ("disk_limit", Mark.FAIL),
+        ("out_of_memory", Mark.FAIL),
+    ],
+)  # fmt: skip
+def test_a_topology_that_the_grader_could_not_evaluate_is_open(lab, tmp_path, status, mark):
+    class Drawn(lab.full):
+        def topology(self):
+            return self.submission.topo("net.py")
+
+    changed = lab.manifest.model_copy(update={"files": {"net.py": TOPOLOGY}})
+    drawn = library.LabFolder(lab.path, changed, Drawn, Drawn)
+    task = grade.Task(
+        drawn, "ada", lab.variant("ada", b"a" * 16), accept.Handed({"net.py": b""}),
+        tmp_path / "ada",
+    )  # fmt: skip
+    found = grade.grade(task, _Guests(status))
+    marks = {c.name: c.mark for c in found.checks}
+    assert marks == {"word_arrives": mark, "no_more": mark, "port": Mark.FAIL}
+    told = " ".join([*found.problems, *(c.observed for c in found.checks)])
+    assert ("was ended" in told) == (mark is Mark.FAIL), told
+
+
+# ---- what daemons and programs said
+
+
+def test_what_frr_refused_is_told_by_file_and_line(tmp_path):
+    (tmp_path / "main/logs").mkdir(parents=True)
+    write_json(tmp_path / "main/configs.json", {"r1": "north.conf"})
+    log = "[SHWNK-NWT5S][EC 1] {} on config line 3:  {}\n"
+    (tmp_path / "main/logs/r1-ripd.log").write_text(
+        log.format("No such command", "network 10.0.0.0/99")
+        + log.format("Command returned Warning Config Failed", "timers basic 0 0 0")
+    )
+    text = b"router rip\n! mine\n network 10.0.0.0/99\n timers  basic 0 0 0\n"
+    assert told.refused(tmp_path, {"north.conf": text}) == [
+        "north.conf: line 3: FRR: No such command: 'network 10.0.0.0/99'; it was left out",
+        "north.conf: line 4: FRR: Command returned Warning Config Failed: 'timers basic 0 0 0'; it"
+        " was left out",
+    ]
+
+
+def test_what_an_app_raised_is_told_by_file_and_line(tmp_path):
+    (tmp_path / "main/logs").mkdir(parents=True)
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "/site/os_ken/base/app_manager.py", line 290, in _event_loop\n'
+        '  File "/project/controller/guard.py", line 12, in packet_in\n    x = flows[7]\n'
+        '  File "/usr/lib/python3.11/x.py", line 3, in y\n'
+        "KeyError: 7\x1b[2J\n"
+    )
+    (tmp_path / "main/logs/c0-controller.log").write_text("hello\n" + trace * 3 + trace[:200])
+    found = told.raised(tmp_path, {"guard.py": "app", "answers.yaml": "answers"})
+    assert found == ["guard.py: line 12: KeyError: 7�[2J (3 times)"]
+    assert told.raised(tmp_path, {"other.py": "app"}) == []
+
+
+# ---- a lab's code in a bundle
+
+
+def test_code_in_a_bundle_runs_only_if_it_is_known_or_trusted(lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TESTBED_LABS", str(LETTER.parent))
+    folder = tmp_path / "lab" / "letter"
+    files = export.bundle(lab, "ada", b"a" * 16)
+    export.write(files, tmp_path / "bundle")
+    shutil.copytree(tmp_path / "bundle/lab/letter", folder)
+    evil = tmp_path / "evil"
+    (folder / "lab").mkdir()  # what Python would take before lab.py
+    (folder / "lab/__init__.py").write_text(f"open({str(evil)!r}, 'w')\n")
+    trusted.open_bundled(folder, tmp_path / "1", trust=False)  # the same as the installed one
+    with (folder / "lab.py").open("a") as code:
+        code.write("# changed\n")
+    with pytest.raises(ConfigError, match="would run as you"):
+        trusted.open_bundled(folder, tmp_path / "2", trust=False)
+    trusted.open_bundled(folder, tmp_path / "3", trust=True)
+    trusted.open_bundled(folder, tmp_path / "4", trust=False)  # once is enough
+    assert not evil.exists()
+
+
+def test_gradescopes_setup_refuses_an_old_python(tmp_path):
+    script = gradescope._SETUP.replace("/usr/bin/python3", str(tmp_path / "python3"))
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python3").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/none"},
+    )
+    assert done.returncode == 1
+    assert "Python 3.11" in done.stderr and "Ubuntu 24.04" in done.stderr
 
 
 def test_a_secret_must_be_one(tmp_path):
