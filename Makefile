@@ -56,16 +56,18 @@ NEEDED := $(STAMPS)/image
 SYSTEM :=
 SITE :=
 EXTRAS :=
+FRAMEWORKS :=
 else
 NEEDED := $(STAMPS)/kernel
 SYSTEM := $(STAMPS)/packages
 SITE := --system-site-packages
 EXTRAS := [dev]
+FRAMEWORKS := $(STAMPS)/ryu
 endif
 
 setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (all others do it by themselves)
 
-test: setup ## unit, replay and system tests
+test: setup $(FRAMEWORKS) ## unit, replay and system tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: setup ## style and types
@@ -119,4 +121,9 @@ $(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
 
 $(STAMPS)/kernel: testbed/kernel/uml.config $(wildcard testbed/kernel/patches/*.patch) $(STAMPS)/packages
 	@scripts/guest-kernel.sh
+	@mkdir -p $(@D) && touch $@
+
+# controller/'s programs run on OS-Ken; the tests run them on Ryu, too
+$(STAMPS)/ryu: scripts/install-ryu.sh $(VENV)/.ready
+	@scripts/install-ryu.sh
 	@mkdir -p $(@D) && touch $@

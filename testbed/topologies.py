@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +47,16 @@ def load(text: str) -> Any:
         return cls(*positional, **named)
     except TypeError as error:
         raise ConfigError(f"topology '{text}': {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{_line_of(cls, error)}{error}") from error
+
+
+def _line_of(cls: Any, error: Exception) -> str:
+    """Where in the topology's own file an error arose; empty if elsewhere."""
+    source = cls.build.__code__.co_filename
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == source]
+    return f"{source}, line {lines[-1]}: " if lines else ""
 
 
 def topology_class(name: str) -> Any:

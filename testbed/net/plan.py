@@ -238,7 +238,9 @@ def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]
         port.ipv4 = parse_address(port.given, port.name)
         if port.ipv4.ip in owner:
             other = owner[port.ipv4.ip].name
-            raise ConfigError(f"{port.name}: address {port.ipv4.ip} is {other}'s already")
+            raise ConfigError(
+                f"{port.name}: address {port.ipv4.ip} is {other}'s already; give another"
+            )
         owner[port.ipv4.ip] = port
         if first and first.ipv4 and port.ipv4.network != first.ipv4.network:
             raise ConfigError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed import topologies
 from testbed.draw import draw
 from testbed.errors import ConfigError, ParseError
 from testbed.net.check import check_topology
@@ -261,3 +262,14 @@ def test_drawings_without_routers_tell_mininets_addresses():
     rows = {row["node"]: row for row in topologies.plan_rows(Tree(2, 2))}
     assert (rows["h4"]["ipv4"], rows["h4"]["ipv6"]) == ("10.0.0.4/8", "fd00::4/64")
     assert rows["s1"]["ipv4"] is None
+
+
+def test_an_impossible_shape_names_the_line(tmp_path):
+    path = tmp_path / "thin.py"
+    path.write_text(
+        "from mininet.topo import Topo\nfrom testbed.shape import LinkShape\n"
+        "class Thin(Topo):\n    def build(self):\n"
+        "        LinkShape(rate_mbps=-5)\ntopos = {'thin': Thin}\n"
+    )
+    with pytest.raises(ConfigError, match=r"thin\.py, line 5: link rate_mbps: -5 is out of range"):
+        topologies.load(str(path))
