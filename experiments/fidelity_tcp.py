@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import rows, throughput, trains
 from analysis.plots import fidelity as plots
+from testbed import bulk
 from testbed.claims import MissingDataError, Verdict, all_of, at_most, claim, near
 from testbed.evidence import in_rows
 from testbed.experiment import Experiment, Tables
@@ -73,7 +74,6 @@ class FidelityTcp(Experiment):
                                low=1_000_000)  # fmt: skip
 
     params: Parameters
-    programs = ("iperf3",)
     memory_mb = 8192
 
     def scenarios(self) -> Mapping[str, Parameters]:
@@ -113,14 +113,11 @@ class FidelityTcp(Experiment):
         self._flow(lab, 0, "fat", self.params.fat_bytes)
 
     def _flow(self, lab: Lab, i: int, name: str, size_bytes: int) -> None:
-        port = str(TCP_PORT + i)
-        lab.start("rx", "iperf3", "--server", "--one-off", "--interval", "0", "--port", port)
-        lab.sleep(1.0)
-        lab.event("flow", link=name, port=TCP_PORT + i, bytes=size_bytes)
-        lab.exec(
-            "tx", "iperf3", "--client", _far(lab, i), "--port", port, "--congestion", "reno",
-            "--bytes", str(size_bytes), "--interval", "0", timeout_s=1e5,
-        )  # fmt: skip
+        port = TCP_PORT + i
+        receiver = bulk.receive(lab, "rx", port)
+        lab.event("flow", link=name, port=port, bytes=size_bytes)
+        bulk.send(lab, "tx", _far(lab, i), port, size_bytes=size_bytes, cc="reno").check(1e5)
+        receiver.check(1e5)
 
     # ---- from the run directory
 
@@ -272,13 +269,11 @@ def _far(lab: Lab, i: int) -> str:
 
 
 def _new_bytes(packets: pd.DataFrame, port: int) -> pd.DataFrame:
-    """Data of the flow to a port as it arrived; iperf3's control connection is the smaller one."""
+    """Data of the flow to a port as it arrived."""
     mine = packets[(packets["tcp_dport"] == port) & (packets["tcp_payload_bytes"] > 0)]
-    totals = mine.groupby(["ip_src", "tcp_sport"], observed=True)["tcp_payload_bytes"].sum()
-    if totals.empty:
+    if mine.empty:
         raise MissingDataError(f"no data to port {port}")
-    source, sport = totals.sort_values().index.to_list()[-1]
-    return throughput.arrivals(mine, source, sport)
+    return throughput.arrivals(mine, mine["ip_src"].iloc[0], mine["tcp_sport"].iloc[0])
 
 
 def _settled_mbps(came: pd.DataFrame) -> float:

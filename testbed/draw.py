@@ -72,7 +72,7 @@ def draw(topology: Mapping[str, Any], addresses: Sequence[Row] = ()) -> str:
     for node in nodes:
         own = [row for row in addresses if row["node"] == node["name"]]
         figures += _draw_node(node, at[node["name"]], own, labels)
-    bends = _bends(links)
+    bends = _bends(links, at)
     ends = [
         text
         for link, bend in zip(links, bends, strict=True)
@@ -191,8 +191,11 @@ def _scaled(
     return spots * min(max(scale, 75.0 / closest), 4 * scale)
 
 
-def _bends(links: Sequence[Row]) -> list[float]:
-    """How far each link is bent aside, in px: parallel ones are drawn side by side."""
+def _bends(links: Sequence[Row], at: Mapping[str, Point]) -> list[float]:
+    """How far each link is bent aside, in px.
+
+    Parallel ones are drawn side by side, and one that other nodes stand in the way of, round them.
+    """
     together: dict[frozenset[str], list[int]] = defaultdict(list)
     for index, link in enumerate(links):
         together[frozenset((link["node1"], link["node2"]))].append(index)
@@ -201,7 +204,23 @@ def _bends(links: Sequence[Row]) -> list[float]:
         for rank, index in enumerate(group):
             turned = links[index]["node1"] != links[group[0]]["node1"]
             bends[index] = (rank - (len(group) - 1) / 2) * 36 * (-1 if turned else 1)
+            if bends[index] == 0 and _is_blocked(links[index], at):
+                bends[index] = -48 if sum(_way(links[index], at)[2]) > 0 else 48  # up or left
     return bends
+
+
+def _is_blocked(link: Row, at: Mapping[str, Point]) -> bool:
+    """Whether the straight way between a link's ends runs through another node."""
+    start, end, across = _way(link, at)
+    length = math.dist(start, end)
+    for name, (x, y) in at.items():
+        if name in (link["node1"], link["node2"]):
+            continue
+        aside = (x - start[0]) * across[0] + (y - start[1]) * across[1]
+        along = (x - start[0]) * across[1] - (y - start[1]) * across[0]
+        if abs(aside) < 10 and 0 < along < length:
+            return True
+    return False
 
 
 # ---- what is drawn

@@ -52,8 +52,10 @@ def load(text: str) -> Any:
 
 
 def _line_of(cls: Any, error: Exception) -> str:
-    """Where in the topology's own file an error arose; empty if elsewhere."""
+    """Where in a user's topology an error arose; one of ours names its argument itself."""
     source = cls.build.__code__.co_filename
+    if Path(source).parent == TOPOLOGIES:
+        return ""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == source]
     return f"{source}, line {lines[-1]}: " if lines else ""
