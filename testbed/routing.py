@@ -37,8 +37,9 @@ def config_files(topo: Any, generate: Generate, folder: str = "") -> dict[str, s
     """
     plan = make_plan(topo)
     if folder:
-        found = frr_config.load_folder(Path(folder), plan.routers)
-        frr_lint.check(plan, found, folder)
+        written = frr_config.load_folder(Path(folder), plan.routers)
+        frr_lint.check(plan, written)
+        found = {router: config.text for router, config in written.items()}
     else:
         found = {router: generate(plan, router) for router in plan.routers}
     return {FILE.format(router=router): text for router, text in found.items()}

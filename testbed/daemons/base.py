@@ -81,6 +81,10 @@ class Daemon:
         """The files it reads, by name: written to `place.configs` before it starts."""
         return {}
 
+    def folders(self, place: Place) -> dict[str, Path]:
+        """Folders it knows by fixed paths alone: path → what its node shall see there."""
+        return {}
+
     def argv(self, place: Place) -> list[str]:
         """The start-up line; the program must stay in the foreground."""
         raise ConfigError(f"daemon '{self.name}': has no start-up line")
@@ -123,7 +127,9 @@ def write_files(daemon: Daemon, place: Place) -> None:
     """Renders the daemon's files into `place.configs`."""
     place.configs.mkdir(parents=True, exist_ok=True)
     for name, text in daemon.files(place).items():
-        (place.configs / name).write_text(text, encoding="utf-8")
+        file = place.configs / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
 
 def check(daemon: Daemon, place: Place) -> None:
@@ -163,6 +169,8 @@ def start(
     for place, daemon in waiting:
         require(daemon)
         write_files(daemon, place)
+        for path, folder in daemon.folders(place).items():
+            lab.net[place.node].show(folder, path)
     running: dict[tuple[str, str], Running] = {}
     unready: list[Running] = []
     deadline_s = lab.time_s + budget_s

@@ -3,6 +3,10 @@
 Each reads its own file, ``configs/<router>/<daemon>.conf``, made of the router's configuration by
 `testbed.frr.config.split`. They stay in the foreground under FRR's own user, with sockets and PIDs
 in the router's private folder; no system service is touched.
+
+From FRR 10 on mgmtd reads what zebra, ripd, ripngd and staticd shall do, and tells them. It can be
+told neither where its file is nor where its sockets are, so it sees the router's folders in the
+places of the system's: a router then runs one daemon more, and everything else is as before.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from testbed.lab import Lab, Process
 
 FOLDER = "/usr/lib/frr"
+MGMTD = f"{FOLDER}/mgmtd"
+_CONFIGS_VIEW, _STATE_VIEWS = "/etc/frr", ("/run/frr", "/var/lib/frr")
 _ASK_TIMEOUT_S = 20.0
 _REFUSED = re.compile(r"(?:\] |^)([^\]\n]+) on config line \d+: *(.*)", re.MULTILINE)
 _FEW_FILES = "256"
@@ -33,29 +39,33 @@ class FrrDaemon(base.Daemon):
     """One of FRR's daemons with its configuration.
 
     Attributes:
-        config: text of its file.
+        config: text of its file; None: mgmtd has it.
     """
 
     package = "frr"
     owner = "frr"
     needs: ClassVar[tuple[str, ...]] = ("zebra",)
     stop_signal = signal.SIGKILL  # nothing to save, and a farewell would be noise in the captures
+    log_level: ClassVar[str] = "notifications"
 
-    def __init__(self, config: str) -> None:
+    def __init__(self, config: str | None) -> None:
         self.config = config
 
     def files(self, place: Place) -> dict[str, str]:
         """Its own configuration file."""
-        return {f"{self.name}.conf": self.config}
+        return {} if self.config is None else {f"{self.name}.conf": self.config}
 
     def argv(self, place: Place) -> list[str]:
         """In the foreground, everything private, no TCP port, log to standard output."""
         return [
-            self.program, "-f", f"{place.configs}/{self.name}.conf",
+            self.program, *self._which_file(place),
             "--vty_socket", str(place.state), "-z", f"{place.state}/zserv.api",
             "-i", f"{place.state}/{self.name}.pid", "-P", "0",
-            "--log", "stdout", "--log-level", "notifications", "--limit-fds", _FEW_FILES,
+            "--log", "stdout", "--log-level", self.log_level, "--limit-fds", _FEW_FILES,
         ]  # fmt: skip
+
+    def _which_file(self, place: Place) -> list[str]:
+        return [] if self.config is None else ["-f", f"{place.configs}/{self.name}.conf"]
 
     def ready(self, place: Place, process: Process) -> bool:
         """True once its command socket answers."""
@@ -63,13 +73,36 @@ class FrrDaemon(base.Daemon):
 
     def dry_run(self, place: Place) -> list[str] | None:
         """FRR's own checker; unlike the daemon's it needs no privilege."""
-        return ["vtysh", "-C", "-f", f"{place.configs}/{self.name}.conf"]
+        file = next(iter(self.files(place)), None)
+        return ["vtysh", "-C", "-f", f"{place.configs}/{file}"] if file else None
+
+
+class Mgmtd(FrrDaemon):
+    """Reads the configuration of other daemons and tells them (FRR 10)."""
+
+    name, program, needs = "mgmtd", MGMTD, ()
+    log_level = "informational"
+
+    def files(self, place: Place) -> dict[str, str]:
+        """What it finds in its view of ``/etc/frr``; vtysh looks there as well."""
+        return {"mgmtd/mgmtd.conf": self.config or "", "mgmtd/vtysh.conf": ""}
+
+    def _which_file(self, place: Place) -> list[str]:
+        return []  # it looks where it always does
+
+    def folders(self, place: Place) -> dict[str, Path]:
+        """The system's folders are the router's own: programs of FRR 10 know no other."""
+        return {_CONFIGS_VIEW: place.configs / "mgmtd", **dict.fromkeys(_STATE_VIEWS, place.state)}
+
+    def ready(self, place: Place, process: Process) -> bool:
+        """True once it has read its file: then it tells those that come."""
+        return "finished reading config files" in process.output() and super().ready(place, process)
 
 
 class Zebra(FrrDaemon):
     """Puts routes into the kernel and tells protocols about interfaces."""
 
-    name, program, needs = "zebra", f"{FOLDER}/zebra", ()
+    name, program, needs = "zebra", f"{FOLDER}/zebra", ("mgmtd",)
 
     def ready(self, place: Place, process: Process) -> bool:
         """True once protocols can connect as well."""
@@ -107,19 +140,29 @@ class Staticd(FrrDaemon):
 
 
 KINDS: dict[str, type[FrrDaemon]] = {
-    kind.name: kind for kind in (Zebra, Ripd, Ripngd, Ospfd, Ospf6d, Staticd)
+    kind.name: kind for kind in (Mgmtd, Zebra, Ripd, Ripngd, Ospfd, Ospf6d, Staticd)
 }
 """In the order of their start."""
 
 
-PROGRAMS = tuple(kind.program for kind in KINDS.values())
+PROGRAMS = tuple(kind.program for kind in KINDS.values() if kind is not Mgmtd)
 """What an experiment lists among its `programs`, so that their absence shows at once."""
 
 
-def daemons_of(config: str) -> list[FrrDaemon]:
-    """The daemons that a router's configuration needs, zebra always, each with its part."""
-    parts = frr_config.split(config)
-    return [kind(parts[name]) for name, kind in KINDS.items() if name in parts]
+def daemons_of(config: str, *, with_mgmtd: bool | None = None) -> list[FrrDaemon]:
+    """The daemons that a router's configuration needs, zebra always, each with its part.
+
+    Args:
+        config: the router's.
+        with_mgmtd: as FRR 10 needs it; default: where FRR has it.
+    """
+    needed = frr_config.split(config)
+    if with_mgmtd is None:
+        with_mgmtd = Path(MGMTD).exists()
+    parts = frr_config.managed(needed) if with_mgmtd else needed
+    return [
+        kind(parts.get(name)) for name, kind in KINDS.items() if name in needed or name in parts
+    ]
 
 
 def start(lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:

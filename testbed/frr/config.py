@@ -3,6 +3,8 @@
 A router's configuration is one ``frr.conf`` as any FRR lab has it, or a file for each daemon
 (``zebra.conf``, ``ripd.conf``, ...). Handwritten ones are checked before anything starts: by
 FRR's own checker, then against the topology (see `testbed.frr.lint`).
+
+From FRR 10 on mgmtd reads the configuration of several daemons, theirs no longer: see `managed`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,12 @@ _TOP_LINES = {
         r"|ip router-id|zebra )"
     ),
 }
+MANAGED = ("zebra", "ripd", "ripngd", "staticd")
+"""Daemons whose configuration mgmtd takes and hands on, where FRR has it (FRR 10)."""
+
+_ZEBRAS_OWN = re.compile(r"(no )?(debug zebra|ip forwarding|ipv6 forwarding|zebra (?!route-map ))")
+"""What zebra goes on reading by itself."""
+
 _SHARED = re.compile(r"(no )?(hostname|password|enable|service|log|line|banner|domainname)\b")
 _IGNORED = re.compile(r"(!|#|end$|exit$|frr (version|defaults) |service integrated-vtysh)|$")
 
@@ -57,6 +65,31 @@ class Block:
     head: str
     lines: tuple[tuple[int, str], ...]
     line: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """A router's configuration as somebody wrote it.
+
+    Attributes:
+        files: file → what it holds, in the order they are read.
+    """
+
+    files: Mapping[Path, str]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(self.files.values())
+
+    def place(self, line: int) -> str:
+        """``file:line`` of a line of `text`; the first file for line 0."""
+        lines = [
+            f"{file}:{number}"
+            for file, text in self.files.items()
+            for number, _ in enumerate((text + "\n").splitlines(), 1)
+        ]
+        return lines[line - 1] if line else str(next(iter(self.files)))
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -89,8 +122,36 @@ def split(text: str) -> dict[str, str]:
     parts: dict[str, list[str]] = {name: [] for name in daemon_names(text)}
     for block in blocks(text):
         for daemon, lines in _shares(block, parts).items():
-            parts[daemon] += [block.head, *(f" {line}" for line in lines), *_exit(block)]
+            parts[daemon] += _rendered(block, lines)
     return {daemon: "\n".join(lines) + "\n" for daemon, lines in parts.items()}
+
+
+def managed(parts: Mapping[str, str]) -> dict[str, str]:
+    """The same parts where FRR has mgmtd: its own holds those of `MANAGED`, these have none.
+
+    zebra alone keeps the few lines that mgmtd does not know.
+    """
+    ours: dict[str, None] = {}
+    zebra = []
+    for daemon in MANAGED:
+        for block in blocks(parts.get(daemon, "")):
+            text = "\n".join(_rendered(block, [line for _, line in block.lines]))
+            own = daemon == "zebra" and _ZEBRAS_OWN.match(block.head)
+            if own or (daemon == "zebra" and _SHARED.match(block.head)):
+                zebra.append(text)
+            if not own:
+                ours[text] = None  # lines that are for all come once
+    given = {daemon: part for daemon, part in parts.items() if daemon not in MANAGED}
+    return {"mgmtd": _joined(ours), "zebra": _joined(zebra), **given}
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return "".join(text + "\n" for text in texts)
+
+
+def _rendered(block: Block, lines: Iterable[str]) -> list[str]:
+    """A block again, with some of its lines."""
+    return [block.head, *(f" {line}" for line in lines), *_exit(block)]
 
 
 def _exit(block: Block) -> list[str]:
@@ -118,7 +179,7 @@ def _shares(block: Block, daemons: Collection[str]) -> dict[str, list[str]]:
     return {d: lines for d in daemons if d not in ("zebra", "staticd")}  # filters, route maps
 
 
-def load_folder(folder: Path, routers: Collection[str]) -> dict[str, str]:
+def load_folder(folder: Path, routers: Collection[str]) -> dict[str, Written]:
     """Handwritten configurations: ``<folder>/<router>/frr.conf`` or a file for each daemon.
 
     Raises:
@@ -143,7 +204,9 @@ def load_folder(folder: Path, routers: Collection[str]) -> dict[str, str]:
         )
     texts = {file: _text_of(file) for files in found.values() for file in files}
     check_syntax(texts)
-    return {router: "\n".join(texts[file] for file in files) for router, files in found.items()}
+    return {
+        router: Written({file: texts[file] for file in files}) for router, files in found.items()
+    }
 
 
 def _files_of(path: Path) -> list[Path]:

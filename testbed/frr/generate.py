@@ -92,7 +92,8 @@ def ripng(plan: Plan, router: str, options: Rip) -> str:
     timers = (options.update_s, options.timeout_s, options.garbage_s)
     lines += ["router ripng", f" timers basic {' '.join(map(str, timers))}"]
     lines += [f" network {port.name}" for port in plan.ports[router]]
-    lines += [" network lo"]
+    # a loopback has no link-local address, and so is no network of ripngd's
+    lines += [f" redistribute {source}" for source in ("connected", *options.redistribute)]
     lines += [f" passive-interface {port.name}" for port in _silent(plan, router)]
     return _text([*lines, "exit"])
 

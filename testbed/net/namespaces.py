@@ -207,14 +207,23 @@ class Rooms:
     def _spawn(
         self, namespace: Namespace, argv: Sequence[str], kwargs: dict[str, Any]
     ) -> subprocess.Popen[Any]:
+        self._enter_view(self._view(namespace))
+        return subprocess.Popen(argv, **kwargs)
+
+    def _view(self, namespace: Namespace) -> MountView:
+        """The mounts of a node, made when first wanted; the thread is in its network."""
         if self._warden is None:
             self._start_warden(namespace)
         self.enter(namespace)
         if namespace.view is None:
             namespace.view = self._make_view(namespace)
-        else:
-            self._enter_view(namespace.view)
-        return subprocess.Popen(argv, **kwargs)
+        return namespace.view
+
+    def show(self, namespace: Namespace, source: str, path: str) -> None:
+        """Processes of the namespace see the folder `source` at `path` as well. Only by `call`."""
+        self._enter_view(self._view(namespace))
+        Path(path).mkdir(parents=True, exist_ok=True)
+        _mount(source, path, "none", _MS_BIND)
 
     def popen(
         self, namespace: Namespace, argv: Sequence[str], **kwargs: Any

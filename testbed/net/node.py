@@ -17,6 +17,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from testbed.errors import ConfigError
@@ -216,6 +217,11 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         if shell:
             cmd = ["/bin/sh", "-c", " ".join(cmd)]
         return self._popen(cmd, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kwargs})
+
+    def show(self, folder: Path, path: str) -> None:
+        """Programs started in the node from now on see `folder` at `path`, too."""
+        rooms = self.engine.rooms
+        rooms.call(rooms.show, self.namespace, str(folder), path)
 
     def cmd(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command in the node's shell and return its output."""

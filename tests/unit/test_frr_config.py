@@ -1,10 +1,12 @@
 """Configurations: split among daemons, made from a topology, loaded and refused."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from testbed.daemons import frr
+from testbed.daemons import base, frr
+from testbed.daemons.base import Place
 from testbed.errors import ConfigError
 from testbed.experiment import PROJECT
 from testbed.frr import config as frr_config
@@ -65,6 +67,11 @@ def _plan(topo):
     return make_plan(topo)
 
 
+def _written(configs):
+    """Texts as if somebody had written each to a file."""
+    return {r: frr_config.Written({Path(f"lab/{r}/frr.conf"): t}) for r, t in configs.items()}
+
+
 @needs_frr
 @pytest.mark.parametrize("make", ["rip", "ripng", "ospf", "ospf6"])
 def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
@@ -87,7 +94,7 @@ def test_the_generated_configurations_of_a_topology_contradict_nothing():
                               (frr_generate.ospf, frr_generate.Ospf()),
                               (frr_generate.ospf6, frr_generate.Ospf())):  # fmt: skip
             configs = {router: make(plan, router, options) for router in plan.routers}
-            frr_lint.check(plan, configs, "made")
+            frr_lint.check(plan, _written(configs))
 
 
 def test_passive_towards_hosts_only():
@@ -110,7 +117,7 @@ def folder(tmp_path):
 def _load(folder):
     plan = _plan(Triangle())
     found = frr_config.load_folder(folder, plan.routers)
-    frr_lint.check(plan, found, "lab")
+    frr_lint.check(plan, found)
     return found
 
 
@@ -132,7 +139,7 @@ def test_a_file_for_each_daemon_does_as_well(folder):
     (folder / "r1" / "frr.conf").unlink()
     for daemon, text in frr_config.split(whole).items():
         (folder / "r1" / f"{daemon}.conf").write_text(text)
-    assert frr_config.daemon_names(_load(folder)["r1"]) == ["zebra", "ospfd"]
+    assert frr_config.daemon_names(_load(folder)["r1"].text) == ["zebra", "ospfd"]
 
 
 BAD = {
@@ -161,25 +168,47 @@ BAD = {
     ),
     "network": (
         lambda f: _edit(f, "r2", "network 10.0.2.0/24", "network 10.9.2.0/24"),
-        "lab/r2: line .*'network 10.9.2.0/24 area 0.0.0.0' matches no interface of r2",
+        r"r2/frr.conf:\d+: 'network 10.9.2.0/24 area 0.0.0.0' matches no interface of r2",
     ),
     "router id": (
         lambda f: _edit(f, "r2", "router-id 192.168.0.2", "router-id 192.168.0.1"),
-        "lab/r2: router-id 192.168.0.1 is r1's already",
+        r"r2/frr.conf:\d+: router-id 192.168.0.1 is r1's already \(.*r1/frr.conf:\d+\)",
     ),
     "hello": (
         lambda f: _edit(f, "r2", "hello-interval 10", "hello-interval 5"),
-        "r1-eth2 and r2-eth1 are neighbours but differ in hello-interval: 10 and 5",
+        r"r1/frr.conf:\d+: hello-interval of r1-eth2 is 10, of its neighbour r2-eth1 5 "
+        r"\(.*r2/frr.conf:\d+\)",
     ),
     "area": (
         lambda f: _edit(f, "r3", "172.16.0.4/30 area 0.0.0.0", "172.16.0.4/30 area 1"),
-        "differ in area: 0.0.0.0 and 0.0.0.1",
+        r"area of r1-eth1 is 0.0.0.0, of its neighbour r3-eth1 0.0.0.1 \(.*r3/frr.conf:\d+\)",
     ),
     "interface": (
         lambda f: _edit(f, "r1", "interface r1-eth1", "interface r1-eth7"),
-        "r1 has no interface 'r1-eth7'",
+        r"r1/frr.conf:\d+: r1 has no interface 'r1-eth7'",
     ),
 }  # fmt: skip
+
+
+@needs_frr
+def test_of_several_files_the_one_with_the_line_is_named(folder):
+    """Lines are counted in each file."""
+    parts = frr_config.split((folder / "r1" / "frr.conf").read_text())
+    (folder / "r1" / "frr.conf").unlink()
+    (folder / "r1" / "zebra.conf").write_text(parts["zebra"])
+    (folder / "r1" / "ospfd.conf").write_text("!\nrouter ospf\n network 10.9.0.0/16 area 0\n")
+    with pytest.raises(ConfigError, match=r"r1/ospfd.conf:3: 'network 10.9.0.0/16 area 0' match"):
+        _load(folder)
+
+
+def test_a_default_that_disagrees_is_of_the_file(folder):
+    """No line says it, so none is named."""
+    plan = _plan(Triangle())
+    configs = {r: frr_generate.ospf(plan, r, frr_generate.Ospf()) for r in plan.routers}
+    configs["r1"] = configs["r1"].replace(" ip ospf hello-interval 10\n", "")
+    configs["r2"] = configs["r2"].replace("hello-interval 10", "hello-interval 5")
+    with pytest.raises(ConfigError, match=r"lab/r1/frr.conf: hello-interval of r1-eth\d is 10, "):
+        frr_lint.check(plan, _written(configs))
 
 
 @needs_frr
@@ -199,8 +228,10 @@ def test_neighbours_of_ospfv3_must_agree_as_well(old, new):
     options = frr_generate.Ospf()
     configs = {router: frr_generate.ospf6(plan, router, options) for router in plan.routers}
     configs["r2"] = configs["r2"].replace(old, new)
-    with pytest.raises(ConfigError, match=f"r2-eth. are neighbours but differ in {old.split()[0]}"):
-        frr_lint.check(plan, configs, "lab")
+    with pytest.raises(
+        ConfigError, match=rf"{old.split()[0]} of r.* of its neighbour r2-eth. .*r2/frr.conf:\d+"
+    ):
+        frr_lint.check(plan, _written(configs))
 
 
 HANDWRITTEN = {"triangle-rip": Triangle, "campus-ospf": Campus}
@@ -212,7 +243,7 @@ def test_the_configurations_beside_the_topologies_are_good(name):
     plan = _plan(HANDWRITTEN[name]())
     folder = PROJECT / "topologies" / "configs" / name
     found = frr_config.load_folder(folder, plan.routers)
-    frr_lint.check(plan, found, name)
+    frr_lint.check(plan, found)
     assert list(found) == plan.routers
 
 
@@ -224,3 +255,39 @@ def test_lines_a_daemon_did_not_know_are_read_from_its_log():
     )
     left_out = ("ip rip split-horizon poisened-reverse", "No such command")
     assert frr.misunderstood(log) == [left_out]
+
+
+def test_mgmtd_gets_what_frr_10_reads_by_it():
+    """Lines for all daemons come once; zebra keeps what mgmtd does not know; ospfd has its own."""
+    parts = frr_config.managed(
+        frr_config.split(INTEGRATED + "ip forwarding\ninterface eth1\n bandwidth 10\nexit\n")
+    )
+    assert list(parts) == ["mgmtd", "zebra", "ospfd"]
+    assert parts["zebra"] == "hostname r1\nip forwarding\n"
+    for line in (
+        " no ip rip split-horizon",
+        " bandwidth 10",
+        "router rip",
+        "ip route 192.0.2.0/24",
+    ):
+        assert line in parts["mgmtd"]
+    assert "ip forwarding" not in parts["mgmtd"] and "router ospf" not in parts["mgmtd"]
+    for once in ("hostname r1", "access-list near", "key chain secret"):
+        assert parts["mgmtd"].count(once) == 1
+
+
+@pytest.mark.parametrize(
+    ("with_mgmtd", "names", "with_file"),
+    [(False, ["zebra", "ripd"], ["zebra", "ripd"]), (True, ["mgmtd", "zebra", "ripd"], ["zebra"])],
+)
+def test_daemons_by_the_version_of_frr(with_mgmtd, names, with_file, tmp_path):
+    """FRR 10's ripd is refused with a file of its own; mgmtd has what it shall do."""
+    text = frr_generate.rip(_plan(Triangle()), "r1", frr_generate.Rip())
+    place = Place("r1", tmp_path / "r1", tmp_path / "state")
+    daemons = frr.daemons_of(text, with_mgmtd=with_mgmtd)
+    assert [d.name for d in daemons] == names
+    assert [d.name for d in daemons if "-f" in d.argv(place)] == with_file
+    for daemon in daemons:
+        base.write_files(daemon, place)
+    holder = place.configs / ("mgmtd/mgmtd.conf" if with_mgmtd else "ripd.conf")
+    assert "router rip" in holder.read_text()
