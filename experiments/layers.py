@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis import packets
 from analysis.dissect import http as messages
-from analysis.packets import has_flags
 from analysis.plots import exchanges as plots
 from testbed import exchange
 from testbed.acts import Act, filter_packets, in_order, masquerade, nothing, program, sysctl
@@ -157,11 +157,11 @@ class Layers(Experiment):
         http = pick(tables, "request", LAN_SIDE, table="http")
         firsts = {
             "ARP": seen[seen["arp_op"].notna()],
-            "SYN": seen[has_flags(seen, "SYN", without="ACK")],
-            "SYN+ACK": seen[has_flags(seen, "SYN ACK")],
+            "SYN": seen[packets.has_flags(seen, "SYN", without="ACK")],
+            "SYN+ACK": seen[packets.has_flags(seen, "SYN ACK")],
             "request": http[http["kind"] == "request"],
             "response": http[http["kind"] == "response"],
-            "FIN": seen[has_flags(seen, "FIN")],
+            "FIN": seen[packets.has_flags(seen, "FIN")],
         }
         order = {name: rows["frame"].min() for name, rows in firsts.items() if len(rows)}
         found = sorted(order, key=lambda name: order[name])

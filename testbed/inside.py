@@ -47,8 +47,27 @@ class _LazyFinder(MetaPathFinder):
         # only our own modules are lazy one by one; inside a library the order of imports matters
         lazy = "." not in fullname or fullname.startswith("analysis.")
         if spec is not None and spec.loader is not None and lazy:
-            spec.loader = importlib.util.LazyLoader(spec.loader)
+            spec.loader = _LazyLoader(spec.loader)
         return spec
+
+
+class _LazyLoader(importlib.util.LazyLoader):
+    """Python's own, for modules that more than one of ours imports."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Puts the reading off."""
+        super().exec_module(module)
+        module.__class__ = _UntouchedModule
+
+
+class _UntouchedModule(ModuleType):
+    """To import it once more is no touch: Python then asks for its ``__spec__`` alone."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "__spec__":
+            object.__setattr__(self, "__class__", importlib.util._LazyModule)  # type: ignore[attr-defined]
+            return getattr(self, name)
+        return object.__getattribute__(self, name)
 
 
 class _AbsentModule(ModuleType):

@@ -58,6 +58,27 @@ def test_experiments_load_where_mininet_is_not():
     assert done.returncode == 0, done.stderr
 
 
+IN_A_GUEST = """
+import sys
+from testbed import inside
+sys.meta_path.insert(0, inside._LazyFinder())
+from testbed.experiment import experiment_files, load
+for name in experiment_files():
+    cls = load(name)
+    for params in cls(cls.Parameters()).scenarios().values():
+        cls(params).topology()
+    heavy = set(inside.loaded()) - {"analysis"}
+    assert not heavy, f"{name} loads {heavy} in a guest; touch them in measure, claims, plots alone"
+"""
+
+
+def test_guests_import_no_library_that_run_does_not_use():
+    """Loading pandas takes a guest longer than most networks take to run."""
+    argv = [sys.executable, "-c", IN_A_GUEST]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", sorted(experiment_files()))
 def test_every_experiment_loads_and_says_what_it_claims(name):
     cls = load(name)
