@@ -9,7 +9,7 @@ import pyarrow as pa
 from analysis.packets import link, network, options, transport
 from analysis.packets.records import Interface, Records
 from analysis.packets.table import Table
-from analysis.packets.window import CELL_BYTES, Bytes, Window, take
+from analysis.packets.window import CELL_BYTES, WORD_BYTES, Bytes, Cells, Window, take
 
 PROTOCOLS = (
     "?", "IPv4", "IPv6", "ARP", "TCP", "UDP", "ICMP", "ICMPv6", "OSPF", "IGMP", "GRE", "IPIP",
@@ -50,8 +50,10 @@ def decode(
     captured, wire = _lengths(records.captured_bytes), _lengths(records.wire_bytes)
     for link_type, rows in _by_link_type(records, interfaces):
         start = records.start[rows]
-        cells = take(data, start, CELL_BYTES) if records.cells is None else records.cells[rows]
-        base = records.cells_base
+        cells, base = records.cells, records.cells_base
+        if cells is None:
+            base = link.lead_bytes(link_type)
+            cells = Cells(take(data, start - base, CELL_BYTES + WORD_BYTES))
         window = Window(data, start, captured[rows], wire[rows], rows, None, cells, base)
         out.flag(window, window.captured > window.wire, "captured longer than wire")
         _layers(out, window, link_type, payloads)

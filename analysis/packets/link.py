@@ -23,6 +23,11 @@ _AF_INET = 2
 _AF_INET6 = (10, 24, 28, 30)  # Linux, NetBSD and OpenBSD, FreeBSD, Darwin
 
 
+def lead_bytes(link_type: int) -> int:
+    """What must stand before the link header so that the next header begins at a whole word."""
+    return 2 if link_type == ETHERNET else 0
+
+
 def decode(out: Table, window: Window, link_type: int) -> tuple[Window | None, Types]:
     """Decodes one link type's header.
 

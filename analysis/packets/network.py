@@ -135,7 +135,7 @@ def _put_checksum(out: Table, window: Window, header: Ints, whole: Mask | None) 
     for at in range(0, min(int(header.max()), 60), 4):
         word = window.raw32(at)
         if at >= 20:
-            word[at >= header] = 0
+            word = np.where(at >= header, np.uint32(0), word)
         total += word & np.uint32(0xFFFF)
         total += word >> np.uint32(16)
     total = (total & np.uint32(0xFFFF)) + (total >> np.uint32(16))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from analysis.packets import link
 from analysis.packets.records import Interface, Records
 from analysis.packets.walk import Bytes, Offsets, RecordRule, Walked, walk, words
-from analysis.packets.window import CELL_BYTES, take
+from analysis.packets.window import CELL_BYTES, WORD_BYTES, Cells, take
 
 HEADER_BYTES = 24
 _MAX_BELIEVED_BYTES = 16 << 20
@@ -91,13 +92,22 @@ class Pcap:
 
     def describe(self, data: Bytes, at: Offsets) -> Records:
         """Times and lengths of the records that start at `at`."""
-        order = self.endian
-        cells = take(data, at, 16 + CELL_BYTES)
-        word = np.ndarray((len(at), 4), f"{order}u4", cells, 0, (16 + CELL_BYTES, 4))
-        time_ns = word[:, 0].astype(np.int64) * 1_000_000_000
-        time_ns += word[:, 1] * np.int64(self.tick_ns)
-        captured, wire = word[:, 2].astype(np.uint32), word[:, 3].astype(np.uint32)
-        return Records(time_ns, wire, captured, at + 16, cells=cells, cells_base=16)
+        lead = link.lead_bytes(self.link_type) if int(at[0]) >= WORD_BYTES else 0
+        cells = Cells(take(data, at - lead, 16 + CELL_BYTES + WORD_BYTES))
+        seconds, ticks, captured, wire = (
+            cells.field(lead + 4 * i, f"{self.endian}u4").astype(np.uint32) for i in range(4)
+        )
+        time_ns = seconds.astype(np.int64)
+        time_ns *= 1_000_000_000
+        time_ns += ticks * np.int64(self.tick_ns)
+        return Records(
+            time_ns,
+            wire,
+            captured,
+            at + 16,
+            cells=cells,
+            cells_base=lead + 16,
+        )
 
     def reason(self, bad_length: int) -> str:
         """Why a record's length is not believed."""

@@ -15,9 +15,10 @@ from analysis.packets.feed import Feed, Source
 from analysis.packets.records import Interface, Records
 from analysis.packets.table import Table
 from analysis.packets.walk import Bytes, Offsets, Walked
+from analysis.packets.window import WORD_BYTES
 from testbed.errors import CaptureError, ConfigError
 
-BATCH_PACKETS = 1 << 15
+BATCH_PACKETS = 1 << 14
 """Packets decoded at once: their cells and fields stay in the processor's cache."""
 
 MAX_PACKETS = 100_000_000
@@ -162,8 +163,9 @@ class _Reading:
         """Reads on; at the end, notes a packet that was cut off."""
         feed = self.feed
         if not feed.ended:
-            grew = feed.more(self.here)
-            self.here = 0
+            kept = min(self.here, WORD_BYTES)  # what stands before a record is read with it
+            grew = feed.more(self.here - kept)
+            self.here = kept
             if grew:
                 return True
         if feed.damage:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from analysis.packets.window import Cells
+
 
 @dataclass(frozen=True)
 class Interface:
@@ -47,5 +49,5 @@ class Records:
     captured_bytes: npt.NDArray[np.uint32]
     start: npt.NDArray[np.int64]
     interface: npt.NDArray[np.int32] | None = None
-    cells: npt.NDArray[np.void] | None = None
+    cells: Cells | None = None
     cells_base: int = 0

@@ -11,6 +11,7 @@ from analysis.packets.window import Ints, Mask, Window
 
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 
+_IS_OTHER = ~np.isin(np.arange(256), (ICMP, TCP, UDP, ICMP6))
 _FLAG_BITS = 0x01FF
 _TIMESTAMP_ONLY = np.frombuffer(b"\x01\x01\x08\x0a", "=u4")[0]
 """NOP NOP timestamp: what nearly every segment of an established connection carries."""
@@ -28,8 +29,7 @@ def decode(out: Table, window: Window, protos: Protos) -> list[Window]:
             payload = decoder(out, here)
             if payload is not None:
                 payloads.append(payload)
-    known = np.isin(protos, (ICMP, TCP, UDP, ICMP6))
-    other = window.only(~known)
+    other = window.only(_IS_OTHER[protos])
     if other is not None:
         payloads.append(other)
     return payloads

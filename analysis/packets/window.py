@@ -1,8 +1,9 @@
 """The same header of many packets at once.
 
-`take` copies the first bytes of every packet into equal cells, one memory copy a packet; a field
-is then one strided view over the cells. Deeper headers reuse the cells while they begin at the
-same place in all packets, else their bytes are copied again from where they begin.
+`take` copies the first bytes of every packet into equal cells, one memory copy a packet. Where
+many fields are read, the cells are transposed once, so that a field is nearly contiguous in memory;
+else a field is a strided view over the cells. Deeper headers reuse the cells while they begin at
+the same place in all packets, else their bytes are copied again from where they begin.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ Rows = slice | npt.NDArray[np.int64]
 
 CELL_BYTES = 96
 """Reaches the end of TCP's options behind Ethernet and IPv4; more would cost every packet."""
+
+WORD_BYTES = 4
+_STRIDED_FIELDS = 6
+"""Transposing costs about as much as reading so many fields of the cells as they are."""
+
+_BLOCK_ROWS = 256
+"""Cells transposed at once: they fit the processor's first cache."""
 
 REACH_BYTES = 60
 """The longest header read from one window (IPv4 and TCP with all options)."""
@@ -44,6 +52,40 @@ def take(data: Bytes, at: Ints, width: int) -> npt.NDArray[np.void]:
     return cells
 
 
+class Cells:
+    """The first bytes of some packets, all cells of one size.
+
+    Attributes:
+        rows: (packets,) the cells; their size is a multiple of `WORD_BYTES`.
+    """
+
+    def __init__(self, rows: npt.NDArray[np.void]) -> None:
+        self.rows = rows
+        self.size = rows.dtype.itemsize
+        self._words: npt.NDArray[np.uint32] | None = None
+        self._read = 0
+
+    def field(self, at: int, kind: str) -> npt.NDArray[Any]:
+        """The number at byte `at` of every cell, as a view."""
+        count = len(self.rows)
+        word, rest = divmod(at, WORD_BYTES)
+        self._read += 1
+        if self._read <= _STRIDED_FIELDS or rest + int(kind[-1]) > WORD_BYTES:
+            return np.ndarray((count,), kind, self.rows, at, (self.size,))
+        if self._words is None:
+            self._words = self._transposed()
+        return np.ndarray((count,), kind, self._words[word], rest, (WORD_BYTES,))
+
+    def _transposed(self) -> npt.NDArray[np.uint32]:
+        """(words, packets): the same bytes, word by word."""
+        count, words = len(self.rows), self.size // WORD_BYTES
+        by_packet = np.ndarray((count, words), np.uint32, self.rows)
+        by_word = np.empty((words, count), np.uint32)
+        for low in range(0, count, _BLOCK_ROWS):
+            by_word[:, low : low + _BLOCK_ROWS] = by_packet[low : low + _BLOCK_ROWS].T
+        return by_word
+
+
 @dataclass(frozen=True)
 class Window:
     """One header of some packets of a batch.
@@ -65,15 +107,14 @@ class Window:
     wire: Ints
     rows: Rows
     present: Mask | None
-    cells: npt.NDArray[np.void]
+    cells: Cells
     base: int = 0
 
     def __len__(self) -> int:
         return len(self.start)
 
     def _field(self, at: int, kind: str) -> npt.NDArray[Any]:
-        width = self.cells.dtype.itemsize
-        return np.ndarray((len(self),), kind, self.cells, self.base + at, (width,))
+        return self.cells.field(self.base + at, kind)
 
     def stored(self, at: int, kind: str) -> npt.NDArray[Any]:
         """A field as it lies in the cells (`>u4`, ...): to be stored without another copy."""
@@ -81,7 +122,7 @@ class Window:
 
     def u8(self, at: int) -> npt.NDArray[np.uint8]:
         """The byte at `at` of every row."""
-        return np.ascontiguousarray(self._field(at, "u1"))
+        return self._field(at, "u1").copy()
 
     def u16(self, at: int) -> npt.NDArray[np.uint16]:
         """The 16-bit number (network order) at `at` of every row."""
@@ -93,22 +134,29 @@ class Window:
 
     def u48(self, at: int) -> npt.NDArray[np.uint64]:
         """The 48-bit number (network order) at `at` of every row."""
-        return (self._field(at, ">u4").astype(np.uint64) << np.uint64(16)) | self._field(
-            at + 4, ">u2"
-        ).astype(np.uint64)
+        # Swapping bytes and widening in one go would take NumPy several times as long.
+        if (self.base + at) % WORD_BYTES:
+            value = self.u16(at).astype(np.uint64)
+            value <<= np.uint64(32)
+            value |= self.u32(at + 2)
+        else:
+            value = self.u32(at).astype(np.uint64)
+            value <<= np.uint64(16)
+            value |= self.u16(at + 4)
+        return value
 
     def u64(self, at: int) -> npt.NDArray[np.uint64]:
         """The 64-bit number (network order) at `at` of every row."""
         return self._field(at, ">u8").astype(np.uint64)
 
     def raw32(self, at: int) -> npt.NDArray[np.uint32]:
-        """Four bytes in the machine's order, for sums and comparisons."""
-        return np.ascontiguousarray(self._field(at, "=u4"))
+        """Four bytes in the machine's order, for sums and comparisons; not to be written to."""
+        return self._field(at, "=u4")
 
     def matrix(self, at: int, width: int) -> Bytes:
         """(rows, width) bytes from `at`, no copy."""
-        cell = self.cells.dtype.itemsize
-        return np.ndarray((len(self), width), "u1", self.cells, self.base + at, (cell, 1))
+        cells = self.cells
+        return np.ndarray((len(self), width), "u1", cells.rows, self.base + at, (cells.size, 1))
 
     def has(self, count: int) -> Mask | None:
         """Rows whose first `count` bytes are captured; None: all."""
@@ -155,19 +203,19 @@ class Window:
         start, captured, wire = self.start + step, captured - step, wire - step
         if isinstance(step, int):
             base = self.base + step
-            if base + REACH_BYTES <= self.cells.dtype.itemsize:
+            if base + REACH_BYTES <= self.cells.size:
                 return replace(
                     self, start=start, captured=captured, wire=wire, present=keep, base=base
                 )
         at = start if keep is None else np.where(keep, start, self.start)
-        cells = take(self.data, np.minimum(at, len(self.data)), CELL_BYTES)
+        cells = Cells(take(self.data, np.minimum(at, len(self.data)), CELL_BYTES))
         return Window(self.data, start, captured, wire, self.rows, keep, cells)
 
     def _sparse(self, step: int | Ints, picked: Ints, captured: Ints, wire: Ints) -> Window:
         by = step if isinstance(step, int) else step[picked]
         start = self.start[picked] + by
         rows = picked + self.rows.start if isinstance(self.rows, slice) else self.rows[picked]
-        cells = take(self.data, np.minimum(start, len(self.data)), CELL_BYTES)
+        cells = Cells(take(self.data, np.minimum(start, len(self.data)), CELL_BYTES))
         return Window(self.data, start, captured[picked] - by, wire[picked] - by, rows, None, cells)
 
 
