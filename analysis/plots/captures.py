@@ -34,7 +34,7 @@ def throughput(rates: pd.DataFrame, by: str = "flow", value: str = "throughput_m
         axes.step(one["start_s"], one[value], line, where="post", label=f"{by} {name}")
     words = value.removesuffix("_mbps").replace("_", " ")
     axes.set(xlabel="time (s)", ylabel=f"{words} (Mbit/s)", ylim=(0, None))
-    axes.legend()
+    _legend(axes)
     return figure
 
 
@@ -60,7 +60,7 @@ def round_trips(segments: pd.DataFrame) -> Figure:
             rtt_ms = segments.loc[rows, column].astype(float) / 1e6
             axes.plot(time_s, rtt_ms, marker, ms=4, label=label)
     axes.set(xlabel="time (s)", ylabel="round-trip time (ms)", ylim=(0, None))
-    axes.legend()
+    _legend(axes)
     return figure
 
 
@@ -87,8 +87,14 @@ def time_sequence(segments: pd.DataFrame, side: int = 0) -> Figure:
             axes.plot(time_s[rows], segments.loc[rows, "seq"] / 1e3, marker, color=colour, ms=4,
                       label=label)  # fmt: skip
     axes.set(xlabel="time (s)", ylabel="sequence number (kB)")
-    axes.legend()
+    _legend(axes)
     return figure
+
+
+def _legend(axes: Axes) -> None:
+    """A legend, where anything has a name."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
 
 
 def distribution(values: Mapping[str, ArrayLike], xlabel: str) -> Figure:
@@ -107,7 +113,7 @@ def distribution(values: Mapping[str, ArrayLike], xlabel: str) -> Figure:
         axes.step(ordered, share, line, where="post", label=f"{name} ({len(ordered)})")
     axes.set(xlabel=xlabel, ylabel="at most so much (%)", ylim=(0, 101))
     axes.ticklabel_format(axis="x", useOffset=False)
-    axes.legend()
+    _legend(axes)
     return figure
 
 
