@@ -51,6 +51,13 @@ INNER = ("10.99.0.1", "10.99.0.2")
 INSIDE, OUTSIDE = "172.20.63.254", "172.20.64.1"
 """The last address of the first /18 of 172.20.0.0/16, and the first of the second."""
 
+FIRST_TTLS = (32, 128, 255)
+"""What other systems begin with; Linux can be told to."""
+
+LINK_LOCAL = "169.254.7.7"
+EXPEDITED = 46
+"""The DSCP of expedited forwarding (RFC 3246): 0xb8 as type of service."""
+
 CLASSES = {
     "A": ("9.1.2.3", "8"), "B": ("128.1.2.3", "16"), "C": ("192.1.2.3", "24"),
     "D": ("224.1.2.3", "refused"), "E": ("240.1.2.3", "32"),
@@ -60,7 +67,7 @@ CLASSES = {
 FAULTS = (
     "none", "classful", "on-link", "one-route", "small-aggregate", "forwarding", "open-loopback",
     "no-join", "no-nat", "raised", "options", "relay", "classless", "no-record",
-    "plain",
+    "plain", "unfiltered", "bleached",
 )  # fmt: skip
 
 
@@ -118,6 +125,25 @@ class Addressing(Experiment):
             ),
             "recorded": program("h1", "ping", "-n", "-c", "1", "-W", "1",
                                 *(() if "no-record" in on else ("-R",)), far),
+            "first-ttl": in_order(
+                *(in_order(sysctl("h1", "net.ipv4.ip_default_ttl", ttl), ping("h1", far))
+                  for ttl in (*FIRST_TTLS, 64)),
+            ),
+            "marked": in_order(
+                filter_packets("r2", "prerouting", "ip dscp set 0") if "bleached" in on
+                else nothing,
+                program("h1", "ping", "-n", "-c", "1", "-Q", f"{EXPEDITED << 2}", far),
+            ),
+            "link-local": in_order(
+                ip("h1", "addr", "add", f"{LINK_LOCAL}/16", "dev", "h1-eth0"),
+                _from_link_local(far),
+            ),
+            "kept-local": in_order(
+                nothing if "unfiltered" in on
+                else filter_packets("r1", "forward", "ip saddr 169.254.0.0/16 drop"),
+                _from_link_local(far),
+                ip("h1", "addr", "del", f"{LINK_LOCAL}/16", "dev", "h1-eth0"),
+            ),
             "classes": in_order(
                 *(program("h4", "busybox", "ifconfig", f"h4-eth0:{name}", ip,
                           *(("netmask", "255.255.240.0") if "classless" in on else ()))
@@ -193,7 +219,7 @@ class Addressing(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets by step, headers field by field, and what h4 was told of its addresses."""
-        tables = exchange.measure(data, ("payload", "ip_checksum_ok"))
+        tables = exchange.measure(data, ("payload", "ip_checksum_ok", "ip_dscp"))
         seen = tables["packets"]
         asked = seen[(seen["icmp_type"] == ECHO_REQUEST).fillna(False)]
         tables["headers"] = pd.DataFrame([
@@ -427,6 +453,63 @@ class Addressing(Experiment):
         ).because(*of_packets("on their way", pd.concat(seen.values())))  # fmt: skip
 
     @claim(
+        "The sender chooses the first TTL: Linux begins with 64 and can be told otherwise; what "
+        "arrives is lower by the number of routers.",
+        source="RFC 791 p. 14, 30; RFC 1700 (64); ip(7) ip_default_ttl",
+    )
+    def sender_chooses_the_first_ttl(self, tables: Tables) -> Verdict:
+        """Pings with the default, then with three others, across three routers."""
+        steps = ("header", "first-ttl")
+        left, came = (
+            pd.concat(pick(tables, s, c, icmp_type=ECHO_REQUEST) for s in steps)
+            for c in ("h1-eth0", "h2-eth0")
+        )
+        first, last = ([int(t) for t in dict.fromkeys(rows["ip_ttl"])] for rows in (left, came))
+        return all_of(
+            [
+                same(first, [64, *FIRST_TTLS], "TTL at h1"),
+                same(last, [ttl - 3 for ttl in first], "behind three routers"),
+            ]
+        ).because(*of_packets("as they left", left), *of_packets("as they came", came))
+
+    @claim(
+        "The sender may mark packets in the type of service (DSCP); routers that do not care "
+        "carry the mark unchanged.",
+        source="RFC 791 p. 12, RFC 2474 §3, RFC 3246",
+    )
+    def marks_are_carried(self, tables: Tables) -> Verdict:
+        """A ping marked for expedited forwarding, at each capture of its way."""
+        places = ("h1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")
+        seen = {p: pick(tables, "marked", p, icmp_type=ECHO_REQUEST) for p in places}
+        found = {p: [int(d) for d in rows["ip_dscp"]] for p, rows in seen.items()}
+        return same(found, {p: [EXPEDITED] for p in places}, "DSCP").because(
+            *of_packets("on its way", pd.concat(seen.values()))
+        )
+
+    @claim(
+        "No router may pass on packets from or to 169.254/16; Linux does, unless a filter keeps "
+        "them.",
+        source="RFC 3927 §2.7, §7; RFC 6890",
+    )
+    def link_local_is_not_forwarded(self, tables: Tables) -> Verdict:
+        """h1 pings h2 from 169.254.7.7: by r1 as it is, and with the filter the standard asks."""
+
+        def sent(name: str, capture: str) -> pd.DataFrame:
+            return pick(tables, name, capture, icmp_type=ECHO_REQUEST, ip_src=LINK_LOCAL)
+
+        bare, asked, passed = (
+            sent("link-local", "r2-eth0"), sent("kept-local", "h1-eth0"),
+            sent("kept-local", "r2-eth0"),
+        )  # fmt: skip
+        return all_of(
+            [
+                at_least(len(bare), 1, unit="packets passed on by Linux as it is"),
+                at_least(len(asked), 1, unit="packets sent to the filter"),
+                at_most(len(passed), 0, unit="of them behind r1"),
+            ]
+        ).because(*of_packets("sent", asked), *of_packets("behind r1", pd.concat([bare, passed])))
+
+    @claim(
         "The header has 20 bytes without options; total length counts header and payload.",
         source="RFC 791 §3.1",
     )
@@ -498,6 +581,10 @@ class Addressing(Experiment):
             "3_translated_outside": exchange.ladder(tables, "translated", "r2-eth0", ip_version=4),
             "4_translated_inside": exchange.ladder(tables, "translated", "h1-eth0", ip_version=4),
         }
+
+
+def _from_link_local(target: str) -> Act:
+    return program("h1", "ping", "-n", "-c", "1", "-W", "1", "-I", LINK_LOCAL, target)
 
 
 def _relay(lab: Lab) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from testbed import experiment as experiments
-from testbed.book import words
+from testbed.book import coverage, words
 from testbed.errors import ConfigError, nearest
 
 PROJECT = experiments.PROJECT
@@ -45,7 +45,10 @@ def _handouts(name: str, chinese: bool) -> Iterator[Path]:
         yield PROJECT / folder / "experiments" / f"{name}.md"
 
 
-PARTS: dict[str, Callable[[Path], str]] = {"experiments": experiments_table}
+PARTS: dict[str, Callable[[Path], str]] = {
+    "experiments": experiments_table,
+    "coverage": coverage.table,
+}
 """Name of a generated part → what makes its text, given the page it stands in."""
 
 

@@ -51,7 +51,10 @@ FALLS: dict[str, dict[str, set[str]]] = {
     },
     "addressing": {
         "classful,on-link,one-route,small-aggregate,forwarding,open-loopback,no-join,no-nat,"
-        "raised,options,relay,classless,no-record,plain": {
+        "raised,options,relay,classless,no-record,plain,unfiltered,bleached": {
+            "sender_chooses_the_first_ttl",
+            "marks_are_carried",
+            "link_local_is_not_forwarded",
             "protocol_says_what_is_inside",
             "classes_are_masks",
             "options_are_padded",
