@@ -76,12 +76,14 @@ def read(folder: Path, event: str) -> pd.DataFrame:
         MissingDataError: the event was not recorded, or the kernel lost occurrences.
         ParseError: the files are damaged.
     """
-    meta = json.loads((folder / "trace.json").read_text())
+    meta = json.loads((folder / "trace.json").read_text(encoding="utf-8"))
     if event not in meta["events"]:
         raise MissingDataError(f"kernel event '{event}' was not recorded")
     if meta["lost"]:
         raise MissingDataError(f"the kernel's buffer lost {meta['lost']} events; enlarge it")
-    layout = Format.parse((folder / f"{event}.format").read_text(), f"{event}.format")
+    layout = Format.parse(
+        (folder / f"{event}.format").read_text(encoding="utf-8"), f"{event}.format"
+    )
     stamp = (folder / "trace.json").stat().st_mtime_ns
     buffer, offsets, times_ns = _records(folder, stamp)
     ids = _field(buffer, offsets, 0, 2, False)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cwnd import unwrap
+from analysis.tcp.coverage import new_bytes
 
 ETHERNET_BYTES, IPV4_BYTES, TCP_BYTES, TIMESTAMPS_BYTES = 14, 20, 20, 12
 
@@ -22,13 +23,12 @@ def arrivals(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
     """
     mine = packets[(packets["ip_src"] == source) & (packets["tcp_sport"] == sport)]
     mine = mine[mine["tcp_payload_bytes"] > 0]
-    seq = unwrap(mine["tcp_seq"])
-    first_seen = ~pd.Series(seq).duplicated().to_numpy()
-    payload = mine["tcp_payload_bytes"].to_numpy(np.int64)
+    seq = unwrap(mine["tcp_seq"]).astype(np.int64)
+    end = seq + mine["tcp_payload_bytes"].to_numpy(np.int64)
     return pd.DataFrame(
         {
             "time_s": mine["time_s"].to_numpy(),
-            "new_bytes": np.where(first_seen, payload, 0),
+            "new_bytes": new_bytes(seq, end),
             "wire_bytes": mine["wire_bytes"].to_numpy(np.int64),
         }
     )

@@ -157,7 +157,9 @@ def _disturbances(folder: Path) -> Iterator[str]:
     captures = folder / "captures" / "captures.json"
     if captures.is_file():
         for name, stats in read_json(captures).items():
-            if stats["dropped"] > 0:
+            if stats["dropped"] < 0:
+                yield f"capture {name} did not come to its end"
+            elif stats["dropped"] > 0:
                 yield f"capture {name} missed {stats['dropped']} packets"
 
 
@@ -202,7 +204,7 @@ def _lossy(folder: Path) -> set[str]:
             if link[f"shape{end}"].get("loss_percent"):
                 found.add(link[f"interface{end}"])
     events = folder / "events.jsonl"
-    for line in events.read_text().splitlines() if events.is_file() else ():
+    for line in events.read_text(encoding="utf-8").splitlines() if events.is_file() else ():
         row = json.loads(line)
         if row["event"] == "reshape" and row["shape"].get("loss_percent"):
             found.add(row["interface"])

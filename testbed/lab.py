@@ -330,7 +330,11 @@ class Lab:
         # ordinary user it may not
         argv = ["tcpdump", "-i", device, "-n", "-w", "-", "-Z", "root"]
         argv += ["--time-stamp-precision=nano", "-B", "16384", "-s", str(snaplen_bytes)]
-        node, log = interface.rsplit("-", 1)[0], f"tcpdump-{interface}"
+        log = f"tcpdump-{interface}"
+        if device == interface:
+            node = self.net.interface(interface).node.name
+        else:
+            node = interface.rsplit("-", 1)[0]
         with (self.path / "captures" / f"{interface}.pcap").open("wb") as out:
             process = self.start(node, *argv, *expression.split(), log=log, stdout=out)
         self._processes.remove(process)  # ends after all programs, in its own way

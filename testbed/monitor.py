@@ -46,6 +46,7 @@ _KIND_OF = {
 _DELETIONS = (RTM_DELLINK, RTM_DELROUTE, RTM_DELNEIGH)
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_SO_RCVBUFFORCE = 33  # beyond net.core.rmem_max
 _HEADER = struct.Struct("=IHHII")
 _BUFFER_BYTES = 4 << 20
 _RTF_MAIN_TABLE = 254
@@ -99,7 +100,7 @@ class Monitor:
     def _listen(self) -> socket.socket:
         flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         listener = socket.socket(socket.AF_NETLINK, flags, socket.NETLINK_ROUTE)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         listener.bind((0, 0))
         for kind in self._kinds:
             for group in _GROUPS[kind]:

@@ -81,18 +81,19 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
     parent = first.rundir.path.with_name(f"{first.rundir.path.name}-x{count}")
     first.rundir.path.rename(parent)
     (parent / RUN).unlink()
-    plans = {}
-    for seed in seeds:
-        folder = parent / f"seed-{seed}"
-        folder.mkdir()
-        plans[f"seed {seed}"] = plan(replace(request, seed=seed), RunDir(folder))
-    shown = [f"{label} {name}".strip() for label, made in plans.items() for name in made.scenarios]
-    watcher.started(RunDir(parent), first.runtime, shown)
-    build_and_run(plans, watcher)
-    repetition = Repetition.open(parent)
-    watcher.stage("measure, judge and plot each seed")
-    replay_all(repetition.runs.values())
-    summarise(repetition, watcher.stage)
+    with RunDir(parent).in_use():
+        plans = {}
+        for seed in seeds:
+            folder = parent / f"seed-{seed}"
+            folder.mkdir()
+            plans[f"seed {seed}"] = plan(replace(request, seed=seed), RunDir(folder))
+        shown = [f"{label} {n}".strip() for label, made in plans.items() for n in made.scenarios]
+        watcher.started(RunDir(parent), first.runtime, shown)
+        build_and_run(plans, watcher)
+        repetition = Repetition.open(parent)
+        watcher.stage("measure, judge and plot each seed")
+        replay_all(repetition.runs.values())
+        summarise(repetition, watcher.stage)
     return repetition
 
 
@@ -184,13 +185,11 @@ def _claim_over(claim: Claim, verdicts: dict[int, dict[str, Any]]) -> dict[str, 
 
 def status_over(statuses: list[Status]) -> Status:
     """The verdict over repetitions (see the module's description)."""
-    judged = [s for s in statuses if s is not Status.INCONCLUSIVE]
-    fails = judged.count(Status.FAIL)
-    if judged and fails >= _FAIL_SHARE * len(judged):
+    if statuses and statuses.count(Status.FAIL) >= _FAIL_SHARE * len(statuses):
         return Status.FAIL
-    if fails or len(judged) <= len(statuses) / 2:
-        return Status.INCONCLUSIVE
-    return Status.PASS
+    if statuses and statuses.count(Status.PASS) == len(statuses):
+        return Status.PASS
+    return Status.INCONCLUSIVE
 
 
 def tables_over(repetition: Repetition, names: Iterable[str]) -> Tables:

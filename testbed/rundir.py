@@ -6,9 +6,12 @@ written whole or not at all (to a temporary name, then renamed).
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +83,23 @@ class RunDir:
                 ) from None
             return cls(path)
         raise ConfigError(f"--out {parent}: too many runs at {stamp}")
+
+    @contextmanager
+    def in_use(self) -> Iterator[bool]:
+        """Marks the directory as somebody's for the block; says whether it was nobody's before.
+
+        The mark is a lock: it goes with its holder, however that ends.
+        """
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(folder)
 
     @classmethod
     def open(cls, where: str, runs: Path) -> RunDir:

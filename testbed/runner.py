@@ -98,11 +98,12 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
     """
     watcher = watcher or Watcher()
     made = plan(request)
-    watcher.started(made.rundir, made.runtime, list(made.scenarios))
-    failed = build_and_run({"": made}, watcher)
-    for error in failed.values():
-        raise error
-    return Result(made.rundir, replay(made.rundir, watcher.stage))
+    with made.rundir.in_use():
+        watcher.started(made.rundir, made.runtime, list(made.scenarios))
+        failed = build_and_run({"": made}, watcher)
+        for error in failed.values():
+            raise error
+        return Result(made.rundir, replay(made.rundir, watcher.stage))
 
 
 def plan(request: Request, rundir: RunDir | None = None) -> Plan:

@@ -19,6 +19,10 @@ ETHERNET_HEADER_BYTES = 14
 _MAX = {"rate_mbps": 400_000.0, "delay_ms": 600_000.0, "jitter_ms": 600_000.0}
 
 
+QUEUE_MAX_BYTES = 2_500_000_000
+"""Queue disciplines count in 32 bits, some of them more for a packet than its bytes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinkShape:
     """One direction of a link, as a real one has it.
@@ -106,6 +110,13 @@ class LinkShape:
             raise ConfigError(f"link queue_bytes: '{self.qdisc}' counts packets; give queue_pkts")
         if self.queue_bdp and (self.rate_mbps is None or not (self.rtt_ms or self.delay_ms)):
             raise ConfigError("link queue_bdp: needs rate_mbps and rtt_ms (or delay_ms)")
+        frame_bytes = self.mtu_bytes + ETHERNET_HEADER_BYTES
+        size_bytes = self.queue_bytes or (self.queue_limit_pkts or 0) * frame_bytes
+        if size_bytes > QUEUE_MAX_BYTES:
+            raise ConfigError(
+                f"link {given[0]}: {getattr(self, given[0])} makes a queue of "
+                f"{size_bytes / 1e9:.3g} GB; at most {QUEUE_MAX_BYTES / 1e9:.3g} GB"
+            )
 
     @property
     def queue_limit_pkts(self) -> int | None:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from testbed.errors import ConfigError, nearest
+from testbed.net.tclink import shape_of
 from testbed.shape import LinkShape
 
 __all__ = ["LinkShape", "Topo", "at_least", "with_addresses"]
@@ -128,10 +129,7 @@ def as_data(topo: Any) -> dict[str, Any]:
     ]
     links = []
     for node1, node2, info in topo.links(withInfo=True):
-        shapes = {
-            end: shape.as_dict() if (shape := info.get(end) or info.get("shape")) else {}
-            for end in ("shape1", "shape2")
-        }
+        shapes = {f"shape{side}": shape_of(info, side).as_dict() for side in (1, 2)}
         names = {
             "interface1": f"{node1}-eth{info['port1']}",
             "interface2": f"{node2}-eth{info['port2']}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.tcp.coverage import new_bytes
 from analysis.tcp.flows import ACK, FIN, RST, SYN
 from testbed.errors import ConfigError
 
@@ -65,16 +66,18 @@ def connections(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
 
 def _unique_bytes(segments: pd.DataFrame) -> pd.Series:
     """Payload bytes of each side, every sequence number counted once."""
+    keys = [segments["connection"], segments["side"]]
+    return _new_bytes(segments).groupby(keys).sum().rename("unique_bytes")
+
+
+def _new_bytes(segments: pd.DataFrame) -> pd.Series:
+    """Payload bytes that each segment is the first to bring."""
+    new = pd.Series(0, segments.index, dtype="int64")
     data = segments[segments["payload_bytes"] > 0]
-    end = data["seq"] + data["payload_bytes"]
-    table = pd.DataFrame({"seq": data["seq"], "end": end}).assign(
-        connection=data["connection"], side=data["side"]
-    )
-    table = table.sort_values(["connection", "side", "seq"], kind="stable")
-    keys = [table["connection"], table["side"]]
-    reached = table.groupby(keys)["end"].cummax().groupby(keys).shift()
-    new = table["end"] - np.maximum(table["seq"], reached.fillna(table["seq"]))
-    return new.clip(lower=0).groupby(keys).sum().astype("int64").rename("unique_bytes")
+    for _, mine in data.groupby(["connection", "side"], sort=False, observed=True):
+        seq = mine["seq"].to_numpy(np.int64)
+        new[mine.index] = new_bytes(seq, seq + mine["payload_bytes"].to_numpy(np.int64))
+    return new
 
 
 def _offers(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +144,7 @@ def rates(segments: pd.DataFrame, packets: pd.DataFrame, bin_s: float = 1.0) -> 
 
     Returns:
         ``connection``, ``side``, ``start_s`` (since the first segment), ``throughput_mbps`` (wire
-        bytes), ``goodput_mbps`` (payload bytes that advance the highest sequence number); bins
+        bytes), ``goodput_mbps`` (payload bytes, each when it was first seen); bins
         in which nothing was sent hold 0.
     """
     if not bin_s > 0:
@@ -152,11 +155,9 @@ def rates(segments: pd.DataFrame, packets: pd.DataFrame, bin_s: float = 1.0) -> 
             {"connection": [], "side": [], "start_s": empty, "throughput_mbps": empty,
              "goodput_mbps": empty}
         )  # fmt: skip
-    end = segments["seq"] + segments["payload_bytes"]
     keys = [segments["connection"], segments["side"]]
-    reached = end.groupby(keys).cummax().groupby(keys).shift()
-    new = (end - np.maximum(reached.fillna(segments["seq"]), segments["seq"])).clip(lower=0)
-    number = (segments["time_ns"] - segments["time_ns"].min()) // int(bin_s * 1e9)
+    new = _new_bytes(segments)
+    number = (segments["time_ns"] - segments["time_ns"].min()) // max(1, int(bin_s * 1e9))
     table = (
         pd.DataFrame(
             {"wire": packets.loc[segments.index, "wire_bytes"].astype("int64"), "new": new}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 
 from testbed.cli.console import err, out
 from testbed.errors import CaptureError, ConfigError, nearest
@@ -124,7 +125,7 @@ def ladder(
         click.echo(text, nl=False)
         return
     try:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--output {output}: {error.strerror or error}") from error
 
@@ -166,7 +167,7 @@ def columns_() -> None:
 
 def _write_text(chunks: Iterable[pd.DataFrame], target: Path, form: str) -> int:
     count = 0
-    with target.open("w", newline="") as file:
+    with target.open("w", newline="", encoding="utf-8") as file:
         for chunk in chunks:
             if form == "csv":
                 chunk.to_csv(file, index=False, header=count == 0)
@@ -185,7 +186,7 @@ def _read(file: Path) -> pd.DataFrame:
     except CaptureError as error:
         if not len(error.packets):
             raise
-        err.print(f"[bold]damaged:[/bold] {error}", highlight=False)
+        err.print(f"[bold]damaged:[/bold] {escape(str(error))}", highlight=False)
         return error.packets  # type: ignore[no-any-return]
     cut = table.attrs["truncated_at"]
     if cut is not None:

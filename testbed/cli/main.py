@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from testbed import __version__
 from testbed import experiment as experiments
@@ -256,7 +257,7 @@ def main() -> None:
         err.print("interrupted")
         sys.exit(130)
     except TestbedError as error:
-        err.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(0)

@@ -14,7 +14,8 @@ from testbed import doctor as doctors
 from testbed import kernel as kernels
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
-from testbed.errors import ExitCode
+from testbed.errors import ExitCode, ParseError
+from testbed.repeat import REPETITION
 from testbed.rundir import RUN, RunDir, default_runs
 
 _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
@@ -96,15 +97,29 @@ def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
         remove(found)
     removed = 0
     for path in _runs(all_runs) if runs or all_runs else []:
-        click.echo(f"run directory: {path}")
-        removed += 1
-        if not dry_run:
-            shutil.rmtree(path)
+        with RunDir(path).in_use() as nobodys:
+            if not nobodys:
+                continue
+            click.echo(f"run directory: {path}")
+            removed += 1
+            if not dry_run:
+                shutil.rmtree(path)
     verb = "would be removed" if dry_run else "removed"
     click.echo(f"{len(found)} leftovers and {removed} run directories {verb}")
 
 
 def _runs(every: bool) -> list[Path]:
-    """Run directories (recognised by their ``run.json``): all, or those that never ended."""
-    found = sorted(path.parent for path in default_runs().glob(f"*/{RUN}"))
-    return [p for p in found if every or RunDir(p).meta().get("status") != "complete"]
+    """Run directories and repetitions (known by ``run.json``): all, or those that never ended."""
+    runs, seeds = (default_runs().glob(pattern) for pattern in (f"*/{RUN}", f"*/seed-*/{RUN}"))
+    repetitions = {path.parent.parent for path in seeds}
+    return sorted(
+        [path.parent for path in runs if every or not _has_ended(RunDir(path.parent))]
+        + [path for path in repetitions if every or not (path / REPETITION).is_file()]
+    )
+
+
+def _has_ended(run: RunDir) -> bool:
+    try:
+        return bool(run.meta().get("status") == "complete")
+    except ParseError:
+        return False

@@ -151,7 +151,7 @@ class ControlledNetwork:
         self.check()
         greeted = set()
         if self.controller.log and self.controller.log.exists():
-            for line in self.controller.log.read_text()[heard:].splitlines():
+            for line in self.controller.log.read_bytes()[heard:].splitlines():
                 row = json.loads(line)
                 if row["event"] == "switch":
                     greeted.add(row["dpid"])

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from testbed.net.plan import Plan, Port, Segment
+from testbed.net.tclink import shape_of
 
 BACKBONE = "0.0.0.0"
 
@@ -166,9 +167,7 @@ def _is_point_to_point(plan: Plan, port: Port) -> bool:
 
 def _bandwidth(plan: Plan, port: Port) -> list[str]:
     """The rate of a shaped link, which FRR cannot see, in Mbit/s."""
-    info = plan.links[port.link]
-    shape = info.get(f"shape{port.side}") or info.get("shape")
-    rate = shape.rate_mbps if shape else None
+    rate = shape_of(plan.links[port.link], port.side).rate_mbps
     return [f" bandwidth {max(1, round(rate))}"] if rate else []
 
 

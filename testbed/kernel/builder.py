@@ -98,12 +98,12 @@ def build(on_progress: OnBuildProgress = lambda _: None, *, refresh: bool = Fals
 
 def _first_that_builds(work: Path, on_progress: OnBuildProgress) -> GuestKernel:
     """Tries the candidates in order of preference."""
-    failures = []
+    failures: list[str] = []
 
     def look(message: str) -> None:
         on_progress(BuildProgress("look", None, message))
 
-    for number, candidate in enumerate(sources.candidates(work / "apt", look)):
+    for number, candidate in enumerate(sources.candidates(work / "apt", look, failures.append)):
         target = cache_root() / f"{candidate.name}-{recipe_key()}-{_compiler_key()}"
         if (target / FACTS).is_file():
             return read_kernel(target)

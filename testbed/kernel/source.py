@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import MissingPrerequisiteError, TestbedError
+from testbed.errors import CommandError, MissingPrerequisiteError, TestbedError
 from testbed.kernel.commands import output, run
 
 SERIES = "7.2"
@@ -73,12 +73,15 @@ class Source:
         return f"{self.package}_{self.version}"
 
 
-def candidates(folder: Path, say: Callable[[str], None]) -> Iterator[Source]:
+def candidates(
+    folder: Path, say: Callable[[str], None], refused: Callable[[str], None]
+) -> Iterator[Source]:
     """Kernel sources, the preferred one first; the next is looked up when asked for.
 
     Args:
         folder: for apt's lists and caches.
         say: hears which suite is being read.
+        refused: hears why a suite could not be read.
 
     Raises:
         MissingPrerequisiteError: this is no Debian system, or its keyring is missing.
@@ -90,7 +93,7 @@ def candidates(folder: Path, say: Callable[[str], None]) -> Iterator[Source]:
     address, own_suite = mirror()
     for suite in (*_SUITES, own_suite):
         say(f"reading the package list of {suite}")
-        source = _newest(folder / suite, address, suite)
+        source = _newest(folder / suite, address, suite, refused)
         if source is not None:
             yield source
 
@@ -119,10 +122,11 @@ def unpack(package: Path, folder: Path) -> Path:
     first = subprocess.Popen(stages[0], stdout=subprocess.PIPE)
     second = subprocess.Popen(stages[1], stdin=first.stdout, stdout=subprocess.PIPE)
     run(stages[2], stdin=second.stdout)
-    for process in (first, second):
+    for argv, process in zip(stages, (first, second), strict=False):
         if process.stdout is not None:
             process.stdout.close()
-        process.wait()
+        if process.wait() != 0:
+            raise CommandError("the kernel's source", argv, process.returncode)
     return next(path for path in folder.iterdir() if path.is_dir())
 
 
@@ -143,7 +147,9 @@ def mirror() -> tuple[str, str]:
     )
 
 
-def _newest(folder: Path, address: str, suite: str) -> Source | None:
+def _newest(
+    folder: Path, address: str, suite: str, refused: Callable[[str], None]
+) -> Source | None:
     """The preferred kernel source of a suite; None if it has none, or cannot be read."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -152,8 +158,12 @@ def _newest(folder: Path, address: str, suite: str) -> Source | None:
     configuration = folder / "apt.conf"
     configuration.write_text(_CONFIGURATION.format(folder=folder))
     apt = ["-q", "-c", str(configuration)]
-    updated = subprocess.run(["apt-get", *apt, "update"], capture_output=True, check=False)
+    updated = subprocess.run(
+        ["apt-get", *apt, "update"], capture_output=True, text=True, errors="replace", check=False
+    )
     if updated.returncode != 0:
+        lines = [line for line in updated.stderr.splitlines() if line.startswith("E:")]
+        refused(f"{suite}: {lines[0] if lines else 'apt-get update failed'}")
         return None
     names = output(["apt-cache", *apt, "search", "--names-only", "^linux-source-[0-9.]+$"])
     packages = [line.split()[0] for line in names.splitlines()]

@@ -63,8 +63,5 @@ def _is_shaped(info: dict[str, Any], where: str) -> bool:
         value = info.get(field)
         if value is not None and not isinstance(value, LinkShape):
             raise ConfigError(f"{where}: {field}= must be a LinkShape, not {value!r}")
-    shapes = (
-        tclink.take_shape({**info, **(info.get(f"params{side}") or {})}, side, where)
-        for side in (1, 2)
-    )
-    return any(not shape.is_plain for shape in list(shapes))
+    shapes = [tclink.shape_of(info, side, where) for side in (1, 2)]
+    return any(not shape.is_plain for shape in shapes)

@@ -56,7 +56,7 @@ class Engine:
         self._fresh: dict[str, str] = {}
         self._at_close: list[Callable[[], None]] = []
         self._links: list[Message] = []
-        self._requests: dict[str, tuple[Namespace, list[Message]]] = {}
+        self._requests: dict[int, tuple[Namespace, list[Message]]] = {}
         self._batching = False
         self._built = False
         self.is_free = False
@@ -115,7 +115,7 @@ class Engine:
     def request(self, namespace: Namespace, *messages: Message) -> None:
         """Request something of one namespace."""
         self.fd(namespace)
-        self._requests.setdefault(namespace.name, (namespace, []))[1].extend(messages)
+        self._requests.setdefault(id(namespace), (namespace, []))[1].extend(messages)
         if not self._batching:
             self.flush()
 
@@ -191,9 +191,11 @@ class Engine:
     def close(self) -> None:
         """Remove the network from the kernel; done by itself at the program's end."""
         atexit.unregister(self.close)
-        self.rooms.close()
-        while self._at_close:
-            self._at_close.pop()()
+        try:
+            self.rooms.close()
+        finally:  # after Ctrl-C, too
+            while self._at_close:
+                self._at_close.pop()()
 
 
 def _missing_in_kernel(error: NetlinkError) -> MissingPrerequisiteError | None:

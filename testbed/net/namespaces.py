@@ -17,7 +17,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from typing import Any, TypeVar
 from testbed.errors import CommandError, MissingPrerequisiteError
 from testbed.net.netlink import NetlinkSocket
 from testbed.net.owned import VARIABLE
+from testbed.prerequisites import install_command
 
 CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID = 0x00020000, 0x40000000, 0x20000000
 _MS_BIND, _MS_REC, _MS_SLAVE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x80000, 0xE
@@ -245,7 +247,7 @@ class Rooms:
         kwargs.setdefault("cwd", str(Path.cwd()))
         path = kwargs["env"].get("PATH")
         if "/" not in argv[0] and shutil.which(argv[0], path=path) is None:
-            raise MissingPrerequisiteError(argv[0], f"sudo apt-get install {argv[0]}")
+            raise MissingPrerequisiteError(argv[0], install_command(argv[0]))
         process = self.call(self._spawn, namespace, list(argv), kwargs)
         self._processes = [p for p in self._processes if p.returncode is None]
         self._processes.append(process)
@@ -270,13 +272,15 @@ class Rooms:
         if self.closed:
             return
         self.closed = True
-        self._end_programs()
-        self._thread.shutdown(wait=True)
-        for namespace in list(self._namespaces):
-            self.drop(namespace)
-        if self._base:
-            self._base.close()
-        os.close(self._proc)
+        try:
+            self._end_programs()
+        finally:  # after Ctrl-C, too
+            self._thread.shutdown(wait=True)
+            for namespace in list(self._namespaces):
+                self.drop(namespace)
+            if self._base:
+                self._base.close()
+            os.close(self._proc)
 
     def _end_programs(self) -> None:
         """Ask, wait, kill; the warden last, because it cannot end before the rest is reaped."""
@@ -284,9 +288,15 @@ class Rooms:
         for process in alive:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGHUP)  # interactive shells heed only this one
-        for process in alive:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(TERM_GRACE_S)
+        deadline_s = time.monotonic() + TERM_GRACE_S
+        try:
+            for process in alive:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline_s - time.monotonic()))
+        finally:
+            self._kill_all(alive)
+
+    def _kill_all(self, alive: Iterable[subprocess.Popen[Any]]) -> None:
         if self._warden is None or self._lifeline is None:
             return
         os.close(self._lifeline)

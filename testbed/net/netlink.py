@@ -132,7 +132,7 @@ class NetlinkSocket:
         """Have the kernel do `messages` in order.
 
         Raises:
-            NetlinkError: the first one that was refused (those behind it were still tried).
+            NetlinkError: the first one that was refused (those behind it may have been tried).
         """
         batch: list[Message] = []
         size = 0

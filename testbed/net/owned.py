@@ -59,7 +59,7 @@ def new_folder(run: str, purpose: str) -> Path:
 def _started(pid: int) -> int | None:
     """Start time of a process in clock ticks since boot; None if there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, *fields = stat.rsplit(")", 1)[1].split()
@@ -85,11 +85,11 @@ def _processes() -> Iterator[Leftover]:
             continue
         try:
             environment = (entry / "environ").read_bytes()
-            name = (entry / "comm").read_text(encoding="utf-8").strip()
+            name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
         except OSError:  # gone meanwhile, or somebody else's
             continue
         marks = [v for v in environment.split(b"\0") if v.startswith(mark)]
-        run = marks[0][len(mark) :].decode() if marks else ""
+        run = marks[0][len(mark) :].decode(errors="replace") if marks else ""
         if _is_dead(run):
             yield Leftover(run, f"process {entry.name} ({name})", pid=int(entry.name))
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.errors import ConfigError
+from testbed.net.tclink import shape_of
 
 LAN_BASE = ipaddress.IPv4Network("10.0.0.0/8")
 TRANSIT_BASE = ipaddress.IPv4Network("172.16.0.0/12")
@@ -213,7 +214,7 @@ def _address(plan: Plan) -> None:
             blocks = lan_blocks if is_lan else transit_blocks
             segment.ipv4 = _free(segment, blocks, is_lan, taken)
         _fill(segment, routers, is_lan)
-    loopbacks = LOOPBACK_BASE.hosts()
+    loopbacks = _free_loopbacks(taken)
     for number, router in enumerate(plan.routers, 1):
         address = next(loopbacks, None)
         if address is None:
@@ -221,11 +222,19 @@ def _address(plan: Plan) -> None:
         plan.loopbacks[router] = (V4(f"{address}/32"), V6(f"fd00:0:2::{number:x}/128"))
 
 
+def _free_loopbacks(
+    taken: list[tuple[ipaddress.IPv4Network, str]],
+) -> Iterator[ipaddress.IPv4Address]:
+    """Addresses for routers that lie in no network's prefix, which a topology may have given."""
+    within = [network for network, _ in taken if network.overlaps(LOOPBACK_BASE)]
+    return (a for a in LOOPBACK_BASE.hosts() if not any(a in network for network in within))
+
+
 def _carries_ipv6(plan: Plan, segment: Segment) -> bool:
     """Whether all its hosts' and routers' links carry packets of 1280 bytes (RFC 8200 §5)."""
     infos = [plan.links[port.link] for port in segment.ports]
-    shapes = (info.get(key) for info in infos for key in ("shape", "shape1", "shape2"))
-    return all(shape is None or shape.mtu_bytes >= IPV6_MTU_MIN_BYTES for shape in shapes)
+    shapes = (shape_of(info, side) for info in infos for side in (1, 2))
+    return all(shape.mtu_bytes >= IPV6_MTU_MIN_BYTES for shape in shapes)
 
 
 def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]) -> None:
@@ -312,7 +321,7 @@ def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
     last = segment.ipv4.num_addresses - (1 if segment.ipv4.prefixlen < 31 else 0)
     hosts_start = _FIRST_HOST if is_lan and last > _FIRST_HOST + len(segment.ports) else 1
     counters = {True: 1, False: hosts_start}
-    for number, port in enumerate(segment.ports, 1):
+    for port in segment.ports:
         kind = port.node in routers
         while port.ipv4 is None:
             offset = counters[kind]
@@ -325,5 +334,6 @@ def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
             if segment.ipv4[offset] not in used:
                 port.ipv4 = V4((segment.ipv4[offset], segment.ipv4.prefixlen))
                 used.add(segment.ipv4[offset])
-        suffix = int(port.ipv4.ip) - int(segment.ipv4.network_address) or number
+        suffix = int(port.ipv4.ip) - int(segment.ipv4.network_address)
+        suffix += segment.ipv4.prefixlen > 30  # a /31 begins at 0, which is any router's address
         port.ipv6 = V6((segment.ipv6[suffix], 64)) if segment.ipv6 else None

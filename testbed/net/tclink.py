@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +40,17 @@ def take_shape(params: dict[str, Any], side: int, where: str) -> LinkShape:
         return from_mininet(shape or LinkShape(), **given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def shape_of(info: Mapping[str, Any], side: int, where: str = "link") -> LinkShape:
+    """What a link does to the packets one side sends, from what its topology gave.
+
+    Args:
+        info: the link's data, as Mininet's `Topo` has it; stays as it is.
+        side: 1 or 2.
+        where: starts an error.
+    """
+    return take_shape({**info, **(info.get(f"params{side}") or {})}, side, where)
 
 
 def from_mininet(

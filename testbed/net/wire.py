@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from testbed.errors import ConfigError
 from testbed.net import rtnl, traffic
 from testbed.net.engine import Engine
 from testbed.net.namespaces import Namespace
@@ -133,6 +134,11 @@ def reshape(engine: Engine, sender: End, receiver: End, shape: LinkShape, seed: 
         False if the link has no wire, but the new shape needs one: it must be laid anew.
     """
     what = f"{sender.name} to {receiver.name}"
+    if shape.mtu_bytes != sender.shape.mtu_bytes:
+        raise ConfigError(
+            f"{sender.name}: mtu_bytes is {sender.shape.mtu_bytes} from the link's beginning; it "
+            f"cannot become {shape.mtu_bytes} while the network runs"
+        )
     if receiver.far is None and _needs_wire(shape, engine):
         return False
     old, sender.shape = sender.shape, shape

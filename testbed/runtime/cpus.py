@@ -2,8 +2,8 @@
 
 A guest is one thread at a time; on one processor its system calls cost a tenth of what they cost
 when its processes wake each other across processors. A taken processor is marked by a socket
-with an abstract name: every process of the machine sees it, it needs no file, and it vanishes
-with its owner, however that ends.
+with an abstract name: every process of the same network namespace sees it, it needs no file, and
+it vanishes with its owner, however that ends.
 """
 
 from __future__ import annotations

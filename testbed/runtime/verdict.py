@@ -51,7 +51,7 @@ def judge(folder: Path, ended: str, returncode: int, wall_limit_s: float) -> Ver
 
 def _of_program(folder: Path) -> Verdict:
     """The program came to an end that process 1 saw."""
-    seen = json.loads((folder / EXIT_FILE).read_text())
+    seen = json.loads((folder / EXIT_FILE).read_text(encoding="utf-8"))
     code, clock_s = int(seen["exit_code"]), float(seen["clock_s"])
     if seen["lost"]:
         return "failed", f"the run directory could not be written: {seen['lost']}", code, clock_s
@@ -68,7 +68,7 @@ def _of_program(folder: Path) -> Verdict:
 def _own_reason(folder: Path, code: int) -> str:
     """What the program itself wrote down, or said last."""
     path = folder / "outcome.json"
-    if path.is_file() and (reason := json.loads(path.read_text()).get("reason")):
+    if path.is_file() and (reason := json.loads(path.read_text(encoding="utf-8")).get("reason")):
         return str(reason)
     lines = [x for x in _tail(folder / CONSOLE).splitlines() if x.strip() and x[0] != "["]
     last = f": {lines[-1].strip()} (see {CONSOLE})" if lines else ""

@@ -85,10 +85,12 @@ def _start(module: str) -> int:
     """Forks the program: cheaper than starting another interpreter. Returns its process id."""
     if _on_virtual_clock():
         time.sleep(max(0.0, FIRST_S - time.monotonic()))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # it may end before one waits
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             os.chdir(LAB)
             os.setsid()
             sys.argv = [module, LAB]
@@ -112,7 +114,6 @@ def _on_virtual_clock() -> bool:
 
 def _supervise(main_pid: int) -> dict[str, object]:
     """Reaps processes until the program ends; meanwhile tells the time, once a second."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     while True:
         if signal.sigtimedwait({signal.SIGCHLD}, _TICK_S) is None:
             report("")

@@ -187,3 +187,24 @@ def test_two_hosts_of_a_lan_cannot_share_an_address_without_routers_either():
 
     with pytest.raises(ConfigError, match=r"h2-eth0: address 10\.0\.0\.7 is h1-eth0's already"):
         make_plan(Twice())
+
+
+def test_loopbacks_keep_out_of_given_prefixes():
+    topo = Topo()
+    for name in ("r1", "r2"):
+        topo.addHost(name, isRouter=True)
+    topo.addHost("h1")
+    topo.addLink("r1", "r2")
+    topo.addLink("r2", "h1", params1={"ip": "192.168.0.1/24"}, params2={"ip": "192.168.0.2/24"})
+    plan = make_plan(topo)
+    assert [str(v4) for v4, _ in plan.loopbacks.values()] == ["192.168.1.0/32", "192.168.1.1/32"]
+
+
+def test_both_ends_of_a_31_have_ipv6_addresses_of_their_own():
+    topo = Topo()
+    for name in ("r1", "r2"):
+        topo.addHost(name, isRouter=True)
+    topo.addLink("r1", "r2", params1={"ip": "10.9.0.0/31"}, params2={"ip": "10.9.0.1/31"})
+    plan = make_plan(topo)
+    ends = [port.ipv6 for ports in plan.ports.values() for port in ports]
+    assert len(set(ends)) == 2 and None not in ends
