@@ -132,7 +132,9 @@ def test_processes_the_ways_mininet_has():
         h1.sendInt()
         h1.waitOutput()
         h1.cmd("sleep 1000 &")
-        assert h1.lastPid and "sleep" in h1.cmd("ps -o comm= -p", h1.lastPid)
+        assert h1.lastPid
+        is_sleep = f"until ps -o comm= -p {h1.lastPid} | grep sleep; do sleep 0.1; done"
+        assert "sleep" in h1.cmd("timeout 10 sh -c", f"'{is_sleep}'")  # first it is a shell's fork
         assert "h1-eth0" in h1.cmd("ls /sys/class/net")
         assert h1.cmd("hostname") == net["h2"].cmd("hostname")
         with pytest.raises(MissingPrerequisiteError, match="no-such-program"):
