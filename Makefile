@@ -57,6 +57,7 @@ SYSTEM :=
 SITE :=
 EXTRAS :=
 FRAMEWORKS :=
+test lint docs book notebook bench: $(VENV)/.dev
 else
 NEEDED := $(STAMPS)/kernel
 SYSTEM := $(STAMPS)/packages
@@ -113,6 +114,10 @@ $(VENV)/.ready: pyproject.toml $(SYSTEM)
 	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
 	  "on Debian that is the package python3-venv" >&2; exit 3; }
 	@$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 $(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)

@@ -13,6 +13,7 @@ import pandas as pd
 from analysis import flow_tables
 from analysis.plots import sdn as plots
 from testbed.claims import MissingDataError, Verdict, all_of, at_least, claim, holds, near
+from testbed.daemons import applications
 from testbed.errors import ConfigError
 from testbed.evidence import in_rows
 from testbed.experiment import Experiment, Tables
@@ -74,8 +75,6 @@ class SdnFirewall(Experiment):
 
     def inputs(self) -> Mapping[str, str]:
         """The rules, which the firewall itself looks at before anything starts."""
-        from testbed.daemons import controller
-
         path = Path(self.params.rules)
         if self.params.rules and not path.is_file():
             raise ConfigError(f"--rules: '{path}' is no file")
@@ -83,7 +82,7 @@ class SdnFirewall(Experiment):
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / (path.name if self.params.rules else FILE)
             copy.write_text(text, encoding="utf-8")
-            controller.check("firewall", {"rules": copy})
+            applications.check("firewall", {"rules": copy})
         return {FILE: text}
 
     def run(self, lab: Lab) -> None:

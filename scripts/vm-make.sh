@@ -1,7 +1,7 @@
 #!/bin/sh
 # In the virtual machine: takes the project over from the shared folder, runs make on it, and brings
 # runs and the guest kernel back. Shared folders lack what a virtual environment needs (links, owners,
-# locks), so all work is done on a copy.
+# locks), so all work is done on a copy. With an image in the shared folder, runs are made from it.
 set -eu
 shared=${TESTBED_SHARED:-/vagrant}
 copy=${TESTBED_COPY:-$HOME/testbed}
@@ -16,8 +16,15 @@ mkdir -p "$copy" "$cache" "$kept"
 take() { rsync --recursive --links --times --executability "$@"; }
 
 take --delete --exclude=/.git --exclude=/.venv --exclude=/.vagrant --exclude=/build --exclude=/runs \
-    --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*_cache' "$shared/" "$copy/"
+    --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*_cache' --exclude='/testbed-image-*.xz' \
+    "$shared/" "$copy/"
 if [ -d "$kept/kernels" ]; then take --ignore-existing "$kept/kernels" "$cache/"; fi
+
+# an image in the project's folder: nothing else of a guest's need be installed or built
+image=$(ls -t "$shared"/testbed-image-*.xz 2>/dev/null | head -n 1)
+case "$(uname -m) $image" in
+    "x86_64 "?*) export TESTBED_IMAGE="$image" ;;
+esac
 
 root=""
 case "$(uname -m) ${1:-}" in

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from typing import Any, Literal
 from testbed import kernel
 from testbed.errors import TestbedError
 from testbed.image import choice
+from testbed.image.store import Image
 from testbed.jail.start import isolation_here
-from testbed.prerequisites import Package, find, installed_packages, packages
+from testbed.prerequisites import BUILDS_KERNEL, Package, find, installed_packages, packages
 from testbed.runtime import choose
 from testbed.runtime.launch import PROJECT_ROOT
 
@@ -34,6 +36,7 @@ _HOST_FEATURES = {
     "VETH": "every network of the host runtime",
 }
 _IMPORT = "testbed image import FILE"
+_NO_KERNEL = "the virtual clock: runs take their real time and are not the same on every machine"
 _GUEST_DISK_BYTES = 1 * 10**9
 
 
@@ -58,12 +61,13 @@ class Check:
 
 def examine() -> list[Check]:
     """Looks at everything; changes nothing."""
+    image, why, lacking = _image()
     return [
         *_runtimes(),
-        *_images(),
-        *_kernels(),
+        _image_check(image, why, lacking),
+        *([_kernel_in(image)] if image else _kernels()),
         *_system(),
-        *_debian_packages(),
+        *_debian_packages(image),
         *_python_packages(),
         *_host_kernel(),
     ]
@@ -83,25 +87,34 @@ def _runtimes() -> Iterator[Check]:
     yield Check("a runtime", "there", f"{chosen.name}, {chosen.clock} clock: {chosen.why}")
 
 
-def _images() -> Iterator[Check]:
-    """Which image runs take, or why one would be good here."""
+def _image() -> tuple[Image | None, str, str]:
+    """The image that runs take (None: the host's programs), why, and what is wrong with it."""
     try:
-        image, why = choice.choose()
+        return *choice.choose(), ""
     except TestbedError as error:
-        yield Check("image", "missing", "", f"what it holds: {error}", _IMPORT)
-        return
+        return None, "", str(error)
+
+
+def _image_check(image: Image | None, why: str, lacking: str) -> Check:
+    """Which image runs take, or why one would be good here."""
+    if lacking:
+        return Check("image", "missing", "", f"what it holds: {lacking}", _IMPORT)
     if image is not None:
-        yield Check("image", "there", f"{image.id}: {why}")
-        return
+        return Check("image", "there", f"{image.id}: {why}")
     cost = "results that do not depend on this system's packages"
     absent = [p.name for p in packages() if p.name not in installed_packages()]
     if absent:
         cost += f"; it would also stand in for {len(absent)} packages that are missing here"
-    yield Check("image", "missing", "", cost, _IMPORT)
+    return Check("image", "missing", "", cost, _IMPORT)
+
+
+def _kernel_in(image: Image) -> Check:
+    found = f"{image.kernel.version} ({image.kernel.source}), in the image"
+    return Check("guest kernel", "there", found, _NO_KERNEL)
 
 
 def _kernels() -> Iterator[Check]:
-    cost = "the virtual clock: runs take their real time and are not the same on every machine"
+    cost = _NO_KERNEL
     if platform.machine() != "x86_64":
         found = f"none for {platform.machine()}"
         yield Check("guest kernel", "missing", found, cost)
@@ -141,10 +154,16 @@ def _system() -> Iterator[Check]:
         yield Check("root", "missing", "", "the host runtime", "sudo -E ...")
 
 
-def _debian_packages() -> Iterator[Check]:
+def _debian_packages(image: Image | None) -> Iterator[Check]:
+    """What an image holds is there; what only builds a kernel is not wanted beside one."""
     installed = installed_packages()
+    held: dict[str, str] = image.manifest.data["packages"] if image else {}
     for package in packages():
+        if image is not None and package.cost == BUILDS_KERNEL:
+            continue
         version = installed.get(package.name) or _other_evidence(package)
+        if package.name in held:
+            version = f"{held[package.name]}, in the image"
         mend = "" if version else f"{_INSTALL} {package.name}"
         state: State = "there" if version else "missing"
         yield Check(package.name, state, version, package.cost, mend)
@@ -152,6 +171,8 @@ def _debian_packages() -> Iterator[Check]:
 
 def _other_evidence(package: Package) -> str:
     """A package's programs may be there without dpkg knowing."""
+    if package.name == "python3-venv" and sys.prefix != sys.base_prefix:
+        return sys.prefix
     paths = [find(program) for program in package.programs]
     return ", ".join(p for p in paths if p) if paths and all(paths) else ""
 

@@ -16,6 +16,9 @@ LIST = Path(__file__).with_name("packages.txt")
 SYSTEM_PATH = world.ENVIRONMENT["PATH"]
 """Where programs are looked for in a network."""
 
+BUILDS_KERNEL = "building the guest kernel"
+"""What is lost without a package that nothing else needs."""
+
 
 @dataclass(frozen=True)
 class Package:

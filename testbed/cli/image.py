@@ -57,13 +57,14 @@ def export(file: Path | None, word: str) -> None:
 
 @image.command("import")
 @click.argument("file", type=_FILE)
-@click.option("--expect", default="", help="Refuse any image but that of this name.")
+@click.option(
+    "--expect", default="", metavar="SHA256", help="Refuse any image but that of this hash."
+)
 def import_(file: Path, expect: str) -> None:
     """Bring the image of FILE into the cache, every byte of it checked."""
     began_s = time.monotonic()
-    exchange.refuse_unless(file, expect)
     with _shown("unpacking") as on_fraction:
-        made = store.bring_in(file, on_fraction)
+        made = store.bring_in(file, on_fraction, expect)
     took_s = time.monotonic() - began_s
     out.print(f"{made.id}  {_size_mb(made.folder):.0f} MB, {took_s:.1f} s", highlight=False)
 
@@ -75,16 +76,17 @@ def import_(file: Path, expect: str) -> None:
 def info(word: str, check: bool, as_json: bool) -> None:
     """Show what is in an image: kernel, packages, libraries. Default: the one that came last."""
     if Path(word).is_file():
-        made, size = container.read_header(Path(word)).manifest, Path(word).stat().st_size
-        if check:
-            exchange.check_file(Path(word))
+        read = exchange.check_file if check else container.read_manifest
+        made, size = read(Path(word)), Path(word).stat().st_size
     else:
         held = store.get(_name(word))
         made, size = held.manifest, store.size_bytes(held.folder)
         if check:
             store.check(held)
     if as_json:
-        click.echo(json.dumps({"id": made.id, "bytes": size, **made.data}, indent=1))
+        click.echo(
+            json.dumps({"id": made.id, "sha256": made.sha256, "bytes": size, **made.data}, indent=1)
+        )
         return
     _print_info(made, size, check)
 
@@ -139,11 +141,10 @@ def export_kernel(file: Path | None) -> None:
 
 @click.command("import")
 @click.argument("file", type=_FILE)
-@click.option("--expect", default="", help="Refuse any kernel but that of this name.")
+@click.option("--expect", default="", metavar="SHA256", help="Refuse any but that of this hash.")
 def import_kernel(file: Path, expect: str) -> None:
     """Bring the guest kernel of FILE into the cache, every byte of it checked."""
-    exchange.refuse_unless(file, expect)
-    found, current = exchange.import_kernel(file)
+    found, current = exchange.import_kernel(file, expect)
     click.echo(f"{found.version} ({found.source}) {found.path}")
     if not current:
         err.print(
@@ -165,9 +166,10 @@ def _size_mb(folder: Path) -> float:
 
 
 def _tell_file(path: Path) -> None:
-    name = container.read_header(path).manifest.id
+    made = container.read_manifest(path)
     out.print(
-        f"{escape(str(path))}  {path.stat().st_size / 1e6:.1f} MB, name {name}",
+        f"{escape(str(path))}  {path.stat().st_size / 1e6:.1f} MB, name {made.id}\n"
+        f"hash {made.sha256}, to publish elsewhere than the file (--expect)",
         highlight=False,
         soft_wrap=True,
     )
@@ -178,6 +180,7 @@ def _print_info(made: Manifest, size: int, checked: bool) -> None:
     kernel = data["kernel"]
     rows = {
         "name": made.id + ("  (every byte checked)" if checked else ""),
+        "hash": made.sha256,
         "kind": made.kind,
         "size": f"{size / 1e6:.1f} MB; {made.content_bytes / 1e6:.0f} MB unpacked",
         "files": str(data["listing"]["entries"]),

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.daemons import base
+from testbed.daemons import applications, base
 from testbed.errors import ConfigError
 from testbed.net import Network
 from testbed.net.mininet_api import node as mininet_node
@@ -45,7 +45,7 @@ CONNECT_BUDGET_S = 30.0
 MAX_BACKOFF_MS = 1000
 """How long a switch waits at most before it tries to connect again (Open vSwitch: 8 s)."""
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+PROJECT = applications.PROJECT
 RYU_SITE = PROJECT / "build" / "ryu"
 """Where ``scripts/install-ryu.sh`` puts Ryu."""
 
@@ -90,7 +90,7 @@ class Controller(base.Daemon):
         argv = ["env", *environment(self.framework), "/usr/bin/python3", "-sSP", "-m", "controller"]
         argv += [self.app, "--listen", f"127.0.0.1:{PORT}"]
         argv += ["--log", str(self.log)] if self.log else []
-        return argv + [f"{name}={_word(value)}" for name, value in self.settings.items()]
+        return argv + applications.words(self.settings)
 
     def dry_run(self, place: Place) -> list[str]:
         """The application's own look at its settings."""
@@ -108,10 +108,6 @@ def environment(framework: str) -> list[str]:
         packages.insert(0, str(RYU_SITE))
     path = ":".join([str(PROJECT), *packages])
     return [f"PYTHONPATH={path}", f"SDN_FRAMEWORK={framework}"]
-
-
-def _word(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 class ControlledNetwork:
@@ -249,16 +245,6 @@ def start(
     network = ControlledNetwork(lab, controller)
     network.start_controller()
     return network
-
-
-def check(app: str, settings: Mapping[str, Any]) -> None:
-    """Has an application look at its settings, outside of any network.
-
-    Raises:
-        ConfigError: what it said.
-    """
-    place = base.Place(NODE, PROJECT, PROJECT)
-    base.check(Controller(app, settings), place)
 
 
 def control_node(net: Network) -> ControlNode:

@@ -2,7 +2,9 @@
 
 The platform runs ``setup.sh`` once, when it builds the image, and ``run_autograder`` for each
 submission, as root of a container without privileges, in 768 MB and half a processor. The bundle
-holds the project, the built guest kernel, the lab and the course's secret: for the platform alone.
+holds the project, the lab, the course's secret, and what a guest runs from: the image that runs
+take here, else the built guest kernel and the list of Debian's packages. It is for the platform
+alone.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from testbed.grading.classroom import not_judged
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
 from testbed.grading.result import Result
+from testbed.image import choice, exchange
+from testbed.image.store import Image
 from testbed.rundir import read_json, write_json
 
 SETUP, RUN = "setup.sh", "run_autograder"
@@ -32,7 +36,7 @@ _SKIPPED = ("__pycache__", ".pyc")
 _TRIES = 2
 """What cannot be judged is tried once more before a person has to look."""
 
-_SETUP = """\
+_SETUP_HEAD = """\
 #!/bin/sh
 # Run once, as root, when Gradescope builds the autograder's image (Debian or Ubuntu).
 set -eu
@@ -45,11 +49,26 @@ fi
 source="${AUTOGRADER:-/autograder}/source"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
+"""
+
+_SETUP = f"""\
+{_SETUP_HEAD}\
 sed -n 's/^\\([a-z][a-z0-9.+-]*\\) *|.*|.*/\\1/p' "$source/packages.txt" \\
   | xargs apt-get install -y --no-install-recommends
 /usr/bin/python3 -m venv --system-site-packages "$source/venv"
 "$source/venv/bin/pip" install --quiet "$source/project"
 chmod +x "$source/run_autograder" "$source"/cache/kernels/*/linux
+"""
+
+_SETUP_FROM_IMAGE = f"""\
+{_SETUP_HEAD}\
+apt-get install -y --no-install-recommends python3-venv libstdc++6
+/usr/bin/python3 -m venv "$source/venv"
+"$source/venv/bin/pip" install --quiet "$source/project"
+TESTBED_CACHE="$source/cache" "$source/venv/bin/testbed" image import "$source/image.xz" \\
+  --expect "$(cat "$source/image.sha256")"
+rm "$source/image.xz"
+chmod +x "$source/run_autograder"
 """
 
 _RUN = """\
@@ -74,18 +93,34 @@ def bundle(lab: LabFolder, secret: bytes) -> dict[str, bytes]:
     """The files of an autograder, by path.
 
     Raises:
-        MissingPrerequisiteError: the guest kernel is not built here.
+        MissingPrerequisiteError: there is no image, and the guest kernel is not built here.
     """
+    image, _ = choice.choose()
+    files = _image(image) if image else _kernel_and_packages()
+    files |= {RUN: _RUN.encode()} | {f"project/{name}": data for name, data in _project()}
+    files |= {f"labs/{lab.name}/{name}": data for name, data in lab.sources.items()}
+    files["course.secret"] = secret
+    files["lab.txt"] = f"{lab.name}\n".encode()
+    return files
+
+
+def _image(image: Image) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = exchange.export_image(image.id, Path(scratch) / "image.xz", lambda _: None)
+        return {
+            SETUP: _SETUP_FROM_IMAGE.encode(),
+            "image.xz": path.read_bytes(),
+            "image.sha256": f"{image.manifest.sha256}\n".encode(),
+        }
+
+
+def _kernel_and_packages() -> dict[str, bytes]:
     built = kernel.find()
     if built is None:
         raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
-    files = {SETUP: _SETUP.encode(), RUN: _RUN.encode(), "packages.txt": _packages().encode()}
-    files |= {f"project/{name}": data for name, data in _project()}
-    files |= {f"labs/{lab.name}/{name}": data for name, data in lab.sources.items()}
+    files = {SETUP: _SETUP.encode(), "packages.txt": _packages().encode()}
     for path in sorted(built.path.parent.iterdir()):
         files[f"cache/kernels/{built.path.parent.name}/{path.name}"] = path.read_bytes()
-    files["course.secret"] = secret
-    files["lab.txt"] = f"{lab.name}\n".encode()
     return files
 
 

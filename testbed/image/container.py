@@ -12,10 +12,11 @@ one pass, and nothing counts until all are. Only Python's standard library is ne
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import lzma
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -34,17 +35,38 @@ MANIFEST, LISTING = "manifest.json", "files.jsonl"
 _FAMILY = MAGIC.rsplit(b" ", 1)[0]
 _MAX_MANIFEST_BYTES, _MAX_LISTING_BYTES = 1 << 20, 1 << 25
 _CHUNK_BYTES, _MAX_UNPACKER_BYTES = 1 << 20, 1 << 27
+_HEX = frozenset("0123456789abcdef")
 _FILTERS = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "preset": 9}]
 
 OnFraction = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Header:
-    """What stands before the compressed part of a file."""
+class Source:
+    """A file that is open: opened once, so that what was looked at is what is used.
 
+    Attributes:
+        path: as the user gave it.
+        manifest: what it says it is; nothing else of it has been checked yet.
+        raw: stands before the compressed part.
+    """
+
+    path: Path
     manifest: Manifest
-    offset: int
+    raw: IO[bytes]
+
+    def expect(self, expected: str) -> None:
+        """Refuses any image but that of this hash; an empty one allows all.
+
+        Raises:
+            ConfigError: the hash is another one, or none: a part of it would fit others, too.
+        """
+        found = self.manifest.sha256
+        if expected and (len(expected) != len(found) or not _HEX.issuperset(expected)):
+            reason = f"is no hash: all {len(found)} digits, as 'testbed image info' shows them"
+            raise ConfigError(f"--expect {expected[:80]!r}: {reason}")
+        if expected and expected != found:
+            raise ConfigError(f"{self.path}: is {found}, not {expected}; get the file again")
 
 
 def write(
@@ -73,56 +95,86 @@ def write(
         part.unlink(missing_ok=True)
 
 
-def read_header(path: Path) -> Header:
-    """What a file says it is; nothing else of it has been checked yet.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """Opens a file and reads what it says it is.
 
     Raises:
         ConfigError: it cannot be read, or is no image at all.
         ParseError: an image of another version, or a damaged one.
     """
-    try:
-        with path.open("rb") as raw:
+    with contextlib.ExitStack() as stack:
+        try:
+            raw = stack.enter_context(path.open("rb"))
             first = raw.readline(len(MAGIC))
             line = raw.readline(_MAX_MANIFEST_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        yield Source(path, _manifest(path, first, line), raw)
+
+
+def _manifest(path: Path, first: bytes, line: bytes) -> Manifest:
     if not first.startswith(_FAMILY):
         raise ConfigError(f"{path}: is no image of the testbed's (see 'testbed image export')")
     if first != MAGIC:
         raise ParseError(str(path), "first line", "a format this version does not know; update it")
     if not line.endswith(b"\n"):
         raise ParseError(str(path), "manifest", "is truncated; get the file again")
-    return Header(manifests.parse(line[:-1], str(path)), len(first) + len(line))
+    return manifests.parse(line[:-1], str(path))
 
 
-def unpack(path: Path, header: Header, folder: Path, on_fraction: OnFraction) -> list[Entry]:
+def read_manifest(path: Path) -> Manifest:
+    """What a file says it is; see `opened`."""
+    with opened(path) as source:
+        return source.manifest
+
+
+def unpack(source: Source, folder: Path, on_fraction: OnFraction) -> None:
     """Unpacks an image into an empty folder of ours, each file checked.
 
     Raises:
         ParseError: the file is damaged or truncated, or says more than its manifest.
         ConfigError: the folder cannot be written.
     """
-    source, made = str(path), header.manifest
-    if made.listing_bytes > _MAX_LISTING_BYTES:
-        raise ParseError(source, "manifest", "its list of files is too long")
     try:
-        with path.open("rb") as raw:
-            raw.seek(header.offset)
-            packed = _Packed(raw)
-            listing = packed.read(made.listing_bytes)
-            entries = manifests.parse_listing(made, listing, source)
+        with _reading(source) as (packed, listing, entries):
             (folder / LISTING).write_bytes(listing)
-            _unpack(packed, entries, folder, made.content_bytes, on_fraction)
-            if not packed.ended():
-                raise ParseError(source, "end", "more follows than the image holds")
-    except (EOFError, lzma.LZMAError) as error:
-        what = "is truncated" if isinstance(error, EOFError) else "is damaged"
-        raise ParseError(source, "content", f"{what}; get the file again") from None
-    except _DifferentError as error:
-        raise ParseError(source, str(error), "is damaged: its hash is not the listed one") from None
+            _unpack(packed, entries, folder, source.manifest.content_bytes, on_fraction)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from None
-    return entries
+
+
+def check(source: Source) -> None:
+    """Reads an image to its end and checks every byte; writes nothing.
+
+    Raises:
+        ParseError: as for `unpack`.
+    """
+    try:
+        with _reading(source) as (packed, _, entries), Path(os.devnull).open("wb") as nowhere:
+            for entry in entries:
+                _copy(packed, entry, nowhere)
+    except OSError as error:
+        raise ConfigError(f"{source.path}: cannot be read: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _reading(source: Source) -> Iterator[tuple[_Packed, bytes, list[Entry]]]:
+    """The compressed part, its listing read and checked; what is wrong with it as our errors."""
+    name, made = str(source.path), source.manifest
+    if made.listing_bytes > _MAX_LISTING_BYTES:
+        raise ParseError(name, "manifest", "its list of files is too long")
+    packed = _Packed(source.raw)
+    try:
+        listing = packed.read(made.listing_bytes)
+        yield packed, listing, manifests.parse_listing(made, listing, name)
+        if not packed.ended():
+            raise ParseError(name, "end", "more follows than the image holds")
+    except (EOFError, lzma.LZMAError) as error:
+        what = "is truncated" if isinstance(error, EOFError) else "is damaged"
+        raise ParseError(name, "content", f"{what}; get the file again") from None
+    except _DifferentError as error:
+        raise ParseError(name, str(error), "is damaged: its hash is not the listed one") from None
 
 
 class _Packed:
@@ -197,13 +249,18 @@ def _unpack(
 
 
 def _write_file(packed: _Packed, entry: Entry, path: Path) -> None:
-    digest, left = hashlib.sha256(), entry.size
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, 0o600), "wb") as out:
-        while left:
-            chunk = packed.read(min(left, _CHUNK_BYTES))
-            digest.update(chunk)
-            out.write(chunk)
-            left -= len(chunk)
-    if digest.hexdigest() != entry.sha256:
+        _copy(packed, entry, out)
+
+
+def _copy(packed: _Packed, entry: Entry, out: IO[bytes]) -> None:
+    """What is packed of one entry; links and folders are in the listing alone."""
+    digest, left = hashlib.sha256(), entry.size
+    while left:
+        chunk = packed.read(min(left, _CHUNK_BYTES))
+        digest.update(chunk)
+        out.write(chunk)
+        left -= len(chunk)
+    if entry.kind == "f" and digest.hexdigest() != entry.sha256:
         raise _DifferentError(entry.path)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from testbed import kernel
 from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError
 from testbed.image import container, manifest, store
 from testbed.image.container import LISTING, OnFraction
+from testbed.image.manifest import Manifest
 from testbed.image.scan import kernel_facts, scan, take_kernel
+from testbed.image.store import file_sha256
 from testbed.kernel.recipe import recipe_key
-from testbed.kernel.store import FACTS, GuestKernel, cache_root, read_kernel
+from testbed.kernel.store import FACTS, KERNEL, GuestKernel, cache_root, read_kernel
 
 
 def export_image(name: str, path: Path | None, on_fraction: OnFraction) -> Path:
@@ -43,53 +48,76 @@ def export_kernel(path: Path | None, on_fraction: OnFraction) -> Path:
     return target
 
 
-def import_kernel(path: Path) -> tuple[GuestKernel, bool]:
+def import_kernel(path: Path, expected: str = "") -> tuple[GuestKernel, bool]:
     """Brings a file's kernel into the cache; also tells whether runs of this version take it.
 
+    Args:
+        path: the file.
+        expected: the hash that it must have; empty: any.
+
     Raises:
-        ConfigError: no kernel, or the cache cannot be written.
+        ConfigError: no kernel, another than expected, or the cache cannot be written.
         ParseError: a damaged or truncated one; nothing of it is kept.
     """
-    header = container.read_header(path)
-    if header.manifest.kind != manifest.KERNEL:
-        raise ConfigError(f"{path}: holds a whole image; testbed image import {path}")
-    name = header.manifest.data["kernel"].get("folder", "")
-    recipe = header.manifest.data["kernel"]["recipe"]
-    if (
-        not isinstance(name, str)
-        or "/" in name
-        or name.startswith(".")
-        or f"-{recipe}-" not in name
-    ):
+    with container.opened(path) as source:
+        source.expect(expected)
+        told = source.manifest.data["kernel"]
+        if source.manifest.kind != manifest.KERNEL:
+            raise ConfigError(f"{path}: holds a whole image; testbed image import {path}")
+        target = cache_root() / _folder(path, told)
+        with store.making(source.manifest.content_bytes) as work:
+            container.unpack(source, work, lambda _: None)
+            _agree(path, work / "kernel", told)
+            if not _is_that(target, told):
+                shutil.rmtree(target, ignore_errors=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (work / "kernel").rename(target)
+    return read_kernel(target), told["recipe"] == recipe_key()
+
+
+def _folder(path: Path, told: dict[str, Any]) -> str:
+    """The folder that a manifest names for its kernel: one name, of the known shape."""
+    name = told.get("folder", "")
+    plain = isinstance(name, str) and "/" not in name and "\0" not in name
+    if not plain or name.startswith(".") or f"-{told['recipe']}-" not in name:
         raise ParseError(str(path), "manifest", "names no folder of a kernel")
-    target = cache_root() / name
-    with store.making(header.manifest.content_bytes) as work:
-        container.unpack(path, header, work, lambda _: None)
-        for needed in ("linux", FACTS):
-            if not (work / "kernel" / needed).is_file():
-                raise ParseError(str(path), f"kernel/{needed}", "is not in it")
-        if not (target / FACTS).is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (work / "kernel").rename(target)
-    return read_kernel(target), recipe == recipe_key()
+    return str(name)
 
 
-def check_file(path: Path) -> None:
-    """Reads a whole file and checks every byte; keeps nothing.
+def _agree(path: Path, folder: Path, told: dict[str, Any]) -> None:
+    """What stands beside the kernel must say of it what the manifest says, whose hash is checked.
+
+    Runs go by that file, and record what it says.
+    """
+    for needed in (KERNEL, FACTS):
+        if not (folder / needed).is_file():
+            raise ParseError(str(path), f"kernel/{needed}", "is not in it")
+    try:
+        facts = json.loads((folder / FACTS).read_bytes())
+        same = all(facts[key] == told[key] for key in ("version", "sha256", "source"))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        same = False
+    if not same:
+        raise ParseError(str(path), f"kernel/{FACTS}", "does not fit the manifest")
+
+
+def _is_that(folder: Path, told: dict[str, Any]) -> bool:
+    """Whether the cache's folder holds this very kernel, unchanged."""
+    try:
+        return bool(file_sha256(folder / KERNEL) == read_kernel(folder).sha256 == told["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def check_file(path: Path) -> Manifest:
+    """Reads a whole file and checks every byte; writes nothing. Returns what it says it is.
 
     Raises:
         ParseError: it is damaged or truncated.
     """
-    header = container.read_header(path)
-    with tempfile.TemporaryDirectory(prefix="testbed-image-") as scratch:
-        container.unpack(path, header, Path(scratch), lambda _: None)
-
-
-def refuse_unless(path: Path, expected: str) -> None:
-    """Raises ConfigError if a file's name, as far as given, is another one."""
-    name = container.read_header(path).manifest.id
-    if not name.startswith(expected):
-        raise ConfigError(f"{path}: is {name}, not {expected}; get the file again")
+    with container.opened(path) as source:
+        container.check(source)
+        return source.manifest
 
 
 def _target(path: Path | None, name: str) -> Path:

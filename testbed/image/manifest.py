@@ -62,7 +62,7 @@ class Manifest:
     Attributes:
         kind: ``lab`` or ``kernel``.
         data: everything it says: kernel, packages, libraries, the listing's hash.
-        raw: the line it was read from; its hash is the image's name.
+        raw: the line it was read from.
     """
 
     kind: str
@@ -70,9 +70,14 @@ class Manifest:
     raw: bytes
 
     @property
+    def sha256(self) -> str:
+        """The image's hash: it holds the listing's, and that each file's."""
+        return hashlib.sha256(self.raw).hexdigest()
+
+    @property
     def id(self) -> str:
         """The image's name: the same for the same content, wherever it was built."""
-        return hashlib.sha256(self.raw).hexdigest()[:_ID_CHARS]
+        return self.sha256[:_ID_CHARS]
 
     @property
     def listing_bytes(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from testbed.prerequisites import packages
+from testbed.prerequisites import BUILDS_KERNEL, packages
 
 SUITE = "bookworm"
 """Debian 12, whatever the builder's system is: an image shall not depend on who made it.
@@ -22,7 +22,6 @@ _BESIDES = ("mount", "python3")
 """What every Debian host has, and a root tree of the essential packages alone has not."""
 
 _NOT_INSIDE = {"python3-venv", "tshark"}
-_BUILDS_KERNEL = "building the guest kernel"
 
 _DROPPED = re.compile(
     r"""
@@ -42,6 +41,7 @@ _DROPPED = re.compile(
     | usr/sbin/(adduser|deluser|addgroup|delgroup|dpkg-.*|pam.*|cron|logrotate)$
     | etc/(g?shadow|subuid|subgid|machine-id|hostname|resolv\.conf|\.pwd\.lock|mtab|debconf\.conf
         |motd|issue.*|.*-)$
+    | etc/nsd/nsd_\w+\.(key|pem)$
     | etc/(apparmor|apt|binfmt|cron[^/]*|credstore[^/]*|dpkg|init|logrotate|perl|rc.|skel|systemd
         |update-motd|X11)(\.d)?(/|$)
     | var/(backups|cache|local|log|mail|opt|spool|tmp)/.
@@ -50,7 +50,7 @@ _DROPPED = re.compile(
     re.VERBOSE,
 )
 """Paths that are left out: documentation, other languages' texts, package management, services
-of a booted system, and what belongs to the moment of building."""
+of a booted system, and what belongs to the moment of building (a package's fresh keys, too)."""
 
 _KEPT = re.compile(r"var/(log|lib)/(frr|nsd|unbound|openvswitch|dhcpcd)(/|$)")
 """Kept all the same: folders that daemons look for."""
@@ -62,7 +62,7 @@ UNREAD_TABLES = ("netaddr/eui",)
 
 def package_names() -> list[str]:
     """Debian packages that are asked for; what they depend on comes with them."""
-    wanted = (p.name for p in packages() if p.name not in _NOT_INSIDE and p.cost != _BUILDS_KERNEL)
+    wanted = (p.name for p in packages() if p.name not in _NOT_INSIDE and p.cost != BUILDS_KERNEL)
     return [*wanted, *_BESIDES]
 
 

@@ -131,7 +131,7 @@ def get(name: str) -> Image:
     for entry in manifest.parse_listing(made, listing, f"image {name}"):
         if not _as_brought_in(folder / entry.path, entry):
             raise ParseError(f"image {name}", entry.path, f"was changed; {_mend(name)}")
-    if _sha256(image.kernel.path) != image.kernel.sha256:
+    if file_sha256(image.kernel.path) != image.kernel.sha256:
         raise ParseError(f"image {name}", "kernel/linux", f"was changed; {_mend(name)}")
     return image
 
@@ -145,30 +145,38 @@ def check(image: Image) -> None:
     listing = (image.folder / LISTING).read_bytes()
     for entry in manifest.parse_listing(image.manifest, listing, f"image {image.id}"):
         path = image.folder / entry.path
-        if entry.kind == "f" and _sha256(path) != entry.sha256:
+        if entry.kind == "f" and file_sha256(path) != entry.sha256:
             reason = f"was changed; {_mend(image.id)}"
             raise ParseError(f"image {image.id}", entry.path, reason)
 
 
-def bring_in(path: Path, on_fraction: OnFraction = lambda _: None) -> Image:
+def bring_in(path: Path, on_fraction: OnFraction = lambda _: None, expected: str = "") -> Image:
     """Makes sure that the image of a file is in the cache, and takes hold of it.
 
+    Args:
+        path: the file.
+        on_fraction: hears how much of it is unpacked.
+        expected: the hash that it must have; empty: any.
+
     Raises:
-        ConfigError: no image, or no room.
+        ConfigError: no image, another than expected, or no room.
         ParseError: a damaged or truncated one; nothing of it is kept.
     """
-    header = container.read_header(path)
-    made = header.manifest
-    if made.kind != manifest.LAB:
-        raise ConfigError(f"{path}: holds a kernel alone; testbed kernel import {path}")
-    if (images_root() / made.id).exists():
-        return get(made.id)
-    with making(made.content_bytes) as work:
+    with container.opened(path) as source:
+        source.expect(expected)
+        made = source.manifest
+        if made.kind != manifest.LAB:
+            raise ConfigError(f"{path}: holds a kernel alone; testbed kernel import {path}")
         if not (images_root() / made.id).exists():
-            container.unpack(path, header, work, on_fraction)
-            (work / MANIFEST).write_bytes(made.raw)
-            keep(work, made)
-    return get(made.id)
+            with making(made.content_bytes) as work:
+                if not (images_root() / made.id).exists():
+                    container.unpack(source, work, on_fraction)
+                    (work / MANIFEST).write_bytes(made.raw)
+                    keep(work, made)
+    image = get(made.id)
+    if image.manifest.sha256 != made.sha256:
+        raise ConfigError(f"{path}: another image of that name is there; {_mend(made.id)}")
+    return image
 
 
 @contextlib.contextmanager
@@ -248,7 +256,8 @@ def _as_brought_in(path: Path, entry: Entry) -> bool:
     return same and (entry.kind == "d" or found.st_size == entry.size)
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """A file's hash."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

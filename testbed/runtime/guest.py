@@ -9,10 +9,10 @@ from testbed import world
 from testbed.errors import ConfigError
 from testbed.image.store import Image
 from testbed.runtime import launch
-from testbed.runtime.bytecode import compile_project
 from testbed.runtime.cpus import reserved_cpu
 from testbed.runtime.limits import Limits
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.runtime.sources import copied
 
 START_EPOCH_S = 1_700_000_000
 """What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate's end."""
@@ -63,12 +63,14 @@ class GuestRuntime:
             raise ConfigError(f"memory_mb: {memory_mb} is too small; at least {_MIN_MEMORY_MB}")
         if not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed} is out of range; 0 to 2^63 - 1")
-        compile_project(launch.PROJECT_ROOT, self.image and self.image.root)
         argv = [str(self.path), *self._options(seed, memory_mb, module)]
         root, site = (self.image.root, self.image.site) if self.image else (None, None)
-        with reserved_cpu(cpu) as own_cpu:
+        with (
+            copied(launch.PROJECT_ROOT, module, root) as project,
+            reserved_cpu(cpu) as own_cpu,
+        ):
             return launch.run(
-                launch.Job(argv, _KERNEL_ENVIRONMENT, read_only=True, root=root, site=site),
+                launch.Job(argv, _KERNEL_ENVIRONMENT, project, True, root=root, site=site),
                 scenario_dir,
                 wall_limit_s=wall_limit_s,
                 cpu=own_cpu,

@@ -10,9 +10,9 @@ from pathlib import Path
 from testbed import world
 from testbed.errors import MissingPrerequisiteError
 from testbed.runtime import launch
-from testbed.runtime.bytecode import compile_project
 from testbed.runtime.limits import Limits
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.runtime.sources import copied
 
 _PYTHON = "/usr/bin/python3"
 
@@ -49,16 +49,16 @@ class HostRuntime:
             raise MissingPrerequisiteError(
                 "root", "sudo testbed run --runtime host ...", "the host runtime makes networks"
             )
-        compile_project(launch.PROJECT_ROOT)
         boot = f"/proc/self/fd/{world.PROJECT_FD}/testbed/world/boot.py"
         argv = [_PYTHON, "-sSP", boot, "host", module]
-        return launch.run(
-            launch.Job(argv, world.ENVIRONMENT, network=True),
-            scenario_dir,
-            wall_limit_s=wall_limit_s,
-            cpu=cpu,
-            on_progress=on_progress,
-            stop=stop,
-            terminal=terminal,
-            limits=limits,
-        )
+        with copied(launch.PROJECT_ROOT, module) as project:
+            return launch.run(
+                launch.Job(argv, world.ENVIRONMENT, project, network=True),
+                scenario_dir,
+                wall_limit_s=wall_limit_s,
+                cpu=cpu,
+                on_progress=on_progress,
+                stop=stop,
+                terminal=terminal,
+                limits=limits,
+            )

@@ -38,6 +38,7 @@ class Job:
     Attributes:
         argv: the first process: a guest kernel, or Python.
         env: its environment.
+        project: the folder that it sees as the project.
         read_only: seal the mounts, where the system lets us.
         network: namespaces of network, name and message queues too.
         root: of a guest's files; None: the host's own.
@@ -46,6 +47,7 @@ class Job:
 
     argv: Sequence[str]
     env: Mapping[str, str]
+    project: Path
     read_only: bool = False
     network: bool = False
     root: Path | None = None
@@ -55,7 +57,7 @@ class Job:
     def folders(self) -> dict[int, str | Path]:
         """Number in the run → a folder it is lent, beside its own."""
         lent: dict[int, str | Path] = {
-            world.PROJECT_FD: PROJECT_ROOT,
+            world.PROJECT_FD: self.project,
             world.SITE_FD: self.site or sysconfig.get_path("purelib"),
         }
         return lent | ({world.ROOT_FD: self.root} if self.root else {})

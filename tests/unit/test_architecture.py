@@ -48,6 +48,7 @@ for name in experiment_files():
     cls = load(name)
     for params in cls(cls.Parameters()).scenarios().values():
         cls(params).topology()
+        cls(params).inputs()
 """
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from testbed import doctor
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.cli.image import image as command
-from testbed.errors import ConfigError, ParseError, TestbedError
+from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError, TestbedError
+from testbed.grading import gradescope, library
 from testbed.image import choice, container, exchange, manifest, native, recipe, store
 from testbed.image.manifest import Entry, Manifest
 from testbed.image.scan import scan
@@ -141,7 +143,7 @@ def test_a_file_cut_in_a_large_one_is_refused(tmp_path):
 def test_wherever_a_bit_is_wrong_it_is_refused(tmp_path):
     whole = packed(tmp_path).read_bytes()
     path = tmp_path / "bad.xz"
-    name = container.read_header(tmp_path / "hello.xz").manifest.id
+    name = container.read_manifest(tmp_path / "hello.xz").id
     for place in range(0, len(whole), 61):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         try:
@@ -246,11 +248,45 @@ def test_a_bomb_is_stopped_by_the_manifest(tmp_path):
 
 def test_another_image_than_expected_is_refused(tmp_path):
     path = packed(tmp_path)
-    name = container.read_header(path).manifest.id
-    done = CliRunner().invoke(command, ["import", str(path), "--expect", "0" * 12])
-    assert isinstance(done.exception, ConfigError) and f"is {name}, not 000" in str(done.exception)
+    found = container.read_manifest(path)
+    for expected, reason in (
+        ("0" * 64, f"is {found.sha256}, not 000"), (found.id, "all 64 digits"),
+        (found.sha256[:63], "all 64 digits"), (found.sha256.upper(), "all 64 digits"),
+    ):  # fmt: skip
+        done = CliRunner().invoke(command, ["import", str(path), "--expect", expected])
+        assert isinstance(done.exception, ConfigError) and reason in str(done.exception)
     assert kept() == []
-    assert CliRunner().invoke(command, ["import", str(path), "--expect", name]).exit_code == 0
+    assert (
+        CliRunner().invoke(command, ["import", str(path), "--expect", found.sha256]).exit_code == 0
+    )
+
+
+def test_what_was_looked_at_is_what_is_unpacked(tmp_path):
+    """The file's name may lead elsewhere a moment later."""
+    path, other = packed(tmp_path), packed(tmp_path, "other")
+    expected = container.read_manifest(path).sha256
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    with container.opened(path) as source:
+        source.expect(expected)
+        other.replace(path)
+        container.unpack(source, folder, lambda _: None)
+    assert (folder / "root/usr/bin/iperf3").read_text() == "hello"
+    assert container.read_manifest(path).sha256 != expected
+
+
+def test_checking_a_file_takes_no_room(tmp_path, monkeypatch):
+    path = packed(tmp_path, "big")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(container.Path, "write_bytes", None)
+    monkeypatch.setattr(container.Path, "mkdir", None)
+    assert exchange.check_file(path).kind == manifest.LAB
+    whole = bytearray(path.read_bytes())
+    whole[-200] ^= 1
+    with path.open("wb") as file:
+        file.write(whole)
+    with pytest.raises(ParseError, match="is damaged"):
+        exchange.check_file(path)
 
 
 def test_no_room_is_said_before_anything_is_made(tmp_path, monkeypatch):
@@ -422,29 +458,69 @@ def test_the_commands_tell(tmp_path):
 # ---- the kernel alone
 
 
-def test_a_kernel_goes_from_cache_to_cache(tmp_path, monkeypatch):
-    name = f"linux-source-7.2_7.2.12-{kernel_recipe.recipe_key()}-cc"
-    folder = kernels.cache_root() / name
+KERNEL_FOLDER = f"linux-source-7.2_7.2.12-{kernel_recipe.recipe_key()}-cc"
+KERNEL_FACTS = {k: KERNEL[k] for k in ("version", "sha256", "source", "compiler")}
+
+
+def kernel_in(folder: Path, content: bytes = b"kernel") -> Path:
+    """A guest kernel as `testbed kernel build` leaves it."""
     folder.mkdir(parents=True)
-    facts = {k: KERNEL[k] for k in ("version", "sha256", "source", "compiler")} | {"absent": []}
-    (folder / "linux").write_bytes(b"kernel")
+    (folder / "linux").write_bytes(content)
     (folder / "linux").chmod(0o755)
     (folder / "config").write_text("CONFIG_UML=y\n")
-    (folder / "kernel.json").write_text(json.dumps(facts))
+    (folder / "kernel.json").write_text(json.dumps(KERNEL_FACTS | {"absent": []}))
+    return folder
+
+
+@pytest.fixture
+def kernel_file(cache, tmp_path, monkeypatch):
+    """A kernel's file; the cache is now another, empty one."""
+    kernel_in(kernels.cache_root() / KERNEL_FOLDER)
     path = tmp_path / "kernel.xz"
     assert CliRunner().invoke(export_kernel, [str(path)]).exit_code == 0
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "other"))
+    return path
+
+
+def test_a_kernel_goes_from_cache_to_cache(kernel_file, tmp_path):
+    path = kernel_file
     with pytest.raises(ConfigError, match="holds a kernel alone"):
         store.bring_in(path)
-    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "other"))
-    assert CliRunner().invoke(import_kernel, [str(path)]).exit_code == 0
+    found = container.read_manifest(path).sha256
+    refused = CliRunner().invoke(import_kernel, [str(path), "--expect", found[:-1] + "x"])
+    assert isinstance(refused.exception, ConfigError) and kernels.find() is None
+    assert CliRunner().invoke(import_kernel, [str(path), "--expect", found]).exit_code == 0
     found = kernels.find()
-    assert found.path == tmp_path / "other/kernels" / name / "linux"
+    assert found.path == tmp_path / "other/kernels" / KERNEL_FOLDER / "linux"
     assert found.path.read_bytes() == b"kernel" and os.access(found.path, os.X_OK)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ParseError, match="truncated"):
         exchange.import_kernel(path)
     with pytest.raises(ConfigError, match="holds a whole image"):
         exchange.import_kernel(packed(tmp_path))
+
+
+def test_importing_mends_a_kernel_that_was_changed(kernel_file):
+    exchange.import_kernel(kernel_file)
+    there = kernels.find().path
+    there.write_bytes(b"KERNEL")
+    found, _ = exchange.import_kernel(kernel_file)
+    assert found.path == there and there.read_bytes() == b"kernel"
+
+
+@pytest.mark.parametrize("key", ["version", "sha256", "source"])
+def test_a_kernel_that_says_of_itself_what_its_manifest_does_not_is_refused(tmp_path, key):
+    """What runs record must be what was checked."""
+    folder = tmp_path / "made"
+    kernel_in(folder / "kernel")
+    told = KERNEL_FACTS | {"absent": [], key: "0" * 64}
+    (folder / "kernel/kernel.json").write_text(json.dumps(told))
+    facts = {"kernel": KERNEL | {"folder": "linux_7.2-r-cc"}}
+    path = tmp_path / "kernel.xz"
+    container.write(path, *manifest.make(manifest.KERNEL, facts, scan(folder)), folder, lambda _: 0)
+    with pytest.raises(ParseError, match=r"kernel\.json: does not fit the manifest"):
+        exchange.import_kernel(path)
+    assert kernels.find() is None
 
 
 # ---- its programs on the host
@@ -478,12 +554,45 @@ def test_what_a_guest_never_reads_is_left_out():
     dropped_paths = """
         usr/share/doc/frr/copyright usr/share/locale/de var/cache/apt/x usr/bin/perl5.40.1
         usr/lib/python3.13/test/x.py usr/lib/python3.13/json/__pycache__/decoder.cpython-313.pyc
-        etc/shadow etc/machine-id var/log/dpkg.log dev/null etc/passwd-
+        etc/shadow etc/machine-id etc/nsd/nsd_server.key
+        etc/nsd/nsd_control.pem var/log/dpkg.log dev/null etc/passwd-
     """
     assert all(recipe.is_kept(path) for path in kept_paths.split())
     assert not any(recipe.is_kept(path) for path in dropped_paths.split())
     assert {"frr", "openvswitch-switch", "tcpdump", "python3"} <= set(recipe.package_names())
     assert not {"gcc", "tshark", "python3-venv"} & set(recipe.package_names())
+
+
+def test_gradescopes_bundle_has_the_image_in_place_of_packages(tmp_path):
+    held = store.bring_in(packed(tmp_path))
+    lab = library.open_lab("rip")
+    files = gradescope.bundle(lab, b"secret")
+    assert "packages.txt" not in files and not [n for n in files if n.startswith("cache/")]
+    (tmp_path / "image.xz").write_bytes(files["image.xz"])
+    assert container.read_manifest(tmp_path / "image.xz").sha256 == held.manifest.sha256
+    assert files["image.sha256"].decode().strip() == held.manifest.sha256
+    assert b"image import" in files["setup.sh"]
+    held.held.close()
+    store.remove(held.id)
+    with pytest.raises(MissingPrerequisiteError, match="guest kernel"):
+        gradescope.bundle(lab, b"secret")
+
+
+def test_doctor_counts_what_an_image_holds(tmp_path, monkeypatch):
+    """The system then needs Python and the project alone."""
+    monkeypatch.setattr(doctor, "installed_packages", dict)
+    monkeypatch.setattr(doctor, "find", lambda _: None)
+    bare = {check.name: check for check in doctor.examine()}
+    assert {bare[name].state for name in ("guest kernel", "iperf3", "mininet", "gcc")} == {
+        "missing"
+    }
+    name = store.bring_in(packed(tmp_path)).id
+    checks = {check.name: check for check in doctor.examine()}
+    assert checks["image"].found.startswith(name) and checks["a runtime"].state == "there"
+    assert checks["guest kernel"].found == "7.2.12 (linux-source-7.2), in the image"
+    assert checks["iperf3"].found == "3.18, in the image" and not checks["iperf3"].mend
+    assert checks["mininet"].state == "missing"  # this image has none
+    assert "gcc" not in checks
 
 
 def _plan(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -504,5 +613,6 @@ def test_set_up_from_an_image_needs_no_packages(tmp_path):
     assert "testbed image import 'lab.xz'" in said
     assert "install-packages" not in said and "guest-kernel" not in said
     assert "install-packages" in _plan(tmp_path, TESTBED_IMAGE="").stdout
+    assert "[dev]" not in said
     missing = _plan(tmp_path, TESTBED_IMAGE="none.xz")
     assert missing.returncode == 2 and "there is no such file" in missing.stderr

@@ -250,6 +250,18 @@ def test_the_kernel_outlives_the_machine(machine):
     assert run("setup").stdout == "kernel\n"
 
 
+def test_an_image_in_the_shared_folder_is_used_where_it_runs(machine):
+    run, place = machine
+    program(place / "bin", "make", 'echo "from ${TESTBED_IMAGE:-nothing}"\n')
+    assert run("setup").stdout == "from nothing\n"
+    for number, name in enumerate(("testbed-image-new.xz", "testbed-image-old.xz")):
+        (place / "shared" / name).write_text(name)
+        os.utime(place / "shared" / name, (9000 - number, 9000 - number))
+    assert run("setup").stdout == f"from {place}/shared/testbed-image-new.xz\n"
+    assert not list((place / "copy").glob("*.xz"))
+    assert "from nothing\n" in run("exp-icmp", MACHINE="aarch64").stdout
+
+
 @pytest.mark.parametrize(("what", "root"), [("exp-icmp", True), ("test", True), ("setup", False)])
 def test_without_a_guest_kernel_experiments_run_as_root(machine, what, root):
     run, _ = machine

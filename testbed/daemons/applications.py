@@ -1,0 +1,38 @@
+"""Controllers' applications as text and settings: what needs neither a network nor Mininet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+_TIMEOUT_S = 60
+
+
+def words(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as the application's command line takes them."""
+    return [f"{name}={_word(value)}" for name, value in settings.items()]
+
+
+def _word(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def check(app: str, settings: Mapping[str, Any]) -> None:
+    """Has an application look at its settings, outside of any network, by this very Python.
+
+    Raises:
+        ConfigError: what it said.
+    """
+    argv = [sys.executable, "-m", "controller", app, "--check", *words(settings)]
+    done = subprocess.run(
+        argv, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+    )
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip() or f"ended with {done.returncode}"
+        raise ConfigError(f"controller: {said}")
