@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from testbed.compare import Difference, bytes_that_differ, numbers_that_differ
 from testbed.errors import ConfigError, ExitCode, nearest
 from testbed.experiment import experiment_files
 from testbed.image import choice
+from testbed.image.store import Image
 from testbed.provenance import sources_hash, tool_versions
 from testbed.replay import fingerprint
 from testbed.rundir import RunDir, default_runs
 from testbed.runner import Request, Watcher, run
+
+_HOSTS = "none: the host's programs"
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,13 @@ class Comparison:
         return not self.differences
 
 
-def request_of(recorded: RunDir, target: Path) -> Request:
+def request_of(recorded: RunDir, target: Path, image: str = "") -> Request:
     """The inputs of a run, to make it again under `target`.
+
+    Args:
+        recorded: the run.
+        target: where runs go.
+        image: another image than that of the run, as `choice.choose` takes it; empty: the same.
 
     Raises:
         ConfigError: the run never came to its end.
@@ -63,8 +71,30 @@ def request_of(recorded: RunDir, target: Path) -> Request:
         clock=meta["clock"],
         out=target,
         only=tuple(meta["scenarios"]),
-        image=(meta.get("image") or {"id": choice.NONE})["id"],
+        image=image or _image_id(meta),
     )
+
+
+def _image_id(meta: Mapping[str, Any]) -> str:
+    return str((meta.get("image") or {"id": choice.NONE})["id"])
+
+
+def _image_now(recorded: RunDir, asked: str) -> Image | None:
+    """What the run is made again from: its own image, or the one asked for.
+
+    Raises:
+        ConfigError: it is not at hand.
+    """
+    own = _image_id(recorded.meta())
+    try:
+        return choice.choose(asked or own)[0]
+    except ConfigError as error:
+        if asked:
+            raise
+        reason = f"made from image {own}, which is not here: testbed image import FILE"
+        raise ConfigError(
+            f"{recorded.path}: {reason}, or --image NAME to compare with another ({error})"
+        ) from None
 
 
 def _own_copy(recorded: RunDir) -> Path:
@@ -76,13 +106,16 @@ def _own_copy(recorded: RunDir) -> Path:
     return copies[0]
 
 
-def versions_that_differ(recorded: RunDir) -> Iterator[Difference]:
-    """Programs, libraries, kernel and sources of the run that are others now, or gone.
+def versions_that_differ(recorded: RunDir, asked: str = "") -> Iterator[Difference]:
+    """Image, programs, libraries, kernel and sources of the run that are others now, or gone.
 
     Known before anything runs, so that it can be told first.
     """
     meta = recorded.meta()
-    image, _ = choice.choose((meta.get("image") or {"id": choice.NONE})["id"])
+    image = _image_now(recorded, asked)
+    own, other = _image_id(meta), image.id if image else choice.NONE
+    if own != other:
+        yield Difference("image", *(n if n != choice.NONE else _HOSTS for n in (own, other)))
     then, now = dict(meta["tools"]), tool_versions(image)
     for name in sorted({*then, *now}):
         if then.get(name) != now.get(name):
@@ -115,11 +148,15 @@ def tampered(recorded: RunDir) -> Iterator[Difference]:
 
 
 def verify(
-    recorded: RunDir, target: Path, watcher: Watcher | None = None, wall_limit_s: float = 600.0
+    recorded: RunDir,
+    target: Path,
+    watcher: Watcher | None = None,
+    wall_limit_s: float = 600.0,
+    image: str = "",
 ) -> Comparison:
     """Runs again under `target` and compares."""
-    request = replace(request_of(recorded, target), wall_limit_s=wall_limit_s)
-    versions = list(versions_that_differ(recorded))
+    request = replace(request_of(recorded, target, image), wall_limit_s=wall_limit_s)
+    versions = list(versions_that_differ(recorded, image))
     differences = list(tampered(recorded))
     again = run(request, watcher).run
     if again.meta()["clock"] != recorded.meta()["clock"]:
@@ -137,8 +174,10 @@ def verify(
 @click.option("--out", "target", type=click.Path(path_type=Path), help="Keep the new run there.")
 @click.option("--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0, show_default=True,
               help="Wall-clock limit of each scenario, in s.")  # fmt: skip
+@click.option("--image", default="", metavar="NAME|FILE|none",
+              help="Another image than that of RUN; none: the host's programs.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-def command(run: str, target: Path | None, wall_limit_s: float, as_json: bool) -> None:
+def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_json: bool) -> None:
     """Make RUN again with its recorded inputs and compare everything ('latest' by default).
 
     Virtual clock: byte by byte; the first packet that differs is named. Real clock: verdicts, and
@@ -148,7 +187,7 @@ def command(run: str, target: Path | None, wall_limit_s: float, as_json: bool) -
 
     recorded = RunDir.open(run, default_runs())
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch, RunView(err) as view:
-        found = verify(recorded, (target or Path(scratch)).resolve(), view, wall_limit_s)
+        found = verify(recorded, (target or Path(scratch)).resolve(), view, wall_limit_s, image)
         meta = found.again.meta()
     if as_json:
         click.echo(json.dumps(comparison_data(recorded, found, meta), indent=1))

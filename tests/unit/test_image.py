@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from testbed import doctor
+from testbed import doctor, verify
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.cli.image import image as command
 from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError, TestbedError
@@ -21,6 +21,7 @@ from testbed.image.manifest import Entry, Manifest
 from testbed.image.scan import scan
 from testbed.kernel import recipe as kernel_recipe
 from testbed.kernel import store as kernels
+from testbed.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
 KERNEL = {"version": "7.2.12", "sha256": hashlib.sha256(b"kernel").hexdigest(), "recipe": "r",
@@ -453,6 +454,53 @@ def test_the_commands_tell(tmp_path):
     assert (tmp_path / "out.xz").read_bytes() == path.read_bytes()
     assert run(command, ["remove", row["id"][:5]]).output == f"removed {row['id']}\n"
     assert isinstance(run(command, ["remove", "x"]).exception, ConfigError)
+
+
+# ---- runs made from one
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A run that says it was made from the image of that name."""
+
+    def make(name: str) -> RunDir:
+        run = RunDir.create(tmp_path / f"runs-{name}", "rip")
+        image = None if name == "none" else {"id": name, "suite": "bookworm"}
+        run.write_meta({
+            "experiment": "rip", "status": "complete", "seed": 1, "parameters": {},
+            "runtime": "guest", "clock": "virtual", "scenarios": ["main"], "tools": {},
+            "image": image, "kernel": {"version": "7", "sha256": KERNEL["sha256"]},
+        })  # fmt: skip
+        folder = run.path / "scenarios/main"
+        folder.mkdir(parents=True)
+        shutil.copy(ROOT / "experiments/rip.py", folder)
+        return run
+
+    return make
+
+
+def test_a_run_is_verified_from_its_own_image_or_names_the_other(recorded, tmp_path):
+    first = store.bring_in(packed(tmp_path, "first")).id
+    second = store.bring_in(packed(tmp_path, "second")).id
+    found = {d.where: d for d in verify.versions_that_differ(recorded(first))}
+    assert "image" not in found
+    assert verify.request_of(recorded(first), tmp_path).image == first
+    run = recorded(first)
+    (image, *_) = verify.versions_that_differ(run, second)
+    assert (image.where, image.recorded, image.again) == ("image", first, second)
+    assert verify.request_of(run, tmp_path, second).image == second
+    (image, *_) = verify.versions_that_differ(recorded("none"), first)
+    assert (image.recorded, image.again) == ("none: the host's programs", first)
+
+
+def test_a_run_whose_image_is_not_here_says_which_it_needs(recorded, tmp_path):
+    store.bring_in(packed(tmp_path))
+    with pytest.raises(
+        ConfigError, match=r"made from image 0123456789ab, which is not here: .*--image"
+    ):
+        list(verify.versions_that_differ(recorded("0123456789ab")))
+    with pytest.raises(ConfigError, match="image 'xyz': no such image"):
+        list(verify.versions_that_differ(recorded("0123456789ab"), "xyz"))
 
 
 # ---- the kernel alone
