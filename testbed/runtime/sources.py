@@ -194,15 +194,15 @@ def _fill(
         shutil.copytree(root / RYU, copy / RYU, copy_function=functools.partial(
             _link_or_copy, root / RYU, past
         ))  # fmt: skip
-    for path, _, names in os.walk(copy):
-        if RYU in path:  # its compiled files go by their sources' dates
+    for folder, _, names in os.walk(copy):
+        if RYU in folder:  # its compiled files go by their sources' dates
             continue
-        for file in (Path(path, name) for name in names):
+        for file in (Path(folder, name) for name in names):
             if file.suffix == ".pyc":
                 file.chmod(0o644)
             os.utime(file, (MTIME_S, MTIME_S))
-        Path(path).chmod(0o755)
-        os.utime(path, (MTIME_S, MTIME_S))
+        Path(folder).chmod(0o755)
+        os.utime(folder, (MTIME_S, MTIME_S))
 
 
 def _take_over(old: Path, path: Path, data: bytes, mode: int) -> bool:

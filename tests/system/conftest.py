@@ -14,7 +14,8 @@ import pytest
 
 from testbed import kernel
 
-COMMAND = Path(__file__).with_name("command.py")
+PROJECT = Path(__file__).resolve().parents[2]
+COMMAND = Path("tests/system/command.py")
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +34,9 @@ def in_guest(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> Callable[..., 
     def run(module: str, *options: str, **process: Any) -> tuple[Path, dict[str, Any]]:
         folder = process.pop("folder", None) or tmp_path / f"run{next(numbers)}"
         folder.mkdir(parents=True, exist_ok=True)
+        command = process.pop("project", PROJECT) / COMMAND
         done = subprocess.run(
-            [sys.executable, str(COMMAND), str(folder), module, *options],
+            [sys.executable, str(command), str(folder), module, *options],
             capture_output=True,
             text=True,
             check=False,
@@ -64,7 +66,7 @@ def other_user(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> User:
     shutil.copytree(guest_kernel.path.parent, cache / "kernels" / guest_kernel.path.parent.name)
     try:
         subprocess.run(
-            [sys.executable, str(COMMAND), "-h"],
+            [sys.executable, str(PROJECT / COMMAND), "-h"],
             user="nobody",
             stdout=subprocess.DEVNULL,
             check=True,

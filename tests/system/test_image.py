@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import json
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from testbed.runtime import choose
 from tests.system import small_image
 
 pytestmark = pytest.mark.guest
+ADDRESS_SPACE_BYTES = 2 << 30
 FILES = ("h2.pcap", "seen.json", "iperf3.json")
 
 
@@ -57,7 +59,14 @@ def usual(flow, first):
     return first
 
 
-def test_time_zone_locale_home_and_processor_do_not_show(flow, usual, tmp_path):
+def test_time_zone_locale_home_processors_and_memory_do_not_show(flow, usual, tmp_path):
+    """On a machine of one processor, in a fraction of the memory."""
+    cpu = max(os.sched_getaffinity(0))
+
+    def shrink() -> None:
+        os.sched_setaffinity(0, {cpu})
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES,) * 2)
+
     environment = {
         "HOME": str(tmp_path / "home of somebody else"),
         "TZ": "Asia/Kathmandu",
@@ -66,9 +75,8 @@ def test_time_zone_locale_home_and_processor_do_not_show(flow, usual, tmp_path):
         "PYTHONHASHSEED": "7",
         "USER": "somebody",
     }
-    cpu = max(os.sched_getaffinity(0))
     elsewhere = tmp_path / "a longer path" / "to a run"
-    assert flow("--cpu", str(cpu), folder=elsewhere, environment=environment) == usual
+    assert flow(folder=elsewhere, environment=environment, preexec_fn=shrink, umask=0o077) == usual
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

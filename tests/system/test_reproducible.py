@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from testbed.kernel.store import cache_root
+from testbed.runtime.launch import PROJECT_ROOT
+from testbed.runtime.sources import PACKAGES
 
 pytestmark = pytest.mark.guest
 
@@ -51,8 +54,14 @@ def test_same_in_another_folder_home_and_environment(in_guest, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_same_for_another_user(in_guest, other_user):
-    other = flow(in_guest, folder=other_user.folder, **other_user.process)
+def test_same_for_another_user_who_cannot_write_in_the_project(in_guest, other_user, tmp_path):
+    """As a course installs it for all: in another place, never compiled there."""
+    project = tmp_path / "opt" / "lab"
+    for name in (*PACKAGES, "tests"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT_ROOT / name, project / name, ignore=ignored)
+    other = flow(in_guest, folder=other_user.folder, project=project, **other_user.process)
+    assert not list(project.rglob("__pycache__"))
     assert other == flow(in_guest)
 
 
