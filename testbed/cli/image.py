@@ -19,6 +19,7 @@ from testbed.cli.console import err, out
 from testbed.image import choice, container, exchange, manifest, store
 from testbed.image.container import OnFraction
 from testbed.image.manifest import Manifest
+from testbed.runtime.sources import prepare
 
 _FILE = click.Path(path_type=Path)
 
@@ -65,6 +66,7 @@ def import_(file: Path, expect: str) -> None:
     began_s = time.monotonic()
     with _shown("unpacking") as on_fraction:
         made = store.bring_in(file, on_fraction, expect)
+        prepare(made)
     took_s = time.monotonic() - began_s
     out.print(f"{made.id}  {_size_mb(made.folder):.0f} MB, {took_s:.1f} s", highlight=False)
 

@@ -27,7 +27,10 @@ from testbed import world
 from testbed.errors import ConfigError
 from testbed.image import native
 from testbed.image.container import MTIME_S
+from testbed.image.store import Image
 from testbed.kernel.store import cache_base
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
 RYU = "build/ryu"
@@ -68,6 +71,13 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
         raise ConfigError(f"no copy of the project for the run: {reason}") from None
     with found:
         yield folder / _COPY
+
+
+def prepare(image: Image, module: str = "testbed.inside") -> None:
+    """Makes the copy that the first run of a module from an image would make."""
+    if image.which("python3") is not None:
+        with copied(PROJECT, module, image.root):
+            pass
 
 
 def _read(root: Path, folders: Sequence[str]) -> _Files:
