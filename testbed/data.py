@@ -80,6 +80,7 @@ class ScenarioData:
             raise MissingDataError(f"capture '{capture}' misses {lost} packets the kernel dropped")
         wanted = None if columns is None else list(dict.fromkeys(["time_ns", *columns]))
         frame = packets.read(path, columns=wanted)
+        frame.attrs = {}  # pandas copies them at every step
         frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
         return frame
 

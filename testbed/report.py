@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from testbed.claims import Evidence, MissingDataError
@@ -16,18 +17,20 @@ from testbed.experiment import Experiment
 from testbed.replay import Judged
 from testbed.rundir import REPORT, RunDir, read_json, write_text
 
-_SHOWN_FRAMES = 12
+TEMPLATES = Path(__file__).parent / "templates"
+
+SHOWN_FRAMES = 12
 """How many packets of an evidence stand in the report; their numbers are all given."""
 
 
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
-    meta = run.meta()
+    meta, captures = run.meta(), Captures(run)
     page = _template("report.html.j2").render(
         meta=meta,
         title=cls.title().rstrip("."),
         text=_paragraphs(cls),
-        claims=[_claim_row(run, claim, verdict) for claim, verdict in judged],
+        claims=[_claim_row(captures, claim, verdict) for claim, verdict in judged],
         plots=[_plot(path) for path in _plots(run.plots)],
         drawings=_drawings(run, meta),
         parameters=_parameters(cls, meta),
@@ -65,7 +68,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
 
 def _template(name: str) -> jinja2.Template:
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -91,44 +94,64 @@ def _plot(path: Path) -> dict[str, str]:
     }
 
 
-def _claim_row(run: RunDir, claim: Any, verdict: Any) -> dict[str, Any]:
+def _claim_row(captures: Captures, claim: Any, verdict: Any) -> dict[str, Any]:
     return {
         "claim": claim,
         "verdict": verdict,
-        "evidence": [_evidence(run, e) for e in verdict.evidence],
+        "evidence": [_evidence(captures, e) for e in verdict.evidence],
     }
 
 
-def _evidence(run: RunDir, evidence: Evidence) -> dict[str, Any]:
+def _evidence(captures: Captures, evidence: Evidence) -> dict[str, Any]:
     rows = [dict(row) for row in evidence.rows]
     if evidence.frames and evidence.capture:
-        rows = packet_rows(run, evidence) or rows
-    return {"of": evidence, "rows": rows, "more": max(0, len(evidence.frames) - _SHOWN_FRAMES)}
+        rows = packet_rows(captures.shown(evidence)) or rows
+    return {"of": evidence, "rows": rows, "more": max(0, len(evidence.frames) - SHOWN_FRAMES)}
 
 
-def packet_rows(run: RunDir, evidence: Evidence) -> list[dict[str, Any]]:
-    """The first packets of an evidence, each read out in a few words."""
-    from analysis import describe
+class Captures:
+    """The packets of evidence, read out in a few words (``what``). Each capture is read once."""
 
-    data = ScenarioData(evidence.scenario, run.scenario(evidence.scenario), None)
-    try:
-        packets = data.packets(evidence.capture, describe.COLUMNS)
-    except MissingDataError:
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._read: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def data(self, evidence: Evidence) -> ScenarioData:
+        """The scenario an evidence is of."""
+        return ScenarioData(evidence.scenario, self._run.scenario(evidence.scenario), None)
+
+    def shown(self, evidence: Evidence) -> pd.DataFrame:
+        """The first packets of an evidence; none if the capture cannot be relied on."""
+        from analysis import describe
+
+        where = (evidence.scenario, evidence.capture)
+        if where not in self._read:
+            columns = ["time_ns", *describe.COLUMNS]
+            try:
+                self._read[where] = self.data(evidence).packets(evidence.capture, columns)
+            except MissingDataError:
+                return pd.DataFrame()
+        packets = self._read[where]
+        found = packets[packets["frame"].isin(evidence.frames[:SHOWN_FRAMES])]
+        return found.assign(what=describe.packets(found))
+
+
+_ROW = ["frame", "time_s", "ip_src", "eth_src", "ip_dst", "eth_dst", "what"]
+
+
+def packet_rows(packets: pd.DataFrame) -> list[dict[str, Any]]:
+    """Packets as `Captures.shown` gives them, as rows of a table."""
+    if packets.empty:
         return []
-    shown = packets[packets["frame"].isin(evidence.frames[:_SHOWN_FRAMES])]
     return [
         {
-            "packet": frame,
-            "time (s)": f"{time_s:.6f}",
-            "from": _address(ip_src, eth_src),
-            "to": _address(ip_dst, eth_dst),
-            "what": what,
+            "packet": row.frame,
+            "time (s)": f"{row.time_s:.6f}",
+            "from": _address(row.ip_src, row.eth_src),
+            "to": _address(row.ip_dst, row.eth_dst),
+            "what": row.what,
         }
-        for frame, time_s, ip_src, eth_src, ip_dst, eth_dst, what in zip(
-            *(shown[c] for c in ("frame", "time_s", "ip_src", "eth_src", "ip_dst", "eth_dst")),
-            describe.packets(shown),
-            strict=True,
-        )
+        for row in packets[_ROW].itertuples()
     ]
 
 

@@ -13,7 +13,8 @@ from testbed import programs
 from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds
 from testbed.daemons import frr
 from testbed.evidence import of_packets
-from testbed.grading import Assignment, Draw
+from testbed.grading import Draw
+from testbed.grading.routers import RoutersLab
 from testbed.grading.verdicts import share_of
 from testbed.parameters import param
 from testbed.topo import LinkShape, Topo, with_addresses
@@ -75,7 +76,7 @@ class Fork(Topo):
         self.addLink(r4, h3)
 
 
-class Lab(Assignment):
+class Lab(RoutersLab):
     """OSPF with two areas and a failure."""
 
     @dataclass(frozen=True)
@@ -90,8 +91,7 @@ class Lab(Assignment):
         cost_branch: int = param(15, "cost of the cable r3-r4", low=15, high=25)
 
     params: Parameters
-    routing = None
-    programs = frr.PROGRAMS
+    routers, cables, lans = ROUTERS, LINKS, LANS
 
     @classmethod
     def variant(cls, draw: Draw) -> dict[str, Any]:
@@ -118,10 +118,6 @@ class Lab(Assignment):
         """The LAN of h1, h2 or h3."""
         return f"10.{self.params.site}.{(1, 64, 65)[number - 1]}.0/24"
 
-    def host(self, number: int) -> str:
-        """The address of h1, h2 or h3."""
-        return self.lan(number).replace(".0/24", ".11")
-
     def link(self, name: str) -> str:
         """The prefix of a cable, as ``r1-r3``; the branch's is in the branch's block."""
         if name == "r3-r4":
@@ -141,18 +137,6 @@ class Lab(Assignment):
         """The id a router shall have."""
         return f"{router[1]}.{router[1]}.{self.params.site}.{router[1]}"
 
-    def addresses(self) -> dict[str, str]:
-        """Interface → address with prefix length."""
-        found = {}
-        for number, interface in LANS.items():
-            found[interface] = self.lan(number).replace(".0/24", ".1/24")
-            found[f"h{number}-eth0"] = f"{self.host(number)}/24"
-        for name, ends in LINKS.items():
-            base, last = self.link(name).split("/")[0].rsplit(".", 1)
-            for offset, end in enumerate(ends, 1):
-                found[end] = f"{base}.{int(last) + offset}/30"
-        return found
-
     @property
     def failure_s(self) -> float:
         """When the fibre between r1 and r2 goes dark: all have elected and flooded by then."""
@@ -171,10 +155,7 @@ class Lab(Assignment):
 
     def run(self, lab: Network) -> None:
         """Starts the routers; h1 pings both LANs of the branch; a wire goes dark."""
-        lab.watch("routes", "links")
-        lab.capture(*(ends[0] for ends in LINKS.values()), *(f"h{i}-eth0" for i in LANS),
-                    filter=FILTER)  # fmt: skip
-        running = self.submission.start_frr(lab, {router: f"{router}.conf" for router in ROUTERS})
+        running = self.start_routers(lab, FILTER)
         lab.sleep_until(self.failure_s - LISTEN_S)
         seconds = self.end_s - lab.time_s
         count, every = str(int(seconds / PING_EVERY_S)), str(PING_EVERY_S)
@@ -190,8 +171,7 @@ class Lab(Assignment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """OSPF packets by cable, pings and where they passed, routing tables before and after."""
-        rows = [row for row in data.network["addresses"] if row["interface"] != "lo"]
-        net = routes.network(rows, data.topology)
+        net = self.network(data)
         where = {end[0]: prefix for prefix, ends in net.members.items() for end in ends.values()}
         sent, echoes = [], []
         for capture in data.captures():

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import echo, rip, routes
-from testbed import routing
 from testbed.claims import Verdict, all_of, at_least, claim, holds
 from testbed.daemons import frr
 from testbed.evidence import of_packets
-from testbed.grading import Assignment, Draw
+from testbed.grading import Draw
+from testbed.grading.routers import RoutersLab
 from testbed.grading.verdicts import share_of
 from testbed.parameters import param
 from testbed.topo import LinkShape, with_addresses
@@ -33,6 +33,9 @@ LINKS = {"r1-r3": ("r1-eth1", "r3-eth1"), "r1-r2": ("r1-eth2", "r2-eth1"),
          "r2-r3": ("r2-eth2", "r3-eth2")}  # fmt: skip
 """Cables between routers, each with its two ends."""
 
+LANS = {1: "r1-eth0", 2: "r2-eth0", 3: "r3-eth0"}
+"""LAN → its router's interface; h1, h2 and h3 are in them."""
+
 FILTER = "udp port 520 or icmp"
 UPDATES_BEFORE = 4
 """The link is cut after so many updates."""
@@ -42,7 +45,7 @@ SLOW_MBPS = 1.0
 FAST_DELAY_MS = 1.0
 
 
-class Lab(Assignment):
+class Lab(RoutersLab):
     """RIP between three routers."""
 
     @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Lab(Assignment):
         delay_ms: int = param(12, "one-way delay of the slow link", unit="ms", low=5, high=60)
 
     params: Parameters
-    routing = None
     programs = ("ping", *frr.PROGRAMS)
+    routers, cables, lans = ROUTERS, LINKS, LANS
 
     @classmethod
     def variant(cls, draw: Draw) -> dict[str, Any]:
@@ -72,29 +75,9 @@ class Lab(Assignment):
         """The LAN of h1, h2 or h3."""
         return f"10.{self.params.site}.{number}.0/24"
 
-    def host(self, number: int) -> str:
-        """The address of h1, h2 or h3."""
-        return f"10.{self.params.site}.{number}.11"
-
     def link(self, name: str) -> str:
         """The prefix of a cable between routers, as ``r1-r3``."""
         return f"172.20.{self.params.net}.{4 * list(LINKS).index(name)}/30"
-
-    def address(self, interface: str) -> str:
-        """An interface's address, without prefix length."""
-        return self.addresses()[interface].split("/")[0]
-
-    def addresses(self) -> dict[str, str]:
-        """Interface → address with prefix length."""
-        found = {}
-        for number in (1, 2, 3):
-            found[f"r{number}-eth0"] = f"10.{self.params.site}.{number}.1/24"
-            found[f"h{number}-eth0"] = f"{self.host(number)}/24"
-        for name, ends in LINKS.items():
-            base = self.link(name).split("/")[0].rsplit(".", 1)
-            for offset, end in enumerate(ends, 1):
-                found[end] = f"{base[0]}.{int(base[1]) + offset}/30"
-        return found
 
     @property
     def timers(self) -> str:
@@ -117,10 +100,7 @@ class Lab(Assignment):
 
     def run(self, lab: Network) -> None:
         """Starts the routers, pings, cuts the direct link, and pings again."""
-        lab.watch("routes")
-        points = (*routing.capture_points(lab.net.plan), *(f"h{i}-eth0" for i in (1, 2, 3)))
-        lab.capture(*points, filter=FILTER)
-        running = self.submission.start_frr(lab, {router: f"{router}.conf" for router in ROUTERS})
+        running = self.start_routers(lab, FILTER)
         lab.sleep_until(self.cut_s - 5)
         self._ping(lab, "before", PAIRS)
         frr.save(lab, running, "settled", ["ripd: show ip rip"])
@@ -140,8 +120,7 @@ class Lab(Assignment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Messages and entries by link, pings, and the routing tables before the cut."""
-        rows = [row for row in data.network["addresses"] if row["interface"] != "lo"]
-        net = routes.network(rows, data.topology)
+        net = self.network(data)
         columns = (*rip.PACKET_COLUMNS, *echo.COLUMNS)
         captures = {capture: data.packets(capture, columns) for capture in data.captures()}
         messages, entries = rip.traffic(captures, net)

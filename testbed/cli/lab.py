@@ -83,7 +83,6 @@ def test_lab(
     Exit code 0: yes; 1: no.
     """
     from testbed.grading import trial
-    from testbed.grading.grade import grading_runtime
 
     found = library.open_lab(lab)
     for name in only:
@@ -101,7 +100,7 @@ def test_lab(
     with tempfile.TemporaryDirectory(prefix="lab-") as scratch:
         done = trial.run(
             found, only or trial.names(found), students or ("example",),
-            (folder or Path(scratch)).resolve(), grading_runtime(), show,
+            (folder or Path(scratch)).resolve(), show,
         )  # fmt: skip
     sys.exit(ExitCode.CLAIM_FAILED if any(t.wrong for t in done) else ExitCode.PASS)
 

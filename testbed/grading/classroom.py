@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import multiprocessing
 import os
 import re
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from testbed.errors import ConfigError, RunIncompleteError
@@ -21,16 +17,14 @@ from testbed.grading import accept, grade, library
 from testbed.grading.answers import shown
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
+from testbed.grading.pool import Pool, processors
 from testbed.grading.result import CheckResult, Mark, Result
+from testbed.runtime.outcome import Stop
 
 _log = logging.getLogger(__name__)
 
-if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event
-
 STUDENTS = "students"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,63}")
-_PARENT_ENDS = 1  # PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class Request:
     secret: bytes
     sources: Sequence[Source]
     out: Path
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    workers: int = field(default_factory=processors)
     again: bool = False
     versions: str = ""
 
@@ -183,51 +177,20 @@ def _each(request: Request, on_graded: Callable[[Graded], None]) -> Iterator[Gra
             on_graded(graded)
             yield graded
         return
-    context = multiprocessing.get_context("forkserver")
-    stop = context.Event()
-    start = (request.lab.path, request.secret, request.out, request.again, request.versions, stop)
-    with ProcessPoolExecutor(workers, context, _begin, start) as pool:
-        futures: list[Future[Graded]] = [pool.submit(_work, s) for s in request.sources]
-        try:
-            for future in as_completed(futures):
-                graded = future.result()
-                on_graded(graded)
-                yield graded
-        except BrokenProcessPool:
-            raise RunIncompleteError(
-                "a grading process was ended from outside (out of memory?); run the same command"
-                " again: it goes on where it stopped"
-            ) from None
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    plain = (request.secret, request.out, request.again, request.versions)
+    with Pool(request.lab.path, workers) as pool:
+        for graded in pool.each(_work, [(source, plain) for source in request.sources]):
+            on_graded(graded)
+            yield graded
 
 
-# ---- in a worker
-
-_request: Request
-_stop: Event
-
-
-def _begin(
-    lab: Path, secret: bytes, out: Path, again: bool, versions: str, stop: Event
-) -> None:  # fmt: skip
-    """A worker's start: the lab is loaded once, Ctrl-C is the parent's to hear."""
-    import ctypes
-
-    global _request, _stop  # noqa: PLW0603 (a worker is a process of its own)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PARENT_ENDS, signal.SIGKILL, 0, 0, 0)
-    _request = Request(library.open_folder(lab), secret, [], out, again=again, versions=versions)
-    _stop = stop
+def _work(lab: LabFolder, job: tuple[Source, tuple[bytes, Path, bool, str]], stop: Stop) -> Graded:
+    """In a worker: one submission."""
+    source, (secret, out, again, versions) = job
+    return _one(Request(lab, secret, [], out, again=again, versions=versions), source, stop)
 
 
-def _work(source: Source) -> Graded:
-    return _one(_request, source, _stop)
-
-
-def _one(request: Request, source: Source, stop: Event | None) -> Graded:
+def _one(request: Request, source: Source, stop: Stop | None) -> Graded:
     """Grades one submission, or finds that an earlier result holds; writes the student's pages."""
     from testbed.grading import pages
 

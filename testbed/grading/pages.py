@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import io
 import math
 import xml.etree.ElementTree as ET
@@ -18,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from testbed.claims import Evidence, MissingDataError
-from testbed.data import ScenarioData
+from testbed import report
+from testbed.claims import Evidence
 from testbed.errors import TestbedError
 from testbed.grading.grade import RUN, parameters_text
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
-from testbed.report import packet_rows
 from testbed.rundir import RunDir, write_json, write_text
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ CLASS_PAGE, BOOK, BOOK_PARQUET, JUNIT = (
     "class.html", "gradebook.csv", "gradebook.parquet", "junit.xml",
 )  # fmt: skip
 
-_SHOWN_FRAMES = 12
 _MOST_LANES = 6
 _BINS = 10
 
 
 def write_student(lab: LabFolder, result: Result, params: Mapping[str, Any], folder: Path) -> None:
     """Writes ``feedback.html`` and Gradescope's ``results.json`` into a student's folder."""
+    captures = report.Captures(RunDir(folder / RUN))
     page = _template("feedback.html.j2").render(
         result=result,
-        checks=[{"check": c, "evidence": _evidence(folder, c)} for c in result.checks],
+        checks=[{"check": c, "evidence": _evidence(captures, c)} for c in result.checks],
         variant=parameters_text(params, lab),
     )
     write_text(folder / FEEDBACK, page)
@@ -75,9 +75,10 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
     write_text(folder / CLASS_PAGE, page)
 
 
+@functools.cache
 def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", report.TEMPLATES]),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     environment.filters["points"] = points_text
@@ -87,20 +88,22 @@ def _template(name: str) -> jinja2.Template:
 # ---- evidence
 
 
-def _evidence(folder: Path, check: CheckResult) -> list[dict[str, Any]]:
+def _evidence(captures: report.Captures, check: CheckResult) -> list[dict[str, Any]]:
     found = []
     for data in check.evidence:
         evidence = Evidence(**{**data, "frames": tuple(data["frames"]),
                                "rows": tuple(data["rows"])})  # fmt: skip
         shown: dict[str, Any] = {"of": evidence, "rows": [dict(r) for r in evidence.rows]}
-        shown |= {"ladder": "", "more": max(0, len(evidence.frames) - _SHOWN_FRAMES)}
+        shown |= {"ladder": "", "more": max(0, len(evidence.frames) - report.SHOWN_FRAMES)}
         if evidence.frames and evidence.capture:
-            run = RunDir(folder / RUN)
             try:
-                shown["rows"] = packet_rows(run, evidence) or shown["rows"]
-                shown["ladder"] = _image(_ladder(run, evidence))
-            except (TestbedError, MissingDataError):
-                pass  # a capture that cannot be read to its end has no picture; its rows stay
+                packets = captures.shown(evidence)
+                addresses = captures.data(evidence).network["addresses"]
+            except TestbedError:
+                packets = None  # a capture that cannot be read to its end; the rows stay
+            if packets is not None and len(packets):
+                shown["rows"] = report.packet_rows(packets)
+                shown["ladder"] = _image(_ladder(packets, addresses, evidence.what))
         found.append(shown)
     return found
 
@@ -111,20 +114,16 @@ def _image(svg: str) -> str:
     return f"data:image/svg+xml;base64,{data}" if svg else ""
 
 
-def _ladder(run: RunDir, evidence: Evidence) -> str:
-    """The evidence's packets between nodes; empty if there are too few or too many hosts."""
-    from analysis import describe, ladder
+def _ladder(packets: pd.DataFrame, addresses: Iterable[Mapping[str, Any]], title: str) -> str:
+    """Packets between nodes; empty if there are too few, or too many hosts."""
+    from analysis import ladder
     from testbed.exchange import name_hosts
 
-    data = ScenarioData(evidence.scenario, run.scenario(evidence.scenario), None)
-    packets = data.packets(evidence.capture, ["time_ns", *describe.COLUMNS])
-    packets = packets[packets["frame"].isin(evidence.frames[:_SHOWN_FRAMES])]
-    words = describe.packets(packets)
-    drawn = ladder.messages(name_hosts(packets, data.network["addresses"]), words)
+    drawn = ladder.messages(name_hosts(packets, addresses), packets["what"])
     hosts = {end for m in drawn for end in (m.source, m.target) if end}
     if len(drawn) < 2 or len(hosts) > _MOST_LANES:
         return ""
-    return ladder.svg(drawn, title=evidence.what)
+    return ladder.svg(drawn, title=title)
 
 
 # ---- books

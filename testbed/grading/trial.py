@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.grading.accept import Handed
-from testbed.grading.grade import Task, grade
+from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
+from testbed.grading.pool import Pool, processors
 from testbed.grading.result import Mark, Result, points_text
-from testbed.runtime import Runtime
+from testbed.runtime.outcome import Stop
 
 SOLUTION, STARTER = "solution", "starter"
 _SECRET = b"the secret of a lab's trial"
@@ -49,20 +50,36 @@ def files(lab: LabFolder, name: str, student: str) -> dict[str, bytes]:
 
 
 def run(
-    lab: LabFolder, chosen: Iterable[str], students: Iterable[str], folder: Path, runtime: Runtime,
+    lab: LabFolder, chosen: Iterable[str], students: Iterable[str], folder: Path,
     on_trial: Callable[[Trial], None] = lambda _: None,
+    workers: int = 0,
 ) -> list[Trial]:  # fmt: skip
-    """Grades the chosen submissions, for each student's variant."""
-    found = []
-    for student in students:
-        for name in chosen:
-            handed = Handed(files(lab, name, student))
-            params = lab.variant(student, _SECRET)
-            task = Task(lab, student, params, handed, folder / student / name)
-            result = grade(task, runtime)
-            found.append(Trial(name, student, result, tuple(_wrong(lab, name, result))))
-            on_trial(found[-1])
-    return found
+    """Grades the chosen submissions, for each student's variant.
+
+    Args:
+        lab: the lab.
+        chosen: of `names`.
+        students: ids.
+        folder: for the runs.
+        on_trial: is told of each as soon as it is done.
+        workers: so many at a time; 0: one a processor.
+    """
+    asked = [(student, name) for student in students for name in chosen]
+    found: dict[tuple[str, str], Trial] = {}
+    with Pool(lab.path, min(workers or processors(), len(asked))) as pool:
+        for trial in pool.each(_one, [(student, name, folder) for student, name in asked]):
+            found[trial.student, trial.name] = trial
+            on_trial(trial)
+    return [found[key] for key in asked]
+
+
+def _one(lab: LabFolder, what: tuple[str, str, Path], stop: Stop) -> Trial:
+    """In a worker: one submission."""
+    student, name, folder = what
+    params = lab.variant(student, _SECRET)
+    task = Task(lab, student, params, Handed(files(lab, name, student)), folder / student / name)
+    result = grade(task, grading_runtime(), stop=stop)
+    return Trial(name, student, result, tuple(_wrong(lab, name, result)))
 
 
 def _wrong(lab: LabFolder, name: str, result: Result) -> Iterable[str]:

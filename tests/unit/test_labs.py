@@ -1,9 +1,12 @@
 """The project's labs: what can be known of them without a network."""
 
 import ipaddress
+import subprocess
+import sys
 
 import pytest
 
+from testbed.experiment import PROJECT
 from testbed.grading import library
 
 STUDENTS = [f"student-{number}" for number in range(40)]
@@ -52,3 +55,29 @@ def test_a_lab_of_subnets_can_be_solved_in_every_variant():
         assert all(net.subnet_of(block) for net in nets)
         assert not any(a.overlaps(b) for a in nets for b in nets if a is not b)
         assert sum(net.num_addresses for net in nets) < block.num_addresses
+
+
+LIGHT = """
+import sys
+from testbed import inside
+from testbed.grading import library, loading
+from testbed.experiment import experiment_files, load
+sys.meta_path.insert(0, inside._LazyFinder())
+for name in library.names():
+    loading.load_lab(library.labs_folder() / name)
+assert set(inside.loaded()) <= {"analysis"}, inside.loaded()
+for name in experiment_files():
+    load(name)
+import pandas
+import pandas as again
+assert "pandas" not in inside.loaded(), "importing it twice runs it"
+assert len(again.DataFrame({"a": [1, 2]})) == 2 and "pandas" in inside.loaded()
+"""
+
+
+def test_a_guest_that_loads_a_lab_or_an_experiment_runs_no_library_that_it_does_not_use():
+    """Pandas costs it a second, which is a third of a grading."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
