@@ -12,12 +12,13 @@ Times are seconds of the run's clock; on the virtual clock, waiting costs nothin
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -193,7 +194,12 @@ class Lab:
         return str(self.net[node].IP())
 
     def start(
-        self, node: str, *argv: str, log: str = "", stdout: IO[bytes] | None = None
+        self,
+        node: str,
+        *argv: str,
+        log: str = "",
+        stdout: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Process:
         """Starts a program in a node and goes on; it is stopped when the experiment ends.
 
@@ -202,6 +208,7 @@ class Lab:
             argv: the program and its arguments; no shell reads them.
             log: name of its log; default ``<node>-<program>``, numbered.
             stdout: where its standard output goes instead of the log.
+            environment: variables beside the run's.
 
         Raises:
             MissingPrerequisiteError: the program is not installed.
@@ -214,8 +221,9 @@ class Lab:
         path = self._log_path(log or f"{node}-{Path(program).name}")
         with path.open("w") as out:
             popen = self.net[node].popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out
-            )
+                list(argv), stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out,
+                env={**os.environ, **(environment or {})},
+            )  # fmt: skip
         process = Process(node, list(argv), popen, path)
         self._processes.append(process)
         return process

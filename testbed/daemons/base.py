@@ -68,6 +68,7 @@ class Daemon:
         needs: names of daemons of the same node that must be ready first, where they run.
         stop_signal: what ends it when the experiment is over.
         owner: user who owns the state folder; for daemons that give up root.
+        environment: variables of its own.
     """
 
     name: ClassVar[str]
@@ -76,6 +77,7 @@ class Daemon:
     needs: ClassVar[tuple[str, ...]] = ()
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     owner: ClassVar[str] = ""
+    environment: ClassVar[Mapping[str, str]] = {}
 
     def files(self, place: Place) -> dict[str, str]:
         """The files it reads, by name: written to `place.configs` before it starts."""
@@ -185,7 +187,8 @@ def start(
         waiting = [w for w in waiting if w not in free]
         for place, daemon in free:
             log = f"{place.node}-{daemon.name}"
-            process = lab.start(place.node, *daemon.argv(place), log=log)
+            argv, environment = daemon.argv(place), daemon.environment
+            process = lab.start(place.node, *argv, log=log, environment=environment)
             process.stop_signal = daemon.stop_signal
             unready.append(Running(daemon, place, process))
             running[place.node, daemon.name] = unready[-1]

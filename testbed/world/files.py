@@ -24,6 +24,22 @@ _HIDDEN = {
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero", "net/tun")
 """What the host runtime has in /dev: no disk, no terminal, no memory of the host's."""
 
+_NAMES = """\
+passwd: files
+group: files
+shadow: files
+hosts: files dns
+networks: files
+protocols: files
+services: files
+ethers: files
+"""
+"""Where names are looked up: on every system in files, and hosts in the network's own DNS.
+
+A system's own list may name services that are not here (systemd's): each program that gives up root
+then goes through a hundred system calls and a library more.
+"""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,6 +67,8 @@ def build(mount_folder: MountFolder, *, guest: bool) -> None:
     _system_mounts(guest)
     _give_to_owners()
     os.mkdir("/run/lock", 0o755)
+    with open("/etc/nsswitch.conf", "w") as file:
+        file.write(_NAMES)
     for fd, path, writable in (
         (LAB_FD, LAB, True), (PROJECT_FD, PROJECT, False), (SITE_FD, SITE, False),
     ):  # fmt: skip
