@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
@@ -31,7 +32,29 @@ Instance = tuple[str, str, str, int, int]
 
 The checksum tells apart what a border router says in each of its areas."""
 
-Bodies = Mapping[Instance, dict[str, Any]]
+Bodies = Mapping[Any, dict[str, Any]]
+Row = Mapping[Any, Any]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What LSAs say: contents of those that passed, found by the header a router holds.
+
+    Attributes:
+        bodies: key → contents.
+        key: of a header, a row of a database.
+    """
+
+    bodies: Bodies
+    key: Callable[[Row], Any]
+
+    def of(self, row: Row) -> dict[str, Any] | None:
+        """Contents of an LSA; None: it never passed."""
+        return self.bodies.get(self.key(row))
+
+
+Graphs = Callable[[pd.DataFrame, Contents], "nx.DiGraph[str]"]
+"""From one area's headers to its graph."""
 
 
 def database(text: str) -> pd.DataFrame:
@@ -59,7 +82,7 @@ def neighbours(text: str) -> pd.DataFrame:
         ``neighbour`` (router id), ``state``, ``interface``.
     """
     rows = [
-        (router_id, entry["state"].split("/")[0], entry["ifaceName"].split(":")[0])
+        (router_id, entry["nbrState"].split("/")[0], entry["ifaceName"].split(":")[0])
         for router_id, entries in json.loads(text)["neighbors"].items()
         for entry in entries
     ]
@@ -74,26 +97,27 @@ def _header(area: str, ls_type: str, lsa: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def bodies(lsas: pd.DataFrame) -> dict[Instance, dict[str, Any]]:
+def bodies(lsas: pd.DataFrame) -> Contents:
     """Contents of the LSAs that passed in updates."""
     flooded = lsas[(lsas["carrier"] == "update") & lsas["body"].notna()]
     names = ("ls_type", "ls_id", "adv_router", "sequence", "checksum", "body")
-    return {
+    found = {
         (kind, ls_id, router, sequence & 0xFFFFFFFF, checksum): body
         for kind, ls_id, router, sequence, checksum, body in zip(
             *(flooded[n].to_list() for n in names), strict=True
         )
     }
+    return Contents(found, _instance)
 
 
-def area_graph(headers: pd.DataFrame, contents: Bodies) -> nx.DiGraph[str]:
+def area_graph(headers: pd.DataFrame, contents: Contents) -> nx.DiGraph[str]:
     """One area's graph: routers by id, transit networks as ``net <id of the LSA>``.
 
     Edges carry ``cost``; nodes ``prefixes``: prefix → cost beyond the node.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
     for row in headers.to_dict("records"):
-        body = contents.get(_instance(row))
+        body = contents.of(row)
         if body is None:
             continue
         if row["ls_type"] == "router":
@@ -179,7 +203,9 @@ def _offer(found: Reach, prefix: str, cost: int, first: frozenset[str]) -> None:
         found[prefix] = (cost, old[1] | first if old[1] and first else frozenset())
 
 
-def expected_routes(headers: pd.DataFrame, contents: Bodies, root: str) -> Reach:
+def expected_routes(
+    headers: pd.DataFrame, contents: Contents, root: str, graph_of: Graphs = area_graph
+) -> Reach:
     """The routes that one router's database entails (RFC 2328 §16): prefix → cost, first hops.
 
     Intra-area before inter-area before external routes; what the router has itself (no first hop)
@@ -189,9 +215,10 @@ def expected_routes(headers: pd.DataFrame, contents: Bodies, root: str) -> Reach
         headers: its `database`.
         contents: `bodies` of all LSAs.
         root: its router id.
+        graph_of: makes the graphs; by default version 2's.
     """
     areas = [a for a in headers["area"].unique() if a]
-    graphs = {a: area_graph(headers[headers["area"] == a], contents) for a in areas}
+    graphs = {a: graph_of(headers[headers["area"] == a], contents) for a in areas}
     reach = {a: shortest(graph, root) for a, graph in graphs.items()}
     inside: Reach = {}
     for area, graph in graphs.items():
@@ -213,38 +240,46 @@ def expected_routes(headers: pd.DataFrame, contents: Bodies, root: str) -> Reach
 
 def _summaries(
     headers: pd.DataFrame,
-    contents: Bodies,
+    contents: Contents,
     reach: Reach,
     root: str,
     between: Reach,
     gateways: Reach,
 ) -> None:
     for row in headers.to_dict("records"):
-        body, router = contents.get(_instance(row)), str(row["adv_router"])
+        body, router = contents.of(row), str(row["adv_router"])
         if body is None or router == root or router not in reach:
             continue
         cost, first = reach[router]
         if row["ls_type"] == "summary":
-            prefix = str(ipaddress.ip_network(f"{row['ls_id']}/{body['mask']}", strict=False))
-            _offer(between, prefix, cost + body["metric"], first)
+            _offer(between, _told(row, body), cost + body["metric"], first)
         elif row["ls_type"] == "summary-asbr":
-            _offer(gateways, str(row["ls_id"]), cost + body["metric"], first)
+            border = str(body.get("router") or row["ls_id"])
+            _offer(gateways, border, cost + body["metric"], first)
+
+
+def _told(row: Row, body: Mapping[str, Any]) -> str:
+    """The prefix of a summary or external LSA: in version 2 its id, in version 3 in its body."""
+    if prefix := body.get("prefix"):
+        return str(prefix)
+    return str(ipaddress.ip_network(f"{row['ls_id']}/{body['mask']}", strict=False))
 
 
 def _externals(
     headers: pd.DataFrame,
-    contents: Bodies,
+    contents: Contents,
     gateways: Reach,
     root: str,
     outside: Reach,
 ) -> None:
     for row in headers.to_dict("records"):
-        body, router = contents.get(_instance(row)), str(row["adv_router"])
+        body, router = contents.of(row), str(row["adv_router"])
         if body is None or router == root or router not in gateways:
             continue
         cost, first = gateways[router]
-        prefix = str(ipaddress.ip_network(f"{row['ls_id']}/{body['mask']}", strict=False))
-        _offer(outside, prefix, body["metric"] + (cost if body["type"] == 1 else 0), first)
+        _offer(
+            outside, _told(row, body), body["metric"] + (cost if body["type"] == 1 else 0), first
+        )
 
 
 def compare_routes(
@@ -298,7 +333,27 @@ def edges(graph: nx.DiGraph[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["one", "two", "cost"])
 
 
+@dataclass(frozen=True)
+class Version:
+    """How one version of OSPF is read.
+
+    Attributes:
+        database, neighbours: from a router's own words to a table.
+        bodies: contents of the LSAs that passed.
+        graph_of: from an area's headers to its graph.
+    """
+
+    database: Callable[[str], pd.DataFrame]
+    neighbours: Callable[[str], pd.DataFrame]
+    bodies: Callable[[pd.DataFrame], Contents]
+    graph_of: Graphs
+
+
+V2 = Version(database, neighbours, bodies, area_graph)
+
+
 def measured(
+    version: Version,
     states: Mapping[str, tuple[str, str]],
     lsas: pd.DataFrame,
     kernel: pd.DataFrame,
@@ -307,6 +362,7 @@ def measured(
     """Every router's database, the routes it entails beside the kernel's, and its neighbours.
 
     Args:
+        version: `V2` or `ospf3.V3`.
         states: router → what it told of its database and of its neighbours.
         lsas: all that passed.
         kernel: as of `compare_routes`.
@@ -317,14 +373,14 @@ def measured(
     """
     known, expected, found, trees = [], {}, [], []
     backbone: nx.DiGraph[str] = nx.DiGraph()
-    contents = bodies(lsas)
+    contents = version.bodies(lsas)
     for router_id, router in names.items():
-        headers = database(states[router][0])
+        headers = version.database(states[router][0])
         known.append(headers.assign(node=router))
-        backbone = area_graph(headers[headers["area"] == BACKBONE], contents)
+        backbone = version.graph_of(headers[headers["area"] == BACKBONE], contents)
         trees.append(tree(backbone, router_id).assign(root=router))
-        expected[router] = expected_routes(headers, contents, router_id)
-        found.append(neighbours(states[router][1]).assign(node=router))
+        expected[router] = expected_routes(headers, contents, router_id, version.graph_of)
+        found.append(version.neighbours(states[router][1]).assign(node=router))
     return {
         "databases": pd.concat(known, ignore_index=True),
         "routes": compare_routes(kernel, expected, names),

@@ -20,6 +20,8 @@ _TYPES = {
     "Rtr": "router", "Net": "network", "IAP": "summary", "IAR": "summary-asbr", "ASE": "external",
     "INP": "prefix",
 }  # fmt: skip
+_STATES = {"Twoway": "2-Way", "ExChange": "Exchange"}
+"""ospf6d's words for states, where they are not ospfd's."""
 _KEY = ["area", "ls_type", "ls_id", "adv_router"]
 
 
@@ -44,31 +46,33 @@ def database(text: str) -> pd.DataFrame:
 def neighbours(text: str) -> pd.DataFrame:
     """A router's neighbours, from ``show ipv6 ospf6 neighbor json``: as `ospf.neighbours`."""
     rows = [
-        (n["neighborId"], n["state"], n["interfaceName"]) for n in json.loads(text)["neighbors"]
+        (n["neighborId"], _STATES.get(n["state"], n["state"]), n["interfaceName"])
+        for n in json.loads(text)["neighbors"]
     ]
     return pd.DataFrame(rows, columns=["neighbour", "state", "interface"])
 
 
-def bodies(lsas: pd.DataFrame) -> dict[tuple[str, str, str, int], dict[str, Any]]:
-    """Contents of the LSAs that passed in updates: (type, id, router, sequence number) → body."""
+def bodies(lsas: pd.DataFrame) -> ospf.Contents:
+    """Contents of the LSAs that passed in updates: each area has its own."""
     flooded = lsas[(lsas["carrier"] == "update") & lsas["body"].notna()]
-    names = ("ls_type", "ls_id", "adv_router", "sequence", "body")
-    return {
-        (kind, ls_id, router, sequence & 0xFFFFFFFF): body
-        for kind, ls_id, router, sequence, body in zip(
-            *(flooded[n].to_list() for n in names), strict=True
-        )
-    }
+    found = {_key(row): row["body"] for row in flooded.to_dict("records")}
+    return ospf.Contents(found, _key)
 
 
-def area_graph(
-    headers: pd.DataFrame, contents: Mapping[tuple[str, str, str, int], dict[str, Any]]
-) -> nx.DiGraph[str]:
+def _key(row: Mapping[Any, Any]) -> tuple[str, str, str, str, int]:
+    """Area (of external LSAs none), type, id, router, sequence number."""
+    area = "" if row["ls_type"] == "external" else str(row["area"])
+    kind, ls_id, router, sequence = (row[n] for n in (*_KEY[1:], "sequence"))
+    return area, str(kind), str(ls_id), str(router), int(sequence) & 0xFFFFFFFF
+
+
+def area_graph(headers: pd.DataFrame, contents: ospf.Contents) -> nx.DiGraph[str]:
     """One area's graph, as `ospf.area_graph` has it; networks are ``net <router> <interface>``."""
     graph: nx.DiGraph[str] = nx.DiGraph()
     prefixes: dict[str, dict[str, int]] = {}
-    for kind, ls_id, router, sequence in headers[[*_KEY[1:], "sequence"]].itertuples(index=False):
-        body = contents.get((kind, ls_id, router, sequence), {})
+    for row in headers.to_dict("records"):
+        kind, ls_id, router = str(row["ls_type"]), str(row["ls_id"]), str(row["adv_router"])
+        body = contents.of(row) or {}
         if kind == "router":
             graph.add_node(router)
             for link in body.get("links", []):
@@ -87,27 +91,4 @@ def area_graph(
     return graph
 
 
-def measured(
-    states: Mapping[str, tuple[str, str]],
-    lsas: pd.DataFrame,
-    kernel: pd.DataFrame,
-    names: Mapping[str, str],
-) -> dict[str, pd.DataFrame]:
-    """As `ospf.measured`, of one area."""
-    known, expected, found, trees = [], {}, [], []
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    contents = bodies(lsas)
-    for router_id, router in names.items():
-        headers = database(states[router][0])
-        known.append(headers.assign(node=router))
-        graph = area_graph(headers, contents)
-        trees.append(ospf.tree(graph, router_id).assign(root=router))
-        expected[router] = ospf.prefixes(graph, ospf.shortest(graph, router_id))
-        found.append(neighbours(states[router][1]).assign(node=router))
-    return {
-        "databases": pd.concat(known, ignore_index=True),
-        "routes": ospf.compare_routes(kernel, expected, names),
-        "neighbours": pd.concat(found, ignore_index=True).replace(dict(names)),
-        "trees": pd.concat(trees, ignore_index=True).replace(dict(names)),
-        "edges": ospf.edges(graph).replace(dict(names)),
-    }
+V3 = ospf.Version(database, neighbours, bodies, area_graph)

@@ -110,18 +110,16 @@ class OspfNeighbours(Experiment):
            source="RFC 2328 §9.4, §10.4", scenarios=("campus",))  # fmt: skip
     def election(self, tables: Tables) -> Verdict:
         """What the last hellos before the failure say, and the rules on what they said first."""
-        setting = tables.of("setting", scenario="campus").iloc[0]
-        hellos = tables.of("packets", scenario="campus", type="hello", capture="r1-eth0")
-        before = hellos[hellos["time_s"] < setting["failed_s"]]
+        return self._election(tables, "campus")
+
+    def _election(self, tables: Tables, scenario: str) -> Verdict:
+        before, _ = _on_the_core(tables, scenario)
         last = before.groupby("sender").last()
         first = before.groupby("sender").first()
         ids = dict(zip(first.index, first["router_id"], strict=True))
-        at = dict(zip(first["ip_src"].astype(str), first["router_id"], strict=True))
         wanted = adjacency.elected(zip(first["priority"], first["router_id"], strict=True))
-        chosen = {
-            (at.get(d, d), at.get(b, b)) for d, b in zip(last["dr"], last["bdr"], strict=True)
-        }
-        states = tables.of("neighbours", scenario="campus")
+        chosen = set(zip(last["dr"], last["bdr"], strict=True))
+        states = tables.of("neighbours", scenario=scenario)
         on_lan = states[states["interface"].str.endswith("-eth0") & (states["node"] != "r5")]
         others = [n for n in ids if ids[n] not in wanted]
         between_others = on_lan[on_lan["node"].isin(others) & on_lan["neighbour"].isin(others)]
@@ -137,11 +135,13 @@ class OspfNeighbours(Experiment):
            source="RFC 2328 §9.1, §9.3", scenarios=("campus",))  # fmt: skip
     def backup_takes_over(self, tables: Tables) -> Verdict:
         """Hellos on the core LAN before and after."""
-        setting = tables.of("setting", scenario="campus").iloc[0]
-        hellos = tables.of("packets", scenario="campus", type="hello", capture="r1-eth0")
-        before = hellos[hellos["time_s"] < setting["failed_s"]]
+        return self._takeover(tables, "campus")
+
+    def _takeover(self, tables: Tables, scenario: str) -> Verdict:
+        setting = tables.of("setting", scenario=scenario).iloc[0]
+        before, hellos = _on_the_core(tables, scenario)
         dr, bdr = before.iloc[-1][["dr", "bdr"]]
-        gone = before[before["ip_src"] == dr]["time_s"].max()
+        gone = before[before["router_id"] == dr]["time_s"].max()
         after = hellos[(hellos["time_s"] > gone) & (hellos["dr"] == bdr)]
         if after.empty:
             return holds(False, observed=f"DR stays {dr}", expected=f"{bdr} takes over")
@@ -153,3 +153,34 @@ class OspfNeighbours(Experiment):
                   expected="a third router",
                   observed=f"new backup {hellos.iloc[-1]['bdr']}"),
         ]).because(*of_packets("the backup is designated", after.head(1)))  # fmt: skip
+
+    @claim("OSPFv3 elects by the same rules; its hellos name the elected by their router ids.",
+           source="RFC 5340 §2.11, appendix A.3.2", scenarios=("ospfv3-campus",))  # fmt: skip
+    def ospfv3_election(self, tables: Tables) -> Verdict:
+        """The same LAN in IPv6."""
+        hellos = tables.of("packets", scenario="ospfv3-campus", type="hello", capture="r1-eth0")
+        known = {adjacency.NONE, *hellos["router_id"]}
+        strange = hellos[~(hellos["dr"].isin(known) & hellos["bdr"].isin(known))]
+        return all_of([
+            none_of(strange, hellos, "name somebody otherwise", "router ids"),
+            self._election(tables, "ospfv3-campus"),
+        ])  # fmt: skip
+
+    @claim("In OSPFv3 as well the backup takes over when the designated router is dead.",
+           source="RFC 5340 §4.2, RFC 2328 §9.3", scenarios=("ospfv3-campus",))  # fmt: skip
+    def ospfv3_backup_takes_over(self, tables: Tables) -> Verdict:
+        """The same LAN in IPv6."""
+        return self._takeover(tables, "ospfv3-campus")
+
+
+def _on_the_core(tables: Tables, scenario: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Hellos on the core LAN before the failure, and all, with the elected by router id.
+
+    Version 2 names them by their addresses there.
+    """
+    setting = tables.of("setting", scenario=scenario).iloc[0]
+    hellos = tables.of("packets", scenario=scenario, type="hello", capture="r1-eth0")
+    at = dict(zip(hellos["ip_src"].astype(str), hellos["router_id"], strict=True))
+    named = {name: [at.get(d, d) for d in hellos[name]] for name in ("dr", "bdr")}
+    hellos = hellos.assign(**named)
+    return hellos[hellos["time_s"] < setting["failed_s"]], hellos

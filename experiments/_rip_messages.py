@@ -83,7 +83,7 @@ class RipMessages(Experiment):
             if len(gaps) < 3:
                 raise MissingDataError(f"only {len(gaps)} gaps between updates before the failure")
             verdicts += [
-                near(gaps.mean(), update_s, rel=0.15, unit=f"s on average ({scenario})"),
+                near(gaps.mean(), update_s, abs=jitter_s / 2, unit=f"s on average ({scenario})"),
                 at_least(gaps.min(), update_s - jitter_s, unit="s at least"),
                 at_most(gaps.max(), update_s + jitter_s, unit="s at most"),
                 at_least(gaps.max() - gaps.min(), 0.1, unit="s between shortest and longest"),

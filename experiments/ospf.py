@@ -45,8 +45,12 @@ FILTER = f"ip proto 89 or ip6 proto 89 or udp portrange {FLOWS_PORT}-{FLOWS_PORT
 SETTLED_S = 60.0
 """After the wait for a designated router (40 s) and the flooding behind it."""
 LATE_AT_S = 55.0
-MAPS = ("campus", "areas", "square", "triangle", "ospfv3")
+MAPS = (
+    "campus", "areas", "square", "triangle", "ospfv3", "ospfv3-campus", "ospfv3-areas",
+)  # fmt: skip
 """Scenarios whose databases and routes are held against Dijkstra's."""
+AREAS = ("campus", "areas", "ospfv3", "ospfv3-campus", "ospfv3-areas")
+"""Scenarios whose routers' databases are held against each other."""
 TYPES = tuple(dissect.TYPES.values())
 REFRESH_S = 1800
 FLOODED_S = 1.0
@@ -104,6 +108,8 @@ class Ospf(OspfNeighbours):
             "triangle": replace(cut, topology="triangle", fail="r1-eth2"),
             "mismatch": replace(pair, odd_hello_s=p.hello_s // 2),
             "ospfv3": replace(plain, topology="triangle", ipv6=True),
+            "ospfv3-campus": replace(p, ipv6=True, configs=""),
+            "ospfv3-areas": replace(plain, topology="areas", ipv6=True),
         }
 
     # ---- in the network
@@ -125,7 +131,7 @@ class Ospf(OspfNeighbours):
             hellos={"r2": p.odd_hello_s} if p.odd_hello_s else {},
         )  # fmt: skip
         if p.topology == "areas":
-            options = areas.configured(options)
+            options = areas.configured(options, ipv6=p.ipv6)
         return (frr_generate.ospf6 if p.ipv6 else frr_generate.ospf)(plan, router, options)
 
     def run(self, lab: Lab) -> None:
@@ -140,6 +146,8 @@ class Ospf(OspfNeighbours):
             lab.sleep_until(LATE_AT_S)
             running |= frr.start(lab, late)
         before_s = min(p.duration_s, p.fail_at_s if p.fail else 4 * SETTLED_S)
+        family = 6 if p.ipv6 else 4
+        routing.settle(lab, routing.OSPF_FROM_NOTHING, family, until_s=before_s - 1)
         lab.sleep_until(before_s - 1)
         lab.event("settled")
         asked = ("ipv6 ospf6", "ospf6d") if p.ipv6 else ("ip ospf", "ospfd")
@@ -186,7 +194,7 @@ class Ospf(OspfNeighbours):
         failed = data.events("failure")
         settled_s = float(data.events("settled")["time_s"].iloc[0])
         kernel = history.named_table(settled_s)
-        measured = ospf3.measured if p.ipv6 else ospf.measured
+        version = ospf3.V3 if p.ipv6 else ospf.V2
         daemon = "ospf6d" if p.ipv6 else "ospfd"
         states = {
             router: (data.state("settled", router, daemon, 0),
@@ -199,22 +207,30 @@ class Ospf(OspfNeighbours):
             "lsas": lsas.assign(body=[json.dumps(b) if b else "" for b in lsas["body"]]),
             "changes": history.named_changes(),
             "kernel": kernel,
+            "waits": routing.waits(data),
             "setting": pd.DataFrame([{
                 "failed_s": float(failed["time_s"].iloc[0]) if len(failed) else 0.0,
                 "duration_s": p.duration_s, "hello_s": p.hello_s, "dead_s": p.dead_s,
                 "settled_s": settled_s,
             }]),
-        } | measured(states, lsas, kernel, names)  # fmt: skip
+        } | ospf.measured(version, states, lsas, kernel, names)  # fmt: skip
 
     # ---- claims
 
+    @claim("Routers that start know every prefix when they have elected, flooded and calculated.",
+           source="RFC 2328 §9.4, §13, §16", scenarios=MAPS)  # fmt: skip
+    def converges(self, tables: Tables) -> Verdict:
+        """From the start of the last router, within the budget."""
+        found = tables.of("waits")
+        return routing.in_time(found[found["scenario"].isin(MAPS)])
+
     @claim("All routers of an area hold the same link-state database.",
-           source="RFC 2328 §2, §13", scenarios=("campus", "areas", "ospfv3"))  # fmt: skip
+           source="RFC 2328 §2, §13", scenarios=AREAS)  # fmt: skip
     def same_database(self, tables: Tables) -> Verdict:
         """Type, id, origin, sequence number and checksum of every LSA, router by router."""
         verdicts = []
         names = ["area", "ls_type", "ls_id", "adv_router", "sequence", "checksum"]
-        for scenario in ("campus", "areas", "ospfv3"):
+        for scenario in AREAS:
             found = tables.of("databases", scenario=scenario)
             found = found[found["area"] != ""]
             holders = found.groupby("area")["node"].transform("nunique")
@@ -345,11 +361,14 @@ class Ospf(OspfNeighbours):
            source="RFC 2328 §3.6", scenarios=("areas",))  # fmt: skip
     def stub_area(self, tables: Tables) -> Verdict:
         """r1's database and routes, in the stub; r3's, in the backbone."""
-        found = tables.of("databases", scenario="areas")
+        return self._stub(tables, "areas", "0.0.0.0/0")
+
+    def _stub(self, tables: Tables, scenario: str, anywhere: str) -> Verdict:
+        found = tables.of("databases", scenario=scenario)
         inside = found[found["node"] == "r1"]
         outside = found[(found["node"] == "r3") & (found["ls_type"] == "external")]
-        routes_of_r1 = tables.of("kernel", scenario="areas", node="r1")
-        default = routes_of_r1[routes_of_r1["destination"] == "0.0.0.0/0"]["next_hops"]
+        routes_of_r1 = tables.of("kernel", scenario=scenario, node="r1")
+        default = routes_of_r1[routes_of_r1["destination"] == anywhere]["next_hops"]
         return all_of([
             none_of(inside[inside["ls_type"] == "external"], inside, "are external LSAs", "none"),
             at_least(len(outside), 1, unit="external LSAs in the backbone"),
@@ -361,9 +380,12 @@ class Ospf(OspfNeighbours):
            source="RFC 2328 §12.4.3, appendix C.2", scenarios=("areas",))  # fmt: skip
     def summary(self, tables: Tables) -> Verdict:
         """The two LANs of area 1 as r3, in the backbone, knows them."""
-        found = tables.of("kernel", scenario="areas", node="r3")
-        told = found[found["destination"].str.startswith("10.1.")]
-        return holds(list(told["destination"]) == [areas.STUB_RANGE], expected=areas.STUB_RANGE,
+        return self._summary(tables, "areas", areas.STUB_LANS, areas.STUB_RANGE)
+
+    def _summary(self, tables: Tables, scenario: str, lans: tuple[str, ...], span: str) -> Verdict:
+        found = tables.of("kernel", scenario=scenario, node="r3")
+        told = found[found["destination"].isin([*lans, span])]
+        return holds(list(told["destination"]) == [span], expected=span,
                      observed=", ".join(told["destination"]) or "nothing")  # fmt: skip
 
     @claim("OSPFv3 does the same for IPv6, to ff02::5, and also prefers the fast detour.",
@@ -378,6 +400,17 @@ class Ospf(OspfNeighbours):
             none_of(hellos[hellos["ip_dst"] != "ff02::5"], hellos, "to another group", "ff02::5"),
             holds(route["next_hops"].iloc[0] == "r2", expected="r2, two fast hops",
                   observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}"),
+        ])  # fmt: skip
+
+    @claim("OSPFv3 has the same areas: a stub hears nothing of the outside, and a border router "
+           "tells a range of its area as one prefix.",
+           source="RFC 5340 §4.4.3.4, RFC 2328 §3.6, §12.4.3",
+           scenarios=("ospfv3-areas",))  # fmt: skip
+    def ospfv3_areas(self, tables: Tables) -> Verdict:
+        """The stub's router and the backbone's, in IPv6."""
+        return all_of([
+            self._stub(tables, "ospfv3-areas", "::/0"),
+            self._summary(tables, "ospfv3-areas", areas.STUB_LANS6, areas.STUB_RANGE6),
         ])  # fmt: skip
 
     # ---- figures

@@ -28,7 +28,7 @@ from testbed.evidence import in_rows, none_of, of_packets
 from testbed.frr import generate as frr_generate
 from testbed.parameters import param
 from topologies import routed
-from topologies.line import FAR_LAN
+from topologies.line import FAR_LAN, FAR_LAN6
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,8 +39,12 @@ if TYPE_CHECKING:
     from testbed.topo import Topo
 
 FILTER = "udp port 520 or udp port 521 or icmp or icmp6"
-PING_AT_S = 45.0
 LATE_AT_S = 10.0
+LOST_LAN = {
+    **dict.fromkeys(("silent", "off", "next-hop", "simple", "poisoned"), FAR_LAN),
+    **dict.fromkeys(("ripng-silent", "ripng-off", "ripng-poisoned"), FAR_LAN6),
+}
+"""The last router's, where it is lost."""
 HORIZONS = {
     "off": "no split horizon (v1)", "next-hop": "the same in v2: next hops told",
     "simple": "split horizon", "poisoned": "poisoned reverse",
@@ -86,21 +90,28 @@ class Rip(RipMessages):
         """The longest first."""
         p = self.params
         line = replace(p, topology="line", size=3, configs="")
+        silent = replace(
+            line,
+            fail="r2-eth1",
+            failure="silence",
+            fail_at_s=60.0,
+            duration_s=60.0 + p.timeout_s + p.garbage_s + 2 * p.update_s,
+        )
         count = replace(
             line, version=1, fail="r2-eth1", failure="lost-update", fail_at_s=70.0, duration_s=200.0
         )
         return {
             "triangle": p,
-            "silent": replace(
-                line, fail="r2-eth1", failure="silence", fail_at_s=60.0,
-                duration_s=60.0 + p.timeout_s + p.garbage_s + 2 * p.update_s,
-            ),
+            "silent": silent,
             "campus": replace(p, topology="campus", fail="", duration_s=60.0, configs=""),
             "off": replace(count, split_horizon="off"),
             "next-hop": replace(count, version=2, split_horizon="off"),
             "simple": replace(count, split_horizon="simple"),
             "poisoned": replace(count, split_horizon="poisoned-reverse"),
             "ripng": replace(p, ipv6=True, configs=""),
+            "ripng-silent": replace(silent, ipv6=True),
+            "ripng-off": replace(count, ipv6=True, split_horizon="off"),
+            "ripng-poisoned": replace(count, ipv6=True, split_horizon="poisoned-reverse"),
         }  # fmt: skip
 
     # ---- in the network
@@ -129,10 +140,13 @@ class Rip(RipMessages):
         running = frr.start(lab, configs)
         lab.sleep_until(LATE_AT_S)
         running |= frr.start(lab, {"r1": first})
+        end_s = (p.fail_at_s if p.fail else p.duration_s) - 0.5
+        if p.ipv6 or p.version == 2:  # version 1 cannot tell a loopback's mask
+            family = 6 if p.ipv6 else 4
+            routing.settle(lab, routing.RIP_FROM_NOTHING, family, until_s=end_s)
         if p.topology == "triangle" and not p.ipv6:
-            lab.sleep_until(PING_AT_S)
             lab.exec("h1", "ping", "-c", "3", "-i", "0.5", lab.address("h3"))
-        lab.sleep_until((p.fail_at_s if p.fail else p.duration_s) - 0.5)
+        lab.sleep_until(end_s)
         command = "ripngd: show ipv6 ripng" if p.ipv6 else "ripd: show ip rip"
         frr.save(lab, running, "settled", [command])
         if p.fail:
@@ -179,6 +193,7 @@ class Rip(RipMessages):
             "kernel": history.named_table(settled_s),
             "rib": rip.compare_with_bellman_ford(rib, routes.bellman_ford(history.net)),
             "learned": rip.learned(history.table(settled_s), history.net),
+            "waits": routing.waits(data),
             "setting": pd.DataFrame([{
                 "settled_s": settled_s, "failed_s": failed_s, "duration_s": p.duration_s,
                 "update_s": p.update_s, "timeout_s": p.timeout_s, "garbage_s": p.garbage_s,
@@ -186,6 +201,13 @@ class Rip(RipMessages):
         }  # fmt: skip
 
     # ---- claims
+
+    @claim("Routers that start know every prefix after a few messages, at the latest after updates "
+           "from all over the network.",
+           source="RFC 2453 §3.9.1", scenarios=("triangle", "campus"))  # fmt: skip
+    def converges(self, tables: Tables) -> Verdict:
+        """From the start of the last router, within the budget."""
+        return routing.in_time(tables.of("waits"))
 
     @claim("The metric counts hops, and the fewest hops win, even where they are far slower.",
            source="RFC 2453 §3.5", scenarios=("triangle",))  # fmt: skip
@@ -244,25 +266,32 @@ class Rip(RipMessages):
            source="RFC 2453 §3.8", scenarios=("silent",))  # fmt: skip
     def silent_neighbour_expires(self, tables: Tables) -> Verdict:
         """r2's routes by r3 leave the kernel, counted from r3's last message."""
-        setting = tables.of("setting", scenario="silent").iloc[0]
-        heard = tables.of("messages", scenario="silent", sender="r3")["time_s"].max()
-        gone = tables.of("changes", scenario="silent", node="r2", action="del")
+        return self._expires(tables, "silent")
+
+    def _expires(self, tables: Tables, scenario: str) -> Verdict:
+        setting = tables.of("setting", scenario=scenario).iloc[0]
+        heard = tables.of("messages", scenario=scenario, sender="r3")["time_s"].max()
+        gone = tables.of("changes", scenario=scenario, node="r2", action="del")
         gone = gone[gone["time_s"] > heard]
         if gone.empty:
             return holds(False, observed="no route expired", expected=f"{setting['timeout_s']} s")
         return all_of([
             near(t - heard, float(setting["timeout_s"]), abs=SECOND_S, unit="s")
             for t in gone["time_s"]
-        ]).because(in_rows("routes removed at r2", "silent", gone))  # fmt: skip
+        ]).because(in_rows("routes removed at r2", scenario, gone))  # fmt: skip
 
     @claim("For 120 s more an expired route is told with metric 16, then not at all.",
            source="RFC 2453 §3.8", scenarios=("silent",))  # fmt: skip
     def garbage_collection(self, tables: Tables) -> Verdict:
         """What r2 tells r1 of the lost LAN."""
-        setting = tables.of("setting", scenario="silent").iloc[0]
-        told = tables.of("entries", scenario="silent", sender="r2", prefix=FAR_LAN)
+        return self._told_as_gone(tables, "silent", jitter=0.5)
+
+    def _told_as_gone(self, tables: Tables, scenario: str, *, jitter: float) -> Verdict:
+        """`jitter`: by how much of itself the time between updates varies."""
+        setting = tables.of("setting", scenario=scenario).iloc[0]
+        told = tables.of("entries", scenario=scenario, sender="r2", prefix=LOST_LAN[scenario])
         gone = told[told["metric"] == routes.INFINITY]
-        updates = tables.of("updates", scenario="silent", sender="r2")
+        updates = tables.of("updates", scenario=scenario, sender="r2")
         if gone.empty:
             return holds(False, observed="never told as gone", expected="metric 16 for 120 s")
         begin_s, last_s = gone["time_s"].min(), gone["time_s"].max()
@@ -270,7 +299,7 @@ class Rip(RipMessages):
         late = gone[gone["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
         wait = float(setting["garbage_s"])
         return all_of([
-            between(last_s - begin_s, wait - 1.5 * setting["update_s"], wait + SECOND_S,
+            between(last_s - begin_s, wait - (1 + jitter) * setting["update_s"], wait + SECOND_S,
                     unit="s told as gone"),
             at_least(len(later), 1, unit="later updates"),
             at_most(len(late), 0, unit="later entries of the LAN"),
@@ -287,7 +316,10 @@ class Rip(RipMessages):
            source="RFC 2453 §3.4.3", scenarios=("poisoned",))  # fmt: skip
     def poisoned_reverse(self, tables: Tables) -> Verdict:
         """The same, between two routers that poison."""
-        back, _ = self._told_back(tables, "poisoned")
+        return self._poisons(tables, "poisoned")
+
+    def _poisons(self, tables: Tables, scenario: str) -> Verdict:
+        back, _ = self._told_back(tables, scenario)
         if back.empty:
             return holds(False, observed="none told back", expected="told back with metric 16")
         return all_of([
@@ -307,7 +339,10 @@ class Rip(RipMessages):
            source="RFC 2453 §3.4.3, §3.5", scenarios=("off",))  # fmt: skip
     def counts_to_infinity(self, tables: Tables) -> Verdict:
         """The metrics of the far LAN, told in turns by r1 and r2, up to 16."""
-        climb = self._climb(tables, "off")
+        return self._counts(tables, "off")
+
+    def _counts(self, tables: Tables, scenario: str) -> Verdict:
+        climb = self._climb(tables, scenario)
         values = climb["metric"].unique()
         return all_of([
             at_least(len([m for m in values if m < routes.INFINITY]), 8, unit="finite metrics"),
@@ -332,21 +367,45 @@ class Rip(RipMessages):
            source="RFC 2453 §3.4.3", scenarios=("simple", "poisoned"))  # fmt: skip
     def never_counts(self, tables: Tables) -> Verdict:
         """The same failure: after it the LAN is only ever told as unreachable."""
-        verdicts = []
-        for scenario in ("simple", "poisoned"):
-            climb = self._climb(tables, scenario)
-            finite = climb[(climb["metric"] < routes.INFINITY) & (climb["sender"] == "r1")]
-            told = climb[climb["sender"] == "r2"]
-            verdicts += [
-                at_least(len(told), 1, unit=f"messages of r2 on the lost LAN ({scenario})"),
-                none_of(finite, climb, "entries of r1 offer the lost LAN", "none"),
-                near(float(told["metric"].min()), 16, abs=0, unit=f"lowest of r2 ({scenario})"),
-            ]
-        return all_of(verdicts)
+        return all_of([self._stays_lost(tables, scenario) for scenario in ("simple", "poisoned")])
+
+    def _stays_lost(self, tables: Tables, scenario: str) -> Verdict:
+        climb = self._climb(tables, scenario)
+        finite = climb[(climb["metric"] < routes.INFINITY) & (climb["sender"] == "r1")]
+        told = climb[climb["sender"] == "r2"]
+        return all_of([
+            at_least(len(told), 1, unit=f"messages of r2 on the lost LAN ({scenario})"),
+            none_of(finite, climb, "entries of r1 offer the lost LAN", "none"),
+            near(float(told["metric"].min()), 16, abs=0, unit=f"lowest of r2 ({scenario})"),
+        ])  # fmt: skip
+
+    @claim("RIPng forgets as RIP does: 180 s behind a neighbour's last word its routes expire, "
+           "for 120 s more they are told with metric 16.",
+           source="RFC 2080 §2.3", scenarios=("ripng-silent",))  # fmt: skip
+    def ripng_forgets(self, tables: Tables) -> Verdict:
+        """The same line in IPv6; FRR's ripngd takes up to half of 30 s off or on."""
+        return all_of([
+            self._expires(tables, "ripng-silent"),
+            self._told_as_gone(tables, "ripng-silent", jitter=1.0),
+        ])  # fmt: skip
+
+    @claim("Without split horizon RIPng counts to infinity as well.",
+           source="RFC 2080 §2.6", scenarios=("ripng-off",))  # fmt: skip
+    def ripng_counts(self, tables: Tables) -> Verdict:
+        """One lost update, in IPv6; no next hop is told that could stop it."""
+        return self._counts(tables, "ripng-off")
+
+    @claim("With poisoned reverse RIPng tells a route back with metric 16, and never counts.",
+           source="RFC 2080 §2.6", scenarios=("ripng-poisoned",))  # fmt: skip
+    def ripng_poisons(self, tables: Tables) -> Verdict:
+        """Before the failure what is told back; after it the LAN is only told as unreachable."""
+        return all_of([
+            self._poisons(tables, "ripng-poisoned"), self._stays_lost(tables, "ripng-poisoned"),
+        ])  # fmt: skip
 
     def _climb(self, tables: Tables, scenario: str) -> pd.DataFrame:
         """What is told of the lost LAN after the failure."""
-        told = tables.of("entries", scenario=scenario, prefix=FAR_LAN)
+        told = tables.of("entries", scenario=scenario, prefix=LOST_LAN[scenario])
         later: pd.DataFrame = told[told["time_s"] > failed_s(tables, scenario)]
         return later
 

@@ -113,6 +113,8 @@ class RoutingComparison(Experiment):
         frr.start(lab, configs)
         lab.sleep_until(LATE_AT_S)
         frr.start(lab, {"r1": last})
+        budget = routing.RIP_FROM_NOTHING if p.protocol == "rip" else routing.OSPF_FROM_NOTHING
+        routing.settle(lab, budget, until_s=p.fail_at_s - LEAD_S)
         lab.sleep_until(p.fail_at_s - LEAD_S)
         count = int((self.end_s - lab.time_s) / p.ping_every_s)
         pinging = lab.start(
@@ -158,6 +160,7 @@ class RoutingComparison(Experiment):
                 {"when": when, "hop": range(len(path)), "node": path}
                 for when, path in paths.items()
             ).explode(["hop", "node"], ignore_index=True).astype({"hop": int}),
+            "waits": routing.waits(data),
             "links": pd.DataFrame(data.topology["links"])[["node1", "node2"]],
             "result": pd.DataFrame([{
                 "protocol": p.protocol, "failure": p.failure, "failed_s": failed_s,
@@ -169,6 +172,13 @@ class RoutingComparison(Experiment):
         }  # fmt: skip
 
     # ---- claims
+
+    @claim("Before the failure every router knows every prefix, with either protocol.",
+           source="RFC 2453 §3.9.1, RFC 2328 §16",
+           scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"))  # fmt: skip
+    def converges(self, tables: Tables) -> Verdict:
+        """From the start of the last router, within the budget of each."""
+        return routing.in_time(tables.of("waits"))
 
     @claim("Where all links are equal, RIP and OSPF choose the same path, before and after.",
            source="RFC 2453 §3.5, RFC 2328 §16",

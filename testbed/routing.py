@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.claims import Verdict, all_of, holds
+from testbed.errors import ConvergenceError
 from testbed.frr import config as frr_config
 from testbed.frr import lint as frr_lint
 from testbed.monitor import RTM_GETROUTE, RTM_NEWROUTE, route_row
 from testbed.net.plan import Plan, make_plan
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from testbed.data import ScenarioData
     from testbed.lab import Lab
 
 FILE = "configs/{router}/frr.conf"
@@ -136,6 +142,48 @@ def wait_for_routes(lab: Lab, budget: Budget, family: int = 4, *, every_s: float
         f"routes of every router to every prefix ({budget.name}: {budget.why})",
         settled, budget.time_s, every_s=every_s, state=state,
     )  # fmt: skip
+
+
+def settle(lab: Lab, budget: Budget, family: int = 4, *, until_s: float = math.inf) -> None:
+    """Waits as `wait_for_routes` does, and goes on if that is missed: what was told shows why.
+
+    Args:
+        lab: the running network; its routes are watched.
+        budget: how long at most.
+        family: 4 or 6.
+        until_s: what comes next is due then, in seconds since `run` began.
+    """
+    began_s = lab.time_s
+    left_s = max(0.0, min(budget.time_s, until_s - began_s))
+    allowed = replace(budget, time_s=round(left_s, 3))
+    state = ""
+    try:
+        wait_for_routes(lab, allowed, family)
+    except ConvergenceError as missed:
+        state = missed.last_state
+    lab.event(
+        "convergence", budget=allowed.name, why=allowed.why, budget_s=allowed.time_s,
+        waited_s=round(lab.time_s - began_s, 3), lacking=state,
+    )  # fmt: skip
+
+
+def waits(data: ScenarioData) -> pd.DataFrame:
+    """How the waiting for convergence went: the events of `settle`, for `measure`."""
+    return data.events("convergence")
+
+
+def in_time(found: pd.DataFrame) -> Verdict:
+    """PASS if no wait of `waits` missed its budget; else who lacked what at its end."""
+    return all_of([_in_time(row) for row in found.to_dict("records")])
+
+
+def _in_time(wait: Mapping[Any, Any]) -> Verdict:
+    ending = f"after {wait['waited_s']:.0f} s"
+    return holds(
+        not wait["lacking"],
+        observed=f"{wait['scenario']}: {wait['lacking'] or 'all there'} {ending}",
+        expected=f"every router has every prefix in {wait['budget_s']:g} s ({wait['why']})",
+    )
 
 
 def _prefixes(plan: Plan, family: int) -> list[str]:

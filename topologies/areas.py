@@ -23,16 +23,23 @@ OUTSIDE_ROUTER = "r6"
 OUTSIDE_PREFIX = "198.51.100.0/24"
 """Known to r6 from outside (RFC 5737's example prefix)."""
 
+OUTSIDE_PREFIX6 = "2001:db8:51::/48"
+"""The same in IPv6 (RFC 3849's example prefix)."""
+
 STUB_LANS = ("10.1.0.0/24", "10.1.1.0/24")
 STUB_RANGE = "10.1.0.0/16"
 """Announced by r2 as one."""
+STUB_LANS6 = ("fd00:0:0:1::/64", "fd00:0:0:2::/64")
+STUB_RANGE6 = "fd00::/62"
+"""The same in IPv6, where the plan's numbers leave no range without h6's LAN: its own is longer."""
 
 
-def configured(options: Ospf) -> Ospf:
+def configured(options: Ospf, *, ipv6: bool = False) -> Ospf:
     """OSPF as this topology means it: its areas, the stub, the range, the way outside."""
+    span, outside = (STUB_RANGE6, OUTSIDE_PREFIX6) if ipv6 else (STUB_RANGE, OUTSIDE_PREFIX)
     return replace(
-        options, areas=AREA_OF, stub=(STUB,), ranges=((STUB, STUB_RANGE),),
-        redistribute={OUTSIDE_ROUTER: ("static",)}, static={OUTSIDE_ROUTER: (OUTSIDE_PREFIX,)},
+        options, areas=AREA_OF, stub=(STUB,), ranges=((STUB, span),),
+        redistribute={OUTSIDE_ROUTER: ("static",)}, static={OUTSIDE_ROUTER: (outside,)},
     )  # fmt: skip
 
 

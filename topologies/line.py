@@ -11,6 +11,9 @@ from testbed.topo import LinkShape, Topo
 FAR_LAN, FAR_ROUTER = "198.51.100.0/24", "198.51.100.1/24"
 """The LAN of the last router."""
 
+FAR_LAN6 = "fd00:0:0:2::/64"
+"""The same in IPv6, as the plan numbers it."""
+
 WIRE = LinkShape(delay_ms=1)
 
 

@@ -212,7 +212,8 @@ def _body_v3(ls_type: str, raw: bytes) -> dict[str, Any] | None:
 
     router: ``links``, each {type, id, interface, metric}, ``interface`` being the neighbour's
     number of its own; network: ``routers``; prefix: ``of`` (type, id, and router of the LSA whose
-    prefixes they are) and ``prefixes`` → metric.
+    prefixes they are) and ``prefixes`` → metric; summary: ``prefix`` and ``metric``;
+    summary-asbr: ``router`` and ``metric``; external: as summary, and ``type`` (1 or 2).
     """
     if ls_type == "router" and len(raw) >= 4:
         whole = range(4, len(raw) - 15, 16)
@@ -228,6 +229,13 @@ def _body_v3(ls_type: str, raw: bytes) -> dict[str, Any] | None:
         count, kind, ls_id, router = struct.unpack_from("!HH4s4s", raw)
         of = [LSA_TYPES_V3.get(kind, hex(kind)), _ip(ls_id), _ip(router)]
         return {"of": of, "prefixes": dict(_prefixes_v3(raw[12:], count))}
+    if ls_type == "summary-asbr" and len(raw) >= 12:
+        return {"router": _ip(raw[8:12]), "metric": int.from_bytes(raw[5:8], "big")}
+    if ls_type in ("summary", "external", "nssa") and len(raw) >= 8:
+        told = {"metric": int.from_bytes(raw[1:4], "big")}
+        if ls_type != "summary":
+            told["type"] = 2 if raw[0] & 0x04 else 1
+        return next(({"prefix": p, **told} for p, _ in _prefixes_v3(raw[4:], 1)), None)
     return None
 
 

@@ -119,12 +119,7 @@ def ospf(plan: Plan, router: str, options: Ospf) -> str:
         if port.ipv4
     ]
     lines += [f" network {loopback.network} area {_home_area(plan, router, options)}"]
-    mine = _areas(plan, router, options)
-    lines += [f" area {area} stub" for area in options.stub if area.split()[0] in mine]
-    if len(mine) > 1:
-        lines += [f" area {area} range {prefix}" for area, prefix in options.ranges if area in mine]
-    lines += [f" redistribute {source}" for source in options.redistribute.get(router, ())]
-    return _text([*lines, "exit"])
+    return _text([*lines, *_beyond(plan, router, options), "exit"])
 
 
 def ospf6(plan: Plan, router: str, options: Ospf) -> str:
@@ -139,9 +134,19 @@ def ospf6(plan: Plan, router: str, options: Ospf) -> str:
         ]  # fmt: skip
     home = _home_area(plan, router, options)
     lines += ["interface lo", f" ipv6 ospf6 area {home}", "exit", "!"]
+    lines += [f"ipv6 route {prefix} blackhole" for prefix in options.static.get(router, ())]
     lines += ["router ospf6", f" ospf6 router-id {plan.loopbacks[router][0].ip}"]
     lines += [f" auto-cost reference-bandwidth {options.reference_mbps}"]
-    return _text([*lines, "exit"])
+    return _text([*lines, *_beyond(plan, router, options), "exit"])
+
+
+def _beyond(plan: Plan, router: str, options: Ospf) -> list[str]:
+    """What a router tells its areas of each other and of the outside."""
+    mine = _areas(plan, router, options)
+    lines = [f" area {area} stub" for area in options.stub if area.split()[0] in mine]
+    if len(mine) > 1:
+        lines += [f" area {area} range {prefix}" for area, prefix in options.ranges if area in mine]
+    return lines + [f" redistribute {source}" for source in options.redistribute.get(router, ())]
 
 
 def _ospf_interface(word: str, plan: Plan, router: str, port: Port, options: Ospf) -> list[str]:

@@ -8,7 +8,6 @@ from experiments.ospf import Ospf
 from experiments.rip import Rip
 from experiments.routing_comparison import RoutingComparison
 from testbed.claims import Status
-from testbed.errors import RunIncompleteError
 from testbed.experiment import PROJECT
 from testbed.runner import Request, run
 
@@ -68,8 +67,7 @@ def test_a_grid_has_all_routes_by_all_shortest_ways(file, status, guest_kernel, 
     assert [verdict.status for _, verdict in result.judged] == [status]
 
 
-def test_missed_convergence_says_who_lacks_what(guest_kernel, tmp_path):
-    """r1 of the grid speaks to nobody, so it lacks much, and everybody lacks its LAN."""
-    last = r"not after 120 s; last state: r1 lacks \S+ and \d+ more; r2 lacks "
-    with pytest.raises(RunIncompleteError, match=last):
-        run(Request(str(MUTANTS / "ospf_grid_deaf.py"), {"side": 2}, out=tmp_path, runtime="guest"))
+def test_missed_convergence_says_who_lacks_what(finished):
+    """r5 of the campus speaks to nobody: the run goes on, and the claim tells what came of it."""
+    observed = finished(str(MUTANTS / "rip_wrong.py"))["converges"].observed
+    assert "campus: r1 lacks 10.0.3.0/24 and " in observed

@@ -151,6 +151,42 @@ def test_paths_follow_from_ospfv3s_lsas():
     assert first and first <= routers and cost > 1
 
 
+def test_ospfv3s_border_routers_tell_prefixes_routers_and_the_outside():
+    """Bodies as RFC 5340 appendix A.4.5 to A.4.7 has them."""
+    span = bytes.fromhex("00000005 3e000000 fd00000000000000".replace(" ", ""))
+    assert ospf._body_v3("summary", span) == {"prefix": "fd00::/62", "metric": 5}
+    anywhere = bytes.fromhex("0000000100000000")
+    assert ospf._body_v3("summary", anywhere) == {"prefix": "::/0", "metric": 1}
+    border = bytes.fromhex("00000013 00000002 c0a80006".replace(" ", ""))
+    assert ospf._body_v3("summary-asbr", border) == {"router": "192.168.0.6", "metric": 2}
+    outside = bytes.fromhex("04000014 30000000 20010db800510000".replace(" ", ""))
+    told = {"prefix": "2001:db8:51::/48", "metric": 20, "type": 2}
+    assert ospf._body_v3("external", outside) == told
+    for cut in range(8):
+        assert ospf._body_v3("summary", span[:cut]) is None
+
+
+def test_what_a_border_router_of_ospfv3_says_is_of_one_area():
+    """The same id and sequence number in two areas are two LSAs."""
+
+    def lsa(area, prefix, kind="summary", router="b", body=None):
+        told = body or {"prefix": prefix, "metric": 4}
+        return {"carrier": "update", "area": area, "ls_type": kind, "ls_id": "0.0.0.1",
+                "adv_router": router, "sequence": -(2**31) + 1, "body": told}  # fmt: skip
+
+    def link(to):
+        links = [{"type": "point-to-point", "id": to, "interface": "0.0.0.1", "metric": 1}]
+        return {"links": links}
+
+    lsas = pd.DataFrame([
+        lsa("0.0.0.0", "fd00::/62"), lsa("0.0.0.1", "::/0"),
+        lsa("0.0.0.0", "", "router", "a", link("b")), lsa("0.0.0.0", "", "router", "b", link("a")),
+    ])  # fmt: skip
+    headers = lsas[lsas["area"] == "0.0.0.0"].assign(sequence=2**31 + 1)
+    found = paths.expected_routes(headers, ospf3.bodies(lsas), "a", ospf3.area_graph)
+    assert found == {"fd00::/62": (5, frozenset({"b"}))}
+
+
 def test_ospfv3s_database_is_read_once_an_lsa_whatever_it_holds():
     lsa = {"type": "Rtr", "lsId": "0.0.0.0", "advRouter": "192.168.0.1", "seqNum": 2147483651}
     areas = [{"areaId": "0.0.0.0", "lsa": [{**lsa, "payload": "a"}, {**lsa, "payload": "b"}]}]

@@ -13,7 +13,8 @@ from testbed.frr import config as frr_config
 from testbed.frr import generate as frr_generate
 from testbed.frr import lint as frr_lint
 from testbed.net.plan import make_plan
-from topologies.areas import AREA_OF, STUB, STUB_RANGE, Areas
+from topologies import areas
+from topologies.areas import Areas
 from topologies.campus import Campus
 from topologies.triangle import Triangle
 
@@ -76,10 +77,7 @@ def _written(configs):
 @pytest.mark.parametrize("make", ["rip", "ripng", "ospf", "ospf6"])
 def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
     options = frr_generate.Rip(split_horizon="poisoned-reverse") if "rip" in make else (
-        frr_generate.Ospf(
-            areas=AREA_OF, stub=(STUB,), ranges=((STUB, STUB_RANGE),), priorities={"r1": 3},
-            redistribute={"r6": ("static",)}, static={"r6": ("198.51.100.0/24",)},
-        )
+        areas.configured(frr_generate.Ospf(priorities={"r1": 3}), ipv6=make == "ospf6")
     )  # fmt: skip
     plan = _plan(Areas())
     generate = getattr(frr_generate, make)

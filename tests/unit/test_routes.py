@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis import adjacency, echo, ospf, rip, routes
-from testbed import monitor
+from testbed import monitor, routing
+from testbed.claims import Status
 
 
 def _network():
@@ -338,3 +339,26 @@ def test_fewest_hops_name_all_neighbours_on_a_shortest_way():
     both = routes.compare_with_fewest_hops(table, net)
     row = both[(both["node"] == "a") & (both["prefix"] == "lan")].iloc[0]
     assert (row["kernel"], row["computed"]) == ("b", "b+c")
+
+
+def test_a_missed_budget_fails_with_who_lacked_what():
+    """Every wait is judged; what was lacking is shown."""
+    good = {"scenario": "line", "budget": "RIP from nothing", "why": "two updates",
+            "budget_s": 90.0, "waited_s": 11.0, "lacking": ""}  # fmt: skip
+    bad = {**good, "scenario": "ring", "waited_s": 90.2, "lacking": "r1 lacks 10.0.3.0/24"}
+    assert routing.in_time(pd.DataFrame([good])).status == Status.PASS
+    verdict = routing.in_time(pd.DataFrame([good, bad]))
+    assert verdict.status == Status.FAIL
+    assert verdict.observed == "ring: r1 lacks 10.0.3.0/24 after 90 s"
+    assert verdict.expected == "every router has every prefix in 90 s (two updates)"
+
+
+@pytest.mark.parametrize("version", ["8.4", "10.3"])
+def test_neighbours_are_read_from_both_ospfds(version):
+    """FRR 10 has no ``state`` any more."""
+    entry = {"nbrState": "2-Way/DROther", "ifaceName": "r3-eth1:172.16.0.9"}
+    told = entry if version == "10.3" else {**entry, "state": "2-Way/DROther"}
+    found = ospf.neighbours(json.dumps({"neighbors": {"192.168.0.4": [told]}}))
+    assert found.to_dict("records") == [
+        {"neighbour": "192.168.0.4", "state": "2-Way", "interface": "r3-eth1"}
+    ]

@@ -12,9 +12,12 @@ from experiments.ospf import Ospf
 EDITS = {
     "campus": {
         "dead-interval 40": "dead-interval 20",
-        "interface r1-eth0\n": "interface r1-eth0\n ip ospf passive\n",
+        "interface r1-eth0\n": "interface r1-eth0\n ip ospf passive\n ipv6 ospf6 passive\n",
     },
-    "areas": {" area 0.0.0.1 stub\n": "", " area 0.0.0.1 range 10.1.0.0/16\n": ""},
+    "areas": {
+        " area 0.0.0.1 stub\n": "",
+        " area 0.0.0.1 range 10.1.0.0/16\n": "", " area 0.0.0.1 range fd00::/62\n": "",
+    },
     "square": {
         "router ospf\n": "router ospf\n maximum-paths 1\n timers throttle spf 9000 9000 9000\n"
     },
@@ -52,6 +55,7 @@ class WrongOspf(Ospf):
             "square": replace(right["square"], failure="silence"),
             "triangle": replace(right["triangle"], odd_hello_s=4),
             "mismatch": replace(right["mismatch"], odd_hello_s=0),
+            "ospfv3-campus": replace(right["ospfv3-campus"], late="r4", duration_s=140.0),
         }  # fmt: skip
 
     def run(self, lab):

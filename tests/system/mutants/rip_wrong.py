@@ -11,6 +11,7 @@ WRONG_HOPS = {
     "router ripng\n": "ipv6 access-list all permit any\nrouter ripng\n"
     " offset-list all in 3 r1-eth1\n",
 }
+DEAF = {"router rip\n": "router rip\n passive-interface default\n"}
 
 
 ROGUE = """
@@ -54,6 +55,11 @@ class WrongRip(Rip):
             "simple": counting,
             "poisoned": replace(right["poisoned"], split_horizon="simple"),
             "ripng": right["ripng"],
+            "ripng-silent": replace(right["ripng-silent"], fail_at_s=45.0, duration_s=205.0),
+            "ripng-off": replace(
+                right["ripng-off"], split_horizon="simple", duration_s=130.0
+            ),
+            "ripng-poisoned": replace(right["ripng-off"], split_horizon="off"),
         }  # fmt: skip
 
     def run(self, lab):
@@ -71,5 +77,7 @@ class WrongRip(Rip):
             edits = {} if self.params.failure == "lost-update" else dict(WRONG_TIMERS)
             if "/r1/" in name and self.params.topology == "triangle":
                 edits |= WRONG_HOPS
+            if "/r5/" in name and self.params.topology == "campus":
+                edits |= DEAF
             found[name] = reduce(lambda t, edit: t.replace(*edit), edits.items(), text)
         return found

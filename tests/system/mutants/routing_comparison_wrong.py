@@ -1,4 +1,7 @@
-"""RIP and OSPF that cannot be compared: other costs, slow paths, short patience, a bad cable."""
+"""RIP and OSPF that cannot be compared.
+
+Other costs, slow paths, short patience, a mute router, a bad cable.
+"""
 
 from dataclasses import replace
 
@@ -10,7 +13,9 @@ EDITS = {
     ("ospf", "cut"): ("router ospf\n", "router ospf\n timers throttle spf 9000 9000 9000\n"),
     ("ospf", "silence"): ("hello-interval 10\n ip ospf dead-interval 40",
                           "hello-interval 5\n ip ospf dead-interval 20"),
+    ("rip", "silence"): ("router rip\n", "router rip\n passive-interface default\n"),
 }  # fmt: skip
+_CHANGED = {"cut": "r1", "silence": "r2"}
 
 
 class WrongComparison(RoutingComparison):
@@ -22,7 +27,7 @@ class WrongComparison(RoutingComparison):
         old, new = EDITS.get((self.params.protocol, self.params.failure), ("", ""))
         if old:
             for name, text in found.items():
-                if self.params.protocol == "ospf" or "/r1/" in name:
+                if self.params.protocol == "ospf" or f"/{_CHANGED[self.params.failure]}/" in name:
                     found[name] = text.replace(old, new)
         return found
 
