@@ -44,6 +44,7 @@ class FrrDaemon(base.Daemon):
 
     Attributes:
         config: text of its file; None: mgmtd has it.
+        managed: mgmtd tells it what to do, beside its file or instead.
     """
 
     package = "frr"
@@ -53,8 +54,8 @@ class FrrDaemon(base.Daemon):
     environment: ClassVar[Mapping[str, str]] = _ONE_HEAP
     log_level: ClassVar[str] = "notifications"
 
-    def __init__(self, config: str | None) -> None:
-        self.config = config
+    def __init__(self, config: str | None, *, managed: bool = False) -> None:
+        self.config, self.managed = config, managed
 
     def files(self, place: Place) -> dict[str, str]:
         """Its own configuration file."""
@@ -73,8 +74,14 @@ class FrrDaemon(base.Daemon):
         return [] if self.config is None else ["-f", f"{place.configs}/{self.name}.conf"]
 
     def ready(self, place: Place, process: Process) -> bool:
-        """True once its command socket answers."""
-        return base.answers(vty_path(place, self.name))
+        """True once its command socket answers, and mgmtd has told it what there is to tell."""
+        if not base.answers(vty_path(place, self.name)):
+            return False
+        return not self.managed or is_told(
+            self.name,
+            ask(place, Mgmtd.name, "show mgmt backend-adapter all"),
+            ask(place, Mgmtd.name, "show mgmt transaction all"),
+        )
 
     def dry_run(self, place: Place) -> list[str] | None:
         """FRR's own checker; unlike the daemon's it needs no privilege."""
@@ -166,7 +173,9 @@ def daemons_of(config: str, *, with_mgmtd: bool | None = None) -> list[FrrDaemon
         with_mgmtd = Path(MGMTD).exists()
     parts = frr_config.managed(needed) if with_mgmtd else needed
     return [
-        kind(parts.get(name)) for name, kind in KINDS.items() if name in needed or name in parts
+        kind(parts.get(name), managed=with_mgmtd and name in frr_config.MANAGED)
+        for name, kind in KINDS.items()
+        if name in needed or name in parts
     ]
 
 
@@ -187,6 +196,21 @@ def start(lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running
     running = base.start(lab, {router: daemons_of(text) for router, text in configs.items()})
     lab.event("daemons-ready")
     return running
+
+
+def is_told(daemon: str, adapters: str, transactions: str) -> bool:
+    """True if mgmtd has told a daemon all it shall do; it begins some time after the daemon came.
+
+    Until then zebra knows no bandwidths, and a protocol that asks it takes wrong costs.
+
+    Args:
+        daemon: its name.
+        adapters: what mgmtd says to ``show mgmt backend-adapter all``.
+        transactions: what it says to ``show mgmt transaction all``.
+    """
+    sent = re.search(rf"Client:\s+{daemon}\n.*?Msg-Sent:\s+(\d+)", adapters, re.DOTALL)
+    greeted_only = sent is None or int(sent[1]) <= 1
+    return not greeted_only and re.search(r"Total: 0\b", transactions) is not None
 
 
 def misunderstood(log: str) -> list[tuple[str, str]]:

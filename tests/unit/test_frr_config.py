@@ -289,3 +289,27 @@ def test_daemons_by_the_version_of_frr(with_mgmtd, names, with_file, tmp_path):
         base.write_files(daemon, place)
     holder = place.configs / ("mgmtd/mgmtd.conf" if with_mgmtd else "ripd.conf")
     assert "router rip" in holder.read_text()
+
+
+ADAPTERS = """\
+MGMTD Backend Adapters
+  Client: \t\t\tzebra
+    Conn-FD: \t\t\t22
+    Msg-Recvd: \t\t\t14
+    Msg-Sent: \t\t\t9
+  Client: \t\t\tripd
+    Conn-FD: \t\t\t23
+    Msg-Recvd: \t\t\t1
+    Msg-Sent: \t\t\t1
+  Total: 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("daemon", "under_way", "told"),
+    [("zebra", 0, True), ("zebra", 1, False), ("ripd", 0, False), ("staticd", 0, False)],
+)
+def test_a_managed_daemon_is_ready_when_mgmtd_has_told_it_all(daemon, under_way, told):
+    """A greeting alone is no configuration, nor is one that is still being told."""
+    transactions = f"MGMTD Transactions\n  Total: {under_way}\n"
+    assert frr.is_told(daemon, ADAPTERS, transactions) == told
