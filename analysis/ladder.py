@@ -16,6 +16,12 @@ import pandas as pd
 from testbed.errors import ConfigError
 
 ROW_PX, HEAD_PX, SIDE_PX, LANE_PX = 26, 46, 92, 210
+EDGE_PX = 60
+"""From the outermost hosts' lines to the times; arrows to all end there."""
+
+CHARACTER_PX, MOST_TEXT_PX = 6.6, 520
+"""A character's usual width; longer texts than so much make no more room."""
+
 MOST_HOSTS = 24
 BROADCAST = ("ff:ff:ff:ff:ff:ff", "255.255.255.255")
 
@@ -141,12 +147,12 @@ def svg(
         raise ConfigError("ladder: there are no messages to draw")
     if len(lines) > MOST_HOSTS:
         raise ConfigError(f"ladder: {len(lines)} hosts are too many; at most {MOST_HOSTS}")
-    place = {host: SIDE_PX + 60 + number * LANE_PX for number, host in enumerate(lines)}
     for message in drawn:
         for host in {message.source, message.target} - {None}:
-            if host not in place:
+            if host not in lines:
                 raise ConfigError(f"ladder hosts: '{host}' has no line")
-    width = 2 * SIDE_PX + 120 + (len(lines) - 1) * LANE_PX
+    place = _places(drawn, lines)
+    width = place[lines[-1]] + EDGE_PX + SIDE_PX
     height = HEAD_PX + ROW_PX * (len(drawn) + 1)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -166,6 +172,34 @@ def svg(
         parts += _row(message, y, place, width, message.time_ns - drawn[0].time_ns, before)
         before = message.last_ns or message.time_ns
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _places(drawn: Sequence[Message], lines: Sequence[str]) -> dict[str, int]:
+    """Where each host's line stands: as far apart as the texts between them need."""
+    number = {host: place for place, host in enumerate(lines)}
+    gaps = [float(LANE_PX)] * (len(lines) - 1)
+    needs = []
+    for message in drawn:
+        text_px = min(CHARACTER_PX * len(message.text) + 2 * ROW_PX, MOST_TEXT_PX)
+        here = number[message.source]
+        if message.target is None:
+            there = len(lines) - 1 if _to_the_right(here, len(lines)) else 0
+            text_px -= EDGE_PX
+        else:
+            there = number[message.target]
+        low, high = sorted((here, there))
+        needs.append((high - low, low, text_px))
+    for count, low, text_px in sorted(needs):  # between neighbours first
+        lacking_px = text_px - sum(gaps[low : low + count])
+        if count and lacking_px > 0:
+            for gap in range(low, low + count):
+                gaps[gap] += lacking_px / count
+    return {host: SIDE_PX + EDGE_PX + round(sum(gaps[:place])) for place, host in enumerate(lines)}
+
+
+def _to_the_right(number: int, hosts: int) -> bool:
+    """Whether an arrow to all of a host goes to the right edge: the farther one."""
+    return 2 * number < hosts - 1
 
 
 def _appearance(drawn: Sequence[Message]) -> list[str]:
@@ -203,8 +237,8 @@ def _end(message: Message, place: Mapping[str, int], width: int) -> float:
     """Where an arrow ends; one to all goes to the farther edge."""
     if message.target is not None:
         return place[message.target]
-    start = place[message.source]
-    return width - SIDE_PX if start < width / 2 else SIDE_PX
+    number = list(place).index(message.source)
+    return width - SIDE_PX if _to_the_right(number, len(place)) else SIDE_PX
 
 
 def seconds(ns: int) -> str:

@@ -497,11 +497,12 @@ class Arp(Experiment):
 
     def plot(self, tables: Tables) -> dict[str, Any]:
         """h1's cache over time."""
+        named = {NEW_MAC: "h3 (new card)"}
         return {
             "1_cache_of_h1": plots.cache_states(tables["changes"], tables["steps"], "h1"),
             "2_resolve": exchange.ladder(tables, "resolve", "h1-eth0"),
-            "3_poisoned": exchange.ladder(tables, "poisoned", "h1-eth0"),
-            "4_discovery": exchange.ladder(tables, "discovery", "h1-eth0"),
+            "3_poisoned": exchange.ladder(tables, "poisoned", "h1-eth0", names=named),
+            "4_discovery": exchange.ladder(tables, "discovery", "h1-eth0", names=named),
         }
 
 

@@ -181,6 +181,7 @@ def ladder(
     *,
     scenario: str = "main",
     hosts: Iterable[str] = (),
+    names: Mapping[str, str] | None = None,
     **equals: Any,
 ) -> str:
     """A step's packets at one capture as a ladder diagram (SVG text).
@@ -193,6 +194,7 @@ def ladder(
         capture: where the packets were seen.
         scenario: whose packets.
         hosts: those that shall stand first, from left to right; others follow as they appear.
+        names: what to write for addresses that nobody has by plan.
         equals: column → value, as for `pick`.
     """
     from analysis import ladder as ladders
@@ -204,7 +206,7 @@ def ladder(
         return _NOTHING_SEEN
     seen = [end for m in drawn for end in (m.source, m.target) if end is not None]
     order = dict.fromkeys([*(h for h in hosts if h in seen), *seen])
-    return ladders.svg(drawn, hosts=list(order), title=f"{name}, seen at {capture}")
+    return ladders.svg(drawn, hosts=list(order), names=names, title=f"{name}, seen at {capture}")
 
 
 def name_hosts(packets: pd.DataFrame, addresses: Iterable[Mapping[Any, Any]]) -> pd.DataFrame:

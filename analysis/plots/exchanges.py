@@ -136,8 +136,7 @@ def cache_states(changes: pd.DataFrame, steps: pd.DataFrame, node: str) -> Figur
     handles = [
         Patch(color=c, label=s) for s, c in _STATE_COLOURS.items() if s in set(mine["state"])
     ]
-    axes.legend(handles=handles, ncols=len(handles), fontsize=7, loc="upper left",
-                bbox_to_anchor=(0, -0.35), frameon=False)  # fmt: skip
+    figure.legend(handles=handles, ncols=len(handles), fontsize=7, loc="outside lower left")
     for begin, name in zip(steps["time_s"], steps["step"], strict=True):
         axes.axvline(begin, color="0.7", linewidth=0.6)
         axes.annotate(name, (begin, 1), xycoords=("data", "axes fraction"), xytext=(1, 2),

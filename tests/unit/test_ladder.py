@@ -106,3 +106,24 @@ def test_a_capture_is_drawn() -> None:
 )
 def test_times_read_well(ns: int, text: str) -> None:
     assert ladder.seconds(ns) == text
+
+
+def test_lines_stand_as_far_apart_as_their_texts_need() -> None:
+    near, far = replace(HELLO, text="x" * 60), replace(HELLO, text="x" * 5)
+    apart = [
+        float(arrow.get("x2", "")) - float(arrow.get("x1", ""))
+        for one in (near, far)
+        for arrow in arrows(parse(ladder.svg([one])))
+    ]
+    assert apart[0] > 60 * 6
+    assert apart[1] == ladder.LANE_PX
+
+
+def test_one_long_text_makes_room_for_itself_alone() -> None:
+    long, short = (replace(HELLO, source="a", target="b", text="x" * 60),
+                   replace(HELLO, source="b", target="c", text="x"))  # fmt: skip
+    first, second = arrows(parse(ladder.svg([long, short])))
+    assert float(second.get("x2", "")) - float(second.get("x1", "")) == ladder.LANE_PX
+    assert float(first.get("x2", "")) == float(second.get("x1", ""))
+    root = parse(ladder.svg([replace(HELLO, text="x" * 10_000)]))
+    assert float(root.get("width", "")) < 1000
