@@ -86,10 +86,12 @@ book: setup ## the same, once every experiment has a run of its present file (mi
 	@$(BIN)/python -m testbed.book
 	@$(MAKE) --no-print-directory docs
 
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses otherwise
+
 notebook: setup ## open the notebooks on the latest run (Jupyter)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[notebook]"
 	@run=$$($(BIN)/python -m testbed.notebook) && TESTBED_RUN=$$run \
-	  $(BIN)/jupyter lab "analysis/notebooks/$$($(BIN)/python -m testbed.notebook --name)"
+	  $(BIN)/jupyter lab $(AS_ROOT) "analysis/notebooks/$$($(BIN)/python -m testbed.notebook --name)"
 
 bench: setup ## measure what the documentation claims about speed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -49,7 +50,7 @@ def to_parquet(
 
     Args:
         source: as in `read`.
-        target: the Parquet file; replaced.
+        target: the Parquet file; replaced, unless the capture has no packet that can be read.
         columns: as in `read`.
         chunk_packets: packets in memory at once.
 
@@ -61,14 +62,17 @@ def to_parquet(
         CaptureError: the capture is damaged; the packets before are in the file.
     """
     wanted = choose(columns)
-    metadata = to_arrow(empty_frame(wanted)).schema
+    empty = empty_frame(wanted)
+    metadata = to_arrow(empty).schema
+    chunks = read_chunks(source, wanted, chunk_packets=chunk_packets)
+    first = next(chunks, empty)  # before the target is touched: the source may be no capture
     count = 0
     try:
         writer = pq.ParquetWriter(str(target), metadata, compression=COMPRESSION)
     except OSError as error:
         raise ConfigError(f"parquet file {target}: {error.strerror or error}") from error
     with writer:
-        for chunk in read_chunks(source, wanted, chunk_packets=chunk_packets):
+        for chunk in chain([first], chunks):
             writer.write_table(to_arrow(chunk).cast(metadata))
             count += len(chunk)
     return count

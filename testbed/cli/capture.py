@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from testbed.cli.console import err, out
 from testbed.errors import CaptureError, ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     import pandas as pd
 
@@ -147,13 +148,17 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
         )
     names = columns.split(",") if columns else None
     source = sys.stdin.buffer if str(file) == "-" else file
-    if form == "parquet":
-        count = packets.to_parquet(source, target, names)
-    else:
-        try:
+    try:
+        if form == "parquet":
+            count = packets.to_parquet(source, target, names)
+        else:
             count = _write_text(packets.read_chunks(source, names), target, form)
-        except OSError as error:
-            raise ConfigError(f"export {target}: {error.strerror or error}") from error
+    except OSError as error:
+        raise ConfigError(f"export {target}: {error.strerror or error}") from error
+    except CaptureError as error:
+        if len(error.packets):
+            err.print(f"{target} holds the packets before the damage", highlight=False)
+        raise
     err.print(f"{count} packets in {target}")
 
 
@@ -165,10 +170,11 @@ def columns_() -> None:
     click.echo(as_markdown(), nl=False)
 
 
-def _write_text(chunks: Iterable[pd.DataFrame], target: Path, form: str) -> int:
+def _write_text(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
+    first = next(chunks, None)  # before the target is touched: the source may be no capture
     count = 0
     with target.open("w", newline="", encoding="utf-8") as file:
-        for chunk in chunks:
+        for chunk in chain([] if first is None else [first], chunks):
             if form == "csv":
                 chunk.to_csv(file, index=False, header=count == 0)
             else:

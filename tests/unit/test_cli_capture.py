@@ -90,6 +90,17 @@ def test_damaged_capture_is_shown_to_the_damage(tmp_path: Path) -> None:
     code, _, said = capture("export", path, tmp_path / "out.parquet")
     assert code != 0
     assert "byte 4219" in said
+    assert "out.parquet holds the packets before" in said
+    assert len(pd.read_parquet(tmp_path / "out.parquet")) == 42
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "json"])
+def test_export_of_what_is_no_capture_leaves_the_target_alone(tmp_path: Path, form: str) -> None:
+    target = tmp_path / f"kept.{form}"
+    target.write_text("mine")
+    assert capture("export", __file__, target)[0] != 0
+    assert capture("export", tmp_path / "none.pcap", target)[0] == 2
+    assert target.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
