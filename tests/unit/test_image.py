@@ -85,13 +85,28 @@ def test_a_file_becomes_the_same_image_again(tmp_path):
     store.check(image)
 
 
-def test_the_name_follows_from_the_content_alone(tmp_path):
-    first, _ = described(small(tmp_path / "a"))
-    (tmp_path / "b").mkdir()
-    second = small(tmp_path / "b" / "c")
-    os.utime(second / "kernel/linux", (1, 1))
-    assert described(second)[0].id == first.id
-    assert described(small(tmp_path / "d", "other"))[0].id != first.id
+def test_the_file_follows_from_the_content_alone(tmp_path):
+    """Whoever packs it, when, in which order its files were made, under which mask."""
+    one = small(tmp_path / "one")
+    before = os.umask(0o077)
+    try:
+        other = tmp_path / "elsewhere" / "other"
+        other.mkdir(parents=True)
+        for path in sorted(one.rglob("*"), reverse=True):
+            target = other / path.relative_to(one)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink():
+                target.symlink_to(path.readlink())
+            elif path.is_file():
+                target.write_bytes(path.read_bytes())
+                target.chmod(0o500 if path.stat().st_mode & 0o100 else 0o640)
+                os.utime(target, (1, 1))
+        for made in (one, other):
+            container.write(made.with_suffix(".xz"), *described(made), made, lambda _: None)
+    finally:
+        os.umask(before)
+    assert other.with_suffix(".xz").read_bytes() == one.with_suffix(".xz").read_bytes()
+    assert described(small(tmp_path / "third", "other"))[0].id != described(one)[0].id
 
 
 def test_progress_is_told_and_ends_at_one(tmp_path):
