@@ -49,6 +49,10 @@ _ZEBRAS_OWN = re.compile(r"(no )?(debug zebra|ip forwarding|ipv6 forwarding|zebr
 """What zebra goes on reading by itself."""
 
 _SHARED = re.compile(r"(no )?(hostname|password|enable|service|log|line|banner|domainname)\b")
+_FILTERS = re.compile(
+    r"(no )?((ip |ipv6 |mac )?access-list|ip(v6)? prefix-list|route-map|key|vrf|nexthop-group"
+    r"|ip(v6)? nht|ip(v6)? import-table|allow-external-route-update|agentx|username|debug)\b"
+)
 _IGNORED = re.compile(r"(!|#|end$|exit$|frr (version|defaults) |service integrated-vtysh)|$")
 
 
@@ -176,7 +180,7 @@ def _shares(block: Block, daemons: Collection[str]) -> dict[str, list[str]]:
             return {daemon: lines} if daemon in daemons else {}
     if _SHARED.match(block.head):
         return dict.fromkeys(daemons, lines)
-    return {d: lines for d in daemons if d not in ("zebra", "staticd")}  # filters, route maps
+    return {d: lines for d in daemons if d != "staticd"}  # filters, route maps
 
 
 def load_folder(folder: Path, routers: Collection[str]) -> dict[str, Written]:
@@ -204,9 +208,35 @@ def load_folder(folder: Path, routers: Collection[str]) -> dict[str, Written]:
         )
     texts = {file: _text_of(file) for files in found.values() for file in files}
     check_syntax(texts)
+    for file, text in texts.items():
+        _check_blocks(file, text)
     return {
         router: Written({file: texts[file] for file in files}) for router, files in found.items()
     }
+
+
+def _check_blocks(file: Path, text: str) -> None:
+    """Refuse what FRR's checker takes, but no daemon here would get."""
+    above = ""
+    for block in blocks(text):
+        words = block.head.split()
+        if words[0] == "router" and (len(words) < 2 or words[1] not in PROTOCOLS):
+            raise ConfigError(
+                f"{file}:{block.line}: '{block.head}': no such protocol here; "
+                f"there are router {', '.join(PROTOCOLS)}"
+            )
+        if words[0] in ("router", "interface"):
+            above = block.head
+        elif above and not block.lines and not _is_top_level(block.head):
+            raise ConfigError(
+                f"{file}:{block.line}: '{block.head}' stands at the margin; "
+                f"indent it by a space if it belongs to '{above}'"
+            )
+
+
+def _is_top_level(line: str) -> bool:
+    known = (*_TOP_LINES.values(), _SHARED, _FILTERS)
+    return any(pattern.match(line) for pattern in known)
 
 
 def _files_of(path: Path) -> list[Path]:

@@ -313,3 +313,27 @@ def test_a_managed_daemon_is_ready_when_mgmtd_has_told_it_all(daemon, under_way,
     """A greeting alone is no configuration, nor is one that is still being told."""
     transactions = f"MGMTD Transactions\n  Total: {under_way}\n"
     assert frr.is_told(daemon, ADAPTERS, transactions) == told
+
+
+@needs_frr
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("router rip\nnetwork 10.0.0.0/8\nversion 2\n", r"frr\.conf:2: 'network 10.* margin"),
+        ("router rip\n network eth0\nexit\nrouter bgp 65000\n", r"frr\.conf:4: 'router bgp 65000'"),
+    ],
+)
+def test_what_no_daemon_would_get_is_refused(tmp_path, text, message):
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "r1/frr.conf").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        frr_config.load_folder(tmp_path, ["r1"])
+
+
+def test_a_route_map_reaches_zebra_too():
+    text = (
+        "router ospf\n network 10.0.0.0/8 area 0\n"
+        "route-map m permit 10\nip protocol ospf route-map m\n"
+    )
+    parts = frr_config.split(text)
+    assert all("route-map m permit 10" in parts[daemon] for daemon in ("zebra", "ospfd"))
