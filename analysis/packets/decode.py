@@ -76,7 +76,8 @@ def _by_link_type(
     every = slice(0, len(records.time_ns))
     if records.interface is None:
         return [(interfaces[0].link_type, every)]
-    types = np.array([interface.link_type for interface in interfaces])[records.interface]
+    used, which = np.unique(records.interface, return_inverse=True)  # of a list of any length
+    types = np.array([interfaces[number].link_type for number in used])[which]
     kinds = np.unique(types)
     if len(kinds) == 1:
         return [(int(kinds[0]), every)]
@@ -143,5 +144,6 @@ def _put_interface(out: Table, records: Records, interfaces: list[Interface]) ->
     if records.interface is None or not out.wants("interface"):
         return
     encode = out.texts["interface"].of_one
-    names = [encode(one.name or str(number)) for number, one in enumerate(interfaces)]
-    out.put_all("interface", np.array(names, np.int32)[records.interface])
+    used, which = np.unique(records.interface, return_inverse=True)
+    names = [encode(interfaces[number].name or str(number)) for number in used]
+    out.put_all("interface", np.array(names, np.int32)[which])

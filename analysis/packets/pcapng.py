@@ -19,6 +19,8 @@ _MAX_BLOCK_BYTES = 64 << 20
 _BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET, _END = 2, 9, 14, 0
 _MOST_INTERFACES = 1 << 16
+_MOST_SECTIONS = 1 << 10
+"""Each section is decoded by itself; a file of nothing but sections would take hours."""
 
 
 def is_pcapng(head: bytes) -> bool:
@@ -56,6 +58,7 @@ class Pcapng:
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []
         self._first_interface = 0
+        self._sections = 0
         self._rule = BlockRule("<")
         self._walked_in_section = 0
         self._why = ""
@@ -87,6 +90,10 @@ class Pcapng:
         endian = _BYTE_ORDER.get(data[start + 8 : start + 12].tobytes())
         if endian is None:
             self._why = "a section header without byte-order magic"
+            return Walked(np.empty(0, np.int64), start, 0)
+        self._sections += 1
+        if self._sections > _MOST_SECTIONS:
+            self._why = f"more than {_MOST_SECTIONS} sections"
             return Walked(np.empty(0, np.int64), start, 0)
         self._rule = BlockRule(endian)
         self._walked_in_section = 0

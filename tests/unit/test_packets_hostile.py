@@ -177,3 +177,15 @@ def test_times_of_centuries() -> None:
 def test_fuzzers_finds(path: Path) -> None:
     """Inputs kept from coverage-guided fuzzing (tests/fuzz/fuzz_reader.py)."""
     read(path.read_bytes())
+
+
+def test_a_file_of_nothing_but_sections_ends_soon(tmp_path):
+    """Each of them is small, and each costs as much as a large one."""
+    section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+    interface = struct.pack("<IIHHII", 1, 20, 1, 0, 0, 20)
+    packet = struct.pack("<IIIIIII", 6, 32, 0, 0, 0, 0, 0) + struct.pack("<I", 32)
+    path = tmp_path / "sections.pcapng"
+    path.write_bytes((section + interface + packet) * 1500)
+    with pytest.raises(CaptureError, match="more than 1024 sections") as error:
+        packets.read(path)
+    assert len(error.value.packets) == 1024
