@@ -21,7 +21,7 @@ def new_bytes(seq: Ints, end: Ints) -> Ints:
         return np.zeros(0, np.int64)
     reached = np.maximum.accumulate(end)
     before = np.concatenate([seq[:1], reached[:-1]])
-    new = np.maximum(end - np.maximum(seq, before), 0)
+    new: Ints = np.maximum(end - np.maximum(seq, before), 0)
     holes = _Holes()
     if seq.min() < seq[0]:  # what a capture begins with need not be the lowest
         holes.open(int(seq.min()), int(seq[0]))
