@@ -508,8 +508,12 @@ class Arp(Experiment):
 
 def _only(packets: pd.DataFrame, columns: tuple[str, ...], wanted: tuple[str, ...]) -> Verdict:
     """All packets, and at least one, have these values."""
-    rows = packets[list(columns)].astype(str).itertuples(index=False, name=None)
-    return same(set(rows), {wanted}, ", ".join(columns))
+    return all_of(
+        [
+            same(set(packets[column].astype(str)), {value}, column)
+            for column, value in zip(columns, wanted, strict=True)
+        ]
+    )
 
 
 def _solicited_node(target: str) -> tuple[str, str]:

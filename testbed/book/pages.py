@@ -44,6 +44,8 @@ def handout(name: str, language: str) -> Handout:
         path = folder / "experiments" / f"{name}.md"
         if path.is_file():
             text = joined(path.read_text(encoding="utf-8"))
+            if folder != DOCS:  # on the site a language's pages lie one folder higher
+                text = text.replace("](../../", "](../")
             title, _, body = text.lstrip().partition("\n")
             start, mark, rest = body.partition("\n## ")
             return Handout(title.lstrip("# "), start.strip("\n"), (mark + rest).strip("\n"))
