@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -346,7 +347,7 @@ class Dhcp(Experiment):
             [
                 at_least(len(probes), 3, unit="probes"),
                 at_least(len(taken), 1, unit="announcements"),
-                holds(same, observed=f"{sorted(set(taken['arp_sender_ip']))} probed: {same}",
+                holds(same, observed=f"{_listed(taken['arp_sender_ip'])} probed: {same}",
                       expected="probed: True"),
             ]
         ).because(*of_packets("probes, announcements", pd.concat([probes, taken])))  # fmt: skip
@@ -436,7 +437,7 @@ class Dhcp(Experiment):
                 holds("ACK" in kinds[:at], observed=f"{', '.join(kinds[: at + 1])}",
                       expected="an ACK before the DECLINE"),
                 holds(len(given) > 0 and refused not in set(given["your_ip"]),
-                      observed=f"declined {refused}, then got {sorted(set(given['your_ip']))}",
+                      observed=f"declined {refused}, then got {_listed(given['your_ip'])}",
                       expected="another address"),
             ]
         ).because(*of_packets("the exchange", seen), *of_packets("in use", conflict))  # fmt: skip
@@ -469,7 +470,7 @@ class Dhcp(Experiment):
             [
                 near(offers["server_id"].nunique(), 2, abs=0, unit="servers offer"),
                 holds(len(named) == 1 and by == named,
-                      observed=f"REQUEST names {sorted(named)}, ACK by {sorted(by)}",
+                      observed=f"REQUEST names {_listed(named)}, ACK by {_listed(by)}",
                       expected="the same one"),
                 same(set(asked["ip_dst"].astype(str)), {EVERYBODY}, "REQUEST to"),
             ]
@@ -567,6 +568,10 @@ class Dhcp(Experiment):
 
 def _types(seen: pd.DataFrame, wanted: list[str]) -> Verdict:
     return same(list(seen["type"]), wanted, "messages")
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values))) or "none"
 
 
 def _lan(address: str) -> str:

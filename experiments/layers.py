@@ -225,11 +225,12 @@ class Layers(Experiment):
         wanted = (address(tables, LAN_SIDE), address(tables, FAR_SIDE))
         return all_of(
             [
-                holds(ip == [wanted, wanted], observed=f"IP {ip[0]}, at last {ip[1]}",
-                      expected=f"{wanted} at both ends"),
+                holds(ip == [wanted, wanted], observed=f"IP {_way(ip[0])}, at last {_way(ip[1])}",
+                      expected=f"IP {_way(wanted)} at both ends"),
                 holds(macs[0] == (mac(tables, LAN_SIDE), mac(tables, BEHIND_SWITCH))
                       and not set(macs[0]) & set(macs[1]),
-                      observed=f"MAC {macs[0]}, at last {macs[1]}", expected="all different"),
+                      observed=f"MAC {_way(macs[0])}, at last {_way(macs[1])}",
+                      expected="all different"),
             ]
         ).because(
             *of_packets("at h1", first.head(1)), *of_packets("at h2", last.head(1))
@@ -283,3 +284,8 @@ class Layers(Experiment):
 
 def _nothing(what: str) -> Verdict:
     return holds(False, observed=f"no {what}", expected=f"a {what}")
+
+
+def _way(ends: tuple[str, str]) -> str:
+    """Source and destination."""
+    return " to ".join(ends)
