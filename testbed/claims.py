@@ -159,6 +159,8 @@ def near(
         raise ValueError("give rel or abs")
     slack = rel * math.fabs(expected) if rel is not None else (abs or 0.0)
     tolerance = f"±{100 * rel:.3g} %" if rel is not None else f"±{_number(slack, unit)}"
+    if slack == 0:  # a count: the same number, or not
+        tolerance = ""
     return _judge(
         observed, expected - slack, expected + slack, _number(expected, unit), tolerance, unit
     )

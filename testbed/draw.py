@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -59,8 +59,8 @@ def draw(topology: Mapping[str, Any], addresses: Sequence[Row] = ()) -> str:
     if not nodes:
         return '<svg xmlns="http://www.w3.org/2000/svg" width="0" height="0"/>'
     at = _positions(nodes, links)
-    width = max(x for x, _ in at.values()) + _MARGIN_PX
-    height = max(y for _, y in at.values()) + _MARGIN_PX
+    bends = _bends(links, at)
+    at, (width, height) = _framed(at, links, bends)
     rows = {row["interface"]: row for row in addresses if row["interface"] != "lo"}
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="topology" role="img" '
@@ -72,7 +72,6 @@ def draw(topology: Mapping[str, Any], addresses: Sequence[Row] = ()) -> str:
     for node in nodes:
         own = [row for row in addresses if row["node"] == node["name"]]
         figures += _draw_node(node, at[node["name"]], own, labels)
-    bends = _bends(links, at)
     ends = [
         text
         for link, bend in zip(links, bends, strict=True)
@@ -94,7 +93,6 @@ def _positions(nodes: Sequence[Row], links: Sequence[Row]) -> dict[str, Point]:
     else:
         spots = _stress_layout(names, links)
     spots = _scaled(spots, names, links)
-    spots -= spots.min(axis=0) - _MARGIN_PX
     return {name: (float(x), float(y)) for name, (x, y) in zip(names, spots, strict=True)}
 
 
@@ -186,7 +184,9 @@ def _scaled(
     ]
     offset = spots[:, None, :] - spots[None, :, :]
     apart = np.linalg.norm(offset, axis=2)[~np.eye(len(names), dtype=bool)]
-    scale = HOP_PX / max(float(np.median(lengths)) if lengths else 1.0, 1e-9)
+    many = max(Counter(frozenset((k["node1"], k["node2"])) for k in links).values(), default=1)
+    hop_px = HOP_PX * max(1.0, many / 4)  # links side by side need room for their labels
+    scale = hop_px / max(float(np.median(lengths)) if lengths else 1.0, 1e-9)
     closest = max(float(apart.min()), 1e-9)
     return spots * min(max(scale, 75.0 / closest), 4 * scale)
 
@@ -207,6 +207,21 @@ def _bends(links: Sequence[Row], at: Mapping[str, Point]) -> list[float]:
             if bends[index] == 0 and _is_blocked(links[index], at):
                 bends[index] = -48 if sum(_way(links[index], at)[2]) > 0 else 48  # up or left
     return bends
+
+
+def _framed(
+    at: Mapping[str, Point], links: Sequence[Row], bends: Sequence[float]
+) -> tuple[dict[str, Point], Point]:
+    """Places within a picture that has room for nodes and bent links, and its size."""
+    reached = [(x, y, _MARGIN_PX) for x, y in at.values()]
+    for link, bend in zip(links, bends, strict=True):
+        start, end, across = _way(link, at)
+        middle = _between(start, end, 0.5, (across[0] * bend, across[1] * bend))
+        reached.append((*middle, _MARGIN_PX / 2))
+    left, top = min(x - px for x, _, px in reached), min(y - px for _, y, px in reached)
+    right, bottom = max(x + px for x, _, px in reached), max(y + px for _, y, px in reached)
+    moved = {name: (x - left, y - top) for name, (x, y) in at.items()}
+    return moved, (right - left, bottom - top)
 
 
 def _is_blocked(link: Row, at: Mapping[str, Point]) -> bool:
@@ -326,8 +341,9 @@ def _words(shape: Mapping[str, Any] | None) -> str:
     for field, unit in (("rate_mbps", "Mbit/s"), ("delay_ms", "ms"), ("jitter_ms", "ms jitter")):
         if shape.get(field):
             words.append(f"{shape[field]:g} {unit}")
-    if shape.get("loss_percent"):
-        words.append(f"{shape['loss_percent']:g} % loss")
+    for what in ("loss", "duplicate", "reorder"):
+        if shape.get(f"{what}_percent"):
+            words.append(f"{shape[f'{what}_percent']:g} % {what}")
     for field, unit in (("queue_pkts", "pkts"), ("queue_bdp", "BDP"), ("queue_bytes", "B")):
         if shape.get(field):
             words.append(f"{shape[field]:g} {unit}")

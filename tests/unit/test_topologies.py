@@ -256,6 +256,20 @@ def test_labels_do_not_cover_each_other(topo, monkeypatch):
         assert overlaps(draw(data, rows))
 
 
+def test_many_links_side_by_side_stay_in_the_picture_and_legible():
+    import re
+
+    from topologies.parallel import Parallel
+
+    made = Parallel(links={f"link {n}": LinkShape(delay_ms=n, loss_percent=n) for n in range(1, 9)})
+    svg = draw(as_data(made), topologies.plan_rows(made))
+    width, height = map(float, re.search(r'viewBox="0 0 (\d+) (\d+)"', svg).groups())
+    texts = re.findall(r'<text(?: class="\w+")? x="([-\d.]+)" y="([-\d.]+)">([^<]+)<', svg)
+    assert {f"{n} ms · {n} % loss" for n in range(1, 9)} <= {text for _, _, text in texts}
+    assert all(0 < float(x) < width and 0 < float(y) < height for x, y, _ in texts)
+    assert overlaps(svg) == []
+
+
 def test_drawings_without_routers_tell_mininets_addresses():
     from testbed import topologies
 
