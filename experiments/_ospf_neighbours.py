@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import adjacency
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near
+from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near, same
 from testbed.evidence import in_rows, none_of, of_packets
 from testbed.experiment import Experiment
 
@@ -126,8 +126,7 @@ class OspfNeighbours(Experiment):
         return all_of([
             holds(chosen == {wanted}, expected=f"all: DR {wanted[0]}, BDR {wanted[1]}",
                   observed="; ".join(f"DR {d}, BDR {b}" for d, b in sorted(chosen))),
-            holds(set(between_others["state"]) == {"2-Way"}, expected="2-Way",
-                  observed=f"the others among themselves: {set(between_others['state'])}"),
+            same(set(between_others["state"]), {"2-Way"}, "the others among themselves"),
         ])  # fmt: skip
 
     @claim("When the designated router falls silent, its backup takes over after the dead "

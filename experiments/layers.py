@@ -124,7 +124,11 @@ class Layers(Experiment):
                 near(int(packet["ip_header_bytes"]), IP, abs=0, unit="bytes of IP"),
                 near(int(packet["tcp_header_bytes"]), TCP + TIMESTAMPS, abs=0, unit="bytes of TCP"),
                 near(len(text), int(packet["tcp_payload_bytes"]), abs=0, unit="bytes of HTTP"),
-                holds(text.startswith(b"GET "), observed=f"begins {text[:3]!r}", expected="GET"),
+                holds(
+                    text.startswith(b"GET "),
+                    observed=f"begins {text[:3].decode(errors='replace')}",
+                    expected="GET",
+                ),
             ]
         ).because(*of_packets("the request", request))
 

@@ -254,11 +254,12 @@ class Rip(RipMessages):
         told = tables.of("entries", scenario="off")
         changes = tables.of("changes", scenario="off", destination=FAR_LAN)
         ends = changes[changes["protocol"] == "rip"].groupby("node")["action"].last()
+        last = [f"{router} {action}" for router, action in ends.items()]
         reached = told[(told["prefix"] == FAR_LAN) & (told["metric"] == routes.INFINITY)]
         return all_of([
             at_most(told["metric"].max(), 16, unit="highest metric told"),
             at_least(len(reached), 1, unit="messages with metric 16"),
-            holds(set(ends) == {"del"}, observed=f"last change of the route: {dict(ends)}",
+            holds(set(ends) == {"del"}, observed=f"last change of the route: {', '.join(last)}",
                   expected="deleted everywhere"),
         ]).because(*of_packets("told as unreachable", reached.head(6)))  # fmt: skip
 
