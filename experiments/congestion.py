@@ -59,6 +59,9 @@ COLUMNS = (
     "tcp_seq", "tcp_ack", "tcp_flags", "tcp_payload_bytes", "tcp_sack_count",
 )  # fmt: skip
 
+MOST_TRACE_MB = 400
+"""A guest has 1 GB."""
+
 
 class Congestion(Experiment):
     """TCP congestion control: slow start, AIMD, recovery, fairness and the queue it builds.
@@ -125,7 +128,7 @@ class Congestion(Experiment):
         """Starts each flow at its time and waits for the end of all."""
         p = self.params
         numbers = range(1, len(p.cc) + 1)
-        lab.trace("tcp_probe", "tcp_cong_state_set")
+        lab.trace("tcp_probe", "tcp_cong_state_set", buffer_mb=self._trace_mb())
         lab.capture(BOTTLENECK, BOTTLENECK_FAR, *(f"tx{i}-eth0" for i in numbers), snaplen_bytes=96)
         for i in numbers:
             lab.sysctl(f"tx{i}", "net.ipv4.tcp_ecn", int(p.ecn))
@@ -157,6 +160,11 @@ class Congestion(Experiment):
         lab.event("flow", flow=f"tx{i}", cc=p.cc[i - 1], address=lab.address(f"tx{i}"), sport=sport)
 
     # ---- from the run directory
+
+    def _trace_mb(self) -> int:
+        """Room for the kernel's events: some 120 bytes for each packet, and as much to spare."""
+        carried_mb = self.params.rate_mbps * self.params.duration_s / 8
+        return min(32 + round(carried_mb * 240 / MSS_BYTES), MOST_TRACE_MB)
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Tables of flows, windows, losses, rates and the bottleneck's queue."""
