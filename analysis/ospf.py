@@ -75,6 +75,11 @@ def database(text: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+def _state(entry: dict[str, Any]) -> str:
+    """A neighbour's state, by the name of FRR 10 or of those before it."""
+    return str(entry.get("nbrState") or entry["state"])
+
+
 def neighbours(text: str) -> pd.DataFrame:
     """A router's neighbours, from ``show ip ospf neighbor json``.
 
