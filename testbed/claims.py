@@ -190,7 +190,7 @@ def all_of(verdicts: Sequence[Verdict]) -> Verdict:
     shown = [v for v in verdicts if v.status == worst] if worst != Status.PASS else verdicts
     numbers = [v.value for v in verdicts if v.value is not None]
     units = {v.unit for v in verdicts}
-    like = len(numbers) == len(verdicts) and len(units) == 1
+    like = len(numbers) == len(verdicts) and len({(v.unit, v.expected) for v in verdicts}) == 1
     return Verdict(
         worst,
         _listed(v.observed for v in shown),

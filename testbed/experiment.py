@@ -27,12 +27,14 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from testbed.claims import Claim, MissingDataError, claims_of
-from testbed.errors import ConfigError, nearest
+from testbed.errors import ConfigError, TestbedError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,6 +175,30 @@ def load(name: str) -> type[Experiment]:
     return load_file(path.resolve())
 
 
+@contextmanager
+def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
+    """An experiment's own mistake is an error with its file and line, not a traceback of ours.
+
+    Args:
+        cls: the experiment.
+        part: what of it runs in the block, e.g. ``measure``.
+
+    Raises:
+        ConfigError: what it raised; errors of ours pass as they are.
+    """
+    try:
+        yield
+    except (TestbedError, MissingDataError):
+        raise
+    except Exception as error:
+        source = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.name
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == source]
+        where = f"{source}:{lines[-1]}" if lines else source
+        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise ConfigError(f"{where}: in {part}: {words}") from error
+
+
 def load_file(path: Path) -> type[Experiment]:
     """The one `Experiment` subclass that a file defines."""
     module_name = f"experiments.{path.stem}"
@@ -187,6 +213,13 @@ def load_file(path: Path) -> type[Experiment]:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
     except ImportError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except TestbedError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        where = f"{path}:{lines[-1]}" if lines else str(path)
+        raise ConfigError(f"{where}: {type(error).__name__}: {error}") from error
     found = list(experiments_in(module, module_name))
     if len(found) != 1:
         raise ConfigError(f"{path}: holds {len(found)} Experiment classes; write exactly one")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed import world
-from testbed.errors import ParseError
+from testbed.errors import ParseError, nearest
 
 LIST = Path(__file__).with_name("packages.txt")
 SYSTEM_PATH = world.ENVIRONMENT["PATH"]
@@ -63,10 +63,12 @@ def find(program: str) -> str | None:
 
 
 def install_command(program: str) -> str:
-    """The one command that installs `program` (a name or a path)."""
+    """The one command that installs `program` (a name or a path), or finds its package."""
     program = Path(program).name
-    holders = [p.name for p in packages() if program in p.programs]
-    return f"sudo apt-get install {holders[0] if holders else program}"
+    holders = {name: p.name for p in packages() for name in p.programs}
+    if program in holders:
+        return f"sudo apt-get install {holders[program]}"
+    return f"its package (apt-file search bin/{program}){nearest(program, holders)}"
 
 
 def installed_packages() -> dict[str, str]:

@@ -18,7 +18,14 @@ from testbed import parameters
 from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
 from testbed.data import ScenarioData
 from testbed.errors import ConfigError, ExitCode
-from testbed.experiment import Experiment, Tables, experiment_files, load, load_file
+from testbed.experiment import (
+    Experiment,
+    Tables,
+    experiment_files,
+    load,
+    load_file,
+    own_code,
+)
 from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, read_json, write_json, write_text
 
 if TYPE_CHECKING:
@@ -59,10 +66,16 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
 
     tables = timed("measure", lambda: measure(run, cls))
     judged: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
-    timed("plot", lambda: save_plots(run, cls, tables))
+    wrong = None
+    try:
+        timed("plot", lambda: save_plots(run, cls, tables))
+    except ConfigError as error:  # of its own: the verdicts and the report are there all the same
+        wrong = error
     timed("report", lambda: write_report(run, cls, judged))
     meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
     run.write_meta({k: v for k, v in meta.items() if k != "format"})
+    if wrong:
+        raise wrong
     return judged
 
 
@@ -98,7 +111,8 @@ def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
     folder = run.scenario(name)
     params: Any = parameters.build(cls.Parameters, read_json(folder / SCENARIO)["parameters"])
     try:
-        return cls(params).measure(ScenarioData(name, folder, params))
+        with own_code(cls, f"measure, scenario '{name}'"):
+            return cls(params).measure(ScenarioData(name, folder, params))
     except MissingDataError as missing:
         import pandas as pd
 
@@ -139,9 +153,14 @@ def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
         if not set(claim.scenarios) <= set(meta["scenarios"]):
             continue
         try:
-            verdict = claim.check(experiment, tables)
+            with own_code(cls, f"claim {claim.name}"):
+                verdict = claim.check(experiment, tables)
+                if not isinstance(verdict, Verdict):
+                    raise TypeError(f"returned {verdict!r}, no verdict")
         except MissingDataError as missing:
             verdict = inconclusive(_reason(missing, tables))
+        except ConfigError as error:
+            verdict = inconclusive(str(error))
         if busy := meta.get("too_busy"):
             verdict = inconclusive(f"the host disturbed the run: {busy}", verdict.expected)
         judged.append((claim, verdict))
@@ -186,7 +205,8 @@ def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]
 def _figures(experiment: Experiment, tables: Tables) -> Mapping[str, Figure | str]:
     """What the experiment draws; a run that lacks the data has verdicts still, but no figures."""
     try:
-        return experiment.plot(tables) if tables else {}
+        with own_code(type(experiment), "plot"):
+            return experiment.plot(tables) if tables else {}
     except MissingDataError as missing:
         logging.getLogger(__name__).warning("no figures: %s", missing)
         return {}

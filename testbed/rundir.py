@@ -116,6 +116,12 @@ class RunDir:
         for path in (Path(where), runs / where):
             if (path / RUN).is_file():
                 return cls(path.resolve())
+            if seeds := sorted(p.parent.name for p in path.glob(f"seed-*/{RUN}")):
+                raise ConfigError(
+                    f"{where}: is a repetition; name one of its runs: {path / seeds[0]}"
+                )
+        if not any(path.exists() for path in (Path(where), runs / where)):
+            raise ConfigError(f"{where}: no such run; see {runs}")
         raise ConfigError(f"{where}: not a run directory (it has no {RUN}); see {runs}")
 
     def meta(self) -> dict[str, Any]:

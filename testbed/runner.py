@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shutil
 import signal
 import threading
@@ -26,7 +27,7 @@ from testbed.errors import (
     RunIncompleteError,
     nearest,
 )
-from testbed.experiment import Experiment, load
+from testbed.experiment import Experiment, experiment_files, load, own_code
 from testbed.image.store import Image
 from testbed.prerequisites import find, install_command
 from testbed.provenance import host, sources_hash, tool_versions
@@ -35,6 +36,8 @@ from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
 from testbed.runtime import Outcome, Progress, Runtime, choose, image_of
 
 DEFAULT_SEED = 1
+
+_SCENARIO_NAME = re.compile(r"[\w][\w.+-]*")
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,14 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
         MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was made.
     """
     cls = load(request.experiment)
+    ours = experiment_files().get(cls.name)
+    if request.experiment.endswith(".py") and ours not in (
+        None,
+        Path(request.experiment).resolve(),
+    ):
+        raise ConfigError(
+            f"{request.experiment}: has the name of {ours}, which would judge its runs; rename it"
+        )
     params: Any = parameters.build(cls.Parameters, request.parameters)
     scenarios = _scenarios(cls, params, request.only)
     runtime = choose(request.runtime, clock=request.clock, image=request.image)
@@ -159,7 +170,16 @@ def _scenarios(
     cls: type[Experiment], params: Any, only: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
     """Scenario → parameters as data; topologies and inputs are made here, so that errors show."""
-    found = dict(cls(params).scenarios())
+    with own_code(cls, "scenarios"):
+        found = dict(cls(params).scenarios())
+    for name in found:
+        if not _SCENARIO_NAME.fullmatch(name):
+            raise ConfigError(
+                f"experiment '{cls.name}': scenario {name!r}: names a folder; "
+                "use letters, digits and _ . + -"
+            )
+    if not found:
+        raise ConfigError(f"experiment '{cls.name}': scenarios() gives none")
     for name in only:
         if name not in found:
             raise ConfigError(
@@ -167,8 +187,10 @@ def _scenarios(
             )
     chosen = {name: p for name, p in found.items() if not only or name in only}
     for scenario_params in chosen.values():
-        cls(scenario_params).topology()
-        cls(scenario_params).inputs()
+        with own_code(cls, "topology"):
+            cls(scenario_params).topology()
+        with own_code(cls, "inputs"):
+            cls(scenario_params).inputs()
     return {name: asdict(p) for name, p in chosen.items()}
 
 

@@ -40,7 +40,7 @@ def judge(folder: Path, ended: str, returncode: int, wall_limit_s: float) -> Ver
     if ended:
         return (
             "time_limit",
-            f"not finished after {wall_limit_s:g} s of wall time (raise --wall-limit)",
+            f"not finished after {wall_limit_s:g} s of wall time (raise --wall-limit-s)",
             None,
             0.0,
         )

@@ -36,7 +36,7 @@ def run_testbed(*arguments, cwd=PROJECT, **environment):
         (["run", "congestion", "--scenario", "rino"], ["rino", "did you mean 'reno'"]),
         (["run", "congestion", "--seed", "-1"], ["--seed"]),
         (["run", "congestion", "--runtime", "cloud"], ["--runtime"]),
-        (["replay", "/nonexistent"], ["not a run directory"]),
+        (["replay", "/nonexistent"], ["no such run"]),
         (["describe", "congestin"], ["did you mean 'congestion'"]),
     ],
 )
