@@ -129,7 +129,10 @@ def test_processes_the_ways_mininet_has():
         assert h1.pexec("sh", "-c", "echo out; echo err >&2; exit 3") == ("out\n", "err\n", 3)
         assert h1.pexec("echo $0", shell=True)[0].strip().endswith("sh")
         h1.sendCmd("sleep 1000")
-        h1.sendInt()
+        assert eventually(
+            lambda: "sleep 1000" in h1.pexec("ps", "-e", "-o", "args=")[0].split("\n")
+        )
+        h1.sendInt()  # before that the shell would drop the line, and never say that it is done
         h1.waitOutput()
         h1.cmd("sleep 1000 &")
         assert h1.lastPid
