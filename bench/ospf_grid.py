@@ -17,6 +17,7 @@ from testbed.daemons import frr
 from testbed.evidence import in_rows, none_of
 from testbed.experiment import Experiment, Tables
 from testbed.frr import generate as frr_generate
+from testbed.net.plan import Plan
 from testbed.parameters import param
 from topologies.grid import Grid
 
@@ -33,6 +34,7 @@ class OspfGrid(Experiment):
         """Options."""
 
         side: int = param(7, "routers in a row, and rows", low=2, high=15)
+        r5_cost: int = param(0, "cost of r5's links; 0: as all others, else the claim fails", low=0)
 
     params: Parameters
     routing = None
@@ -44,10 +46,14 @@ class OspfGrid(Experiment):
 
     def inputs(self) -> Mapping[str, str]:
         """OSPF on every link."""
-        options = frr_generate.Ospf()
-        return routing.config_files(
-            self.topology(), lambda plan, router: frr_generate.ospf(plan, router, options)
-        )
+
+        def config(plan: Plan, router: str) -> str:
+            text = frr_generate.ospf(plan, router, frr_generate.Ospf())
+            dear = f"dead-interval 40\n ip ospf cost {self.params.r5_cost}"
+            wanted = router == "r5" and self.params.r5_cost
+            return text.replace("dead-interval 40", dear) if wanted else text
+
+        return routing.config_files(self.topology(), config)
 
     def run(self, lab: Lab) -> None:
         """Starts all daemons and waits for all routes."""
