@@ -12,7 +12,6 @@ LABS = library.names()
 
 SAID = {
     "rip": ("plain_split_horizon", r"r3\.conf: line \d+: FRR: No such command: '.*poisened"),
-    "firewall": ("typing_error", r"guard\.py: line \d+: \w+Error: "),
 }
 """What a student has to be told of a mistake, beside the points it costs."""
 
