@@ -53,6 +53,12 @@ def header_fields(data: ScenarioData, packets: pd.DataFrame) -> tuple[pd.DataFra
     return fields, ", ".join(ip for way in noted for ip in way)
 
 
+def _on_the_way(tables: Tables, step: str) -> dict[str, pd.DataFrame]:
+    """The pings of a step at each capture of their way across the routers."""
+    places = ("h1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")
+    return {place: pick(tables, step, place, icmp_type=ECHO_REQUEST) for place in places}
+
+
 class Ipv4Header(Experiment):
     """Every field of the header, on its way across three routers."""
 
@@ -63,8 +69,7 @@ class Ipv4Header(Experiment):
     )
     def routers_change_ttl_and_checksum_only(self, tables: Tables) -> Verdict:
         """The three pings as they pass each capture."""
-        places = ("h1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")
-        seen = {p: pick(tables, "header", p, icmp_type=ECHO_REQUEST) for p in places}
+        seen = _on_the_way(tables, "header")
         others = ["ip_src", "ip_dst", "ip_id", "ip_proto", "ip_bytes"]
         first = seen["h1-eth0"][others].astype(str).to_numpy().tolist()
         kept = all(p[others].astype(str).to_numpy().tolist() == first for p in seen.values())
@@ -73,9 +78,9 @@ class Ipv4Header(Experiment):
         bad = sum(int((~rows["ip_checksum_ok"].fillna(False)).sum()) for rows in seen.values())
         return all_of(
             [
-                same(ttls, dict(zip(places, ([64], [63], [62], [61]), strict=True)), "TTL"),
+                same(ttls, dict(zip(seen, ([64], [63], [62], [61]), strict=True)), "TTL"),
                 at_most(bad, 0, unit="wrong checksums"),
-                at_least(len(sums), len(places), unit="checksums, another at each place"),
+                at_least(len(sums), len(seen), unit="checksums, another at each place"),
                 holds(kept and bool(first), observed=f"other fields the same: {kept}",
                       expected="the same"),
             ]
@@ -108,10 +113,9 @@ class Ipv4Header(Experiment):
     )
     def marks_are_carried(self, tables: Tables) -> Verdict:
         """A ping marked for expedited forwarding, at each capture of its way."""
-        places = ("h1-eth0", "r2-eth0", "r3-eth0", "h2-eth0")
-        seen = {p: pick(tables, "marked", p, icmp_type=ECHO_REQUEST) for p in places}
+        seen = _on_the_way(tables, "marked")
         found = {p: [int(d) for d in rows["ip_dscp"]] for p, rows in seen.items()}
-        return same(found, {p: [EXPEDITED] for p in places}, "DSCP").because(
+        return same(found, {p: [EXPEDITED] for p in seen}, "DSCP").because(
             *of_packets("on its way", pd.concat(seen.values()))
         )
 

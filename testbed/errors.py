@@ -111,6 +111,14 @@ class RunIncompleteError(TestbedError):
     """A run did not reach its end (guest died, time limit, interrupted, full disk)."""
 
 
+def last_line(source: str, error: BaseException) -> int | None:
+    """The innermost line of a file that an error came through; None: it did not."""
+    import traceback  # not in a guest that goes well
+
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f.lineno for f in reversed(frames) if f.filename == source), None)
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest allowed word, or an empty string."""
     match = difflib.get_close_matches(word, list(allowed), n=1)

@@ -27,14 +27,13 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from testbed.claims import Claim, MissingDataError, claims_of
-from testbed.errors import ConfigError, TestbedError, nearest
+from testbed.errors import ConfigError, TestbedError, last_line, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,11 +191,17 @@ def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
         raise
     except Exception as error:
         source = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.name
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == source]
-        where = f"{source}:{lines[-1]}" if lines else source
-        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise ConfigError(f"{where}: in {part}: {words}") from error
+        raise ConfigError(f"{_place(source, error)}: in {part}: {_words(error)}") from error
+
+
+def _place(source: str, error: Exception) -> str:
+    line = last_line(source, error)
+    return f"{source}:{line}" if line else source
+
+
+def _words(error: Exception) -> str:
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else name
 
 
 def load_file(path: Path) -> type[Experiment]:
@@ -216,10 +221,7 @@ def load_file(path: Path) -> type[Experiment]:
     except TestbedError:
         raise
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-        where = f"{path}:{lines[-1]}" if lines else str(path)
-        raise ConfigError(f"{where}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{_place(str(path), error)}: {_words(error)}") from error
     found = list(experiments_in(module, module_name))
     if len(found) != 1:
         raise ConfigError(f"{path}: holds {len(found)} Experiment classes; write exactly one")

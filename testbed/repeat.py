@@ -32,10 +32,8 @@ from testbed.cli.console import err, out
 from testbed.errors import ExitCode, ParseError
 from testbed.experiment import Experiment, Tables
 from testbed.replay import experiment_of, replay
-from testbed.rundir import REPORT, RUN, VERDICTS, RunDir, read_json, write_json
+from testbed.rundir import REPETITION, REPORT, RUN, VERDICTS, RunDir, read_json, write_json
 from testbed.runner import Request, Watcher, build_and_run, plan
-
-REPETITION = "repetition.json"
 
 _FAIL_SHARE = 0.5
 

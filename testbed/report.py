@@ -15,7 +15,7 @@ from testbed.data import ScenarioData
 from testbed.draw import draw
 from testbed.experiment import Experiment
 from testbed.replay import Judged
-from testbed.rundir import REPORT, RunDir, read_json, write_text
+from testbed.rundir import REPETITION, REPORT, RunDir, read_json, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,7 +41,7 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
 
 def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, Any]]) -> Path:
     """Writes the page over several seeds; `claims` as in ``repetition.json``."""
-    from testbed.repeat import REPETITION, mean_text
+    from testbed.repeat import mean_text
 
     data = read_json(path / REPETITION)
     metas = {seed: RunDir(path / f"seed-{seed}").meta() for seed in data["seeds"]}

@@ -21,8 +21,9 @@ from testbed.errors import ConfigError, ParseError
 FORMAT = 1
 """Version of the layout, in ``run.json``."""
 
-RUN, SCENARIO, OUTCOME, VERDICTS, REPORT = (
+RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
     "run.json", "scenario.json", "outcome.json", "verdicts.json", "report.html",
+    "repetition.json",
 )  # fmt: skip
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from testbed.errors import ConfigError, nearest
+from testbed.errors import ConfigError, last_line, nearest
 from testbed.experiment import PROJECT
 
 TOPOLOGIES = PROJECT / "topologies"
@@ -56,9 +55,8 @@ def _line_of(cls: Any, error: Exception) -> str:
     source = cls.build.__code__.co_filename
     if Path(source).parent == TOPOLOGIES:
         return ""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == source]
-    return f"{source}, line {lines[-1]}: " if lines else ""
+    line = last_line(source, error)
+    return f"{source}, line {line}: " if line else ""
 
 
 def topology_class(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -76,8 +78,7 @@ def _by_link_type(
     every = slice(0, len(records.time_ns))
     if records.interface is None:
         return [(interfaces[0].link_type, every)]
-    used, which = np.unique(records.interface, return_inverse=True)  # of a list of any length
-    types = np.array([interfaces[number].link_type for number in used])[which]
+    types = _by_interface(records.interface, lambda number: interfaces[number].link_type)
     kinds = np.unique(types)
     if len(kinds) == 1:
         return [(int(kinds[0]), every)]
@@ -144,6 +145,16 @@ def _put_interface(out: Table, records: Records, interfaces: list[Interface]) ->
     if records.interface is None or not out.wants("interface"):
         return
     encode = out.texts["interface"].of_one
-    used, which = np.unique(records.interface, return_inverse=True)
-    names = [encode(interfaces[number].name or str(number)) for number in used]
-    out.put_all("interface", np.array(names, np.int32)[which])
+    names = _by_interface(
+        records.interface, lambda number: encode(interfaces[number].name or str(number))
+    )
+    out.put_all("interface", names.astype(np.int32))
+
+
+def _by_interface(
+    numbers: npt.NDArray[np.int32], value: Callable[[int], int]
+) -> npt.NDArray[np.int64]:
+    """A value of each packet's interface; asked for those of the batch's section alone."""
+    low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, -1)
+    values = np.array([value(number) for number in range(low, high + 1)], np.int64)
+    return values[numbers - low]

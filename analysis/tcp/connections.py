@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.tcp.coverage import new_bytes
+from analysis.tcp.coverage import new_bytes_of_streams
 from analysis.tcp.flows import ACK, FIN, RST, SYN
 from testbed.errors import ConfigError
 
@@ -72,12 +72,14 @@ def _unique_bytes(segments: pd.DataFrame) -> pd.Series:
 
 def _new_bytes(segments: pd.DataFrame) -> pd.Series:
     """Payload bytes that each segment is the first to bring."""
-    new = pd.Series(0, segments.index, dtype="int64")
-    data = segments[segments["payload_bytes"] > 0]
-    for _, mine in data.groupby(["connection", "side"], sort=False, observed=True):
-        seq = mine["seq"].to_numpy(np.int64)
-        new[mine.index] = new_bytes(seq, seq + mine["payload_bytes"].to_numpy(np.int64))
-    return new
+    new = np.zeros(len(segments), np.int64)
+    has_data = (segments["payload_bytes"] > 0).to_numpy(bool)
+    data = segments[has_data]
+    stream = data.groupby(["connection", "side"], observed=True).ngroup().to_numpy().astype(np.int64)
+    seq = data["seq"].to_numpy(np.int64)
+    end = seq + data["payload_bytes"].to_numpy(np.int64)
+    new[has_data] = new_bytes_of_streams(stream, seq, end)
+    return pd.Series(new, segments.index)
 
 
 def _offers(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:

@@ -15,8 +15,7 @@ from testbed import kernel as kernels
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.errors import ExitCode, ParseError
-from testbed.repeat import REPETITION
-from testbed.rundir import RUN, RunDir, default_runs
+from testbed.rundir import REPETITION, RUN, RunDir, default_runs
 
 _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
 
