@@ -75,7 +75,8 @@ def _new_bytes(segments: pd.DataFrame) -> pd.Series:
     new = np.zeros(len(segments), np.int64)
     has_data = (segments["payload_bytes"] > 0).to_numpy(bool)
     data = segments[has_data]
-    stream = data.groupby(["connection", "side"], observed=True).ngroup().to_numpy().astype(np.int64)
+    streams = data.groupby(["connection", "side"], observed=True).ngroup()
+    stream = streams.to_numpy().astype(np.int64)
     seq = data["seq"].to_numpy(np.int64)
     end = seq + data["payload_bytes"].to_numpy(np.int64)
     new[has_data] = new_bytes_of_streams(stream, seq, end)
