@@ -94,10 +94,10 @@ def _read(root: Path, folders: Sequence[str]) -> _Files:
 
 
 def _content(file: Path) -> tuple[bytes, int]:
+    """What a file holds, and its permissions: archives forget them, a script's first line stays."""
     try:
-        with file.open("rb") as source:
-            executable = os.fstat(source.fileno()).st_mode & 0o111
-            return source.read(), 0o755 if executable else 0o644
+        data = file.read_bytes()
+        return data, 0o755 if data.startswith(b"#!") else 0o644
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
 

@@ -88,6 +88,15 @@ def test_the_copy_is_the_same_whoever_makes_it(project, tmp_path, monkeypatch):
             path.chmod(0o755)
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_a_script_can_be_run_whatever_an_archive_made_of_it(project, mode):
+    script = project / "testbed" / "hook.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(mode)
+    with copied(project, MODULE) as copy:
+        assert (copy / "testbed" / "hook.sh").stat().st_mode & 0o777 == 0o755
+
+
 def test_another_python_compiles_the_same(project, tmp_path, monkeypatch):
     """As a process of its own, which is the way of an image's Python."""
     with copied(project, MODULE) as copy:
