@@ -61,16 +61,19 @@ def run(
         chosen: of `names`.
         students: ids.
         folder: for the runs.
-        on_trial: is told of each as soon as it is done.
+        on_trial: is told of each once it and all before it are done: in the same order each time.
         workers: so many at a time; 0: one a processor.
     """
     asked = [(student, name) for student in students for name in chosen]
     found: dict[tuple[str, str], Trial] = {}
+    told: list[Trial] = []
     with Pool(lab.path, min(workers or processors(), len(asked))) as pool:
         for trial in pool.each(_one, [(student, name, folder) for student, name in asked]):
             found[trial.student, trial.name] = trial
-            on_trial(trial)
-    return [found[key] for key in asked]
+            while len(told) < len(asked) and asked[len(told)] in found:
+                told.append(found[asked[len(told)]])
+                on_trial(told[-1])
+    return told
 
 
 def _one(lab: LabFolder, what: tuple[str, str, Path], stop: Stop) -> Trial:
