@@ -19,6 +19,8 @@ import pandas as pd
 from analysis.dissect import ospf as dissect
 
 PACKET_COLUMNS = (*dissect.COLUMNS, "wire_bytes")
+"""What packets must have, beside ``time_s``."""
+
 BACKBONE = "0.0.0.0"
 
 _TABLES = {
@@ -355,6 +357,7 @@ class Version:
 
 
 V2 = Version(database, neighbours, bodies, area_graph)
+"""OSPF for IPv4 (RFC 2328)."""
 
 
 def measured(

@@ -92,3 +92,4 @@ def area_graph(headers: pd.DataFrame, contents: ospf.Contents) -> nx.DiGraph[str
 
 
 V3 = ospf.Version(database, neighbours, bodies, area_graph)
+"""OSPF for IPv6 (RFC 5340)."""

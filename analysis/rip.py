@@ -16,6 +16,8 @@ from analysis.dissect import rip as dissect
 from analysis.routes import INFINITY, Network
 
 PACKET_COLUMNS = (*dissect.COLUMNS, "wire_bytes")
+"""What packets must have, beside ``time_s``."""
+
 SAME_UPDATE_S = 0.2
 """A table longer than a message goes out as several, at once."""
 

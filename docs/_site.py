@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: pages made from the code, from runs, and from files above this folder.
+"""Hooks of MkDocs: pages made from experiments, from runs, and from files above this folder.
 
 The site is built once for each language (``mkdocs.yml``, ``mkdocs.zh.yml``), with the same
 addresses below ``/`` and ``/zh/``. A page that is not translated shows the English.
@@ -6,21 +6,18 @@ addresses below ``/`` and ``/zh/``. A page that is not translated shows the Engl
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from testbed import experiment, topologies
+from testbed import experiment
 from testbed.book import chapters, labels, labs, pages
 from testbed.book.words import Words, joined, words
-from testbed.cli.main import cli
 from testbed.grading import library
 
 PROJECT = experiment.PROJECT
@@ -68,8 +65,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def made_pages(text: Words, files: Files) -> dict[str, str]:
     """Page → its Markdown."""
     made = {page: above(name) for name, page in ABOVE["en"].items()}
-    made["reference/commands.md"] = "# Commands\n\n" + "\n".join(commands(cli, "testbed"))
-    made["reference/topologies.md"] = topologies_page()
     if text.language != "en":
         made |= {page: joined(above(name)) for name, page in ABOVE[text.language].items()}
         made |= translated_pages(text, {*made, *(f.src_uri for f in files.documentation_pages())})
@@ -138,34 +133,3 @@ def _translated(nav: Any, text: Words) -> Any:
     if isinstance(nav, dict):
         return {text(title): _translated(item, text) for title, item in nav.items()}
     return nav
-
-
-# ---- reference
-
-
-def commands(command: click.Command, path: str) -> Iterator[str]:
-    """Help of a command and of those below it; of the experiments one, they differ little."""
-    context = click.Context(command, info_name=path, max_content_width=88)
-    level = "#" * (2 + path.count(" "))
-    yield f"{level} `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
-    if isinstance(command, click.Group):
-        names = command.list_commands(context)
-        for name in names if command.name != "run" else ["congestion"]:
-            below = command.get_command(context, name)
-            if below is not None:
-                yield from commands(below, f"{path} {name}")
-
-
-def topologies_page() -> str:
-    """Every topology's drawing in characters, and its arguments."""
-    words = [
-        "# Topologies",
-        "",
-        "`testbed draw NAME` draws one, `testbed shell NAME` starts it.",
-        "",
-    ]
-    for name in topologies.topology_files():
-        cls = topologies.topology_class(name)
-        words += [f"## `{name}`", "", f"Arguments: `{topologies.usage(cls) or 'none'}`", ""]
-        words += ["```text", (inspect.getdoc(cls) or "").replace("\n::\n", ""), "```", ""]
-    return "\n".join(words)

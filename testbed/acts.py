@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from testbed.lab import Lab
 
 Act = Callable[["Lab"], None]
+"""What takes the lab and does something in it."""
 
 _WAIT_S = 300.0
 

@@ -4,6 +4,8 @@ A Markdown file marks such a part by two comments and anything between them::
 
     <!-- generated: experiments -->
     <!-- end -->
+
+Words behind the name are for what makes it: ``<!-- generated: api testbed.lab.Lab -->``.
 """
 
 from __future__ import annotations
@@ -16,11 +18,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from testbed import experiment as experiments
-from testbed.book import coverage, words
+from testbed.book import coverage, reference, usage, words
 from testbed.errors import ConfigError, nearest
 
 PROJECT = experiments.PROJECT
-_PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.S)
+_PART = re.compile(
+    r"(?P<start><!-- generated: (?P<name>[a-z-]+)(?P<words>(?: [\w.]+)*) -->\n)"
+    r".*?(?P<end><!-- end -->)",
+    re.S,
+)
 
 
 def experiments_table(page: Path) -> str:
@@ -45,11 +51,14 @@ def _handouts(name: str, chinese: bool) -> Iterator[Path]:
         yield PROJECT / folder / "experiments" / f"{name}.md"
 
 
-PARTS: dict[str, Callable[[Path], str]] = {
+PARTS: dict[str, Callable[..., str]] = {
     "experiments": experiments_table,
     "coverage": coverage.table,
+    "api": lambda _, *names: reference.api(*names),
+    "commands": lambda _: usage.commands(),
+    "topologies": lambda _: usage.topologies_list(),
 }
-"""Name of a generated part → what makes its text, given the page it stands in."""
+"""Name of a generated part → what makes its text of the page it stands in, and the words behind."""
 
 
 def pages() -> Iterator[Path]:
@@ -69,7 +78,8 @@ def generated(page: Path, text: str) -> str:
         name = match["name"]
         if name not in PARTS:
             raise ConfigError(f"{page}: no generated part '{name}'{nearest(name, PARTS)}")
-        return match[1] + PARTS[name](page) + match[3]
+        made = PARTS[name](page, *match["words"].split())
+        return match["start"] + made + match["end"]
 
     return _PART.sub(fill, text)
 

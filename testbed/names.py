@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from testbed.lab import Lab
 
 DAY_S = 86_400
+"""How long NS records and name servers' addresses live."""
 
 
 def zone(

@@ -88,9 +88,12 @@ class Budget:
 OSPF_FROM_NOTHING = Budget(
     "OSPF from nothing", 120.0, "40 s until a LAN elects, then flooding, once in 5 s, and paths"
 )
+"""How long OSPF may take to its routes, and why."""
+
 RIP_FROM_NOTHING = Budget(
     "RIP from nothing", 90.0, "answers to the first requests, or else two updates of 30 s and more"
 )
+"""How long RIP may take to its routes, and why."""
 
 CALM_S = 6.0
 """Tables that stand so long stay: changes wait at most 5 s (MinLSInterval, RFC 2328 appendix B;

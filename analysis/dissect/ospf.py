@@ -14,6 +14,8 @@ COLUMNS = ("frame", "ip_version", "ip_src", "ip_dst", "ip_ttl", "ip_proto", "pay
 """What `packets` must hold."""
 
 TYPES = {1: "hello", 2: "description", 3: "request", 4: "update", 5: "acknowledgement"}
+"""Packets by their type (§A.3.1)."""
+
 LSA_TYPES = {1: "router", 2: "network", 3: "summary", 4: "summary-asbr", 5: "external", 7: "nssa"}
 LSA_TYPES_V3 = {
     0x2001: "router", 0x2002: "network", 0x2003: "summary", 0x2004: "summary-asbr",
@@ -21,6 +23,8 @@ LSA_TYPES_V3 = {
 }  # fmt: skip
 LINK_TYPES = {1: "point-to-point", 2: "transit", 3: "stub", 4: "virtual"}
 MAX_AGE_S = 3600
+"""An LSA of this age is withdrawn (§B)."""
+
 _LSA_HEADER_BYTES = 20
 
 PACKET = (

@@ -118,7 +118,7 @@ class _Experiments(click.Group):
         return click.Command(
             name,
             callback=_run_command(name, parameters),
-            params=options + _run_options(),
+            params=options + run_options(),
             help=cls.__doc__,
             short_help=cls.title(),
         )
@@ -134,7 +134,9 @@ def _option(p: Parameter) -> click.Option:
     return click.Option(declared, default=None, help=f"{help_text} [default: {default}]", **kind)
 
 
-def _run_options() -> list[click.Parameter]:
+def run_options() -> list[click.Parameter]:
+    """What every experiment's run takes beside its parameters."""
+
     def option(*names: str, **kind: Any) -> click.Option:
         return click.Option(list(names), show_default=kind.get("default") is not None, **kind)
 

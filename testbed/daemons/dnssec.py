@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed.lab import Lab
 
 PROGRAMS = ("ldns-signzone", "ldns-key2ds")
+"""For an experiment's `programs`."""
 
 _ALGORITHM = "15 (ED25519)"
 """RFC 8080: its signatures hold no chance, so that the same zone is signed to the same bytes."""

@@ -6,12 +6,13 @@ import shlex
 import textwrap
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 
-from testbed import docs, experiment
-from testbed.book import words
+from testbed import daemons, docs, experiment, topologies
+from testbed.book import reference, words
 from testbed.cli.main import cli
 from testbed.errors import ConfigError
 from testbed.experiment import PROJECT
@@ -197,6 +198,81 @@ def test_a_stale_page_is_found_and_mended(tmp_path, monkeypatch, capsys):
 def test_an_unknown_part_is_refused():
     with pytest.raises(ConfigError, match="did you mean 'experiments'"):
         docs.generated(Path("x.md"), "<!-- generated: experiment -->\n<!-- end -->\n")
+
+
+# ---- the reference
+
+
+def named_in_pages(word):
+    """The words behind the generated parts of this name, of all pages."""
+    for page in PAGES:
+        for part in docs._PART.finditer(page.read_text(encoding="utf-8")):
+            if part["name"] == word:
+                yield from part["words"].split()
+
+
+def used_names(text):
+    """Dotted names of ours that a file imports; of a module, what it takes from it."""
+    tree, modules = ast.parse(text), {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or node.level or not node.module:
+            continue
+        if node.module.split(".")[0] not in ("testbed", "analysis", "topologies"):
+            continue
+        for alias in node.names:
+            name = f"{node.module}.{alias.name}"
+            if isinstance(reference._found(name), ModuleType):
+                modules[alias.asname or alias.name] = name
+            else:
+                yield name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id, "")
+            if module and hasattr(reference._found(module), node.attr):
+                yield f"{module}.{node.attr}"
+
+
+def told_names():
+    names = set(reference.shown(*named_in_pages("api")))
+    return names | {
+        f"testbed.{place}"  # where these are imported from, too
+        for name, place in (("testbed.shape.LinkShape", "topo.LinkShape"),
+                            *((f"testbed.daemons.base.{n}", f"daemons.{n}")
+                              for n in daemons.__all__))
+        if name in names
+    }  # fmt: skip
+
+
+EXPERIMENTS = [*(PROJECT / "experiments").glob("*.py"), *(PROJECT / "docs/examples").glob("*.py")]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
+def test_the_reference_has_all_that_an_experiment_takes(path, told=told_names()):  # noqa: B008
+    used = set(used_names(path.read_text(encoding="utf-8")))
+    drawn = {n for n in used if n.split(".")[1] in topologies.topology_files()}
+    assert not {n for n in used - drawn if n not in told}
+
+
+def test_what_the_reference_lacks_is_found():
+    text = "from testbed import rundir\nfrom testbed.shape import LinkShape, nearest\nrundir.REPORT"
+    assert set(used_names(text)) - told_names() == {
+        "testbed.rundir.REPORT", "testbed.shape.nearest",
+    }  # fmt: skip
+
+
+def test_the_reference_is_readable_as_a_file():
+    text = (PROJECT / "docs/reference/links.md").read_text(encoding="utf-8")
+    row = "| `delay_ms` | `float` | `0.0` | one-way propagation delay. |"
+    assert row in text
+    assert reference.api("testbed.claims.near").count("| None = None,") == 2
+    assert "- `ConvergenceError`: it still runs after `timeout_s`." in reference.api(
+        "testbed.lab.Process"
+    )
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ConfigError, match=r"no 'testbed\.lab\.Labb'"):
+        reference.api("testbed.lab.Labb")
 
 
 # ---- licences

@@ -128,9 +128,9 @@ def test_commands_and_interface_are_there(site):
     for word in ("testbed run", "testbed verify", "--repeat"):
         assert word in commands
     interface = Page((site / "reference/experiment.html").read_text(encoding="utf-8"))
-    assert {"testbed.lab.Lab.capture", "testbed.claims.near"} <= interface.ids
-    links = Page((site / "reference/links.html").read_text(encoding="utf-8"))
-    assert "testbed.shape.LinkShape" in links.ids
+    assert {"labcapture", "near"} <= interface.ids
+    links = (site / "reference/links.html").read_text(encoding="utf-8")
+    assert "<td>one-way propagation delay.</td>" in links
 
 
 def test_every_page_leads_to_the_same_page_in_the_other_language(site):

@@ -1,0 +1,76 @@
+"""Reference pages of what the user types: commands with their options, topologies' arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+
+import click
+
+from testbed import topologies
+from testbed.book import reference
+from testbed.book.pages import cell
+
+
+def commands() -> str:
+    """Every command of `testbed`, with its arguments and options."""
+    from testbed.cli.main import cli
+
+    return reference.tidied("\n".join(_command(cli, "testbed")))
+
+
+def _command(command: click.Command, path: str) -> Iterator[str]:
+    given = [_argument(p) for p in command.params if isinstance(p, click.Argument)]
+    yield f"{'#' * (2 + path.count(' '))} `{' '.join([path, *given])}`\n"
+    yield inspect.cleandoc(command.help or "") + "\n"
+    if path == "testbed run":
+        from testbed.cli.main import run_options
+
+        yield "Beside its parameters (`testbed run EXPERIMENT --help`) every experiment takes:\n"
+        yield _options(run_options())
+    elif isinstance(command, click.Group):
+        context = click.Context(command, info_name=path)
+        for name in command.list_commands(context):
+            if (below := command.get_command(context, name)) and not below.hidden:
+                yield from _command(below, f"{path} {name}")
+    yield _options(command.params)
+
+
+def _argument(argument: click.Argument) -> str:
+    name = argument.human_readable_name.upper().rstrip(".") + "…" * (argument.nargs != 1)
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
+def _options(params: Iterable[click.Parameter]) -> str:
+    options = [p for p in params if isinstance(p, click.Option) and not p.hidden]
+    if not options:
+        return ""
+    rows = ["| option | meaning | default |", "| --- | --- | --- |"]
+    for option in options:
+        names = ", ".join((*option.opts, *option.secondary_opts))
+        taken = "" if option.is_flag else f" {_taken(option)}"
+        default = "" if option.is_flag or not option.show_default else f"`{option.default}`"
+        rows.append(f"| `{names}{taken}` | {cell(option.help or '')} | {default} |")
+    return "\n".join(rows) + "\n"
+
+
+def _taken(option: click.Option) -> str:
+    if option.metavar:
+        return option.metavar
+    if isinstance(option.type, click.Choice):
+        return "/".join(map(str, option.type.choices))
+    return (option.name or "").upper().removeprefix("AS_")
+
+
+def topologies_list() -> str:
+    """Every topology's drawing in characters, its arguments, and its names for experiments."""
+    parts = []
+    for name in topologies.topology_files():
+        cls = topologies.topology_class(name)
+        drawn = (inspect.getdoc(cls) or "").replace("\n::\n", "")
+        arguments = topologies.usage(cls) or "none"
+        parts.append(f"## `{name}`\n\nClass `{cls.__name__}` of `topologies/{name}.py`; arguments: "
+                     f"`{arguments}`\n\n```text\n{drawn}\n```\n")  # fmt: skip
+        if constants := reference.constants(f"topologies.{name}"):
+            parts.append(constants)
+    return reference.tidied("\n".join(parts))
