@@ -167,7 +167,9 @@ def _type(annotation: Any) -> str:
 def _default(value: Any) -> str:
     """A value as code; ``...`` for what has no stable one, such as a function."""
     text = repr(value)
-    return "..." if " at 0x" in text or text.startswith("<") else text
+    if " at 0x" in text or text.startswith("<"):
+        return "..."
+    return text if '"' in text else text.replace("'", '"')
 
 
 # ---- classes
