@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from testbed.errors import ConfigError
+from testbed.experiment import PROJECT
 
 _COLUMNS = 88
 """Signatures that are longer are written one argument a line."""
@@ -165,9 +166,9 @@ def _type(annotation: Any) -> str:
 
 
 def _default(value: Any) -> str:
-    """A value as code; ``...`` for what has no stable one, such as a function."""
+    """A value as code; ``...`` for what differs by machine or run: functions, paths."""
     text = repr(value)
-    if " at 0x" in text or text.startswith("<"):
+    if " at 0x" in text or text.startswith("<") or str(PROJECT) in text:
         return "..."
     return text if '"' in text else text.replace("'", '"')
 

@@ -270,6 +270,12 @@ def test_the_reference_is_readable_as_a_file():
     )
 
 
+def test_the_reference_is_the_same_on_every_machine():
+    text = reference.api("testbed.daemons.applications", "testbed.lab.Lab")
+    assert "state: Callable[[], str] = ..." in text
+    assert str(PROJECT) not in text and " at 0x" not in text
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ConfigError, match=r"no 'testbed\.lab\.Labb'"):
         reference.api("testbed.lab.Labb")
