@@ -9,9 +9,31 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 
 def rows(table: pd.DataFrame) -> Iterator[Any]:
     """The rows as tuples with the columns as attributes; their types are those of the columns."""
     yield from table.itertuples()
+
+
+def label(table: pd.DataFrame, column: str, text: str) -> None:
+    """Puts a first column of one text; faster than letting pandas repeat it."""
+    import pandas as pd
+    import pyarrow as pa
+
+    table.insert(0, column, pd.Series(pa.repeat(text, len(table)), index=table.index, dtype="str"))
+
+
+def occurrence(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """For each value how often it stood further ahead: 0 for the first of its kind."""
+    import numpy as np
+
+    order = np.argsort(values, kind="stable")
+    at, sorted_ = np.arange(len(values)), values[order]
+    first = np.concatenate([[True], sorted_[1:] != sorted_[:-1]])[: len(values)]
+    nth = np.empty(len(values), np.int64)
+    nth[order] = at - np.maximum.accumulate(np.where(first, at, 0))
+    return nth

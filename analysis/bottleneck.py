@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-_KEY = ["ip_src", "ip_dst", "tcp_sport", "tcp_dport", "tcp_seq", "ip_id", "tcp_payload_bytes"]
+from analysis import occurrence
+
+_I64 = npt.NDArray[np.int64]
+_ADDRESSES = ["ip_src", "ip_dst"]
+_NUMBERS = ["tcp_sport", "tcp_dport", "tcp_seq", "ip_id", "tcp_payload_bytes"]
+_CE = 3
+"""Congestion experienced (RFC 3168 §5)."""
 
 
 def passage(arrivals: pd.DataFrame, departures: pd.DataFrame) -> pd.DataFrame:
@@ -20,37 +29,78 @@ def passage(arrivals: pd.DataFrame, departures: pd.DataFrame) -> pd.DataFrame:
         wire_bytes, delay_s (null if dropped), dropped, marked (CE set on the way).
         Packets that arrive after the last departure are left out: their fate is unknown.
     """
-    left, right = _numbered(arrivals), _numbered(departures)
-    right = right.rename(columns={"time_s": "out_s", "frame": "out_frame", "ip_ecn": "out_ecn"})
-    keep = [*_KEY, "nth", "out_s", "out_frame", "out_ecn"]
-    merged = left.merge(right[keep], on=[*_KEY, "nth"], how="left").sort_values(
-        ["time_s", "frame"], kind="stable"
-    )
-    last = right["out_s"].max() if len(right) else -np.inf
-    merged = merged[merged["out_s"].notna() | (merged["time_s"] < last)]
-    delay = merged["out_s"] - merged["time_s"]
-    return pd.DataFrame(
+    in_order = np.lexsort((arrivals["frame"].to_numpy(), arrivals["time_s"].to_numpy()))
+    arrived = arrivals.iloc[in_order]
+    left = _matches(arrived, departures)
+    known = left >= 0
+    out_s = _at(departures["time_s"], left, np.float64, np.nan)
+    time_s = arrived["time_s"].to_numpy()
+    last_s = departures["time_s"].max() if len(departures) else -np.inf
+    table = pd.DataFrame(
         {
-            "time_s": merged["time_s"],
-            "flow_src": merged["ip_src"].astype(str),
-            "frame": merged["frame"],
-            "out_frame": merged["out_frame"].astype("Int64"),
-            "wire_bytes": merged["wire_bytes"],
-            "delay_s": delay,
-            "dropped": delay.isna(),
-            "marked": (merged["out_ecn"] == 3) & (merged["ip_ecn"] != 3),
+            "time_s": time_s,
+            "flow_src": _texts(arrived["ip_src"]),
+            "frame": arrived["frame"].to_numpy(),
+            "out_frame": pd.array(_at(departures["frame"], left, np.int64, 0)),
+            "wire_bytes": arrived["wire_bytes"].to_numpy(),
+            "delay_s": out_s - time_s,
+            "dropped": ~known,
+            "marked": (_at(departures["ip_ecn"], left, np.int64, 0) == _CE)
+            & (_numbers(arrived["ip_ecn"]) != _CE),
         }
-    ).reset_index(drop=True)
+    )
+    table.loc[~known, "out_frame"] = pd.NA
+    return table[known | (time_s < last_s)].reset_index(drop=True)
 
 
-def _numbered(packets: pd.DataFrame) -> pd.DataFrame:
-    """The packets with their keys as plain columns, like ones counted."""
-    columns = [*_KEY, "time_s", "frame", "wire_bytes", "ip_ecn"]
-    plain = packets.loc[:, columns].copy()
-    for column in ("ip_src", "ip_dst"):
-        plain[column] = plain[column].astype(str)
-    plain["nth"] = plain.groupby(_KEY, sort=False).cumcount()
-    return plain
+def _at(column: pd.Series, index: _I64, dtype: type[np.generic], absent: float) -> npt.NDArray[Any]:
+    """The column's values at `index`; `absent` where that is negative."""
+    values = np.append(column.to_numpy(dtype, na_value=absent), np.array(absent, dtype))
+    return values[index]
+
+
+def _matches(arrivals: pd.DataFrame, departures: pd.DataFrame) -> _I64:
+    """For each arrival the position of the same packet among the departures, or -1.
+
+    Packets with the same key are told apart by their order.
+    """
+    codes = np.zeros(len(arrivals) + len(departures), np.int64)
+    for name in _ADDRESSES + _NUMBERS:
+        both = arrivals[name], departures[name]
+        column = (
+            _addresses(*both) if name in _ADDRESSES else np.concatenate(list(map(_numbers, both)))
+        )
+        values, kinds = pd.factorize(column)
+        codes, _ = pd.factorize(codes * len(kinds) + values)
+    left, right = codes[: len(arrivals)], codes[len(arrivals) :]
+    nth_left, nth_right = occurrence(left), occurrence(right)
+    most = 1 + max(nth_left.max(initial=0), nth_right.max(initial=0))
+    left, right = left * most + nth_left, right * most + nth_right
+    order = np.argsort(right, kind="stable")
+    at = np.minimum(np.searchsorted(right, left, sorter=order), len(right) - 1)
+    if not len(right):
+        return np.full(len(left), -1)
+    return np.where(right[order[at]] == left, order[at], -1)
+
+
+def _addresses(*columns: pd.Series) -> _I64:
+    """The columns one below the other, each address as the same number in all of them."""
+    numbers: dict[str, int] = {}
+    found = []
+    for column in columns:
+        kinds = column.astype("category").cat
+        known = [numbers.setdefault(text, len(numbers)) for text in kinds.categories]
+        found.append(np.array([*known, -1], np.int64)[kinds.codes.to_numpy()])
+    return np.concatenate(found)
+
+
+def _texts(addresses: pd.Series) -> pd.Index[Any]:
+    kinds = addresses.astype("category").cat
+    return kinds.categories.astype("str").take(kinds.codes.to_numpy())
+
+
+def _numbers(column: pd.Series) -> _I64:
+    return column.to_numpy(np.int64, na_value=-1)
 
 
 def queue_length(passages: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis import rows
+from analysis import occurrence
 
 INFINITE_SSTHRESH = 0x7FFFFFFF
 """The kernel's ssthresh before the first loss."""
@@ -126,28 +126,28 @@ def reductions(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
     """
     events = states[states["cong_state"].isin(REDUCTIONS)]
     times = series["time_s"].to_numpy()
+    window, flight = series["cwnd_segments"].to_numpy(), series["flight_segments"].to_numpy()
+    ssthresh = series["ssthresh_segments"].array
     opened = states.loc[states["cong_state"] == "Open", "time_s"].to_numpy()
     found: list[dict[str, Any]] = []
-    for event in rows(events):
+    for time_s, state in zip(events["time_s"].to_numpy(), events["cong_state"], strict=True):
         # an ACK's event comes first, then what it caused: the state set at the same instant
-        before = int(np.searchsorted(times, event.time_s, side="right")) - 1
-        later = opened[opened > event.time_s]
-        first = before + 1
-        if before < 0 or first >= len(series):
+        first = int(np.searchsorted(times, time_s, side="right"))
+        end = int(np.searchsorted(opened, time_s, side="right"))
+        if first == 0 or first >= len(series):
             continue
-        after = int(np.searchsorted(times, later[0], side="right")) if len(later) else None
+        end_s = opened[end] if end < len(opened) else np.nan
+        after = int(np.searchsorted(times, end_s, side="right"))  # NaN: behind all times
         found.append(
             {
-                "time_s": event.time_s,
-                "state": str(event.cong_state),
-                "end_s": later[0] if len(later) else np.nan,
-                "cwnd_before": int(series["cwnd_segments"].iloc[before]),
-                "flight_before": float(series["flight_segments"].iloc[before]),
-                "ssthresh_after": series["ssthresh_segments"].iloc[first],
-                "cwnd_first": int(series["cwnd_segments"].iloc[first]),
-                "cwnd_after": series["cwnd_segments"].iloc[after]
-                if after is not None and after < len(series)
-                else pd.NA,
+                "time_s": time_s,
+                "state": str(state),
+                "end_s": end_s,
+                "cwnd_before": int(window[first - 1]),
+                "flight_before": float(flight[first - 1]),
+                "ssthresh_after": ssthresh[first],
+                "cwnd_first": int(window[first]),
+                "cwnd_after": int(window[after]) if after < len(series) else pd.NA,
             }
         )
     columns = [
@@ -216,18 +216,18 @@ def sent_data(packets: pd.DataFrame, source: str, sport: int) -> pd.DataFrame:
             "retransmission": end <= sent_before,
         }
     )
-    frame["again"] = frame.groupby("seq_bytes").cumcount()
+    frame["again"] = occurrence(seq)
     return frame
 
 
 def retransmissions(
-    packets: pd.DataFrame, source: str, sport: int, states: pd.DataFrame
+    segments: pd.DataFrame, answers: pd.DataFrame, states: pd.DataFrame
 ) -> pd.DataFrame:
     """Every retransmission, with what brought it and the duplicate ACKs before it.
 
     Args:
-        packets: capture at the sender.
-        source, sport: the sending socket.
+        segments: what the socket sent, as `sent_data` gives it.
+        answers: the ACKs to it, as `acks` gives them.
         states: its ``tcp_cong_state_set`` events.
 
     Returns:
@@ -236,18 +236,17 @@ def retransmissions(
         was last sent, duplicate_acks: ACKs for its first byte since then that repeat the number or
         report data beyond it (an ACK that was delayed may do both at once, RFC 6675 §2).
     """
-    data = sent_data(packets, source, sport)
-    data["sent_before_s"] = data.groupby("seq_bytes")["time_s"].shift()
-    found = data[data["retransmission"]].copy()
-    found["waited_s"] = found["time_s"] - found.pop("sent_before_s")
+    found = segments[segments["retransmission"]].copy()
+    again = segments[segments["seq_bytes"].isin(found["seq_bytes"])]
+    sent_before_s = again.groupby("seq_bytes")["time_s"].shift()
+    found["waited_s"] = found["time_s"] - sent_before_s.reindex(found.index)
     known_s = states["time_s"].to_numpy() - CLOCK_SLACK_S
     index = np.searchsorted(known_s, found["time_s"].to_numpy(), "right") - 1
     names = np.array([*states["cong_state"].astype(str), "Open"], dtype=object)
     state = pd.Series(np.where(index >= 0, names[index], "Open"), index=found.index)
     kinds = {"Recovery": "fast", "Loss": "timeout"}
     found["kind"] = state.map(kinds).fillna("probe")
-    back = acks(packets, source, sport)
-    found["duplicate_acks"] = _duplicates(back, found)
+    found["duplicate_acks"] = _duplicates(answers, found)
     return found.drop(columns=["retransmission", "payload_bytes"]).reset_index(drop=True)
 
 

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ TCP_STATES = (
 CONG_STATES = ("Open", "Disorder", "CWR", "Recovery", "Loss")
 """Congestion states by the kernel's number (``enum tcp_ca_state``)."""
 
+_STATES = {"oldstate": TCP_STATES, "newstate": TCP_STATES, "cong_state": CONG_STATES}
+
 _U64 = npt.NDArray[np.uint64]
 _I64 = npt.NDArray[np.int64]
 
@@ -53,6 +56,11 @@ class Format:
     event_id: int
     fields: dict[str, tuple[int, int, bool]]
 
+    @property
+    def record_bytes(self) -> int:
+        """As long as the last field needs."""
+        return max(offset + size for offset, size, _ in self.fields.values())
+
     @classmethod
     def parse(cls, text: str, source: str) -> Format:
         """Reads a ``format`` file of tracefs."""
@@ -62,7 +70,10 @@ class Format:
         )
         if ident is None or not rows:
             raise ParseError(source, "format", "is not an event's format")
-        return cls(int(ident[1]), {name: (int(o), int(s), sg == "1") for name, o, s, sg in rows})
+        layout = cls(int(ident[1]), {name: (int(o), int(s), sg == "1") for name, o, s, sg in rows})
+        if layout.record_bytes > _PAGE_BYTES:
+            raise ParseError(source, "format", "has fields behind the end of a page")
+        return layout
 
 
 def read(folder: Path, event: str) -> pd.DataFrame:
@@ -70,7 +81,8 @@ def read(folder: Path, event: str) -> pd.DataFrame:
 
     Returns:
         ``time_ns`` (int64, trace clock) and the event's fields. Socket addresses become text
-        (``saddr``, ``daddr``), socket and congestion states their names; pointers stay numbers.
+        (``saddr``, ``daddr``), socket and congestion states their names, all of them
+        categories; pointers stay numbers.
 
     Raises:
         MissingDataError: the event was not recorded, or the kernel lost occurrences.
@@ -86,17 +98,28 @@ def read(folder: Path, event: str) -> pd.DataFrame:
     )
     stamp = (folder / "trace.json").stat().st_mtime_ns
     buffer, offsets, times_ns = _records(folder, stamp)
-    ids = _field(buffer, offsets, 0, 2, False)
-    mine = ids == layout.event_id
-    frame = pd.DataFrame({"time_ns": times_ns[mine]})
-    for name, (offset, size, signed) in layout.fields.items():
-        if name.startswith("common_") and name != "common_pid":
-            continue
-        if size in (1, 2, 4, 8):
-            frame[name] = _field(buffer, offsets[mine], offset, size, signed)
-    _name_addresses(frame, buffer, offsets[mine], layout)
-    _name_states(frame)
-    return frame
+    mine = _field(buffer, offsets, 0, 2, False) == layout.event_id
+    columns = _columns(buffer, offsets[mine], layout)
+    return pd.DataFrame({"time_ns": times_ns[mine]} | columns)
+
+
+def _columns(buffer: npt.NDArray[np.uint8], offsets: _I64, layout: Format) -> dict[str, Any]:
+    """The fields of one event's records; each record is fetched once, for all of them."""
+    window = np.lib.stride_tricks.sliding_window_view(buffer, layout.record_bytes)
+    records = window[np.minimum(offsets, len(window) - 1)]
+    columns: dict[str, Any] = {
+        name: _number(records, offset, size, signed)
+        for name, (offset, size, signed) in layout.fields.items()
+        if size in (1, 2, 4, 8) and (not name.startswith("common_") or name == "common_pid")
+    }
+    for name in ("saddr", "daddr"):
+        if name in layout.fields and "family" in columns:
+            columns[name] = _addresses(records, layout, name, columns["family"])
+    for name, names in _STATES.items():
+        if name in columns:
+            codes = columns[name].astype(np.int64)
+            columns[name] = pd.Categorical.from_codes(codes, pd.Index(names))
+    return columns
 
 
 @lru_cache(maxsize=4)
@@ -104,8 +127,8 @@ def _records(folder: Path, stamp: int) -> tuple[npt.NDArray[np.uint8], _I64, _I6
     """Every record of all CPUs: the bytes, where each payload begins, and its time in ns."""
     raw = [np.fromfile(path, dtype=np.uint8) for path in sorted(folder.glob("cpu*.raw"))]
     whole = [r[: len(r) // _PAGE_BYTES * _PAGE_BYTES] for r in raw]
-    buffer = np.concatenate([*whole, np.zeros(256, np.uint8)])  # room to read past the end
-    starts = np.arange(0, len(buffer) - 256, _PAGE_BYTES, dtype=np.int64)
+    buffer = np.concatenate([*whole, np.zeros(_PAGE_BYTES, np.uint8)])  # room to read past the end
+    starts = np.arange(0, len(buffer) - _PAGE_BYTES, _PAGE_BYTES, dtype=np.int64)
     offsets, times = _walk(buffer, starts)
     order = np.argsort(times, kind="stable")
     return buffer, offsets[order], times[order]
@@ -151,52 +174,39 @@ def _field(
     return bytes_.view(f"<{'i' if signed else 'u'}{size}").reshape(-1)
 
 
-def _name_addresses(
-    frame: pd.DataFrame, buffer: npt.NDArray[np.uint8], offsets: _I64, layout: Format
-) -> None:
-    """Adds ``saddr`` and ``daddr`` as text."""
-    for name in ("saddr", "daddr"):
-        if name not in layout.fields or "family" not in frame:
-            continue
-        offset, size, _ = layout.fields[name]
-        frame[name] = ""
-        ipv4 = (frame["family"] == _FAMILY_IPV4).to_numpy()
-        # tcp_probe holds a sockaddr (address behind family and port); the others the address
-        frame.loc[ipv4, name] = _texts(buffer, offsets[ipv4], offset + (4 if size == 28 else 0), 4)
-        at, skip = (offset, 8) if size == 28 else (layout.fields[f"{name}_v6"][0], 0)
-        ipv6 = (frame["family"] == _FAMILY_IPV6).to_numpy()
-        frame.loc[ipv6, name] = _texts(buffer, offsets[ipv6], at + skip, 16)
+def _number(
+    records: npt.NDArray[np.uint8], offset: int, size: int, signed: bool
+) -> npt.NDArray[np.generic]:
+    """The little-endian integer at `offset` of each record."""
+    bytes_ = np.ascontiguousarray(records[:, offset : offset + size])
+    return bytes_.view(f"<{'i' if signed else 'u'}{size}").reshape(-1)
 
 
-def _texts(buffer: npt.NDArray[np.uint8], offsets: _I64, at: int, size: int) -> list[str]:
-    """Addresses of `size` bytes as text, in order."""
-    if not len(offsets):
-        return []
-    halves = max(1, size // 8)
-    words = [
-        np.asarray(_field(buffer, offsets, at + 8 * i, min(size, 8), False)) for i in range(halves)
-    ]
-    codes = [pd.factorize(word) for word in words]
-    code = sum(c * (1 << 20) ** i for i, (c, _) in enumerate(codes))
-    index, first = pd.factorize(np.asarray(code, np.int64))
-    _, where = np.unique(index, return_index=True)
-    known = [_text(bytes(buffer[offsets[w] + at : offsets[w] + at + size])) for w in where]
-    assert len(known) == len(first)
-    return list(np.array(known, dtype=object)[index])
+def _addresses(
+    records: npt.NDArray[np.uint8], layout: Format, name: str, family: npt.NDArray[np.generic]
+) -> pd.Categorical[str]:
+    """A field's addresses as text; empty where the family is neither IPv4 nor IPv6."""
+    offset, size, _ = layout.fields[name]
+    # tcp_probe holds a sockaddr (address behind family and port); the others the address
+    at = {
+        _FAMILY_IPV4: (offset + (4 if size == 28 else 0), 4),
+        _FAMILY_IPV6: (offset + 8 if size == 28 else layout.fields[f"{name}_v6"][0], 16),
+    }
+    codes = np.zeros(len(records), np.int64)
+    texts = {"": 0}
+    for number, (start, width) in at.items():
+        chosen = np.flatnonzero(family == number)
+        packed = np.ascontiguousarray(records[chosen, start : start + width])
+        kind = np.zeros(len(chosen), np.int64)
+        for word in packed.view("<u4").T:
+            kind, _ = pd.factorize(pd.factorize(word)[0] + kind * len(chosen))
+        _, first = np.unique(kind, return_index=True)
+        known = [texts.setdefault(_text(bytes(packed[row])), len(texts)) for row in first]
+        codes[chosen] = np.array(known, np.int64)[kind]
+    return pd.Categorical.from_codes(codes, pd.Index(list(texts)))
 
 
 def _text(packed: bytes) -> str:
     """An address as packets show it: an IPv4 one even on an IPv6 socket (RFC 4291 §2.5.5.2)."""
     address = ipaddress.ip_address(packed)
     return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-def _name_states(frame: pd.DataFrame) -> None:
-    for column, names in (
-        ("oldstate", TCP_STATES),
-        ("newstate", TCP_STATES),
-        ("cong_state", CONG_STATES),
-    ):
-        if column in frame:
-            codes = frame[column].astype("int64").to_numpy()
-            frame[column] = pd.Categorical.from_codes(codes, pd.Index(names))

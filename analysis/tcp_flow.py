@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import cwnd, throughput
+from analysis import cwnd, label, throughput
 
 Tables = dict[str, pd.DataFrame]
 
@@ -57,23 +57,23 @@ def measure(flow: Flow, end_s: float) -> Tables:
         "acks": cwnd.acks(flow.at_sender, flow.address, flow.sport),
     }
     if flow.probe is not None and flow.states is not None:
-        tables |= _window(flow, flow.probe, flow.states)
+        probe, states = (_of(flow, events) for events in (flow.probe, flow.states))
+        series = cwnd.cwnd_series(probe, states, flow.mss_bytes)
+        tables |= {
+            "cwnd": series,
+            "rounds": cwnd.rounds(series, states),
+            "reductions": cwnd.reductions(series, states),
+            "phases": cwnd.phases(series, states),
+            "retransmissions": cwnd.retransmissions(tables["segments"], tables["acks"], states),
+        }
     for table in tables.values():
-        table.insert(0, "flow", flow.name)
+        label(table, "flow", flow.name)
     return tables
 
 
-def _window(flow: Flow, probe: pd.DataFrame, states: pd.DataFrame) -> Tables:
-    mine = probe[(probe["saddr"] == flow.address) & (probe["sport"] == flow.sport)]
-    states = states[(states["saddr"] == flow.address) & (states["sport"] == flow.sport)]
-    series = cwnd.cwnd_series(mine, states, flow.mss_bytes)
-    return {
-        "cwnd": series,
-        "rounds": cwnd.rounds(series, states),
-        "reductions": cwnd.reductions(series, states),
-        "phases": cwnd.phases(series, states),
-        "retransmissions": cwnd.retransmissions(flow.at_sender, flow.address, flow.sport, states),
-    }
+def _of(flow: Flow, events: pd.DataFrame) -> pd.DataFrame:
+    """The kernel events of the flow's sending socket."""
+    return events[(events["saddr"] == flow.address) & (events["sport"] == flow.sport)]
 
 
 def collect(parts: Iterable[Tables]) -> Tables:

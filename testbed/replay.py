@@ -10,7 +10,8 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
     """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
     import pandas as pd
 
+    from analysis import label
+
     names = complete_scenarios(run)
     work = [(run.path, name) for name in names]
     parts = list(_side_by_side(_measure_one, work))
@@ -94,14 +97,18 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
                 piece = part[table]
                 if "scenario" in piece:
                     piece = piece.drop(columns="scenario")
-                piece.insert(0, "scenario", name)
+                label(piece, "scenario", name)
                 pieces.append(piece)
         if pieces:
             tables[table] = pd.concat(pieces, ignore_index=True)
     run.tables.mkdir(exist_ok=True)
-    for name, table_frame in tables.items():
-        table_frame.to_parquet(run.tables / f"{name}.parquet", index=False)
+    with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
+        list(pool.map(partial(_save_table, run), tables, tables.values()))
     return tables
+
+
+def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
+    table.to_parquet(run.tables / f"{name}.parquet", index=False)
 
 
 def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:

@@ -95,6 +95,13 @@ def capture(rows, sacked=0):
     return frame
 
 
+def retransmissions(packets, changes):
+    socket = "10.0.0.1", 4000
+    return cwnd.retransmissions(
+        cwnd.sent_data(packets, *socket), cwnd.acks(packets, *socket), changes
+    )
+
+
 THREE_DUPLICATES = [
     (0.0, True, 1000, MSS), (0.1, True, 2000, MSS), (0.2, True, 3000, MSS), (0.3, True, 4000, MSS),
     (0.4, True, 5000, MSS), (0.5, False, 2000, 0), (0.6, False, 2000, 0), (0.7, False, 2000, 0),
@@ -103,9 +110,7 @@ THREE_DUPLICATES = [
 
 
 def test_duplicate_acks_before_a_fast_retransmission_are_counted():
-    found = cwnd.retransmissions(
-        capture(THREE_DUPLICATES), "10.0.0.1", 4000, states((0.8, "Recovery"))
-    )
+    found = retransmissions(capture(THREE_DUPLICATES), states((0.8, "Recovery")))
     assert found["frame"].tolist() == [10]
     assert found["kind"].tolist() == ["fast"]
     assert found["duplicate_acks"].tolist() == [3]
@@ -114,18 +119,14 @@ def test_duplicate_acks_before_a_fast_retransmission_are_counted():
 
 def test_a_retransmission_in_loss_is_a_timeout_and_in_open_a_probe():
     for state, kind in (("Loss", "timeout"), ("Open", "probe")):
-        found = cwnd.retransmissions(
-            capture(THREE_DUPLICATES), "10.0.0.1", 4000, states((0.8, state))
-        )
+        found = retransmissions(capture(THREE_DUPLICATES), states((0.8, state)))
         assert found["kind"].tolist() == [kind]
 
 
 def test_an_ack_that_brings_news_and_reports_a_gap_counts_too():
     merged = THREE_DUPLICATES[:5] + THREE_DUPLICATES[6:]
     for sacked, expected in ((1, 3), (0, 2)):
-        found = cwnd.retransmissions(
-            capture(merged, sacked), "10.0.0.1", 4000, states((0.8, "Recovery"))
-        )
+        found = retransmissions(capture(merged, sacked), states((0.8, "Recovery")))
         assert found["duplicate_acks"].tolist() == [expected]
 
 

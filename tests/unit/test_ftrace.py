@@ -9,6 +9,7 @@ import pytest
 
 from analysis import ftrace
 from testbed.claims import MissingDataError
+from testbed.errors import ParseError
 
 TRACES = Path(__file__).parents[1] / "traces" / "reno"
 
@@ -96,3 +97,9 @@ def test_a_real_guests_events(tmp_path):
     assert (sender["snd_una"].diff().dropna() >= 0).all()
     assert set(states["cong_state"].astype(str)) <= set(ftrace.CONG_STATES)
     assert "Recovery" in set(states["cong_state"].astype(str))
+
+
+def test_a_layout_that_leaves_the_page_is_told():
+    text = "name: thing\nID: 7\nformat:\n\tfield:u32 x;\toffset:4094;\tsize:4;\tsigned:0;\n"
+    with pytest.raises(ParseError, match="behind the end of a page"):
+        ftrace.Format.parse(text, "thing.format")
