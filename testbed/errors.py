@@ -119,6 +119,14 @@ def last_line(source: str, error: BaseException) -> int | None:
     return next((f.lineno for f in reversed(frames) if f.filename == source), None)
 
 
+def calling_line(source: str, error: BaseException) -> int | None:
+    """The same; None also if the file raised it itself, which says in words what is wrong."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    return None if not frames or frames[-1].filename == source else last_line(source, error)
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest allowed word, or an empty string."""
     match = difflib.get_close_matches(word, list(allowed), n=1)

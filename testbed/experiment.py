@@ -30,10 +30,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from testbed.claims import Claim, MissingDataError, claims_of
-from testbed.errors import ConfigError, TestbedError, last_line, nearest
+from testbed.errors import ConfigError, TestbedError, calling_line, last_line, nearest
+from testbed.parameters import parameters_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,20 +185,29 @@ def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
         part: what of it runs in the block, e.g. ``measure``.
 
     Raises:
-        ConfigError: what it raised; errors of ours pass as they are.
+        ConfigError: what it raised; errors of ours pass as they are, but that what it called
+            refuses its values comes with the place.
     """
+    source = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.name
     try:
         yield
+    except ConfigError as error:
+        raise _placed(source, error) from error
     except (TestbedError, MissingDataError):
         raise
     except Exception as error:
-        source = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.name
         raise ConfigError(f"{_place(source, error)}: in {part}: {_words(error)}") from error
 
 
 def _place(source: str, error: Exception) -> str:
     line = last_line(source, error)
     return f"{source}:{line}" if line else source
+
+
+def _placed(source: str, error: ConfigError) -> ConfigError:
+    """With the line of the file that gave a bad value to what it called."""
+    line = calling_line(source, error)
+    return ConfigError(f"{error} ({source}:{line})") if line else error
 
 
 def _words(error: Exception) -> str:
@@ -206,7 +217,26 @@ def _words(error: Exception) -> str:
 
 def load_file(path: Path) -> type[Experiment]:
     """The one `Experiment` subclass that a file defines."""
-    module_name = f"experiments.{path.stem}"
+    module = import_file(f"experiments.{path.stem}", path)
+    found = list(experiments_in(module, module.__name__))
+    if len(found) != 1:
+        raise ConfigError(f"{path}: holds {len(found)} Experiment classes; write exactly one")
+    found[0].name = path.stem
+    if not hasattr(found[0], "Parameters"):
+        raise ConfigError(f"{path}: class {found[0].__name__} needs a Parameters dataclass")
+    try:
+        parameters_of(found[0].Parameters)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return found[0]
+
+
+def import_file(module_name: str, path: Path) -> ModuleType:
+    """A user's Python file as a module.
+
+    Raises:
+        ConfigError: what is wrong with it, in one line with the place.
+    """
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"{path}: not a Python file")
@@ -218,17 +248,13 @@ def load_file(path: Path) -> type[Experiment]:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
     except ImportError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except ConfigError as error:
+        raise _placed(str(path), error) from error
     except TestbedError:
         raise
     except Exception as error:
         raise ConfigError(f"{_place(str(path), error)}: {_words(error)}") from error
-    found = list(experiments_in(module, module_name))
-    if len(found) != 1:
-        raise ConfigError(f"{path}: holds {len(found)} Experiment classes; write exactly one")
-    found[0].name = path.stem
-    if not hasattr(found[0], "Parameters"):
-        raise ConfigError(f"{path}: class {found[0].__name__} needs a Parameters dataclass")
-    return found[0]
+    return module
 
 
 def experiments_in(module: Any, module_name: str) -> Iterator[type[Experiment]]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import experiment as experiments
 from testbed import parameters
-from testbed.errors import ExitCode, TestbedError
+from testbed.errors import ConfigError, ExitCode, TestbedError
 from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
 
 if TYPE_CHECKING:
@@ -110,13 +110,16 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
     try:
         _run(folder, outcome, load)
     except TestbedError as error:
-        outcome |= {"status": "error", "reason": str(error), "exit_code": int(error.exit_code)}
+        reason = f"{error}{_called_from(folder, error)}"
+        outcome |= {"status": "error", "reason": reason, "exit_code": int(error.exit_code)}
         outcome["error"] = type(error).__name__
     except Exception as error:  # noqa: BLE001 (this is the guest's top level)
         (folder / "logs").mkdir(exist_ok=True)
         (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
-        reason = f"{type(error).__name__}: {error} ({_where(error)}; see logs/traceback.log)"
-        outcome |= {"status": "error", "reason": reason, "exit_code": int(ExitCode.ENVIRONMENT)}
+        where, own = _where(folder, error)
+        reason = f"{where}: {type(error).__name__}: {error} (see logs/traceback.log)"
+        code = ExitCode.USAGE if own else ExitCode.ENVIRONMENT
+        outcome |= {"status": "error", "reason": reason, "exit_code": int(code)}
     outcome["loaded"] = loaded()
     outcome["virtual_s"] = round(time.monotonic() - began_s, 9)
     write_json(folder / OUTCOME, outcome)
@@ -153,10 +156,24 @@ def network_data(net: Network) -> dict[str, Any]:
     }
 
 
-def _where(error: BaseException) -> str:
-    """File and line of the innermost frame, file name only: paths differ between machines."""
+def _where(folder: Path, error: BaseException) -> tuple[str, bool]:
+    """The innermost line of the experiment's file, else of ours; and which of them it is.
+
+    The file's name only: paths differ between machines.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    own = [f for f in frames if Path(f.filename).is_relative_to(folder)]
+    place = (own or frames)[-1]
+    return f"{Path(place.filename).name}:{place.lineno}", bool(own)
+
+
+def _called_from(folder: Path, error: TestbedError) -> str:
+    """Where the experiment gave a bad value to what it called; else an empty string."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    if not isinstance(error, ConfigError) or Path(last.filename).is_relative_to(folder):
+        return ""
+    where, own = _where(folder, error)
+    return f" ({where})" if own else ""
 
 
 if __name__ == "__main__":

@@ -24,7 +24,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from testbed.errors import CommandError, ConfigError, ConvergenceError, MissingPrerequisiteError
+from testbed.errors import (
+    CommandError,
+    ConfigError,
+    ConvergenceError,
+    MissingPrerequisiteError,
+    nearest,
+)
 from testbed.prerequisites import install_command
 from testbed.rundir import write_json
 from testbed.tracing import Tracer
@@ -190,8 +196,21 @@ class Lab:
     # ---- nodes and programs
 
     def address(self, node: str) -> str:
-        """The node's IPv4 address, without prefix length."""
-        return str(self.net[node].IP())
+        """The node's IPv4 address, without prefix length.
+
+        Raises:
+            ConfigError: no such node in this topology, or it has no IPv4 address.
+        """
+        address = self._node(node).IP()
+        if not address:
+            raise ConfigError(f"node '{node}': has no IPv4 address")
+        return str(address)
+
+    def _node(self, name: str) -> Any:
+        if name not in self.net:
+            known = list(self.net.keys())
+            raise ConfigError(f"node '{name}': not in this topology{nearest(name, known)}")
+        return self.net[name]
 
     def start(
         self,
@@ -216,11 +235,10 @@ class Lab:
         program = argv[0]
         if shutil.which(program) is None:
             raise MissingPrerequisiteError(program, install_command(program))
-        if node not in self.net:
-            raise ConfigError(f"node '{node}': not in this topology")
+        popen_in = self._node(node).popen
         path = self._log_path(log or f"{node}-{Path(program).name}")
         with path.open("w") as out:
-            popen = self.net[node].popen(
+            popen = popen_in(
                 list(argv), stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out,
                 env={**os.environ, **(environment or {})},
             )  # fmt: skip
@@ -269,6 +287,7 @@ class Lab:
 
     def sysctl(self, node: str, name: str, value: str | int) -> None:
         """Sets a sysctl such as ``net.ipv4.tcp_ecn`` in a node."""
+        self._node(node)
         self.net.sysctl(node, name, value)
 
     def cut(self, interface: str) -> None:

@@ -15,12 +15,18 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from testbed.errors import ConfigError, nearest
 
 P = TypeVar("P")
+
+RESERVED = (
+    "clock", "help", "image", "json", "out", "repeat", "runtime", "scenario", "seed",
+    "wall_limit_s",
+)  # fmt: skip
+"""Options of every run; no parameter has such a name."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +166,31 @@ class Parameter:
 
 
 def parameters_of(cls: type) -> list[Parameter]:
-    """The fields of a parameters dataclass, in order."""
+    """The fields of a parameters dataclass, in order.
+
+    Raises:
+        ConfigError: it is none, or a field cannot be an option; names the field.
+    """
+    if not is_dataclass(cls):
+        raise ConfigError(f"class {cls.__name__}: write @dataclass(frozen=True) above it")
     hints = typing.get_type_hints(cls)
-    return [Parameter(f.name, hints[f.name], _default(f), _spec(f)) for f in fields(cls)]
+    found = [Parameter(f.name, hints[f.name], _default(f), _spec(f)) for f in fields(cls)]
+    for parameter in found:
+        _check_field(parameter)
+    return found
+
+
+def _check_field(parameter: Parameter) -> None:
+    if parameter.name.removeprefix("as_").removeprefix("no_") in RESERVED:
+        raise ConfigError(
+            f"parameter {parameter.name}: every run has an option of this name; rename the field"
+        )
+    if parameter.element_type not in (int, float, bool, str):
+        kind = getattr(parameter.type, "__name__", parameter.type)
+        raise ConfigError(
+            f"parameter {parameter.name}: {kind} is no type of an option; "
+            "allowed: int, float, bool, str, and tuples such as tuple[int, ...]"
+        )
 
 
 def build(cls: type[P], values: Mapping[str, Any]) -> P:
@@ -191,4 +219,4 @@ def _spec(f: Field[Any]) -> Spec:
 def _default(f: Field[Any]) -> Any:
     if f.default is not MISSING:
         return f.default
-    raise ConfigError(f"parameter {f.name}: needs a default")
+    raise ConfigError(f"parameter {f.name}: needs a default, as param(1.0, ...) gives one")

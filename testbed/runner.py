@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from testbed import __version__, gate, parameters
+from testbed import __version__, gate, parameters, topologies
 from testbed.errors import (
     ConfigError,
     ExitCode,
@@ -188,7 +188,8 @@ def _scenarios(
     chosen = {name: p for name, p in found.items() if not only or name in only}
     for scenario_params in chosen.values():
         with own_code(cls, "topology"):
-            cls(scenario_params).topology()
+            topo = cls(scenario_params).topology()
+        topologies.require_nodes(topo, inspect.getfile(cls))
         with own_code(cls, "inputs"):
             cls(scenario_params).inputs()
     return {name: asdict(p) for name, p in chosen.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from testbed.errors import ConfigError, nearest
 
@@ -63,6 +63,15 @@ class LinkShape:
     qdisc: str = "fifo"
     ecn: bool = False
     mtu_bytes: int = 1500
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """As every class; fields that there are not are refused in words of ours."""
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                others = nearest(name, known) or f"; there are: {', '.join(known)}"
+                raise ConfigError(f"link {name}: no such field of LinkShape{others}")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         self._check_choices()

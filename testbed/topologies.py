@@ -5,14 +5,12 @@ The words behind the name are arguments of the topology's `build`, as in Mininet
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from testbed.errors import ConfigError, last_line, nearest
-from testbed.experiment import PROJECT
+from testbed.experiment import PROJECT, import_file
 
 TOPOLOGIES = PROJECT / "topologies"
 
@@ -43,20 +41,46 @@ def load(text: str) -> Any:
     if len(positional) > len(known):
         raise ConfigError(f"topology '{name}': takes {len(known)} values, not {len(positional)}")
     try:
-        return cls(*positional, **named)
-    except TypeError as error:
-        raise ConfigError(f"topology '{text}': {error}") from error
+        topo = cls(*positional, **named)
     except ConfigError as error:
         raise ConfigError(f"{_line_of(cls, error)}{error}") from error
+    except Exception as error:
+        where = _line_of(cls, error) or f"topology '{text}': "
+        raise ConfigError(f"{where}{type(error).__name__}: {error}") from error
+    require_nodes(topo, inspect.getfile(cls))
+    return topo
 
 
 def _line_of(cls: Any, error: Exception) -> str:
-    """Where in a user's topology an error arose; one of ours names its argument itself."""
+    """Where in a topology's file an error arose; input that one of ours refuses it names itself."""
     source = cls.build.__code__.co_filename
-    if Path(source).parent == TOPOLOGIES:
+    if Path(source).parent == TOPOLOGIES and isinstance(error, ConfigError):
         return ""
     line = last_line(source, error)
     return f"{source}, line {line}: " if line else ""
+
+
+def require_nodes(topo: Any, source: str) -> None:
+    """Refuses a topology in which nothing is, such as one whose `build` has another name.
+
+    Args:
+        topo: what shall be a topology.
+        source: the file that gave it.
+
+    Raises:
+        ConfigError: names the file, the class and what to write.
+    """
+    if not hasattr(topo, "nodes"):
+        raise ConfigError(f"{source}: topology() gives {topo!r}; it must return a Topo")
+    if topo.nodes():
+        return
+    cls = type(topo)
+    own = [n for n, v in vars(cls).items() if inspect.isfunction(v) and not n.startswith("_")]
+    has = f"; it has {', '.join(f'{n}()' for n in own)}" if own and "build" not in own else ""
+    raise ConfigError(
+        f"{inspect.getfile(cls)}: topology {cls.__name__} has no nodes: a method build() adds "
+        f"them{has}"
+    )
 
 
 def topology_class(name: str) -> Any:
@@ -67,7 +91,7 @@ def topology_class(name: str) -> Any:
         raise ConfigError(
             f"topology '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
         )
-    offered = getattr(_module(path), "topos", {})
+    offered = getattr(import_file(f"topologies.{path.stem}", path), "topos", {})
     if len(offered) != 1:
         raise ConfigError(f'{path}: needs one entry in topos = {{"{path.stem}": Class}}')
     return next(iter(offered.values()))
@@ -115,15 +139,3 @@ def _value(word: str) -> Any:
         except ValueError:
             continue
     return {"True": True, "False": False, "yes": True, "no": False}.get(word, word)
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"topologies.{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return module

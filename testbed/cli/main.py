@@ -57,7 +57,8 @@ def list_(as_json: bool) -> None:
 def describe(experiment: str, as_json: bool) -> None:
     """Show an experiment's parameters, scenarios and claims."""
     cls = experiments.load(experiment)
-    scenarios = list(cls(cls.Parameters()).scenarios())
+    with experiments.own_code(cls, "scenarios"):
+        scenarios = list(cls(cls.Parameters()).scenarios())
     if as_json:
         _print_json(
             {

@@ -2,8 +2,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from testbed.cli.main import run_options
 from testbed.errors import ConfigError, ExitCode
-from testbed.parameters import build, param, parameters_of
+from testbed.experiment import load_file
+from testbed.parameters import RESERVED, build, param, parameters_of
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,39 @@ def test_options_and_limits_are_said_in_words():
     assert by_name["rate_mbps"].option == "--rate-mbps"
     assert by_name["rate_mbps"].allowed == "0.1 to 1000 Mbit/s"
     assert by_name["cc"].allowed == "one of reno, cubic, bbr"
+
+
+def field(name, kind=float, default=1.0):
+    return dataclass(frozen=True)(
+        type("Parameters", (), {"__annotations__": {name: kind}, name: param(default, "what")})
+    )
+
+
+def test_no_parameter_is_named_as_an_option_of_every_run():
+    options = {o.lstrip("-").replace("-", "_") for p in run_options() for o in p.opts}
+    assert options | {"help"} == set(RESERVED)
+    for name in (*RESERVED, "as_json", "no_help"):
+        with pytest.raises(ConfigError, match=f"parameter {name}: every run has an option"):
+            parameters_of(field(name))
+
+
+def test_a_field_that_cannot_be_an_option_is_named():
+    with pytest.raises(ConfigError, match="parameter weights: dict is no type of an option"):
+        parameters_of(field("weights", dict, None))
+    with pytest.raises(ConfigError, match="class Parameters: write @dataclass"):
+        parameters_of(type("Parameters", (), {}))
+
+
+def test_an_experiments_file_is_named_with_the_field(tmp_path):
+    path = tmp_path / "seeded.py"
+    path.write_text(
+        "from dataclasses import dataclass\n"
+        "from testbed.experiment import Experiment\n"
+        "from testbed.parameters import param\n"
+        "class Seeded(Experiment):\n"
+        "    @dataclass(frozen=True)\n"
+        "    class Parameters:\n"
+        "        seed: int = param(1, 'seed')\n"
+    )
+    with pytest.raises(ConfigError, match=r"seeded\.py: parameter seed: .*rename"):
+        load_file(path)

@@ -1,6 +1,7 @@
 """Every topology builds, is what it says, and refuses nonsense; bad graphs are refused early."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -286,4 +287,39 @@ def test_an_impossible_shape_names_the_line(tmp_path):
         "        LinkShape(rate_mbps=-5)\ntopos = {'thin': Thin}\n"
     )
     with pytest.raises(ConfigError, match=r"thin\.py, line 5: link rate_mbps: -5 is out of range"):
+        topologies.load(str(path))
+
+
+def test_a_misspelt_field_of_a_shape_is_named():
+    with pytest.raises(ConfigError, match=r"link delya_ms: .*did you mean 'delay_ms'"):
+        LinkShape(delya_ms=5)
+    with pytest.raises(ConfigError, match=r"link speed: .*there are: rate_mbps, delay_ms"):
+        LinkShape(speed=5)
+    assert replace(LinkShape(delay_ms=5), rate_mbps=10).rate_mbps == 10
+
+
+TOPOLOGY = """from testbed.topo import LinkShape, Topo
+class One(Topo):
+    def build(self, hosts=1):
+        self.addHost("h1")
+topos = {"one": One}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("build", "biuld"), r"one\.py: topology One has no nodes: .* it has biuld\(\)"),
+        (('self.addHost("h1")', "pass"), r"one\.py: topology One has no nodes: .*them$"),
+        (('"h1")', '"h1"); 1 / 0'), r"one\.py, line 4: ZeroDivisionError"),
+        (("\ntopos", "\n1 / 0\ntopos"), r"one\.py:5: ZeroDivisionError"),
+        (('"h1")', '"h1", shape=LinkShape(dely=3))'), r"one\.py, line 4: link dely: .*delay_ms"),
+    ],
+)
+def test_a_topology_files_mistake_is_named_with_its_place(tmp_path, change, says):
+    path = tmp_path / "one.py"
+    path.write_text(TOPOLOGY)
+    assert topologies.load(str(path)).nodes() == ["h1"]
+    path.write_text(TOPOLOGY.replace(*change))
+    with pytest.raises(ConfigError, match=says):
         topologies.load(str(path))
