@@ -16,7 +16,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from testbed import experiment
-from testbed.book import chapters, labels, labs, pages
+from testbed.book import chapters, labels, labs, pages, titles
 from testbed.book.words import Words, joined, words
 from testbed.grading import library
 
@@ -30,6 +30,9 @@ ABOVE = {
     "zh": {"README.zh.md": "index.md"},
 }  # fmt: skip
 """Files of the project's root → their pages; other languages fall back on ``en``."""
+
+CELL = re.compile(r"<(t[dh])\b[^>]*>.*?</\1>", re.S)
+CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -62,10 +65,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Long names in tables may be broken behind an underscore or a dot, and nowhere else."""
+    return CELL.sub(lambda cell: CODE.sub(_breakable, cell[0]), html)
+
+
+def _breakable(code: re.Match[str]) -> str:
+    return re.sub(r"([_.](?=\w))", r"\1<wbr>", code[0])
+
+
 def made_pages(text: Words, files: Files) -> dict[str, str]:
     """Page → its Markdown."""
     made = {page: above(name) for name, page in ABOVE["en"].items()}
+    made |= {f"labs/{name}.md": labs.page(name) for name in library.names()}
     if text.language != "en":
+        made = {page: noted(english, text) for page, english in made.items()}
         made |= {page: joined(above(name)) for name, page in ABOVE[text.language].items()}
         made |= translated_pages(text, {*made, *(f.src_uri for f in files.documentation_pages())})
     for name in experiment.experiment_files():
@@ -73,7 +87,6 @@ def made_pages(text: Words, files: Files) -> dict[str, str]:
     made["experiments/index.md"] = pages.contents(text)
     if library.names():
         made["labs/index.md"] = labs.contents(text)
-        made |= {f"labs/{name}.md": labs.page(name) for name in library.names()}
     return made
 
 
@@ -85,10 +98,14 @@ def translated_pages(text: Words, names: set[str]) -> dict[str, str]:
         if own.is_file():
             made[name] = inside(joined(own.read_text(encoding="utf-8")), name.count("/"))
         elif not name.startswith("experiments/") and (DOCS / name).is_file():
-            english = (DOCS / name).read_text(encoding="utf-8")
-            title, _, body = english.partition("\n")
-            made[name] = f'{title}\n\n!!! note "{text(labels.NOT_TRANSLATED)}"\n{body}'
+            made[name] = noted((DOCS / name).read_text(encoding="utf-8"), text)
     return made
+
+
+def noted(english: str, text: Words) -> str:
+    """An English page that tells other languages' readers that it is not translated."""
+    title, _, body = english.partition("\n")
+    return f'{title}\n\n!!! note "{text(labels.NOT_TRANSLATED)}"\n{body}'
 
 
 def above(name: str) -> str:
@@ -128,6 +145,14 @@ def _chapters(text: Words) -> Iterator[Any]:
 
 
 def _translated(nav: Any, text: Words) -> Any:
+    """Headings, and titles of pages that are themselves in English still, in this language."""
+    if (
+        isinstance(nav, str)
+        and text.language != "en"
+        and not (DOCS / text.language / nav).is_file()
+    ):
+        title = titles.title(nav)
+        return {text(title): nav} if text(title) != title else nav
     if isinstance(nav, list):
         return [_translated(item, text) for item in nav]
     if isinstance(nav, dict):

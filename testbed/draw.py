@@ -24,6 +24,8 @@ HOP_PX = 150.0
 
 _MARGIN_PX = 80.0
 _ITERATIONS = 200
+_NEARLY_STRAIGHT_HOPS = 0.3
+"""What is less wide than this is a line, and drawn as one."""
 _ALONG = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74)
 _ASIDE_PX = (0, 9, -9, 18, -18, 27, -27, 36, -36)
 _FROM_END_PX = (30, 38, 46, 56, 66, 78, 90)
@@ -33,8 +35,9 @@ _FONT_PX = {"shape": 10.0, "small": 9.5}
 _NODE_PX = {"router": 20.0, "switch": 17.0, "host": 17.0}
 _STYLE = """
 .topology { font: 12px system-ui, sans-serif; }
-.topology text { text-anchor: middle; dominant-baseline: central; fill: #1b1f24;
-  paint-order: stroke; stroke: #fff; stroke-width: 3px; stroke-linejoin: round; }
+.topology text { text-anchor: middle; dominant-baseline: central; fill: #1b1f24; }
+.topology .small, .topology .shape { paint-order: stroke; stroke: #fff; stroke-width: 4.5px;
+  stroke-linejoin: round; }
 .topology .link { stroke: #8b949e; stroke-width: 1.5; }
 .topology .shaped { stroke: #bf3989; stroke-width: 2.5; }
 .topology .node { stroke: #1b1f24; stroke-width: 1.2; }
@@ -168,6 +171,8 @@ def _level(spots: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> NDAr
     levelled: NDArray[np.float64] = centred @ axes.T
     forwards = sum(levelled[two, 0] - levelled[one, 0] for one, two in pairs)
     levelled[:, 0] *= 1.0 if forwards >= 0 else -1.0
+    if np.ptp(levelled[:, 1]) < _NEARLY_STRAIGHT_HOPS:
+        levelled[:, 1] = 0.0
     return levelled
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -27,6 +27,12 @@ RESERVED = (
     "wall_limit_s",
 )  # fmt: skip
 """Options of every run; no parameter has such a name."""
+
+ONE_OF, YES_OR_NO, ANY_TEXT = "one of {}", "yes or no", "any text"
+FROM_TO, AT_LEAST, AT_MOST = "{} to {}", "at least {}", "at most {}"
+WHOLE, NUMBER = "a whole number", "a number"
+ALLOWED = (ONE_OF, YES_OR_NO, ANY_TEXT, FROM_TO, AT_LEAST, AT_MOST, WHOLE, NUMBER)
+"""What a parameter may be, in words."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +96,23 @@ class Parameter:
     @property
     def allowed(self) -> str:
         """Limits or choices in words."""
+        return self.allowed_in(str)
+
+    def allowed_in(self, words: Callable[[str], str]) -> str:
+        """The same; `words` translates each of `ALLOWED`."""
         s = self.spec
         if s.choices:
-            return "one of " + ", ".join(s.choices)
+            return words(ONE_OF).format(", ".join(s.choices))
         if self.element_type in (bool, str):
-            return "yes or no" if self.element_type is bool else "any text"
+            return words(YES_OR_NO if self.element_type is bool else ANY_TEXT)
         unit = f" {s.unit}" if s.unit else ""
         if s.low is not None and s.high is not None:
-            return f"{s.low:g} to {s.high:g}{unit}"
+            return words(FROM_TO).format(f"{s.low:g}", f"{s.high:g}{unit}")
         if s.low is not None:
-            return f"at least {s.low:g}{unit}"
+            return words(AT_LEAST).format(f"{s.low:g}{unit}")
         if s.high is not None:
-            return f"at most {s.high:g}{unit}"
-        return f"a {'whole ' if self.element_type is int else ''}number{unit}"
+            return words(AT_MOST).format(f"{s.high:g}{unit}")
+        return words(WHOLE if self.element_type is int else NUMBER) + unit
 
     def parse(self, value: Any) -> Any:
         """A checked value from a string of the command line or a value from JSON.

@@ -36,10 +36,12 @@ class SwitchFatTree(Topo):
         if k % 2 or not 2 <= k <= 8:
             raise ConfigError(f"switch_fat_tree k: {k} is not an even number from 2 to 8")
         half = k // 2
-        core = [self.addOpenFlowSwitch(f"s{n}") for n in range(1, half * half + 1)]
+        core = [self._switch(n, (n - 0.5) * k, 0.0) for n in range(1, half * half + 1)]
         number, host = half * half, 0
-        for _ in range(k):
-            pod = [self.addOpenFlowSwitch(f"s{number + n}") for n in range(1, k + 1)]
+        for p in range(k):
+            places = [(p * half + i + 0.5) * half for i in range(half)]
+            spots = [(x, y) for y in (2.0, 4.0) for x in places]
+            pod = [self._switch(number + n, x, y) for n, (x, y) in enumerate(spots, 1)]
             number += k
             for i, upper in enumerate(pod[:half]):
                 for top in core[i * half : (i + 1) * half]:
@@ -49,7 +51,10 @@ class SwitchFatTree(Topo):
             for lower in pod[half:]:
                 for _ in range(half):
                     host += 1
-                    self.addLink(lower, self.addHost(f"h{host}"))
+                    self.addLink(lower, self.addHost(f"h{host}", x=host - 0.5, y=5.5))
+
+    def _switch(self, number: int, x: float, y: float) -> str:
+        return self.addOpenFlowSwitch(f"s{number}", x=x, y=y)
 
 
 topos = {"switch_fat_tree": SwitchFatTree}

@@ -80,7 +80,7 @@ def table(page: Path) -> str:
         if one.section != section:
             section = one.section
             lines += ["", f"## {section}", "", "| statement | shown by |", "| --- | --- |"]
-        shown = one.note or ", ".join(
+        shown = one.note or "<br>".join(
             f"[{experiment}]({_handout(page, experiment)}): `{name}`"
             for experiment, name in one.claims
         )

@@ -40,7 +40,9 @@ LABS_INTRODUCTION = (
 )
 LAB, HANDED_IN, POINTS = "lab", "handed in", "points"
 NOT_TRANSLATED = "This page is not translated yet."
-NUMBERS_ARE_QUOTED = "Measured values are quoted as the program prints them."
+NUMBERS_ARE_QUOTED = (
+    "Measured values are quoted as the program prints them, and figures are labelled in English."
+)
 
 LABELS = tuple(
     value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str)

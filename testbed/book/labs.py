@@ -27,5 +27,7 @@ def contents(words: Words) -> str:
     for name in library.names():
         found = library.open_lab(name).manifest
         files = ", ".join(f"`{file}`" for file in found.files)
-        lines.append(f"| [{found.title}]({name}.md) | {files} | {points_text(found.points)} |")
+        lines.append(
+            f"| [{words(found.title)}]({name}.md) | {files} | {points_text(found.points)} |"
+        )
     return "\n".join(lines) + "\n"

@@ -63,12 +63,12 @@ def contents(words: Words) -> str:
         for section in chapter.sections:
             title = numbered(section.number, words(section.title))
             if not section.experiments:
-                lines.append(f"- {title}: *{words(labels.TO_COME)}*")
+                lines.append(f"- {words.pair(title, f'*{words(labels.TO_COME)}*')}")
             elif section.title == chapters.FURTHER:
                 lines += [f"- {_entry(name, words)}" for name in section.experiments]
             else:
-                entries = ", ".join(_entry(name, words) for name in section.experiments)
-                lines.append(f"- {title}: {entries}")
+                entries = words.listed(_entry(name, words) for name in section.experiments)
+                lines.append(f"- {words.pair(title, entries)}")
         lines.append("")
     return "\n".join(lines)
 
@@ -131,7 +131,7 @@ def _network(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     yield f"## {words(labels.NETWORK)}"
     figures = []
     for number, names in enumerate(shown.values(), 1):
-        caption = f"{words(labels.SCENARIOS)}: {', '.join(names)}" if len(shown) > 1 else ""
+        caption = words.pair(words(labels.SCENARIOS), words.listed(names)) if len(shown) > 1 else ""
         source = asset(f"figures/{name}/network_{number}.svg", words)
         figures.append(_figure(source, caption, "network"))
     yield figures[0]
@@ -227,9 +227,8 @@ def _parameters(parameters: list[Parameter], words: Words) -> Iterator[str]:
     rows = ["| " + " | ".join(words(h) for h in heads) + " |", "| --- | --- | --- | --- |"]
     for p in parameters:
         default = f"{shown(p.default)} {p.spec.unit}".strip()
-        rows.append(
-            f"| `{p.option}` | {cell(default)} | {cell(words(p.spec.help))} | {cell(p.allowed)} |"
-        )
+        told = (default, words(p.spec.help), p.allowed_in(words))
+        rows.append(f"| `{p.option}` | " + " | ".join(map(cell, told)) + " |")
     yield "\n".join(rows)
 
 

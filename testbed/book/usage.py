@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from testbed import topologies
-from testbed.book import reference
+from testbed.book import docstrings, reference
 from testbed.book.pages import cell
 
 
@@ -67,10 +67,10 @@ def topologies_list() -> str:
     parts = []
     for name in topologies.topology_files():
         cls = topologies.topology_class(name)
-        drawn = (inspect.getdoc(cls) or "").replace("\n::\n", "")
+        told = docstrings.markdown(inspect.getdoc(cls) or "")
         arguments = topologies.usage(cls) or "none"
         parts.append(f"## `{name}`\n\nClass `{cls.__name__}` of `topologies/{name}.py`; arguments: "
-                     f"`{arguments}`\n\n```text\n{drawn}\n```\n")  # fmt: skip
+                     f"`{arguments}`\n\n{told}\n")  # fmt: skip
         if constants := reference.constants(f"topologies.{name}"):
             parts.append(constants)
     return reference.tidied("\n".join(parts))

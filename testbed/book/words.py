@@ -10,16 +10,16 @@ from __future__ import annotations
 import inspect
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
 from testbed import experiment
-from testbed.book import chapters
+from testbed.book import chapters, titles
 from testbed.book.labels import LABELS
-from testbed.parameters import parameters_of
+from testbed.parameters import ALLOWED, parameters_of
 
 CATALOGUE = experiment.PROJECT / "docs" / "zh" / "messages.po"
 LANGUAGES = ("en", "zh")
@@ -55,6 +55,14 @@ class Words:
             self.missing.append(text)
         return self._catalogue.get(text, text)
 
+    def pair(self, term: str, text: str) -> str:
+        """A term and what it is, with this language's colon."""
+        return f"{term}：{text}" if self.language == "zh" else f"{term}: {text}"
+
+    def listed(self, items: Iterable[str]) -> str:
+        """Items with this language's comma between them."""
+        return ("、" if self.language == "zh" else ", ").join(items)
+
 
 def words(language: str) -> Words:
     """The texts of one language.
@@ -73,15 +81,28 @@ def paragraphs(cls: type[experiment.Experiment]) -> list[str]:
     return [" ".join(paragraph.split()) for paragraph in text if paragraph.strip()]
 
 
+_CHINESE = r"[\u3000-\u9fff\uff00-\uffef]"
+_MARK = (
+    r"[\u3001\u3002\uff01-\uff0f\uff1a-\uff1f]"  # 、。！（），：；？: they bring their own space
+)
+_LINE_END = re.compile(
+    rf"(?<={_CHINESE})\n {{0,3}}(?={_CHINESE})"
+    rf"|(?<=\S)\n {{0,3}}(?={_MARK})|(?<={_MARK})\n {{0,3}}(?=[A-Za-z]|`(?!`))"
+)
+
+
 def joined(text: str) -> str:
     """Chinese text without the line ends that a browser would show as spaces."""
-    return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
+    return _LINE_END.sub("", text)
 
 
 def messages() -> Iterator[tuple[str, str]]:
     """All texts of the book, each with where it is from."""
     for label in LABELS:
         yield label, "testbed/book/labels.py"
+    for text in ALLOWED:
+        yield text, "testbed/parameters.py"
+    yield from titles.texts()
     for text in chapters.texts():
         yield text, "docs/book.toml"
     for name, path in experiment.experiment_files().items():

@@ -1,13 +1,16 @@
 """The book: its order, the runs it shows, and its Chinese."""
 
+import inspect
 import json
 import re
 
 import pytest
 
-from testbed import experiment
-from testbed.book import chapters, labels, pages, runs, words
+from testbed import experiment, topologies
+from testbed.book import chapters, docstrings, labels, pages, runs, titles, words
 from testbed.errors import ParseError
+from testbed.experiment import load
+from testbed.parameters import parameters_of
 
 # ---- order
 
@@ -180,3 +183,69 @@ def test_a_handout_that_begins_with_code_keeps_its_indentation():
 
 def test_labels_are_all_there():
     assert labels.BOOK in labels.LABELS and len(set(labels.LABELS)) == len(labels.LABELS)
+
+
+def test_a_chinese_line_that_ends_at_a_mark_gets_no_space():
+    assert words.joined("与用户无关。\n  指纹") == "与用户无关。指纹"
+    assert words.joined("FAIL 或 INCONCLUSIVE\n  （无法判断），\nReno") == (
+        "FAIL 或 INCONCLUSIVE（无法判断），Reno"
+    )
+    for kept in (
+        "命令：\n\n    make",
+        "一。\n- 二",
+        "一。\n1. 二",
+        "一：\n```text\n二\n```",
+        "一。\n## 二",
+    ):
+        assert words.joined(kept) == kept
+
+
+TOPOLOGY = """Two routers.
+
+::
+
+    h1 ── r<i>
+
+      x
+
+====  =========
+node  towards
+====  =========
+r<i>  ``r1`` and
+      so on
+====  =========
+
+| link | IPv4 |
+| --- | --- |
+| a | b |
+"""
+
+
+def test_a_topologys_text_becomes_a_drawing_and_tables():
+    assert docstrings.markdown(TOPOLOGY.strip()).split("\n\n") == [
+        "Two routers.",
+        "```text\nh1 ── r<i>",
+        "  x\n```",
+        "| node | towards |\n| --- | --- |\n| r&lt;i> | `r1` and so on |",
+        "| link | IPv4 |\n| --- | --- |\n| a | b |",
+    ]
+
+
+@pytest.mark.parametrize("name", topologies.topology_files())
+def test_no_topologys_page_shows_markup(name):
+    text = docstrings.markdown(inspect.getdoc(topologies.topology_class(name)))
+    code = re.findall(r"```text\n.*?```", text, re.S)
+    assert code and not any(mark in part for part in code for mark in ("====", "| ---", "``h"))
+    assert "====" not in text and "::\n" not in text
+
+
+def test_limits_are_told_in_the_readers_language():
+    chinese = words.words("zh")
+    told = [p.allowed_in(chinese) for p in parameters_of(load("congestion").Parameters)]
+    assert "0.1 到 1000 Mbit/s" in told and "yes 或 no" in told and not chinese.missing
+
+
+def test_every_page_has_a_title_in_chinese():
+    chinese = words.words("zh")
+    assert [title for title, _ in titles.texts() if chinese(title) == title] == []
+    assert titles.title("labs/rip.md") and titles.title("gone.md") == ""

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from testbed.book import labels, words
 from testbed.experiment import PROJECT, experiment_files, load
 
 RUN_OF = "fragmentation"
@@ -145,3 +146,25 @@ def targets(path):
     """The files that a page links to."""
     links = Page(path.read_text(encoding="utf-8")).links
     return {(path.parent / unquote(link.partition("#")[0])).resolve() for link in links}
+
+
+def test_long_names_in_tables_can_be_broken_and_others_cannot(site):
+    text = (site / "packet-columns.html").read_text(encoding="utf-8")
+    assert "<code>captured_<wbr>bytes</code>" in text and "<code>packets.read(capture)" in text
+
+
+def test_topologies_have_tables_and_no_markup(site):
+    text = (site / "reference/topologies.html").read_text(encoding="utf-8")
+    assert "<td>r&lt;i&gt;</td>" in text and "| ---" not in text and "====" not in text
+
+
+def test_a_chinese_reader_is_told_which_pages_are_english_and_finds_them_by_chinese_names(site):
+    for page in ("reference/commands", "labs/rip", "changelog", "install"):
+        text = (site / "zh" / f"{page}.html").read_text(encoding="utf-8")
+        assert labels_in_chinese(labels.NOT_TRANSLATED) in text, page
+    text = (site / "zh/install.html").read_text(encoding="utf-8")
+    assert "安装方式" in text and "Ways in" in text  # in the navigation, and the page itself
+
+
+def labels_in_chinese(text):
+    return words.words("zh")(text)
