@@ -321,8 +321,9 @@ class Congestion(Experiment):
         windows, growths = [], []
         for loss in rows(losses):
             after = rounds[rounds["calm"] & (rounds["start_s"] >= loss.end_s)].head(1)
-            windows += [near(float(loss.cwnd_after), float(loss.ssthresh_after), abs=2.0)]
-            growths += [at_most(g, 2, unit="segments in the next RTT")
+            windows += [near(float(loss.cwnd_after), float(loss.ssthresh_after), abs=2.0,
+                             unit="segments cwnd")]  # fmt: skip
+            growths += [at_most(g, 2, unit="segments more in the next RTT")
                         for g in after["growth_segments"]]  # fmt: skip
         if not growths:
             raise MissingDataError("no calm round-trip time behind a recovery")

@@ -153,32 +153,44 @@ def near(
     rel: float | None = None,
     abs: float | None = None,
     unit: str = "",
+    what: str = "",
 ) -> Verdict:
-    """`observed` lies within `rel` (a fraction) or `abs` (in `unit`) of `expected`."""
+    """`observed` lies within `rel` (a fraction) or `abs` (in `unit`) of `expected`.
+
+    Args:
+        observed: the number; None or NaN: INCONCLUSIVE.
+        expected: what it should be.
+        rel: how far it may be off, as a fraction of `expected`.
+        abs: the same in `unit`.
+        unit: of all numbers; also ``segments in flight`` and the like.
+        what: which number this is, where a claim has several; stands before it.
+    """
     if (rel is None) == (abs is None):
         raise ValueError("give rel or abs")
     slack = rel * math.fabs(expected) if rel is not None else (abs or 0.0)
     tolerance = f"±{100 * rel:.3g} %" if rel is not None else f"±{_number(slack, unit)}"
     if slack == 0:  # a count: the same number, or not
         tolerance = ""
-    return _judge(
-        observed, expected - slack, expected + slack, _number(expected, unit), tolerance, unit
-    )
+    said = _number(expected, unit)
+    return _judge(observed, expected - slack, expected + slack, said, tolerance, unit, what)
 
 
-def at_least(observed: float | None, low: float, *, unit: str = "") -> Verdict:
-    """`observed` is `low` or more."""
-    return _judge(observed, low, math.inf, f"≥ {_number(low, unit)}", "", unit)
+def at_least(observed: float | None, low: float, *, unit: str = "", what: str = "") -> Verdict:
+    """`observed` is `low` or more; `unit` and `what` as for `near`."""
+    return _judge(observed, low, math.inf, f"≥ {_number(low, unit)}", "", unit, what)
 
 
-def at_most(observed: float | None, high: float, *, unit: str = "") -> Verdict:
-    """`observed` is `high` or less."""
-    return _judge(observed, -math.inf, high, f"≤ {_number(high, unit)}", "", unit)
+def at_most(observed: float | None, high: float, *, unit: str = "", what: str = "") -> Verdict:
+    """`observed` is `high` or less; `unit` and `what` as for `near`."""
+    return _judge(observed, -math.inf, high, f"≤ {_number(high, unit)}", "", unit, what)
 
 
-def between(observed: float | None, low: float, high: float, *, unit: str = "") -> Verdict:
-    """`observed` lies in a closed interval."""
-    return _judge(observed, low, high, f"{_number(low)} to {_number(high, unit)}", "", unit)
+def between(
+    observed: float | None, low: float, high: float, *, unit: str = "", what: str = ""
+) -> Verdict:
+    """`observed` lies in a closed interval; `unit` and `what` as for `near`."""
+    said = f"{_number(low)} to {_number(high, unit)}"
+    return _judge(observed, low, high, said, "", unit, what)
 
 
 def all_of(verdicts: Sequence[Verdict]) -> Verdict:
@@ -210,12 +222,20 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _judge(
-    observed: float | None, low: float, high: float, expected: str, tolerance: str, unit: str
+    observed: float | None,
+    low: float,
+    high: float,
+    expected: str,
+    tolerance: str,
+    unit: str,
+    what: str,
 ) -> Verdict:
+    before = f"{what}: " if what else ""
     if observed is None or not math.isfinite(observed):
-        return inconclusive("no measurement", expected)
+        return inconclusive(f"{before}no measurement", before + expected)
     status = Status.PASS if low <= observed <= high else Status.FAIL
-    return Verdict(status, _number(observed, unit), expected, tolerance, (), observed, unit)
+    seen = before + _number(observed, unit)
+    return Verdict(status, seen, before + expected, tolerance, (), observed, unit)
 
 
 def _words(value: Any) -> str:

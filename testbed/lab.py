@@ -46,6 +46,9 @@ _STOP_S = 5.0
 _DEVICES = ("lo", "any")
 """What can be captured at in every node, by its own name there."""
 
+_LISTED = 12
+"""So many nodes are named where one is asked for that is not there."""
+
 _CAPTURE_DRAIN_S = 1.1
 """tcpdump's ring hands over a block when it is full or after one second."""
 
@@ -209,7 +212,8 @@ class Lab:
     def _node(self, name: str) -> Any:
         if name not in self.net:
             known = list(self.net.keys())
-            raise ConfigError(f"node '{name}': not in this topology{nearest(name, known)}")
+            others = nearest(name, known) or f"; there are: {', '.join(known[:_LISTED])}"
+            raise ConfigError(f"node '{name}': not in this topology{others}")
         return self.net[name]
 
     def start(

@@ -45,7 +45,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
 
     data = read_json(path / REPETITION)
     metas = {seed: RunDir(path / f"seed-{seed}").meta() for seed in data["seeds"]}
-    any_meta = next(iter(metas.values()), {"runtime": "?", "clock": "?"})
+    any_meta = next(iter(metas.values()), None)
     runs = [
         {
             "seed": seed,
@@ -60,7 +60,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         title=cls.title(), experiment=cls.name, seeds=data["seeds"], failed=data["failed"],
         claims=[c | {"mean_text": mean_text(c)} for c in claims], runs=runs,
         plots=[_plot(p) for p in _plots(path / "plots")],
-        runtime=any_meta["runtime"], clock=any_meta["clock"],
+        meta=any_meta, parameters=_parameters(cls, any_meta) if any_meta else [],
     )  # fmt: skip
     write_text(path / REPORT, page)
     return path / REPORT

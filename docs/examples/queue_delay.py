@@ -103,9 +103,10 @@ class QueueDelay(Experiment):
         return all_of(
             [
                 near(slope_ms, own_ms, rel=0.02, unit="ms a packet"),
-                between(empty_ms, self._empty_ms(), self._empty_ms() + 1.1 * own_ms, unit="ms"),
+                between(empty_ms, self._empty_ms(), self._empty_ms() + 1.1 * own_ms,
+                        unit="ms with nobody in front"),
             ]
-        )
+        )  # fmt: skip
 
     @claim("A full queue drops what arrives.", source="RFC 7567 §2, tail drop")
     def full_queue_drops(self, tables: Tables) -> Verdict:
@@ -116,10 +117,12 @@ class QueueDelay(Experiment):
             raise MissingDataError("the queue was never full; try a larger --window")
         return all_of(
             [
-                near(dropped["queue_pkts"].min(), self.params.queue_pkts, abs=1, unit="packets"),
-                near(pings["queue_pkts"].max(), self.params.queue_pkts, abs=1, unit="packets"),
+                near(dropped["queue_pkts"].min(), self.params.queue_pkts, abs=1, unit="packets",
+                     what="shortest queue that dropped"),
+                near(pings["queue_pkts"].max(), self.params.queue_pkts, abs=1, unit="packets",
+                     what="longest"),
             ]
-        )
+        )  # fmt: skip
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
         """Round-trip time against queue length."""

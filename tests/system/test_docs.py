@@ -14,6 +14,7 @@ from testbed.experiment import PROJECT
 
 pytestmark = pytest.mark.guest
 
+EXAMPLES = ("queue_delay.py", "outage.py")
 PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
 SNIPPET = re.compile(
     r"^( *)```(?:python|yaml|markdown)\n((?: *)(?:#|<!--) (\S+\.\w+)(?: -->)?\n.*?)^\1```$",
@@ -42,7 +43,8 @@ def project(tmp_path_factory, guest_kernel):
         assert not (root / path).exists(), f"{path} is there already; choose another name"
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
-    shutil.copy(PROJECT / "docs/examples/queue_delay.py", root / "experiments")
+    for example in EXAMPLES:
+        shutil.copy(PROJECT / "docs/examples" / example, root / "experiments")
     return root
 
 
@@ -111,7 +113,7 @@ def test_a_topology_is_drawn(project):
 
 def test_what_is_written_is_in_our_style(project):
     files = [p for p in snippets("CONTRIBUTING.md") if p.endswith(".py")]
-    files.append("experiments/queue_delay.py")
+    files += [f"experiments/{example}" for example in EXAMPLES]
     for tool in (
         ("ruff", "check"),
         ("ruff", "format", "--check"),
@@ -141,8 +143,7 @@ BREAKS = {
 def test_the_tutorials_experiment_fails_when_broken(project):
     text = (project / "experiments/queue_delay.py").read_text()
     for right, wrong in BREAKS.items():
-        assert text.count(right) == 1
-        text = text.replace(right, wrong)
+        text = changed(text, right, wrong)
     (project / "broken.py").write_text(text)
     statuses, _ = run(project, "broken.py", code=1)
     assert statuses == {"each_packet_adds_its_time": "FAIL", "full_queue_drops": "FAIL"}
@@ -151,6 +152,30 @@ def test_the_tutorials_experiment_fails_when_broken(project):
 def test_a_queue_that_never_fills_proves_nothing(project):
     statuses, _ = run(project, "queue_delay", "--window", "50", "--pings", "300", code=4)
     assert statuses == {"each_packet_adds_its_time": "PASS", "full_queue_drops": "INCONCLUSIVE"}
+
+
+def test_the_tutorials_sweep_holds(project):
+    statuses, folder = run(project, "outage", "--outages-s", "0.5,1")
+    assert set(statuses.values()) == {"PASS"}
+    assert sorted(p.name for p in (folder / "scenarios").iterdir()) == ["0.5s", "1s"]
+    (costs,) = (v for v in json.loads((folder / "verdicts.json").read_text())
+                if v["claim"] == "costs_its_length")  # fmt: skip
+    assert costs["expected"] == "0.5 s: 5 pings; 1 s: 10 pings"
+    assert not list(undocumented(folder))
+
+
+def test_its_claims_fail_where_the_fault_is_another(project):
+    text = (project / "experiments/outage.py").read_text()
+    (project / "broken.py").write_text(changed(text, "lab.sleep(outage_s)", "lab.sleep(0.6)"))
+    statuses, _ = run(project, "broken.py", "--outages-s", "1", code=1)
+    assert statuses == {"only_those_are_lost": "PASS", "costs_its_length": "FAIL"}
+    statuses, _ = run(project, "outage", "--outages-s", "2", "--loss-percent", "50", code=1)
+    assert statuses == {"only_those_are_lost": "FAIL", "costs_its_length": "FAIL"}
+
+
+def changed(text, right, wrong):
+    assert text.count(right) == 1
+    return text.replace(right, wrong)
 
 
 # ---- the run directory

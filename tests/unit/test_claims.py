@@ -1,3 +1,4 @@
+import ast
 import math
 
 import pandas as pd
@@ -16,7 +17,7 @@ from testbed.claims import (
     near,
     same,
 )
-from testbed.experiment import Tables
+from testbed.experiment import PROJECT, Tables
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,37 @@ def test_same_tells_what_it_compared(observed, expected, words):
 def test_counts_are_told_in_full_and_measurements_by_four_digits():
     assert near(65536, 65536, abs=0, unit="answers").observed == "65536 answers"
     assert near(0.123456, 0.1, abs=1, unit="s").observed == "0.1235 s"
+
+
+def test_numbers_beside_each_other_say_what_they_are():
+    found = all_of(
+        [near(3, 3, abs=1, unit="pings", what="2 s"), at_most(None, 5, unit="ms", what="wait"),
+         between(9, 1, 2, what="ratio")]
+    )  # fmt: skip
+    assert (found.observed, found.expected) == ("ratio: 9", "ratio: 1 to 2")
+    assert at_most(None, 5, unit="ms", what="wait").observed == "wait: no measurement"
+    both = all_of([near(3, 3, abs=1, unit="pings", what="2 s"), at_least(5, 4, what="hops")])
+    assert both.observed == "2 s: 3 pings; hops: 5"
+
+
+JUDGES = {"near", "at_least", "at_most", "between"}
+
+
+def bare_numbers(text):
+    """Lines that judge a number and say neither its unit nor what it is."""
+    for node in ast.walk(ast.parse(text)):
+        judges = isinstance(node, ast.Call) and getattr(node.func, "id", "") in JUDGES
+        if judges and not {"unit", "what"} & {k.arg for k in node.keywords}:
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "path", [*(PROJECT / "experiments").glob("*.py"), *(PROJECT / "docs/examples").glob("*.py")],
+    ids=lambda p: p.stem,
+)  # fmt: skip
+def test_every_number_of_a_claim_says_what_it_is(path):
+    assert not list(bare_numbers(path.read_text(encoding="utf-8")))
+
+
+def test_a_bare_number_is_found():
+    assert list(bare_numbers("near(1, 2, abs=1, unit='s')\nat_most(3, 4)")) == [2]

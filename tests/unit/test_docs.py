@@ -29,7 +29,10 @@ OUR_PATH = re.compile(
 )
 
 
-WRITTEN = {"queue_delay": str(PROJECT / "docs/examples/queue_delay.py"), "echo": "icmp"}
+WRITTEN = {
+    **{p.stem: str(p) for p in sorted((PROJECT / "docs/examples").glob("*.py"))},
+    "echo": "icmp",
+}
 """Experiments that a page has its reader write → what stands for them here."""
 
 
@@ -83,8 +86,9 @@ def test_python_snippets_are_python(page):
             ast.parse(textwrap.dedent(code))
 
 
-def test_the_tutorial_quotes_its_example_as_it_is():
-    example = (PROJECT / "docs/examples/queue_delay.py").read_text(encoding="utf-8")
+def test_the_tutorial_quotes_its_examples_as_they_are():
+    examples = (PROJECT / "docs/examples").glob("*.py")
+    example = "\n".join(p.read_text(encoding="utf-8") for p in examples)
     tutorial = (PROJECT / "docs/tutorial.md").read_text(encoding="utf-8")
     quoted = [code for language, code in FENCE.findall(tutorial) if language == "python"]
     assert quoted and all(code in example for code in quoted)

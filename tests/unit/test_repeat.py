@@ -75,10 +75,11 @@ def repetition(tmp_path) -> Repetition:
     for seed, (status, value) in enumerate([("PASS", 9.4), ("PASS", 9.6), ("FAIL", 8.0)], 1):
         run = RunDir(tmp_path / f"seed-{seed}")
         run.path.mkdir()
-        parameters = {}
+        parameters = {"rate_mbps": 12.5}
         run.write_meta(
             {"experiment": "congestion", "status": "complete", "reason": "", "seed": seed,
-             "parameters": parameters, "scenarios": {}, "runtime": "guest", "clock": "virtual"}
+             "parameters": parameters, "scenarios": {}, "runtime": "guest", "clock": "virtual",
+             "testbed": "0.1.0", "kernel": {"version": "7.1.2"}, "tools": {"iperf3": "3.12"}}
         )  # fmt: skip
         verdict = {
             "claim": claim,
@@ -114,4 +115,7 @@ def test_the_summary_names_runs_that_did_not_end_and_draws_the_rest(repetition):
     page = (repetition.path / "report.html").read_text()
     assert "seed 10 did not come to its end: time limit" in page
     assert "2 of 3" in page
+    for made in ("<dt>rate_mbps</dt><dd>12.5 Mbit/s", "<dd>7.1.2</dd>", "<dt>iperf3</dt><dd>3.12"):
+        assert made in page
+    assert "testbed run congestion --seed 1 --repeat 3" in page
     assert (repetition.path / "plots" / "claims_by_seed.png").stat().st_size > 1000
