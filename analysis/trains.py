@@ -103,7 +103,7 @@ def ideal_wire(
     return np.array(found)
 
 
-def queue_violations(passed: pd.DataFrame, limit_pkts: int) -> int:
+def queue_violations(passed: pd.DataFrame, limit_pkts: int, by_ns: pd.Series | None = None) -> int:
     """Packets dropped though there was room, and accepted though there was none.
 
     Needs no model of the times: how many waited is counted from what was accepted and had not
@@ -112,11 +112,15 @@ def queue_violations(passed: pd.DataFrame, limit_pkts: int) -> int:
     Args:
         passed: of `passage`.
         limit_pkts: how many may wait.
+        by_ns: when each had surely come to the queue; at once, if not given.
     """
     leaving: list[int] = []  # of the accepted ones; increasing
     wrong = 0
-    for sent_ns, left_ns in zip(passed["sent_ns"], passed["left_ns"], strict=True):
-        least = len(leaving) - bisect.bisect_right(leaving, sent_ns)
+    by_ns = passed["sent_ns"] if by_ns is None else by_ns
+    for sent_ns, latest_ns, left_ns in zip(
+        passed["sent_ns"], by_ns, passed["left_ns"], strict=True
+    ):
+        least = len(leaving) - bisect.bisect_right(leaving, latest_ns)
         most = len(leaving) - bisect.bisect_left(leaving, sent_ns)
         if pd.isna(left_ns):
             wrong += most < limit_pkts

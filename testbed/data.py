@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed import gate
 from testbed.claims import MissingDataError
 from testbed.errors import ParseError
 from testbed.rundir import read_json
@@ -166,6 +167,22 @@ class ScenarioData:
         frame["time_ns"] += offset_ns
         frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
         return frame
+
+    def stalls(self) -> pd.DataFrame:
+        """When timers of the run's kernel fired late, in ns since time zero, and how late.
+
+        A stall lies between ``began_ns`` and ``ended_ns``, and took ``late_ns`` or up to
+        ``longest_ns``. Empty on the virtual clock.
+        """
+        import pandas as pd
+
+        zero_ns = self.clock["monotonic_ns"]
+        rows = [
+            (s.began_ns - zero_ns, s.ended_ns - zero_ns, s.late_ns, s.ended_ns - s.began_ns)
+            for s in gate.stalls(self.path)
+        ]
+        columns = ["began_ns", "ended_ns", "late_ns", "longest_ns"]
+        return pd.DataFrame(rows, columns=columns, dtype="int64")
 
     def log(self, name: str) -> str:
         """Output of a program started by ``lab.start(..., log=name)``."""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import parameters
+from testbed import gate, parameters
 from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
 from testbed.data import ScenarioData
 from testbed.errors import ConfigError, ExitCode
@@ -168,8 +168,7 @@ def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
             verdict = inconclusive(_reason(missing, tables))
         except ConfigError as error:
             verdict = inconclusive(str(error))
-        if busy := meta.get("too_busy"):
-            verdict = inconclusive(f"the host disturbed the run: {busy}", verdict.expected)
+        verdict = _gated(verdict, run, claim, cls)
         judged.append((claim, verdict))
     rows = [
         {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
@@ -177,6 +176,20 @@ def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
     ]
     write_json(run.path / VERDICTS, rows)
     return judged
+
+
+def _gated(verdict: Verdict, run: RunDir, claim: Claim, cls: type[Experiment]) -> Verdict:
+    """The verdict, or none where a busy host may be what was observed (real clock only)."""
+    meta = run.meta()
+    if meta.get("clock") != "real":
+        return verdict
+    scenarios = claim.scenarios or tuple(meta["scenarios"])
+    if busy := gate.reasons(run, scenarios):
+        return inconclusive(f"the host disturbed the run: {busy}", verdict.expected)
+    if verdict.status == Status.FAIL and (why := gate.stalled(run, scenarios, cls.bears_stall_s)):
+        observed = f"{verdict.observed}, but the host disturbed the run: {why}"
+        return inconclusive(observed, verdict.expected)
+    return verdict
 
 
 def _reason(missing: MissingDataError, tables: Tables) -> str:

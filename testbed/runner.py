@@ -308,8 +308,6 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
         if not outcome.ok:
             failed[name] = reason or outcome.status
             exit_code = exit_code or inside.get("exit_code")
-    if meta["clock"] == "real" and (busy := gate.reasons(rundir, list(outcomes))):
-        meta["too_busy"] = busy
     meta["status"] = "incomplete" if failed else "complete"
     meta["reason"] = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     rundir.write_meta(meta)

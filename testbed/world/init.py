@@ -28,6 +28,7 @@ from testbed.world import (
     modules,
 )
 from testbed.world.progress import report
+from testbed.world.stalls import Stalls
 
 _PROGRESS_TTY = "/dev/tty1"
 _TICK_S = 1.0
@@ -48,7 +49,11 @@ def main(arguments: list[str]) -> None:
     guest = kind == "guest"
     try:
         _prepare(guest)
-        result = _supervise(_start(module))
+        program = _start(module)
+        stalls = None if _on_virtual_clock() else Stalls(guest)  # threads: behind the fork
+        result = _supervise(program)
+        if stalls:
+            stalls.write(LAB)
     except OSError as error:
         traceback.print_exc()
         result = {"exit_code": _WORLD_FAILED, "reason": f"cannot prepare the run's world: {error}"}

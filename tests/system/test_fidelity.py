@@ -11,6 +11,7 @@ import pytest
 
 from experiments.fidelity import Fidelity
 from experiments.fidelity_tcp import FidelityTcp
+from testbed import gate
 from testbed.claims import Status
 from testbed.rundir import RunDir
 from testbed.runner import Request, run
@@ -74,6 +75,12 @@ def test_load_does_not_matter_and_seeds_do(guest_kernel, tmp_path, request):
     slow = ("taskset", "-c", str(min(os.sched_getaffinity(0))), "nice", "-n", "10")
     assert fingerprint(tmp_path, *slow) == alone, "one slow processor beside a busy loop"
     assert fingerprint(tmp_path, seed=2) != alone
+
+
+def test_on_the_real_clock_a_busy_machine_is_no_fail(guest_kernel, tmp_path, busy_machine):
+    made = run(Request("fidelity", out=tmp_path, runtime="guest", clock="real", only=("series",)))
+    assert [v.status for _, v in made.judged] == [Status.INCONCLUSIVE], made.judged
+    assert gate.stalls(made.run.scenario("series"))
 
 
 def test_verify_tells_the_same_run_from_an_edited_one(guest_kernel, tmp_path):

@@ -52,6 +52,14 @@ def test_a_queue_is_told_by_what_it_drops(rows, limit, wrong):
     assert trains.queue_violations(passed(rows), limit) == wrong
 
 
+def test_a_datagram_comes_to_the_queue_some_time_after_its_note():
+    # one in transmission, one waits; the third is noted before the second leaves, comes behind it
+    rows = [(0, 0), (1, 100), (90, 200)]
+    assert trains.queue_violations(passed(rows), 1) == 1
+    assert trains.queue_violations(passed(rows), 1, pd.Series([1, 90, 110])) == 0
+    assert trains.queue_violations(passed(rows), 1, pd.Series([1, 90, 99])) == 1
+
+
 def test_datagrams_are_followed_by_their_identification():
     first = 65_535
     tx = packets([(7, first, 1000), (7, 0, 1100), (8, 5, 1150), (7, 2, 1200)])

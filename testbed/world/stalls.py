@@ -1,0 +1,55 @@
+"""How late timers fire in the run's own kernel, on the real clock: `testbed.gate` judges by it.
+
+A thread for each processor sleeps a millisecond at a time and notes each waking that came late.
+What delays it (another program on the processor, a hypervisor that took it away, the run's own
+load) delays the timers of links as well.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import os
+import time
+from contextlib import suppress
+
+STALLS = "stalls.json"
+"""In the scenario's folder: ``nap_s``, how many ``cpus`` were watched, and ``stalls``: pairs of
+when a timer was due (monotonic) and how late it fired, in ns. A stall took at most a nap more."""
+
+NAP_S = 0.001
+NOTED_S = 0.0005
+"""A timer this late is noted."""
+
+_MOST_CPUS = 8
+
+
+class Stalls:
+    """Notes late timers from its making on."""
+
+    def __init__(self, guest: bool) -> None:
+        """Starts; all signals must be blocked that another thread waits for."""
+        self.found: list[tuple[int, int]] = []
+        self._cpus = sorted(os.sched_getaffinity(0))[:_MOST_CPUS]
+        for cpu in self._cpus:
+            _thread.start_new_thread(self._watch, (cpu, guest))
+
+    def _watch(self, cpu: int, guest: bool) -> None:
+        os.sched_setaffinity(0, {cpu})
+        if guest:  # not the guest's programs' load, which no timer of a link waits for
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        while True:
+            self._nap()
+
+    def _nap(self) -> None:
+        due_ns = time.monotonic_ns() + int(NAP_S * 1e9)
+        time.sleep(NAP_S)
+        late_ns = time.monotonic_ns() - due_ns
+        if late_ns >= NOTED_S * 1e9:
+            self.found.append((due_ns, late_ns))
+
+    def write(self, folder: str) -> None:
+        """Writes what was noted so far."""
+        with open(f"{folder}/{STALLS}", "w") as out:
+            json.dump({"nap_s": NAP_S, "cpus": len(self._cpus), "stalls": sorted(self.found)}, out)
