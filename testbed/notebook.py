@@ -272,11 +272,8 @@ def _words(shape: dict[str, Any]) -> list[str]:
 
 
 def _png(figure: Figure) -> Picture:
-    import matplotlib.pyplot as plt
-
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    plt.close(figure)
     return Picture(png=buffer.getvalue())
 
 

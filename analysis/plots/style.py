@@ -8,6 +8,7 @@ from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 from cycler import cycler
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -34,12 +35,20 @@ _RC: Any = {
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Draws with this style, and with nothing of the user's own configuration."""
+    """Draws with this style, and with nothing of the user's own configuration.
+
+    pyplot keeps each figure until it is closed: those drawn here are closed at the end.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.use("agg")
         mpl.rcParams.update(_RC)
-        yield
+        others = set(plt.get_fignums())
+        try:
+            yield
+        finally:
+            for number in set(plt.get_fignums()) - others:
+                plt.close(number)
 
 
 def colours(names: list[str]) -> dict[str, str]:
