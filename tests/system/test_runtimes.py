@@ -62,6 +62,15 @@ def test_the_virtual_clock_jumps(guest, tmp_path):
 
 
 @pytest.mark.guest
+def test_a_program_that_asks_over_and_over_but_not_for_the_time_gets_on(guest, tmp_path):
+    outcome = guest.run(tmp_path, seed=1, module=f"{PROGRAMS}.spin", wall_limit_s=60)
+    assert outcome.ok, outcome.reason
+    seen = json.loads((tmp_path / "spin.json").read_text())
+    assert seen["took_s"] == pytest.approx(0.2, abs=0.001)
+    assert seen["asked"] > 2**15, "the first ones take no time"
+
+
+@pytest.mark.guest
 def test_the_real_clock_does_not(guest_kernel, tmp_path):
     runtime = choose("guest", clock="real")
     assert runtime.clock == "real"
