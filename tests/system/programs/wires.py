@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from testbed import programs
 from testbed.net import Network
 from testbed.shape import LinkShape
 from testbed.topo import Topo
@@ -92,10 +93,12 @@ def burst(shape: LinkShape, apart_s: float = 0) -> dict[str, object]:
 
 def tcp(shape: LinkShape) -> dict[str, object]:
     with Network(Pair(shape), seed=3) as net:
-        server = net["h2"].popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
+        receive = programs.argv("bulk", "receive", "5201")
+        server = net["h2"].popen(receive, stdout=subprocess.DEVNULL)
         time.sleep(1)
-        client = ["iperf3", "-c", net["h2"].IP(), "-n", "500K"]  # not a time: no link limits it
-        ends = captured(net, client, "tcp")
+        # not a time: no link limits it
+        send = programs.argv("bulk", "send", "--bytes", "500000", net["h2"].IP(), "5201")
+        ends = captured(net, send, "tcp")
         server.wait()
         return {"largest_bytes": max(length for _, length, _ in ends["h1"])}
 
