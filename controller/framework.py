@@ -28,12 +28,27 @@ def _mend_ryu() -> None:
         wsgi.ALREADY_HANDLED = []  # type: ignore[attr-defined]
 
 
+class TaskExit(Exception):
+    """Ends a thread of the framework."""
+
+
+def _mend_os_ken(threads: Any) -> None:
+    """OS-Ken's native threads take every exception for their wish to end.
+
+    An error in a handler was told to nobody, and the application was deaf from then on. On Ryu, and
+    on OS-Ken's other threads, it is logged and the next event is served.
+    """
+    if threads.TaskExit is Exception:
+        threads.TaskExit = TaskExit
+
+
 if NAME == "ryu":
     _mend_ryu()
 
 app_manager: Any = _load("base.app_manager")
 cfg: Any = _load("cfg")
 hub: Any = _load("lib.hub")
+_mend_os_ken(hub)
 ofp_event: Any = _load("controller.ofp_event")
 ofproto: Any = _load("ofproto.ofproto_v1_3")
 parser: Any = _load("ofproto.ofproto_v1_3_parser")

@@ -1,5 +1,9 @@
 """What controllers decide, without a switch."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("os_ken")
@@ -18,6 +22,7 @@ from controller.router import Waiting, answer, parse_interfaces
 from controller.settings import SettingsError, parse
 from controller.shortest_path import tables
 from controller.spanning_tree import tree_ports
+from testbed.experiment import PROJECT
 
 A, B = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 
@@ -289,3 +294,28 @@ def _pool_settings(*words):
     from controller.load_balancer import Settings
 
     return parse(Settings, words)
+
+
+ERRS = """
+import time
+from os_ken.controller.handler import register_instance
+from controller.app import Alarm, App
+app = App()
+register_instance(app)
+app.start()
+for action in (lambda: 1 / 0, lambda: {}["gone"], lambda: print("served", flush=True)):
+    app._send_event(Alarm(action), None)
+time.sleep(0.3)
+import os
+os._exit(0)
+"""
+
+
+def test_an_error_in_a_handler_is_told_and_the_next_event_is_served():
+    done = subprocess.run(
+        [sys.executable, "-c", ERRS], cwd=PROJECT, capture_output=True, text=True, check=False,
+        env=os.environ | {"SDN_FRAMEWORK": "os_ken"}, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "served\n"
+    for words in ("Traceback", "ZeroDivisionError: division by zero", "KeyError: 'gone'"):
+        assert words in done.stderr
