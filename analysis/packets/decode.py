@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analysis.packets import link, network, options, transport
+from analysis.packets import link, network, options, straight, transport
 from analysis.packets.records import Interface, Records
 from analysis.packets.table import Table
 from analysis.packets.window import CELL_BYTES, WORD_BYTES, Bytes, Cells, Window, take
@@ -58,7 +58,10 @@ def decode(
             cells = Cells(take(data, start - base, CELL_BYTES + WORD_BYTES))
         window = Window(data, start, captured[rows], wire[rows], rows, None, cells, base)
         out.flag(window, window.captured > window.wire, "captured longer than wire")
-        _layers(out, window, link_type, payloads)
+        usual = link_type == link.ETHERNET and isinstance(rows, slice)
+        rest = _straight(out, window, payloads) if usual else window
+        if rest is not None:
+            _layers(out, rest, link_type, payloads)
     _put_interface(out, records, interfaces)
     if payloads is not None:
         out.put_payloads(payloads.array(data))
@@ -105,6 +108,20 @@ class _Payloads:
         places = zip(self.start.tolist(), self.length.tolist(), strict=True)
         pieces = [data[at : at + n].tobytes() if n >= 0 else None for at, n in places]
         return pa.array(pieces, pa.large_binary())
+
+
+def _straight(out: Table, window: Window, payloads: _Payloads | None) -> Window | None:
+    """Decodes the usual packets at once, if they are most; returns the others."""
+    rest, segments = straight.decode(out, window)
+    if segments is None:
+        return rest
+    if (place := out.whole("protocol")) is not None:
+        place[:] = _CODE["TCP"]
+        if rest is not None:
+            out.clear(rest, ["protocol"])
+    if payloads is not None:
+        payloads.add(segments)
+    return rest
 
 
 def _layers(out: Table, window: Window, link_type: int, payloads: _Payloads | None) -> None:

@@ -14,7 +14,7 @@ import zstandard
 from analysis.packets.window import Bytes
 from testbed.errors import ConfigError
 
-PIECE_BYTES = 16 << 20
+PIECE_BYTES = 8 << 20
 """Small enough for the processor's last cache, large enough for the walk's many lanes."""
 
 _GZIP_MAGIC = b"\x1f\x8b"

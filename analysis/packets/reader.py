@@ -149,9 +149,11 @@ class _Reading:
         while True:
             walked = self.format.walk(feed.data, self.here, len(feed.data))
             at = walked.offsets
-            for low in range(0, len(at), BATCH_PACKETS):
+            batches = -(-len(at) // BATCH_PACKETS)
+            for batch in range(batches):  # all about as large
+                low, high = len(at) * batch // batches, len(at) * (batch + 1) // batches
                 self.here = int(at[low])
-                self._decode(at[low : low + BATCH_PACKETS], len(at) - low)
+                self._decode(at[low:high], len(at) - low)
                 yield
             self.here = walked.next_offset
             if walked.bad_length is not None:

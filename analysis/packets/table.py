@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.packets.codes import Codes, Pairs, ip_text, mac_text, split_ips, split_macs
 from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED
 from analysis.packets.window import Mask, Rows, Window
 
@@ -39,84 +39,11 @@ _IP_COLUMNS = (
 
 
 _LINE_BYTES = 64  # columns begin at a cache line
-_SLOT_BITS = 12
-_SPREAD = np.uint64(0x9E37_79B9_7F4A_7C15)
-_NO_KEY = np.uint64(2**64 - 1)
-
-
-class Codes:
-    """Gives every distinct value a small number, in the order of appearance.
-
-    Numbers are looked up in a small hash table first, all at once; only what is not there is
-    sorted out and added. A key that would displace another stays outside.
-    """
-
-    def __init__(self, as_text: Callable[[Any], str]) -> None:
-        self._codes: dict[Hashable, int] = {}
-        self._as_text = as_text
-        self._keys = np.full(1 << _SLOT_BITS, _NO_KEY)
-        self._slots = np.full(1 << _SLOT_BITS, -1, np.int32)
-
-    def of(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-        """Codes of unsigned numbers below 2^64 - 1, (n,) any integer type."""
-        keys = values.astype(np.uint64, copy=False)
-        slot = self._slot(keys)
-        codes: npt.NDArray[np.int32] = self._slots.take(slot)
-        strange = self._keys.take(slot)
-        strange -= keys
-        if strange.any():
-            rows = np.flatnonzero(strange)
-            codes[rows] = self._learn(keys[rows])
-        return codes
-
-    @staticmethod
-    def _slot(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        slot = keys * _SPREAD
-        slot >>= np.uint64(64 - _SLOT_BITS)
-        return slot.view(np.int64)
-
-    def _learn(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
-        which, distinct = pd.factorize(keys)
-        numbers = self._numbers(distinct.tolist())
-        slot = self._slot(distinct)
-        free = self._keys[slot] == _NO_KEY
-        self._keys[slot[free]] = distinct[free]
-        # Two new keys of one slot: the last one's key stands there, and so must its code.
-        self._slots[slot[free]] = numbers[free]
-        return numbers[which]
-
-    def of_pairs(
-        self, high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]
-    ) -> npt.NDArray[np.int32]:
-        """Codes of 128-bit numbers, each key a pair (high, low)."""
-        of_high, highs = pd.factorize(high)
-        of_low, lows = pd.factorize(low)
-        which, pairs = pd.factorize(of_high.astype(np.int64) * len(lows) + of_low)
-        keys = [(int(highs[pair // len(lows)]), int(lows[pair % len(lows)])) for pair in pairs]
-        return self._numbers(keys)[which]
-
-    def of_one(self, value: Hashable) -> int:
-        """The code of one value."""
-        return self._codes.setdefault(value, len(self._codes))
-
-    def _numbers(self, keys: Sequence[Hashable]) -> npt.NDArray[np.int32]:
-        return np.array([self.of_one(key) for key in keys], np.int32)
-
-    def texts(self) -> list[str]:
-        """The distinct values as text, in the order of their codes."""
-        return [self._as_text(value) for value in self._codes]
-
-
-def mac_text(value: int) -> str:
-    """`00:1b:21:0a:0b:0c` for a 48-bit number."""
-    return value.to_bytes(6, "big").hex(":")
-
-
-def ip_text(value: int | tuple[int, int]) -> str:
-    """An address: IPv4 for a 32-bit number, IPv6 for a pair of 64-bit ones."""
-    if isinstance(value, tuple):
-        return str(ipaddress.IPv6Address((value[0] << 64) | value[1]))
-    return str(ipaddress.IPv4Address(value))
+_MOST_NARROW: tuple[tuple[np.dtype[Any], int], ...] = (
+    (np.dtype(np.int8), 128),
+    (np.dtype(np.int16), 1 << 15),
+)
+"""pandas numbers fewer categories than this in this type; what has it already is not converted."""
 
 
 class Table:
@@ -134,12 +61,14 @@ class Table:
         self.count = 0
         self.low = 0
         self.macs, self.ips = Codes(mac_text), Codes(ip_text)
+        self.mac_pairs, self.ip_pairs = Pairs(self.macs, split_macs), Pairs(self.ips, split_ips)
         self.texts: dict[str, Codes] = {
             "interface": Codes(str),
             "ip6_extensions": Codes(str),
         }
         self._fixed = {"protocol": list(protocols), "problem": list(PROBLEMS)}
         self._capacity = 0
+        self._code_types = {c.name: _MOST_NARROW[0][0] for c in self.columns if c.kind == CATEGORY}
         self._values: dict[str, npt.NDArray[Any]] = {}
         self._absent: dict[str, Mask] = {}
         self._fresh: set[str] = set()
@@ -169,8 +98,11 @@ class Table:
 
     def _grow(self, capacity: int) -> None:
         """Larger arrays, carved from one block."""
-        kinds = [(self._values, c.name, _stored_type(c.dtype)) for c in self.columns
-                 if c.kind != BYTES]  # fmt: skip
+        kinds = [
+            (self._values, c.name, self._code_types.get(c.name) or _stored_type(c.dtype))
+            for c in self.columns
+            if c.kind != BYTES
+        ]
         kinds += [(self._absent, c.name, np.dtype(bool)) for c in self.columns if c.kind == MASKED]
         sizes = [-(-capacity * kind.itemsize // _LINE_BYTES) * _LINE_BYTES for *_, kind in kinds]
         block, at = np.zeros(sum(sizes), np.uint8), 0
@@ -180,6 +112,18 @@ class Table:
                 new[: self.low] = where[name][: self.low]
             where[name], at = new, at + size
         self._capacity = capacity
+
+    def _widen(self, name: str) -> None:
+        """Makes room in a category for all its numbers, before they are stored."""
+        kind: np.dtype[Any] = self._code_types[name]
+        needed: np.dtype[Any] = np.dtype(np.int32)
+        categories = self._fixed[name] if name in self._fixed else self._codes_of(name)
+        for narrow, most in reversed(_MOST_NARROW):
+            if len(categories) < most:
+                needed = narrow
+        if needed.itemsize > kind.itemsize:
+            self._code_types[name] = needed
+            self._values[name] = self._values[name].astype(needed)
 
     def _open(self, name: str) -> None:
         """Before the first value of some of a batch's packets: all of them are absent."""
@@ -191,6 +135,26 @@ class Table:
             else:
                 self._values[name][batch] = -1
 
+    def whole(self, name: str) -> npt.NDArray[Any] | None:
+        """A column's part of this batch, zeros yet, to be filled for every packet; None: unwanted.
+
+        Packets whose value is none after all are set right by `clear`.
+        """
+        if name not in self.names:
+            return None
+        self._fresh.discard(name)
+        if name in self._code_types:
+            self._widen(name)
+        return self._values[name][self.low : self.count]
+
+    def clear(self, window: Window, names: Iterable[str]) -> None:
+        """Makes columns of the window's packets absent again."""
+        at = self._at(window.rows, len(window))
+        for name in self.names.intersection(names):
+            self._values[name][at] = 0 if name in self._absent else -1
+            if name in self._absent:
+                self._absent[name][at] = True
+
     def put(self, name: str, window: Window, values: npt.NDArray[Any], known: Mask | None) -> None:
         """Stores one field of the window's packets.
 
@@ -201,9 +165,9 @@ class Table:
             known: rows whose value is real; None: all.
         """
         at = self._at(window.rows, len(window))
-        if known is None and len(window) == self.count - self.low and name in self._fresh:
-            self._fresh.discard(name)
-            self._values[name][at] = values  # `absent` is still all zeros
+        if name in self._code_types:
+            self._widen(name)
+        if self._put_first(name, window, values, known):
             return
         self._open(name)
         if name not in self._absent:  # a category's codes
@@ -221,6 +185,24 @@ class Table:
             self._absent[name][at] &= ~known
         else:
             self.put_where(name, window, values, known)
+
+    def _put_first(
+        self, name: str, window: Window, values: npt.NDArray[Any], known: Mask | None
+    ) -> bool:
+        """Stores the first values of a column in this batch, if the window has all its packets."""
+        whole = isinstance(window.rows, slice) and len(window) == self.count - self.low
+        if name not in self._fresh or not whole:
+            return False
+        if known is not None and name not in self._absent:
+            return False
+        self._fresh.discard(name)
+        batch = slice(self.low, self.count)
+        self._values[name][batch] = values  # `absent` is still all zeros
+        if known is not None:
+            unknown = ~known
+            self._absent[name][batch] = unknown
+            self._values[name][batch][unknown] = 0
+        return True
 
     def put_where(self, name: str, window: Window, values: npt.NDArray[Any], where: Mask) -> None:
         """Stores values of some rows and leaves the others as they are."""
@@ -272,9 +254,8 @@ class Table:
 
     def put_all(self, name: str, values: npt.NDArray[Any] | int) -> None:
         """Stores a column of the whole batch."""
-        if name in self.names:
-            self._fresh.discard(name)
-            self._values[name][self.low : self.count] = values
+        if (place := self.whole(name)) is not None:
+            place[:] = values
 
     def note_fragments(self, window: Window, first: Mask) -> None:
         """Remembers first fragments: their transport's length is that of the whole packet."""
@@ -336,11 +317,12 @@ class Table:
         return values
 
     def _categories(self, name: str) -> list[str]:
+        return self._fixed[name] if name in self._fixed else self._codes_of(name).texts()
+
+    def _codes_of(self, name: str) -> Codes:
         if name in _MAC_COLUMNS:
-            return self.macs.texts()
-        if name in _IP_COLUMNS:
-            return self.ips.texts()
-        return self._fixed[name] if name in self._fixed else self.texts[name].texts()
+            return self.macs
+        return self.ips if name in _IP_COLUMNS else self.texts[name]
 
 
 def empty_frame(columns: Iterable[str]) -> pd.DataFrame:
@@ -349,6 +331,4 @@ def empty_frame(columns: Iterable[str]) -> pd.DataFrame:
 
 
 def _stored_type(dtype: str) -> np.dtype[Any]:
-    if dtype == CATEGORY:
-        return np.dtype(np.int32)
     return np.dtype("bool" if dtype == "boolean" else dtype.lower())

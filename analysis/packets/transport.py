@@ -12,7 +12,7 @@ from analysis.packets.window import Ints, Mask, Window
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 
 _IS_OTHER = ~np.isin(np.arange(256), (ICMP, TCP, UDP, ICMP6))
-_FLAG_BITS = 0x01FF
+FLAG_BITS = 0x01FF
 _TIMESTAMP_ONLY = np.frombuffer(b"\x01\x01\x08\x0a", "=u4")[0]
 """NOP NOP timestamp: what nearly every segment of an established connection carries."""
 
@@ -107,7 +107,7 @@ def tcp(out: Table, window: Window) -> Window | None:
     if out.wants("tcp_ack"):
         out.put("tcp_ack", window, window.stored(8, ">u4"), window.has(12))
     if out.wants("tcp_flags"):
-        out.put("tcp_flags", window, packed & _FLAG_BITS, window.has(14))
+        out.put("tcp_flags", window, packed & FLAG_BITS, window.has(14))
     if out.wants("tcp_window"):
         out.put("tcp_window", window, window.stored(14, ">u2"), window.has(16))
     if out.wants("tcp_urgent"):
@@ -117,7 +117,7 @@ def tcp(out: Table, window: Window) -> Window | None:
     if out.wants("tcp_payload_bytes"):
         out.put("tcp_payload_bytes", window, window.wire - header, _both(good, window.present))
     if out.wants(*options.COLUMNS, "malformed", "problem"):
-        _options(out, window, header, good)
+        put_options(out, window, header, good)
     return window.next(header, good) if out.wants("payload") else None
 
 
@@ -127,7 +127,7 @@ def _both(good: Mask, present: Mask | None) -> Mask | None:
     return None if good.all() else good
 
 
-def _options(out: Table, window: Window, header: Ints, good: Mask) -> None:
+def put_options(out: Table, window: Window, header: Ints, good: Mask) -> None:
     """Reads the options: the usual pattern at once, puts the others aside."""
     have = (header > 20) & good
     if window.present is not None:

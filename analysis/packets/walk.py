@@ -157,26 +157,25 @@ class _Lanes:
         if lanes < _MIN_LANES:
             return first
         begin = self.start + span // lanes * np.arange(1, lanes, dtype=np.int64)
-        view = self.data.data
-        windows = [bytes(view[at : at + window_bytes]) for at in begin.tolist()]
-        return np.concatenate([first, self._guesses(begin, windows)])
+        return np.concatenate([first, self._guesses(begin, window_bytes)])
 
-    def _guesses(self, begin: Offsets, windows: list[bytes]) -> Offsets:
-        """The first plausible place of each window, in order; windows without one are left out."""
-        found: list[Offsets] = []
-        numbers, after = list(range(len(windows))), [self.mark_at] * len(windows)
-        for _ in range(_TRIES):
-            at = [windows[n].find(self.mark, a) for n, a in zip(numbers, after, strict=True)]
-            numbers = [n for n, a in zip(numbers, at, strict=True) if a >= 0]
-            after = [a + 1 for a in at if a >= 0]
-            guesses = begin[numbers] + np.array(after, np.int64) - 1 - self.mark_at
-            good = self.rule.plausible(self.data, guesses)
-            found.append(guesses[good])
-            again = np.flatnonzero(~good).tolist()
-            if not again:
-                break
-            numbers, after = [numbers[i] for i in again], [after[i] for i in again]
-        return np.sort(np.concatenate(found))
+    def _guesses(self, begin: Offsets, window_bytes: int) -> Offsets:
+        """The first plausible place behind each `begin`, in order; none where there is none."""
+        count = len(self.data) - window_bytes + 1
+        stretches = np.ndarray((count,), f"V{window_bytes}", self.data, strides=(1,))[begin]
+        octets = stretches.view(np.uint8).reshape(-1, window_bytes)[:, self.mark_at :]
+        width = octets.shape[1] - len(self.mark) + 1
+        hit = octets[:, :width] == self.mark[0]
+        for number, octet in enumerate(self.mark[1:], 1):
+            hit &= octets[:, number : number + width] == octet
+        lane, at = np.divmod(np.flatnonzero(hit), width)
+        soon = np.arange(len(lane)) - np.searchsorted(lane, lane) < _TRIES
+        lane, at = lane[soon], at[soon]
+        guesses = begin[lane] + at
+        good = self.rule.plausible(self.data, guesses)
+        _, first = np.unique(lane[good], return_index=True)
+        found: Offsets = guesses[good][first]
+        return found
 
     def _step_all(self, starts: Offsets, ends: Offsets) -> Offsets:
         """Moves all lanes until each has passed its end, or has had steps enough.

