@@ -108,7 +108,9 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
 
 
 def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
-    table.to_parquet(run.tables / f"{name}.parquet", index=False)
+    texts = [column for column in table if table[column].dtype == "str"]
+    # a dictionary of numbers that hardly repeat takes half of the time and saves next to nothing
+    table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
 
 
 def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
