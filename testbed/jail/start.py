@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import signal
 import sys
 from typing import Any, NoReturn
@@ -29,7 +30,9 @@ def main(text: str) -> None:
         text: JSON; `launch.Job` and what goes with it.
     """
     spec: dict[str, Any] = json.loads(text)
-    _die_with(spec["parent"])
+    _die_with_parent()
+    if os.getppid() != spec["parent"]:  # it ended before we asked
+        sys.exit(CANNOT_START)
     if spec["cpu"] is not None:
         os.sched_setaffinity(0, {spec["cpu"]})
     if os.geteuid() != 0:
@@ -79,11 +82,9 @@ def _enter_namespaces(spec: dict[str, Any]) -> str:
     return "namespaces" if sealed else "process"
 
 
-def _die_with(parent: int | None) -> None:
-    """Asks for SIGKILL when the parent ends; ends now if that happened already."""
+def _die_with_parent() -> None:
+    """Asks for SIGKILL when the parent ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if parent is not None and os.getppid() != parent:
-        sys.exit(CANNOT_START)
 
 
 def _unshare(*, network: bool) -> bool:
@@ -122,10 +123,16 @@ def _set_attributes(path: bytes, flags: int, *, set_: int = 0, clear: int = 0) -
 
 def _fork_and_mirror() -> None:
     """Goes on in a child; the parent reaps whatever comes its way and ends as the child did."""
+    watched, alive = os.pipe()  # of which the parent alone keeps the end `alive`
     child = os.fork()
     if child == 0:
-        _die_with(None)
+        os.close(alive)
+        _die_with_parent()
+        if select.select([watched], [], [], 0)[0]:  # it ended before we asked
+            os._exit(CANNOT_START)
+        os.close(watched)
         return
+    os.close(watched)
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == child:
