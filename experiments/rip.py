@@ -46,7 +46,7 @@ LOST_LAN = {
 }
 """The last router's, where it is lost."""
 HORIZONS = {
-    "off": "no split horizon (v1)", "next-hop": "the same in v2: next hops told",
+    "off": "no split horizon (v1)", "next-hop": "v2: next hops told",
     "simple": "split horizon", "poisoned": "poisoned reverse",
 }  # fmt: skip
 

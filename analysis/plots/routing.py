@@ -174,7 +174,7 @@ def traffic(
         row = result[result["scenario"] == scenarios[0]].iloc[0]
         _mark_failure(axes, float(row["failed_s"]))
     upper.set_ylabel("routing traffic so far (kB)")
-    upper.legend(loc="upper left")
+    upper.legend(loc="lower right")
     lower.set_yticks(range(len(scenarios)), list(scenarios))
     lower.set_ylim(-0.6, len(scenarios) - 0.4)
     lower.set_ylabel("pings")

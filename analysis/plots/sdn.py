@@ -98,7 +98,7 @@ def flows_over_time(changes: pd.DataFrame, steps: pd.DataFrame) -> Figure:
     panel.set(xlabel="time in s", ylabel="flows in the table")
     panel.set_ylim(bottom=0)
     if len(sizes):
-        panel.legend(loc="upper left")
+        figure.legend(loc="outside right upper")
     return figure
 
 
@@ -234,8 +234,7 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
             )
         bottom.axhline(limit_pps, color="0.4", linewidth=1, linestyle=":")
         bottom.annotate(
-            "limit", (1, limit_pps), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize=8,
+            "limit", (0.01, limit_pps), xycoords=("axes fraction", "data"), va="bottom", fontsize=8,
         )  # fmt: skip
         for panel in (top, bottom):
             mark(panel, tables.of("steps", scenario=name))
@@ -251,7 +250,9 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
                 fontsize=8, rotation=90, ha="right",
             )  # fmt: skip
         bottom.set_xlabel("time in s")
-        bottom.legend(fontsize=8, loc="center right")
+    for panel, *_ in panels:  # the steps' names stand above what is drawn; rows share their scale
+        panel.set_ylim(top=1.25 * panel.get_ylim()[1])
+    figure.legend(*panels[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     panels[0][0].set_ylabel("round-trip time in ms")
     panels[1][0].set_ylabel("packets received per s")
     return {"flood": figure}
@@ -363,5 +364,8 @@ def balance(tables: Tables, servers: Sequence[str]) -> dict[str, Figure]:
         panel.set_title(name.replace("_", " "))
         panel.set_xlabel("server")
     panels[0].set_ylabel("connections")
-    panels[-1].legend(title="client", fontsize=8)
+    panels[0].yaxis.get_major_locator().set_params(integer=True)
+    figure.legend(
+        *panels[-1].get_legend_handles_labels(), title="client", loc="outside right upper"
+    )
     return {"shares": figure}

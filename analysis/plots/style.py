@@ -23,6 +23,7 @@ _RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.alpha": 0.3,
     "axes.spines.top": False,
     "axes.spines.right": False,
