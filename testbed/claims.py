@@ -251,4 +251,16 @@ def _words(value: Any) -> str:
 def _number(value: float, unit: str = "") -> str:
     """Four digits of a measurement; a count in full."""
     whole = math.isfinite(value) and float(value).is_integer() and abs(value) < _COUNTS
+    unit = _of_one(unit) if value == 1 else unit
     return f"{int(value) if whole else format(float(value), '.4g')} {unit}".strip()
+
+
+def _of_one(unit: str) -> str:
+    """``packets per RTT`` → ``packet per RTT``; what is no plural stays."""
+    noun, gap, rest = unit.partition(" ")
+    if len(noun) > 3 and noun.isalpha() and noun.endswith("s") and not noun.endswith("ss"):
+        if noun.endswith("ies") and len(noun) > 4:
+            noun = noun[:-3] + "y"
+        else:
+            noun = noun[:-2] if noun.endswith(("sses", "shes", "ches")) else noun[:-1]
+    return noun + gap + rest

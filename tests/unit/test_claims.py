@@ -127,3 +127,18 @@ def test_every_number_of_a_claim_says_what_it_is(path):
 
 def test_a_bare_number_is_found():
     assert list(bare_numbers("near(1, 2, abs=1, unit='s')\nat_most(3, 4)")) == [2]
+
+
+@pytest.mark.parametrize(
+    ("unit", "told"),
+    [
+        ("segments per RTT", "1 segment per RTT"), ("entries", "1 entry"),
+        ("addresses", "1 address"), ("matches of r1", "1 match of r1"), ("lies", "1 lie"),
+        ("ms", "1 ms"), ("loss", "1 loss"), ("Mbit/s", "1 Mbit/s"),
+        ("Jain's index", "1 Jain's index"),
+        ("", "1"),
+    ],
+)  # fmt: skip
+def test_one_of_something_is_told_in_the_singular(unit, told):
+    assert near(1.0, 1, abs=0, unit=unit).observed == told
+    assert near(2, 2, abs=0, unit=unit).observed == f"2 {unit}".strip()
