@@ -102,6 +102,8 @@ class CaptureError(ParseError):
         packets: DataFrame of all packets before it.
     """
 
+    exit_code = ExitCode.USAGE
+
     def __init__(self, source: str, offset: int, reason: str, packets: Any) -> None:
         self.offset, self.packets = offset, packets
         super().__init__(source, f"byte {offset}", f"{reason} ({len(packets)} packets before it)")

@@ -52,14 +52,15 @@ EXPERIMENTS = PROJECT / "experiments"
 class Tables(dict[str, "pd.DataFrame"]):
     """The measured tables by name, each with a column `scenario` in front."""
 
+    def __missing__(self, name: str) -> pd.DataFrame:
+        raise MissingDataError(f"no table '{name}' in this run")
+
     def of(self, name: str, **equals: Any) -> pd.DataFrame:
         """The rows of a table where each named column has the given value.
 
         Raises:
             MissingDataError: no such table or no such row; the claim becomes INCONCLUSIVE.
         """
-        if name not in self:
-            raise MissingDataError(f"no table '{name}' in this run")
         table = self[name]
         for column, value in equals.items():
             table = table[table[column] == value]
@@ -74,8 +75,6 @@ class Tables(dict[str, "pd.DataFrame"]):
         Raises:
             MissingDataError: no such table, or one without a column asked for.
         """
-        if name not in self:
-            raise MissingDataError(f"no table '{name}' in this run")
         table = self[name]
         for column, value in equals.items():
             if column not in table:

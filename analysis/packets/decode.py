@@ -51,6 +51,8 @@ def decode(
     payloads = _Payloads(count) if out.wants("payload") else None
     captured, wire = _lengths(records.captured_bytes), _lengths(records.wire_bytes)
     for link_type, rows in _by_link_type(records, interfaces):
+        if not link.is_known(link_type):
+            out.links_not_decoded.add(link_type)
         start = records.start[rows]
         cells, base = records.cells, records.cells_base
         if cells is None:

@@ -23,6 +23,14 @@ _AF_INET = 2
 _AF_INET6 = (10, 24, 28, 30)  # Linux, NetBSD and OpenBSD, FreeBSD, Darwin
 
 
+_KNOWN = frozenset({ETHERNET, NULL, RAW, LOOP, COOKED, COOKED2, RAW_IPV4, RAW_IPV6, *_RAW_ALIASES})
+
+
+def is_known(link_type: int) -> bool:
+    """True if packets of this link type are decoded."""
+    return link_type in _KNOWN
+
+
 def lead_bytes(link_type: int) -> int:
     """What must stand before the link header so that the next header begins at a whole word."""
     return 2 if link_type == ETHERNET else 0

@@ -52,7 +52,9 @@ def read(
 
     Returns:
         one row a packet in capture order. `attrs["truncated_at"]` is the offset of a last packet
-        that was cut off (tcpdump stopped while writing), else None.
+        that was cut off (tcpdump stopped while writing), else None. `attrs["links_not_decoded"]`
+        lists the link types (LINKTYPE_ numbers; -1: of an interface the file does not describe)
+        whose packets have times and lengths only.
 
     Raises:
         ConfigError: no such file, or an unknown column.
@@ -125,7 +127,11 @@ class _Reading:
         """The packets decoded since the last restart."""
         options.settle(self.table, 1)
         frame = self.table.frame()
-        frame.attrs.update(source=self.feed.name, truncated_at=self.truncated_at)
+        frame.attrs.update(
+            source=self.feed.name,
+            truncated_at=self.truncated_at,
+            links_not_decoded=sorted(self.table.links_not_decoded),
+        )
         return frame
 
     def _open_format(self) -> Format:

@@ -77,6 +77,7 @@ class Table:
         self.other_options: list[Any] = []
         self.problem: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self.fragment: Mask | None = None
+        self.links_not_decoded: set[int] = set()
 
     def wants(self, *names: str) -> bool:
         """True if one of the columns is asked for."""

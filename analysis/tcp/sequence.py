@@ -210,11 +210,25 @@ class Analysis:
 
 
 def delivered_by_sack(packets: pd.DataFrame, rows: Ints) -> Ints:
-    """Bytes in the first three SACK blocks of each row."""
+    """Bytes beyond the ACK in the first three SACK blocks of each row.
+
+    A block that tells of a duplicate (RFC 2883 §4) delivers nothing: it comes first, and lies below
+    the ACK or within the second block.
+    """
     total = np.zeros(len(rows), np.int64)
     some = np.flatnonzero(plain(packets, "tcp_sack_count", rows) > 0)
+    ack = plain(packets, "tcp_ack", rows[some])
+    left, size = [], []
     for block in (1, 2, 3):
-        left = plain(packets, f"tcp_sack{block}_left", rows[some])
+        left.append(plain(packets, f"tcp_sack{block}_left", rows[some]))
         right = plain(packets, f"tcp_sack{block}_right", rows[some])
-        total[some] += (right - left).astype(np.uint32).astype(np.int64)
+        size.append(_distance(left[-1], right))
+    duplicate = _distance(left[0] + size[0], ack) < 1 << 31
+    duplicate |= (size[1] > 0) & (_distance(left[1], left[0]) + size[0] <= size[1])
+    total[some] = np.where(duplicate, 0, size[0]) + size[1] + size[2]
     return total
+
+
+def _distance(first: Ints, second: Ints) -> Ints:
+    """Bytes from one sequence number on to another, modulo 2^32."""
+    return (second - first).astype(np.uint32).astype(np.int64)

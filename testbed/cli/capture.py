@@ -38,7 +38,10 @@ def capture() -> None:
 
 @capture.command()
 @_FILE
-@click.option("-n", "--count", default=50, show_default=True, help="Packets shown (0: all).")
+@click.option(
+    "-n", "--count", type=click.IntRange(min=0), default=50, show_default=True,
+    help="Packets shown (0: all).",
+)  # fmt: skip
 @click.option("--columns", help="Columns by name, with commas, instead of the description.")
 @click.option("--where", help="Only packets for which this pandas query holds.")
 def show(file: Path, count: int, columns: str | None, where: str | None) -> None:
@@ -193,7 +196,14 @@ def _read(file: Path) -> pd.DataFrame:
         if not len(error.packets):
             raise
         err.print(f"[bold]damaged:[/bold] {escape(str(error))}", highlight=False)
-        return error.packets  # type: ignore[no-any-return]
+        table = error.packets
+    if strange := table.attrs["links_not_decoded"]:
+        which = ", ".join("unknown" if link < 0 else str(link) for link in strange)
+        err.print(
+            f"link type {which} is not decoded (www.tcpdump.org/linktypes.html); "
+            "its packets have times and lengths only",
+            highlight=False,
+        )
     cut = table.attrs["truncated_at"]
     if cut is not None:
         err.print(f"the last packet, at byte {cut}, is cut off", highlight=False)

@@ -120,7 +120,23 @@ def test_export_of_what_is_no_capture_leaves_the_target_alone(tmp_path: Path, fo
 )
 def test_bad_input_is_one_clear_line(words: tuple[object, ...], message: str) -> None:
     code, _, said = capture(*words)
-    assert code in {2, 3}
+    assert code == 2
     assert message in said
     assert "Traceback" not in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_show_says_which_link_type_is_not_decoded() -> None:
+    octets = LAYERS.read_bytes()
+    code, text, said = capture(
+        "show", "-", "-n", 2, stdin=octets[:20] + struct.pack("<I", 105) + octets[24:]
+    )
+    assert code == 0
+    assert len(text.strip().splitlines()) == 3
+    assert "link type 105 is not decoded" in said
+
+
+def test_a_count_below_0_is_no_count() -> None:
+    code, _, said = capture("show", LAYERS, "-n", "-1")
+    assert code == 2
+    assert "-1 is not in the range" in said

@@ -302,6 +302,8 @@ def test_link_types(known: list[Packet], plain: pd.DataFrame, name: str, row: in
 
 def test_unknown_link_type_gives_rows_without_layers(known: list[Packet]) -> None:
     got = read(pcap(known, link=250))
+    assert got.attrs["links_not_decoded"] == [250]
+    assert read(pcap(known)).attrs["links_not_decoded"] == []
     assert len(got) == len(known)
     assert got.drop(columns=["frame", "time_ns", "wire_bytes", "captured_bytes", "malformed"]).isna(
     ).all(axis=None)  # fmt: skip

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from analysis import packets, tcp
+from analysis.tcp.sequence import delivered_by_sack
 from testbed.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -162,3 +163,25 @@ def test_no_tcp_gives_no_segments() -> None:
     assert len(tcp.connections(capture, segments)) == 0
     assert len(tcp.rates(segments, capture)) == 0
     assert len(tcp.states(segments)) == 0
+
+
+@pytest.mark.parametrize(
+    ("ack", "blocks", "delivered"),
+    [
+        (100, [(200, 300)], 100),
+        (100, [(300, 400), (200, 250)], 150),
+        (100, [(50, 80)], 0),  # below the ACK: a duplicate (RFC 2883 §4.1)
+        (100, [(40, 100), (200, 300)], 100),
+        (100, [(220, 240), (200, 300)], 100),  # within the second block: a duplicate (§4.2)
+        (2**32 - 10, [(2**32 - 50, 2**32 - 20), (5, 15)], 10),
+    ],
+)
+def test_blocks_that_tell_of_duplicates_deliver_nothing(
+    ack: int, blocks: list[tuple[int, int]], delivered: int
+) -> None:
+    values: dict[str, int | None] = {"tcp_ack": ack, "tcp_sack_count": len(blocks)}
+    for number in (1, 2, 3):
+        ends = blocks[number - 1] if number <= len(blocks) else (None, None)
+        values |= {f"tcp_sack{number}_left": ends[0], f"tcp_sack{number}_right": ends[1]}
+    row = pd.DataFrame({name: pd.array([value], "UInt32") for name, value in values.items()})
+    assert delivered_by_sack(row, np.array([0])).tolist() == [delivered]
