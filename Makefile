@@ -55,34 +55,33 @@ ifneq ($(FROM_IMAGE),)
 NEEDED := $(STAMPS)/image
 SYSTEM :=
 SITE :=
-EXTRAS :=
 FRAMEWORKS :=
-test lint docs book notebook bench: $(VENV)/.dev
+PYTHON_STEP := 1 of 2
 else
 NEEDED := $(STAMPS)/kernel
 SYSTEM := $(STAMPS)/packages
 SITE := --system-site-packages
-EXTRAS := [dev]
 FRAMEWORKS := $(STAMPS)/ryu
+PYTHON_STEP := 2 of 3
 endif
 
 setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (all others do it by themselves)
 
-test: setup $(FRAMEWORKS) ## unit, replay and system tests
+test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit, replay and system tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-lint: setup ## style and types
+lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m testbed.docs --check
 
-docs: setup ## build the documentation in build/site, with the experiments' latest runs
+docs: setup $(VENV)/.dev ## build the documentation in build/site, with the experiments' latest runs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file mkdocs.zh.yml
 	@echo "build/site/index.html, 中文 build/site/zh/index.html"
 
-book: setup ## the same, once every experiment has a run of its present file (minutes)
+book: setup $(VENV)/.dev ## the same, once every experiment has a run of its present file (minutes)
 	@$(BIN)/python -m testbed.book
 	@$(MAKE) --no-print-directory docs
 
@@ -93,7 +92,7 @@ notebook: setup ## open the notebooks on the latest run (Jupyter)
 	@run=$$($(BIN)/python -m testbed.notebook) && TESTBED_RUN=$$run \
 	  $(BIN)/jupyter lab $(AS_ROOT) "analysis/notebooks/$$($(BIN)/python -m testbed.notebook --name)"
 
-bench: setup ## measure what the documentation claims about speed
+bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 endif
@@ -108,29 +107,35 @@ distclean: clean ## remove the set-up too (the guest kernel stays in your cache 
 # --- set-up, each step once
 
 $(STAMPS)/packages: testbed/packages.txt scripts/install-packages.sh
+	@echo "set-up, step 1 of 3: Debian packages (minutes the first time)"
 	@scripts/install-packages.sh
 	@mkdir -p $(@D) && touch $@
 
 $(VENV)/.ready: pyproject.toml $(SYSTEM)
-	@echo "making the virtual environment in $(VENV)"
+	@echo "set-up, step $(PYTHON_STEP): Python packages in $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
 	  "on Debian that is the package python3-venv" >&2; exit 3; }
-	@$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
+# what only tests and documentation need
 $(VENV)/.dev: $(VENV)/.ready
+	@echo "set-up for developers: Python packages (about two minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 $(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
+	@echo "set-up, step 2 of 2: the image"
 	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import '$(IMAGE_FILE)'
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/kernel: testbed/kernel/uml.config $(wildcard testbed/kernel/patches/*.patch) $(STAMPS)/packages
+	@echo "set-up, step 3 of 3: the guest kernel (about ten minutes, once)"
 	@scripts/guest-kernel.sh
 	@mkdir -p $(@D) && touch $@
 
 # controller/'s programs run on OS-Ken; the tests run them on Ryu, too
 $(STAMPS)/ryu: scripts/install-ryu.sh $(VENV)/.ready
+	@echo "set-up for the tests: Ryu (about a minute)"
 	@scripts/install-ryu.sh
 	@mkdir -p $(@D) && touch $@

@@ -1,6 +1,7 @@
 """Set-up: the list of packages, the Makefile's options, doctor, and the kernel's recipe."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -79,6 +80,42 @@ def test_switches_and_awkward_values():
     assert words(made("ECN=no")) == ["congestion", "--no-ecn"]
     assert words(made("OUT=a b'c;$$x")) == ["congestion", "--out", "a b'c;$x"]
     assert words(made()) == ["congestion"]
+
+
+def recipe_of(target: str) -> str:
+    """Every command that a fresh ``make TARGET`` would run."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    argv = ["make", "-n", "-B", target]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("target", ["test", "lint", "docs", "bench"])
+def test_what_developers_need_is_installed_for_them(target):
+    assert "pip install --quiet --disable-pip-version-check -e '.[dev]'" in recipe_of(target)
+
+
+@pytest.mark.parametrize("target", ["setup", "exp-congestion", "notebook"])
+def test_users_install_only_what_runs_need(target):
+    done = recipe_of(target)
+    assert "[dev]" not in done
+    assert "pip install --quiet --disable-pip-version-check -e ." in done
+
+
+DEVELOPERS = {"pytest", "hypothesis", "dpkt", "scapy", "babel", "jieba", "mkdocs", "nbclient",
+              "nbformat", "ipykernel", "mypy", "ruff"}  # fmt: skip
+
+
+def test_runs_import_nothing_of_the_developers():
+    found = {}
+    for folder in ("testbed", "analysis", "experiments", "topologies", "controller", "labs"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if "book" not in path.parts and path != ROOT / "testbed" / "docs.py":
+                text = path.read_text(encoding="utf-8")
+                names = set(re.findall(r"^ *(?:from|import) (\w+)", text, re.M))
+                found[str(path)] = names & DEVELOPERS
+    assert len(found) > 100
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
 def test_help_lists_every_target():
