@@ -22,6 +22,7 @@ All daemons of all nodes start side by side; one that `needs` others of its node
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -69,6 +70,7 @@ class Daemon:
         stop_signal: what ends it when the experiment is over.
         owner: user who owns the state folder; for daemons that give up root.
         environment: variables of its own.
+        timer_slack_ns: how late the kernel may end its waits; 0: as exact as it can.
     """
 
     name: ClassVar[str]
@@ -78,6 +80,7 @@ class Daemon:
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     owner: ClassVar[str] = ""
     environment: ClassVar[Mapping[str, str]] = {}
+    timer_slack_ns: ClassVar[int] = 0
 
     def files(self, place: Place) -> dict[str, str]:
         """The files it reads, by name: written to `place.configs` before it starts."""
@@ -190,11 +193,19 @@ def start(
             argv, environment = daemon.argv(place), daemon.environment
             process = lab.start(place.node, *argv, log=log, environment=environment)
             process.stop_signal = daemon.stop_signal
+            if daemon.timer_slack_ns:
+                _allow_slack(process, daemon.timer_slack_ns)
             unready.append(Running(daemon, place, process))
             running[place.node, daemon.name] = unready[-1]
         if not free:
             lab.sleep(_POLL_S)
     return running
+
+
+def _allow_slack(process: Process, slack_ns: int) -> None:
+    """Threads that the program starts from now on have the same slack."""
+    with contextlib.suppress(OSError):  # it has ended: `_is_ready` says so
+        Path(f"/proc/{process.popen.pid}/timerslack_ns").write_text(str(slack_ns))
 
 
 def lab_place(lab: Lab, node: str, daemons: Sequence[Daemon] = ()) -> Place:

@@ -52,6 +52,9 @@ class FrrDaemon(base.Daemon):
     needs: ClassVar[tuple[str, ...]] = ("zebra",)
     stop_signal = signal.SIGKILL  # nothing to save, and a farewell would be noise in the captures
     environment: ClassVar[Mapping[str, str]] = _ONE_HEAP
+    timer_slack_ns: ClassVar[int] = 1_000_000
+    """FRR waits for whole milliseconds, rounded down, then asks for the time without a pause until
+    the rest is over: a fifth of all system calls of a grid of 49 routers, and of its CPU time."""
     log_level: ClassVar[str] = "notifications"
 
     def __init__(self, config: str | None, *, managed: bool = False) -> None:
