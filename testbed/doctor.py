@@ -36,7 +36,7 @@ _HOST_FEATURES = {
     "VETH": "every network of the host runtime",
 }
 _IMPORT = "testbed image import FILE"
-_NO_KERNEL = "the virtual clock: runs take their real time and are not the same on every machine"
+_NO_KERNEL = "the virtual clock: without it runs take real time and differ between machines"
 _GUEST_DISK_BYTES = 1 * 10**9
 
 
@@ -48,7 +48,7 @@ class Check:
         name: what.
         state: whether it is there.
         found: its version or place; empty if missing.
-        cost: what is lost without it.
+        cost: what it is for, so what is lost without it.
         mend: the one command that gets it; empty if it is there or none can.
     """
 
@@ -101,10 +101,10 @@ def _image_check(image: Image | None, why: str, lacking: str) -> Check:
         return Check("image", "missing", "", f"what it holds: {lacking}", _IMPORT)
     if image is not None:
         return Check("image", "there", f"{image.id}: {why}")
-    cost = "results that do not depend on this system's packages"
+    cost = "optional: the programs of runs from one file, the same on every machine"
     absent = [p.name for p in packages() if p.name not in installed_packages()]
     if absent:
-        cost += f"; it would also stand in for {len(absent)} packages that are missing here"
+        cost += f"; it has the {len(absent)} Debian packages that are missing here"
     return Check("image", "missing", "", cost, _IMPORT)
 
 

@@ -23,13 +23,17 @@ _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def doctor(as_json: bool) -> None:
-    """Show what is there, what is missing, what that costs and what mends it."""
+    """Show what is there, what is missing, what each thing is for and what gets it.
+
+    Exit code 0: experiments can run; 3: they cannot. What else is missing is only wanted for the
+    purpose named beside it.
+    """
     checks = doctors.examine()
     if as_json:
         click.echo(json.dumps(doctors.as_data(checks), indent=1, ensure_ascii=False))
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("what", "state", "found", "without it", "mend"):
+        for column in ("what", "state", "found", "what it is for", "get it with"):
             table.add_column(column, overflow="fold", no_wrap=column in {"what", "state"})
         for check in sorted(checks, key=lambda c: c.state == "there"):
             colour = _COLOUR[check.state]
@@ -103,8 +107,17 @@ def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
             removed += 1
             if not dry_run:
                 shutil.rmtree(path)
+    click.echo(_summary(len(found), removed, dry_run))
+    if not (runs or all_runs):
+        click.echo(f"runs in {default_runs().resolve()} stay: --runs removes those that never ended"
+                   ", --all-runs all")  # fmt: skip
+
+
+def _summary(leftovers: int, runs: int, dry_run: bool) -> str:
+    if not leftovers and not runs:
+        return "nothing to remove: no dead run has left a namespace, an interface or a process"
     verb = "would be removed" if dry_run else "removed"
-    click.echo(f"{len(found)} leftovers and {removed} run directories {verb}")
+    return f"{verb}: {leftovers} things of dead runs, {runs} run directories"
 
 
 def _runs(every: bool) -> list[Path]:

@@ -11,10 +11,14 @@ import click
 from rich.table import Table
 
 from testbed import topologies
+from testbed.cli.console import err
 from testbed.cli.console import out as console
-from testbed.errors import RunIncompleteError
+from testbed.errors import ConfigError, RunIncompleteError
 from testbed.rundir import write_text
 from testbed.topo import as_data
+
+_MANY_NODES, _MOST_NODES = 200, 1000
+"""Nodes whose layout takes more than a moment; more than a drawing shows."""
 
 
 @click.command("topologies")
@@ -45,11 +49,28 @@ def draw(topology: str, output: Path | None) -> None:
     """
     from testbed.draw import draw as drawing
 
-    topo = topologies.load(topology)
     name = Path(topology.split(",", maxsplit=1)[0]).stem
     path = output or Path(f"{name}.svg")
+    _check_target(path)
+    topo = topologies.load(topology)
+    count = len(topo.nodes())
+    if count > _MOST_NODES:
+        raise ConfigError(
+            f"topology '{topology}': has {count} nodes, a drawing shows at most {_MOST_NODES}; "
+            "draw a smaller one of its kind"
+        )
+    if count > _MANY_NODES:
+        err.print(f"laying out {count} nodes, which takes a while", highlight=False)
     write_text(path, drawing(as_data(topo), topologies.plan_rows(topo)))
     console.print(str(path), soft_wrap=True, highlight=False)
+
+
+def _check_target(path: Path) -> None:
+    """A drawing may take the place of an older one, not of something else."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ConfigError(f"--output {path}: name a file in a folder that is there")
+    if path.exists() and not path.read_bytes()[:100].lstrip().startswith((b"<svg", b"<?xml")):
+        raise ConfigError(f"--output {path}: is there already and is no drawing; name another file")
 
 
 @click.command()

@@ -76,3 +76,25 @@ def test_help_gives_units_and_defaults():
     text = run_testbed("run", "congestion", "--help").stdout
     assert "0.1 to 1000 Mbit/s" in text
     assert "[default: 40.0 ms]" in " ".join(text.split())
+
+
+def test_a_drawing_takes_the_place_of_drawings_only(tmp_path):
+    notes, drawn = tmp_path / "notes.txt", tmp_path / "net.svg"
+    notes.write_text("mine")
+    done = run_testbed("draw", "single", "-o", str(notes))
+    assert done.returncode == 2 and "is no drawing; name another file" in done.stderr
+    assert notes.read_text() == "mine"
+    for _ in range(2):
+        assert run_testbed("draw", "single", "-o", str(drawn)).returncode == 0
+    assert run_testbed("draw", "single", "-o", str(tmp_path)).returncode == 2
+
+
+def test_what_no_drawing_can_show_is_refused_at_once(tmp_path):
+    done = run_testbed("draw", "grid,side=60", cwd=tmp_path)
+    assert done.returncode == 2 and "a drawing shows at most 1000; draw a smaller" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_clean_says_in_words_that_there_is_nothing(tmp_path):
+    done = run_testbed("clean", "--dry-run", TESTBED_RUNS=str(tmp_path))
+    assert f"runs in {tmp_path} stay: --runs removes those that never ended" in done.stdout
