@@ -136,3 +136,21 @@ def rate_mbps(times_ns: pd.Series, size_bytes: int) -> float:
     if len(known) < 2:
         return float("nan")
     return (len(known) - 1) * size_bytes * 8e3 / float(known.max() - known.min())
+
+
+def stalls_met_us(stalls: pd.DataFrame, left_ns: pd.Series, arrived_ns: pd.Series) -> np.ndarray:
+    """For each packet, the longest stall of the host while it was on the wire.
+
+    Args:
+        stalls: of `ScenarioData.stalls`.
+        left_ns, arrived_ns: since the same time zero; one that never arrived met none.
+    """
+    worst = np.zeros(len(left_ns))
+    left, arrived = (
+        t.astype("Float64").to_numpy(float, na_value=np.nan) for t in (left_ns, arrived_ns)
+    )
+    times = stalls[["began_ns", "ended_ns", "longest_ns"]].to_numpy(float)
+    for began_ns, ended_ns, longest_ns in times:
+        met = (left < ended_ns) & (arrived > began_ns)
+        worst[met] = np.maximum(worst[met], longest_ns / 1e3)
+    return worst

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import rows, statistics, trains
+from analysis import statistics, trains
 from analysis.plots import fidelity as plots
 from testbed import programs
 from testbed.claims import MissingDataError, Verdict, all_of, at_least, at_most, claim, near
@@ -212,7 +212,7 @@ class Fidelity(Experiment):
         found = [
             passed.assign(
                 link=train["link"], delay_ms=_delay_ms(passed),
-                stall_us=_stalls_us(stalls, passed["left_ns"], passed["arrived_ns"]),
+                stall_us=trains.stalls_met_us(stalls, passed["left_ns"], passed["arrived_ns"]),
             )
             for train, passed in _passages(data, "tx-any", "rx-any")
             if train["kind"] == "train"
@@ -472,17 +472,6 @@ def _longest_stall_us(stalls: pd.DataFrame, passed: pd.DataFrame) -> float:
     began_ns, ended_ns = passed["sent_ns"].min(), passed["arrived_ns"].max()
     met = stalls[(stalls["ended_ns"] > began_ns) & (stalls["began_ns"] < ended_ns)]
     return float(met["longest_ns"].max()) / 1e3 if len(met) else 0.0
-
-
-def _stalls_us(stalls: pd.DataFrame, left_ns: pd.Series, arrived_ns: pd.Series) -> np.ndarray:
-    """For each packet, the longest stall of the host while it was on the wire."""
-    worst = np.zeros(len(left_ns))
-    left, arrived = (t.astype("Float64").to_numpy(float, na_value=np.nan)
-                     for t in (left_ns, arrived_ns))  # fmt: skip
-    for stall in rows(stalls):
-        met = (left < stall.ended_ns) & (arrived > stall.began_ns)
-        worst[met] = np.maximum(worst[met], stall.longest_ns / 1e3)
-    return worst
 
 
 def _delay_ms(passed: pd.DataFrame) -> np.ndarray:

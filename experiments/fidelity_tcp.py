@@ -51,6 +51,10 @@ TARGETS = {
 """How exact TCP must be, by the clock, and up to which rate: no guest carries 1 Gbit/s in real
 time."""
 
+JUDGED_SHARE = 0.25
+"""At least so many acknowledgements must have met no stall of the host longer than their target;
+those that did are not judged."""
+
 DOUBLING_SHARE = 0.9
 """Slow start is judged up to this share of the rate."""
 
@@ -137,7 +141,10 @@ class FidelityTcp(Experiment):
                  "goodput_mbps": _settled_mbps(came),
                  "expected_mbps": rate * throughput.goodput_share(MSS_BYTES)}
             )  # fmt: skip
-            acks.append(_ack_delays(arrived, sent, flow.port, rate, rtt).assign(link=flow.link))
+            came_back = _ack_delays(arrived, sent, flow.port, rate, rtt)
+            since_ns = [came_back[c] - data.t0_ns for c in ("left_ns", "came_ns")]
+            came_back["stall_us"] = trains.stalls_met_us(data.stalls(), *since_ns)
+            acks.append(came_back[["error_us", "stall_us"]].assign(link=flow.link))
         largest = max(int(p["ip_bytes"].max()) for p in (sent, arrived))
         return {
             "tcp": pd.DataFrame(found).assign(largest_ip_bytes=largest),
@@ -211,14 +218,21 @@ class FidelityTcp(Experiment):
         top_mbps = self._target(tables, "links", "top_mbps")
         slow = [link for link, (rate, _, _) in TCP_LINKS.items() if rate <= top_mbps]
         acks = acks[acks["link"].isin(slow)]
+        limit_us = self._target(tables, "links", "ack_us")
+        judged = acks[acks["stall_us"] <= limit_us]
+        if len(judged) < JUDGED_SHARE * len(acks):
+            raise MissingDataError(
+                f"the host disturbed {len(acks) - len(judged)} of {len(acks)} packets "
+                f"(stalls of up to {acks['stall_us'].max() / 1e3:.1f} ms)"
+            )
         return all_of(
             [
                 at_most(
                     mine["error_us"].abs().max(),
-                    self._target(tables, "links", "ack_us"),
+                    limit_us,
                     unit=f"µs off ({len(mine)} packets, {link})",
                 )
-                for link, mine in acks.groupby("link", sort=False)
+                for link, mine in judged.groupby("link", sort=False)
             ]
         )
 
@@ -308,7 +322,7 @@ def _transfer_s(size_bytes: int, shape: LinkShape) -> float:
 def _ack_delays(
     leaving: pd.DataFrame, arriving: pd.DataFrame, port: int, rate_mbps: float, rtt_ms: float
 ) -> pd.DataFrame:
-    """Each packet that came back, its arrival less the ideal wire's: column error_us."""
+    """Each packet that came back: left_ns, came_ns, and error_us beside an ideal wire."""
     key = ["tcp_dport", "ip_id", "tcp_seq", "tcp_ack", "tcp_flags"]
     mine = [p[p["tcp_sport"] == port].drop_duplicates(key) for p in (leaving, arriving)]
     both = mine[0].merge(mine[1], on=key, suffixes=("_left", "_came"))
@@ -316,4 +330,7 @@ def _ack_delays(
     left_ns, came_ns = (both[f"time_ns_{end}"] - t0_ns for end in ("left", "came"))
     frames = both["ip_bytes_left"].astype(int) + trains.ETHERNET_BYTES
     ideal_ns = trains.ideal_wire(left_ns, frames, rate_mbps, rtt_ms / 2)
-    return pd.DataFrame({"error_us": (came_ns.to_numpy(float) - ideal_ns) / 1e3})
+    return pd.DataFrame(
+        {"error_us": (came_ns.to_numpy(float) - ideal_ns) / 1e3,
+         "left_ns": both["time_ns_left"], "came_ns": both["time_ns_came"]}
+    )  # fmt: skip
