@@ -309,7 +309,7 @@ topos = {"one": One}
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("build", "biuld"), r"one\.py: topology One has no nodes: .* it has biuld\(\)"),
+        (("build", "buildd"), r"one\.py: topology One has no nodes: .* it has buildd\(\)"),
         (('self.addHost("h1")', "pass"), r"one\.py: topology One has no nodes: .*them$"),
         (('"h1")', '"h1"); 1 / 0'), r"one\.py, line 4: ZeroDivisionError"),
         (("\ntopos", "\n1 / 0\ntopos"), r"one\.py:5: ZeroDivisionError"),
