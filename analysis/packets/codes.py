@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Codes:
     def __init__(self, as_text: Callable[[Any], str]) -> None:
         self._codes: dict[Hashable, int] = {}
         self._as_text = as_text
+        self._texts: list[str] = []
         self._keys = np.full(1 << _SLOT_BITS, _NO_KEY)
         self._slots = np.full(1 << _SLOT_BITS, -1, np.int32)
 
@@ -79,7 +81,9 @@ class Codes:
 
     def texts(self) -> list[str]:
         """The distinct values as text, in the order of their codes."""
-        return [self._as_text(value) for value in self._codes]
+        new = islice(self._codes, len(self._texts), None)
+        self._texts += [self._as_text(value) for value in new]
+        return self._texts
 
 
 class Pairs:
