@@ -1,8 +1,10 @@
 """Acts: what one step of an experiment does, as values to put into tables of steps.
 
-steps = {"echo": program("h1", "ping", "-c", "3", address), ...}
-for name, act in steps.items():
-    step(lab, name); act(lab)
+    steps = {"echo": program("h1", "ping", "-c", "3", address), ...}
+    for name, act in steps.items():
+        step(lab, name); act(lab)
+
+An act that is made does nothing yet: the running lab is its argument.
 """
 
 from __future__ import annotations
