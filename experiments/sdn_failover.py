@@ -32,7 +32,6 @@ FAILOVERS = ("sdn-cut", "ospf-cut", "sdn-silent", "ospf-silent")
 LEARN_S = 5.0
 """LLDP once a second: after two seconds the controller knows every link."""
 
-OSPF_SETTLED_S = 60.0
 LLDP_S, LLDP_LIFE_S = 1.0, 3.2
 """Of ``controller/discovery.py``: time between two LLDP frames; life of a link without any."""
 
@@ -142,8 +141,9 @@ class SdnFailover(Experiment):
     def _start_ospf(self, lab: Lab) -> None:
         from testbed.daemons import frr
 
+        lab.watch("routes")
         frr.start(lab, routing.configurations(lab.path))
-        lab.sleep_until(OSPF_SETTLED_S)
+        routing.wait_for_routes(lab, routing.OSPF_FROM_NOTHING)
 
     def _used_sdn(self, lab: Lab, net: Any) -> str:
         """The port by which s1 sends to h4."""
@@ -168,7 +168,9 @@ class SdnFailover(Experiment):
         ]
         found = re.search(r"dev (r1-eth[12])", said := lab.exec("r1", *argv))
         if found is None:
-            raise ConvergenceError("OSPF's route from r1 to h4", OSPF_SETTLED_S, said)
+            raise ConvergenceError(
+                "OSPF's route from r1 to h4", routing.OSPF_FROM_NOTHING.time_s, said
+            )
         return found[1]
 
     # ---- from the run directory
