@@ -96,7 +96,8 @@ def _addresses(*columns: pd.Series) -> _I64:
 
 def _texts(addresses: pd.Series) -> pd.Index[Any]:
     kinds = addresses.astype("category").cat
-    return kinds.categories.astype("str").take(kinds.codes.to_numpy())
+    texts = kinds.categories.astype("str")
+    return texts.take(kinds.codes.to_numpy(), allow_fill=True, fill_value=np.nan)
 
 
 def _numbers(column: pd.Series) -> _I64:

@@ -1,4 +1,4 @@
-"""What is there, what is missing, what that costs the user, and the one command that mends it."""
+"""What is there, what is missing, what each is for, and the one command that gets it."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Check:
         name: what.
         state: whether it is there.
         found: its version or place; empty if missing.
-        cost: what it is for, so what is lost without it.
+        purpose: what it is for: what there is not, without it.
         mend: the one command that gets it; empty if it is there or none can.
     """
 
     name: str
     state: State
     found: str = ""
-    cost: str = ""
+    purpose: str = ""
     mend: str = ""
 
 
@@ -101,11 +101,11 @@ def _image_check(image: Image | None, why: str, lacking: str) -> Check:
         return Check("image", "missing", "", f"what it holds: {lacking}", _IMPORT)
     if image is not None:
         return Check("image", "there", f"{image.id}: {why}")
-    cost = "optional: the programs of runs from one file, the same on every machine"
+    purpose = "optional: the programs of runs from one file, the same on every machine"
     absent = [p.name for p in packages() if p.name not in installed_packages()]
     if absent:
-        cost += f"; it has the {len(absent)} Debian packages that are missing here"
-    return Check("image", "missing", "", cost, _IMPORT)
+        purpose += f"; it has the {len(absent)} Debian packages that are missing here"
+    return Check("image", "missing", "", purpose, _IMPORT)
 
 
 def _kernel_in(image: Image) -> Check:
@@ -114,16 +114,16 @@ def _kernel_in(image: Image) -> Check:
 
 
 def _kernels() -> Iterator[Check]:
-    cost = _NO_KERNEL
+    purpose = _NO_KERNEL
     if platform.machine() != "x86_64":
         found = f"none for {platform.machine()}"
-        yield Check("guest kernel", "missing", found, cost)
+        yield Check("guest kernel", "missing", found, purpose)
         return
     built = kernel.find()
     if built is None:
-        yield Check("guest kernel", "missing", "", cost, kernel.BUILD_COMMAND)
+        yield Check("guest kernel", "missing", "", purpose, kernel.BUILD_COMMAND)
     else:
-        yield Check("guest kernel", "there", f"{built.version} ({built.source})", cost)
+        yield Check("guest kernel", "there", f"{built.version} ({built.source})", purpose)
     packaged = kernel.find_packaged()
     spare = "a guest on the real clock where ours cannot be built"
     if packaged is not None:
@@ -134,10 +134,12 @@ def _kernels() -> Iterator[Check]:
 
 
 def _system() -> Iterator[Check]:
-    cost = "the system's own guard that a run writes to its directory alone (the guest's remains)"
+    purpose = (
+        "the system's own guard that a run writes to its directory alone (the guest's remains)"
+    )
     isolation = isolation_here()
     sealed: State = "missing" if isolation == "process" else "there"
-    yield Check("the system's seal", sealed, isolation, cost)
+    yield Check("the system's seal", sealed, isolation, purpose)
     memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     cpus = len(os.sched_getaffinity(0))
     yield Check("processors", "there", f"{cpus}: so many guests run side by side")
@@ -159,14 +161,14 @@ def _debian_packages(image: Image | None) -> Iterator[Check]:
     installed = installed_packages()
     held: dict[str, str] = image.manifest.data["packages"] if image else {}
     for package in packages():
-        if image is not None and package.cost == BUILDS_KERNEL:
+        if image is not None and package.purpose == BUILDS_KERNEL:
             continue
         version = installed.get(package.name) or _other_evidence(package)
         if package.name in held:
             version = f"{held[package.name]}, in the image"
         mend = "" if version else f"{_INSTALL} {package.name}"
         state: State = "there" if version else "missing"
-        yield Check(package.name, state, version, package.cost, mend)
+        yield Check(package.name, state, version, package.purpose, mend)
 
 
 def _other_evidence(package: Package) -> str:
@@ -190,13 +192,15 @@ def _python_packages() -> Iterator[Check]:
 def _host_kernel() -> Iterator[Check]:
     """What the running kernel has, for the host runtime alone."""
     options = _running_options()
-    for option, cost in _HOST_FEATURES.items():
+    for option, purpose in _HOST_FEATURES.items():
         name = f"host kernel: {option}"
         if options is None:
-            yield Check(name, "unknown", "the kernel does not show its options", cost)
+            yield Check(name, "unknown", "the kernel does not show its options", purpose)
         else:
             value = options.get(option)
-            yield Check(name, "there" if value else "missing", _SHAPES.get(value or "", ""), cost)
+            yield Check(
+                name, "there" if value else "missing", _SHAPES.get(value or "", ""), purpose
+            )
 
 
 _SHAPES = {"y": "built in", "m": "module"}

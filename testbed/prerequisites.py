@@ -27,12 +27,12 @@ class Package:
     Attributes:
         name: of the package.
         programs: those of its programs that we start.
-        cost: what is lost without it.
+        purpose: what it is for.
     """
 
     name: str
     programs: tuple[str, ...]
-    cost: str
+    purpose: str
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def packages(path: Path = LIST) -> tuple[Package, ...]:
             continue
         columns = [column.strip() for column in line.split("|")]
         if len(columns) != 3 or not columns[0]:
-            raise ParseError(path.name, f"line {number}", "not 'package | programs | cost'")
+            raise ParseError(path.name, f"line {number}", "not 'package | programs | purpose'")
         found.append(Package(columns[0], tuple(columns[1].split()), columns[2]))
     return tuple(found)
 

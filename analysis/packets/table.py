@@ -40,8 +40,8 @@ _IP_COLUMNS = (
 
 _LINE_BYTES = 64  # columns begin at a cache line
 _MOST_NARROW: tuple[tuple[np.dtype[Any], int], ...] = (
-    (np.dtype(np.int8), 128),
-    (np.dtype(np.int16), 1 << 15),
+    (np.dtype(np.int8), 127),
+    (np.dtype(np.int16), (1 << 15) - 1),
 )
 """pandas numbers fewer categories than this in this type; what has it already is not converted."""
 

@@ -168,6 +168,8 @@ class _Lanes:
         hit = octets[:, :width] == self.mark[0]
         for number, octet in enumerate(self.mark[1:], 1):
             hit &= octets[:, number : number + width] == octet
+        if np.count_nonzero(hit) > _TRIES * len(hit):  # zeros, say: every place looks like one
+            hit &= np.cumsum(hit, axis=1, dtype=np.int32) <= _TRIES
         lane, at = np.divmod(np.flatnonzero(hit), width)
         soon = np.arange(len(lane)) - np.searchsorted(lane, lane) < _TRIES
         lane, at = lane[soon], at[soon]

@@ -38,7 +38,7 @@ def doctor(as_json: bool) -> None:
         for check in sorted(checks, key=lambda c: c.state == "there"):
             colour = _COLOUR[check.state]
             state = f"[{colour}]{check.state}[/]"
-            table.add_row(check.name, state, check.found, check.cost, check.mend)
+            table.add_row(check.name, state, check.found, check.purpose, check.mend)
         out.print(table)
     runnable = all(c.state != "missing" for c in checks if c.name == "a runtime")
     sys.exit(ExitCode.PASS if runnable else ExitCode.ENVIRONMENT)

@@ -69,8 +69,20 @@ def _check_target(path: Path) -> None:
     """A drawing may take the place of an older one, not of something else."""
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ConfigError(f"--output {path}: name a file in a folder that is there")
-    if path.exists() and not path.read_bytes()[:100].lstrip().startswith((b"<svg", b"<?xml")):
+    if path.exists() and not _is_drawing(path):
         raise ConfigError(f"--output {path}: is there already and is no drawing; name another file")
+
+
+def _is_drawing(path: Path) -> bool:
+    """True for an SVG file, and for an empty one; a pipe or a device is not even opened."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            begin = file.read(100).lstrip()
+    except OSError as error:
+        raise ConfigError(f"--output {path}: {error.strerror}; name another file") from None
+    return not begin or begin.startswith((b"<svg", b"<?xml"))
 
 
 @click.command()

@@ -62,7 +62,9 @@ UNREAD_TABLES = ("netaddr/eui",)
 
 def package_names() -> list[str]:
     """Debian packages that are asked for; what they depend on comes with them."""
-    wanted = (p.name for p in packages() if p.name not in _NOT_INSIDE and p.cost != BUILDS_KERNEL)
+    wanted = (
+        p.name for p in packages() if p.name not in _NOT_INSIDE and p.purpose != BUILDS_KERNEL
+    )
     return [*wanted, *_BESIDES]
 
 

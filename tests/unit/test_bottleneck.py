@@ -27,6 +27,12 @@ def test_delays_drops_and_marks_of_a_queue():
     assert len(passed) == 4, "the last packet's fate is unknown"
 
 
+def test_a_packet_without_an_address_gets_no_other_ones():
+    arriving = ARRIVING.assign(ip_src=["10.0.0.1", None, "10.0.0.3", "10.0.0.1", "10.0.0.1"])
+    passed = bottleneck.passage(arriving, LEAVING)
+    assert passed["flow_src"].isna().tolist() == [False, True, False, False]
+
+
 def test_the_length_counts_what_stays():
     length = bottleneck.queue_length(bottleneck.passage(ARRIVING, LEAVING))
     assert length["length_pkts"].max() == 2

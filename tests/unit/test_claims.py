@@ -135,7 +135,7 @@ def test_a_bare_number_is_found():
         ("segments per RTT", "1 segment per RTT"), ("entries", "1 entry"),
         ("addresses", "1 address"), ("matches of r1", "1 match of r1"), ("lies", "1 lie"),
         ("ms", "1 ms"), ("loss", "1 loss"), ("Mbit/s", "1 Mbit/s"),
-        ("Jain's index", "1 Jain's index"),
+        ("Jain's index", "1 Jain's index"), ("series", "1 series"), ("boxes", "1 boxes"),
         ("", "1"),
     ],
 )  # fmt: skip

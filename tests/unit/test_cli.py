@@ -1,6 +1,7 @@
 """What the command line says to bad input: one line, the field, what is allowed, exit code 2."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -82,6 +83,9 @@ def test_a_drawing_takes_the_place_of_drawings_only(tmp_path):
     notes, drawn = tmp_path / "notes.txt", tmp_path / "net.svg"
     notes.write_text("mine")
     done = run_testbed("draw", "single", "-o", str(notes))
+    assert done.returncode == 2 and "is no drawing; name another file" in done.stderr
+    os.mkfifo(tmp_path / "pipe")
+    done = run_testbed("draw", "single", "-o", str(tmp_path / "pipe"))
     assert done.returncode == 2 and "is no drawing; name another file" in done.stderr
     assert notes.read_text() == "mine"
     for _ in range(2):

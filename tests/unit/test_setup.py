@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def test_packages_are_listed_with_their_programs():
     names = [p.name for p in prerequisites.packages()]
     assert len(names) == len(set(names))
-    assert all(p.cost for p in prerequisites.packages())
+    assert all(p.purpose for p in prerequisites.packages())
     assert prerequisites.install_command("ping") == "sudo apt-get install iputils-ping"
     assert "apt-file search bin/iperf33" in prerequisites.install_command("iperf33")
     assert "did you mean 'iperf3'" in prerequisites.install_command("iperf33")
@@ -140,7 +140,7 @@ def test_programs_of_sbin_are_found_by_users_who_do_not_have_it_on_their_path(
 # ---- doctor
 
 
-def test_doctor_says_what_each_missing_thing_costs_and_mends(monkeypatch, tmp_path):
+def test_doctor_says_what_each_missing_thing_is_for_and_what_gets_it(monkeypatch, tmp_path):
     monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
     monkeypatch.setattr(doctor, "installed_packages", dict)
     monkeypatch.setattr(doctor.shutil, "which", lambda *_, **__: None)
@@ -149,7 +149,7 @@ def test_doctor_says_what_each_missing_thing_costs_and_mends(monkeypatch, tmp_pa
     assert checks["guest kernel"].mend == store.BUILD_COMMAND
     assert checks["iperf3"].mend.endswith("install --no-install-recommends iperf3")
     for check in checks.values():
-        assert check.state != "missing" or check.cost
+        assert check.state != "missing" or check.purpose
         assert check.state != "there" or not check.mend
     assert len(json.dumps(doctor.as_data(list(checks.values())))) > 1000
 
