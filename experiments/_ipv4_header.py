@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.dissect import ipv4
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, same
+from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, same
 from testbed.evidence import in_rows, of_packets
 from testbed.exchange import address, pick
 from testbed.experiment import Experiment
@@ -66,6 +66,7 @@ class Ipv4Header(Experiment):
         "Every router lowers the TTL and so makes a new header checksum; addresses, identification "
         "and protocol stay.",
         source="RFC 791 p. 14, 30; RFC 1812 §5.3.1; RFC 1624",
+        bears_stall_s=ANY_STALL,
     )
     def routers_change_ttl_and_checksum_only(self, tables: Tables) -> Verdict:
         """The three pings as they pass each capture."""
@@ -90,6 +91,7 @@ class Ipv4Header(Experiment):
         "The sender chooses the first TTL: Linux begins with 64 and can be told otherwise; what "
         "arrives is lower by the number of routers.",
         source="RFC 791 p. 14, 30; RFC 1700 (64); ip(7) ip_default_ttl",
+        bears_stall_s=ANY_STALL,
     )
     def sender_chooses_the_first_ttl(self, tables: Tables) -> Verdict:
         """Pings with the default, then with three others, across three routers."""
@@ -110,6 +112,7 @@ class Ipv4Header(Experiment):
         "The sender may mark packets in the type of service (DSCP); routers that do not care "
         "carry the mark unchanged.",
         source="RFC 791 p. 12, RFC 2474 §3, RFC 3246",
+        bears_stall_s=ANY_STALL,
     )
     def marks_are_carried(self, tables: Tables) -> Verdict:
         """A ping marked for expedited forwarding, at each capture of its way."""
@@ -122,6 +125,7 @@ class Ipv4Header(Experiment):
     @claim(
         "The header has 20 bytes without options; total length counts header and payload.",
         source="RFC 791 §3.1",
+        bears_stall_s=ANY_STALL,
     )
     def header_has_twenty_bytes(self, tables: Tables) -> Verdict:
         """A ping of 56 bytes: 20 of IP, 8 of ICMP; every field is in the figure."""
@@ -142,6 +146,7 @@ class Ipv4Header(Experiment):
     @claim(
         "The protocol field says what is inside: 1 ICMP, 2 IGMP, 6 TCP, 17 UDP, 47 GRE, 50 ESP.",
         source="RFC 791 p. 14; RFC 2784, RFC 4303; IANA",
+        bears_stall_s=ANY_STALL,
     )
     def protocol_says_what_is_inside(self, tables: Tables) -> Verdict:
         """A ping, a group, a SYN, a datagram, and pings through a tunnel and encrypted."""
@@ -160,6 +165,7 @@ class Ipv4Header(Experiment):
         "Options lengthen the header, padded to whole 32-bit words; in a recorded route each "
         "router notes its address.",
         source="RFC 791 p. 15, 20, 23",
+        bears_stall_s=ANY_STALL,
     )
     def options_are_padded(self, tables: Tables) -> Verdict:
         """A record-route option has 39 bytes; one of padding makes ten words."""

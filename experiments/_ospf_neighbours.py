@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import adjacency
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near, same
+from testbed.claims import (
+    ANY_STALL,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    near,
+    same,
+)
 from testbed.evidence import in_rows, none_of, of_packets
 from testbed.experiment import Experiment
 
@@ -22,7 +33,8 @@ class OspfNeighbours(Experiment):
 
     @claim("OSPF runs directly over IP as protocol 89, to 224.0.0.5 and, for the designated "
            "routers of a LAN, 224.0.0.6, and never leaves its link.",
-           source="RFC 2328 §8.1, appendix A.1", scenarios=("campus",))  # fmt: skip
+           source="RFC 2328 §8.1, appendix A.1", scenarios=("campus",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def protocol_89(self, tables: Tables) -> Verdict:
         """Addresses and TTL of all packets; who speaks to 224.0.0.6."""
         sent = tables.of("packets", scenario="campus")
@@ -37,7 +49,8 @@ class OspfNeighbours(Experiment):
                                group[group["ip_dst"] == ALL_DESIGNATED].head(3)))  # fmt: skip
 
     @claim("A router says hello every 10 s; the hello tells a dead interval of 40 s.",
-           source="RFC 2328 §9.5, appendix C.3", scenarios=("quiet",))  # fmt: skip
+           source="RFC 2328 §9.5, appendix C.3", scenarios=("quiet",),
+           bears_stall_s=0.1)  # fmt: skip
     def hellos(self, tables: Tables) -> Verdict:
         """Gaps between each router's hellos."""
         sent = tables.of("packets", scenario="quiet", type="hello")
@@ -52,7 +65,8 @@ class OspfNeighbours(Experiment):
         ])  # fmt: skip
 
     @claim("Two neighbours come up step by step: Init, 2-Way, ExStart, Exchange, Loading, Full.",
-           source="RFC 2328 §10.1", scenarios=("quiet",))  # fmt: skip
+           source="RFC 2328 §10.1", scenarios=("quiet",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def adjacency_steps(self, tables: Tables) -> Verdict:
         """What is on the wire of each link at each step, in this order; the higher id is master."""
         verdicts, shown = [], []
@@ -72,7 +86,8 @@ class OspfNeighbours(Experiment):
         return all_of(verdicts).because(*of_packets("the steps", pd.concat(shown)))
 
     @claim("All neighbours on point-to-point links become fully adjacent.",
-           source="RFC 2328 §10.4", scenarios=("square", "triangle", "ospfv3"))  # fmt: skip
+           source="RFC 2328 §10.4", scenarios=("square", "triangle", "ospfv3"),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def adjacent(self, tables: Tables) -> Verdict:
         """States the routers tell; where one is missing, what their hellos disagree in."""
         verdicts = []
@@ -92,7 +107,8 @@ class OspfNeighbours(Experiment):
         return all_of(verdicts)
 
     @claim("Routers whose hello intervals differ never become neighbours.",
-           source="RFC 2328 §10.5", scenarios=("mismatch",))  # fmt: skip
+           source="RFC 2328 §10.5", scenarios=("mismatch",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def mismatch_is_refused(self, tables: Tables) -> Verdict:
         """Hellos of two routers that disagree: neither ever lists the other."""
         sent = tables.of("packets", scenario="mismatch")
@@ -107,7 +123,8 @@ class OspfNeighbours(Experiment):
 
     @claim("On a LAN the router of highest priority, then id, is designated, the next its backup; "
            "the others are adjacent to these two only.",
-           source="RFC 2328 §9.4, §10.4", scenarios=("campus",))  # fmt: skip
+           source="RFC 2328 §9.4, §10.4", scenarios=("campus",),
+           bears_stall_s=1.0)  # fmt: skip
     def election(self, tables: Tables) -> Verdict:
         """What the last hellos before the failure say, and the rules on what they said first."""
         return self._election(tables, "campus")
@@ -131,7 +148,8 @@ class OspfNeighbours(Experiment):
 
     @claim("When the designated router falls silent, its backup takes over after the dead "
            "interval, and another becomes backup.",
-           source="RFC 2328 §9.1, §9.3", scenarios=("campus",))  # fmt: skip
+           source="RFC 2328 §9.1, §9.3", scenarios=("campus",),
+           bears_stall_s=0.1)  # fmt: skip
     def backup_takes_over(self, tables: Tables) -> Verdict:
         """Hellos on the core LAN before and after."""
         return self._takeover(tables, "campus")
@@ -154,7 +172,8 @@ class OspfNeighbours(Experiment):
         ]).because(*of_packets("the backup is designated", after.head(1)))  # fmt: skip
 
     @claim("OSPFv3 elects by the same rules; its hellos name the elected by their router ids.",
-           source="RFC 5340 §2.11, appendix A.3.2", scenarios=("ospfv3-campus",))  # fmt: skip
+           source="RFC 5340 §2.11, appendix A.3.2", scenarios=("ospfv3-campus",),
+           bears_stall_s=1.0)  # fmt: skip
     def ospfv3_election(self, tables: Tables) -> Verdict:
         """The same LAN in IPv6."""
         hellos = tables.of("packets", scenario="ospfv3-campus", type="hello", capture="r1-eth0")
@@ -166,7 +185,8 @@ class OspfNeighbours(Experiment):
         ])  # fmt: skip
 
     @claim("In OSPFv3 as well the backup takes over when the designated router is dead.",
-           source="RFC 5340 §4.2, RFC 2328 §9.3", scenarios=("ospfv3-campus",))  # fmt: skip
+           source="RFC 5340 §4.2, RFC 2328 §9.3", scenarios=("ospfv3-campus",),
+           bears_stall_s=0.1)  # fmt: skip
     def ospfv3_backup_takes_over(self, tables: Tables) -> Verdict:
         """The same LAN in IPv6."""
         return self._takeover(tables, "ospfv3-campus")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis import rip, routes
 from testbed.claims import (
+    ANY_STALL,
     MissingDataError,
     Verdict,
     all_of,
@@ -44,7 +45,8 @@ class RipMessages(Experiment):
     """What passes between RIP's routers."""
 
     @claim("RIP messages are UDP datagrams from and to port 520.", source="RFC 2453 §3.9",
-           scenarios=("triangle",))  # fmt: skip
+           scenarios=("triangle",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def udp_port_520(self, tables: Tables) -> Verdict:
         """Every message on every link."""
         sent = tables.of("messages", scenario="triangle")
@@ -52,7 +54,8 @@ class RipMessages(Experiment):
         return none_of(wrong, sent, "messages use another port", "all from and to port 520")
 
     @claim("A router that starts asks its neighbours for their whole tables, and they answer it.",
-           source="RFC 2453 §3.9.1, RFC 2080 §2.4.1", scenarios=("triangle",))  # fmt: skip
+           source="RFC 2453 §3.9.1, RFC 2080 §2.4.1", scenarios=("triangle",),
+           bears_stall_s=0.1)  # fmt: skip
     def request_on_start(self, tables: Tables) -> Verdict:
         """What r1, the last to start, sends first on each of its links, and what comes back."""
         verdicts, shown = [], []
@@ -70,7 +73,8 @@ class RipMessages(Experiment):
         return all_of(verdicts).because(*of_packets("request and answer", pd.concat(shown)))
 
     @claim("Every 30 s, a little at random, a router tells its neighbours its whole table.",
-           source="RFC 2453 §3.8, RFC 2080 §2.3", scenarios=("triangle",))  # fmt: skip
+           source="RFC 2453 §3.8, RFC 2080 §2.3", scenarios=("triangle",),
+           bears_stall_s=0.1)  # fmt: skip
     def periodic_updates(self, tables: Tables) -> Verdict:
         """Gaps between whole updates of each router on each link, before anything fails."""
         verdicts = []
@@ -91,7 +95,8 @@ class RipMessages(Experiment):
         return all_of(verdicts).because(in_rows("whole updates", scenario, whole))
 
     @claim("A router tells its table to its neighbours only: nobody forwards it.",
-           source="RFC 2453 §3.4, §4.3; RFC 2080 §2.5", scenarios=("triangle",))  # fmt: skip
+           source="RFC 2453 §3.4, §4.3; RFC 2080 §2.5", scenarios=("triangle",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def neighbours_only(self, tables: Tables) -> Verdict:
         """The sender of every message has an address on the link it was seen on."""
         verdicts = []
@@ -107,7 +112,8 @@ class RipMessages(Experiment):
         return all_of(verdicts)
 
     @claim("Version 2 speaks to 224.0.0.9 and tells masks; version 1 broadcasts, without masks.",
-           source="RFC 2453 §4.3, §4.5; RFC 1058", scenarios=("silent", "simple"))  # fmt: skip
+           source="RFC 2453 §4.3, §4.5; RFC 1058", scenarios=("silent", "simple"),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def versions(self, tables: Tables) -> Verdict:
         """Updates of a line of routers in both versions."""
         verdicts = []
@@ -126,7 +132,8 @@ class RipMessages(Experiment):
         return all_of(verdicts)
 
     @claim("A link's end known to be down is told at once, by a triggered update.",
-           source="RFC 2453 §3.10.1, RFC 2080 §2.5.1", scenarios=("triangle",))  # fmt: skip
+           source="RFC 2453 §3.10.1, RFC 2080 §2.5.1", scenarios=("triangle",),
+           bears_stall_s=0.5)  # fmt: skip
     def triggered_update(self, tables: Tables) -> Verdict:
         """Between the cut and the first message that tells a lost route as unreachable."""
         verdicts = []
@@ -146,7 +153,8 @@ class RipMessages(Experiment):
         return all_of(verdicts)
 
     @claim("RIPng does the same for IPv6: UDP port 521, group ff02::9, hop limit 255.",
-           source="RFC 2080 §2.5", scenarios=("ripng",))  # fmt: skip
+           source="RFC 2080 §2.5", scenarios=("ripng",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def ripng(self, tables: Tables) -> Verdict:
         """All messages of the triangle in IPv6; other claims judge the rest of it."""
         sent = tables.of("messages", scenario="ripng")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analysis import traceroute
-from testbed.claims import Verdict, all_of, claim, near, same
+from testbed.claims import ANY_STALL, Verdict, all_of, claim, near, same
 from testbed.evidence import of_packets
 from testbed.exchange import address, pick
 from testbed.experiment import Experiment
@@ -33,6 +33,7 @@ class Traceroutes(Experiment):
         "A router that lowers a TTL to 0 drops the packet and sends time exceeded (type 11 code "
         "0): probes with TTL 1, 2, 3 … name the routers in order.",
         source="RFC 792 p. 6, RFC 1812 §5.3.1; RFC 2151 §3.4",
+        bears_stall_s=ANY_STALL,
     )
     def traceroute_names_the_routers(self, tables: Tables) -> Verdict:
         """All three forms of traceroute, each router once and in its place."""
@@ -50,6 +51,7 @@ class Traceroutes(Experiment):
     @claim(
         "A packet whose TTL ends at a router is not seen behind it.",
         source="RFC 1812 §5.3.1",
+        bears_stall_s=ANY_STALL,
     )
     def expired_packets_go_no_further(self, tables: Tables) -> Verdict:
         """The first probe of each traceroute leaves h1 and never reaches r2."""
@@ -76,6 +78,7 @@ class Traceroutes(Experiment):
         "A UDP traceroute ends with port unreachable (type 3 code 3): its probes go to ports from "
         "33434 on, where nobody listens.",
         source="RFC 2151 §3.4, RFC 1122 §3.2.2.1",
+        bears_stall_s=ANY_STALL,
     )
     def udp_traceroute_ends_at_a_closed_port(self, tables: Tables) -> Verdict:
         """The last answer, and the probes' ports."""
@@ -91,7 +94,9 @@ class Traceroutes(Experiment):
         ).because(*self._walk_evidence(tables, "udp"))
 
     @claim(
-        "An ICMP traceroute ends with the target's echo reply.", source="RFC 792 p. 14, RFC 2151"
+        "An ICMP traceroute ends with the target's echo reply.",
+        source="RFC 792 p. 14, RFC 2151",
+        bears_stall_s=ANY_STALL,
     )
     def icmp_traceroute_ends_with_an_echo(self, tables: Tables) -> Verdict:
         """The last answer."""
@@ -104,6 +109,7 @@ class Traceroutes(Experiment):
         "A TCP traceroute ends with the target's answer to a SYN: SYN+ACK, or RST from a closed "
         "port.",
         source="RFC 9293 §3.10.7",
+        bears_stall_s=ANY_STALL,
     )
     def tcp_traceroute_ends_with_a_segment(self, tables: Tables) -> Verdict:
         """The last answer; port 80 is closed here."""

@@ -33,7 +33,7 @@ from testbed.acts import (
     sysctl,
     zeros,
 )
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, near, same
+from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, near, same
 from testbed.evidence import in_rows, of_packets
 from testbed.exchange import address, mac, pick
 from testbed.experiment import Tables
@@ -231,6 +231,7 @@ class Addressing(Ipv4Header):
         "The first bits of an address are its class, and a class was a mask: A (0) is /8, B (10) "
         "/16, C (110) /24; D (1110) is for groups, no host has it; E (1111) is reserved.",
         source="RFC 791 p. 24, RFC 1112 §4, RFC 3330 (history; RFC 4632 ended it)",
+        bears_stall_s=ANY_STALL,
     )
     def classes_are_masks(self, tables: Tables) -> Verdict:
         """Addresses given to h4 without a mask: what the kernel makes of each."""
@@ -250,6 +251,7 @@ class Addressing(Ipv4Header):
         "The mask decides who is a neighbour: in 172.20.0.0/18 (a class B network with two subnet "
         "bits) 172.20.63.254 is one, 172.20.64.1 is not.",
         source="RFC 950, RFC 1122 §3.3.1.1, RFC 4632",
+        bears_stall_s=ANY_STALL,
     )
     def mask_decides_who_is_near(self, tables: Tables) -> Verdict:
         """h1 as 172.20.0.1/18: whom it asks for by ARP, and what goes to its router."""
@@ -268,6 +270,7 @@ class Addressing(Ipv4Header):
         "Two hosts on one wire but in different subnets do not talk directly: the sender uses its "
         "router.",
         source="RFC 1122 §3.3.1.1",
+        bears_stall_s=ANY_STALL,
     )
     def one_wire_two_subnets(self, tables: Tables) -> Verdict:
         """h3 is 10.9.9.9 now; h1 pings that address."""
@@ -285,6 +288,7 @@ class Addressing(Ipv4Header):
     @claim(
         "Of all routes that match, the one with the longest prefix wins.",
         source="RFC 1812 §5.2.4.3, RFC 4632 §5.1",
+        bears_stall_s=ANY_STALL,
     )
     def longest_prefix_wins(self, tables: Tables) -> Verdict:
         """203.0.113.0/24 by r4, 203.0.113.128/25 by r2, and a default route."""
@@ -301,6 +305,7 @@ class Addressing(Ipv4Header):
     @claim(
         "One route can stand for many networks: 198.18.0.0/22 carries four /24, and not the fifth.",
         source="RFC 4632 §3, §4",
+        bears_stall_s=ANY_STALL,
     )
     def one_route_carries_four_networks(self, tables: Tables) -> Verdict:
         """Which of five networks' packets reach the branch."""
@@ -313,6 +318,7 @@ class Addressing(Ipv4Header):
         "The limited broadcast 255.255.255.255 reaches all hosts of the LAN and no router passes "
         "it on.",
         source="RFC 919 §7, RFC 1812 §5.3.5.1",
+        bears_stall_s=ANY_STALL,
     )
     def limited_broadcast_stays(self, tables: Tables) -> Verdict:
         """One datagram to everybody."""
@@ -331,6 +337,7 @@ class Addressing(Ipv4Header):
         "A directed broadcast travels as an ordinary packet to its network; the last router does "
         "not make a broadcast of it unless told to.",
         source="RFC 2644, RFC 1812 §5.3.5.2",
+        bears_stall_s=ANY_STALL,
     )
     def directed_broadcast_ends_at_the_last_router(self, tables: Tables) -> Verdict:
         """A datagram to the broadcast address of h2's LAN."""
@@ -344,7 +351,11 @@ class Addressing(Ipv4Header):
             ]
         ).because(*of_packets("on the way", pd.concat([on_way, arrived])))
 
-    @claim("Packets to 127/8 never appear on a wire.", source="RFC 1122 §3.2.1.3 (g), RFC 6890")
+    @claim(
+        "Packets to 127/8 never appear on a wire.",
+        source="RFC 1122 §3.2.1.3 (g), RFC 6890",
+        bears_stall_s=ANY_STALL,
+    )
     def loopback_stays_inside(self, tables: Tables) -> Verdict:
         """h1 pings 127.0.0.1."""
         steps = tables.of("steps", step="loopback")
@@ -359,6 +370,7 @@ class Addressing(Ipv4Header):
         "A host joins a multicast group by an IGMP report with TTL 1, and leaves by another; the "
         "group's frames go to a MAC address made of the group's last 23 bits.",
         source="RFC 3376 §4, §5.1; RFC 1112 §6.4",
+        bears_stall_s=ANY_STALL,
     )
     def groups_are_joined_and_left(self, tables: Tables) -> Verdict:
         """h3 joins, h1 sends one datagram, h3 leaves."""
@@ -379,6 +391,7 @@ class Addressing(Ipv4Header):
         "A translator lets many private addresses share one: it changes source address and, where "
         "needed, port on the way out, and back on the way in.",
         source="RFC 3022 §2.2, RFC 4787 §4; RFC 1918",
+        bears_stall_s=ANY_STALL,
     )
     def translator_shares_one_address(self, tables: Tables) -> Verdict:
         """h1 and h3 ask h2's echo service from the same port at the same time."""
@@ -421,6 +434,7 @@ class Addressing(Ipv4Header):
         "No router may pass on packets from or to 169.254/16; Linux does, unless a filter keeps "
         "them.",
         source="RFC 3927 §2.7, §7; RFC 6890",
+        bears_stall_s=ANY_STALL,
     )
     def link_local_is_not_forwarded(self, tables: Tables) -> Verdict:
         """h1 pings h2 from 169.254.7.7: by r1 as it is, and with the filter the standard asks."""

@@ -22,7 +22,18 @@ from testbed.acts import (
     unfilter,
     wait,
 )
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near, same
+from testbed.claims import (
+    ANY_STALL,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    near,
+    same,
+)
 from testbed.evidence import in_rows, of_packets
 from testbed.exchange import address, mac, pick
 from testbed.experiment import Experiment, Tables
@@ -191,6 +202,7 @@ class Arp(Experiment):
         "A host that does not know a MAC address asks everybody: the request is broadcast, with "
         "its own addresses and the target's IP; the target answers to the asker alone.",
         source="RFC 826",
+        bears_stall_s=ANY_STALL,
     )
     def request_broadcast_reply_unicast(self, tables: Tables) -> Verdict:
         """h1's first packet to h3."""
@@ -207,7 +219,11 @@ class Arp(Experiment):
             ]
         ).because(*of_packets("request and reply", pd.concat([asked, told])))  # fmt: skip
 
-    @claim("The answer is cached: packets that follow need no request.", source="RFC 1122 §2.3.2.1")
+    @claim(
+        "The answer is cached: packets that follow need no request.",
+        source="RFC 1122 §2.3.2.1",
+        bears_stall_s=ANY_STALL,
+    )
     def answer_is_cached(self, tables: Tables) -> Verdict:
         """Three pings, one request."""
         asked = pick(tables, "resolve", "h1-eth0", arp_op=REQUEST,
@@ -225,6 +241,7 @@ class Arp(Experiment):
         "The target of a request learns the asker's address from it; others, who hear the same "
         "broadcast, learn nothing.",
         source="RFC 826 (packet reception)",
+        bears_stall_s=ANY_STALL,
     )
     def only_the_target_learns(self, tables: Tables) -> Verdict:
         """New entries for h1 in h3 and in r1 while h1 looks for h3."""
@@ -241,6 +258,7 @@ class Arp(Experiment):
     @claim(
         "An entry without use loses its confirmation after 15 to 45 s and becomes stale.",
         source="RFC 4861 §6.3.2, §7.3; RFC 1122 §2.3.2.1 asks for ageing",
+        bears_stall_s=0.1,
     )
     def entries_grow_stale(self, tables: Tables) -> Verdict:
         """From h3's answer to the kernel's notification."""
@@ -260,6 +278,7 @@ class Arp(Experiment):
         "A stale entry is used at once; 5 s later, without other confirmation, the host verifies "
         "it by a unicast request.",
         source="RFC 4861 §7.3.3, RFC 1122 §2.3.2.1 (unicast poll)",
+        bears_stall_s=0.07,
     )
     def stale_entries_are_verified(self, tables: Tables) -> Verdict:
         """One ping after a minute of silence."""
@@ -285,6 +304,7 @@ class Arp(Experiment):
         "probe while the neighbour alone is asked: an answer makes it reachable, three in vain "
         "failed.",
         source="RFC 4861 §7.3.2, §7.3.3",
+        bears_stall_s=0.07,
     )
     def entries_go_through_their_states(self, tables: Tables) -> Verdict:
         """h1's entry for h3: verified, then while h3 hears no ARP."""
@@ -308,6 +328,7 @@ class Arp(Experiment):
         "Where nobody answers the host asks three times, a second apart, then fails and tells the "
         "sender.",
         source="RFC 4861 §7.2.2, §10; RFC 1122 §2.3.2.1, §3.2.2.1",
+        bears_stall_s=0.01,
     )
     def no_answer_is_failure(self, tables: Tables) -> Verdict:
         """A ping to an address that nobody has."""
@@ -330,6 +351,7 @@ class Arp(Experiment):
         "ARP does not cross a router: for a far host h1 asks for its gateway, and the next link "
         "hears nothing of h1's LAN.",
         source="RFC 826, RFC 1812 §3.3.2",
+        bears_stall_s=ANY_STALL,
     )
     def arp_stays_on_its_lan(self, tables: Tables) -> Verdict:
         """A ping to h2; ARP packets on h1's LAN and behind r1."""
@@ -354,6 +376,7 @@ class Arp(Experiment):
         "A gratuitous ARP overwrites the entries of those who have one, and makes none where "
         "there was none.",
         source="RFC 826 (merge flag), RFC 5944 §4.6",
+        bears_stall_s=ANY_STALL,
     )
     def announcements_update_and_do_not_create(self, tables: Tables) -> Verdict:
         """h3 announces its new network card; h1 knows h3, r1 does not."""
@@ -372,7 +395,11 @@ class Arp(Experiment):
             ]
         ).because(*of_packets("announcement, ping", pd.concat([told, pings])))
 
-    @claim("A proxy answers for hosts behind it with its own MAC address.", source="RFC 1027")
+    @claim(
+        "A proxy answers for hosts behind it with its own MAC address.",
+        source="RFC 1027",
+        bears_stall_s=ANY_STALL,
+    )
     def proxy_answers_for_others(self, tables: Tables) -> Verdict:
         """h1 believes that h2 is on its LAN; r1 knows better."""
         far = address(tables, "h2-eth0")
@@ -389,6 +416,7 @@ class Arp(Experiment):
         "Before using an address a host probes for it with sender 0.0.0.0; the owner answers, and "
         "nobody's cache changes by the probe. A free address draws no answer.",
         source="RFC 5227 §1.1, §2.1.1",
+        bears_stall_s=ANY_STALL,
     )
     def conflicts_are_detected(self, tables: Tables) -> Verdict:
         """h3 probes for h1's address, then for a free one."""
@@ -414,6 +442,7 @@ class Arp(Experiment):
         "ARP believes whoever speaks last: a host that claims the gateway's address gets the "
         "victim's traffic.",
         source="RFC 826; RFC 5227 §1 (no authentication)",
+        bears_stall_s=ANY_STALL,
     )
     def poisoning_moves_the_traffic(self, tables: Tables) -> Verdict:
         """h1's pings to h2 before and after h3's lie; h3 passes them on, so h1 notices nothing."""
@@ -431,6 +460,7 @@ class Arp(Experiment):
     @claim(
         "A static entry is not overwritten: the same lie moves nothing.",
         source="RFC 1027, ip-neighbour(8) (permanent)",
+        bears_stall_s=ANY_STALL,
     )
     def static_entry_defends(self, tables: Tables) -> Verdict:
         """The lie again, after h1 got a permanent entry for its gateway."""
@@ -448,6 +478,7 @@ class Arp(Experiment):
         "IPv6 has no ARP: a neighbour solicitation goes to the multicast group of the target's "
         "last 24 bits, not to everybody, and a unicast advertisement answers it.",
         source="RFC 4861 §4.3, §7.2; RFC 4291 §2.7.1",
+        bears_stall_s=ANY_STALL,
     )
     def ipv6_solicits_a_group(self, tables: Tables) -> Verdict:
         """h1 pings h3 by IPv6."""

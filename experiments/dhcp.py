@@ -11,7 +11,18 @@ import pandas as pd
 from analysis import said
 from testbed import exchange
 from testbed.acts import Act, filter_packets, in_order, nothing, program, wait
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near, same
+from testbed.claims import (
+    ANY_STALL,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    near,
+    same,
+)
 from testbed.daemons import start
 from testbed.daemons.dhcpcd import Dhcpcd, interface, lease_file, resolv_conf
 from testbed.daemons.dnsmasq import Dnsmasq
@@ -224,6 +235,7 @@ class Dhcp(Experiment):
         "A new client gets its address by four messages: DISCOVER, OFFER, REQUEST, ACK; it speaks "
         "from 0.0.0.0:68 to 255.255.255.255:67, all under one transaction number.",
         source="RFC 2131 §3.1, §4.1",
+        bears_stall_s=ANY_STALL,
     )
     def four_messages(self, tables: Tables) -> Verdict:
         """h1's first lease, at its interface."""
@@ -242,6 +254,7 @@ class Dhcp(Experiment):
         "The acknowledgement brings all a host needs: address, mask, router, name server, the "
         "length of the lease, and who gave it.",
         source="RFC 2131 §4.3.1, RFC 2132 §3, §9",
+        bears_stall_s=ANY_STALL,
     )
     def acknowledgement_is_complete(self, tables: Tables) -> Verdict:
         """Options of the ACK against the server's configuration."""
@@ -259,6 +272,7 @@ class Dhcp(Experiment):
     @claim(
         "Before it uses the address the client probes by ARP whether somebody has it.",
         source="RFC 2131 §3.1 (5), §4.4.1; RFC 5227 §2.1",
+        bears_stall_s=0.1,
     )
     def address_is_probed_first(self, tables: Tables) -> Verdict:
         """ARP probes between the ACK and the first packet from the new address."""
@@ -280,6 +294,7 @@ class Dhcp(Experiment):
     @claim(
         "After it, the client reaches a host of another network by its name.",
         source="RFC 2131 §1.6; syllabus 9.7.4",
+        bears_stall_s=ANY_STALL,
     )
     def client_reaches_names(self, tables: Tables) -> Verdict:
         """One ping by name, with the resolver, router and mask that DHCP gave."""
@@ -295,6 +310,7 @@ class Dhcp(Experiment):
     @claim(
         "At T1, half of the lease, the client renews it by unicast with its own address.",
         source="RFC 2131 §4.4.5, §4.3.2",
+        bears_stall_s=0.1,
     )
     def renews_at_half_time(self, tables: Tables) -> Verdict:
         """The first REQUEST after h1 began to use its address; T1 is a little short at random."""
@@ -318,7 +334,11 @@ class Dhcp(Experiment):
             ]
         ).because(*of_packets("renewal", pd.concat([asked, acked])))  # fmt: skip
 
-    @claim("A server whose pool is empty makes no offer.", source="RFC 2131 §4.3.1")
+    @claim(
+        "A server whose pool is empty makes no offer.",
+        source="RFC 2131 §4.3.1",
+        bears_stall_s=ANY_STALL,
+    )
     def empty_pool_makes_no_offer(self, tables: Tables) -> Verdict:
         """Two addresses, three clients: what the third hears."""
         seen = self._said(tables, "exhausted", "d2")
@@ -335,6 +355,7 @@ class Dhcp(Experiment):
         "A host that finds no server takes an address of 169.254/16, after it has probed that "
         "nobody has it.",
         source="RFC 3927 §1, §2.2",
+        bears_stall_s=0.1,
     )
     def falls_back_to_link_local(self, tables: Tables) -> Verdict:
         """The third client's ARP: probes first, then announcements."""
@@ -355,6 +376,7 @@ class Dhcp(Experiment):
     @claim(
         "A client that leaves politely releases its address by a unicast that nobody answers.",
         source="RFC 2131 §3.1 (6), §4.4.6",
+        bears_stall_s=ANY_STALL,
     )
     def release_is_unicast(self, tables: Tables) -> Verdict:
         """h2's last message."""
@@ -371,6 +393,7 @@ class Dhcp(Experiment):
         "If its server stays silent the client asks all servers by broadcast from T2 on, 7/8 of "
         "the lease; another server that knows the lease prolongs it, and is asked from then on.",
         source="RFC 2131 §4.4.5, §4.3.2 (REBINDING)",
+        bears_stall_s=0.1,
     )
     def rebinding_finds_another_server(self, tables: Tables) -> Verdict:
         """h1 after d1 has stopped and d2 serves the same pool."""
@@ -396,6 +419,7 @@ class Dhcp(Experiment):
     @claim(
         "If no server answers until the lease ends, the client gives up the address.",
         source="RFC 2131 §4.4.5",
+        bears_stall_s=0.1,
     )
     def lease_expires(self, tables: Tables) -> Verdict:
         """h1 after d2 has stopped, too: unicast, then broadcast, then without its address."""
@@ -417,6 +441,7 @@ class Dhcp(Experiment):
     @claim(
         "A client that finds its new address in use declines it and starts again.",
         source="RFC 2131 §3.1 (5), §4.4.1; RFC 5227 §2.1.1",
+        bears_stall_s=ANY_STALL,
     )
     def used_addresses_are_declined(self, tables: Tables) -> Verdict:
         """d2 has the address that d1 gives h1."""
@@ -446,6 +471,7 @@ class Dhcp(Experiment):
         "A client that remembers an address asks for it at once; a server that knows better "
         "refuses by NAK, and the client starts from the beginning.",
         source="RFC 2131 §3.2, §4.3.2 (INIT-REBOOT)",
+        bears_stall_s=ANY_STALL,
     )
     def wrong_addresses_are_refused(self, tables: Tables) -> Verdict:
         """h1 comes back after the network was renumbered."""
@@ -458,6 +484,7 @@ class Dhcp(Experiment):
         "If several servers offer, the client's REQUEST names the one it takes; the others hear "
         "the broadcast and keep their addresses.",
         source="RFC 2131 §3.1 (3–4)",
+        bears_stall_s=ANY_STALL,
     )
     def one_of_two_offers_is_taken(self, tables: Tables) -> Verdict:
         """h2's lease with two servers on the LAN."""
@@ -480,6 +507,7 @@ class Dhcp(Experiment):
         "A relay carries the client's broadcast to a server in another network by unicast, with "
         "its own address in giaddr; the server chooses the pool by it.",
         source="RFC 1542 §4, RFC 2131 §4.1, §4.3.1",
+        bears_stall_s=ANY_STALL,
     )
     def relay_crosses_the_router(self, tables: Tables) -> Verdict:
         """h3 behind r1, as h3 and d1 see it."""
@@ -512,6 +540,7 @@ class Dhcp(Experiment):
     @claim(
         "A switch that lets DHCP servers speak at trusted ports only stops the rogue.",
         source="RFC 7513 (snooping); RFC 7610 for IPv6",
+        bears_stall_s=ANY_STALL,
     )
     def guarded_switch_stops_the_rogue(self, tables: Tables) -> Verdict:
         """The same with a filter at d2's port."""

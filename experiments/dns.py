@@ -12,7 +12,18 @@ import pandas as pd
 from analysis.plots import exchanges as plots
 from testbed import exchange, lookups, names
 from testbed.acts import Act, filter_packets, in_order, wait
-from testbed.claims import Evidence, Verdict, all_of, at_least, at_most, claim, holds, near, same
+from testbed.claims import (
+    ANY_STALL,
+    Evidence,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    near,
+    same,
+)
 from testbed.daemons import start
 from testbed.daemons.nsd import LARGEST_UDP_BYTES, Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
@@ -207,6 +218,7 @@ class Dns(Experiment):
         "A cold look-up walks down: the stub asks the resolver, the resolver asks the root, then "
         "org's server, then example.org's; each refers it to the next.",
         source="RFC 1034 §5.3.3, §4.3.1",
+        bears_stall_s=0.05,
     )
     def walks_from_the_root(self, tables: Tables) -> Verdict:
         """Queries for the name as the resolver sends them, and who answered with what."""
@@ -226,6 +238,7 @@ class Dns(Experiment):
         "The stub desires recursion (RD) and gets it (RA); the resolver asks the servers without: "
         "they answer from what they have (iterative).",
         source="RFC 1034 §4.3.1, §5.3.1; RFC 1035 §4.1.1",
+        bears_stall_s=ANY_STALL,
     )
     def recursion_is_for_clients(self, tables: Tables) -> Verdict:
         """The flags on both sides of the resolver."""
@@ -246,6 +259,7 @@ class Dns(Experiment):
         "Only the zone's own server answers with authority (AA); referrals and answers from a "
         "cache are without.",
         source="RFC 1035 §4.1.1, RFC 2181 §5.4.1",
+        bears_stall_s=ANY_STALL,
     )
     def authority_is_flagged(self, tables: Tables) -> Verdict:
         """AA in the answers of n1, n2 and n3, and in those to h1."""
@@ -282,6 +296,7 @@ class Dns(Experiment):
     @claim(
         "Another look-up within the TTL is answered from the cache, and the TTL is counted down.",
         source="RFC 1034 §3.6, §5.3.3; RFC 1035 §3.2.1",
+        bears_stall_s=0.1,
     )
     def cache_counts_down(self, tables: Tables) -> Verdict:
         """The same look-up some seconds later."""
@@ -300,6 +315,7 @@ class Dns(Experiment):
         "When the TTL is over the resolver asks again, but only the zone's own server: it still "
         "knows who that is.",
         source="RFC 1034 §5.3.3, RFC 1035 §7.3",
+        bears_stall_s=0.05,
     )
     def expired_names_are_asked_again(self, tables: Tables) -> Verdict:
         """The look-up after the TTL of the address; NS records live longer."""
@@ -310,6 +326,7 @@ class Dns(Experiment):
     @claim(
         "That a name does not exist is cached too, for the minimum of the SOA record.",
         source="RFC 2308 §4, §5",
+        bears_stall_s=0.05,
     )
     def absence_is_cached(self, tables: Tables) -> Verdict:
         """NXDOMAIN at once, ten seconds later, and after the negative TTL."""
@@ -332,6 +349,7 @@ class Dns(Experiment):
         "An alias leads to another name, if need be over several; the answer holds the whole "
         "chain.",
         source="RFC 1034 §3.6.2, RFC 1035 §3.3.1",
+        bears_stall_s=ANY_STALL,
     )
     def aliases_are_followed(self, tables: Tables) -> Verdict:
         """alias → other → www → address."""
@@ -341,6 +359,7 @@ class Dns(Experiment):
     @claim(
         "MX names a domain's mail server and its preference, not its address.",
         source="RFC 1035 §3.3.9, RFC 5321 §5.1",
+        bears_stall_s=ANY_STALL,
     )
     def mail_has_its_record(self, tables: Tables) -> Verdict:
         """The answer about example.org."""
@@ -349,12 +368,17 @@ class Dns(Experiment):
     @claim(
         "An address is looked up backwards as a name below in-addr.arpa, its bytes reversed.",
         source="RFC 1035 §3.5",
+        bears_stall_s=ANY_STALL,
     )
     def addresses_have_names(self, tables: Tables) -> Verdict:
         """PTR of the web server's address."""
         return self._answer(tables, "backwards", ["PTR www.example.org"])
 
-    @claim("AAAA holds the IPv6 address of the same name.", source="RFC 3596 §2")
+    @claim(
+        "AAAA holds the IPv6 address of the same name.",
+        source="RFC 3596 §2",
+        bears_stall_s=ANY_STALL,
+    )
     def names_have_ipv6_addresses(self, tables: Tables) -> Verdict:
         """The answer, carried over IPv4."""
         return self._answer(tables, "ipv6", [f"AAAA {WWW6}"])
@@ -362,6 +386,7 @@ class Dns(Experiment):
     @claim(
         "An answer too long for UDP comes truncated (TC); the asker repeats the question over TCP.",
         source="RFC 1035 §4.1.1, §4.2; RFC 7766 §5; RFC 6891 §6.2.3",
+        bears_stall_s=ANY_STALL,
     )
     def long_answers_come_by_tcp(self, tables: Tables) -> Verdict:
         """TXT records of 2.4 kB, between resolver and server, and between client and resolver."""
@@ -385,6 +410,7 @@ class Dns(Experiment):
         "A server that does not answer is asked again, later and later; without another one there "
         "is no address.",
         source="RFC 1035 §4.2.1, §7.2",
+        bears_stall_s=0.01,
     )
     def dead_servers_are_asked_again(self, tables: Tables) -> Verdict:
         """gone.org's only server is silent; h1 asks three times."""
@@ -405,6 +431,7 @@ class Dns(Experiment):
         "That is why a zone has several servers: if one is dead another answers, at the price of a "
         "timeout.",
         source="RFC 1034 §4.1, §5.3.3; RFC 2182 §3",
+        bears_stall_s=0.1,
     )
     def another_server_takes_over(self, tables: Tables) -> Verdict:
         """Names of half.org, served by n3 and the dead n4: all are found."""
@@ -423,6 +450,7 @@ class Dns(Experiment):
         "A delegation to a server that does not know the zone is lame: it refuses, and the client "
         "hears SERVFAIL.",
         source="RFC 1912 §2.8, RFC 8499 §7",
+        bears_stall_s=ANY_STALL,
     )
     def lame_delegations_fail(self, tables: Tables) -> Verdict:
         """org says that n3 serves lame.org."""
@@ -439,6 +467,7 @@ class Dns(Experiment):
         "The resolver sends each query from another port and with another number: a forger who "
         "does not see it must guess both, 32 bits instead of 16.",
         source="RFC 5452 §4.5, §9.1",
+        bears_stall_s=ANY_STALL,
     )
     def ports_and_numbers_are_random(self, tables: Tables) -> Verdict:
         """Many look-ups, one after another."""

@@ -13,6 +13,7 @@ from analysis.plots import spoofing as plots
 from testbed import exchange, lookups, names
 from testbed.acts import Act, own_program, sysctl, wait
 from testbed.claims import (
+    ANY_STALL,
     MissingDataError,
     Verdict,
     all_of,
@@ -274,6 +275,7 @@ class DnsSpoofing(Experiment):
         "a DS record. A client that asks is told that the data is authentic (AD).",
         source="RFC 4033 §3.1, §5; RFC 4034 §5; RFC 4035 §3.2.3",
         scenarios=("signed",),
+        bears_stall_s=ANY_STALL,
     )
     def parents_vouch_for_keys(self, tables: Tables) -> Verdict:
         """Keys asked for from the root down, DS records in referrals, the flag in h1's answer."""
@@ -298,6 +300,7 @@ class DnsSpoofing(Experiment):
         "wrong address.",
         source="RFC 4035 §5.5",
         scenarios=("signed",),
+        bears_stall_s=ANY_STALL,
     )
     def altered_data_is_refused(self, tables: Tables) -> Verdict:
         """n3 serves an address under the signature of another."""
@@ -315,6 +318,7 @@ class DnsSpoofing(Experiment):
         "That a name does not exist is signed too, as a gap between two names (NSEC).",
         source="RFC 4034 §4, RFC 4035 §3.1.3.2, §5.4",
         scenarios=("signed",),
+        bears_stall_s=ANY_STALL,
     )
     def absence_is_signed(self, tables: Tables) -> Verdict:
         """The answer to h1: NXDOMAIN, authentic, with records around the gap."""

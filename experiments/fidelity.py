@@ -13,10 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import statistics, trains
+from analysis import rows, statistics, trains
 from analysis.plots import fidelity as plots
+from experiments._judged import JUDGED_SHARE, with_unjudged
 from testbed import programs
-from testbed.claims import MissingDataError, Verdict, all_of, at_least, at_most, claim, near
+from testbed.claims import (
+    ANY_STALL,
+    MissingDataError,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    inconclusive,
+    near,
+)
 from testbed.evidence import in_rows
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
@@ -63,10 +74,6 @@ TARGETS = {
 """How exact a link must be, by the clock, and up to which rate. A timer of the real clock fires
 late, the virtual clock's never does; and no guest carries 1 Gbit/s in real time."""
 
-JUDGED_SHARE = 0.25
-"""At least so many of a claim's trains must have met no stall of the host longer than the target
-for the delay; those that did are not judged."""
-
 TRAIN_S, LONGEST_TRAIN_PKTS = 0.1, 1000
 """A train lasts so long, where that takes no more packets: what a late timer costs is then little
 of it."""
@@ -96,7 +103,6 @@ class Fidelity(Experiment):
         )
 
     params: Parameters
-    bears_stall_s = math.inf  # each train knows which stalls fell on it
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """One network for each part, the longest first."""
@@ -182,6 +188,7 @@ class Fidelity(Experiment):
     def _measure_links(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         found, packets = [], []
         shapes, stalls = self._shapes(), data.stalls()
+        limit_us = TARGETS[read_json(data.path / SCENARIO)["clock"]]["delay_us"]
         for train, passed in _passages(data, "tx-any", "rx-any"):
             shape, size = shapes[train["link"]], trains.frame_bytes(train["size_bytes"])
             assert shape.rate_mbps is not None
@@ -190,17 +197,20 @@ class Fidelity(Experiment):
                 passed["left_ns"][there], [size] * int(there.sum()), shape.rate_mbps, shape.delay_ms
             )
             passed["delay_error_ns"] = passed["arrived_ns"][there].astype("Float64") - ideal_ns
+            passed["stall_us"] = _stall_us(stalls, passed)
+            judged = passed[there & (passed["stall_us"] <= limit_us)]
             # the program notes a datagram's time, then hands it over, then notes the next one's
             handed_ns = passed["sent_ns"].shift(-1).fillna(passed["sent_ns"])
             found.append(
                 {
                     "link": train["link"], "kind": train["kind"], "rate_mbps": shape.rate_mbps,
                     "rtt_ms": 2 * shape.delay_ms, "sent_pkts": len(passed),
-                    "left_pkts": int(there.sum()),
+                    "left_pkts": int(there.sum()), "judged_pkts": len(judged),
                     "wrong_pkts": trains.queue_violations(passed, QUEUE_PKTS, handed_ns),
                     "measured_mbps": trains.rate_mbps(passed["arrived_ns"], size),
-                    "worst_delay_error_us": float(passed["delay_error_ns"].abs().max()) / 1e3,
-                    "stall_us": _longest_stall_us(stalls, passed),
+                    "worst_delay_error_us": float(judged["delay_error_ns"].abs().max()) / 1e3,
+                    "stall_us": _longest_us(_met(stalls, passed)),
+                    "stalled_us": _sum_us(_met(stalls, passed), limit_us),
                 }
             )  # fmt: skip
             packets.append(passed.assign(link=train["link"], kind=train["kind"]))
@@ -244,7 +254,7 @@ class Fidelity(Experiment):
             queues.append(
                 {"queue": name, "sent_pkts": len(passed), "left_pkts": int(accepted.sum()),
                  "wrong_pkts": trains.queue_violations(passed, shape.queue_pkts),
-                 "stall_us": _longest_stall_us(data.stalls(), passed)}
+                 "stall_us": _longest_us(_met(data.stalls(), passed))}
             )  # fmt: skip
         return {"series": pd.concat(times), "queues": pd.DataFrame(queues)}
 
@@ -257,34 +267,42 @@ class Fidelity(Experiment):
         "Every packet takes its transmission time and the propagation delay, to 1 µs.",
         source="Kurose & Ross §1.4",
         scenarios=("links",),
+        bears_stall_s=ANY_STALL,
     )
     def delay_is_exact(self, tables: Tables) -> Verdict:
         """Each packet of each train and each lone packet, 64 kbit/s to 10 Gbit/s."""
         links = self._links(tables, ("alone", "train"))
-        worst = links.sort_values("worst_delay_error_us", ascending=False)
+        kept = links["judged_pkts"] >= JUDGED_SHARE * links["left_pkts"]
+        worst = links[kept].sort_values("worst_delay_error_us", ascending=False)
         limit = self._target(tables, "links", "delay_us")
-        return at_most(
-            links["worst_delay_error_us"].max(skipna=False), limit, unit="µs from the formula"
-        ).because(in_rows("links, the worst first", "links", worst))
+        error_us = worst["worst_delay_error_us"].max(skipna=False)
+        return _judged(at_most(error_us, limit, unit="µs from the formula"), links, kept).because(
+            in_rows("links, the worst first", "links", worst)
+        )
 
     @claim(
         "A packet train leaves a link at the link's rate, to 0.1 %.",
         source="Kurose & Ross §1.4",
         scenarios=("links",),
+        bears_stall_s=ANY_STALL,
     )
     def rate_is_exact(self, tables: Tables) -> Verdict:
         """The spacing of each overflowing train, of each link."""
         links = self._links(tables, ("train",))
-        error = (links["measured_mbps"] / links["rate_mbps"] - 1).abs()
         limit = self._target(tables, "links", "rate")
-        return at_most(100 * error.max(skipna=False), 100 * limit, unit="% off the rate").because(
-            in_rows("links, the worst first", "links", links.loc[error.sort_values()[::-1].index])
-        )
+        # shorter stalls the rate limit makes good; longer ones must be little of the train
+        kept = links["stalled_us"] <= limit * links["left_pkts"] * _frame_us(links)
+        error = (links["measured_mbps"] / links["rate_mbps"] - 1).abs()[kept]
+        worst = links.loc[error.sort_values()[::-1].index]
+        return _judged(
+            at_most(100 * error.max(skipna=False), 100 * limit, unit="% off the rate"), links, kept
+        ).because(in_rows("links, the worst first", "links", worst))
 
     @claim(
         "A drop-tail queue holds as many packets as its length says, and drops all beyond.",
         source="RFC 2309 §2",
         scenarios=("links",),
+        bears_stall_s=ANY_STALL,
     )
     def queue_is_exact(self, tables: Tables) -> Verdict:
         """Each packet dropped although there was room, or accepted although there was none."""
@@ -292,54 +310,61 @@ class Fidelity(Experiment):
         if (links["left_pkts"] == links["sent_pkts"]).any():
             raise MissingDataError("a train did not overflow its queue; raise train_pkts")
         limit = self._target(tables, "links", "queue_pkts")
-        return at_most(
-            float(links["wrong_pkts"].max()), limit, unit="packets treated wrongly"
-        ).because(in_rows("links", "links", links))
+        # a stall makes as many packets late as would have left in it
+        bears_us = (limit * _frame_us(links)).clip(lower=self._target(tables, "links", "delay_us"))
+        kept = links["stall_us"] <= bears_us
+        return _judged(
+            at_most(links["wrong_pkts"][kept].max(), limit, unit="packets treated wrongly"),
+            links, kept,
+        ).because(in_rows("links", "links", links[kept]))  # fmt: skip
 
     def _links(self, tables: Tables, kinds: tuple[str, ...]) -> pd.DataFrame:
-        """The trains that can be judged: of links the clock's target is for, met by no stall."""
+        """The trains of links that the clock's target is for."""
         links = tables.of("links", scenario="links")
         wanted = links["kind"].isin(kinds)
         wanted &= links["rate_mbps"] <= self._target(tables, "links", "top_mbps")
-        return self._undisturbed(tables, "links", links[wanted])
-
-    def _undisturbed(self, tables: Tables, scenario: str, found: pd.DataFrame) -> pd.DataFrame:
-        """Those rows that no stall of the host fell on which is longer than the delay's target.
-
-        Raises:
-            MissingDataError: there are too few of them.
-        """
-        kept = found[found["stall_us"] <= self._target(tables, scenario, "delay_us")]
-        if len(kept) < JUDGED_SHARE * len(found):
-            raise MissingDataError(
-                f"the host disturbed {len(found) - len(kept)} of {len(found)} measurements "
-                f"(stalls of up to {found['stall_us'].max() / 1e3:.1f} ms)"
-            )
-        return kept
+        return links[wanted]
 
     @claim(
         "Jitter has the distribution it is set to.",
         source="Kolmogorov & Smirnov's test, p = 0.001",
         scenarios=("chance",),
+        bears_stall_s=ANY_STALL,
     )
     def jitter_is_distributed(self, tables: Tables) -> Verdict:
         """Distance of the measured delays from the uniform and from the normal distribution."""
         verdicts = []
         for link, cdf in _jitter_cdfs().items():
-            delays = self._chance(tables, link)["delay_ms"].dropna()
+            try:
+                delays = self._chance(tables, link)["delay_ms"].dropna()
+            except MissingDataError as spoiled:
+                verdicts.append(inconclusive(str(spoiled)))
+                continue
             limit = statistics.kolmogorov_critical(len(delays))
             distance = statistics.kolmogorov_distance(delays, cdf)
             verdicts.append(at_most(distance, limit, unit=f"distance ({link})"))
         return all_of(verdicts)
 
     def _chance(self, tables: Tables, link: str) -> pd.DataFrame:
+        """The datagrams over a link that no stall fell on which is longer than the delay's target.
+
+        Raises:
+            MissingDataError: there are too few of them.
+        """
         found = tables.of("chance", scenario="chance", link=link)
-        return self._undisturbed(tables, "chance", found)
+        kept = found[found["stall_us"] <= self._target(tables, "chance", "delay_us")]
+        if len(kept) < JUDGED_SHARE * len(found):
+            raise MissingDataError(
+                f"the host disturbed {len(found) - len(kept)} of {len(found)} datagrams over the "
+                f"link '{link}' (stalls of up to {found['stall_us'].max() / 1e3:.1f} ms)"
+            )
+        return kept
 
     @claim(
         "Packets are lost as independent trials with the probability set.",
         source="binomial distribution",
         scenarios=("chance",),
+        bears_stall_s=ANY_STALL,
     )
     def loss_is_binomial(self, tables: Tables) -> Verdict:
         """Number lost at each loss rate, and pairs lost in a row, in standard deviations."""
@@ -359,6 +384,7 @@ class Fidelity(Experiment):
         "Packets are duplicated with the probability set.",
         source="binomial distribution",
         scenarios=("chance",),
+        bears_stall_s=ANY_STALL,
     )
     def duplication_is_binomial(self, tables: Tables) -> Verdict:
         """Datagrams that arrived twice; none more often, none lost."""
@@ -376,6 +402,7 @@ class Fidelity(Experiment):
         "Reordered packets overtake the others by the whole delay, with the probability set.",
         source="binomial distribution",
         scenarios=("chance",),
+        bears_stall_s=ANY_STALL,
     )
     def reordering_is_binomial(self, tables: Tables) -> Verdict:
         """Datagrams that skipped the delay; the others kept it."""
@@ -395,26 +422,29 @@ class Fidelity(Experiment):
         "Two queues in series each act as an ideal queue on what reaches them.",
         source="queueing theory: tandem queues",
         scenarios=("series",),
+        bears_stall_s=ANY_STALL,
     )
     def series_is_exact(self, tables: Tables) -> Verdict:
         """What each queue drops, and each departure against an ideal server of the rest."""
         queues = tables.of("queues", scenario="series")
-        if len(self._undisturbed(tables, "series", queues)) < len(queues):
-            raise MissingDataError("the host disturbed one of the two queues")
         series = tables.of("series", scenario="series")
+        limit_us = self._target(tables, "series", "delay_us")
+        kept = queues["stall_us"] <= limit_us
+        judged, series = queues[kept], series[series["queue"].isin(queues["queue"][kept])]
         error_us = (series["left_ns"] - series["ideal_ns"]).abs().max() / 1e3
         second = queues[queues["queue"] == "second"].iloc[0]
-        return all_of(
-            [
-                at_most(float(queues["wrong_pkts"].max()),
-                        self._target(tables, "series", "queue_pkts"),
-                        unit="packets treated wrongly"),
-                at_most(error_us, self._target(tables, "series", "delay_us"),
-                        unit="µs from the ideal departure"),
-                at_least(float(second["sent_pkts"] - second["left_pkts"]), 1,
-                         unit="packets dropped by the second queue"),
-            ]
-        ).because(in_rows("the two queues", "series", queues))  # fmt: skip
+        verdicts = [
+            at_most(judged["wrong_pkts"].max(), self._target(tables, "series", "queue_pkts"),
+                    unit="packets treated wrongly"),
+            at_most(error_us, limit_us, unit="µs from the ideal departure"),
+        ] if kept.any() else []  # fmt: skip
+        if "second" in set(judged["queue"]):
+            dropped = float(second["sent_pkts"] - second["left_pkts"])
+            verdicts.append(at_least(dropped, 1, unit="packets dropped by the second queue"))
+        spoiled = [f"the {name} queue" for name in queues["queue"][~kept]]
+        return with_unjudged(verdicts, spoiled, queues["stall_us"].max()).because(
+            in_rows("the two queues", "series", queues)
+        )
 
     # ---- figures
 
@@ -467,11 +497,45 @@ def _passage_of_train(data: ScenarioData, leaving: str, arriving: str) -> pd.Dat
     return found["train"]
 
 
-def _longest_stall_us(stalls: pd.DataFrame, passed: pd.DataFrame) -> float:
-    """Of those of the host that fell on a train, from its first packet's start on."""
+def _stall_us(stalls: pd.DataFrame, passed: pd.DataFrame) -> np.ndarray:
+    """For each packet, the longest stall that may have made it late.
+
+    That is one while it was on the wire, or one at the very time a packet before it left: what then
+    comes late to the wire holds up all behind it.
+    """
+    leaving = trains.stalls_met_us(stalls, passed["left_ns"], passed["left_ns"])
+    on_the_wire = trains.stalls_met_us(stalls, passed["left_ns"], passed["arrived_ns"])
+    worst: np.ndarray = np.maximum(np.maximum.accumulate(leaving), on_the_wire)
+    return worst
+
+
+def _met(stalls: pd.DataFrame, passed: pd.DataFrame) -> pd.DataFrame:
+    """Those of the host that fell on a train, from its first packet's start on."""
     began_ns, ended_ns = passed["sent_ns"].min(), passed["arrived_ns"].max()
-    met = stalls[(stalls["ended_ns"] > began_ns) & (stalls["began_ns"] < ended_ns)]
-    return float(met["longest_ns"].max()) / 1e3 if len(met) else 0.0
+    met: pd.DataFrame = stalls[(stalls["ended_ns"] > began_ns) & (stalls["began_ns"] < ended_ns)]
+    return met
+
+
+def _longest_us(stalls: pd.DataFrame) -> float:
+    return float(stalls["longest_ns"].max()) / 1e3 if len(stalls) else 0.0
+
+
+def _sum_us(stalls: pd.DataFrame, above_us: float) -> float:
+    """Of those stalls that are longer than `above_us`."""
+    longest_us = stalls["longest_ns"] / 1e3
+    return float(longest_us[longest_us > above_us].sum())
+
+
+def _frame_us(links: pd.DataFrame) -> pd.Series:
+    """Transmission time of a full frame on each link."""
+    return trains.frame_bytes(FULL_BYTES) * 8 / links["rate_mbps"]
+
+
+def _judged(verdict: Verdict, links: pd.DataFrame, kept: pd.Series) -> Verdict:
+    """The verdict on those links that are `kept`, and what is to be said of the others."""
+    named = {"alone": "the lone packet", "train": "the train"}
+    spoiled = [f"{named[row.kind]} over {row.link}" for row in rows(links[~kept])]
+    return with_unjudged([verdict] * bool(kept.any()), spoiled, links["stall_us"].max())
 
 
 def _delay_ms(passed: pd.DataFrame) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.plots import exchanges as plots
 from testbed import exchange, programs
 from testbed.acts import Act, filter_packets, in_order, nothing, own_program, program, sysctl
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, near, same
+from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, between, claim, near, same
 from testbed.evidence import in_rows, of_packets
 from testbed.exchange import address, pick
 from testbed.experiment import Experiment, Tables
@@ -166,6 +166,7 @@ class Fragmentation(Experiment):
     @claim(
         "1472 bytes of UDP payload travel in one packet over Ethernet's MTU of 1500.",
         source="RFC 768, RFC 791, RFC 894",
+        bears_stall_s=ANY_STALL,
     )
     def fits_one_packet(self, tables: Tables) -> Verdict:
         """20 bytes of IP header, 8 of UDP, 1472 of payload."""
@@ -182,6 +183,7 @@ class Fragmentation(Experiment):
         "One byte more makes two fragments, with the same identification, MF set on all but the "
         "last, and the UDP header only in the first.",
         source="RFC 791 p. 26–28",
+        bears_stall_s=ANY_STALL,
     )
     def one_more_byte_is_cut(self, tables: Tables) -> Verdict:
         """1473 bytes of payload to h3."""
@@ -201,6 +203,7 @@ class Fragmentation(Experiment):
         "Offsets count units of 8 bytes: every fragment but the last carries a multiple of 8, and "
         "each begins where the one before ends.",
         source="RFC 791 p. 13, 27",
+        bears_stall_s=ANY_STALL,
     )
     def offsets_count_eight_bytes(self, tables: Tables) -> Verdict:
         """The largest datagram: 45 fragments."""
@@ -223,6 +226,7 @@ class Fragmentation(Experiment):
         "The IP total length has 16 bits: 65507 bytes is the longest UDP payload, and the system "
         "refuses one byte more.",
         source="RFC 791 p. 13, RFC 768",
+        bears_stall_s=ANY_STALL,
     )
     def length_has_sixteen_bits(self, tables: Tables) -> Verdict:
         """What the calls returned, and what came through."""
@@ -238,6 +242,7 @@ class Fragmentation(Experiment):
         "A datagram longer than the receiver's buffer is truncated: the socket says so, and the "
         "rest is gone; the next datagram begins afresh.",
         source="RFC 1122 §4.1.4; recvmsg(2) MSG_TRUNC",
+        bears_stall_s=ANY_STALL,
     )
     def long_datagrams_are_truncated(self, tables: Tables) -> Verdict:
         """A datagram ten times the buffer, then one that fits it."""
@@ -250,6 +255,7 @@ class Fragmentation(Experiment):
         "With DF set the sending host does not cut a packet that its own link cannot carry; the "
         "call fails.",
         source="RFC 791 p. 13, 25; ip(7) EMSGSIZE",
+        bears_stall_s=ANY_STALL,
     )
     def df_forbids_cutting_at_home(self, tables: Tables) -> Verdict:
         """1473 bytes with DF: an error, and nothing on the wire."""
@@ -265,6 +271,7 @@ class Fragmentation(Experiment):
         "With DF set a router drops what does not fit the next link and reports the MTU; the "
         "sender's next attempt fails at once.",
         source="RFC 791 p. 25, RFC 1191 §4",
+        bears_stall_s=ANY_STALL,
     )
     def df_forbids_cutting_on_the_way(self, tables: Tables) -> Verdict:
         """1472 bytes with DF to h2, twice."""
@@ -283,6 +290,7 @@ class Fragmentation(Experiment):
         "A router cuts a packet that does not fit the next link; the pieces are put together at "
         "the destination only.",
         source="RFC 791 p. 8, 28; RFC 1812 §5.2.6",
+        bears_stall_s=ANY_STALL,
     )
     def routers_cut_and_hosts_join(self, tables: Tables) -> Verdict:
         """1472 bytes leave whole, come as fragments through r3, and reach the socket whole."""
@@ -302,6 +310,7 @@ class Fragmentation(Experiment):
     @claim(
         "Fragments may be cut again on the way; offsets stay those of the first datagram.",
         source="RFC 791 p. 26–27",
+        bears_stall_s=ANY_STALL,
     )
     def fragments_are_cut_again(self, tables: Tables) -> Verdict:
         """4416 bytes: three fragments leave, more arrive, with one identification."""
@@ -322,6 +331,7 @@ class Fragmentation(Experiment):
     @claim(
         "A datagram is delivered if and only if all of its fragments arrive.",
         source="RFC 791 p. 28–29, RFC 1122 §3.3.2",
+        bears_stall_s=ANY_STALL,
     )
     def all_fragments_or_nothing(self, tables: Tables) -> Verdict:
         """Sets of fragments that came to h2 whole, and datagrams its socket gave."""
@@ -341,6 +351,7 @@ class Fragmentation(Experiment):
         "If each packet is lost with probability p, a datagram of k fragments survives with "
         "(1 − p)^k.",
         source="arithmetic; Kent & Mogul 1987",
+        bears_stall_s=ANY_STALL,
     )
     def loss_grows_with_fragments(self, tables: Tables) -> Verdict:
         """Share of datagrams delivered, within four standard deviations of the formula."""
@@ -360,6 +371,7 @@ class Fragmentation(Experiment):
         "A host that waits in vain for fragments gives up and reports it (type 11 code 1), if it "
         "has the first one.",
         source="RFC 792 p. 6, RFC 1122 §3.3.2",
+        bears_stall_s=0.3,
     )
     def reassembly_times_out(self, tables: Tables) -> Verdict:
         """After the lossy step; Linux waits 30 s and limits the rate of errors."""
@@ -381,6 +393,7 @@ class Fragmentation(Experiment):
         "In IPv6 routers never cut: they drop and report the MTU, and the source itself fragments "
         "from then on, with a fragment header.",
         source="RFC 8200 §4.5, §5; RFC 8201 §4",
+        bears_stall_s=ANY_STALL,
     )
     def ipv6_is_cut_at_the_source(self, tables: Tables) -> Verdict:
         """Two equal datagrams to h2's IPv6 address."""

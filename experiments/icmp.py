@@ -32,6 +32,7 @@ from testbed.acts import (
     zeros,
 )
 from testbed.claims import (
+    ANY_STALL,
     MissingDataError,
     Verdict,
     all_of,
@@ -197,6 +198,7 @@ class Icmp(Traceroutes):
         "An echo request is answered by an echo reply with the same identifier, sequence number "
         "and data.",
         source="RFC 792 p. 14, RFC 1122 §3.2.2.6",
+        bears_stall_s=ANY_STALL,
     )
     def echo_returns_the_data(self, tables: Tables) -> Verdict:
         """Every request of the ping, at the sender."""
@@ -231,6 +233,7 @@ class Icmp(Traceroutes):
     @claim(
         "Every router on the way lowers the TTL by one; Linux begins with 64.",
         source="RFC 791 p. 30, RFC 1812 §5.3.1",
+        bears_stall_s=ANY_STALL,
     )
     def routers_lower_the_ttl(self, tables: Tables) -> Verdict:
         """The ping's requests as they leave, behind one router and behind three."""
@@ -246,6 +249,7 @@ class Icmp(Traceroutes):
     @claim(
         "A router without a route to the network answers network unreachable (code 0).",
         source="RFC 792 p. 4, RFC 1812 §4.3.3.1",
+        bears_stall_s=ANY_STALL,
     )
     def no_route_is_network_unreachable(self, tables: Tables) -> Verdict:
         """Ping to a network nobody knows; h1's gateway answers."""
@@ -254,6 +258,7 @@ class Icmp(Traceroutes):
     @claim(
         "A router that cannot find the host on its last network answers host unreachable (code 1).",
         source="RFC 792 p. 4, RFC 1812 §5.2.7.1",
+        bears_stall_s=ANY_STALL,
     )
     def silent_host_is_host_unreachable(self, tables: Tables) -> Verdict:
         """Ping to an address of h2's LAN that nobody has; r3 answers when its ARP gives up."""
@@ -262,6 +267,7 @@ class Icmp(Traceroutes):
     @claim(
         "A host that does not know the transport protocol answers protocol unreachable (code 2).",
         source="RFC 792 p. 5, RFC 1122 §3.2.2.1",
+        bears_stall_s=ANY_STALL,
     )
     def unknown_protocol_is_protocol_unreachable(self, tables: Tables) -> Verdict:
         """A packet of protocol 253 to h2."""
@@ -270,6 +276,7 @@ class Icmp(Traceroutes):
     @claim(
         "A host answers a datagram to a port without a listener by port unreachable (code 3).",
         source="RFC 792 p. 5, RFC 1122 §4.1.3.1",
+        bears_stall_s=ANY_STALL,
     )
     def closed_port_is_port_unreachable(self, tables: Tables) -> Verdict:
         """A datagram to h2's port 9."""
@@ -278,6 +285,7 @@ class Icmp(Traceroutes):
     @claim(
         "A filter that refuses openly answers administratively prohibited (code 13).",
         source="RFC 1812 §5.2.7.1",
+        bears_stall_s=ANY_STALL,
     )
     def filter_says_prohibited(self, tables: Tables) -> Verdict:
         """A datagram to port 69, which r3 refuses to forward."""
@@ -286,6 +294,7 @@ class Icmp(Traceroutes):
     @claim(
         "An ICMP error carries the IP header of the packet it is about, and at least 8 bytes more.",
         source="RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3.2.3",
+        bears_stall_s=ANY_STALL,
     )
     def errors_quote_the_packet(self, tables: Tables) -> Verdict:
         """Every error that reaches h1: the quoted identification and destination are h1's own."""
@@ -307,6 +316,7 @@ class Icmp(Traceroutes):
     @claim(
         "A ping to the broadcast address goes unanswered, and no error ever answers a broadcast.",
         source="RFC 1122 §3.2.2, §3.2.2.6; RFC 2644",
+        bears_stall_s=ANY_STALL,
     )
     def broadcasts_get_no_answer(self, tables: Tables) -> Verdict:
         """Two requests to the LAN's broadcast address."""
@@ -324,6 +334,7 @@ class Icmp(Traceroutes):
     @claim(
         "Hosts and routers limit the rate of their errors; not every bad packet draws one.",
         source="RFC 1812 §4.3.2.8, RFC 1122 §3.2.2",
+        bears_stall_s=0.1,
     )
     def errors_are_rate_limited(self, tables: Tables) -> Verdict:
         """Twenty datagrams to a closed port, back to back (Linux: a bucket of 6, one a second)."""
@@ -340,6 +351,7 @@ class Icmp(Traceroutes):
         "A router that sends a packet back out of the interface it came by tells the sender of "
         "the better router; the sender then goes there directly.",
         source="RFC 792 p. 12, RFC 1812 §5.2.7.2, RFC 1122 §3.2.2.2",
+        bears_stall_s=ANY_STALL,
     )
     def redirect_shortens_the_way(self, tables: Tables) -> Verdict:
         """h1 pings h4 by its gateway r1; r4 is on the same LAN."""
@@ -360,6 +372,7 @@ class Icmp(Traceroutes):
         "fragmentation needed (type 3 code 4) with that link's MTU; the sender makes its packets "
         "that small.",
         source="RFC 1191 §3, §4",
+        bears_stall_s=ANY_STALL,
     )
     def path_mtu_is_discovered(self, tables: Tables) -> Verdict:
         """The transfer with ICMP: the message, the sizes behind it, and that all data arrives."""
@@ -379,6 +392,7 @@ class Icmp(Traceroutes):
     @claim(
         "Where that ICMP message is dropped, the connection opens and then hangs: a black hole.",
         source="RFC 2923 §2.1",
+        bears_stall_s=0.1,
     )
     def dropped_icmp_makes_a_black_hole(self, tables: Tables) -> Verdict:
         """The transfer while r2's errors are dropped: small packets pass, full ones do not."""
@@ -397,6 +411,7 @@ class Icmp(Traceroutes):
         "Packetisation-layer probing gets through a black hole without ICMP: after repeated "
         "losses TCP tries smaller segments.",
         source="RFC 4821 §7, §10.1",
+        bears_stall_s=0.1,
     )
     def probing_needs_no_icmp(self, tables: Tables) -> Verdict:
         """The same transfer with net.ipv4.tcp_mtu_probing=1."""

@@ -12,7 +12,7 @@ from analysis.dissect import http as messages
 from analysis.plots import exchanges as plots
 from testbed import exchange
 from testbed.acts import Act, filter_packets, in_order, masquerade, nothing, program, sysctl
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near
+from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
 from testbed.evidence import of_packets
 from testbed.exchange import address, mac, pick, step
 from testbed.experiment import Experiment, Tables
@@ -109,6 +109,7 @@ class Layers(Experiment):
         "Each layer puts its header in front of what the layer above hands down: Ethernet 14, IP "
         "20, TCP 20 and 12 of options, then the request.",
         source="RFC 1122 §1.1.3, RFC 894, RFC 791, RFC 9293, RFC 7323",
+        bears_stall_s=ANY_STALL,
     )
     def headers_add_up(self, tables: Tables) -> Verdict:
         """The frame with the GET, from outside to inside."""
@@ -136,6 +137,7 @@ class Layers(Experiment):
         "Each header names the layer above it: EtherType 0x0800 is IP, protocol 6 is TCP, port 80 "
         "is HTTP.",
         source="RFC 1122 §2.3.3, RFC 791 p. 14, RFC 9110 §4.2.1",
+        bears_stall_s=ANY_STALL,
     )
     def headers_name_the_layer_above(self, tables: Tables) -> Verdict:
         """The three numbers in the frame with the GET."""
@@ -154,6 +156,7 @@ class Layers(Experiment):
         "Before the request come ARP and TCP's handshake; behind the answer the connection is "
         "closed.",
         source="RFC 1122 §2.3.2, RFC 9293 §3.5, RFC 9112 §9",
+        bears_stall_s=ANY_STALL,
     )
     def lower_layers_come_first(self, tables: Tables) -> Verdict:
         """The order of the first packets of each kind at h1."""
@@ -173,7 +176,11 @@ class Layers(Experiment):
             found == list(firsts), observed=", ".join(found), expected=", ".join(firsts)
         ).because(*of_packets("the first", seen.head(12)))
 
-    @claim("A switch changes nothing in a frame.", source="IEEE 802.1D §7; RFC 7042 §2")
+    @claim(
+        "A switch changes nothing in a frame.",
+        source="IEEE 802.1D §7; RFC 7042 §2",
+        bears_stall_s=ANY_STALL,
+    )
     def switches_change_nothing(self, tables: Tables) -> Verdict:
         """h1's frames before and behind the switch."""
         kept = [
@@ -199,6 +206,7 @@ class Layers(Experiment):
         "A router puts a packet into a new frame with new MAC addresses and lowers the TTL; all "
         "else of IP and TCP stays.",
         source="RFC 1812 §5.2, §5.3.1",
+        bears_stall_s=ANY_STALL,
     )
     def routers_change_frame_and_ttl(self, tables: Tables) -> Verdict:
         """h1's packets before and behind r1."""
@@ -218,6 +226,7 @@ class Layers(Experiment):
     @claim(
         "IP addresses reach from end to end, MAC addresses only to the next hop.",
         source="RFC 791 p. 6, RFC 1122 §1.1.3",
+        bears_stall_s=ANY_STALL,
     )
     def addresses_have_their_reach(self, tables: Tables) -> Verdict:
         """The request at h1 and at h2."""
@@ -243,6 +252,7 @@ class Layers(Experiment):
     @claim(
         "A full frame carries 1448 of 1514 bytes for the page: headers cost 4.4 %.",
         source="arithmetic: 1500 − 20 − 32 of 1500 + 14",
+        bears_stall_s=ANY_STALL,
     )
     def headers_cost_four_percent(self, tables: Tables) -> Verdict:
         """The largest segments of the response, as they reach h1."""

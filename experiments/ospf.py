@@ -17,6 +17,7 @@ from experiments._ospf_neighbours import OspfNeighbours
 from testbed import programs as own_programs
 from testbed import routing
 from testbed.claims import (
+    ANY_STALL,
     Verdict,
     all_of,
     at_least,
@@ -218,14 +219,16 @@ class Ospf(OspfNeighbours):
     # ---- claims
 
     @claim("Routers that start know every prefix when they have elected, flooded and calculated.",
-           source="RFC 2328 §9.4, §13, §16", scenarios=MAPS)  # fmt: skip
+           source="RFC 2328 §9.4, §13, §16", scenarios=MAPS,
+           bears_stall_s=1.0)  # fmt: skip
     def converges(self, tables: Tables) -> Verdict:
         """From the start of the last router, within the budget."""
         found = tables.of("waits")
         return routing.in_time(found[found["scenario"].isin(MAPS)])
 
     @claim("All routers of an area hold the same link-state database.",
-           source="RFC 2328 §2, §13", scenarios=AREAS)  # fmt: skip
+           source="RFC 2328 §2, §13", scenarios=AREAS,
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def same_database(self, tables: Tables) -> Verdict:
         """Type, id, origin, sequence number and checksum of every LSA, router by router."""
         verdicts = []
@@ -241,7 +244,8 @@ class Ospf(OspfNeighbours):
 
     @claim("Every router's routes are Dijkstra's shortest paths on its database, all equally "
            "short ones at once.",
-           source="RFC 2328 §16, RFC 5340 §4.8, Dijkstra 1959", scenarios=MAPS)  # fmt: skip
+           source="RFC 2328 §16, RFC 5340 §4.8, Dijkstra 1959", scenarios=MAPS,
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def equals_dijkstra(self, tables: Tables) -> Verdict:
         """The kernel's next hops beside those computed from the LSAs in the packets."""
         verdicts, wrong = [], []
@@ -253,7 +257,8 @@ class Ospf(OspfNeighbours):
         return all_of(verdicts).because(in_rows("that differ", "", pd.concat(wrong)))
 
     @claim("A link's cost comes from its bandwidth, so a fast detour beats a slow direct link.",
-           source="RFC 2328 §2, appendix C.3", scenarios=("triangle",))  # fmt: skip
+           source="RFC 2328 §2, appendix C.3", scenarios=("triangle",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def cost_from_bandwidth(self, tables: Tables) -> Verdict:
         """r1's own LSA tells 100 for 1 Mbit/s and 1 for 100 Mbit/s; its route goes by r2."""
         setting = tables.of("setting", scenario="triangle").iloc[0]
@@ -270,7 +275,8 @@ class Ospf(OspfNeighbours):
         ]).because(*of_packets("r1's LSA", lsas.tail(1)))  # fmt: skip
 
     @claim("Several paths of equal cost are all installed, and flows are shared among them.",
-           source="RFC 2328 §16.8, RFC 2991", scenarios=("square",))  # fmt: skip
+           source="RFC 2328 §16.8, RFC 2991", scenarios=("square",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def equal_cost_paths(self, tables: Tables) -> Verdict:
         """r1's route to the LAN at the opposite corner, and where the flows from h1 to it went."""
         route = tables.of("kernel", scenario="square", node="r1", destination="10.0.2.0/24")
@@ -285,7 +291,8 @@ class Ospf(OspfNeighbours):
         ]).because(*of_packets("flows", both))  # fmt: skip
 
     @claim("A change is flooded at once, over every link, to all routers of the area.",
-           source="RFC 2328 §13.3", scenarios=("square",))  # fmt: skip
+           source="RFC 2328 §13.3", scenarios=("square",),
+           bears_stall_s=0.1)  # fmt: skip
     def flooding(self, tables: Tables) -> Verdict:
         """The ends of a cut link tell of it: their new LSAs on the links that remain."""
         failed_s = float(tables.of("setting", scenario="square")["failed_s"].iloc[0])
@@ -308,7 +315,8 @@ class Ospf(OspfNeighbours):
 
     @claim("A cut link that its ends see is routed around within a second or so.",
            source="RFC 2328 §13, §16; FRR delays its calculation by at most 5 s",
-           scenarios=("square", "triangle"))  # fmt: skip
+           scenarios=("square", "triangle"),
+           bears_stall_s=0.5)  # fmt: skip
     def reconverges(self, tables: Tables) -> Verdict:
         """From the cut to the last change of a kernel route; r1 still reaches the far LAN."""
         verdicts = []
@@ -325,7 +333,8 @@ class Ospf(OspfNeighbours):
         return all_of(verdicts)
 
     @claim("A silent failure is noticed only when the dead interval is over.",
-           source="RFC 2328 §10.3 (InactivityTimer)", scenarios=("campus",))  # fmt: skip
+           source="RFC 2328 §10.3 (InactivityTimer)", scenarios=("campus",),
+           bears_stall_s=0.1)  # fmt: skip
     def silent_failure(self, tables: Tables) -> Verdict:
         """From the last hello heard of r4 on the core to the first change of a kernel route."""
         setting = tables.of("setting", scenario="campus").iloc[0]
@@ -342,7 +351,8 @@ class Ospf(OspfNeighbours):
         )
 
     @claim("When nothing changes nothing is flooded, but for a refresh of each LSA every 30 min.",
-           source="RFC 2328 §12.4, appendix B (LSRefreshTime)", scenarios=("quiet",))  # fmt: skip
+           source="RFC 2328 §12.4, appendix B (LSRefreshTime)", scenarios=("quiet",),
+           bears_stall_s=1.0)  # fmt: skip
     def refresh(self, tables: Tables) -> Verdict:
         """Updates in a bit more than an hour of two routers left alone."""
         lsas = tables.of("lsas", scenario="quiet", carrier="update")
@@ -358,7 +368,8 @@ class Ospf(OspfNeighbours):
         ]).because(*of_packets("refreshes", later.head(6)))  # fmt: skip
 
     @claim("A stub area hears nothing of the outside: its border router tells a default route.",
-           source="RFC 2328 §3.6", scenarios=("areas",))  # fmt: skip
+           source="RFC 2328 §3.6", scenarios=("areas",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def stub_area(self, tables: Tables) -> Verdict:
         """r1's database and routes, in the stub; r3's, in the backbone."""
         return self._stub(tables, "areas", "0.0.0.0/0")
@@ -377,7 +388,8 @@ class Ospf(OspfNeighbours):
         ])  # fmt: skip
 
     @claim("An area border router tells a range of its area as one prefix.",
-           source="RFC 2328 §12.4.3, appendix C.2", scenarios=("areas",))  # fmt: skip
+           source="RFC 2328 §12.4.3, appendix C.2", scenarios=("areas",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def summary(self, tables: Tables) -> Verdict:
         """The two LANs of area 1 as r3, in the backbone, knows them."""
         return self._summary(tables, "areas", areas.STUB_LANS, areas.STUB_RANGE)
@@ -389,7 +401,8 @@ class Ospf(OspfNeighbours):
                      observed=", ".join(told["destination"]) or "nothing")  # fmt: skip
 
     @claim("OSPFv3 does the same for IPv6, to ff02::5, and also prefers the fast detour.",
-           source="RFC 5340 §2", scenarios=("ospfv3",))  # fmt: skip
+           source="RFC 5340 §2", scenarios=("ospfv3",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def ospfv3(self, tables: Tables) -> Verdict:
         """Version, addresses, and r1's route to r3's LAN."""
         sent = tables.of("packets", scenario="ospfv3")
@@ -405,7 +418,8 @@ class Ospf(OspfNeighbours):
     @claim("OSPFv3 has the same areas: a stub hears nothing of the outside, and a border router "
            "tells a range of its area as one prefix.",
            source="RFC 5340 §4.4.3.4, RFC 2328 §3.6, §12.4.3",
-           scenarios=("ospfv3-areas",))  # fmt: skip
+           scenarios=("ospfv3-areas",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def ospfv3_areas(self, tables: Tables) -> Verdict:
         """The stub's router and the backbone's, in IPv6."""
         return all_of([

@@ -14,6 +14,7 @@ from analysis.plots import routing as plots
 from experiments._rip_messages import DIRECT_LAN, SECOND_S, RipMessages, both, calm, failed_s
 from testbed import routing
 from testbed.claims import (
+    ANY_STALL,
     Verdict,
     all_of,
     at_least,
@@ -204,13 +205,15 @@ class Rip(RipMessages):
 
     @claim("Routers that start know every prefix after a few messages, at the latest after updates "
            "from all over the network.",
-           source="RFC 2453 §3.9.1", scenarios=("triangle", "campus"))  # fmt: skip
+           source="RFC 2453 §3.9.1", scenarios=("triangle", "campus"),
+           bears_stall_s=1.0)  # fmt: skip
     def converges(self, tables: Tables) -> Verdict:
         """From the start of the last router, within the budget."""
         return routing.in_time(tables.of("waits"))
 
     @claim("The metric counts hops, and the fewest hops win, even where they are far slower.",
-           source="RFC 2453 §3.5", scenarios=("triangle",))  # fmt: skip
+           source="RFC 2453 §3.5", scenarios=("triangle",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def fewest_hops_win(self, tables: Tables) -> Verdict:
         """r1's route to r3's LAN, and where the pings from h1 to h3 went."""
         verdicts = []
@@ -235,7 +238,8 @@ class Rip(RipMessages):
         return all_of(verdicts).because(*of_packets("pings on the slow link", on_slow))
 
     @claim("The routers' tables are those of Bellman and Ford on the graph.",
-           source="RFC 2453 §3.3, Bellman 1957", scenarios=("triangle", "campus"))  # fmt: skip
+           source="RFC 2453 §3.3, Bellman 1957", scenarios=("triangle", "campus"),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def equals_bellman_ford(self, tables: Tables) -> Verdict:
         """Metric of every prefix at every router, computed apart on the graph."""
         verdicts, wrong = [], []
@@ -248,7 +252,8 @@ class Rip(RipMessages):
         return all_of(verdicts).because(in_rows("routes that differ", "", pd.concat(wrong)))
 
     @claim("A metric of 16 means unreachable: such a route leaves the kernel, none has more.",
-           source="RFC 2453 §3.6", scenarios=("off",))  # fmt: skip
+           source="RFC 2453 §3.6", scenarios=("off",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def sixteen_is_unreachable(self, tables: Tables) -> Verdict:
         """The lost LAN at r1 and r2 while they count."""
         told = tables.of("entries", scenario="off")
@@ -264,7 +269,8 @@ class Rip(RipMessages):
         ]).because(*of_packets("told as unreachable", reached.head(6)))  # fmt: skip
 
     @claim("Routes of a neighbour that falls silent expire 180 s after its last word.",
-           source="RFC 2453 §3.8", scenarios=("silent",))  # fmt: skip
+           source="RFC 2453 §3.8", scenarios=("silent",),
+           bears_stall_s=0.15)  # fmt: skip
     def silent_neighbour_expires(self, tables: Tables) -> Verdict:
         """r2's routes by r3 leave the kernel, counted from r3's last message."""
         return self._expires(tables, "silent")
@@ -282,7 +288,8 @@ class Rip(RipMessages):
         ]).because(in_rows("routes removed at r2", scenario, gone))  # fmt: skip
 
     @claim("For 120 s more an expired route is told with metric 16, then not at all.",
-           source="RFC 2453 §3.8", scenarios=("silent",))  # fmt: skip
+           source="RFC 2453 §3.8", scenarios=("silent",),
+           bears_stall_s=0.15)  # fmt: skip
     def garbage_collection(self, tables: Tables) -> Verdict:
         """What r2 tells r1 of the lost LAN."""
         return self._told_as_gone(tables, "silent", jitter=0.5)
@@ -307,14 +314,16 @@ class Rip(RipMessages):
         ]).because(*of_packets("the LAN with metric 16", gone))  # fmt: skip
 
     @claim("Split horizon: a route is never told on the link it was learned from.",
-           source="RFC 2453 §3.4.3, RFC 2080 §2.6", scenarios=("triangle",))  # fmt: skip
+           source="RFC 2453 §3.4.3, RFC 2080 §2.6", scenarios=("triangle",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def split_horizon(self, tables: Tables) -> Verdict:
         """Multicast updates of the settled triangle."""
         found = [self._told_back(tables, scenario) for scenario in both(tables)]
         return all_of([none_of(back, told, "entries told back", "none") for back, told in found])
 
     @claim("Poisoned reverse: it is told there with metric 16.",
-           source="RFC 2453 §3.4.3", scenarios=("poisoned",))  # fmt: skip
+           source="RFC 2453 §3.4.3", scenarios=("poisoned",),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def poisoned_reverse(self, tables: Tables) -> Verdict:
         """The same, between two routers that poison."""
         return self._poisons(tables, "poisoned")
@@ -337,7 +346,8 @@ class Rip(RipMessages):
         return rip.told_back(told, tables.of("learned", scenario=scenario)), told
 
     @claim("Without split horizon, one lost update lets routers (version 1) count to infinity.",
-           source="RFC 2453 §3.4.3, §3.5", scenarios=("off",))  # fmt: skip
+           source="RFC 2453 §3.4.3, §3.5", scenarios=("off",),
+           bears_stall_s=1.0)  # fmt: skip
     def counts_to_infinity(self, tables: Tables) -> Verdict:
         """The metrics of the far LAN, told in turns by r1 and r2, up to 16."""
         return self._counts(tables, "off")
@@ -351,7 +361,8 @@ class Rip(RipMessages):
         ]).because(*of_packets("the metric climbs", climb.drop_duplicates("metric")))  # fmt: skip
 
     @claim("Version 2's next hop field alone also stops it: a router sees its own address there.",
-           source="RFC 2453 §4.4", scenarios=("next-hop",))  # fmt: skip
+           source="RFC 2453 §4.4", scenarios=("next-hop",),
+           bears_stall_s=1.0)  # fmt: skip
     def next_hop_stops_it(self, tables: Tables) -> Verdict:
         """No split horizon, the same failure: r1 offers the far LAN, by r2, and r2 declines."""
         climb = self._climb(tables, "next-hop")
@@ -365,7 +376,8 @@ class Rip(RipMessages):
         ]).because(*of_packets("offers", offered))  # fmt: skip
 
     @claim("With split horizon, plain or with poisoned reverse, two routers never count.",
-           source="RFC 2453 §3.4.3", scenarios=("simple", "poisoned"))  # fmt: skip
+           source="RFC 2453 §3.4.3", scenarios=("simple", "poisoned"),
+           bears_stall_s=1.0)  # fmt: skip
     def never_counts(self, tables: Tables) -> Verdict:
         """The same failure: after it the LAN is only ever told as unreachable."""
         return all_of([self._stays_lost(tables, scenario) for scenario in ("simple", "poisoned")])
@@ -382,7 +394,8 @@ class Rip(RipMessages):
 
     @claim("RIPng forgets as RIP does: 180 s behind a neighbour's last word its routes expire, "
            "for 120 s more they are told with metric 16.",
-           source="RFC 2080 §2.3", scenarios=("ripng-silent",))  # fmt: skip
+           source="RFC 2080 §2.3", scenarios=("ripng-silent",),
+           bears_stall_s=0.15)  # fmt: skip
     def ripng_forgets(self, tables: Tables) -> Verdict:
         """The same line in IPv6; FRR's ripngd takes up to half of 30 s off or on."""
         return all_of([
@@ -391,13 +404,15 @@ class Rip(RipMessages):
         ])  # fmt: skip
 
     @claim("Without split horizon RIPng counts to infinity as well.",
-           source="RFC 2080 §2.6", scenarios=("ripng-off",))  # fmt: skip
+           source="RFC 2080 §2.6", scenarios=("ripng-off",),
+           bears_stall_s=1.0)  # fmt: skip
     def ripng_counts(self, tables: Tables) -> Verdict:
         """One lost update, in IPv6; no next hop is told that could stop it."""
         return self._counts(tables, "ripng-off")
 
     @claim("With poisoned reverse RIPng tells a route back with metric 16, and never counts.",
-           source="RFC 2080 §2.6", scenarios=("ripng-poisoned",))  # fmt: skip
+           source="RFC 2080 §2.6", scenarios=("ripng-poisoned",),
+           bears_stall_s=1.0)  # fmt: skip
     def ripng_poisons(self, tables: Tables) -> Verdict:
         """Before the failure what is told back; after it the LAN is only told as unreachable."""
         return all_of([

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import echo, routes
 from analysis.plots import routing as plots
 from testbed import routing
-from testbed.claims import Verdict, all_of, at_least, at_most, between, claim, holds
+from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, between, claim, holds
 from testbed.daemons import frr
 from testbed.evidence import none_of
 from testbed.experiment import Experiment, Tables
@@ -175,14 +175,16 @@ class RoutingComparison(Experiment):
 
     @claim("Before the failure every router knows every prefix, with either protocol.",
            source="RFC 2453 §3.9.1, RFC 2328 §16",
-           scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"))  # fmt: skip
+           scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"),
+           bears_stall_s=1.0)  # fmt: skip
     def converges(self, tables: Tables) -> Verdict:
         """From the start of the last router, within the budget of each."""
         return routing.in_time(tables.of("waits"))
 
     @claim("Where all links are equal, RIP and OSPF choose the same path, before and after.",
            source="RFC 2453 §3.5, RFC 2328 §16",
-           scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"))  # fmt: skip
+           scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"),
+           bears_stall_s=ANY_STALL)  # fmt: skip
     def same_paths(self, tables: Tables) -> Verdict:
         """The kernel's tables, followed from source to target."""
         found = {
@@ -203,7 +205,8 @@ class RoutingComparison(Experiment):
 
     @claim("Behind a cut its ends see, OSPF reroutes within seconds, RIP only with an update "
            "of a neighbour: up to half a minute.",
-           source="RFC 2328 §13; RFC 2453 §3.8", scenarios=("rip-cut", "ospf-cut"))  # fmt: skip
+           source="RFC 2328 §13; RFC 2453 §3.8", scenarios=("rip-cut", "ospf-cut"),
+           bears_stall_s=0.1)  # fmt: skip
     def cut(self, tables: Tables) -> Verdict:
         """How long the pings went unanswered."""
         outage = self._outages(tables, "cut")
@@ -215,7 +218,8 @@ class RoutingComparison(Experiment):
 
     @claim("A silent failure costs OSPF its dead interval, RIP its timeout.",
            source="RFC 2328 §9.5 (40 s); RFC 2453 §3.8 (180 s)",
-           scenarios=("rip-silence", "ospf-silence"))  # fmt: skip
+           scenarios=("rip-silence", "ospf-silence"),
+           bears_stall_s=0.1)  # fmt: skip
     def silence(self, tables: Tables) -> Verdict:
         """How long the pings went unanswered, with the time since the last message heard."""
         outage = self._outages(tables, "silence")
@@ -236,7 +240,8 @@ class RoutingComparison(Experiment):
         }
 
     @claim("Packets are lost exactly while the routes are wrong.",
-           source="RFC 1812 §5.2.1", scenarios=("rip-cut", "ospf-cut"))  # fmt: skip
+           source="RFC 1812 §5.2.1", scenarios=("rip-cut", "ospf-cut"),
+           bears_stall_s=0.005)  # fmt: skip
     def losses_match_routes(self, tables: Tables) -> Verdict:
         """Requests sent between the failure and the change that mended the routes, both ways."""
         verdicts = []

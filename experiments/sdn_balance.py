@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds, near
+from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
 from testbed.evidence import in_rows
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
@@ -143,6 +143,7 @@ class SdnBalance(Experiment):
         "Every connection to the virtual address reaches a server.",
         source="Kurose & Ross, §6.6.1 (load balancers)",
         scenarios=("in_turn", "by_source"),
+        bears_stall_s=ANY_STALL,
     )
     def all_are_served(self, tables: Tables) -> Verdict:
         """Connections opened, and those that arrived at one server."""
@@ -161,6 +162,7 @@ class SdnBalance(Experiment):
         "In turn, every server gets the same share.",
         source="Kurose & Ross, §6.6.1; controller/load_balancer.py",
         scenarios=("in_turn",),
+        bears_stall_s=ANY_STALL,
     )
     def shares_are_equal(self, tables: Tables) -> Verdict:
         """The most and the fewest connections of a server differ by one at most."""
@@ -176,6 +178,7 @@ class SdnBalance(Experiment):
         "By the source's address, a client stays with its server.",
         source="RFC 2992; controller/load_balancer.py",
         scenarios=("by_source",),
+        bears_stall_s=ANY_STALL,
     )
     def clients_stay(self, tables: Tables) -> Verdict:
         """Servers of each client."""
@@ -187,6 +190,7 @@ class SdnBalance(Experiment):
         "Clients see the virtual address alone.",
         source="RFC 3022 §2 (address translation)",
         scenarios=("in_turn", "by_source"),
+        bears_stall_s=ANY_STALL,
     )
     def servers_are_hidden(self, tables: Tables) -> Verdict:
         """Senders of all TCP packets that clients got."""

@@ -209,6 +209,7 @@ class SdnFailover(Experiment):
         "A wire that falls silent is missed when three LLDP frames in a row have not come.",
         source="IEEE 802.1AB §9.2; controller/discovery.py",
         scenarios=("sdn-silent",),
+        bears_stall_s=0.01,
     )
     def silence_waits_for_lldp(self, tables: Tables) -> Verdict:
         """Between the life of a link less one interval, and its life and one interval more."""
@@ -221,6 +222,7 @@ class SdnFailover(Experiment):
         "OSPF too needs no timer to learn that its own link failed, and is back within a second.",
         source="RFC 2328 §9.3 (InterfaceDown), §13",
         scenarios=("ospf-cut",),
+        bears_stall_s=0.1,
     )
     def ospf_reroutes_at_once(self, tables: Tables) -> Verdict:
         """From the failure to the first ping that comes through, for good."""
@@ -230,6 +232,7 @@ class SdnFailover(Experiment):
         "A silent wire keeps OSPF waiting for RouterDeadInterval, a controller for LLDP only.",
         source="RFC 2328 §9.5, §C.3 (RouterDeadInterval)",
         scenarios=("ospf-silent", "sdn-silent"),
+        bears_stall_s=0.1,
     )
     def ospf_waits_for_dead_interval(self, tables: Tables) -> Verdict:
         """Both outages."""
@@ -245,6 +248,7 @@ class SdnFailover(Experiment):
         "The new paths carry everything: behind the outage no ping is lost.",
         source="Kurose & Ross, §5.5",
         scenarios=FAILOVERS,
+        bears_stall_s=0.1,
     )
     def nothing_lost_after(self, tables: Tables) -> Verdict:
         """The last second of each run."""

@@ -12,7 +12,16 @@ import pandas as pd
 
 from analysis import flow_tables
 from analysis.plots import sdn as plots
-from testbed.claims import MissingDataError, Verdict, all_of, at_least, claim, holds, near
+from testbed.claims import (
+    ANY_STALL,
+    MissingDataError,
+    Verdict,
+    all_of,
+    at_least,
+    claim,
+    holds,
+    near,
+)
 from testbed.daemons import applications
 from testbed.errors import ConfigError
 from testbed.evidence import in_rows
@@ -153,6 +162,7 @@ class SdnFirewall(Experiment):
     @claim(
         "What the rules allow arrives.",
         source="Kurose & Ross, §8.9.1; rules.txt",
+        bears_stall_s=ANY_STALL,
     )
     def allowed_arrives(self, tables: Tables) -> Verdict:
         """Trials that the rules allow: every packet sent."""
@@ -165,6 +175,7 @@ class SdnFirewall(Experiment):
     @claim(
         "What the rules deny, or do not speak of, does not arrive.",
         source="Kurose & Ross, §8.9.1; rules.txt",
+        bears_stall_s=ANY_STALL,
     )
     def denied_does_not(self, tables: Tables) -> Verdict:
         """Trials that the rules deny: sent, none arrived."""
@@ -178,6 +189,7 @@ class SdnFirewall(Experiment):
         "The first rule that matches decides: h3 may ping, but its web requests meet the denial "
         "that stands before the permission.",
         source="OpenFlow 1.3.5 (TS-012) §5.3 (priorities)",
+        bears_stall_s=ANY_STALL,
     )
     def first_match_decides(self, tables: Tables) -> Verdict:
         """The guest's trials."""
@@ -191,6 +203,7 @@ class SdnFirewall(Experiment):
     @claim(
         "Each rule is one flow, and the switch counts what it catches.",
         source="OpenFlow 1.3.5 (TS-012) §5.2, §5.8",
+        bears_stall_s=ANY_STALL,
     )
     def flows_count(self, tables: Tables) -> Verdict:
         """Flows of table 0, and the counter of h3's denial against what h3 sent."""

@@ -156,6 +156,7 @@ class SdnFlood(Experiment):
         "A flood that fills a server's link takes its service down.",
         source="Kurose & Ross, §1.6; RFC 4732 §2",
         scenarios=("undefended",),
+        bears_stall_s=0.05,
     )
     def flood_hurts(self, tables: Tables) -> Verdict:
         """h2's requests during the flood, without defence; before it none is lost."""
@@ -168,6 +169,7 @@ class SdnFlood(Experiment):
         "The controller finds the flood's port by its counters within two looks, and no other.",
         source="OpenFlow 1.3.5 (TS-012) §7.3.5.6",
         scenarios=("defended",),
+        bears_stall_s=0.02,
     )
     def flood_is_found(self, tables: Tables) -> Verdict:
         """From the flood's begin to the ban."""
@@ -203,6 +205,7 @@ class SdnFlood(Experiment):
         "Nothing of the flood passes the switch while its source is isolated.",
         source="OpenFlow 1.3.5 (TS-012) §5.3",
         scenarios=("defended",),
+        bears_stall_s=0.05,
     )
     def flood_is_dropped(self, tables: Tables) -> Verdict:
         """Flood packets on the server's link from half a second after the ban."""
@@ -214,6 +217,7 @@ class SdnFlood(Experiment):
         "When the flood is over, its source is let back.",
         source="controller/flood_defence.py",
         scenarios=("defended",),
+        bears_stall_s=0.05,
     )
     def source_returns(self, tables: Tables) -> Verdict:
         """From the flood's end to the ban's; then h3 reaches the server."""

@@ -13,6 +13,7 @@ from analysis import echo, flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
 from testbed.claims import (
+    ANY_STALL,
     MissingDataError,
     Verdict,
     all_of,
@@ -259,6 +260,7 @@ class SdnLearning(Experiment):
         "A frame to an address nobody has shown is flooded; one to a learnt address is not.",
         source="IEEE 802.1D §7.7.2, §7.8",
         scenarios=("learning", "bridge"),
+        bears_stall_s=ANY_STALL,
     )
     def unknown_is_flooded(self, tables: Tables) -> Verdict:
         """Echo requests of h1 that h3, at the same switch, overhears."""
@@ -277,6 +279,7 @@ class SdnLearning(Experiment):
         "A flow that carries no packet for its idle timeout ends.",
         source="OpenFlow 1.3.5 (TS-012) §5.5",
         scenarios=("learning",),
+        bears_stall_s=0.05,
     )
     def idle_flows_end(self, tables: Tables) -> Verdict:
         """h1's flows at s1: from h1's last frame in each to its removal."""
@@ -295,6 +298,7 @@ class SdnLearning(Experiment):
         "Flows for pairs make a table grow with the pairs of hosts, a bridge's with its hosts.",
         source="IEEE 802.1D §7.9; OpenFlow 1.3.5 (TS-012) §5.2",
         scenarios=("learning", "bridge"),
+        bears_stall_s=ANY_STALL,
     )
     def tables_grow_with_pairs(self, tables: Tables) -> Verdict:
         """Four hosts: twelve ordered pairs, of which two stay at the other switch."""
@@ -310,6 +314,7 @@ class SdnLearning(Experiment):
         "While the controller is gone, flows that are there go on working.",
         source="OpenFlow 1.3.5 (TS-012) §6.3.2",
         scenarios=("secure", "standalone"),
+        bears_stall_s=0.1,
     )
     def flows_outlive_controller(self, tables: Tables) -> Verdict:
         """h1's steady pings to h2 from its end to its return."""
@@ -324,6 +329,7 @@ class SdnLearning(Experiment):
         "back.",
         source="OpenFlow 1.3.5 (TS-012) §6.3.2; ovs-vswitchd.conf.db(5), fail_mode",
         scenarios=("secure",),
+        bears_stall_s=ANY_STALL,
     )
     def secure_waits(self, tables: Tables) -> Verdict:
         """h3's pings to h4."""
@@ -333,6 +339,7 @@ class SdnLearning(Experiment):
         "A switch in standalone mode becomes an ordinary learning switch without its controller.",
         source="OpenFlow 1.3.5 (TS-012) §6.3.2; ovs-vswitchd.conf.db(5), fail_mode",
         scenarios=("standalone",),
+        bears_stall_s=ANY_STALL,
     )
     def standalone_learns(self, tables: Tables) -> Verdict:
         """h3's pings to h4."""

@@ -27,6 +27,13 @@ _LISTED = 6
 """So many cases of one verdict are spelled out."""
 
 
+BEARS_STALL_S = 0.002
+"""What the links' rate limits make good (`testbed.net.traffic.REAL_CLOCK_BURST_S`)."""
+
+ANY_STALL = math.inf
+"""For claims on contents, order and counts: when something happens is no part of them."""
+
+
 class Status(StrEnum):
     """Outcome of a claim."""
 
@@ -93,26 +100,39 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim's sentence and source, with the check's name."""
+    """A claim's sentence and source, with the check's name; the rest as for `claim`."""
 
     name: str
     sentence: str
     source: str
     scenarios: tuple[str, ...] = ()
+    bears_stall_s: float = BEARS_STALL_S
     check: Callable[..., Verdict] = field(repr=False, compare=False, default=lambda *_: None)  # type: ignore[assignment]
 
 
-def claim(sentence: str, *, source: str, scenarios: Iterable[str] = ()) -> Callable[[F], F]:
+def claim(
+    sentence: str,
+    *,
+    source: str,
+    scenarios: Iterable[str] = (),
+    bears_stall_s: float = BEARS_STALL_S,
+) -> Callable[[F], F]:
     """Marks a method of an experiment as the check of `sentence`.
 
     Args:
         sentence: what the textbook says, as one plain sentence.
         source: RFC section or book.
         scenarios: the scenarios whose data it needs; a run without them does not judge it.
+        bears_stall_s: how late the host may make a timer, on the real clock, and a FAIL is one
+            still; beside a later one it is INCONCLUSIVE. About a tenth of the tolerance or of the
+            shortest time that the claim is about; `ANY_STALL` where it is about none, or where
+            the check looks at `ScenarioData.stalls` itself.
     """
 
     def mark(check: F) -> F:
-        check.__claim__ = Claim(check.__name__, sentence, source, tuple(scenarios), check)  # type: ignore[attr-defined]
+        check.__claim__ = Claim(  # type: ignore[attr-defined]
+            check.__name__, sentence, source, tuple(scenarios), bears_stall_s, check
+        )
         return check
 
     return mark

@@ -94,10 +94,6 @@ class Experiment:
     """Programs that `run` starts in nodes; their absence shows before anything is made."""
     guest_only: ClassVar[bool] = False
     """True: never in namespaces of the running kernel; for what must have no way out."""
-    bears_stall_s: ClassVar[float] = 0.002
-    """The longest stall of the host, on the real clock, that the claims bear: one that does not
-    hold is INCONCLUSIVE if there was a longer one. Default: what the links' rate limits make good
-    (`testbed.net.traffic.REAL_CLOCK_BURST_S`). Infinite where claims look at `data.stalls`."""
     routing: ClassVar[str | None] = "static"
     """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
     repeated_tables: ClassVar[tuple[str, ...]] = ()

@@ -8,7 +8,7 @@ claims bear.
 ==================  =============================================================  ===============
 what is watched     how                                                            too much
 ==================  =============================================================  ===============
-scheduling delay    threads in the run's own kernel that sleep 1 ms at a time:     5 % of the run
+scheduling delay    threads in the run's own kernel that sleep 1 ms at a time:     12 % of the run
                     how late each sleep ends, and when
 clock steps         wall clock less monotonic clock, twenty times a second         1 ms
 host's backlog      ``/proc/net/softnet_stat``: packets dropped before any queue   one packet
@@ -16,9 +16,11 @@ wires               netem's drops on a wire that has no loss                    
 captures            packets a capture could not keep                               one packet
 ==================  =============================================================  ===============
 
-Too much of any in a scenario makes all verdicts on it INCONCLUSIVE. A single stall does less: a
-claim that holds in spite of it holds; one that does not is INCONCLUSIVE if a stall longer than the
-experiment bears (`Experiment.bears_stall_s`) fell into one of its scenarios, and FAIL else.
+Too much of any in a scenario makes all verdicts on it INCONCLUSIVE, and so does a run whose timers
+nobody watched. A single stall does less: a claim that holds in spite of it holds; one that does not
+is INCONCLUSIVE if a timer was later than the claim bears (``@claim(…, bears_stall_s=…)``) in one of
+its scenarios, and FAIL else. Counts of losses need no more than that: a stall that loses packets
+shows in one of the lower three rows.
 
 CPU pressure (``/proc/pressure/cpu``: share of time in which some program of the host waited for a
 processor) is told beside a reason, and is none by itself: who waits may be none of the run's.
@@ -40,9 +42,9 @@ from testbed.world.stalls import STALLS
 
 GATE = "gate.json"
 
-MAX_LATE_SHARE = 0.05
-"""Beside one busy loop a processor timers were late for 20 to 33 % of a run, without for 0.2 to 7 %
-(docs/fidelity.md)."""
+MAX_LATE_SHARE = 0.12
+"""Between two groups: without a busy loop timers were late for 0.2 to 7 % of a run, beside one a
+processor for 20 to 33 % (docs/fidelity.md)."""
 
 MAX_CLOCK_STEP_S = 0.001
 
@@ -149,11 +151,6 @@ class Stall:
     ended_ns: int
     late_ns: int
 
-    @property
-    def longest_s(self) -> float:
-        """How long it may have been."""
-        return (self.ended_ns - self.began_ns) / 1e9
-
 
 def stalls(folder: Path) -> list[Stall]:
     """A scenario's stalls while the experiment's `run` went on; none on the virtual clock."""
@@ -178,11 +175,11 @@ def stalled(run: RunDir, scenarios: Iterable[str], bears_s: float) -> str:
     """Why what does not hold in these scenarios may be the host's doing; empty if it cannot be."""
     found = []
     for name in scenarios:
-        worst = max(stalls(run.scenario(name)), key=lambda s: s.longest_s, default=None)
-        if worst and worst.longest_s > bears_s:
+        worst_ns = max((s.late_ns for s in stalls(run.scenario(name))), default=0)
+        if worst_ns > bears_s * 1e9:
             found.append(
-                f"{name}: a timer fired {worst.late_ns / 1e6:.1f} ms late "
-                f"(the claim bears stalls of {1e3 * bears_s:g} ms){_pressure(run.scenario(name))}"
+                f"{name}: a timer fired {worst_ns / 1e6:.1f} ms late "
+                f"(the claim bears {1e3 * bears_s:g} ms){_pressure(run.scenario(name))}"
             )
     return "; ".join(found)
 
@@ -220,7 +217,10 @@ def _disturbances(folder: Path) -> Iterator[str]:
 
 
 def _late(folder: Path) -> Iterator[str]:
-    """Timers were late for too much of a run."""
+    """Timers were late for too much of a run, or nobody knows."""
+    if not (folder / STALLS).is_file():
+        yield f"nobody watched its timers (no {STALLS})"
+        return
     found = stalls(folder)
     if not found:
         return

@@ -170,7 +170,7 @@ def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
             verdict = inconclusive(_reason(missing, tables))
         except ConfigError as error:
             verdict = inconclusive(str(error))
-        verdict = _gated(verdict, run, claim, cls)
+        verdict = _gated(verdict, run, claim)
         judged.append((claim, verdict))
     rows = [
         {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
@@ -180,7 +180,7 @@ def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
     return judged
 
 
-def _gated(verdict: Verdict, run: RunDir, claim: Claim, cls: type[Experiment]) -> Verdict:
+def _gated(verdict: Verdict, run: RunDir, claim: Claim) -> Verdict:
     """The verdict, or none where a busy host may be what was observed (real clock only)."""
     meta = run.meta()
     if meta.get("clock") != "real":
@@ -188,7 +188,7 @@ def _gated(verdict: Verdict, run: RunDir, claim: Claim, cls: type[Experiment]) -
     scenarios = claim.scenarios or tuple(meta["scenarios"])
     if busy := gate.reasons(run, scenarios):
         return inconclusive(f"the host disturbed the run: {busy}", verdict.expected)
-    if verdict.status == Status.FAIL and (why := gate.stalled(run, scenarios, cls.bears_stall_s)):
+    if verdict.status == Status.FAIL and (why := gate.stalled(run, scenarios, claim.bears_stall_s)):
         observed = f"{verdict.observed}, but the host disturbed the run: {why}"
         return inconclusive(observed, verdict.expected)
     return verdict

@@ -13,6 +13,7 @@ import struct
 import sys
 import time
 import traceback
+from contextlib import suppress
 
 from testbed.world import (
     ENVIRONMENT,
@@ -28,7 +29,7 @@ from testbed.world import (
     modules,
 )
 from testbed.world.progress import report
-from testbed.world.stalls import Stalls
+from testbed.world.stalls import Stalls, watchable
 
 _PROGRESS_TTY = "/dev/tty1"
 _TICK_S = 1.0
@@ -47,16 +48,22 @@ def main(arguments: list[str]) -> None:
     """
     kind, module = arguments
     guest = kind == "guest"
+    stalls = None
     try:
         _prepare(guest)
+        cpus = [] if _on_virtual_clock() else watchable()
+        if cpus:
+            os.sched_setaffinity(0, cpus)  # the programs' as well: where they run is watched
         program = _start(module)
-        stalls = None if _on_virtual_clock() else Stalls(guest)  # threads: behind the fork
+        if cpus:
+            stalls = Stalls(cpus)  # threads: behind the fork
         result = _supervise(program)
-        if stalls:
-            stalls.write(LAB)
     except OSError as error:
         traceback.print_exc()
         result = {"exit_code": _WORLD_FAILED, "reason": f"cannot prepare the run's world: {error}"}
+    if stalls:
+        with suppress(OSError):  # without it nothing is judged; a full disk is told by `_leave`
+            stalls.write(LAB)
     _leave(result, guest)
 
 

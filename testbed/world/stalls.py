@@ -1,8 +1,8 @@
 """How late timers fire in the run's own kernel, on the real clock: `testbed.gate` judges by it.
 
-A thread for each processor sleeps a millisecond at a time and notes each waking that came late.
-What delays it (another program on the processor, a hypervisor that took it away, the run's own
-load) delays the timers of links as well.
+A thread for each processor that the run may use sleeps a millisecond at a time and notes each
+waking that came late. What delays it (another program on the processor, a hypervisor that took it
+away, the run's own load) delays the timers of links as well.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import _thread
 import json
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 STALLS = "stalls.json"
@@ -22,23 +23,32 @@ NOTED_S = 0.0005
 """A timer this late is noted."""
 
 _MOST_CPUS = 8
+"""Threads that wake a thousand times a second share Python's lock: more would delay each other."""
+
+
+def watchable() -> list[int]:
+    """The processors this process may use, as many as can be watched."""
+    return sorted(os.sched_getaffinity(0))[:_MOST_CPUS]
 
 
 class Stalls:
     """Notes late timers from its making on."""
 
-    def __init__(self, guest: bool) -> None:
-        """Starts; all signals must be blocked that another thread waits for."""
-        self.found: list[tuple[int, int]] = []
-        self._cpus = sorted(os.sched_getaffinity(0))[:_MOST_CPUS]
-        for cpu in self._cpus:
-            _thread.start_new_thread(self._watch, (cpu, guest))
+    def __init__(self, cpus: Iterable[int]) -> None:
+        """Starts; all signals must be blocked that another thread waits for.
 
-    def _watch(self, cpu: int, guest: bool) -> None:
+        Args:
+            cpus: all those that the run's programs may use.
+        """
+        self.found: list[tuple[int, int]] = []
+        self._cpus = sorted(cpus)
+        for cpu in self._cpus:
+            _thread.start_new_thread(self._watch, (cpu,))
+
+    def _watch(self, cpu: int) -> None:
         os.sched_setaffinity(0, {cpu})
-        if guest:  # not the guest's programs' load, which no timer of a link waits for
-            with suppress(OSError):
-                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        with suppress(OSError):  # not the load of programs, which no timer of a link waits for
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         while True:
             self._nap()
 
@@ -50,6 +60,11 @@ class Stalls:
             self.found.append((due_ns, late_ns))
 
     def write(self, folder: str) -> None:
-        """Writes what was noted so far."""
-        with open(f"{folder}/{STALLS}", "w") as out:
-            json.dump({"nap_s": NAP_S, "cpus": len(self._cpus), "stalls": sorted(self.found)}, out)
+        """Writes what was noted so far, wholly or not at all."""
+        noted = {"nap_s": NAP_S, "cpus": len(self._cpus), "stalls": sorted(self.found)}
+        part = f"{folder}/{STALLS}.part"
+        with open(part, "w") as out:
+            json.dump(noted, out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.rename(part, f"{folder}/{STALLS}")

@@ -1,6 +1,7 @@
 """The gate of the real clock: quiet hosts pass it, disturbed ones are told why not."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from testbed import gate, replay
-from testbed.claims import claim, near
-from testbed.experiment import Experiment, Tables
+from testbed.claims import ANY_STALL, BEARS_STALL_S, claim, near, same
+from testbed.experiment import Experiment, Tables, load
 from testbed.rundir import RunDir
-from testbed.world.stalls import STALLS
+from testbed.world import init, stalls
+from testbed.world.stalls import STALLS, Stalls
 
 QUIET = {"watched_s": 10.0, "pressure_s": 1.0, "clock_step_s": 0.0, "backlog_drops": 0}
 MS = 1_000_000
@@ -52,7 +54,6 @@ def test_a_stall_lies_between_falling_asleep_and_waking(tmp_path):
     record(tmp_path, (100, 18))
     (stall,) = gate.stalls(tmp_path)
     assert (stall.began_ns, stall.ended_ns) == (START_NS + 99 * MS, START_NS + 118 * MS)
-    assert stall.longest_s == pytest.approx(0.019)
 
 
 def test_what_was_before_or_after_the_run_is_no_matter(tmp_path):
@@ -64,22 +65,30 @@ def test_what_was_before_or_after_the_run_is_no_matter(tmp_path):
 
 def test_timers_late_for_much_of_a_run_make_it_mean_nothing(tmp_path):
     run = RunDir(tmp_path)
-    record(run.scenario("main"), *((100 * i, 4) for i in range(99)))
+    record(run.scenario("main"), *((100 * i, 7) for i in range(99)))
     assert gate.reasons(run, ["main"]) == ""
-    record(run.scenario("main"), *((100 * i, 6) for i in range(99)), pressure_s=9.0)
+    record(run.scenario("main"), *((100 * i, 20) for i in range(99)), pressure_s=9.0)
     assert gate.reasons(run, ["main"]) == (
-        "main: timers fired late for 5.9% of the time (at most 5%; worst 6.0 ms); "
+        "main: timers fired late for 19.8% of the time (at most 12%; worst 20.0 ms); "
         "programs waited for a CPU 90% of the time"
     )
+
+
+def test_where_nobody_watched_nothing_is_known(tmp_path):
+    run = RunDir(tmp_path)
+    record(run.scenario("main"))
+    assert gate.reasons(run, ["main"]) == ""
+    (run.scenario("main") / STALLS).unlink()
+    assert gate.reasons(run, ["main"]) == "main: nobody watched its timers (no stalls.json)"
 
 
 def test_only_a_stall_longer_than_the_claim_bears_can_be_the_cause(tmp_path):
     run = RunDir(tmp_path)
     record(run.scenario("main"), (100, 18), (200, 3))
     why = gate.stalled(run, ["main"], 0.002)
-    assert why.startswith("main: a timer fired 18.0 ms late (the claim bears stalls of 2 ms)")
-    assert gate.stalled(run, ["main"], 0.019) == ""
-    assert gate.stalled(run, ["main"], 0.0185)  # it may have been a nap longer than was seen
+    assert why.startswith("main: a timer fired 18.0 ms late (the claim bears 2 ms)")
+    assert gate.stalled(run, ["main"], 0.018) == ""
+    assert gate.stalled(run, ["main"], 0.0179)
 
 
 class Claims(Experiment):
@@ -126,10 +135,29 @@ def test_on_a_quiet_host_what_is_wrong_fails(tmp_path):
 
 def test_claims_about_seconds_bear_a_stall_of_milliseconds(tmp_path):
     class Slow(Claims):
-        bears_stall_s = 0.1
+        @claim("Wrong by seconds, in one.", source="-", scenarios=("one",), bears_stall_s=0.1)
+        def wrong_one(self, tables):
+            return near(30.0, 1, abs=0, unit="s")
 
-    record(RunDir(tmp_path).scenario("one"), (100, 18))
-    assert statuses(tmp_path, Slow) == ["FAIL", "FAIL", "FAIL", "PASS"]
+        @claim("Wrong routes.", source="-", bears_stall_s=ANY_STALL)
+        def wrong(self, tables):
+            return same("r2", "r3")
+
+    record(RunDir(tmp_path).scenario("one"), (100, 20))
+    record(RunDir(tmp_path).scenario("two"), (100, 20))
+    assert statuses(tmp_path, Slow) == ["FAIL", "INCONCLUSIVE", "FAIL", "PASS"]
+    record(RunDir(tmp_path).scenario("one"), (100, 101))
+    assert statuses(tmp_path, Slow) == ["INCONCLUSIVE", "INCONCLUSIVE", "FAIL", "PASS"]
+
+
+def test_a_claim_on_routes_bears_any_stall_and_one_on_seconds_a_tenth_of_them():
+    bears = {c.name: c.bears_stall_s for c in load("routing_comparison").claims()}
+    assert bears["same_paths"] == math.inf
+    assert bears["cut"] == bears["silence"] == 0.1
+    assert {c.name: c.bears_stall_s for c in load("fidelity_tcp").claims()} == {
+        "no_super_packets": math.inf, "tcp_goodput_is_exact": BEARS_STALL_S,
+        "ack_path_is_exact": math.inf, "fat_path_is_filled": BEARS_STALL_S,
+    }  # fmt: skip
 
 
 def test_a_host_too_busy_leaves_no_verdict_on_that_scenario(tmp_path):
@@ -142,6 +170,7 @@ def test_a_host_too_busy_leaves_no_verdict_on_that_scenario(tmp_path):
 def run(tmp_path):
     made = RunDir(tmp_path)
     folder = made.scenario("main")
+    record(folder)
     (folder / "captures").mkdir(parents=True)
 
     def write(
@@ -208,3 +237,35 @@ def test_a_kernel_that_tells_nothing_disturbs_nothing(tmp_path):
     assert gate.backlog_drops(tmp_path / "none") == 0
     (tmp_path / "softnet").write_text("0a 00000003 0\n0b 00000001 0\n")
     assert gate.backlog_drops(tmp_path / "softnet") == 4
+
+
+def test_a_run_has_no_more_processors_than_are_watched(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(3, 40)))
+    assert stalls.watchable() == list(range(3, 11))
+
+
+def test_the_watchers_notes_reach_the_gate(tmp_path):
+    watched = Stalls([])
+    watched.found += [(2 * MS, 5 * MS)]
+    watched.write(str(tmp_path))
+    assert [s.late_ns for s in gate.stalls(tmp_path)] == [5 * MS]
+    assert [p.name for p in tmp_path.iterdir()] == [STALLS]
+
+
+def test_notes_that_cannot_be_written_leave_the_programs_result(monkeypatch):
+    class Full(Stalls):
+        def write(self, folder):
+            raise OSError(28, "No space left on device")
+
+    order, left = [], []
+    monkeypatch.setattr(init, "_prepare", lambda guest: None)
+    monkeypatch.setattr(init, "_on_virtual_clock", lambda: False)
+    monkeypatch.setattr(init, "watchable", lambda: [5, 6])
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: order.append(cpus))
+    monkeypatch.setattr(init, "_start", lambda module: order.append("program"))
+    monkeypatch.setattr(init, "Stalls", lambda cpus: Full([]))
+    monkeypatch.setattr(init, "_supervise", lambda pid: {"exit_code": 3, "reason": ""})
+    monkeypatch.setattr(init, "_leave", lambda result, guest: left.append(result))
+    init.main(["host", "module"])
+    assert left == [{"exit_code": 3, "reason": ""}]
+    assert order == [[5, 6], "program"], "the program runs where one watches"
