@@ -208,7 +208,7 @@ class Fidelity(Experiment):
                     "left_pkts": int(there.sum()), "judged_pkts": len(judged),
                     "wrong_pkts": trains.queue_violations(passed, QUEUE_PKTS, handed_ns),
                     "measured_mbps": trains.rate_mbps(passed["arrived_ns"], size),
-                    "worst_delay_error_us": float(judged["delay_error_ns"].abs().max()) / 1e3,
+                    "worst_delay_error_us": _worst_us(judged["delay_error_ns"]),
                     "stall_us": _longest_us(_met(stalls, passed)),
                     "stalled_us": _sum_us(_met(stalls, passed), limit_us),
                 }
@@ -507,6 +507,11 @@ def _stall_us(stalls: pd.DataFrame, passed: pd.DataFrame) -> np.ndarray:
     on_the_wire = trains.stalls_met_us(stalls, passed["left_ns"], passed["arrived_ns"])
     worst: np.ndarray = np.maximum(np.maximum.accumulate(leaving), on_the_wire)
     return worst
+
+
+def _worst_us(errors_ns: pd.Series) -> float:
+    """The largest of either sign; NaN if there is none."""
+    return float(errors_ns.dropna().astype(float).abs().max()) / 1e3
 
 
 def _met(stalls: pd.DataFrame, passed: pd.DataFrame) -> pd.DataFrame:

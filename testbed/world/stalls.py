@@ -49,15 +49,19 @@ class Stalls:
         os.sched_setaffinity(0, {cpu})
         with suppress(OSError):  # not the load of programs, which no timer of a link waits for
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        woke_ns = time.monotonic_ns()
         while True:
-            self._nap()
+            woke_ns = self._nap(woke_ns)
 
-    def _nap(self) -> None:
-        due_ns = time.monotonic_ns() + int(NAP_S * 1e9)
+    def _nap(self, woke_ns: int) -> int:
+        """Sleeps; returns when it woke. No time between two naps is unseen: a processor is taken
+        away while it works, and this thread works between naps."""
         time.sleep(NAP_S)
-        late_ns = time.monotonic_ns() - due_ns
-        if late_ns >= NOTED_S * 1e9:
-            self.found.append((due_ns, late_ns))
+        now_ns = time.monotonic_ns()
+        due_ns = woke_ns + int(NAP_S * 1e9)
+        if now_ns - due_ns >= NOTED_S * 1e9:
+            self.found.append((due_ns, now_ns - due_ns))
+        return now_ns
 
     def write(self, folder: str) -> None:
         """Writes what was noted so far, wholly or not at all."""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.fidelity import Fidelity, _stall_us, _sum_us
+from experiments.fidelity import Fidelity, _stall_us, _sum_us, _worst_us
 from experiments.fidelity_tcp import FidelityTcp
 from testbed.claims import Status
 from testbed.experiment import Tables
@@ -95,6 +95,13 @@ def test_a_packet_is_late_by_a_stall_on_its_way_or_where_one_before_it_left():
     assert list(_stall_us(stalls((16, 19)), passed) / 1e3) == [0, 3, 0, 0, 0]
     assert list(_stall_us(stalls((9, 12)), passed) / 1e3) == [3, 3, 3, 3, 3]
     assert list(_stall_us(stalls(), passed)) == [0] * 5
+
+
+def test_a_train_without_a_packet_to_judge_has_no_error():
+    errors_ns = pd.Series([2000, -7000, None], dtype="Float64")
+    assert _worst_us(errors_ns) == 7.0
+    assert np.isnan(_worst_us(errors_ns[:0]))
+    assert np.isnan(_worst_us(errors_ns[2:]))
 
 
 def test_stalls_that_the_rate_limit_makes_good_are_no_sum():

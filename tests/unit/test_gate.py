@@ -244,6 +244,30 @@ def test_a_run_has_no_more_processors_than_are_watched(monkeypatch):
     assert stalls.watchable() == list(range(3, 11))
 
 
+def test_a_stall_between_two_naps_is_seen(monkeypatch):
+    now_ns = 0
+
+    def sleep(seconds):
+        nonlocal now_ns
+        if now_ns > 20 * MS:
+            raise KeyboardInterrupt
+        now_ns += round(seconds * 1e9)
+
+    def read():
+        nonlocal now_ns
+        then_ns, now_ns = now_ns, now_ns + (5 * MS if now_ns == 3 * MS else 0)
+        return then_ns
+
+    monkeypatch.setattr(stalls.time, "sleep", sleep)
+    monkeypatch.setattr(stalls.time, "monotonic_ns", read)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: None)
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *settings: None)
+    watched = Stalls([])
+    with pytest.raises(KeyboardInterrupt):
+        watched._watch(0)
+    assert watched.found == [(4 * MS, 5 * MS)]
+
+
 def test_the_watchers_notes_reach_the_gate(tmp_path):
     watched = Stalls([])
     watched.found += [(2 * MS, 5 * MS)]
