@@ -44,7 +44,7 @@ GATE = "gate.json"
 
 MAX_LATE_SHARE = 0.12
 """Between two groups: without a busy loop timers were late for 0.2 to 7 % of a run, beside one a
-processor for 20 to 33 % (docs/fidelity.md)."""
+processor for 20 to 33 % (docs/fidelity.md, which also says how that was measured)."""
 
 MAX_CLOCK_STEP_S = 0.001
 
