@@ -15,6 +15,7 @@ A topology is a graph with data on it: it runs no commands. Names follow Mininet
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -42,6 +43,15 @@ class Topo(MininetTopo):  # type: ignore[misc]
     node to the second) and ``shape2=`` (back). `addHost`/`addRouter`/`addLink` take ``ip=``/
     ``params1={'ip': ...}`` as Mininet's do where the address plan shall not choose.
     """
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        """Builds it, with the arguments of `build` (and ``hopts``, ``sopts``, ``lopts``).
+
+        Raises:
+            ConfigError: `build` does not know an argument.
+        """
+        _check_names(self, params)
+        super().__init__(*args, **params)
 
     def addNode(self, name: str, **opts: Any) -> str:
         """Add a node.
@@ -91,12 +101,31 @@ class Topo(MininetTopo):  # type: ignore[misc]
         return [n for n in self.hosts() if self.nodeInfo(n).get("isRouter")]
 
 
+_MININETS = ("hopts", "sopts", "lopts")
+"""What Mininet's `Topo` takes away before it calls `build`."""
+
+
+def _check_names(topo: Topo, named: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(topo.build).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    for name in named:
+        if name not in (*known, *_MININETS):
+            raise ConfigError(
+                f"topology {type(topo).__name__}: has no '{name}'{nearest(name, known)}; "
+                f"it takes: {', '.join(known) or 'nothing'}"
+            )
+
+
 def at_least(what: str, value: int, low: int) -> None:
     """Check a topology's size.
 
     Raises:
-        ConfigError: it is too small.
+        ConfigError: it is too small, or no whole number.
     """
+    if not isinstance(value, int):
+        raise ConfigError(f"{what}: {value!r} is no whole number")
     if value < low:
         raise ConfigError(f"{what}: {value} is out of range; at least {low}")
 

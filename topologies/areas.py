@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from testbed.frr.generate import Ospf
 from testbed.topo import LinkShape, Topo
@@ -66,7 +65,7 @@ class Areas(Topo):
     The LANs of area 1 are chosen to fit one range; all other addresses come from the plan.
     """
 
-    def build(self, shape: LinkShape = WIRE, **_: Any) -> None:
+    def build(self, shape: LinkShape = WIRE) -> None:
         """Builds the graph.
 
         Args:

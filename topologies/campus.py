@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from testbed.topo import LinkShape, Topo
 
 CORE = LinkShape(rate_mbps=100, delay_ms=0.1)
@@ -33,7 +31,7 @@ class Campus(Topo):
     the core is a transit network of its own.
     """
 
-    def build(self, core: LinkShape = CORE, uplink: LinkShape = UPLINK, **_: Any) -> None:
+    def build(self, core: LinkShape = CORE, uplink: LinkShape = UPLINK) -> None:
         """Builds the graph.
 
         Args:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from testbed.errors import ConfigError
-from testbed.topo import LinkShape, Topo
+from testbed.topo import LinkShape, Topo, at_least
 
 BOTTLENECK = "r1-eth0"
 """The interface whose queue the senders share."""
@@ -46,7 +43,6 @@ class Dumbbell(Topo):
         bottleneck: LinkShape = DEFAULT_BOTTLENECK,
         back: LinkShape | None = None,
         access: LinkShape | None = None,
-        **_: Any,
     ) -> None:
         """Builds the graph.
 
@@ -56,8 +52,7 @@ class Dumbbell(Topo):
             back: shape of its other direction; default: the same.
             access: shape of all other links; default: plain.
         """
-        if pairs < 1:
-            raise ConfigError(f"dumbbell pairs: {pairs} is out of range; at least 1")
+        at_least("dumbbell pairs", pairs, 1)
         self.bottleneck = bottleneck
         r1, r2 = self.addRouter("r1"), self.addRouter("r2")
         self.addLink(r1, r2, shape1=bottleneck, shape2=back or bottleneck)

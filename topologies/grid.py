@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from testbed.errors import ConfigError
-from testbed.topo import LinkShape, Topo
+from testbed.topo import LinkShape, Topo, at_least
 
 PLAIN = LinkShape()
 
@@ -25,15 +22,14 @@ class Grid(Topo):
     down, from r1 on. Addresses come from the plan: LAN 10.0.1.0/24 at r1, 10.0.2.0/24 at the last.
     """
 
-    def build(self, side: int = 3, shape: LinkShape = PLAIN, **_: Any) -> None:
+    def build(self, side: int = 3, shape: LinkShape = PLAIN) -> None:
         """Builds the graph.
 
         Args:
             side: routers in a row, and rows.
             shape: of all links between routers.
         """
-        if side < 2:
-            raise ConfigError(f"grid side: {side} is out of range; at least 2")
+        at_least("grid side", side, 2)
         names = [self.addRouter(f"r{i}") for i in range(1, side * side + 1)]
         options = {} if shape.is_plain else {"shape": shape}
         for i, router in enumerate(names):

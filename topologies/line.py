@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
-from testbed.errors import ConfigError
-from testbed.topo import LinkShape, Topo
+from testbed.topo import LinkShape, Topo, at_least
 
 FAR_LAN, FAR_ROUTER = "198.51.100.0/24", "198.51.100.1/24"
 """The LAN of the last router."""
@@ -36,15 +34,14 @@ class Line(Topo):
     tell it too. All other addresses come from the plan.
     """
 
-    def build(self, routers: int = 2, shape: LinkShape = WIRE, **_: Any) -> None:
+    def build(self, routers: int = 2, shape: LinkShape = WIRE) -> None:
         """Builds the graph.
 
         Args:
             routers: how many; at least 2.
             shape: of the links between them.
         """
-        if routers < 2:
-            raise ConfigError(f"line routers: {routers} is out of range; at least 2")
+        at_least("line routers", routers, 2)
         names = [self.addRouter(f"r{i}") for i in range(1, routers + 1)]
         self.addLink(self.addHost("h1"), names[0])
         for one, two in pairwise(names):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from testbed.topo import LinkShape, Topo
 
@@ -33,7 +32,7 @@ class NameServers(Topo):
     Addresses come from the plan.
     """
 
-    def build(self, delays_ms: Sequence[float] = DELAYS_MS, **_: Any) -> None:
+    def build(self, delays_ms: Sequence[float] = DELAYS_MS) -> None:
         """Builds the graph.
 
         Args:

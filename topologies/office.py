@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from testbed.topo import LinkShape, Topo
 
 
@@ -31,7 +29,7 @@ class Office(Topo):
     10.0.k.1 is r1, hosts follow from .11.
     """
 
-    def build(self, server: LinkShape | None = None, **_: Any) -> None:
+    def build(self, server: LinkShape | None = None) -> None:
         """Builds the graph.
 
         Args:

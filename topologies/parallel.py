@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from testbed.errors import ConfigError
 from testbed.topo import LinkShape, Topo
@@ -29,7 +28,7 @@ class Parallel(Topo):
     routers by kind, so that each of their interfaces gets an address of the plan.
     """
 
-    def build(self, links: Mapping[str, LinkShape] | None = None, **_: Any) -> None:
+    def build(self, links: Mapping[str, LinkShape] | None = None) -> None:
         """Builds the graph.
 
         Args:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from testbed.errors import ConfigError
-from testbed.topo import LinkShape, Topo
+from testbed.topo import LinkShape, Topo, at_least
 
 WIRE = LinkShape(delay_ms=1)
 
@@ -32,15 +29,14 @@ class RouterRing(Topo):
     Addresses come from the plan: LAN 10.0.1.0/24 at r1, 10.0.2.0/24 opposite.
     """
 
-    def build(self, routers: int = 4, shape: LinkShape = WIRE, **_: Any) -> None:
+    def build(self, routers: int = 4, shape: LinkShape = WIRE) -> None:
         """Builds the graph.
 
         Args:
             routers: how many; at least 3.
             shape: of the links between them.
         """
-        if routers < 3:
-            raise ConfigError(f"ring routers: {routers} is out of range; at least 3")
+        at_least("ring routers", routers, 3)
         names = [self.addRouter(f"r{i}") for i in range(1, routers + 1)]
         for i, router in enumerate(names):
             self.addLink(router, names[(i + 1) % routers], shape=shape)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from testbed.topo import LinkShape, Topo
 
 PATH = LinkShape(delay_ms=10)
@@ -33,7 +31,7 @@ class Site(Topo):
     Addresses come from the plan: 10.0.k.1 is a LAN's gateway, hosts follow from .11.
     """
 
-    def build(self, path: LinkShape = PATH, narrow: LinkShape = PATH, **_: Any) -> None:
+    def build(self, path: LinkShape = PATH, narrow: LinkShape = PATH) -> None:
         """Builds the graph.
 
         Args:

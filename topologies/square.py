@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from testbed.topo import LinkShape, Topo
 
 WIRE = LinkShape(rate_mbps=100, delay_ms=1)
@@ -32,7 +30,7 @@ class Square(Topo):
     Addresses come from the plan: LAN 10.0.1.0/24 at r1, 10.0.2.0/24 at r4.
     """
 
-    def build(self, shape: LinkShape = WIRE, **_: Any) -> None:
+    def build(self, shape: LinkShape = WIRE) -> None:
         """Builds the graph.
 
         Args:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from testbed.topo import LinkShape, Topo
 
 SLOW = LinkShape(rate_mbps=1, delay_ms=10)
@@ -40,7 +38,7 @@ class Triangle(Topo):
     Addresses come from the plan: LAN i is 10.0.i.0/24.
     """
 
-    def build(self, slow: LinkShape = SLOW, fast: LinkShape = FAST, **_: Any) -> None:
+    def build(self, slow: LinkShape = SLOW, fast: LinkShape = FAST) -> None:
         """Builds the graph.
 
         Args:

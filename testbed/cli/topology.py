@@ -45,7 +45,7 @@ def list_topologies(as_json: bool) -> None:
 def draw(topology: str, output: Path | None) -> None:
     """Draw TOPOLOGY as SVG, with names, addresses and link shapes.
 
-    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,n=4'.
+    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
     """
     from testbed.draw import draw as drawing
 
@@ -112,7 +112,7 @@ def shell(
     Commands may come from a pipe: echo pingall | testbed shell tree. With --configs, 'vtysh r1' is
     FRR's shell on a router.
 
-    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,n=4'.
+    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
     """
     from testbed.rundir import RunDir, default_runs
     from testbed.shell import Session, run

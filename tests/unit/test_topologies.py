@@ -13,6 +13,7 @@ from testbed.net.check import check_topology
 from testbed.net.plan import make_plan
 from testbed.shape import LinkShape
 from testbed.topo import Topo, as_data, with_addresses
+from topologies.dumbbell import Dumbbell
 from topologies.enterprise import Enterprise
 from topologies.fat_tree import FatTree
 from topologies.graphml import GraphML
@@ -323,3 +324,16 @@ def test_a_topology_files_mistake_is_named_with_its_place(tmp_path, change, says
     path.write_text(TOPOLOGY.replace(*change))
     with pytest.raises(ConfigError, match=says):
         topologies.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Dumbbell(2, bak=None), r"Dumbbell: has no 'bak' \(did you mean 'back'\?\)"),
+        (lambda: topologies.load("grid,side=1.5"), "grid side: 1.5 is no whole number"),
+        (lambda: topologies.load("tree,2,x"), "tree fanout: 'x' is no whole number"),
+    ],
+)
+def test_an_argument_that_no_topology_takes_is_told(make, says):
+    with pytest.raises(ConfigError, match=says):
+        make()
