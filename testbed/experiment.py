@@ -175,6 +175,46 @@ def load(name: str) -> type[Experiment]:
     return load_file(path.resolve())
 
 
+def check_claims(experiment: Experiment) -> None:
+    """Refuses a claim on a scenario that the experiment does not have: no run would judge it.
+
+    An experiment that derives from another may leave out some of its scenarios.
+
+    Raises:
+        ConfigError: names the claim's place, the scenario and what there is.
+    """
+    cls = type(experiment)
+    known: dict[str, None] = {}
+    for base in cls.__mro__:
+        if "scenarios" in vars(base) and (base is not Experiment or not known):
+            with own_code(cls, "scenarios"):
+                known |= dict.fromkeys(vars(base)["scenarios"](experiment))
+    for claim in cls.claims():
+        for name in claim.scenarios:
+            if name not in known:
+                code = claim.check.__code__
+                raise ConfigError(
+                    f"{code.co_filename}:{code.co_firstlineno}: claim {claim.name}: scenario "
+                    f"'{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
+                )
+
+
+def require_dict(cls: type[Experiment], method: str, found: Any, of: type | tuple[type, ...],
+                 must: str) -> Any:  # fmt: skip
+    """What a method of the experiment returned, if it is a dict of such values.
+
+    Raises:
+        ConfigError: names the file, what came and what it must be.
+    """
+    said = "None" if found is None else type(found).__name__
+    if isinstance(found, Mapping):
+        bad = [(name, value) for name, value in found.items() if not isinstance(value, of)]
+        if not bad:
+            return found
+        said = f"{type(bad[0][1]).__name__} as '{bad[0][0]}'"
+    raise ConfigError(f"{inspect.getfile(cls)}: {method} returned {said}; must be {must}")
+
+
 @contextmanager
 def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
     """An experiment's own mistake is an error with its file and line, not a traceback of ours.

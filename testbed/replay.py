@@ -22,10 +22,12 @@ from testbed.errors import ConfigError, ExitCode
 from testbed.experiment import (
     Experiment,
     Tables,
+    check_claims,
     experiment_files,
     load,
     load_file,
     own_code,
+    require_dict,
 )
 from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, read_json, write_json, write_text
 
@@ -56,6 +58,7 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
 
     cls = experiment_of(run)
     meta = run.meta()
+    check_claims(cls(parameters.build(cls.Parameters, meta["parameters"])))
     seconds: dict[str, float] = {}
 
     def timed(stage: str, work: Callable[[], Any]) -> Any:
@@ -114,6 +117,8 @@ def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
 
 
 def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
+    import pandas as pd
+
     path, name = work
     run = RunDir(path)
     cls = experiment_of(run)
@@ -121,11 +126,12 @@ def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
     params: Any = parameters.build(cls.Parameters, read_json(folder / SCENARIO)["parameters"])
     try:
         with own_code(cls, f"measure, scenario '{name}'"):
-            return cls(params).measure(ScenarioData(name, folder, params))
+            found = cls(params).measure(ScenarioData(name, folder, params))
     except MissingDataError as missing:
-        import pandas as pd
-
         return {"missing": pd.DataFrame([{"reason": str(missing)}])}
+    must = "a dict of DataFrames"
+    tables: dict[str, pd.DataFrame] = require_dict(cls, "measure", found, pd.DataFrame, must)
+    return tables
 
 
 def _side_by_side(work: Callable[[Any], Any], items: list[Any]) -> Iterable[Any]:
@@ -226,12 +232,19 @@ def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]
 
 def _figures(experiment: Experiment, tables: Tables) -> Mapping[str, Figure | str]:
     """What the experiment draws; a run that lacks the data has verdicts still, but no figures."""
+    from matplotlib.figure import Figure
+
     try:
         with own_code(type(experiment), "plot"):
-            return experiment.plot(tables) if tables else {}
+            found = experiment.plot(tables) if tables else {}
     except MissingDataError as missing:
         logging.getLogger(__name__).warning("no figures: %s", missing)
         return {}
+    must = "a dict of name → Figure (or SVG text)"
+    figures: Mapping[str, Figure | str] = require_dict(
+        type(experiment), "plot", found, (Figure, str), must
+    )
+    return figures
 
 
 _FIGURES: list[tuple[Figure | str, Path]] = []

@@ -27,7 +27,7 @@ from testbed.errors import (
     RunIncompleteError,
     nearest,
 )
-from testbed.experiment import Experiment, experiment_files, load, own_code
+from testbed.experiment import Experiment, check_claims, experiment_files, load, own_code
 from testbed.image.store import Image
 from testbed.prerequisites import find, install_command
 from testbed.provenance import host, sources_hash, tool_versions
@@ -180,6 +180,7 @@ def _scenarios(
             )
     if not found:
         raise ConfigError(f"experiment '{cls.name}': scenarios() gives none")
+    check_claims(cls(params))
     for name in only:
         if name not in found:
             raise ConfigError(

@@ -59,6 +59,7 @@ def describe(experiment: str, as_json: bool) -> None:
     cls = experiments.load(experiment)
     with experiments.own_code(cls, "scenarios"):
         scenarios = list(cls(cls.Parameters()).scenarios())
+    experiments.check_claims(cls(cls.Parameters()))
     if as_json:
         _print_json(
             {

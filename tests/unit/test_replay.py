@@ -1,15 +1,28 @@
 """What replay does where the data of a run is not enough."""
 
 import logging
+import re
 from dataclasses import dataclass
 
+import pandas as pd
 import pytest
+from click.testing import CliRunner
+from matplotlib.figure import Figure
 
 from testbed import replay
 from testbed.claims import Status, claim, near
+from testbed.cli.main import cli
 from testbed.errors import ConfigError
-from testbed.experiment import Experiment, Tables, load_file
-from testbed.rundir import RunDir
+from testbed.experiment import (
+    PROJECT,
+    Experiment,
+    Tables,
+    check_claims,
+    experiment_files,
+    load_file,
+)
+from testbed.rundir import SCENARIO, RunDir, write_json
+from testbed.runner import _scenarios
 
 
 class Drawing(Experiment):
@@ -64,3 +77,108 @@ def test_a_file_that_raises_when_loaded_names_its_line(tmp_path):
     path.write_text("x = 1\ny = x / 0\n")
     with pytest.raises(ConfigError, match=r"thin\.py:2: ZeroDivisionError"):
         load_file(path)
+
+
+MISSPELT = """
+from dataclasses import dataclass
+from testbed.claims import claim, near
+from testbed.experiment import Experiment
+class Own(Experiment):
+    @dataclass(frozen=True)
+    class Parameters:
+        cut: bool = True
+    def scenarios(self):
+        return {"calm": self.params} | ({"outage": self.params} if self.params.cut else {})
+    @claim("Holds.", source="-", scenarios=("outtage",))
+    def holds(self, tables):
+        return near(1.0, 1, abs=0)
+"""
+
+
+def test_a_claim_on_a_scenario_that_is_not_there_is_refused(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(MISSPELT)
+    cls = load_file(path)
+    words = (
+        f"{path}:11: claim holds: scenario 'outtage': unknown (did you mean 'outage'?); "
+        "known: calm, outage"
+    )
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        _scenarios(cls, cls.Parameters(), only=("calm",))
+    run = RunDir(tmp_path / "run")
+    run.scenario("calm").mkdir(parents=True)
+    (run.scenario("calm") / path.name).write_text(MISSPELT)
+    run.write_meta({"experiment": "own", "parameters": {}, "scenarios": {"calm": {}}})
+    with pytest.raises(ConfigError, match="claim holds: scenario 'outtage': unknown"):
+        replay.replay(run)
+    described = CliRunner().invoke(cli, ["describe", str(path)])
+    assert isinstance(described.exception, ConfigError)
+    assert words in str(described.exception)
+
+
+def test_the_known_scenarios_are_those_of_the_runs_parameters(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(MISSPELT.replace("outtage", "outage"))
+    cls = load_file(path)
+    check_claims(cls(cls.Parameters()))
+    with pytest.raises(ConfigError, match=r"scenario 'outage': unknown; known: calm$"):
+        check_claims(cls(cls.Parameters(cut=False)))
+
+
+def test_no_experiment_and_no_mutant_claims_of_a_scenario_it_lacks():
+    """A mutant may leave out scenarios of the experiment that it derives from."""
+    broken = sorted((PROJECT / "tests/system/mutants").glob("*.py"))
+    assert broken
+    for path in [*experiment_files().values(), *broken]:
+        cls = load_file(path)
+        check_claims(cls(cls.Parameters()))
+
+
+class Returning(Experiment):
+    """Returns what the test says."""
+
+    found: object = None
+
+    @dataclass(frozen=True)
+    class Parameters:
+        pass
+
+    def measure(self, data):
+        return type(self).found
+
+    def plot(self, tables):
+        return type(self).found
+
+
+TABLE = pd.DataFrame({"x": [1]})
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(None, "None"), (TABLE, "DataFrame"), ({"q": TABLE, "t": [1, 2]}, "list as 't'")],
+)
+def test_what_measure_returns_must_be_tables_by_name(tmp_path, monkeypatch, found, said):
+    folder = RunDir(tmp_path).scenario("main")
+    folder.mkdir(parents=True)
+    write_json(folder / SCENARIO, {"parameters": {}})
+    monkeypatch.setattr(replay, "experiment_of", lambda _: Returning)
+    monkeypatch.setattr(Returning, "found", found)
+    words = f"{__file__}: measure returned {said}; must be a dict of DataFrames"
+    with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
+        replay._measure_one((tmp_path, "main"))
+    monkeypatch.setattr(Returning, "found", {"t": TABLE})
+    assert replay._measure_one((tmp_path, "main")) == {"t": TABLE}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(None, "None"), (Figure(), "Figure"), ({"a": Figure(), "b": [1]}, "list as 'b'")],
+)
+def test_what_plot_returns_must_be_figures_by_name(monkeypatch, found, said):
+    monkeypatch.setattr(Returning, "found", found)
+    words = f"{__file__}: plot returned {said}; must be a dict of name → Figure (or SVG text)"
+    with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
+        replay._figures(Returning(None), Tables(t=TABLE))
+    good = {"a": Figure(), "b": "<svg/>"}
+    monkeypatch.setattr(Returning, "found", good)
+    assert replay._figures(Returning(None), Tables(t=TABLE)) == good
