@@ -212,7 +212,10 @@ def run_() -> None:
 @click.argument("run", default="latest")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def replay(run: str, as_json: bool) -> None:
-    """Measure, judge, plot and report RUN again from its directory ('latest' by default)."""
+    """Measure, judge, plot and report RUN again from its directory.
+
+    The default, 'latest', is the latest run that is no repetition ('--repeat').
+    """
     from testbed.cli.show import RunView, print_result, result_data
     from testbed.replay import exit_code
     from testbed.replay import replay as replay_run
@@ -231,14 +234,18 @@ def replay(run: str, as_json: bool) -> None:
 @click.argument("run", default="latest")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
 def report(run: str, open_it: bool) -> None:
-    """Print the path of RUN's report, made anew if it is missing."""
-    from testbed.replay import replay as replay_run
-    from testbed.rundir import REPORT
+    """Print the path of RUN's report, made anew if it is missing.
 
-    rundir = RunDir.open(run, default_runs())
-    path = rundir.path / REPORT
+    RUN may be a repetition, too; 'latest' is the latest run that is none.
+    """
+    from testbed.replay import replay as replay_run
+    from testbed.rundir import REPETITION, REPORT
+
+    repetitions = [p for p in (Path(run), default_runs() / run) if (p / REPETITION).is_file()]
+    folder = repetitions[0].resolve() if repetitions else RunDir.open(run, default_runs()).path
+    path = folder / REPORT
     if not path.is_file():
-        replay_run(rundir)
+        replay_run(RunDir.open(str(folder), default_runs()))
     out.print(str(path), soft_wrap=True, highlight=False)
     if open_it:
         click.launch(str(path))

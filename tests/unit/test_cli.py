@@ -102,3 +102,9 @@ def test_what_no_drawing_can_show_is_refused_at_once(tmp_path):
 def test_clean_says_in_words_that_there_is_nothing(tmp_path):
     done = run_testbed("clean", "--dry-run", TESTBED_RUNS=str(tmp_path))
     assert f"runs in {tmp_path} stay: --runs removes those that never ended" in done.stdout
+
+
+def test_the_report_of_a_repetition_is_found(tmp_path):
+    for name in ("repetition.json", "report.html"):
+        (tmp_path / name).write_text("{}")
+    assert run_testbed("report", str(tmp_path)).stdout.strip() == f"{tmp_path}/report.html"
