@@ -27,6 +27,11 @@ SECRET = Path("course.secret")
 COLOURS = {Mark.PASS: "green", Mark.PARTIAL: "yellow", Mark.FAIL: "bold red",
            Mark.INCONCLUSIVE: "bold blue"}  # fmt: skip
 
+_KEPT_TEXT = """\
+'testbed check --keep' made this folder. While this file is here, nothing in the folder counts as
+handed in: take files of yours that you want to hand in out of it.
+"""
+
 secret_option = click.option(
     "--secret", type=click.Path(path_type=Path), default=SECRET, show_default=True,
     help="File with the course's secret (see 'testbed lab secret').",
@@ -195,11 +200,16 @@ def _own_lab(
 
 
 def _keep(scenarios: Path, folder: Path) -> None:
-    """Copies what the networks left; nothing if none came up."""
-    try:
-        shutil.copytree(scenarios, folder)
-    except FileNotFoundError:
+    """Copies what the networks left, marked as no part of a hand-in; nothing if none came up."""
+    from testbed.grading.accept import KEPT
+
+    if not scenarios.is_dir():
         err.print(f"--keep {escape(str(folder))}: no network came up", highlight=False)
+        return
+    try:
+        folder.mkdir(parents=True)
+        (folder / KEPT).write_text(_KEPT_TEXT, encoding="utf-8")  # first: a copy may be cut off
+        shutil.copytree(scenarios, folder, dirs_exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--keep {folder}: {error.strerror or error}") from None
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from testbed.cli.console import err, out
 from testbed.cli.grade import secret_option
-from testbed.errors import ConfigError, ExitCode, nearest
+from testbed.errors import ConfigError, ExitCode, TestbedError, nearest
 from testbed.grading import library
 from testbed.grading.result import points_text
 
@@ -27,8 +27,23 @@ def lab_group() -> None:
 @lab_group.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def list_labs(as_json: bool) -> None:
-    """List the labs."""
-    labs = [library.open_lab(name) for name in library.names()]
+    """List the labs.
+
+    Exit code 0: all can be used; 2: some cannot, and why.
+    """
+    labs, broken = [], []
+    for name in library.names():
+        try:
+            labs.append(library.open_lab(name))
+        except TestbedError as error:  # one that is being written must not hide the others
+            broken.append(f"{name}: {error}")
+    _show_list(labs, as_json=as_json)
+    for line in broken:
+        err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+    sys.exit(ExitCode.USAGE if broken else ExitCode.PASS)
+
+
+def _show_list(labs: list[library.LabFolder], *, as_json: bool) -> None:
     if as_json:
         rows = [{"name": x.name, "title": x.manifest.title, "points": x.manifest.points,
                  "checks": len(x.manifest.checks)} for x in labs]  # fmt: skip

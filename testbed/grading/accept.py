@@ -6,8 +6,10 @@ looked at one by one, and only regular files with the manifest's names are read,
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+import itertools
 import json
 import os
 import re
@@ -32,6 +34,11 @@ from testbed.rundir import write_json
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
+KEPT = "kept-by-testbed-check.txt"
+"""Marks a folder that ``testbed check --keep`` made: it holds copies of what was handed in, and
+what lies in it is no part of a submission. Whoever puts it elsewhere hides files of their own,
+which is the same as not handing them in; at the top of a submission it marks nothing."""
+
 _MB = 1 << 20
 _LARGEST_ARCHIVE_BYTES = 64 * _MB
 _LARGEST_CONTENT_BYTES = 256 * _MB
@@ -47,6 +54,7 @@ _LARGEST_HEADER_BYTES = 64 * 1024
 """Of a tar: what stands before an entry (a long name, say) is read at once."""
 
 _MOST_PROBLEMS = 40
+_MOST_TWINS = 3
 _PLAIN_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,@-]{0,99}")
 _MOST_PARTS = 8
 """A path in a run directory: names that are the same everywhere, so many at most."""
@@ -118,6 +126,12 @@ class _TooMuchError(Exception):
     """An archive that holds more than anybody hands in."""
 
 
+_UNREADABLE = (
+    OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error,
+    tarfile.TarError, zipfile.BadZipFile,
+)  # fmt: skip
+
+
 def is_archive(path: Path) -> bool:
     """True if the name is that of an archive."""
     return path.name.lower().endswith(ARCHIVES)
@@ -126,28 +140,80 @@ def is_archive(path: Path) -> bool:
 def read(path: Path, manifest: Manifest) -> Handed:
     """Reads a submission; what is wrong with it is in `problems`, nothing is raised."""
     handed = Handed()
-    found: dict[str, list[_Entry]] = {}
+    found = _Found()
+    kept = _kept(path)
     try:
         for number, entry in enumerate(_entries(path)):
             if number >= _MOST_ENTRIES:
                 raise _TooMuchError(f"holds more than {_MOST_ENTRIES} entries")
             if (name := _name_of(entry.path, manifest)) is not None:
-                if why_not := _odd(name, handed):
+                if inside := _kept_above(entry.path, kept):
+                    found.kept.setdefault(name.split("/", 1)[0], inside)
+                elif why_not := _odd(name, handed):
                     handed.tell(f"{shown(name)}: {why_not}")
                 else:
                     _take(handed, name, entry, found, manifest)
     except _TooMuchError as error:
         handed.tell(f"the submission {error}; the rest was not read")
-    except (
-        OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error,
-        tarfile.TarError, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except _UNREADABLE as error:
         handed.tell(f"the submission cannot be read to its end: {shown(error)}")
+    for line in found.twins(handed):
+        handed.tell(line)
     for name in manifest.files:
         there = [n for n in handed.files if n == name or n.startswith(f"{name}/")]
         if not there and not any(p.startswith(f"{name}:") for p in handed.problems):
-            handed.problems.append(f"{name}: was not handed in")
+            at = found.kept.get(name)
+            folder = f" (what 'check --keep' left in {shown(at)} does not count)" if at else ""
+            handed.problems.append(f"{name}: was not handed in{folder}")
     return handed
+
+
+@dataclass
+class _Found:
+    """Where files of the manifest's names are.
+
+    Attributes:
+        paths: name → all places in which it may lie.
+        taken: name → the place its content is from.
+        kept: the manifest's name → a kept folder in which it lies, too.
+    """
+
+    paths: dict[str, list[PurePosixPath]] = field(default_factory=dict)
+    taken: dict[str, PurePosixPath] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def twins(self, handed: Handed) -> Iterator[str]:
+        """Lines on files that lie as near to the top in other places, which were left."""
+        for name in handed.files:
+            taken = self.taken[name]
+            depth = len(taken.parts)
+            left = [p for p in self.paths[name] if len(p.parts) == depth]
+            left.remove(taken)
+            if left:
+                words = ", ".join(shown(p) for p in left[:_MOST_TWINS])
+                words += f" and {len(left) - _MOST_TWINS} more" * (len(left) > _MOST_TWINS)
+                yield f"{name}: is there more than once; {shown(taken)} was taken, not {words}"
+
+
+def _kept(path: Path) -> set[tuple[str, ...]]:
+    """The folders in a submission that are marked as `KEPT`; the mark may come after the files.
+
+    Of a damaged archive those before the damage, which is told when it is read.
+    """
+    folders: set[tuple[str, ...]] = set()
+    with contextlib.suppress(_TooMuchError, *_UNREADABLE):
+        for entry in itertools.islice(_entries(path), _MOST_ENTRIES):
+            *above, name = entry.path.parts or ("",)
+            if name == KEPT and not entry.why_not and 0 < len(above) <= _DEEPEST:
+                folders.add(tuple(above))
+    return folders
+
+
+def _kept_above(path: PurePosixPath, kept: set[tuple[str, ...]]) -> str:
+    """The kept folder that a path lies in; empty if in none."""
+    parts = path.parts[:-1][:_DEEPEST]
+    above = (parts[: depth + 1] for depth in range(len(parts)))
+    return next(("/".join(folder) for folder in above if folder in kept), "")
 
 
 def _name_of(path: PurePosixPath, manifest: Manifest) -> str | None:
@@ -179,19 +245,15 @@ def _odd(name: str, handed: Handed) -> str:
     return ""
 
 
-def _take(
-    handed: Handed, name: str, entry: _Entry, found: dict[str, list[_Entry]], manifest: Manifest
-) -> None:
+def _take(handed: Handed, name: str, entry: _Entry, found: _Found, manifest: Manifest) -> None:
     """Reads an entry the manifest knows, unless one nearer to the top was taken already."""
     top = name.split("/", 1)[0]
     if entry.why_not:
         handed.tell(f"{name}: {entry.why_not}")
         return
-    before = found.setdefault(name, [])
-    depths = [len(e.path.parts) for e in before]
-    before.append(entry)
-    if len(entry.path.parts) in depths:
-        handed.tell(f"{name}: is there more than once; the first was taken")
+    before = found.paths.setdefault(name, [])
+    depths = [len(path.parts) for path in before]
+    before.append(entry.path)
     if depths and len(entry.path.parts) >= min(depths):
         return
     most_bytes = manifest.files[top].max_kb * 1024
@@ -200,7 +262,7 @@ def _take(
     if len(data) > most_bytes - taken:
         handed.tell(f"{name}: is larger than {manifest.files[top].max_kb} KiB")
         return
-    handed.files[name] = data
+    handed.files[name], found.taken[name] = data, entry.path
 
 
 def _entries(path: Path) -> Iterator[_Entry]:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
-from testbed.errors import ConfigError, ParseError, nearest
+from testbed.errors import ConfigError, nearest
 
 FILE = "lab.yaml"
 
@@ -108,15 +109,7 @@ def read(folder: Path) -> Manifest:
         ConfigError: none there, or one that says something wrong: file, line, field.
     """
     path = folder / FILE
-    try:
-        tree = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise ConfigError(f"{folder}: is no lab (it has no {FILE})") from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParseError(str(path), f"line {line}", str(error.problem)) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParseError(str(path), "text", " ".join(str(error).split())) from None
+    tree = _tree(path)
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{path}:1: must be a map with title, points, files and checks")
     try:
@@ -125,6 +118,31 @@ def read(folder: Path) -> Manifest:
         raise ConfigError(_first_line(path, tree, error)) from None
     _cross_check(path, tree, manifest)
     return manifest
+
+
+def _tree(path: Path) -> Any:
+    """The file's YAML, with the lines of everything."""
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(f"{path.parent}: is no lab (it has no {FILE})") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is no UTF-8 text; save it as UTF-8") from None
+    try:
+        return YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: is no YAML: {error.problem}") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{path}:{line}: holds a character that YAML does not allow") from None
+    except YAMLError as error:
+        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
 
 
 def _plain(node: Any) -> Any:
@@ -136,7 +154,9 @@ def _plain(node: Any) -> Any:
 
 
 def _first_line(path: Path, tree: Any, error: ValidationError) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    unknown = [e for e in errors if e["type"] == "extra_forbidden"]
+    first = [*unknown, *errors][0]  # a misspelt field is why another one is missing
     place = [p for p in first["loc"] if p != "[key]"]
     field = ".".join(map(str, place))
     message = first["msg"]
@@ -144,6 +164,11 @@ def _first_line(path: Path, tree: Any, error: ValidationError) -> str:
         parent = _model_at(place[:-1])
         known = list(parent.model_fields) if parent else []
         message = f"unknown{nearest(str(place[-1]), known)}; allowed: {', '.join(known)}"
+        lacks = [
+            str(e["loc"][-1]) for e in errors
+            if e["type"] == "missing" and e["loc"][:-1] == first["loc"][:-1]
+        ]  # fmt: skip
+        message += f"; missing: {', '.join(lacks)}" * bool(lacks)
     elif "ctx" in first and "pattern" in first["ctx"]:
         message = "is no plain name (letters, digits, and . _ - in files, _ in checks)"
     return f"{path}:{line_of(tree, place)}: {field}: {message}"

@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from testbed.claims import Status, Verdict, holds, inconclusive
-from testbed.errors import CommandError, ConfigError, ParseError
+from testbed.cli.grade import _keep as keep
+from testbed.cli.lab import lab_group
+from testbed.errors import CommandError, ConfigError
 from testbed.experiment import PROJECT
 from testbed.grading import (
     accept,
@@ -52,7 +54,7 @@ def lab():
 
 BAD = {
     "points: 10": ("points: ten", r"lab\.yaml:2: points: .*number"),
-    "weight: 5": ("wieght: 5", r"lab\.yaml:8: checks\.word_arrives\.w"),
+    "weight: 5": ("wieght: 5", r"lab\.yaml:8: checks\.word_arrives\.wieght: unknown \("),
     "kind: program": ("kind: programme", r"lab\.yaml:5: files\.say\.py\.kind: .*'program'"),
     "  say.py:": ("  ../say.py:", r"lab\.yaml:5: files\.\.\./say\.py: is no plain name"),
     "loses: {port: 2}": (
@@ -65,7 +67,11 @@ BAD = {
         "  no_mor: {weight",
         r"mutants\.chatters\.loses: 'no_more' is not there",
     ),
-    "title: A": ("title: [A", r"lab\.yaml: line \d+: "),
+    "title: A": ("title: [A", r"lab\.yaml:\d+: is no YAML: "),
+    "title: A letter": (
+        "titel: A letter",
+        r"lab\.yaml:1: titel: unknown \(did you mean 'title'\?\); allowed: .*; missing: title$",
+    ),
     "  no_more: {weight: 3": (
         "  status: {weight: 3",
         r"lab\.yaml:10: checks\.status: is the name of a gradebook's column",
@@ -83,9 +89,36 @@ def test_a_bad_manifest_is_one_line_with_file_line_and_field(right, tmp_path):
         (folder / name).write_bytes((LETTER / name).read_bytes())
     assert YAML.count(right) == 1
     (folder / "lab.yaml").write_text(YAML.replace(right, wrong))
-    with pytest.raises((ConfigError, ParseError), match=says) as error:
+    with pytest.raises(ConfigError, match=says) as error:
         library.open_folder(folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("put", "says"),
+    [(b"\xff", "is no UTF-8 text"), (b"\x00", "holds a character that YAML does not allow")],
+)
+def test_a_manifest_that_is_no_text_is_told_by_line(put, says, tmp_path):
+    (tmp_path / "lab.yaml").write_bytes(YAML.encode().replace(b"points: 10", b"points: " + put))
+    with pytest.raises(ConfigError, match=rf"lab\.yaml:2: {says}"):
+        manifest.read(tmp_path)
+
+
+def test_a_broken_lab_does_not_hide_the_others(tmp_path, monkeypatch, capfd):
+    shutil.copytree(LETTER, tmp_path / "letter")
+    (tmp_path / "aaa").mkdir()
+    (tmp_path / "aaa/lab.yaml").write_text("title: [A")
+    monkeypatch.setenv("TESTBED_LABS", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        lab_group(["list"])
+    out, err = capfd.readouterr()
+    assert ended.value.code == 2
+    assert "A letter by UDP" in out
+    assert "aaa/lab.yaml:1: is no YAML" in err
+    shutil.rmtree(tmp_path / "aaa")
+    with pytest.raises(SystemExit) as ended:
+        lab_group(["list"])
+    assert ended.value.code == 0
 
 
 def test_an_edit_that_finds_nothing_is_told(lab):
@@ -333,6 +366,67 @@ def test_one_folder_more_is_fine_and_the_nearest_counts(lab, tmp_path):
         archive.writestr("home/answers.yaml", "port: 1")
     handed = read(tmp_path / "a.zip", lab)
     assert handed.files == {"say.py": b"new", "answers.yaml": b"port: 1"}
+    assert handed.problems == []
+
+
+def test_twins_are_told_by_path(lab, tmp_path):
+    for folder in ("a", "b", "c/d"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "say.py").write_text(folder)
+    (tmp_path / "answers.yaml").write_text("port: 1")
+    handed = read(tmp_path, lab)
+    assert handed.files["say.py"] == b"a"
+    assert handed.problems == ["say.py: is there more than once; a/say.py was taken, not b/say.py"]
+    (tmp_path / "say.py").write_text("top")
+    assert read(tmp_path, lab).problems == []
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "tar"])
+def test_what_check_kept_is_no_part_of_a_submission(lab, tmp_path, form):
+    work, scenarios = tmp_path / "work", tmp_path / "scenarios"
+    (scenarios / "main/submission").mkdir(parents=True)
+    (scenarios / "main/submission/say.py").write_text("old")
+    work.mkdir(parents=True)
+    (work / "answers.yaml").write_text("port: 1")
+    keep(scenarios, work / "try1")
+    path = work
+    if form != "folder":  # the mark comes last: it must count for what was before it
+        names = sorted(p for p in path.rglob("*") if p.is_file())
+        names.sort(key=lambda p: p.name == accept.KEPT)
+        path = tmp_path / f"a.{form}"
+        with zipfile.ZipFile(path, "w") if form == "zip" else tarfile.open(path, "w") as archive:
+            add = archive.write if form == "zip" else archive.add
+            for name in names:
+                add(name, name.relative_to(work))
+    handed = read(path, lab)
+    assert handed.files == {"answers.yaml": b"port: 1"}
+    assert handed.problems == [
+        "say.py: was not handed in (what 'check --keep' left in try1 does not count)"
+    ]
+
+
+def test_a_damaged_archive_is_read_up_to_the_damage(lab, tmp_path):
+    data = {"say.py": "mine", f"try1/{accept.KEPT}": "", "answers.yaml": "port: 1\n" * 2000}
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, text in data.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    os.truncate(tmp_path / "a.tar", 4000)
+    handed = read(tmp_path / "a.tar", lab)
+    assert handed.files["say.py"] == b"mine"
+    assert any("cannot be read to its end" in p for p in handed.problems)
+
+
+def test_the_mark_of_kept_folders_hides_nothing_at_the_top_or_beside(lab, tmp_path):
+    (tmp_path / "say.py").write_text("mine")
+    (tmp_path / accept.KEPT).touch()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / accept.KEPT).touch()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/answers.yaml").write_text("port: 1")
+    handed = read(tmp_path, lab)
+    assert handed.files == {"say.py": b"mine", "answers.yaml": b"port: 1"}
     assert handed.problems == []
 
 
