@@ -166,13 +166,21 @@ def load(name: str) -> type[Experiment]:
     Raises:
         ConfigError: no such file, or no single experiment in it.
     """
-    path = Path(name) if name.endswith(".py") else experiment_files().get(name)
-    if path is None or not path.is_file():
-        known = experiment_files()
-        raise ConfigError(
-            f"experiment '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
-        )
-    return load_file(path.resolve())
+    known = experiment_files()
+    if name in known:
+        return load_file(known[name])
+    path = Path(name)
+    if path.is_dir():
+        raise ConfigError(f"{name}: is a folder; give an experiment's name or its .py file")
+    if path.is_file() and path.suffix != ".py":
+        raise ConfigError(f"{name}: is no .py file")
+    if path.is_file():
+        return load_file(path.resolve())
+    if path.suffix == ".py" or len(path.parts) > 1:
+        raise ConfigError(f"{name}: no such file")
+    raise ConfigError(
+        f"experiment '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
+    )
 
 
 def check_claims(experiment: Experiment) -> None:
@@ -286,7 +294,7 @@ def import_file(module_name: str, path: Path) -> ModuleType:
     except SyntaxError as error:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
     except ImportError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{_place(str(path), error)}: {error}") from error
     except ConfigError as error:
         raise _placed(str(path), error) from error
     except TestbedError:

@@ -24,7 +24,6 @@ from testbed.experiment import (
     Tables,
     check_claims,
     experiment_files,
-    load,
     load_file,
     own_code,
     require_dict,
@@ -42,22 +41,32 @@ Judged = tuple[Claim, Verdict]
 
 
 def experiment_of(run: RunDir) -> type[Experiment]:
-    """The experiment a run was made by: today's file of that name, or the run's own copy."""
-    name = run.meta()["experiment"]
+    """The experiment a run was made by, as its file is today; or the run's own copy."""
+    return load_file(_file_of(run))
+
+
+def _file_of(run: RunDir) -> Path:
+    meta = run.meta()
+    name, given = meta["experiment"], meta.get("file")
     if name in experiment_files():
-        return load(name)
+        return experiment_files()[name]
+    if given and Path(given).is_file():
+        return Path(given)
     copies = sorted(run.path.glob(f"scenarios/*/{name}.py"))
     if not copies:
         raise ConfigError(f"{run.path}: experiment '{name}' is not in experiments/ nor in the run")
-    return load_file(copies[0])
+    return copies[0]
 
 
 def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
     """Measures, judges, plots and reports a run again; returns the verdicts."""
     from testbed.report import write_report
 
-    cls = experiment_of(run)
-    meta = run.meta()
+    file, meta = _file_of(run), run.meta()
+    if run.path in file.parents:
+        gone = meta.get("file") or f"experiments/{meta['experiment']}.py"
+        logging.getLogger(__name__).warning("%s is not there; replay uses the copy %s", gone, file)
+    cls = load_file(file)
     check_claims(cls(parameters.build(cls.Parameters, meta["parameters"])))
     seconds: dict[str, float] = {}
 

@@ -336,6 +336,7 @@ def _metadata(
     return {
         "testbed": __version__,
         "experiment": cls.name,
+        "file": inspect.getfile(cls) if cls.name not in experiment_files() else "",
         "title": cls.title(),
         "parameters": asdict(params),
         "seed": request.seed,

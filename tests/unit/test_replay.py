@@ -19,9 +19,10 @@ from testbed.experiment import (
     Tables,
     check_claims,
     experiment_files,
+    load,
     load_file,
 )
-from testbed.rundir import SCENARIO, RunDir, write_json
+from testbed.rundir import OUTCOME, SCENARIO, RunDir, write_json
 from testbed.runner import _scenarios
 
 
@@ -182,3 +183,69 @@ def test_what_plot_returns_must_be_figures_by_name(monkeypatch, found, said):
     good = {"a": Figure(), "b": "<svg/>"}
     monkeypatch.setattr(Returning, "found", good)
     assert replay._figures(Returning(None), Tables(t=TABLE)) == good
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("away/nothere.py", "away/nothere.py: no such file"),
+        ("nothere.py", "nothere.py: no such file"),
+        ("away/icmp", "away/icmp: no such file"),
+        ("folder", "folder: is a folder; give an experiment's name or its .py file"),
+        ("README.md", "README.md: is no .py file"),
+    ],
+)
+def test_a_path_without_an_experiment_is_told_as_a_path(tmp_path, monkeypatch, word, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "README.md").write_text("# Read me\n")
+    with pytest.raises(ConfigError, match=f"^{re.escape(says)}$"):
+        load(word)
+
+
+def test_a_misspelt_name_has_the_nearest(tmp_path, monkeypatch):
+    (tmp_path / "icmp").mkdir()  # an experiment's name is no path
+    monkeypatch.chdir(tmp_path)
+    assert load("icmp").name == "icmp"
+    with pytest.raises(ConfigError, match=r"^experiment 'icmpp': unknown \(did you mean 'icmp'\?"):
+        load("icmpp")
+
+
+def test_an_import_that_fails_names_its_line(tmp_path):
+    path = tmp_path / "thin.py"
+    path.write_text("x = 1\nfrom testbed.topologies import Dumbbel\n")
+    with pytest.raises(ConfigError, match=r"thin\.py:2: cannot import name 'Dumbbel'"):
+        load_file(path)
+
+
+MEASURING = """
+from dataclasses import dataclass
+from testbed.experiment import Experiment
+class Own(Experiment):
+    @dataclass(frozen=True)
+    class Parameters:
+        pass
+    def measure(self, data):
+        return 1 / 0
+"""
+
+
+def test_replay_uses_the_file_given_while_it_is_there_and_then_the_copy(tmp_path, caplog):
+    path = tmp_path / "own.py"
+    path.write_text(MEASURING)
+    run = RunDir(tmp_path / "run")
+    folder = run.scenario("main")
+    folder.mkdir(parents=True)
+    (folder / "own.py").write_text("\n\n" + MEASURING)
+    write_json(folder / SCENARIO, {"parameters": {}})
+    write_json(folder / OUTCOME, {"status": "complete"})
+    meta = {"experiment": "own", "file": str(path), "parameters": {}, "scenarios": {"main": {}}}
+    run.write_meta(meta)
+    with pytest.raises(ConfigError, match=re.escape(f"{path}:9: in measure, scenario 'main'")):
+        replay.replay(run)
+    assert not caplog.text
+    path.unlink()
+    with pytest.raises(ConfigError, match=re.escape(f"{folder / 'own.py'}:11: in measure")):
+        replay.replay(run)
+    assert f"{path} is not there; replay uses the copy {folder / 'own.py'}" in caplog.text
+    assert len(caplog.records) == 1
