@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from testbed.errors import ConfigError
-from testbed.grading import manifest
+from testbed.grading import manifest, questions
 from testbed.grading.library import BUNDLED, VARIANT, LabFolder
 
 HANDOUT = "README.md"
@@ -34,12 +34,14 @@ def bundle(lab: LabFolder, student: str, secret: bytes) -> dict[str, bytes]:
     files[VARIANT] = (json.dumps(variant, indent=1, ensure_ascii=False) + "\n").encode()
     for name, data in lab.students_part().sources.items():
         files[f"{BUNDLED}/{lab.name}/{name}"] = data
-    files[f"{BUNDLED}/{lab.name}/{manifest.FILE}"] = _public_manifest(lab).encode()
+    files[f"{BUNDLED}/{lab.name}/{manifest.FILE}"] = _public_manifest(lab, params).encode()
     return files
 
 
-def _public_manifest(lab: LabFolder) -> str:
+def _public_manifest(lab: LabFolder, params: Mapping[str, Any]) -> str:
     data = lab.manifest.public().model_dump(exclude_defaults=True)
+    if asked := questions.asked(lab, params):
+        data["files"][questions.answers_file(lab.manifest)]["asks"] = list(asked)
     out = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]

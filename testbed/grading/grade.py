@@ -27,7 +27,7 @@ from testbed.errors import (
     TestbedError,
 )
 from testbed.experiment import PROJECT, Tables
-from testbed.grading import accept, graph_schema, sandbox, told
+from testbed.grading import accept, graph_schema, questions, sandbox, told
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
 from testbed.grading.library import LabFolder
@@ -88,7 +88,7 @@ class Task:
         about = {
             "format": FORMAT, "lab": self.lab.source_hash(), "student": self.student,
             "variant": self.params, "files": files, "problems": self.handed.problems,
-            "versions": versions,
+            "versions": versions, "questions": questions.asked(self.lab, self.params),
         }  # fmt: skip
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
@@ -158,7 +158,7 @@ def grade(
     """
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
-    accepted = accept.accept(task.handed, task.lab.manifest)
+    accepted = accepted_of(task)
     job = _Job(task, runtime, stop, accepted)
     accepted.write(task.folder, **job.evaluate_topologies())
     ends, tables = job.run(workers)
@@ -176,6 +176,14 @@ def grade(
     )  # fmt: skip
     write_json(task.folder / RESULT, result.as_dict())
     return result
+
+
+def accepted_of(task: Task) -> Accepted:
+    """What may be used of a submission, with a line on each answer that nobody asked for."""
+    accepted = accept.accept(task.handed, task.lab.manifest)
+    asked = questions.asked(task.lab, task.params)
+    accepted.problems += questions.strange(task.lab.manifest, accepted.answers, asked)
+    return accepted
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 from testbed import kernel
 from testbed.errors import ConfigError, MissingPrerequisiteError, TestbedError
 from testbed.experiment import PROJECT
-from testbed.grading import accept, library, pages
+from testbed.grading import accept, library, pages, questions
 from testbed.grading.classroom import not_judged
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
@@ -99,9 +99,17 @@ def bundle(lab: LabFolder, secret: bytes) -> dict[str, bytes]:
     files = _image(image) if image else _kernel_and_packages()
     files |= {RUN: _RUN.encode()} | {f"project/{name}": data for name, data in _project()}
     files |= {f"labs/{lab.name}/{name}": data for name, data in lab.sources.items()}
+    files |= {f"labs/{lab.name}/{name}": data for name, data in _questions(lab).items()}
     files["course.secret"] = secret
     files["lab.txt"] = f"{lab.name}\n".encode()
     return files
+
+
+def _questions(lab: LabFolder) -> dict[str, bytes]:
+    """The starter's file of answers as the lab has it, for notes on keys that nobody asked for."""
+    name = questions.answers_file(lab.manifest)
+    found = (lab.path / "starter").glob(f"{name}*") if name else ()
+    return {f"starter/{path.name}": path.read_bytes() for path in found}
 
 
 def _image(image: Image) -> dict[str, bytes]:

@@ -49,11 +49,19 @@ class Limits(_Part):
 
 
 class HandedFile(_Part):
-    """A file that is handed in."""
+    """A file that is handed in.
+
+    Attributes:
+        kind: what it is read as.
+        what: it is, in words for students.
+        max_kb: its size, in KiB.
+        asks: keys of answers, which students see; without, those of the starter's file.
+    """
 
     kind: Kind
     what: str = ""
     max_kb: int = Field(64, ge=1, le=65536)
+    asks: list[str] = []
 
 
 class Check(_Part):

@@ -27,6 +27,7 @@ from testbed.grading import (
     library,
     manifest,
     pages,
+    questions,
     statements,
     told,
     trusted,
@@ -428,6 +429,46 @@ def test_the_mark_of_kept_folders_hides_nothing_at_the_top_or_beside(lab, tmp_pa
     handed = read(tmp_path, lab)
     assert handed.files == {"say.py": b"mine", "answers.yaml": b"port: 1"}
     assert handed.problems == []
+
+
+# ---- keys that nobody asked for
+
+
+def task_with(lab, answers):
+    files = {"say.py": b"", "answers.yaml": answers}
+    return grade.Task(lab, "ada", lab.parameters({}), accept.Handed(files), Path())
+
+
+def test_a_misspelt_answer_is_told(lab):
+    assert grade.accepted_of(task_with(lab, b"port: 5000")).problems == []
+    accepted = grade.accepted_of(task_with(lab, b"prot: 5000"))
+    assert accepted.problems == [
+        "answers.yaml: prot: is no question of this lab (did you mean 'port'?)"
+    ]
+    assert accepted.answers == {"prot": 5000}
+    many = "".join(f"k{n}: 1\n" for n in range(100))
+    assert len(grade.accepted_of(task_with(lab, many.encode())).problems) == 8
+
+
+def test_a_misspelt_answer_is_told_in_a_bundle_too(lab, tmp_path):
+    files = export.bundle(lab, "ada", b"0123456789abcdef")
+    for name in ("lab.py", "lab.yaml"):
+        (tmp_path / name).write_bytes(files[f"lab/letter/{name}"])
+    bundled = library.open_folder(tmp_path)
+    assert not (tmp_path / "starter").exists()
+    assert questions.asked(bundled, bundled.parameters({})) == ("port",)
+    asked = (LETTER / "starter/answers.yaml").read_bytes()
+    assert gradescope._questions(lab) == {"starter/answers.yaml": asked}
+
+
+def test_answers_in_maps_are_questions_by_their_path(lab):
+    asked = ("home.qdisc", "home.pkts", "why")
+    told = questions.strange(
+        lab.manifest, {"home": {"qdsic": 1, "pkts": 2}, "why": {"x": 1}, "home.pkts": 3}, asked
+    )
+    assert told[0].endswith("home.qdsic: is no question of this lab (did you mean 'home.qdisc'?)")
+    assert len(told) == 2
+    assert questions.strange(lab.manifest, {"x": 1}, ()) == []
 
 
 # ---- run directories

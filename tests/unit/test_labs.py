@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from testbed.experiment import PROJECT
-from testbed.grading import library
+from testbed.grading import accept, library, questions
 
 STUDENTS = [f"student-{number}" for number in range(40)]
 SECRET = b"a secret for tests"
@@ -39,6 +39,15 @@ def test_variants_are_of_the_parameters_and_make_handouts_and_mutants(lab):
         solution = lab.solution(params, student)
         for mutant in lab.manifest.mutants:
             assert lab.mutant(mutant, params, student) != solution
+
+
+def test_the_starter_asks_for_every_answer_of_the_solution(lab):
+    params = lab.variant("ada", SECRET)
+    name = questions.answers_file(lab.manifest)
+    answers = accept.read_answers(lab.solution(params)[name].decode())
+    asked = questions.asked(lab, params)
+    assert asked
+    assert questions.strange(lab.manifest, answers, asked) == []
 
 
 def test_students_get_variants_of_their_own(lab):
