@@ -26,7 +26,7 @@ def run_testbed(*arguments, cwd=PROJECT, **environment):
     ("arguments", "words"),
     [
         (["run", "congestoin"], ["'congestoin'", "did you mean 'congestion'"]),
-        (["run", "nowhere.py"], ["'nowhere.py'", "unknown"]),
+        (["run", "nowhere.py"], ["nowhere.py: no such file"]),
         (["run", "congestion", "--rate-mbps", "10Mbit"], ["--rate-mbps", "Mbit/s"]),
         (["run", "congestion", "--rate-mbps", "-3"], ["--rate-mbps", "0.1 to 1000"]),
         (["run", "congestion", "--rate-mbps", "0"], ["--rate-mbps"]),
