@@ -65,21 +65,21 @@ def _matches(arrivals: pd.DataFrame, departures: pd.DataFrame) -> _I64:
     Packets with the same key are told apart by their order.
     """
     codes = np.zeros(len(arrivals) + len(departures), np.int64)
-    for name in _ADDRESSES + _NUMBERS:
-        both = arrivals[name], departures[name]
-        column = (
-            _addresses(*both) if name in _ADDRESSES else np.concatenate(list(map(_numbers, both)))
-        )
-        values, kinds = pd.factorize(column)
+    keys = [_addresses(arrivals[name], departures[name]) for name in _ADDRESSES]
+    keys += [
+        np.concatenate([_numbers(arrivals[name]), _numbers(departures[name])]) for name in _NUMBERS
+    ]
+    for key in keys:
+        values, kinds = pd.factorize(key)
         codes, _ = pd.factorize(codes * len(kinds) + values)
     left, right = codes[: len(arrivals)], codes[len(arrivals) :]
     nth_left, nth_right = occurrence(left), occurrence(right)
     most = 1 + max(nth_left.max(initial=0), nth_right.max(initial=0))
     left, right = left * most + nth_left, right * most + nth_right
-    order = np.argsort(right, kind="stable")
-    at = np.minimum(np.searchsorted(right, left, sorter=order), len(right) - 1)
     if not len(right):
         return np.full(len(left), -1)
+    order = np.argsort(right, kind="stable")
+    at = np.minimum(np.searchsorted(right, left, sorter=order), len(right) - 1)
     return np.where(right[order[at]] == left, order[at], -1)
 
 

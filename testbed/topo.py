@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from testbed.errors import ConfigError, nearest
@@ -50,7 +50,8 @@ class Topo(MininetTopo):  # type: ignore[misc]
         Raises:
             ConfigError: `build` does not know an argument.
         """
-        _check_names(self, params)
+        if not _takes_any(type(self)):
+            refuse_unknown(type(self).__name__, build_arguments(type(self)), params, _MININETS)
         super().__init__(*args, **params)
 
     def addNode(self, name: str, **opts: Any) -> str:
@@ -105,17 +106,41 @@ _MININETS = ("hopts", "sopts", "lopts")
 """What Mininet's `Topo` takes away before it calls `build`."""
 
 
-def _check_names(topo: Topo, named: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(topo.build).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
-    known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
-    for name in named:
-        if name not in (*known, *_MININETS):
+def build_arguments(cls: type[MininetTopo]) -> list[inspect.Parameter]:
+    """What a topology's `build` takes by name."""
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = list(inspect.signature(cls.build).parameters.values())[1:]
+    return [p for p in found if p.kind in plain]
+
+
+def refuse_unknown(
+    topology: str,
+    arguments: Iterable[inspect.Parameter],
+    given: Iterable[str],
+    others: Collection[str] = (),
+) -> None:
+    """Checks the names of arguments given to a topology.
+
+    Args:
+        topology: what the error calls it.
+        arguments: what it takes.
+        given: the names.
+        others: names that it takes, too, and does not tell of.
+
+    Raises:
+        ConfigError: it does not take one of them.
+    """
+    known = [p.name for p in arguments]
+    for name in given:
+        if name not in known and name not in others:
             raise ConfigError(
-                f"topology {type(topo).__name__}: has no '{name}'{nearest(name, known)}; "
+                f"topology {topology}: has no '{name}'{nearest(name, known)}; "
                 f"it takes: {', '.join(known) or 'nothing'}"
             )
+
+
+def _takes_any(cls: type[MininetTopo]) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.build).parameters.values())
 
 
 def at_least(what: str, value: int, low: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from testbed.errors import ConfigError, last_line, nearest
 from testbed.experiment import PROJECT, import_file
+from testbed.topo import build_arguments, refuse_unknown
 
 TOPOLOGIES = PROJECT / "topologies"
 
@@ -31,13 +32,8 @@ def load(text: str) -> Any:
     cls = topology_class(name)
     positional = [_value(word) for word in words if "=" not in word]
     named = {k: _value(v) for k, v in (word.split("=", 1) for word in words if "=" in word)}
-    known = [p.name for p in _parameters(cls)]
-    for word in named:
-        if word not in known:
-            raise ConfigError(
-                f"topology '{name}': has no '{word}'{nearest(word, known)}; "
-                f"it takes: {', '.join(known) or 'nothing'}"
-            )
+    known = build_arguments(cls)
+    refuse_unknown(f"'{name}'", known, named)
     if len(positional) > len(known):
         raise ConfigError(f"topology '{name}': takes {len(known)} values, not {len(positional)}")
     try:
@@ -122,14 +118,8 @@ def plan_rows(topo: Any) -> list[dict[str, Any]]:
 def usage(cls: Any) -> str:
     """The arguments of a topology with their defaults, as one writes them."""
     return ",".join(
-        f"{p.name}={p.default}" for p in _parameters(cls) if not hasattr(p.default, "rate_mbps")
+        f"{p.name}={p.default}" for p in build_arguments(cls) if not hasattr(p.default, "rate_mbps")
     )
-
-
-def _parameters(cls: Any) -> list[inspect.Parameter]:
-    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = list(inspect.signature(cls.build).parameters.values())[1:]
-    return [p for p in found if p.kind in plain]
 
 
 def _value(word: str) -> Any:

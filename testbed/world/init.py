@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import os
 import runpy
 import signal
@@ -27,6 +26,7 @@ from testbed.world import (
     SITE,
     files,
     modules,
+    record,
 )
 from testbed.world.progress import report
 from testbed.world.stalls import Stalls, watchable
@@ -149,12 +149,7 @@ def _leave(result: dict[str, object], guest: bool) -> None:
     result["clock_s"] = round(time.monotonic(), 9)
     result["lost"] = _unwritten(folder)
     try:
-        part = f"{folder}/{EXIT_FILE}.part"
-        with open(part, "w") as out:
-            json.dump(result, out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.rename(part, f"{folder}/{EXIT_FILE}")
+        record.write(folder, EXIT_FILE, result)
     except OSError as error:
         print(f"testbed: cannot write {EXIT_FILE}: {error}", flush=True)  # noqa: T201 (console)
     if guest:

@@ -8,11 +8,12 @@ away, the run's own load) delays the timers of links as well.
 from __future__ import annotations
 
 import _thread
-import json
 import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+
+from testbed.world import record
 
 STALLS = "stalls.json"
 """In the scenario's folder: ``nap_s``, how many ``cpus`` were watched, and ``stalls``: pairs of
@@ -66,9 +67,4 @@ class Stalls:
     def write(self, folder: str) -> None:
         """Writes what was noted so far, wholly or not at all."""
         noted = {"nap_s": NAP_S, "cpus": len(self._cpus), "stalls": sorted(self.found)}
-        part = f"{folder}/{STALLS}.part"
-        with open(part, "w") as out:
-            json.dump(noted, out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.rename(part, f"{folder}/{STALLS}")
+        record.write(folder, STALLS, noted)
