@@ -12,8 +12,19 @@ if ! command -v make >/dev/null || ! command -v rsync >/dev/null; then
     sudo apt-get update -q
     sudo apt-get install -q -y --no-install-recommends make rsync
 fi
-mkdir -p "$copy" "$cache" "$kept"
+mkdir -p "$copy" "$cache"
 take() { rsync --recursive --links --times --executability "$@"; }
+
+# virtiofs keeps the host's owners, who need not have our number: what we bring back is theirs
+if mkdir -p "$kept" 2>/dev/null && [ -w "$kept" ] && [ -w "$shared" ]; then
+    bring() { take "$@"; }
+else
+    owner=$(stat --format %u:%g "$shared")
+    sudo install -d -o "${owner%:*}" -g "${owner#*:}" "$shared/.vagrant" "$kept"
+    bring() {
+        sudo rsync --recursive --links --times --executability --owner --group --chown="$owner" "$@"
+    }
+fi
 
 take --delete --exclude=/.git --exclude=/.venv --exclude=/.vagrant --exclude=/build --exclude=/runs \
     --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*_cache' --exclude='/testbed-image-*.xz' \
@@ -34,6 +45,6 @@ esac
 status=0
 (cd "$copy" && $root make "$@") || status=$?
 
-if [ -d "$copy/runs" ]; then take --no-links --ignore-existing "$copy/runs" "$shared/"; fi
-if [ -d "$cache/kernels" ]; then take --ignore-existing --exclude='*.lock' "$cache/kernels" "$kept/"; fi
+if [ -d "$copy/runs" ]; then bring --no-links --ignore-existing "$copy/runs" "$shared/"; fi
+if [ -d "$cache/kernels" ]; then bring --ignore-existing --exclude='*.lock' "$cache/kernels" "$kept/"; fi
 exit $status

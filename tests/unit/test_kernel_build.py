@@ -12,6 +12,7 @@ import pytest
 
 from testbed.errors import CommandError, TestbedError
 from testbed.kernel import builder, commands, recipe, source
+from testbed.kernel.__main__ import _Printer
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,6 +142,33 @@ def test_a_command_ends_with_all_its_children():
     readable, _, _ = select.select([reader], [], [], 30)
     assert readable and os.read(reader, 1) == b""
     os.close(reader)
+
+
+def test_progress_is_told_every_tenth_where_there_is_no_terminal(capsys):
+    printer = _Printer()
+    told = [("look", None), ("compile", 0.0), *(("compile", x / 100) for x in range(25))]
+    for stage, fraction in told:
+        printer(builder.BuildProgress(stage, fraction, "linux 7.2"))
+    printer.end()
+    assert capsys.readouterr().err.splitlines() == [
+        "guest kernel: linux 7.2",
+        "guest kernel: compiling linux 7.2",
+        "guest kernel: compiling linux 7.2, 10%",
+        "guest kernel: compiling linux 7.2, 20%",
+    ]
+
+
+def test_on_a_terminal_a_stage_counts_up_in_its_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("testbed.kernel.__main__._MIN_GAP_S", 0.0)
+    printer = _Printer()
+    for stage, fraction in (("look", None), ("compile", 0.1), ("compile", 0.2), ("install", None)):
+        printer(builder.BuildProgress(stage, fraction, stage.upper()))
+    printer.end()
+    assert capsys.readouterr().err.replace("\033[K", "") == (
+        "guest kernel: LOOK\nguest kernel: compiling COMPILE, 10%"
+        "\rguest kernel: compiling COMPILE, 20%\nguest kernel: installing INSTALL\n"
+    )
 
 
 def test_the_command_line_refuses_what_it_does_not_know():

@@ -112,6 +112,11 @@ def test_sizes_and_box_are_settings():
 
 
 @needs_ruby
+def test_memory_that_both_sides_see_is_memory_not_a_file_on_the_disk():
+    assert chosen()[".vm.libvirt", "memorybacking"] == ["source", {"type": "memfd"}]
+
+
+@needs_ruby
 @pytest.mark.parametrize("cpus", ["0", "two", ""])
 def test_a_bad_size_is_refused(cpus):
     with pytest.raises(RuntimeError, match="TESTBED_CPUS"):
@@ -248,6 +253,20 @@ def test_the_kernel_outlives_the_machine(machine):
     assert (place / "shared/.vagrant/testbed-cache/kernels/k/linux").is_file()
     program(place / "bin", "make", 'cat "$TESTBED_CACHE/kernels/k/linux"\n')
     assert run("setup").stdout == "kernel\n"
+
+
+def test_what_comes_back_is_the_hosts_where_the_folder_keeps_its_owners(machine):
+    """As on virtiofs, when the host's user has another number than the machine's."""
+    run, place = machine
+    host = (place / "shared").stat()
+    refuse = 'case "$*" in *testbed-cache*) exit 1 ;; esac\nexec /bin/mkdir "$@"\n'
+    program(place / "bin", "mkdir", refuse)
+    program(place / "bin", "sudo", 'echo "as root: $*"\n')
+    done = run("exp-icmp")
+    assert done.returncode == 0, done.stderr
+    asked = [line.split()[2:] for line in done.stdout.splitlines() if line.startswith("as root: ")]
+    assert [words[0] for words in asked] == ["install", "rsync", "rsync"]
+    assert all(f"--chown={host.st_uid}:{host.st_gid}" in words for words in asked[1:])
 
 
 def test_an_image_in_the_shared_folder_is_used_where_it_runs(machine):
