@@ -457,7 +457,18 @@ class Addressing(Ipv4Header):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Any]:
-        """The header on its way; ladders: a group joined and left, the translator's sides."""
+        """The header on its way; ladders: a group joined and left, the translator's sides.
+
+        Figures:
+            1_header: One packet's IPv4 header, field by field, as it left h1 and as it reached h2;
+                coloured is what the routers changed on its way.
+            2_multicast_group: h3 joins a group by IGMP, gets what h1 sends to it, and says when it
+                leaves.
+            3_translated_outside: Two clients behind the translator, both at source port 5000, as
+                the outside sees them: one address, and another port for the second client.
+            4_translated_inside: The same exchange as h1 sees it, with its own address and port; h1
+                notices nothing of the translation.
+        """
         fields = tables.of("headers")
         headers = {
             f"{where} ({capture})": [

@@ -527,7 +527,19 @@ class Arp(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Any]:
-        """h1's cache over time."""
+        """h1's cache over time.
+
+        Figures:
+            1_cache_of_h1: Each entry of h1's cache as a bar, coloured by its state; the lines are
+                the experiment's steps. Look for what turns REACHABLE into STALE, and what turns it
+                back.
+            2_resolve: h1 pings h3: one question to all, one answer to h1 alone, then the echoes. h3
+                need not ask, the question told it who h1 is; later it makes sure of that.
+            3_poisoned: h3 announces the gateway's address as its own. Nobody asked, and h1 believes
+                it: from then on what h1 sends abroad passes through h3.
+            4_discovery: The same by IPv6: the question goes to a multicast group made from the
+                address wanted, in place of everybody.
+        """
         named = {NEW_MAC: "h3 (new card)"}
         return {
             "1_cache_of_h1": plots.cache_states(tables["changes"], tables["steps"], "h1"),

@@ -495,7 +495,27 @@ class Congestion(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """The textbook's pictures, of those scenarios that ran."""
+        """The textbook's pictures, of those scenarios that ran.
+
+        Figures:
+            1_window: The congestion window, with the retransmissions at the bottom. Look for slow
+                start, for Reno's sawtooth, for CUBIC's flat top at the old maximum, and for what a
+                single drop costs.
+            2_goodput: What each flow gets, and the sum. Look for who gives way when another begins,
+                and for whether the shares meet.
+            3_queue: The queue before the bottleneck, and above it what was dropped or marked. It
+                fills as the window grows; look for how much of a deep buffer FIFO fills and
+                FQ-CoDel does not.
+            4_delay_in_the_queue: The share of packets that waited no longer than so many ms
+                (logarithmic). The farther right a curve, the more of the round-trip time is
+                waiting.
+            5_round-trip_time: The round-trip time as TCP smooths it (srtt). The line at the bottom
+                is the path without a queue: all above it is waiting.
+            6_time-sequence: The blackout, segment by segment: the crosses are one segment, sent
+                again after twice the time each; what climbs steeply behind it is slow start.
+            7_random_loss: Goodput at four rates of random loss, both axes logarithmic. Along
+                Mathis' line four times the loss halves the rate.
+        """
         ran = list(tables["setting"]["scenario"])
         lone = {s: f"{s} alone" for s in LONE if s in ran}
         shared = {s: s for s in ("competing", "fair") if s in ran}
@@ -527,7 +547,12 @@ class Congestion(Experiment):
         return drawn
 
     def plot_repeated(self, tables: Tables) -> dict[str, Figure]:
-        """Goodput of the flows that share the bottleneck, with its band over the seeds."""
+        """Goodput of the flows that share the bottleneck, with its band over the seeds.
+
+        Figures:
+            1_goodput: The mean goodput of each flow over all seeds; the band is its 95 % confidence
+                interval. Where bands stay apart, the difference is more than chance.
+        """
         drawn: dict[str, Figure] = {}
         if not set(self.repeated_tables) <= set(tables):
             return drawn
@@ -536,7 +561,7 @@ class Congestion(Experiment):
             flows = tables["flows"][tables["flows"]["scenario"] == scenario]
             if len(rates):
                 labels = dict(zip(flows["flow"], flows["label"], strict=True))
-                drawn[f"goodput_{scenario}"] = repeated.goodput(rates, labels, scenario)
+                drawn[f"1_goodput_{scenario}"] = repeated.goodput(rates, labels, scenario)
         return drawn
 
     def _blackout_title(self, tables: Tables) -> dict[str, str]:

@@ -549,7 +549,26 @@ class Dhcp(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, str]:
-        """Ladders of the exchanges, each as the client saw it."""
+        """Ladders of the exchanges, each as the client saw it.
+
+        Figures:
+            1_acquire: DISCOVER, OFFER, REQUEST, ACK; then h1 asks by ARP whether anybody has the
+                address, and only then announces it.
+            2_rebind: The server d1 is silent. From half of the lease on h1 asks it alone, at
+                growing gaps; at seven eighths it asks everybody, and d2 answers.
+            3_expire: No server answers at all: h1 asks its own, then everybody; when the lease is
+                over it has no address and begins with DISCOVER.
+            4_decline: The address offered is in use already: h1 finds out by ARP, declines it, and
+                gets another.
+            5_refuse: The network was renumbered: the server refuses the address h1 had (NAK), and
+                h1 begins anew.
+            6_two_servers: Two servers: the client takes the first offer, and says so in a REQUEST
+                to everybody, from which the other server learns that it lost.
+            7_relay: A client on another LAN, as the server sees it: the relay's address in each
+                message tells it which pool to take.
+            8_rogue: The rogue server d2 is nearer than the honest d1: its offer comes first, and h2
+                takes it.
+        """
         shown = {
             "1_acquire": ("acquire", "h1-eth0"),
             "2_rebind": ("rebind", "h1-eth0"),

@@ -511,7 +511,18 @@ class Dns(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Any]:
-        """The walk as a ladder, and what each look-up took."""
+        """The walk as a ladder, and what each look-up took.
+
+        Figures:
+            1_cold: A look-up with nothing in the cache: h1 asks once and waits, v1 walks from the
+                root (n1) by org (n2) to example.org (n3).
+            2_warm: The same look-up again: v1 answers from its cache, and no other server hears of
+                it.
+            3_long: An answer too long for UDP comes truncated, and is fetched again by TCP: first
+                by v1, then by h1.
+            4_latency: How long h1 waits: for the walk from the root (cold), for the cache (warm),
+                and for one question to n3 when that record alone has expired.
+        """
         took = {s: self._latency_ms(tables, s) for s in ("cold", "warm", "expired")}
         return {
             "1_cold": exchange.ladder(tables, "cold", "v1-eth0", ip_version=4),

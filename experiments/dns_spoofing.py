@@ -366,17 +366,27 @@ class DnsSpoofing(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Any]:
-        """The race of forged numbers against the true answer; both outcomes as ladders."""
+        """The race of forged numbers against the true answer; both outcomes as ladders.
+
+        Figures:
+            1_race: Forged answers, one for each message number, race the true answer. One hits
+                where the forged numbers cross the number of the question (grey), unless the port is
+                wrong.
+            2_fixed: The forger knows the port: of 65,536 answers (here the first, the last and the
+                one that hits) one is right, long before the true one comes, and h1 gets the lie.
+            3_signed: v1 checks signatures: the forged answer hits and proves nothing, so v1 asks
+                again, for keys and proofs, until what it has verifies.
+        """
         races = {}
         for scenario in dict.fromkeys(tables.of("flood")["scenario"]):
             first = self._first_answers(tables, scenario)
             forged = tables["race"][tables["race"]["scenario"] == scenario]
             races[scenario] = (forged, first["asked"], first["true"], first["forged"])
         ladders = {
-            f"{number}_{scenario}": exchange.ladder(
+            name: exchange.ladder(
                 tables, "forge", RESOLVER, scenario=scenario, ip_version=4, ip_proto=17,
                 hosts=("n4", "v1", "n3"),
-            ) for number, scenario in ((2, "fixed"), (3, "signed"))
+            ) for name, scenario in (("2_fixed", "fixed"), ("3_signed", "signed"))
         }  # fmt: skip
         return {"1_race": plots.races(races), **ladders}
 

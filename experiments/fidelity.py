@@ -449,7 +449,18 @@ class Fidelity(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Measured against set, of those parts that ran."""
+        """Measured against set, of those parts that ran.
+
+        Figures:
+            1_rate_and_delay: How far each link is off its formula: left the rate of a packet train,
+                right the delay of the worst packet. Look at the units of the axes.
+            2_jitter: The share of packets with no more than so much delay: as measured, and as the
+                distribution has it that was set. The two should cover each other.
+            3_chance: Loss, duplicates and reordering: measured, and as set with what chance alone
+                explains. A dot beyond its bar's ends would be an error of the emulation.
+            4_two_queues: A train of packets through two queues in a row, on top of what an ideal
+                queue would do, calculated apart. Look for a packet off the bands.
+        """
         drawn: dict[str, Figure] = {}
         if "links" in tables:
             drawn["1_rate_and_delay"] = plots.links(tables["links"], TARGETS["virtual"])

@@ -256,7 +256,14 @@ class FidelityTcp(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Measured against set, of those parts that ran."""
+        """Measured against set, of those parts that ran.
+
+        Figures:
+            1_goodput: How far TCP's goodput is off the rate that headers leave it, over five powers
+                of ten of link rates.
+            2_ten_gigabit: What arrives in each round-trip time over 10 Gbit/s and 100 ms: it
+                doubles each time (dotted) until the link is full.
+        """
         drawn: dict[str, Figure] = {}
         if "tcp" in tables:
             drawn["1_goodput"] = plots.tcp(tables["tcp"])

@@ -439,7 +439,19 @@ class Fragmentation(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Any]:
-        """How a datagram is cut, twice; and the price of fragments under loss."""
+        """How a datagram is cut, twice; and the price of fragments under loss.
+
+        Figures:
+            1_fragments_of_one_datagram: Each bar is one packet. h1 cuts the datagram, a router
+                before a narrower link cuts the pieces again; offsets count from the whole
+                datagram's start, and MF 0 marks its end.
+            2_loss: The share of datagrams that arrive over how many pieces each has: one lost piece
+                loses the whole.
+            3_too_big_for_the_path: "Do not fragment": the router drops the packet, and tells h1 the
+                MTU of the link it was too big for.
+            4_ipv6: In IPv6 routers never cut: "packet too big" comes back, and h1 itself cuts what
+                it sends next.
+        """
         cut = {
             f"{where} ({capture})": self._sent_to(tables, "twice", capture, "h2-eth0")
             for where, capture in (("as h1 sends it", "h1-eth0"), ("as h2 gets it", "h2-eth0"))

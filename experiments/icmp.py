@@ -78,9 +78,6 @@ QUIET_S = 15.0
 WAY = ("h1", "r1", "r4", "r2", "r3", "h4", "h2")
 """Nodes in ladder diagrams, from left to right."""
 
-LADDERS = {"3_traceroute": "traceroute-udp", "4_redirect": "redirect", "5_path_MTU": "path-mtu"}
-"""Figure → step."""
-
 BREAKS: dict[str, Act] = {
     "none": nothing,
     "deaf": in_order(
@@ -457,8 +454,26 @@ class Icmp(Traceroutes):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Any]:
-        """The walk along the path, and the three transfers."""
+        """The walk along the path, and the three transfers.
+
+        Figures:
+            1_traceroute: Who answers probes of each TTL, and when; above the bars the answer's ICMP
+                type and code. Routers treat all three kinds alike: only the target's answer
+                differs.
+            2_path_MTU: The size of each packet that h1 sends. A router's message brings the size
+                down at once; where no message comes (black hole) h1 repeats the same size in vain,
+                unless it probes by itself.
+            3_traceroute: Each probe is meant for h2 and lives one hop longer; the router where it
+                dies says "time exceeded", the target "port unreachable".
+            4_redirect: r1 passes the packet on and tells h1 of a better way. Look for the first
+                request that no redirect follows: h1 has taken the advice.
+            5_path_MTU: One "fragmentation needed" for each packet that was under way; what h1 sends
+                from then on fits.
+        """
         forms = {f: self._walk(tables, f) for f in ("udp", "icmp", "tcp")}
+        ladders = {
+            "3_traceroute": "traceroute-udp", "4_redirect": "redirect", "5_path_MTU": "path-mtu",
+        }  # fmt: skip
         transfers = {
             name: self._data_packets(tables, name, "h1-eth0")
             for name in ("path-mtu", "black-hole", "probing")
@@ -468,7 +483,7 @@ class Icmp(Traceroutes):
             "2_path_MTU": plots.segment_sizes(transfers, self.params.mtu_bytes),
             **{
                 title: exchange.ladder(tables, name, "h1-eth0", hosts=WAY, ip_version=4)
-                for title, name in LADDERS.items()
+                for title, name in ladders.items()
             },
         }
 

@@ -288,7 +288,14 @@ class Layers(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Any]:
-        """The headers of the first packets, and the exchange as a ladder."""
+        """The headers of the first packets, and the exchange as a ladder.
+
+        Figures:
+            1_encapsulation: The first frames of the connection, cut into each layer's header and
+                the data (the scale is a square root). Look for frames that are headers alone.
+            2_exchange: The whole of it as h1's LAN sees it: ARP for the router, TCP's handshake,
+                the request, the answer with its acknowledgements, the end.
+        """
         seen = pick(tables, "request", LAN_SIDE, ip_proto=TCP_NUMBER).head(8)
         return {
             "1_encapsulation": plots.encapsulation(seen),

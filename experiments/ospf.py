@@ -430,7 +430,19 @@ class Ospf(OspfNeighbours):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure | str]:
-        """Packets over time, the tables, and the adjacency coming up."""
+        """Packets over time, the tables, and the adjacency coming up.
+
+        Figures:
+            1_messages: Every OSPF packet by its sender. Look for the hellos that never stop, and
+                for the updates that come only when something has changed.
+            2_tables: The kernels' routes, coloured by next hop. Look for how long after the failure
+                they change: a cut is seen at once, a silent router only when the dead interval is
+                over.
+            3_trees: The shortest-path tree of each router, with the costs to the others: all from
+                the same database, and each another one.
+            4_adjacency: Two routers become neighbours, from Init to Full; the states stand behind
+                what brings them.
+        """
         ran = list(tables["setting"]["scenario"])
         drawn: dict[str, Figure | str] = {}
         for scenario in (s for s in ("campus", "square") if s in ran):

@@ -428,7 +428,18 @@ class Rip(RipMessages):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Messages over time, the climb to infinity, and a silent neighbour's routes."""
+        """Messages over time, the climb to infinity, and a silent neighbour's routes.
+
+        Figures:
+            1_messages: Every RIP message by its sender. Look for the responses about every 30 s,
+                whether anything has changed or not, and for the triggered ones right after the
+                failure.
+            2_counting_to_infinity: The metric of a network that is gone, in each update that tells
+                of it. Without split horizon two routers lead each other up to 16; with it 16 comes
+                at once.
+            3_tables: The kernels' routes, coloured by next hop. Look for how long a route outlives
+                the failure: a silent neighbour's lasts until its timeout.
+        """
         ran = list(tables["setting"]["scenario"])
         drawn: dict[str, Figure] = {}
         if "triangle" in ran:

@@ -222,5 +222,10 @@ class SdnBalance(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Connections of each server, by client."""
+        """Connections of each server, by client.
+
+        Figures:
+            1_shares: The connections of each server, coloured by client. In turn, all servers get
+                alike; by source, each client stays with one server.
+        """
         return plots.balance(tables, SERVERS)

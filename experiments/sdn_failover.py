@@ -275,7 +275,14 @@ class SdnFailover(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Outages beside each other, and the pings around them."""
+        """Outages beside each other, and the pings around them.
+
+        Figures:
+            1_outages: How long nothing passes after the failure (logarithmic). Where ports go down
+                both are quick; a silent wire is missed by timers alone, and OSPF's are longer.
+            2_pings: The round-trip time of each ping around the failure; crosses are pings without
+                an answer. Mind that the time axes differ.
+        """
         return plots.failover(tables)
 
 

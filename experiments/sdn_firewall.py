@@ -231,7 +231,16 @@ class SdnFirewall(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Who reached what, and what each rule caught."""
+        """Who reached what, and what each rule caught.
+
+        Figures:
+            1_trials: How many packets of each trial reached the server: green got through. Hold it
+                against the rules.
+            2_rules: How many packets each rule caught, the highest priority on top: what no rule
+                lets pass ends at the last one.
+            3_paths: Each packet's way through the switch's tables: the flow that matched in each,
+                and where the packet ended.
+        """
         return plots.firewall(tables)
 
 

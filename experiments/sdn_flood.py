@@ -244,7 +244,13 @@ class SdnFlood(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """The service and the rates over time, with and without the defence."""
+        """The service and the rates over time, with and without the defence.
+
+        Figures:
+            1_flood: Above the service's round-trip times, below the packets at each port. Look for
+                how long the service suffers: until the attacker's port is isolated, or until the
+                flood ends by itself.
+        """
         return plots.flood(tables, self.params.limit_pps)
 
 

@@ -362,7 +362,20 @@ class SdnLearning(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure | str]:
-        """Round-trip times, the first ping's messages, flows over time."""
+        """Round-trip times, the first ping's messages, flows over time.
+
+        Figures:
+            1_first_packet: The first ping waits for the controller at each switch on its way, there
+                and back; all later ones, and those through a plain bridge, do not.
+            2_first_ping_messages: What that first ping costs: a packet-in for each frame that no
+                flow matches, and back come the flow and the frame.
+            3_flow_tables: How many flows each switch holds. They come with the first frames of each
+                pair, and go when nothing has matched them for a while.
+            4_flow_lives: The life of each flow in s1, from its installation to its end: the longer
+                a pair talks, the longer its bar.
+            5_controller_dies: Pings while the controller is gone. Pairs that have flows go on; for
+                newcomers a "secure" switch has no answer, a "standalone" one learns by itself.
+        """
         return plots.learning(tables, self.params.control_delay_ms)
 
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = PROJECT / "experiments"
+
+_CAPTIONS = re.compile(r"^Figures:\n((?:    .*\n?)+)", re.M)
+_CAPTION = re.compile(r"^    (\S+): ", re.M)
 
 
 class Tables(dict[str, "pd.DataFrame"]):
@@ -133,17 +137,54 @@ class Experiment:
         raise _unwritten(self, "measure")
 
     def plot(self, tables: Tables) -> Mapping[str, Figure | str]:
-        """Figures from the tables of all scenarios, as file name → figure or SVG text."""
+        """Figures from the tables of all scenarios, as file name → figure or SVG text.
+
+        What is to be said below each stands in the docstring; a name there is the beginning of the
+        names of all figures it is for:
+
+            Figures:
+                1_window: The congestion window over time; look for the sawtooth.
+                2_goodput: What each flow gets.
+        """
         return {}
 
     def plot_repeated(self, tables: Tables) -> Mapping[str, Figure]:
-        """Figures over several seeds, from `repeated_tables` with a column ``seed`` in front."""
+        """Figures over several seeds, from `repeated_tables` with a column ``seed`` in front.
+
+        Figures:
+            claims_by_seed: What each claim measured with each seed (dots hold, crosses fail), the
+                mean, and its 95 % confidence interval in grey.
+        """
         return {}
 
     @classmethod
     def title(cls) -> str:
         """First line of the class's docstring."""
         return (inspect.getdoc(cls) or cls.name).splitlines()[0]
+
+    @classmethod
+    def captions(cls) -> dict[str, str]:
+        """What is to be said below figures, by how their names begin: from the docstrings."""
+        found: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            for method in ("plot", "plot_repeated"):
+                text = inspect.cleandoc(getattr(vars(base).get(method), "__doc__", None) or "")
+                for entries in _CAPTIONS.findall(text):
+                    _, *parts = _CAPTION.split(entries)
+                    told = (" ".join(sentence.split()) for sentence in parts[1::2])
+                    found |= zip(parts[::2], told, strict=True)
+        return found
+
+    @classmethod
+    def caption(cls, figure: str) -> tuple[str, str]:
+        """What is to be said below a figure: what sets it apart from others, and the sentence.
+
+        A figure without a sentence is told by its name.
+        """
+        told = cls.captions()
+        key = max((k for k in told if figure.startswith(k)), key=len, default="")
+        rest = figure.removeprefix(key).lstrip("_" if key else "0123456789_")
+        return rest.replace("_", " "), told.get(key, "")
 
     @classmethod
     def claims(cls) -> list[Claim]:

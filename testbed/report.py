@@ -31,7 +31,7 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
         title=cls.title().rstrip("."),
         text=_paragraphs(cls),
         claims=[_claim_row(captures, claim, verdict) for claim, verdict in judged],
-        plots=[_plot(path) for path in _plots(run.plots)],
+        plots=[_plot(cls, path) for path in _plots(run.plots)],
         drawings=_drawings(run, meta),
         parameters=_parameters(cls, meta),
     )
@@ -59,7 +59,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
     page = _template("repetition.html.j2").render(
         title=cls.title(), experiment=cls.name, seeds=data["seeds"], failed=data["failed"],
         claims=[c | {"mean_text": mean_text(c)} for c in claims], runs=runs,
-        plots=[_plot(p) for p in _plots(path / "plots")],
+        plots=[_plot(cls, p) for p in _plots(path / "plots")],
         meta=any_meta, parameters=_parameters(cls, any_meta) if any_meta else [],
     )  # fmt: skip
     write_text(path / REPORT, page)
@@ -85,11 +85,11 @@ def _plots(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*.png"), *folder.glob("*.svg")])
 
 
-def _plot(path: Path) -> dict[str, str]:
+def _plot(cls: type[Experiment], path: Path) -> dict[str, str]:
     data = base64.b64encode(path.read_bytes()).decode()
     kind = "svg+xml" if path.suffix == ".svg" else "png"
     return {
-        "name": path.stem.lstrip("0123456789_").replace("_", " "),
+        "caption": ": ".join(filter(None, cls.caption(path.stem))),
         "src": f"data:image/{kind};base64,{data}",
     }
 

@@ -22,18 +22,18 @@ def learning(tables: Tables, control_delay_ms: float) -> dict[str, Figure | str]
     asked = tables["pings"][tables["pings"]["step"] == "first"]
     series = {str(name): group for name, group in asked.groupby("scenario", sort=False)}
     if series:
-        found["first_packet"] = first_packet(series, control_delay_ms)
+        found["1_first_packet"] = first_packet(series, control_delay_ms)
     if "changes" in tables and "learning" in set(tables["changes"]["scenario"]):
         changes = tables.of("changes", scenario="learning")
-        found["flow_tables"] = flows_over_time(changes, tables.of("steps", scenario="learning"))
-        found["flow_lives"] = flow_lives(changes[changes["switch"] == "s1"], "s1")
+        found["3_flow_tables"] = flows_over_time(changes, tables.of("steps", scenario="learning"))
+        found["4_flow_lives"] = flow_lives(changes[changes["switch"] == "s1"], "s1")
     if "messages" in tables and "learning" in set(tables["messages"]["scenario"]):
         said = tables["messages"]
         said = said[(said["scenario"] == "learning") & (said["step"] == "first")]
-        found["first_ping_messages"] = control_ladder(said)
+        found["2_first_ping_messages"] = control_ladder(said)
     lonely = [s for s in ("secure", "standalone") if s in set(tables["pings"]["scenario"])]
     if lonely:
-        found["controller_dies"] = controller_dies(
+        found["5_controller_dies"] = controller_dies(
             {s: (tables.of("pings", scenario=s), tables.of("steps", scenario=s)) for s in lonely}
         )
     return found
@@ -185,8 +185,8 @@ def failover(tables: Tables) -> dict[str, Figure]:
     panel.set_xscale("log")
     panel.set_xlim(1e-3, 200)
     panel.set(xlabel="time without traffic in s (logarithmic)")
-    found["outages"] = figure
-    found["pings"] = pings_around(
+    found["1_outages"] = figure
+    found["2_pings"] = pings_around(
         {str(name): group for name, group in tables["pings"].groupby("scenario", sort=False)}
     )
     return found
@@ -255,16 +255,16 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
     figure.legend(*panels[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     panels[0][0].set_ylabel("round-trip time in ms")
     panels[1][0].set_ylabel("packets received per s")
-    return {"flood": figure}
+    return {"1_flood": figure}
 
 
 def firewall(tables: Tables) -> dict[str, Figure]:
     """Packets sent and arrived of each trial; packets caught by each rule."""
     found: dict[str, Figure] = {}
     if "trials" in tables:
-        found["trials"] = trials(tables["trials"])
+        found["1_trials"] = trials(tables["trials"])
     if "paths" in tables:
-        found["paths"] = paths(tables["paths"])
+        found["3_paths"] = paths(tables["paths"])
     if "flows" in tables:
         rules = tables.of("flows", table=0).sort_values("priority", ascending=False)
         figure = Figure(figsize=(9, 0.8 + 0.4 * len(rules)), layout="constrained")
@@ -283,7 +283,7 @@ def firewall(tables: Tables) -> dict[str, Figure]:
         panel.invert_yaxis()
         panel.margins(x=0.15)
         panel.set(xlabel="packets caught", title="Rules in s1, the first that matches decides")
-        found["rules"] = figure
+        found["2_rules"] = figure
     return found
 
 
@@ -368,4 +368,4 @@ def balance(tables: Tables, servers: Sequence[str]) -> dict[str, Figure]:
     figure.legend(
         *panels[-1].get_legend_handles_labels(), title="client", loc="outside right upper"
     )
-    return {"shares": figure}
+    return {"1_shares": figure}

@@ -107,7 +107,11 @@ class Outage(Experiment):
         )
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Lost pings against the outage's length."""
+        """Lost pings against the outage's length.
+
+        Figures:
+            outage: Pings lost in each outage, over its length: as many as there is time for.
+        """
         each = self._each(tables)
         lengths_s, lost = list(each), [pings["lost"].sum() for pings in each.values()]
         figure, axes = plt.subplots()

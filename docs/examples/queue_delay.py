@@ -125,7 +125,12 @@ class QueueDelay(Experiment):
         )  # fmt: skip
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Round-trip time against queue length."""
+        """Round-trip time against queue length.
+
+        Figures:
+            queue_delay: Each ping over the packets in front of it. Look for where the band begins:
+                that is the path without a queue.
+        """
         pings = tables.of("pings")
         figure, axes = plt.subplots()
         axes.plot(pings["queue_pkts"], pings["rtt_ms"], ".", label="a ping")

@@ -214,7 +214,9 @@ def _figures(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     if found:
         yield f"## {words(labels.FIGURES)}"
     for path in found:
-        caption = path.stem.lstrip("0123456789_").replace("_", " ")
+        which, sentence = experiment.load(name).caption(path.stem)
+        told = words(sentence)
+        caption = words.pair(which, told) if which and told else which or told
         kind = "ladder" if path.suffix == ".svg" else "plot"
         yield _figure(asset(f"figures/{name}/{path.name}", words), caption, kind)
 

@@ -23,7 +23,9 @@ from testbed.experiment import PROJECT
 _COLUMNS = 88
 """Signatures that are longer are written one argument a line."""
 
-_SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):\n((?:(?:    .*)?\n?)+)", re.M)
+_SECTION = re.compile(
+    r"^(Args|Attributes|Returns|Raises|Yields|Figures):\n((?:(?:    .*)?\n?)+)", re.M
+)
 _ENTRY = re.compile(r"^    (\S.*?): ", re.M)
 _TITLES = {"Raises": "Errors", "Args": "Arguments"}
 

@@ -113,6 +113,8 @@ def messages() -> Iterator[tuple[str, str]]:
             yield paragraph, where
         for claim in cls.claims():
             yield claim.sentence, where
+        for caption in cls.captions().values():
+            yield caption, where
         for p in parameters_of(cls.Parameters):
             if p.spec.help:
                 yield p.spec.help, where

@@ -119,3 +119,4 @@ def test_the_summary_names_runs_that_did_not_end_and_draws_the_rest(repetition):
         assert made in page
     assert "testbed run congestion --seed 1 --repeat 3" in page
     assert (repetition.path / "plots" / "claims_by_seed.png").stat().st_size > 1000
+    assert "<figcaption>What each claim measured with each seed" in page
