@@ -13,6 +13,10 @@ $(if $(IMAGE_FILE),,$(error TESTBED_IMAGE=$(TESTBED_IMAGE): there is no such fil
 endif
 FROM_IMAGE := $(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image))
 
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_FAILED = { echo "not all Python packages came (see above): what came is kept, so the same command" \
+  "again goes on from there" >&2; exit 3; }
+
 # Every variable given on the command line is an option of the experiment:
 #   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes
 #   → testbed run congestion --rate-mbps 50 --cc bbr,cubic --ecn
@@ -88,7 +92,7 @@ book: setup $(VENV)/.dev ## the same, once every experiment has a run of its pre
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses otherwise
 
 notebook: setup ## open the notebooks on the latest run (Jupyter)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[notebook]"
+	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
 	@run=$$($(BIN)/python -m testbed.notebook) && TESTBED_RUN=$$run \
 	  $(BIN)/jupyter lab $(AS_ROOT) "analysis/notebooks/$$($(BIN)/python -m testbed.notebook --name)"
 
@@ -115,13 +119,13 @@ $(VENV)/.ready: pyproject.toml $(SYSTEM)
 	@echo "set-up, step $(PYTHON_STEP): Python packages in $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
 	  "on Debian that is the package python3-venv" >&2; exit 3; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(PIP) -e . || $(PIP_FAILED)
 	@touch $@
 
 # what only tests and documentation need
 $(VENV)/.dev: $(VENV)/.ready
 	@echo "set-up for developers: Python packages (about two minutes)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PIP) -e '.[dev]' || $(PIP_FAILED)
 	@touch $@
 
 $(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)

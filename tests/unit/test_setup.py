@@ -106,6 +106,25 @@ DEVELOPERS = {"pytest", "hypothesis", "dpkt", "scapy", "babel", "jieba", "mkdocs
               "nbformat", "ipykernel", "mypy", "ruff"}  # fmt: skip
 
 
+def test_python_packages_that_did_not_come_are_told_with_the_way_on(tmp_path):
+    """As when a connection breaks in the middle of a large file."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\ncase "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/ ;;\n'
+                      'pip) echo "ERROR: connection reset" >&2; exit 1 ;; esac\n')  # fmt: skip
+    python.chmod(0o755)
+    argv = ["make", f"PYTHON={python}", "IN_VM=no", "-o", "build/stamps/packages", ".venv/.ready"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    first, second, *_ = done.stderr.splitlines()
+    assert first == "ERROR: connection reset"
+    assert second.endswith("what came is kept, so the same command again goes on from there")
+    assert not (tmp_path / ".venv/.ready").exists()
+
+
 def test_runs_import_nothing_of_the_developers():
     found = {}
     for folder in ("testbed", "analysis", "experiments", "topologies", "controller", "labs"):
