@@ -33,6 +33,8 @@ ABOVE = {
 
 CELL = re.compile(r"<(t[dh])\b[^>]*>.*?</\1>", re.S)
 CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
+TEXT = re.compile(r"(?<=>)[^<]+(?=<)")
+ITEM = re.compile(r"^\d+\. .*\n(?:(?:   .*)?\n)+", re.M)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -65,13 +67,29 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """What belongs to an item of a numbered list stands below its text: here that must be 4 in."""
+    return ITEM.sub(_item, markdown)
+
+
+def _item(found: re.Match[str]) -> str:
+    item = found[0].replace("\n   ", "\n    ")
+    ends_in_paragraph = "\n\n" in item and not item.endswith("\n\n")
+    return item + "\n" * ends_in_paragraph  # without, the next item would go on with it
+
+
 def on_page_content(html: str, **_: Any) -> str:
-    """Long names in tables may be broken behind an underscore or a dot, and nowhere else."""
-    return CELL.sub(lambda cell: CODE.sub(_breakable, cell[0]), html)
+    """Long names in tables may be broken behind an underscore (in code: a dot), nowhere else."""
+    return CELL.sub(lambda cell: TEXT.sub(_breakable, CODE.sub(_code, cell[0])), html)
 
 
-def _breakable(code: re.Match[str]) -> str:
-    return re.sub(r"([_.](?=\w))", r"\1<wbr>", code[0])
+def _code(code: re.Match[str]) -> str:
+    text = re.sub(r"\.(?=\w)", ".<wbr>", code[0])
+    return re.sub(r"^--\w+", r'<span class="option">\g<0></span>', text)  # not only its dashes
+
+
+def _breakable(text: re.Match[str]) -> str:
+    return re.sub(r"_(?=\w)", "_<wbr>", text[0])
 
 
 def made_pages(text: Words, files: Files) -> dict[str, str]:

@@ -262,7 +262,7 @@ class RoutingComparison(Experiment):
 
         Figures:
             1_summary: How long pings stay without an answer (logarithmic). Compare the pairs:
-                OSPF's lead is largest where the link is seen to fail.
+                the ratio between RIP and OSPF is largest where the link is seen to fail.
             2_traffic: Above what routing itself has sent so far, below the pings: coloured while
                 they are lost. The faster repair has its price in messages.
             3_paths: The way from h1 to h3 before and after the failure: both protocols find the

@@ -365,8 +365,8 @@ class SdnLearning(Experiment):
         """Round-trip times, the first ping's messages, flows over time.
 
         Figures:
-            1_first_packet: The first ping waits for the controller at each switch on its way, there
-                and back; all later ones, and those through a plain bridge, do not.
+            1_first_packet: The first ping waits for the controller at each switch on its way; all
+                later ones, and those through a plain bridge, do not.
             2_first_ping_messages: What that first ping costs: a packet-in for each frame that no
                 flow matches, and back come the flow and the frame.
             3_flow_tables: How many flows each switch holds. They come with the first frames of each

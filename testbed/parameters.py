@@ -107,11 +107,11 @@ class Parameter:
             return words(YES_OR_NO if self.element_type is bool else ANY_TEXT)
         unit = f" {s.unit}" if s.unit else ""
         if s.low is not None and s.high is not None:
-            return words(FROM_TO).format(f"{s.low:g}", f"{s.high:g}{unit}")
+            return words(FROM_TO).format(_plain(s.low), _plain(s.high) + unit)
         if s.low is not None:
-            return words(AT_LEAST).format(f"{s.low:g}{unit}")
+            return words(AT_LEAST).format(_plain(s.low) + unit)
         if s.high is not None:
-            return words(AT_MOST).format(f"{s.high:g}{unit}")
+            return words(AT_MOST).format(_plain(s.high) + unit)
         return words(WHOLE if self.element_type is int else NUMBER) + unit
 
     def parse(self, value: Any) -> Any:
@@ -230,3 +230,8 @@ def _default(f: Field[Any]) -> Any:
     if f.default is not MISSING:
         return f.default
     raise ConfigError(f"parameter {f.name}: needs a default, as param(1.0, ...) gives one")
+
+
+def _plain(number: float) -> str:
+    """A limit without an exponent."""
+    return f"{number:g}" if abs(number) < 1e6 else f"{number:.0f}"

@@ -15,15 +15,15 @@ _SAME, _CHANGED = "#F2F2F2", "#F7C89A"
 
 
 def ipv4(headers: Mapping[str, Sequence[Field]]) -> Figure:
-    """Headers beside each other; fields that differ from the first are coloured.
+    """Headers below each other; fields that differ from the first are coloured.
 
     Args:
         headers: place → fields of the header seen there.
     """
     first = next(iter(headers.values()), [])
     rows = max((sum(f.bits for f in fields) // _BITS for fields in headers.values()), default=1)
-    figure = Figure(figsize=(12, 0.8 + 0.62 * rows), layout="constrained")
-    panels = figure.subplots(1, len(headers), squeeze=False)[0]
+    figure = Figure(figsize=(8, (0.7 + 0.45 * rows) * len(headers)), layout="constrained")
+    panels = figure.subplots(len(headers), 1, squeeze=False)[:, 0]
     for panel, (place, fields) in zip(panels, headers.items(), strict=True):
         same = [a.value == b.value for a, b in zip(fields, first, strict=False)]
         _draw(panel, fields, same, rows)

@@ -151,6 +151,16 @@ def targets(path):
 def test_long_names_in_tables_can_be_broken_and_others_cannot(site):
     text = (site / "packet-columns.html").read_text(encoding="utf-8")
     assert "<code>captured_<wbr>bytes</code>" in text and "<code>packets.read(capture)" in text
+    text = (site / "experiments/sdn_learning.html").read_text(encoding="utf-8")
+    assert "learning_<wbr>switch, hub" in text
+    assert '<code><span class="option">--control</span>-delay-ms</code>' in text
+
+
+def test_numbered_lists_go_on_behind_tables_and_code(site):
+    for page, items in (("labs/subnetting", 4), ("howto/course", 6)):
+        text = (site / f"{page}.html").read_text(encoding="utf-8")
+        first = re.search(r"<ol>.*?</ol>", text, re.S)
+        assert first and first[0].count("<li>") == items, page
 
 
 def test_topologies_have_tables_and_no_markup(site):
