@@ -102,11 +102,11 @@ bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 endif
 
 clean: ## remove what runs, tests and tools left in this folder (not runs/, not the set-up)
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build/lib *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build/lib* build/temp.* *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the set-up too (the guest kernel stays in your cache folder)
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build analysis/packets/_straight*.so
 
 # --- set-up, each step once
 
@@ -115,7 +115,8 @@ $(STAMPS)/packages: testbed/packages.txt scripts/install-packages.sh
 	@scripts/install-packages.sh
 	@mkdir -p $(@D) && touch $@
 
-$(VENV)/.ready: pyproject.toml $(SYSTEM)
+# straight.c: what was built from an older one is not used
+$(VENV)/.ready: pyproject.toml setup.py analysis/packets/straight.c $(SYSTEM)
 	@echo "set-up, step $(PYTHON_STEP): Python packages in $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
 	  "on Debian that is the package python3-venv" >&2; exit 3; }

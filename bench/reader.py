@@ -4,9 +4,10 @@
 
 Makes captures of TCP flows with timestamps and some SACKs, one cut to the headers and one of whole
 packets, reads each with each tool for the same fields (through TCP's options), and prints packets a
-second and ratios. CPU time is counted, so that other load on the machine disturbs less; slower
-tools read the file's first packets only. Also: how far the memory's bandwidth would let any reader
-go, the TCP analysis, and the memory that a large capture's conversion to Parquet takes.
+second and ratios; our reader with its compiled part and without. CPU time is counted, so that other
+load on the machine disturbs less; slower tools read the file's first packets only. Also: how far
+the memory's bandwidth would let any reader go, the TCP analysis, and the memory that a large
+capture's conversion to Parquet takes.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from analysis import packets, tcp
+from analysis import compiled, packets, tcp
 from analysis.packets.feed import PIECE_BYTES
 
 FIELDS = (
@@ -150,7 +152,14 @@ def ours(path: Path, repeat: int = 7) -> Result:
         with cpu_time() as used:
             count = len(packets.read(path, CORE))
             best = min(best, used())
-    return Result("analysis.packets", count, best)
+    part = "compiled" if compiled.library() else "NumPy alone"
+    return Result(f"analysis.packets, {part}", count, best)
+
+
+def without_compiled_code(path: Path) -> Result:
+    """The same where there is no C compiler."""
+    with patch.object(compiled, "library", return_value=None):
+        return ours(path, 3)
 
 
 def with_dpkt(path: Path) -> Result:
@@ -280,7 +289,8 @@ def compare(console: Console, path: Path, folder: Path) -> None:
     """Prints the table of one capture."""
     size_mb = path.stat().st_size / 1e6
     result = ours(path)
-    others = [with_dpkt(first_packets(path, 100_000, folder / "dpkt.pcap"))]
+    others = [without_compiled_code(path)] if compiled.library() else []
+    others.append(with_dpkt(first_packets(path, 100_000, folder / "dpkt.pcap")))
     if shutil.which("tshark"):
         others.append(with_tshark(first_packets(path, 50_000, folder / "tshark.pcap")))
     others.append(with_scapy(first_packets(path, 10_000, folder / "scapy.pcap")))

@@ -27,7 +27,7 @@ else
 fi
 
 take --delete --exclude=/.git --exclude=/.venv --exclude=/.vagrant --exclude=/build --exclude=/runs \
-    --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*_cache' --exclude='/testbed-image-*.xz' \
+    --exclude=__pycache__ --exclude='*.so' --exclude='*.egg-info' --exclude='.*_cache' --exclude='/testbed-image-*.xz' \
     "$shared/" "$copy/"
 if [ -d "$kept/kernels" ]; then take --ignore-existing "$kept/kernels" "$cache/"; fi
 

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from analysis import compiled
 from testbed import kernel
-from testbed.errors import TestbedError
+from testbed.errors import MissingPrerequisiteError, TestbedError
 from testbed.image import choice
 from testbed.image.store import Image
 from testbed.jail.start import isolation_here
@@ -69,6 +70,7 @@ def examine() -> list[Check]:
         *_system(),
         *_debian_packages(image),
         *_python_packages(),
+        _compiled_reader(),
         *_host_kernel(),
     ]
 
@@ -187,6 +189,17 @@ def _python_packages() -> Iterator[Check]:
             yield Check(f"Python {name}", "there", importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
             yield Check(f"Python {name}", "missing", "", "analysis or networks", "make setup")
+
+
+def _compiled_reader() -> Check:
+    """The packet reader's C, which set-up builds where there is a compiler."""
+    purpose = "reading captures at their full speed: without it, in four times the time"
+    try:
+        compiled.load(compiled.FOLDER)
+    except MissingPrerequisiteError as error:
+        compiler = "" if find("cc") or find("gcc") else f"{_INSTALL} gcc libc6-dev && "
+        return Check(compiled.NAME, "missing", error.why, purpose, compiler + error.install)
+    return Check(compiled.NAME, "there", "built from straight.c", purpose)
 
 
 def _host_kernel() -> Iterator[Check]:

@@ -52,10 +52,11 @@ class MissingPrerequisiteError(TestbedError):
     Attributes:
         missing: what is not there, e.g. ``iperf3``.
         install: the one command that mends it, e.g. ``sudo apt-get install iperf3``.
+        why: in what way, where it is not simply absent.
     """
 
     def __init__(self, missing: str, install: str, why: str = "") -> None:
-        self.missing, self.install = missing, install
+        self.missing, self.install, self.why = missing, install, why
         reason = f" ({why})" if why else ""
         super().__init__(f"{missing} is missing{reason}; install it with: {install}")
 

@@ -2,13 +2,35 @@
 
 import ast
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from analysis import compiled
 from testbed import notebook
+
+
+@pytest.fixture(scope="module")
+def compiled_reader() -> None:
+    """The packet reader's compiled part; where it can be built, it must have been."""
+    if compiled.library() is None:
+        if shutil.which("cc") or shutil.which("gcc"):
+            pytest.fail(f"{compiled.NAME} is missing; install it with: {compiled.BUILD_COMMAND}")
+        pytest.skip(f"{compiled.NAME} cannot be built here: no C compiler")
+
+
+@pytest.fixture(scope="module", params=["compiled", "NumPy alone"])
+def either_reader(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of a module's tests with the packet reader's compiled part, and again without."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "compiled":
+            request.getfixturevalue("compiled_reader")
+        else:
+            patch.setattr(compiled, "library", lambda: None)
+        yield
 
 
 @pytest.fixture

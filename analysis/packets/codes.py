@@ -85,63 +85,62 @@ class Codes:
         self._texts += [self._as_text(value) for value in new]
         return self._texts
 
+    def sort(self) -> npt.NDArray[np.int32]:
+        """Puts the values in order; gives the new code of each old one, and -1 for -1.
+
+        Codes are given as packets are decoded, usual ones first. Which those are must not be seen.
+        """
+        order = sorted(self._codes, key=lambda value: (isinstance(value, tuple), value))
+        new = {value: code for code, value in enumerate(order)}
+        codes = np.array([*(new[value] for value in self._codes), -1], np.int32)
+        self._codes, self._texts = dict(new), []
+        return codes
+
 
 class Pairs:
     """Codes of two addresses that stand side by side in a header, looked up as one key.
 
-    A key is a number of 64 bits and, for link addresses, one of 32 that follows.
+    Compiled code looks them up, and leaves to `learn` what it does not find. A key that would
+    displace another stays outside.
+
+    Attributes:
+        wide: (slots,) the key there: its first 64 bits.
+        narrow: (slots,) and 32 bits that follow, for link addresses; else 0.
+        first: (slots,) code of the key's first address.
+        second: (slots,) code of its second one.
     """
 
-    def __init__(self, codes: Codes, split: Callable[[int, int], tuple[int, int]]) -> None:
-        """`split` gives the two addresses of a key."""
-        self._codes, self._split = codes, split
+    def __init__(
+        self, codes: Codes, split: Callable[[int, int], tuple[int, int]], wanted: tuple[bool, bool]
+    ) -> None:
+        """`split` gives the two addresses of a key; one that is not wanted gets no code."""
+        self._codes, self._split, self._wanted = codes, split, wanted
         # An empty slot holds a key that belongs elsewhere: 0 goes to slot 0, 1 does not.
-        self._wide = np.zeros(1 << _SLOT_BITS, np.uint64)
-        self._wide[0] = 1
-        self._narrow = np.zeros(1 << _SLOT_BITS, np.uint32)
-        self._first = np.full(1 << _SLOT_BITS, -1, np.int32)
-        self._second = np.full(1 << _SLOT_BITS, -1, np.int32)
+        self.wide = np.zeros(1 << _SLOT_BITS, np.uint64)
+        self.wide[0] = 1
+        self.narrow = np.zeros(1 << _SLOT_BITS, np.uint32)
+        self.first = np.full(1 << _SLOT_BITS, -1, np.int32)
+        self.second = np.full(1 << _SLOT_BITS, -1, np.int32)
 
-    def of(
-        self, wide: npt.NDArray[np.uint64], narrow: npt.NDArray[np.uint32] | None = None
+    def learn(
+        self, wide: npt.NDArray[np.uint64], narrow: npt.NDArray[np.uint32]
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Codes of the first and of the second address of each key."""
-        slot = self._slot(wide, narrow)
-        strange = self._wide.take(slot) != wide
-        if narrow is not None:
-            strange |= self._narrow.take(slot) != narrow
-        first, second = self._first.take(slot), self._second.take(slot)
-        if strange.any():
-            rows = np.flatnonzero(strange)
-            low = np.zeros(len(rows), np.uint32) if narrow is None else narrow[rows]
-            first[rows], second[rows] = self._learn(wide[rows], low, narrow is not None)
-        return first, second
-
-    @staticmethod
-    def _slot(
-        wide: npt.NDArray[np.uint64], narrow: npt.NDArray[np.uint32] | None
-    ) -> npt.NDArray[np.int64]:
-        slot = wide * _SPREAD
-        if narrow is not None:
-            slot ^= narrow * _SPREAD_LOW
-        slot >>= np.uint64(64 - _SLOT_BITS)
-        return slot.view(np.int64)
-
-    def _learn(
-        self, wide: npt.NDArray[np.uint64], narrow: npt.NDArray[np.uint32], long: bool
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Codes of the first and of the second address of keys that were not found."""
         which, wide, narrow = distinct_pairs(wide, narrow)
         both = [
-            [self._codes.of_one(address) for address in self._split(*key)]
+            [
+                self._codes.of_one(address) if wanted else 0
+                for address, wanted in zip(self._split(*key), self._wanted, strict=True)
+            ]
             for key in zip(wide.tolist(), narrow.tolist(), strict=True)
         ]
         numbers = np.array(both, np.int32)
-        slot = self._slot(wide, narrow if long else None)
-        free = self._first[slot] < 0
+        slot = (wide * _SPREAD ^ narrow * _SPREAD_LOW) >> np.uint64(64 - _SLOT_BITS)
+        free = self.first[slot] < 0
         # Two new keys of one slot: the last one's key stands there, and so must its codes.
         for array, values in (
-            (self._wide, wide), (self._narrow, narrow),
-            (self._first, numbers[:, 0]), (self._second, numbers[:, 1]),
+            (self.wide, wide), (self.narrow, narrow),
+            (self.first, numbers[:, 0]), (self.second, numbers[:, 1]),
         ):  # fmt: skip
             array[slot[free]] = values[free]
         return numbers[which, 0], numbers[which, 1]

@@ -10,13 +10,9 @@ import pyarrow as pa
 
 from analysis.packets import link, network, options, straight, transport
 from analysis.packets.records import Interface, Records
-from analysis.packets.table import Table
-from analysis.packets.window import CELL_BYTES, WORD_BYTES, Bytes, Cells, Window, take
+from analysis.packets.table import PROTOCOLS, Table
+from analysis.packets.window import CELL_BYTES, WORD_BYTES, Bytes, Cells, Rows, Window, take
 
-PROTOCOLS = (
-    "?", "IPv4", "IPv6", "ARP", "TCP", "UDP", "ICMP", "ICMPv6", "OSPF", "IGMP", "GRE", "IPIP",
-    "SCTP", "ESP", "AH", "VRRP", "EIGRP", "PIM", "LLDP", "802.3", "MPLS", "PPPoE",
-)  # fmt: skip
 _CODE = {name: code for code, name in enumerate(PROTOCOLS)}
 _BY_ETHERTYPE = {
     link.IPV4: "IPv4", link.IPV6: "IPv6", link.ARP: "ARP", 0x88CC: "LLDP", 0x8847: "MPLS",
@@ -53,17 +49,16 @@ def decode(
     for link_type, rows in _by_link_type(records, interfaces):
         if not link.is_known(link_type):
             out.links_not_decoded.add(link_type)
-        start = records.start[rows]
-        cells, base = records.cells, records.cells_base
-        if cells is None:
-            base = link.lead_bytes(link_type)
-            cells = Cells(take(data, start - base, CELL_BYTES + WORD_BYTES))
-        window = Window(data, start, captured[rows], wire[rows], rows, None, cells, base)
+        left: Rows | None = rows
+        if link_type == link.ETHERNET and isinstance(rows, slice):
+            left = straight.decode(out, data, records.start, captured, wire, payloads)
+        if left is None:
+            continue
+        start, base = records.start[left], link.lead_bytes(link_type)
+        cells = Cells(take(data, start - base, CELL_BYTES + WORD_BYTES))
+        window = Window(data, start, captured[left], wire[left], left, None, cells, base)
         out.flag(window, window.captured > window.wire, "captured longer than wire")
-        usual = link_type == link.ETHERNET and isinstance(rows, slice)
-        rest = _straight(out, window, payloads) if usual else window
-        if rest is not None:
-            _layers(out, rest, link_type, payloads)
+        _layers(out, window, link_type, payloads)
     _put_interface(out, records, interfaces)
     if payloads is not None:
         out.put_payloads(payloads.array(data))
@@ -110,20 +105,6 @@ class _Payloads:
         places = zip(self.start.tolist(), self.length.tolist(), strict=True)
         pieces = [data[at : at + n].tobytes() if n >= 0 else None for at, n in places]
         return pa.array(pieces, pa.large_binary())
-
-
-def _straight(out: Table, window: Window, payloads: _Payloads | None) -> Window | None:
-    """Decodes the usual packets at once, if they are most; returns the others."""
-    rest, segments = straight.decode(out, window)
-    if segments is None:
-        return rest
-    if (place := out.whole("protocol")) is not None:
-        place[:] = _CODE["TCP"]
-        if rest is not None:
-            out.clear(rest, ["protocol"])
-    if payloads is not None:
-        payloads.add(segments)
-    return rest
 
 
 def _layers(out: Table, window: Window, link_type: int, payloads: _Payloads | None) -> None:

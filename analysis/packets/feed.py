@@ -15,7 +15,7 @@ from analysis.packets.window import Bytes
 from testbed.errors import ConfigError
 
 PIECE_BYTES = 8 << 20
-"""Small enough for the processor's last cache, large enough for the walk's many lanes."""
+"""Small enough for the processor's last cache, large enough for batches of many packets."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -32,7 +32,10 @@ def is_known(link_type: int) -> bool:
 
 
 def lead_bytes(link_type: int) -> int:
-    """What must stand before the link header so that the next header begins at a whole word."""
+    """Copied from before the link header so that the next header begins at a whole word.
+
+    There always are as many: those of the record's own header.
+    """
     return 2 if link_type == ETHERNET else 0
 
 

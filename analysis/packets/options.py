@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.packets.table import Table
-from analysis.packets.walk import words
 from analysis.packets.window import Bytes, Ints, Mask, Window
 
 COLUMNS = (
@@ -72,7 +71,9 @@ class _Reading:
         self, out: Table, octets: Bytes, stated: Ints, end: Ints, rows: npt.NDArray[np.int64]
     ) -> None:
         self.out, self.octets, self.stated, self.end, self.rows = out, octets, stated, end, rows
-        self.words = words(octets.reshape(-1), ">")
+        flat = octets.reshape(-1)
+        # a number starts at every byte: overlapping, no copy
+        self.words = np.ndarray((max(0, len(flat) - 3),), ">u4", flat, strides=(1,))
         self.bad = np.zeros(len(rows), np.bool_)
 
     def read(self) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.packets.records import Interface, Records
-from analysis.packets.walk import Bytes, Offsets, RecordRule, Walked, walk, walk_one_by_one, words
+from analysis.packets.walk import Offsets, RecordRule, Walked, Words, walk
+from analysis.packets.window import Bytes
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 _MAX_BLOCK_BYTES = 64 << 20
@@ -28,28 +29,9 @@ def is_pcapng(head: bytes) -> bool:
     return head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in _BYTE_ORDER
 
 
-class BlockRule(RecordRule):
-    """Blocks: type, total length, body, total length again; padded to 4 bytes."""
-
-    header_bytes, length_at, overhead_bytes, min_length = 8, 4, 0, 12
-    max_length = _MAX_BLOCK_BYTES
-
-    def __init__(self, endian: str) -> None:
-        self.endian = endian
-
-    def mark(self, data: Bytes, first: int) -> tuple[bytes, int]:
-        """Block type 6."""
-        return struct.pack(self.endian + "I", ENHANCED), 0
-
-    def plausible(self, data: Bytes, at: Offsets) -> npt.NDArray[np.bool_]:
-        """An enhanced packet block whose length stands at both its ends."""
-        word = words(data, self.endian)
-        length = word[at + 4].astype(np.int64)
-        good = (word[at] == ENHANCED) & (length >= 32) & (length % 4 == 0)
-        good &= at + length <= len(data)
-        again = word[np.where(good, at + length - 4, at)]
-        checked: npt.NDArray[np.bool_] = good & (again == length)
-        return checked
+def _rule(endian: str, stop_at: int = SECTION) -> RecordRule:
+    """Blocks: type, total length, body, total length again. Packets have five words between."""
+    return RecordRule(endian, 8, 4, 0, 12, _MAX_BLOCK_BYTES, 7, stop_at)
 
 
 class Pcapng:
@@ -59,28 +41,20 @@ class Pcapng:
         self.interfaces: list[Interface] = []
         self._first_interface = 0
         self._sections = 0
-        self._rule = BlockRule("<")
-        self._walked_in_section = 0
+        self._rule = _rule("<")
         self._why = ""
 
-    def walk(self, data: Bytes, start: int, stop: int) -> Walked:
-        """Starts of blocks in [start, stop), at most to the next section header.
+    def walk(self, data: Bytes, start: int, most: int) -> Walked:
+        """Starts of at most so many blocks, at most to the next section header.
 
         A section may turn the byte order round, so nothing behind its header is believed before
-        it is read. The walk looks ahead only about as far as the section has already gone: a file
-        of nothing but section headers still takes linear time.
+        it is read.
         """
         if start + 12 > len(data):
-            return Walked(np.empty(0, np.int64), start)
+            return _nothing(start)
         if data[start : start + 4].tobytes() == b"\x0a\x0d\x0d\x0a":
             return self._section(data, start)
-        if self._walked_in_section < 64 << 10:
-            stop = min(stop, start + (16 << 10))
-            walked = walk_one_by_one(data, start, stop, self._rule, stop_at=SECTION)
-        else:
-            stop = min(stop, start + 2 * self._walked_in_section)
-            walked = self._to_section(data, walk(data, start, stop, self._rule))
-        self._walked_in_section += walked.next_offset - start
+        walked = walk(data, start, self._rule, most)
         if walked.bad_length is not None:
             self._why = f"a block of {walked.bad_length} bytes"
         return walked
@@ -90,48 +64,39 @@ class Pcapng:
         endian = _BYTE_ORDER.get(data[start + 8 : start + 12].tobytes())
         if endian is None:
             self._why = "a section header without byte-order magic"
-            return Walked(np.empty(0, np.int64), start, 0)
+            return _nothing(start, 0)
         self._sections += 1
         if self._sections > _MOST_SECTIONS:
             self._why = f"more than {_MOST_SECTIONS} sections"
-            return Walked(np.empty(0, np.int64), start, 0)
-        self._rule = BlockRule(endian)
-        self._walked_in_section = 0
+            return _nothing(start, 0)
+        self._rule = _rule(endian)
         self._first_interface = len(self.interfaces)
-        walked = walk_one_by_one(data, start, start + 1, self._rule)
+        walked = walk(data, start, _rule(endian, -1), 1)
         if walked.bad_length is not None:
             self._why = f"a section header of {walked.bad_length} bytes"
         return walked
-
-    def _to_section(self, data: Bytes, walked: Walked) -> Walked:
-        kinds = words(data, self._rule.endian)[walked.offsets]
-        headers = np.flatnonzero(kinds == SECTION)
-        if not len(headers):
-            return walked
-        first = int(headers[0])
-        return Walked(walked.offsets[:first], int(walked.offsets[first]))
 
     def reason(self, bad_length: int) -> str:
         """What is wrong with a block."""
         return self._why or f"a block of {bad_length} bytes"
 
-    def describe(self, data: Bytes, at: Offsets) -> Records:
+    def describe(self, data: Bytes, walked: Walked) -> Records:
         """Takes in the interfaces and gives the packets among the blocks."""
-        word = words(data, self._rule.endian)
-        kinds = word[at]
-        for offset in at[kinds == INTERFACE].tolist():
-            self._add_interface(data, offset)
+        at, words = walked.offsets, walked.words
+        kinds = words[0]
+        for offset, length in zip(
+            at[kinds == INTERFACE], words[1, kinds == INTERFACE], strict=True
+        ):
+            self._add_interface(data[offset : offset + length].tobytes())
         is_packet = (kinds == ENHANCED) | (kinds == SIMPLE) | (kinds == OLD_PACKET)
         if not is_packet.all():
-            at, kinds = at[is_packet], kinds[is_packet]
+            at, words = at[is_packet], words[:, is_packet]
         if not len(at):
             return _no_records()
-        return self._packets(data, word, at, kinds)
+        return self._packets(at, words)
 
-    def _add_interface(self, data: Bytes, offset: int) -> None:
+    def _add_interface(self, block: bytes) -> None:
         order = self._rule.endian
-        length = int(words(data, order)[offset + 4])
-        block = data[offset : offset + length].tobytes()
         if len(block) < 20 or len(self.interfaces) >= _MOST_INTERFACES:
             self.interfaces.append(Interface(-1))
             return
@@ -147,20 +112,16 @@ class Pcapng:
             )
         )
 
-    def _packets(
-        self, data: Bytes, word: npt.NDArray[np.uint32], at: Offsets, kinds: npt.NDArray[np.uint32]
-    ) -> Records:
+    def _packets(self, at: Offsets, words: Words) -> Records:
         """Fields of the three kinds of packet block."""
-        length = word[at + 4].astype(np.int64)
+        kinds, length = words[0], words[1].astype(np.int64)
         simple = kinds == SIMPLE
         whole = length >= np.where(simple, 16, 32)
-        head = np.ndarray((max(0, len(data) - 31),), "V32", data, strides=(1,))
-        row = _rows(data, head, at).view(f"{self._rule.endian}u4").reshape(-1, 8).astype(np.uint32)
-        number, high, low, captured, wire = (row[:, i].copy() for i in (2, 3, 4, 5, 6))
+        number, high, low, captured, wire = words[2:].copy()
         body = np.full(len(at), 28, np.int64)
         if simple.any():
             number[simple], high[simple], low[simple] = 0, 0, 0
-            wire[simple], body[simple] = row[simple, 2], 12
+            wire[simple], body[simple] = words[2, simple], 12
             captured[simple] = np.minimum(wire, self._snap())[simple]
         old = kinds == OLD_PACKET
         if old.any():  # its interface is the first half of the word, drops the second
@@ -200,21 +161,13 @@ class Pcapng:
         return time_ns
 
 
+def _nothing(start: int, bad_length: int | None = None) -> Walked:
+    return Walked(np.empty(0, np.int64), np.empty((7, 0), np.uint32), start, bad_length)
+
+
 def _no_records() -> Records:
     none = np.empty(0, np.uint32)
     return Records(np.empty(0, np.int64), none, none, np.empty(0, np.int64))
-
-
-def _rows(data: Bytes, head: npt.NDArray[np.void], at: Offsets) -> npt.NDArray[np.void]:
-    """32 bytes from each block; a shorter last block is padded with zeros."""
-    if int(at.max()) < len(head):
-        return head[at]
-    inside = at < len(head)
-    rows = np.zeros(len(at), "V32")
-    rows[inside] = head[at[inside]]
-    for index in np.flatnonzero(~inside).tolist():
-        rows[index] = np.void(data[int(at[index]) :].tobytes().ljust(32, b"\0"))
-    return rows
 
 
 def _options(raw: bytes, order: str) -> dict[int, bytes]:

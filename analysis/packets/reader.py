@@ -10,16 +10,16 @@ import pandas as pd
 
 from analysis.packets import options, pcap, pcapng
 from analysis.packets.columns import choose
-from analysis.packets.decode import PROTOCOLS, decode
+from analysis.packets.decode import decode
 from analysis.packets.feed import Feed, Source
 from analysis.packets.records import Interface, Records
 from analysis.packets.table import Table
-from analysis.packets.walk import Bytes, Offsets, Walked
-from analysis.packets.window import WORD_BYTES
+from analysis.packets.walk import Walked
+from analysis.packets.window import Bytes
 from testbed.errors import CaptureError, ConfigError
 
-BATCH_PACKETS = 1 << 14
-"""Packets decoded at once: their cells and fields stay in the processor's cache."""
+BATCH_PACKETS = 1 << 15
+"""Most packets decoded at once: their fields stay in the processor's cache."""
 
 MAX_PACKETS = 100_000_000
 """Most packets `read` puts into one DataFrame: a small compressed file can hold any number."""
@@ -30,11 +30,11 @@ class Format(Protocol):
 
     interfaces: list[Interface]
 
-    def walk(self, data: Bytes, start: int, stop: int) -> Walked:
-        """Record starts in [start, stop)."""
+    def walk(self, data: Bytes, start: int, most: int) -> Walked:
+        """Where at most so many records start, from a sure start on."""
 
-    def describe(self, data: Bytes, at: Offsets) -> Records:
-        """The packets among the records that start at `at`."""
+    def describe(self, data: Bytes, walked: Walked) -> Records:
+        """The packets among the records."""
 
     def reason(self, bad_length: int) -> str:
         """Why a record's length is not believed."""
@@ -116,12 +116,12 @@ class _Reading:
         self.here = 0
         self.packets = 0
         self.truncated_at: int | None = None
-        self.table = Table(wanted, PROTOCOLS)
+        self.table = Table(wanted)
         self.format = self._open_format()
 
     def restart(self) -> None:
         """Begins a new table."""
-        self.table = Table(self.wanted, PROTOCOLS)
+        self.table = Table(self.wanted)
 
     def frame(self) -> pd.DataFrame:
         """The packets decoded since the last restart."""
@@ -153,27 +153,22 @@ class _Reading:
         """Decodes batch after batch into `table`."""
         feed = self.feed
         while True:
-            walked = self.format.walk(feed.data, self.here, len(feed.data))
-            at = walked.offsets
-            batches = -(-len(at) // BATCH_PACKETS)
-            for batch in range(batches):  # all about as large
-                low, high = len(at) * batch // batches, len(at) * (batch + 1) // batches
-                self.here = int(at[low])
-                self._decode(at[low:high], len(at) - low)
+            walked = self.format.walk(feed.data, self.here, BATCH_PACKETS)
+            if len(walked.offsets):
+                self._decode(walked)
                 yield
             self.here = walked.next_offset
             if walked.bad_length is not None:
                 raise self._error(self.here, self.format.reason(walked.bad_length))
-            if not len(at) and not self._more():
+            if not len(walked.offsets) and not self._more():
                 return
 
     def _more(self) -> bool:
         """Reads on; at the end, notes a packet that was cut off."""
         feed = self.feed
         if not feed.ended:
-            kept = min(self.here, WORD_BYTES)  # what stands before a record is read with it
-            grew = feed.more(self.here - kept)
-            self.here = kept
+            grew = feed.more(self.here)
+            self.here = 0
             if grew:
                 return True
         if feed.damage:
@@ -182,18 +177,18 @@ class _Reading:
             self.truncated_at = feed.offset + self.here
         return False
 
-    def _decode(self, at: Offsets, walked_ahead: int) -> None:
-        records = self.format.describe(self.feed.data, at)
+    def _decode(self, walked: Walked) -> None:
+        records = self.format.describe(self.feed.data, walked)
         count = len(records.time_ns)
         if count:
-            self.table.begin(count, self._expected(walked_ahead))
+            self.table.begin(count, self._expected(count, walked.next_offset))
             decode(self.table, self.feed.data, records, self.format.interfaces, self.packets + 1)
         self.packets += count
 
-    def _expected(self, walked_ahead: int) -> int:
+    def _expected(self, more: int, walked_to: int) -> int:
         """A guess at the table's final length, so that its columns need no copy."""
-        known = self.table.count + walked_ahead
-        total, walked_bytes = self.feed.total_bytes, self.feed.offset + len(self.feed.data)
+        known, total = self.table.count + more, self.feed.total_bytes
         if total:
-            known = max(known, int((self.packets + walked_ahead) / walked_bytes * total * 1.02))
+            share = (self.feed.offset + walked_to) / total
+            known = max(known, int((self.packets + more) / share * 1.02))
         return min(known, self.most)

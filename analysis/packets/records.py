@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.packets.window import Cells
-
 
 @dataclass(frozen=True)
 class Interface:
@@ -40,8 +38,6 @@ class Records:
         captured_bytes: length in the file.
         start: offset of the first captured byte in the buffer.
         interface: index into the format's `interfaces`; None: all 0.
-        cells: the packets' first bytes, where reading the record's header has copied them anyway;
-            the packet begins at `cells_base`.
     """
 
     time_ns: npt.NDArray[np.int64]
@@ -49,5 +45,3 @@ class Records:
     captured_bytes: npt.NDArray[np.uint32]
     start: npt.NDArray[np.int64]
     interface: npt.NDArray[np.int32] | None = None
-    cells: Cells | None = None
-    cells_base: int = 0

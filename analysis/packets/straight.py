@@ -1,188 +1,195 @@
 """The usual packet at once: TCP behind an IPv4 header without options and plain Ethernet.
 
 Nearly all packets of most captures look like that. Their fields stand at the same places, all of
-them are there, and nothing contradicts itself: each column is one copy, without any mask. What
-looks otherwise is left to the layers' own modules, which give the same for any packet.
+them are there, and nothing contradicts itself: straight.c writes them to the columns without a copy
+in between. What looks otherwise is left to the layers' own modules, which give the same for any
+packet, and read them all where straight.c could not be compiled.
 """
 
 from __future__ import annotations
 
+import ctypes
+from typing import Any, Protocol
+
 import numpy as np
 import numpy.typing as npt
 
+from analysis import compiled
 from analysis.packets import link, options, transport
-from analysis.packets.table import Table
-from analysis.packets.window import Cells, Ints, Mask, Window
+from analysis.packets.codes import Pairs
+from analysis.packets.table import PROTOCOLS, Table
+from analysis.packets.walk import Offsets
+from analysis.packets.window import Bytes, Cells, Mask, Rows, take
 
-_IP_AT, _TCP_AT, _HEADERS_BYTES = 14, 34, 54
-_LEAST_SHARE = 0.75
-"""With fewer usual packets than this, decoding all the other way costs less."""
-
-_FIELDS = {
-    "ip_id": (_IP_AT + 4, ">u2"),
-    "ip_ttl": (_IP_AT + 8, "u1"),
-    "tcp_sport": (_TCP_AT, ">u2"),
-    "tcp_dport": (_TCP_AT + 2, ">u2"),
-    "tcp_seq": (_TCP_AT + 4, ">u4"),
-    "tcp_ack": (_TCP_AT + 8, ">u4"),
-    "tcp_window": (_TCP_AT + 14, ">u2"),
-    "tcp_urgent": (_TCP_AT + 18, ">u2"),
-}
-"""Columns that are a field as it stands: where in the packet, and of what type."""
+_IP_ENDS_AT = 14 + 12
+_SAMPLE = 64
+"""So many packets of a batch are looked at: if few are usual, the layers alone cost less."""
 
 _SAME = {
-    "eth_type": link.IPV4, "ip_version": 4, "ip_proto": transport.TCP, "ip_header_bytes": 20,
-    "ip_mf": 0, "ip_offset_bytes": 0,
+    "protocol": PROTOCOLS.index("TCP"), "eth_type": link.IPV4, "ip_version": 4,
+    "ip_proto": transport.TCP, "ip_header_bytes": 20, "ip_mf": 0, "ip_offset_bytes": 0,
 }  # fmt: skip
 """Columns in which all usual packets are alike."""
 
-_MADE = (
-    "eth_dst", "eth_src", "ip_src", "ip_dst", "ip_bytes", "ip_dscp", "ip_ecn", "ip_df",
-    "ip_checksum_ok", "tcp_flags", "tcp_header_bytes", "tcp_payload_bytes",
+_MACS, _IPS = ("eth_dst", "eth_src"), ("ip_src", "ip_dst")
+_TIMESTAMPS = ("tcp_tsval", "tcp_tsecr")
+_WRITTEN = (
+    "ip_bytes", "ip_dscp", "ip_ecn", "ip_id", "ip_df", "ip_ttl", "ip_checksum_ok", "tcp_sport",
+    "tcp_dport", "tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "tcp_urgent", "tcp_header_bytes",
+    "tcp_payload_bytes", *_TIMESTAMPS,
 )  # fmt: skip
+"""Columns that straight.c writes where they are; it writes addresses' codes to arrays of theirs."""
+
+Lengths = npt.NDArray[np.int32]
+Places = dict[str, npt.NDArray[Any]]
 
 
-def decode(out: Table, window: Window) -> tuple[Window | None, Window | None]:
+class Payloads(Protocol):
+    """Where the payload of each packet of a batch is; -1 bytes: nowhere."""
+
+    start: npt.NDArray[np.int64]
+    length: npt.NDArray[np.int64]
+
+
+def decode(
+    out: Table,
+    data: Bytes,
+    start: Offsets,
+    captured: Lengths,
+    wire: Lengths,
+    payloads: Payloads | None,
+) -> Rows | None:
     """Decodes the usual packets, if they are most.
 
     Args:
         out: the table.
-        window: the Ethernet headers of a whole batch; the cells of packets that are not usual are
-            overwritten.
+        data: the buffer.
+        start: where the Ethernet headers of a whole batch begin.
+        captured: bytes captured of each packet.
+        wire: its length on the wire.
+        payloads: takes the payloads' places, if they are wanted.
 
     Returns:
-        the packets left, None if none; the payloads of those decoded, None if none were.
+        the packets left; None if none.
     """
-    if not out.wants_layer("IP", "TCP"):
-        return window, None
-    heads = _Heads(window)
-    usual = heads.usual()
-    count = int(np.count_nonzero(usual))
-    if count < max(1, _LEAST_SHARE * len(window)):
-        return window, None
-    present, rest = None, None
-    if count < len(window):
-        present, others = usual, np.flatnonzero(~usual)
-        rest = _part(window, others)
-        window = _alike(window, others, int(np.argmax(usual)))
-        heads = _Heads(window)
-    heads.put(out)
-    segments = heads.segments(present)
-    if out.wants(*options.COLUMNS, "malformed", "problem"):
-        transport.put_options(out, segments, heads.header, np.ones(len(window), np.bool_))
-    if rest is not None:
-        out.clear(rest, [*_FIELDS, *_SAME, *_MADE])
-    return rest, segments.next(heads.header, None) if out.wants("payload") else segments
-
-
-def _part(window: Window, rows: npt.NDArray[np.int64]) -> Window:
-    return Window(
-        window.data, window.start[rows], window.captured[rows], window.wire[rows], rows, None,
-        Cells(window.cells.rows[rows]), window.base,
-    )  # fmt: skip
-
-
-def _alike(window: Window, rows: npt.NDArray[np.int64], model: int) -> Window:
-    """The same window with some rows made like another one."""
-    captured, wire = window.captured.copy(), window.wire.copy()
-    for array in (captured, wire, window.cells.rows):
-        array[rows] = array[model]
-    return Window(
-        window.data, window.start, captured, wire, window.rows, None, window.cells, window.base
+    library, count = compiled.library(), len(start)
+    if library is None or not out.wants_layer("IP", "TCP"):
+        return slice(0, count)
+    packets = ctypes.byref(
+        _Packets(*(_address(a) for a in (data, start, captured, wire)), len(data), count)
     )
+    step = -(-count // _SAMPLE)
+    if library.count_usual(packets, ctypes.c_int64(step)) * step * 2 < count:
+        return slice(0, count)
+    places, aside, usual = _places(out, count, payloads), _Aside(out, count), np.empty(count, "?")
+    columns = _Columns(**{name: _address(place) for name, place in places.items()})
+    found: int = library.put_usual(
+        packets, _table(out.mac_pairs), _table(out.ip_pairs), ctypes.byref(columns),
+        ctypes.byref(aside.struct), ctypes.c_void_p(_address(usual)),
+    )  # fmt: skip
+    aside.keep(out)
+    _put_addresses(out, data, start, usual, places)
+    if found == count:
+        return None
+    left = np.flatnonzero(~usual)
+    out.clear(left, [*_SAME, *_MACS, *_IPS, *_WRITTEN])
+    return left
 
 
-class _Heads:
-    """The first 54 bytes of packets that are taken for usual ones.
-
-    Attributes:
-        total: (rows,) length of the IP packet.
-        header: (rows,) length of the TCP header.
-    """
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.first, self.second, self.third = (window.u32(_IP_AT + at) for at in (0, 4, 8))
-        self.offset = window.u16(_TCP_AT + 12)
-        self.total: Ints = (self.first & np.uint32(0xFFFF)).view(np.int32)
-        self.header: Ints = ((self.offset >> np.uint16(12)) << np.uint16(2)).astype(np.int32)
-
-    def usual(self) -> Mask:
-        """Rows that are what they are taken for, captured to the end of TCP's fixed header."""
-        window = self.window
-        usual: Mask = window.u16(12) == link.IPV4
-        usual &= (self.first >> np.uint32(24)) == 0x45
-        usual &= (self.second & np.uint32(0x3FFF)) == 0  # no fragment
-        usual &= (self.third & np.uint32(0x00FF_0000)) == transport.TCP << 16
-        usual &= self.header >= 20
-        usual &= self.header + np.int32(20) <= self.total
-        usual &= self.total + np.int32(_IP_AT) <= window.wire
-        usual &= window.captured >= _HEADERS_BYTES
-        usual &= window.captured <= window.wire
-        return usual
-
-    def segments(self, present: Mask | None) -> Window:
-        """The TCP headers' window."""
-        window, wire = self.window, self.total - np.int32(20)
-        captured = np.minimum(window.captured - np.int32(_TCP_AT), wire)
-        start = window.start + _TCP_AT
-        return Window(
-            window.data, start, captured, wire, window.rows, present, window.cells,
-            window.base + _TCP_AT,
-        )  # fmt: skip
-
-    def put(self, out: Table) -> None:
-        """Stores all columns but TCP's options."""
-        for name, (at, kind) in _FIELDS.items():
-            if (place := out.whole(name)) is not None:
-                place[:] = self.window.stored(at, kind)
-        for name, value in _SAME.items():
-            if (place := out.whole(name)) is not None and value:
-                place[:] = value
-        self._put_addresses(out)
-        self._put_ip(out)
-        self._put_tcp(out)
-
-    def _put_addresses(self, out: Table) -> None:
-        if out.wants("eth_dst", "eth_src"):
-            codes = out.mac_pairs.of(self.window.u64(0), self.window.u32(8))
-            for name, values in zip(("eth_dst", "eth_src"), codes, strict=True):
-                _put(out, name, values)
-        if out.wants("ip_src", "ip_dst", "ip_checksum_ok"):
-            ends = self.window.u64(_IP_AT + 12)
-            _put(out, "ip_checksum_ok", self._checksum_ok(ends))
-            if out.wants("ip_src", "ip_dst"):
-                codes = out.ip_pairs.of(ends)
-                for name, values in zip(("ip_src", "ip_dst"), codes, strict=True):
-                    _put(out, name, values)
-
-    def _checksum_ok(self, ends: npt.NDArray[np.uint64]) -> Mask:
-        """The ones' complement sum of the header is 0xFFFF (RFC 1071)."""
-        total = ends >> np.uint64(32)
-        total += ends & np.uint64(0xFFFF_FFFF)
-        for word in (self.first, self.second, self.third):
-            total += word
-        for _ in range(2):  # of five 32-bit numbers at most 0xFFFF + 5 is left
-            total = (total >> np.uint64(16)) + (total & np.uint64(0xFFFF))
-        right: Mask = total == 0xFFFF
-        return right
-
-    def _put_ip(self, out: Table) -> None:
-        _put(out, "ip_bytes", self.total)
-        if out.wants("ip_dscp", "ip_ecn"):
-            traffic_class = self.window.u8(_IP_AT + 1)
-            _put(out, "ip_dscp", traffic_class >> 2)
-            _put(out, "ip_ecn", traffic_class & 3)
-        _put(out, "ip_df", (self.second & np.uint32(0x4000)) != 0)
-
-    def _put_tcp(self, out: Table) -> None:
-        _put(out, "tcp_flags", self.offset & np.uint16(transport.FLAG_BITS))
-        _put(out, "tcp_header_bytes", self.header)
-        if (place := out.whole("tcp_payload_bytes")) is not None:
-            np.subtract(self.total, self.header, out=place)
-            place -= 20
+def _address(array: npt.NDArray[Any]) -> int:
+    return array.ctypes.data
 
 
-def _put(out: Table, name: str, values: npt.NDArray[np.generic]) -> None:
-    if (place := out.whole(name)) is not None:
-        place[:] = values
+class _Packets(ctypes.Structure):
+    """`struct packets` of straight.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("data", "start", "captured", "wire")),
+        ("size", ctypes.c_int64), ("count", ctypes.c_int64),
+    ]  # fmt: skip
+
+
+class _Pairs(ctypes.Structure):
+    """`struct pairs` of straight.c."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("wide", "narrow", "first", "second")]
+
+
+class _Columns(ctypes.Structure):
+    """`struct columns` of straight.c."""
+
+    _fields_ = [
+        (name, ctypes.c_void_p)
+        for name in (
+            *_MACS, *_IPS, *_WRITTEN, *(f"{name}_absent" for name in _TIMESTAMPS),
+            "payload_start", "payload_length",
+        )
+    ]  # fmt: skip
+
+
+class _Options(ctypes.Structure):
+    """`struct options` of straight.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("octets", "stated", "captured", "packet")),
+        ("count", ctypes.c_int64),
+    ]  # fmt: skip
+
+
+class _Aside:
+    """Room for the options that straight.c puts aside, if they are wanted."""
+
+    def __init__(self, out: Table, count: int) -> None:
+        self.struct = _Options()
+        if out.wants(*options.COLUMNS, "malformed", "problem"):
+            self.octets = np.empty((count, 40), np.uint8)
+            self.stated, self.captured = np.empty(count, np.int32), np.empty(count, np.int32)
+            self.packet = np.empty(count, np.int64)
+            arrays = (self.octets, self.stated, self.captured, self.packet)
+            self.struct = _Options(*(_address(array) for array in arrays))
+
+    def keep(self, out: Table) -> None:
+        """Hands over what was put aside, without the room for more."""
+        if n := self.struct.count:
+            octets, stated, captured = self.octets[:n], self.stated[:n], self.captured[:n]
+            found = options.Gathered(
+                octets.copy(), stated.copy(), captured.copy(), out.low + self.packet[:n]
+            )
+            out.other_options.append(found)
+
+
+def _table(pairs: Pairs) -> Any:
+    arrays = (pairs.wide, pairs.narrow, pairs.first, pairs.second)
+    return ctypes.byref(_Pairs(*(_address(array) for array in arrays)))
+
+
+def _places(out: Table, count: int, payloads: Payloads | None) -> Places:
+    """What is wanted of straight.c; columns in which all packets are alike are filled here."""
+    for name, value in _SAME.items():
+        if (place := out.whole(name)) is not None and value:
+            place[:] = value
+    places = {name: out.whole(name) for name in _WRITTEN}
+    places |= {f"{name}_absent": out.absent(name) for name in _TIMESTAMPS}
+    for pair in (_MACS, _IPS):
+        if out.wants(*pair):
+            places |= {name: np.full(count, -1, np.int32) for name in pair}
+    if payloads is not None:
+        places |= {"payload_start": payloads.start, "payload_length": payloads.length}
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def _put_addresses(out: Table, data: Bytes, start: Offsets, usual: Mask, places: Places) -> None:
+    """Stores the addresses' codes, after seeing to those that straight.c did not know."""
+    for names, pairs, at in ((_MACS, out.mac_pairs, 0), (_IPS, out.ip_pairs, _IP_ENDS_AT)):
+        if names[0] not in places:
+            continue
+        first, second = (places[name] for name in names)
+        new = np.flatnonzero(usual & (first < 0))
+        if len(new):
+            keys = Cells(take(data, start[new] + at, 12))
+            narrow = keys.field(8, ">u4").astype(np.uint32)
+            if pairs is out.ip_pairs:
+                narrow[:] = 0
+            first[new], second[new] = pairs.learn(keys.field(0, ">u8").astype(np.uint64), narrow)
+        out.put_all(names[0], first)
+        out.put_all(names[1], second)

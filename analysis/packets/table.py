@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,12 @@ import pandas as pd
 from analysis.packets.codes import Codes, Pairs, ip_text, mac_text, split_ips, split_macs
 from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED
 from analysis.packets.window import Mask, Rows, Window
+
+PROTOCOLS = (
+    "?", "IPv4", "IPv6", "ARP", "TCP", "UDP", "ICMP", "ICMPv6", "OSPF", "IGMP", "GRE", "IPIP",
+    "SCTP", "ESP", "AH", "VRRP", "EIGRP", "PIM", "LLDP", "802.3", "MPLS", "PPPoE",
+)  # fmt: skip
+"""Values of `protocol`; the place of each is its code."""
 
 PROBLEMS = (
     "captured longer than wire",
@@ -55,18 +61,19 @@ class Table:
     columns.
     """
 
-    def __init__(self, wanted: Iterable[str], protocols: Sequence[str]) -> None:
+    def __init__(self, wanted: Iterable[str]) -> None:
         self.columns = [COLUMNS[name] for name in wanted]
         self.names = frozenset(column.name for column in self.columns)
         self.count = 0
         self.low = 0
         self.macs, self.ips = Codes(mac_text), Codes(ip_text)
-        self.mac_pairs, self.ip_pairs = Pairs(self.macs, split_macs), Pairs(self.ips, split_ips)
+        self.mac_pairs = Pairs(self.macs, split_macs, self._wanted("eth_dst", "eth_src"))
+        self.ip_pairs = Pairs(self.ips, split_ips, self._wanted("ip_src", "ip_dst"))
         self.texts: dict[str, Codes] = {
             "interface": Codes(str),
             "ip6_extensions": Codes(str),
         }
-        self._fixed = {"protocol": list(protocols), "problem": list(PROBLEMS)}
+        self._fixed = {"protocol": list(PROTOCOLS), "problem": list(PROBLEMS)}
         self._capacity = 0
         self._code_types = {c.name: _MOST_NARROW[0][0] for c in self.columns if c.kind == CATEGORY}
         self._values: dict[str, npt.NDArray[Any]] = {}
@@ -78,6 +85,9 @@ class Table:
         self.problem: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self.fragment: Mask | None = None
         self.links_not_decoded: set[int] = set()
+
+    def _wanted(self, first: str, second: str) -> tuple[bool, bool]:
+        return first in self.names, second in self.names
 
     def wants(self, *names: str) -> bool:
         """True if one of the columns is asked for."""
@@ -148,9 +158,13 @@ class Table:
             self._widen(name)
         return self._values[name][self.low : self.count]
 
-    def clear(self, window: Window, names: Iterable[str]) -> None:
-        """Makes columns of the window's packets absent again."""
-        at = self._at(window.rows, len(window))
+    def absent(self, name: str) -> Mask | None:
+        """Where a column's part of this batch has no value, for those that fill it by `whole`."""
+        return self._absent[name][self.low : self.count] if name in self._absent else None
+
+    def clear(self, rows: npt.NDArray[np.int64], names: Iterable[str]) -> None:
+        """Makes columns of some of the batch's packets absent again."""
+        at = self.low + rows
         for name in self.names.intersection(names):
             self._values[name][at] = 0 if name in self._absent else -1
             if name in self._absent:
@@ -293,8 +307,21 @@ class Table:
 
     def frame(self) -> pd.DataFrame:
         """The packets so far."""
+        self._sort(self.macs, _MAC_COLUMNS)
+        self._sort(self.ips, _IP_COLUMNS)
         columns = {column.name: self._finish(column.name) for column in self.columns}
         return pd.DataFrame(columns, copy=False)
+
+    def _sort(self, codes: Codes, names: Iterable[str]) -> None:
+        """Puts a kind of address in order, in all its columns; ends their filling."""
+        new = codes.sort()
+        if not (np.diff(new[:-1]) < 0).any():
+            return
+        for name in self.names.intersection(names):
+            self._widen(name)
+            values = self._values[name][: self.count]
+            kind = self._code_types[name]
+            self._values[name] = new.astype(kind).take(values, mode="wrap")  # -1: the last one
 
     def _finish(self, name: str) -> Any:
         column = COLUMNS[name]
@@ -328,7 +355,7 @@ class Table:
 
 def empty_frame(columns: Iterable[str]) -> pd.DataFrame:
     """A DataFrame of no packets with the right types."""
-    return Table(columns, ()).frame()
+    return Table(columns).frame()
 
 
 def _stored_type(dtype: str) -> np.dtype[Any]:

@@ -32,7 +32,7 @@ from testbed.rundir import read_json, write_json
 SETUP, RUN = "setup.sh", "run_autograder"
 
 _PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
-_SKIPPED = ("__pycache__", ".pyc")
+_SKIPPED = ("__pycache__", ".pyc", ".so")
 _TRIES = 2
 """What cannot be judged is tried once more before a person has to look."""
 
@@ -149,7 +149,7 @@ def _project() -> Iterator[tuple[str, bytes]]:
             name = path.relative_to(PROJECT).as_posix()
             if path.is_file() and not any(word in name for word in _SKIPPED):
                 yield name, path.read_bytes()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         yield name, (PROJECT / name).read_bytes()
 
 

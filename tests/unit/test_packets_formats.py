@@ -15,12 +15,10 @@ import pytest
 import zstandard
 
 from analysis import packets
-from analysis.packets.pcap import Pcap
-from analysis.packets.pcapng import Pcapng
-from analysis.packets.walk import walk_one_by_one
 from testbed.errors import CaptureError, ConfigError
 
 LAYERS = Path(__file__).parents[1] / "captures" / "layers.pcap"
+pytestmark = pytest.mark.usefixtures("either_reader")
 START_NS = 1_700_000_000_123_456_000
 
 
@@ -85,7 +83,7 @@ def known() -> list[Packet]:
 
 
 @pytest.fixture(scope="module")
-def plain() -> pd.DataFrame:
+def plain(either_reader: None) -> pd.DataFrame:
     return packets.read(LAYERS)
 
 
@@ -333,41 +331,18 @@ def records(rng: np.random.Generator, count: int, fake: bool) -> bytes:
 
 
 @pytest.mark.parametrize("fake", [False, True])
-def test_walk_in_lanes_is_the_plain_walk(fake: bool) -> None:
-    data = np.frombuffer(records(np.random.default_rng(1), 20_000, fake), np.uint8)
-    form = Pcap.from_header(data[:24].tobytes())
-    plain = walk_one_by_one(data, 24, len(data), form.rule)
-    lanes = form.walk(data, 24, len(data))
-    assert np.array_equal(lanes.offsets, plain.offsets)
-    assert lanes.next_offset == len(data)
-    assert len(plain.offsets) == 20_000
+def test_many_records_in_many_pieces(fake: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.packets.feed.PIECE_BYTES", 1 << 20)
+    octets = records(np.random.default_rng(1), 20_000, fake)
+    got = read(octets, columns=["wire_bytes"])
+    assert len(got) == 20_000
+    assert got.wire_bytes.tolist() == [p.wire for p in split(octets)]
 
 
-@pytest.mark.parametrize("where", [0.3, 0.9, 0.99999])
-def test_walk_in_lanes_stops_at_a_lie(where: float) -> None:
-    octets = bytearray(records(np.random.default_rng(2), 20_000, False))
-    form = Pcap.from_header(bytes(octets[:24]))
-    whole = walk_one_by_one(np.frombuffer(bytes(octets), np.uint8), 24, len(octets), form.rule)
-    at = int(whole.offsets[int(where * len(whole.offsets))])
-    octets[at + 8 : at + 12] = b"\xff\xff\xff\x7f"
-    walked = form.walk(np.frombuffer(bytes(octets), np.uint8), 24, len(octets))
-    assert (walked.next_offset, walked.bad_length) == (at, 0x7FFFFFFF)
-    assert np.array_equal(walked.offsets, whole.offsets[whole.offsets < at])
-
-
-def test_pcapng_walk_in_lanes(known: list[Packet]) -> None:
+def test_pcapng_of_many_blocks(known: list[Packet]) -> None:
     many = known * 500
     octets = section("<") + interface("<")
     octets += b"".join(enhanced("<", p.time_ns // 1000, p) for p in many)
-    data = np.frombuffer(octets, np.uint8)
-    form = Pcapng()
-    here, starts = 0, []
-    while here < len(data):
-        walked = form.walk(data, here, len(data))
-        assert walked.next_offset > here
-        starts.append(walked.offsets)
-        here = walked.next_offset
-    assert len(np.concatenate(starts)) == len(many) + 2
     got = read(octets)
     assert got.time_ns.tolist() == [p.time_ns for p in many]
     assert got.wire_bytes.tolist() == [p.wire for p in many]

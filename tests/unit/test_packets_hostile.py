@@ -6,6 +6,7 @@ import gzip
 import io
 import struct
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -15,25 +16,34 @@ from hypothesis import strategies as st
 from analysis import packets, tcp
 from testbed.errors import CaptureError
 
+pytestmark = pytest.mark.usefixtures("compiled_reader")
 LAYERS = (Path(__file__).parents[1] / "captures" / "layers.pcap").read_bytes()
 FUZZ = Path(__file__).parents[1] / "fuzz" / "corpus"
 
 
 def read(octets: bytes) -> pd.DataFrame:
     """What the reader makes of any bytes: packets, or an error that holds those before."""
-    try:
-        frame = packets.read(io.BytesIO(octets))
-    except CaptureError as error:
-        frame = error.packets
-        assert error.offset >= 0
-        if octets[:2] != b"\x1f\x8b":
-            assert error.offset <= len(octets)
+    frame, said = attempt(octets)
+    with patch("analysis.compiled.library", return_value=None):
+        without, said_without = attempt(octets)
+    assert said == said_without
+    pd.testing.assert_frame_equal(frame, without)
     assert frame.frame.tolist() == list(range(1, len(frame) + 1))
     assert (frame.problem.notna() == frame.malformed).all()
     segments = tcp.analyse(frame)
     tcp.connections(frame, segments)
     tcp.states(segments)
     return frame
+
+
+def attempt(octets: bytes) -> tuple[pd.DataFrame, str]:
+    try:
+        return packets.read(io.BytesIO(octets)), ""
+    except CaptureError as error:
+        assert error.offset >= 0
+        if octets[:2] != b"\x1f\x8b":
+            assert error.offset <= len(octets)
+        return error.packets, str(error)
 
 
 def frames() -> list[bytes]:

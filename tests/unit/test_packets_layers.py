@@ -91,7 +91,7 @@ NESTED = {"GRE", "ICMP", "ICMPv6"}
 
 
 @pytest.fixture(scope="module")
-def ours() -> pd.DataFrame:
+def ours(either_reader: None) -> pd.DataFrame:
     return packets.read(CAPTURES / "layers.pcap")
 
 

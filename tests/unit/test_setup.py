@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis import compiled
 from testbed import doctor, prerequisites
 from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError
 from testbed.kernel import recipe, store
@@ -178,6 +179,23 @@ def test_doctor_finds_what_is_there(monkeypatch):
     monkeypatch.setattr(doctor, "installed_packages", lambda: everything)
     checks = {check.name: check for check in doctor.examine()}
     assert all(checks[name].state == "there" for name in everything)
+
+
+def test_doctor_tells_what_a_missing_compiled_reader_costs(monkeypatch, tmp_path):
+    shutil.copy(compiled.FOLDER / "straight.c", tmp_path)
+    monkeypatch.setattr(compiled, "FOLDER", tmp_path)
+    check = doctor._compiled_reader()
+    assert (check.state, check.mend) == ("missing", ".venv/bin/pip install -e .")
+    assert "four times the time" in check.purpose
+    monkeypatch.setattr(doctor, "find", lambda _: None)
+    assert doctor._compiled_reader().mend == (
+        "sudo apt-get install --no-install-recommends gcc libc6-dev && .venv/bin/pip install -e ."
+    )
+
+
+def test_set_up_builds_the_compiled_reader_anew_when_its_source_has_changed():
+    (rule,) = re.findall(r"^\$\(VENV\)/\.ready: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert {"setup.py", str(compiled.FOLDER.relative_to(ROOT) / "straight.c")} <= set(rule.split())
 
 
 # ---- kernel and runtimes
