@@ -86,7 +86,7 @@ class Congestion(Experiment):
         )
         qdisc: str = param("fifo", "queue discipline of the bottleneck", choices=QDISCS)
         ecn: bool = param(False, "mark instead of drop where the discipline can")
-        duration_s: float = param(60.0, "how long the first flow sends", unit="s", low=5, high=3600)
+        duration_s: float = param(50.0, "how long the first flow sends", unit="s", low=5, high=3600)
         stagger_s: float = param(10.0, "delay of each flow behind the one before", unit="s", low=0)
         loss_percent: float = param(0.0, "random loss on the wire", unit="%", low=0, high=50)
         outage_at_s: float = param(0.0, "when the wire goes dark (0: never)", unit="s", low=0)
@@ -98,16 +98,17 @@ class Congestion(Experiment):
     def scenarios(self) -> Mapping[str, Parameters]:
         """One network each: the longest first."""
         p = self.params
-        alone = replace(p, stagger_s=0.0, duration_s=min(p.duration_s, 30.0))
+        alone = replace(p, stagger_s=0.0, duration_s=min(p.duration_s, 20.0))
         lone = {cc: replace(alone, cc=(cc,)) for cc in LONE}
-        deep = replace(lone["cubic"], queue_bdp=5.0, duration_s=min(p.duration_s, 20.0))
-        lossy = replace(lone["reno"], rate_mbps=max(p.rate_mbps, 50.0), duration_s=p.duration_s)
+        deep = replace(lone["cubic"], queue_bdp=5.0, duration_s=min(p.duration_s, 15.0))
+        longer_s = min(p.duration_s, 30.0)  # some 75 losses at 0.25 %
+        lossy = replace(lone["reno"], rate_mbps=max(p.rate_mbps, 50.0), duration_s=longer_s)
         return {
             "competing": p,
-            "fair": replace(p, cc=("reno", "reno"), stagger_s=5.0),
+            "fair": replace(p, cc=("reno", "reno"), stagger_s=5.0, duration_s=longer_s),
             **{name: replace(lossy, loss_percent=x) for name, x in LOSSES_PERCENT.items()},
             **lone,
-            "outage": replace(lone["reno"], outage_at_s=11.0),  # not in a recovery
+            "outage": replace(lone["reno"], outage_at_s=11.0, duration_s=longer_s),
             "fifo": deep,
             "fq_codel": replace(deep, qdisc="fq_codel"),
             "ecn": replace(deep, qdisc="fq_codel", ecn=True),

@@ -8,7 +8,6 @@ It imports nothing that `run` does not use: the analysis packages are loaded on 
 from __future__ import annotations
 
 import importlib.machinery
-import importlib.util
 import os
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from testbed import experiment as experiments
 from testbed import parameters
 from testbed.errors import ConfigError, ExitCode, TestbedError
+from testbed.lazy import lazy
 from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
 
 if TYPE_CHECKING:
@@ -45,29 +45,8 @@ class _LazyFinder(MetaPathFinder):
         if spec is None and not fullname.startswith("analysis"):
             return importlib.machinery.ModuleSpec(fullname, _AbsentLoader(), is_package=True)
         # only our own modules are lazy one by one; inside a library the order of imports matters
-        lazy = "." not in fullname or fullname.startswith("analysis.")
-        if spec is not None and spec.loader is not None and lazy:
-            spec.loader = _LazyLoader(spec.loader)
-        return spec
-
-
-class _LazyLoader(importlib.util.LazyLoader):
-    """Python's own, for modules that more than one of ours imports."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Puts the reading off."""
-        super().exec_module(module)
-        module.__class__ = _UntouchedModule
-
-
-class _UntouchedModule(ModuleType):
-    """To import it once more is no touch: Python then asks for its ``__spec__`` alone."""
-
-    def __getattribute__(self, name: str) -> Any:
-        if name != "__spec__":
-            object.__setattr__(self, "__class__", importlib.util._LazyModule)  # type: ignore[attr-defined]
-            return getattr(self, name)
-        return object.__getattribute__(self, name)
+        one_by_one = "." not in fullname or fullname.startswith("analysis.")
+        return lazy(spec) if one_by_one else spec
 
 
 class _AbsentModule(ModuleType):

@@ -9,9 +9,10 @@ import hashlib
 import logging
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from functools import partial
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,6 @@ def _file_of(run: RunDir) -> Path:
 
 def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
     """Measures, judges, plots and reports a run again; returns the verdicts."""
-    from testbed.report import write_report
-
     file, meta = _file_of(run), run.meta()
     if run.path in file.parents:
         gone = meta.get("file") or f"experiments/{meta['experiment']}.py"
@@ -72,35 +71,44 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
 
     def timed(stage: str, work: Callable[[], Any]) -> Any:
         on_stage(stage)
-        began = time.perf_counter()
+        began, others_s = time.perf_counter(), sum(seconds.values())
         result = work()
-        seconds[stage] = round(time.perf_counter() - began, 3)
+        within_s = sum(seconds.values()) - others_s  # a stage that went on meanwhile
+        seconds[stage] = round(time.perf_counter() - began - within_s, 3)
         return result
 
     tables = timed("measure", lambda: measure(run, cls))
-    judged: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
+
+    @cache
+    def judged() -> list[Judged]:
+        verdicts: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
+        _save_tables(run, tables)
+        return verdicts
+
     wrong = None
     try:
-        timed("plot", lambda: save_plots(run, cls, tables))
+        timed("plot", lambda: save_plots(run, cls, tables, meanwhile=judged))
     except ConfigError as error:  # of its own: the verdicts and the report are there all the same
         wrong = error
-    timed("report", lambda: write_report(run, cls, judged))
+    from testbed.report import write_report
+
+    timed("report", lambda: write_report(run, cls, judged()))
     meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
     run.write_meta({k: v for k, v in meta.items() if k != "format"})
     if wrong:
         raise wrong
-    return judged
+    return judged()
 
 
 def measure(run: RunDir, cls: type[Experiment]) -> Tables:
-    """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
+    """Measures every complete scenario, side by side."""
     import pandas as pd
 
     from analysis import label
 
     names = complete_scenarios(run)
     work = [(run.path, name) for name in names]
-    parts = list(_side_by_side(_measure_one, work))
+    parts = _side_by_side(_measure_one, work, meanwhile=_import_what_follows)
     tables = Tables()
     for table in dict.fromkeys(t for part in parts for t in part):
         pieces = []
@@ -113,16 +121,23 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
                 pieces.append(piece)
         if pieces:
             tables[table] = pd.concat(pieces, ignore_index=True)
-    run.tables.mkdir(exist_ok=True)
-    with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
-        list(pool.map(partial(_save_table, run), tables, tables.values()))
     return tables
 
 
-def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
-    texts = [column for column in table if table[column].dtype == "str"]
-    # a dictionary of numbers that hardly repeat takes half of the time and saves next to nothing
-    table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
+def _import_what_follows() -> None:
+    """What judging, drawing and reporting need, while others measure."""
+    import testbed.report  # noqa: F401
+    from analysis.plots import style
+
+    _ = style.COLOURS  # the module waits for a touch
+
+
+def _save_tables(run: RunDir, tables: Tables) -> None:
+    run.tables.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        texts = [column for column in table if table[column].dtype == "str"]
+        # a dictionary of numbers that hardly repeat takes half the time and saves next to nothing
+        table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
 
 
 def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
@@ -143,18 +158,22 @@ def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _side_by_side(work: Callable[[Any], Any], items: list[Any]) -> Iterable[Any]:
-    """`work` over the items on all cores, results in order."""
+def _side_by_side(
+    work: Callable[[Any], Any], items: list[Any], meanwhile: Callable[[], object] = lambda: None
+) -> list[Any]:
+    """`work` over the items on all cores, results in order; `meanwhile` is done here."""
     workers = min(len(items), multiprocessing.cpu_count())
     if workers < 2 or multiprocessing.parent_process():  # repetitions fill the cores already
+        meanwhile()
         return [work(item) for item in items]
-    import matplotlib.figure  # noqa: F401  (loaded once, before the fork)
-    import pandas as pd  # noqa: F401
+    import pandas as pd  # noqa: F401  (loaded once, before the fork)
     import pyarrow.parquet  # noqa: F401
 
     context = multiprocessing.get_context("fork" if hasattr(__import__("os"), "fork") else None)
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return list(pool.map(work, items))
+        results = pool.map(work, items)  # the workers are there before it returns
+        meanwhile()
+        return list(results)
 
 
 def complete_scenarios(run: RunDir) -> list[str]:
@@ -211,10 +230,16 @@ def _reason(missing: MissingDataError, tables: Tables) -> str:
     return "; ".join([str(missing), *reasons])
 
 
-def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]:
+def save_plots(
+    run: RunDir,
+    cls: type[Experiment],
+    tables: Tables,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> list[Path]:
     """Draws the experiment's figures into ``plots/*``, the same bytes each time.
 
-    A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram.
+    A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram. What is done
+    `meanwhile` has a core less, where there are two.
     """
     from analysis.plots import style
 
@@ -231,7 +256,7 @@ def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]
         ]
         global _FIGURES  # noqa: PLW0603  (figures reach the forked workers by inheritance)
         _FIGURES = list(zip(figures.values(), paths, strict=True))
-        list(_side_by_side(_save_figure, list(range(len(_FIGURES)))))
+        _side_by_side(_save_figure, list(range(len(_FIGURES))), meanwhile)
         _FIGURES = []
     return paths
 
@@ -257,11 +282,14 @@ _FIGURES: list[tuple[Figure | str, Path]] = []
 
 
 def _save_figure(index: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure, path = _FIGURES[index]
     if isinstance(figure, str):
         write_text(path, figure)
-    else:
-        figure.savefig(path, metadata={"Software": None})
+    else:  # as `savefig` does, which draws all once more to find its layout
+        packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
+        FigureCanvasAgg(figure).print_png(path, metadata={"Software": None}, pil_kwargs=packed)
 
 
 def fingerprinted_files(run: RunDir) -> list[Path]:

@@ -18,6 +18,7 @@ from testbed import experiment as experiments
 from testbed.cli.commands import Commands
 from testbed.cli.console import err, out
 from testbed.errors import ExitCode, TestbedError
+from testbed.lazy import LazyFinder
 from testbed.parameters import Parameter, parameters_of
 from testbed.rundir import RunDir, default_runs
 
@@ -257,6 +258,7 @@ def _print_json(data: Any) -> None:
 
 def main() -> None:
     """Entry point: turns every error of ours into one line and its exit code."""
+    sys.meta_path.insert(0, LazyFinder("analysis.plots"))  # Matplotlib waits until it is needed
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -80,6 +80,26 @@ def test_guests_import_no_library_that_run_does_not_use():
     assert done.returncode == 0, done.stderr
 
 
+WITHOUT_MATPLOTLIB = """
+import sys
+from testbed.lazy import LazyFinder
+sys.meta_path.insert(0, LazyFinder("analysis.plots"))
+from testbed.experiment import experiment_files, load
+for name in experiment_files():
+    load(name)
+    assert "matplotlib" not in sys.modules, f"{name} loads it; import it in plot, or analysis.plots"
+from analysis.plots import style
+assert len(style.COLOURS) == 7 and "matplotlib" in sys.modules
+"""
+
+
+def test_the_command_loads_matplotlib_only_to_draw():
+    """It takes half a second, which measuring can use."""
+    argv = [sys.executable, "-c", WITHOUT_MATPLOTLIB]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", sorted(experiment_files()))
 def test_every_experiment_loads_and_says_what_it_claims(name):
     cls = load(name)
