@@ -298,7 +298,7 @@ class Congestion(Experiment):
             [
                 all_of(
                     [
-                        at_least(row.duplicate_acks, 3, unit="duplicate ACKs"),
+                        at_least(row.duplicate_acks, 3, unit="duplicates of an ACK"),
                         at_most(row.waited_s, srtt_s + MIN_RTO_S, unit="s after it was sent"),
                     ]
                 )

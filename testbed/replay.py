@@ -289,7 +289,8 @@ def _save_figure(index: int) -> None:
         write_text(path, figure)
     else:  # as `savefig` does, which draws all once more to find its layout
         packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
-        FigureCanvasAgg(figure).print_png(path, metadata={"Software": None}, pil_kwargs=packed)
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(path, metadata={"Software": None}, pil_kwargs=packed)
 
 
 def fingerprinted_files(run: RunDir) -> list[Path]:
