@@ -84,7 +84,8 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def _code(code: re.Match[str]) -> str:
-    text = re.sub(r"\.(?=\w)", ".<wbr>", code[0])
+    text = code[0].replace(r"\|", "|")  # a stroke that stands in a table, as GitHub wants it
+    text = re.sub(r"\.(?=\w)", ".<wbr>", text)
     return re.sub(r"^--\w+", r'<span class="option">\g<0></span>', text)  # not only its dashes
 
 

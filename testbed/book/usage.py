@@ -33,6 +33,8 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
         for name in command.list_commands(context):
             if (below := command.get_command(context, name)) and not below.hidden:
                 yield from _command(below, f"{path} {name}")
+        if _options(command.params):
+            yield f"`{path}` itself takes, before the command's name:\n"
     yield _options(command.params)
 
 
@@ -50,6 +52,7 @@ def _options(params: Iterable[click.Parameter]) -> str:
         names = ", ".join((*option.opts, *option.secondary_opts))
         taken = "" if option.is_flag else f" {_taken(option)}"
         default = "" if option.is_flag or not option.show_default else f"`{option.default}`"
+        taken = taken.replace("|", r"\|")
         rows.append(f"| `{names}{taken}` | {cell(option.help or '')} | {default} |")
     return "\n".join(rows) + "\n"
 

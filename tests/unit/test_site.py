@@ -154,6 +154,8 @@ def test_long_names_in_tables_can_be_broken_and_others_cannot(site):
     text = (site / "experiments/sdn_learning.html").read_text(encoding="utf-8")
     assert "learning_<wbr>switch, hub" in text
     assert '<code><span class="option">--control</span>-delay-ms</code>' in text
+    for page, code in (("links", "float | None"), ("commands", " NAME|FILE|none")):
+        assert f"{code}</code>" in (site / f"reference/{page}.html").read_text(encoding="utf-8")
 
 
 def test_numbered_lists_go_on_behind_tables_and_code(site):
