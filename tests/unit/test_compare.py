@@ -102,6 +102,13 @@ def test_causes_stand_before_effects(make):
     assert found[1] == "tables/t.parquet row 2"
 
 
+def test_bytes_that_are_no_text_are_compared_too(make):
+    (found,) = bytes_that_differ(
+        make("one", rows=(b"a", b"\xff")), make("two", rows=(b"a", b"\xfe"))
+    )
+    assert (found.where, found.recorded) == ("tables/t.parquet row 2", r"n=b'\xff'")
+
+
 @pytest.mark.parametrize(
     ("again", "differs"),
     [
