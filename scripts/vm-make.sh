@@ -45,6 +45,12 @@ esac
 status=0
 (cd "$copy" && $root make "$@") || status=$?
 
+new=""
+for run in "$copy"/runs/*/; do
+    name=runs/$(basename "$run")
+    if [ -d "$copy/$name" ] && [ ! -e "$shared/$name" ]; then new="$new $name"; fi
+done
 if [ -d "$copy/runs" ]; then bring --no-links --ignore-existing "$copy/runs" "$shared/"; fi
 if [ -d "$cache/kernels" ]; then bring --ignore-existing --exclude='*.lock' "$cache/kernels" "$kept/"; fi
+[ -z "$new" ] || echo "on the host:$new"
 exit $status

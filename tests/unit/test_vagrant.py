@@ -224,7 +224,9 @@ def test_it_works_on_a_copy_and_brings_the_run_back(machine):
     run, place = machine
     done = run("exp-congestion", "RATE_MBPS=50")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [str(place / "copy"), "exp-congestion RATE_MBPS=50"]
+    assert done.stdout.splitlines() == [
+        str(place / "copy"), "exp-congestion RATE_MBPS=50", "on the host: runs/new",
+    ]  # fmt: skip
     assert (place / "copy/testbed/a.py").is_file()
     assert not [n for n in (".venv", ".git", "runs/old") if (place / "copy" / n).exists()]
     assert (place / "shared/runs/new/run.json").is_file()
