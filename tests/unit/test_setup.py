@@ -111,8 +111,8 @@ def test_python_packages_that_did_not_come_are_told_with_the_way_on(tmp_path):
     """As when a connection breaks in the middle of a large file."""
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    for name in ("Makefile", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    for name in ("Makefile", "pyproject.toml", "setup.py", "analysis"):
+        (tmp_path / name).symlink_to(ROOT / name)
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\ncase "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/ ;;\n'
                       'pip) echo "ERROR: connection reset" >&2; exit 1 ;; esac\n')  # fmt: skip
