@@ -241,6 +241,16 @@ def test_a_deleted_file_is_deleted_there_too(machine):
     assert not (place / "copy/testbed/a.py").exists()
 
 
+def test_what_was_compiled_there_stays_and_the_hosts_does_not_come(machine):
+    run, place = machine
+    (place / "copy/testbed").mkdir(parents=True)
+    (place / "copy/testbed/a.cpython-313-x86_64-linux-gnu.so").write_text("machine")
+    (place / "shared/testbed/a.cpython-313-darwin.so").write_text("host")
+    assert run("setup").returncode == 0
+    kept = [p.read_text() for p in (place / "copy/testbed").glob("*.so")]
+    assert kept == ["machine"]
+
+
 def test_a_failure_is_told_and_the_run_still_comes_back(machine):
     run, place = machine
     assert run("exp-bad").returncode == 2
