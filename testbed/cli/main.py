@@ -31,6 +31,8 @@ from testbed.rundir import RunDir, default_runs
 def cli(debug: bool) -> None:
     """Mininet topologies on a Linux kernel whose clock the testbed owns."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING)
+    if not debug:  # that Matplotlib lists the fonts, once, is no matter of the user's
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 # ---- list, describe
