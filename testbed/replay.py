@@ -5,6 +5,7 @@ Pure: reads a run directory and writes back into it. Needs no root, no network a
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import multiprocessing
@@ -170,10 +171,14 @@ def _side_by_side(
     import pyarrow.parquet  # noqa: F401
 
     context = multiprocessing.get_context("fork" if hasattr(__import__("os"), "fork") else None)
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        results = pool.map(work, items)  # the workers are there before it returns
-        meanwhile()
-        return list(results)
+    gc.freeze()  # what is there need not be looked through, and so copied, in each worker
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            results = pool.map(work, items)  # the workers are there before it returns
+            meanwhile()
+            return list(results)
+    finally:
+        gc.unfreeze()
 
 
 def complete_scenarios(run: RunDir) -> list[str]:
