@@ -14,8 +14,8 @@ endif
 FROM_IMAGE := $(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image))
 
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PIP_FAILED = { echo "not all Python packages came (see above): what came is kept, so the same command" \
-  "again goes on from there" >&2; exit 3; }
+PIP_FAILED = { echo "the Python packages are not installed (see above); if a download broke off," \
+  "call the same command again" >&2; exit 3; }
 
 # Every variable given on the command line is an option of the experiment:
 #   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes

@@ -1,6 +1,6 @@
 """The packet reader's compiled part, where it was built: `packets/straight.c`, by setup.py.
 
-Without it everything is read by NumPy alone, to the same values, in six times the time.
+Without it everything is read by NumPy alone, to the same values, in several times the time.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def load(folder: Path) -> ctypes.CDLL:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise MissingPrerequisiteError(NAME, BUILD_COMMAND)
-    digest = sha256((folder / "straight.c").read_bytes()).hexdigest().encode()
     try:
+        digest = sha256((folder / "straight.c").read_bytes()).hexdigest().encode()
         found = ctypes.CDLL(str(path))
         built_from = (ctypes.c_char * (len(digest) + 1)).in_dll(found, "source_sha256").value
     except (OSError, ValueError) as error:

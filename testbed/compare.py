@@ -115,7 +115,8 @@ def _short(text: str, other: str) -> str:
 def _first_row(name: str, one: Path, two: Path) -> Difference:
     import pandas as pd
 
-    frames = [pd.read_parquet(path).map(str) for path in (one, two)]  # bytes need not be text
+    # bytes need not be text, and categories not the same
+    frames = [pd.read_parquet(path).astype(object).map(str) for path in (one, two)]
     if list(frames[0].columns) != list(frames[1].columns):
         return Difference(f"{name} columns", *(", ".join(f.columns) for f in frames))
     shared = min(map(len, frames))

@@ -193,7 +193,7 @@ def _python_packages() -> Iterator[Check]:
 
 def _compiled_reader() -> Check:
     """The packet reader's C, which set-up builds where there is a compiler."""
-    purpose = "reading captures at their full speed: without it, in six times the time"
+    purpose = "reading captures at their full speed: without it, in several times the time"
     try:
         compiled.load(compiled.FOLDER)
     except MissingPrerequisiteError as error:

@@ -28,6 +28,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = PROJECT / "experiments"
 
-_CAPTIONS = re.compile(r"^Figures:\n((?:    .*\n?)+)", re.M)
-_CAPTION = re.compile(r"^    (\S+): ", re.M)
+_CAPTIONS = re.compile(r"^Figures:[ \t]*\n((?:[ \t]+.*\n?|\n)+)", re.M)
+_CAPTION = re.compile(r"^(\S+):\s", re.M)
 
 
 class Tables(dict[str, "pd.DataFrame"]):
@@ -168,9 +169,9 @@ class Experiment:
         found: dict[str, str] = {}
         for base in reversed(cls.__mro__):
             for method in ("plot", "plot_repeated"):
-                text = inspect.cleandoc(getattr(vars(base).get(method), "__doc__", None) or "")
-                for entries in _CAPTIONS.findall(text):
-                    _, *parts = _CAPTION.split(entries)
+                text = getattr(vars(base).get(method), "__doc__", None)
+                for entries in _CAPTIONS.findall(inspect.cleandoc(text or "")):
+                    _, *parts = _CAPTION.split(textwrap.dedent(entries))
                     told = (" ".join(sentence.split()) for sentence in parts[1::2])
                     found |= zip(parts[::2], told, strict=True)
         return found
@@ -182,7 +183,8 @@ class Experiment:
         A figure without a sentence is told by its name.
         """
         told = cls.captions()
-        key = max((k for k in told if figure.startswith(k)), key=len, default="")
+        begins = (k for k in told if f"{figure}_".startswith(f"{k.removesuffix('_')}_"))
+        key = max(begins, key=len, default="")
         rest = figure.removeprefix(key).lstrip("_" if key else "0123456789_")
         return rest.replace("_", " "), told.get(key, "")
 

@@ -79,9 +79,10 @@ def tool_versions(image: Image | None = None) -> dict[str, str]:
 
 
 def sources_hash() -> str:
-    """SHA-256 over the project's Python files, without the experiments (runs keep their own)."""
+    """SHA-256 over the project's Python and C, without the experiments (runs keep their own)."""
     total = hashlib.sha256()
-    for path in sorted(p for folder in _SOURCES for p in (PROJECT / folder).rglob("*.py")):
+    found = (p for folder in _SOURCES for p in (PROJECT / folder).rglob("*.[pc]*"))
+    for path in sorted(p for p in found if p.suffix in {".py", ".c"}):
         total.update(f"{path.relative_to(PROJECT)} ".encode() + path.read_bytes())
     return total.hexdigest()
 

@@ -12,15 +12,16 @@ import multiprocessing
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed import gate, parameters
 from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
 from testbed.data import ScenarioData
-from testbed.errors import ConfigError, ExitCode
+from testbed.errors import ConfigError, ExitCode, TestbedError
 from testbed.experiment import (
     Experiment,
     Tables,
@@ -72,37 +73,30 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
 
     def timed(stage: str, work: Callable[[], Any]) -> Any:
         on_stage(stage)
-        began, others_s = time.perf_counter(), sum(seconds.values())
+        began = time.perf_counter()
         result = work()
-        within_s = sum(seconds.values()) - others_s  # a stage that went on meanwhile
-        seconds[stage] = round(time.perf_counter() - began - within_s, 3)
+        seconds[stage] = round(time.perf_counter() - began, 3)
         return result
 
     tables = timed("measure", lambda: measure(run, cls))
-
-    @cache
-    def judged() -> list[Judged]:
-        verdicts: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
-        _save_tables(run, tables)
-        return verdicts
-
+    judged: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
     wrong = None
     try:
-        timed("plot", lambda: save_plots(run, cls, tables, meanwhile=judged))
-    except ConfigError as error:  # of its own: the verdicts and the report are there all the same
+        timed("plot", lambda: save_plots(run, cls, tables))
+    except TestbedError as error:  # the verdicts and the report are there all the same
         wrong = error
     from testbed.report import write_report
 
-    timed("report", lambda: write_report(run, cls, judged()))
+    timed("report", lambda: write_report(run, cls, judged))
     meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
     run.write_meta({k: v for k, v in meta.items() if k != "format"})
     if wrong:
         raise wrong
-    return judged()
+    return judged
 
 
 def measure(run: RunDir, cls: type[Experiment]) -> Tables:
-    """Measures every complete scenario, side by side."""
+    """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
     import pandas as pd
 
     from analysis import label
@@ -122,6 +116,9 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
                 pieces.append(piece)
         if pieces:
             tables[table] = pd.concat(pieces, ignore_index=True)
+    run.tables.mkdir(exist_ok=True)
+    with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
+        list(pool.map(partial(_save_table, run), tables, tables.values()))
     return tables
 
 
@@ -133,12 +130,10 @@ def _import_what_follows() -> None:
     _ = style.COLOURS  # the module waits for a touch
 
 
-def _save_tables(run: RunDir, tables: Tables) -> None:
-    run.tables.mkdir(exist_ok=True)
-    for name, table in tables.items():
-        texts = [column for column in table if table[column].dtype == "str"]
-        # a dictionary of numbers that hardly repeat takes half the time and saves next to nothing
-        table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
+def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
+    texts = [column for column in table if table[column].dtype == "str"]
+    # a dictionary of numbers that hardly repeat takes half of the time and saves next to nothing
+    table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
 
 
 def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
@@ -160,9 +155,13 @@ def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
 
 
 def _side_by_side(
-    work: Callable[[Any], Any], items: list[Any], meanwhile: Callable[[], object] = lambda: None
+    work: Callable[[Any], Any], items: list[Any], meanwhile: Callable[[], None] = lambda: None
 ) -> list[Any]:
-    """`work` over the items on all cores, results in order; `meanwhile` is done here."""
+    """`work` over the items on all cores, results in order; `meanwhile` is done here.
+
+    Raises:
+        TestbedError: a worker died.
+    """
     workers = min(len(items), multiprocessing.cpu_count())
     if workers < 2 or multiprocessing.parent_process():  # repetitions fill the cores already
         meanwhile()
@@ -174,9 +173,15 @@ def _side_by_side(
     gc.freeze()  # what is there need not be looked through, and so copied, in each worker
     try:
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            results = pool.map(work, items)  # the workers are there before it returns
-            meanwhile()
-            return list(results)
+            try:
+                results = pool.map(work, items)  # the workers are there before it returns
+                meanwhile()
+                return list(results)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun
+                raise
+    except BrokenProcessPool as error:
+        raise TestbedError("a worker process was killed (is there memory enough?)") from error
     finally:
         gc.unfreeze()
 
@@ -235,16 +240,10 @@ def _reason(missing: MissingDataError, tables: Tables) -> str:
     return "; ".join([str(missing), *reasons])
 
 
-def save_plots(
-    run: RunDir,
-    cls: type[Experiment],
-    tables: Tables,
-    meanwhile: Callable[[], object] = lambda: None,
-) -> list[Path]:
+def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]:
     """Draws the experiment's figures into ``plots/*``, the same bytes each time.
 
-    A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram. What is done
-    `meanwhile` has a core less, where there are two.
+    A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram.
     """
     from analysis.plots import style
 
@@ -259,10 +258,12 @@ def save_plots(
             run.plots / f"{name}.{'svg' if isinstance(figure, str) else 'png'}"
             for name, figure in figures.items()
         ]
-        global _FIGURES  # noqa: PLW0603  (figures reach the forked workers by inheritance)
-        _FIGURES = list(zip(figures.values(), paths, strict=True))
-        _side_by_side(_save_figure, list(range(len(_FIGURES))), meanwhile)
-        _FIGURES = []
+        # figures reach the forked workers by inheritance
+        _FIGURES[:] = [(cls, *one) for one in zip(figures.values(), paths, strict=True)]
+        try:
+            _side_by_side(_save_figure, list(range(len(_FIGURES))))
+        finally:
+            _FIGURES.clear()
     return paths
 
 
@@ -283,18 +284,19 @@ def _figures(experiment: Experiment, tables: Tables) -> Mapping[str, Figure | st
     return figures
 
 
-_FIGURES: list[tuple[Figure | str, Path]] = []
+_FIGURES: list[tuple[type[Experiment], Figure | str, Path]] = []
 
 
 def _save_figure(index: int) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure, path = _FIGURES[index]
+    cls, figure, path = _FIGURES[index]
     if isinstance(figure, str):
         write_text(path, figure)
-    else:  # as `savefig` does, which draws all once more to find its layout
-        packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
-        canvas: Any = FigureCanvasAgg(figure)
+        return
+    packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
+    canvas: Any = FigureCanvasAgg(figure)  # `savefig` would draw all twice, to find its layout
+    with own_code(cls, f"figure {path.stem}"):
         canvas.print_png(path, metadata={"Software": None}, pil_kwargs=packed)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-_SLOT_BITS = 12
+SLOT_BITS = 12
 _SPREAD = np.uint64(0x9E37_79B9_7F4A_7C15)
 _SPREAD_LOW = np.uint64(0xC2B2_AE3D_27D4_EB4F)
 _NO_KEY = np.uint64(2**64 - 1)
@@ -28,8 +28,8 @@ class Codes:
         self._codes: dict[Hashable, int] = {}
         self._as_text = as_text
         self._texts: list[str] = []
-        self._keys = np.full(1 << _SLOT_BITS, _NO_KEY)
-        self._slots = np.full(1 << _SLOT_BITS, -1, np.int32)
+        self._keys = np.full(1 << SLOT_BITS, _NO_KEY)
+        self._slots = np.full(1 << SLOT_BITS, -1, np.int32)
 
     def of(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         """Codes of unsigned numbers below 2^64 - 1, (n,) any integer type."""
@@ -46,7 +46,7 @@ class Codes:
     @staticmethod
     def _slot(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         slot = keys * _SPREAD
-        slot >>= np.uint64(64 - _SLOT_BITS)
+        slot >>= np.uint64(64 - SLOT_BITS)
         return slot.view(np.int64)
 
     def _learn(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
@@ -116,11 +116,11 @@ class Pairs:
         """`split` gives the two addresses of a key; one that is not wanted gets no code."""
         self._codes, self._split, self._wanted = codes, split, wanted
         # An empty slot holds a key that belongs elsewhere: 0 goes to slot 0, 1 does not.
-        self.wide = np.zeros(1 << _SLOT_BITS, np.uint64)
+        self.wide = np.zeros(1 << SLOT_BITS, np.uint64)
         self.wide[0] = 1
-        self.narrow = np.zeros(1 << _SLOT_BITS, np.uint32)
-        self.first = np.full(1 << _SLOT_BITS, -1, np.int32)
-        self.second = np.full(1 << _SLOT_BITS, -1, np.int32)
+        self.narrow = np.zeros(1 << SLOT_BITS, np.uint32)
+        self.first = np.full(1 << SLOT_BITS, -1, np.int32)
+        self.second = np.full(1 << SLOT_BITS, -1, np.int32)
 
     def learn(
         self, wide: npt.NDArray[np.uint64], narrow: npt.NDArray[np.uint32]
@@ -135,7 +135,7 @@ class Pairs:
             for key in zip(wide.tolist(), narrow.tolist(), strict=True)
         ]
         numbers = np.array(both, np.int32)
-        slot = (wide * _SPREAD ^ narrow * _SPREAD_LOW) >> np.uint64(64 - _SLOT_BITS)
+        slot = (wide * _SPREAD ^ narrow * _SPREAD_LOW) >> np.uint64(64 - SLOT_BITS)
         free = self.first[slot] < 0
         # Two new keys of one slot: the last one's key stands there, and so must its codes.
         for array, values in (

@@ -106,17 +106,18 @@ int64_t count_usual(const struct packets *all, int64_t step)
     return count;
 }
 
-struct pairs { /* codes.Pairs */
+struct pairs { /* codes.Pairs, with 1 << slot_bits slots */
     const uint64_t *wide;
     const uint32_t *narrow;
     const int32_t *first, *second;
+    int64_t slot_bits;
 };
 
 /* The codes of two addresses; -1 if the table does not hold them. */
 static void look_up(const struct pairs *table, uint64_t wide, uint32_t narrow, int32_t *first,
                     int32_t *second)
 {
-    uint64_t slot = (wide * 0x9E3779B97F4A7C15u ^ narrow * 0xC2B2AE3D27D4EB4Fu) >> 52;
+    uint64_t slot = (wide * 0x9E3779B97F4A7C15u ^ narrow * 0xC2B2AE3D27D4EB4Fu) >> (64 - table->slot_bits);
     bool known = table->wide[slot] == wide && table->narrow[slot] == narrow;
     *first = known ? table->first[slot] : -1;
     *second = known ? table->second[slot] : -1;

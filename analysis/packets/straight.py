@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from analysis import compiled
 from analysis.packets import link, options, transport
-from analysis.packets.codes import Pairs
+from analysis.packets.codes import SLOT_BITS, Pairs
 from analysis.packets.table import PROTOCOLS, Table
 from analysis.packets.walk import Offsets
 from analysis.packets.window import Bytes, Cells, Mask, Rows, take
@@ -112,7 +112,10 @@ class _Packets(ctypes.Structure):
 class _Pairs(ctypes.Structure):
     """`struct pairs` of straight.c."""
 
-    _fields_ = [(name, ctypes.c_void_p) for name in ("wide", "narrow", "first", "second")]
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("wide", "narrow", "first", "second")),
+        ("slot_bits", ctypes.c_int64),
+    ]
 
 
 class _Columns(ctypes.Structure):
@@ -160,7 +163,7 @@ class _Aside:
 
 def _table(pairs: Pairs) -> Any:
     arrays = (pairs.wide, pairs.narrow, pairs.first, pairs.second)
-    return ctypes.byref(_Pairs(*(_address(array) for array in arrays)))
+    return ctypes.byref(_Pairs(*(_address(array) for array in arrays), SLOT_BITS))
 
 
 def _places(out: Table, count: int, payloads: Payloads | None) -> Places:

@@ -55,6 +55,26 @@ class Own(Experiment):
         return {f"2_tables_{tables}": "<svg/>", "3_two_words": "<svg/>", "4_none": "<svg/>"}
 
 
+class Loose(Experiment):
+    def plot(self, tables):
+        """Draws.
+
+        Figures:
+          1: One.
+
+          2_b:
+            Two, on a line of its own.
+
+        No more.
+        """
+
+
+def test_a_sentence_may_stand_on_the_next_line_and_belongs_to_whole_words():
+    assert Loose.caption("1") == ("", "One.")
+    assert Loose.caption("2_b_x") == ("x", "Two, on a line of its own.")
+    assert Loose.caption("10_x")[1] == Loose.caption("2_bx")[1] == ""
+
+
 class Derived(Own):
     def plot(self, tables):
         return super().plot(tables)

@@ -109,6 +109,15 @@ def test_bytes_that_are_no_text_are_compared_too(make):
     assert (found.where, found.recorded) == ("tables/t.parquet row 2", r"n=b'\xff'")
 
 
+def test_categories_that_are_not_the_same_are_compared_too(make):
+    one, two = (
+        make(name, rows=pd.Categorical(["TCP", other]))
+        for name, other in (("one", "UDP"), ("two", "ARP"))
+    )
+    (found,) = bytes_that_differ(one, two)
+    assert (found.where, found.recorded) == ("tables/t.parquet row 2", "n=UDP")
+
+
 @pytest.mark.parametrize(
     ("again", "differs"),
     [

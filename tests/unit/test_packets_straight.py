@@ -262,6 +262,12 @@ def test_a_library_of_another_source_is_refused(built: Path) -> None:
         compiled.load(built)
 
 
+def test_a_library_without_its_source_is_refused(built: Path) -> None:
+    (built / "straight.c").unlink()
+    with pytest.raises(MissingPrerequisiteError, match=r"pip install -e \."):
+        compiled.load(built)
+
+
 def test_what_is_no_library_is_refused(built: Path) -> None:
     (library,) = built.glob("_straight*")
     library.unlink()

@@ -1,7 +1,9 @@
 """What replay does where the data of a run is not enough."""
 
 import logging
+import os
 import re
+import signal
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +14,7 @@ from matplotlib.figure import Figure
 from testbed import replay
 from testbed.claims import Status, claim, near
 from testbed.cli.main import cli
-from testbed.errors import ConfigError
+from testbed.errors import ConfigError, TestbedError
 from testbed.experiment import (
     PROJECT,
     Experiment,
@@ -249,3 +251,71 @@ def test_replay_uses_the_file_given_while_it_is_there_and_then_the_copy(tmp_path
         replay.replay(run)
     assert f"{path} is not there; replay uses the copy {folder / 'own.py'}" in caplog.text
     assert len(caplog.records) == 1
+
+
+OWN = """
+from dataclasses import dataclass
+import pandas as pd
+from matplotlib.figure import Figure
+from testbed.claims import at_most, claim
+from testbed.experiment import Experiment
+class Own(Experiment):
+    @dataclass(frozen=True)
+    class Parameters:
+        pass
+    def measure(self, data):
+        return {"t": pd.DataFrame({"rtt_s": [0.01, 0.02]})}
+    @claim("It is quick.", source="-")
+    def quick(self, tables):
+        return at_most(tables["t"]["rtt_s"].max(), 1, unit="s")
+    def plot(self, tables):
+        tables["t"]["rtt_s"] *= 1000  # in ms, for the axis
+        good, other = Figure(), Figure()
+        other.suptitle(TITLE)
+        return {"1_good": good, "2_other": other}
+"""
+
+
+@pytest.fixture
+def own_run(tmp_path):
+    def made(title):
+        file = tmp_path / "own.py"
+        file.write_text(OWN.replace("TITLE", repr(title)))
+        run = RunDir(tmp_path / "run")
+        folder = run.scenario("main")
+        folder.mkdir(parents=True)
+        write_json(folder / SCENARIO, {"parameters": {}})
+        write_json(folder / OUTCOME, {"status": "complete"})
+        write_json(folder / "topology.json", {"nodes": [], "links": []})
+        meta = {"experiment": "own", "file": str(file), "parameters": {}, "scenarios": ["main"]}
+        made_by = {"testbed": "0", "kernel": "7", "tools": {}, "host": {"kernel": "6", "cpus": 2}}
+        how = {"runtime": "guest", "clock": "virtual", "seed": 1, "fingerprint": "0" * 64}
+        run.write_meta(meta | made_by | how)
+        return run
+
+    return made
+
+
+def test_what_plot_does_to_its_tables_changes_no_verdict(own_run):
+    run = own_run("fine")
+    ((_, verdict),) = replay.replay(run)
+    assert verdict.status == Status.PASS
+    assert list(pd.read_parquet(run.tables / "t.parquet")["rtt_s"]) == [0.01, 0.02]
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_other_result(own_run):
+    run = own_run(r"$\nosuch{$")
+    with pytest.raises(ConfigError, match=r"own\.py: in figure 2_other: ValueError"):
+        replay.replay(run)
+    found = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert found >= {"verdicts.json", "tables/t.parquet", "report.html", "plots/1_good.png"}
+
+
+def test_a_worker_that_is_killed_is_told(monkeypatch):
+    monkeypatch.setattr("multiprocessing.cpu_count", lambda: 2)
+    with pytest.raises(TestbedError, match="worker process was killed"):
+        replay._side_by_side(_die, [1, 2])
+
+
+def _die(_):
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -51,7 +51,12 @@ load ARGV[0]
 
 
 def chosen(**environment):
-    """What the Vagrantfile sets: (where, what) → values."""
+    """What the Vagrantfile sets: (where, what) → values, the last if it sets several."""
+    return {(row[0], row[1]): row[2:] for row in said(**environment)}
+
+
+def said(**environment):
+    """All that the Vagrantfile sets: (where, what, values...)."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TESTBED_")}
     done = subprocess.run(
         ["ruby", "-e", HARNESS, str(PROJECT / "Vagrantfile")],
@@ -60,7 +65,7 @@ def chosen(**environment):
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
-    return {(row[0], row[1]): row[2:] for row in json.loads(done.stdout)}
+    return json.loads(done.stdout)
 
 
 @needs_ruby
@@ -113,7 +118,8 @@ def test_sizes_and_box_are_settings():
 
 @needs_ruby
 def test_memory_that_both_sides_see_is_memory_not_a_file_on_the_disk():
-    assert chosen()[".vm.libvirt", "memorybacking"] == ["source", {"type": "memfd"}]
+    found = [row[2:] for row in said() if row[:2] == [".vm.libvirt", "memorybacking"]]
+    assert found == [["access", {"mode": "shared"}], ["source", {"type": "memfd"}]]
 
 
 @needs_ruby
