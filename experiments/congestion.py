@@ -105,7 +105,7 @@ class Congestion(Experiment):
         lossy = replace(lone["reno"], rate_mbps=max(p.rate_mbps, 50.0), duration_s=longer_s)
         return {
             "competing": p,
-            "fair": replace(p, cc=("reno", "reno"), stagger_s=5.0, duration_s=longer_s),
+            "fair": replace(p, cc=("reno", "reno"), stagger_s=5.0),
             **{name: replace(lossy, loss_percent=x) for name, x in LOSSES_PERCENT.items()},
             **lone,
             "outage": replace(lone["reno"], outage_at_s=11.0, duration_s=longer_s),
