@@ -96,7 +96,7 @@ class Congestion(Experiment):
     repeated_tables = ("goodput", "flows")
 
     def scenarios(self) -> Mapping[str, Parameters]:
-        """One network each: the longest first."""
+        """One network each: those that share and those with loss are the longest, and first."""
         p = self.params
         alone = replace(p, stagger_s=0.0, duration_s=min(p.duration_s, 20.0))
         lone = {cc: replace(alone, cc=(cc,)) for cc in LONE}
@@ -108,6 +108,7 @@ class Congestion(Experiment):
             "fair": replace(p, cc=("reno", "reno"), stagger_s=5.0),
             **{name: replace(lossy, loss_percent=x) for name, x in LOSSES_PERCENT.items()},
             **lone,
+            # not in a recovery
             "outage": replace(lone["reno"], outage_at_s=11.0, duration_s=longer_s),
             "fifo": deep,
             "fq_codel": replace(deep, qdisc="fq_codel"),

@@ -226,7 +226,7 @@ def _plot(repetition: Repetition, cls: type[Experiment], rows: list[dict[str, An
         if numbers:
             figures["claims_by_seed"] = plots.claims_by_seed(numbers)
         for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+            style.save(figure, folder / f"{name}.png")
 
 
 # ---- the command

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import multiprocessing
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -288,16 +287,14 @@ _FIGURES: list[tuple[type[Experiment], Figure | str, Path]] = []
 
 
 def _save_figure(index: int) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from analysis.plots import style
 
     cls, figure, path = _FIGURES[index]
     if isinstance(figure, str):
         write_text(path, figure)
         return
-    packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
-    canvas: Any = FigureCanvasAgg(figure)  # `savefig` would draw all twice, to find its layout
     with own_code(cls, f"figure {path.stem}"):
-        canvas.print_png(path, metadata={"Software": None}, pil_kwargs=packed)
+        style.save(figure, path)
 
 
 def fingerprinted_files(run: RunDir) -> list[Path]:

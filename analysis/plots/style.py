@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from cycler import cycler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette: distinguishable with every common colour vision deficiency."""
@@ -50,6 +54,16 @@ def applied() -> Iterator[None]:
         finally:
             for number in set(plt.get_fignums()) - others:
                 plt.close(number)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG, the same bytes each time.
+
+    `Figure.savefig` would draw all twice, to find its layout.
+    """
+    packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(path, metadata={"Software": None}, pil_kwargs=packed)
 
 
 def colours(names: list[str]) -> dict[str, str]:
