@@ -12,7 +12,7 @@ from analysis import routes
 
 
 class Recorded(Protocol):
-    """What a run has recorded; `testbed.data.ScenarioData` is that."""
+    """What a run has recorded; `testbed.results.data.ScenarioData` is that."""
 
     @property
     def network(self) -> Mapping[str, Any]:

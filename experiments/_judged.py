@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from testbed.claims import Verdict, all_of, inconclusive
+from testbed.core.claims import Verdict, all_of, inconclusive
 
 JUDGED_SHARE = 0.25
 """At least so many of a link's packets must have met no stall of the host, or the link is not

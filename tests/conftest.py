@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis import compiled
-from testbed import notebook
+from testbed.results import notebook
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Bulk TCP flows in nodes: `receive` at one end, then `send` at the other.
 
-    bulk.receive(lab, "rx1")
-    bulk.send(lab, "tx1", lab.address("rx1"), cc="cubic", seconds=30)
+    bulk.receive(net, "rx1")
+    bulk.send(net, "tx1", net.address("rx1"), cc="cubic", seconds=30)
 
 The program behind both is `testbed/programs/bulk.py`, and says why it is not iperf3.
 """
@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING
 from testbed import programs
 
 if TYPE_CHECKING:
-    from testbed.lab import Lab, Process
+    from testbed.author.running_network import Process, RunningNetwork
 
 PORT = 5201
 
 _LISTENS_S = 20.0
 
 
-def receive(lab: Lab, node: str, port: int = PORT, *, log: str = "") -> Process:
+def receive(net: RunningNetwork, node: str, port: int = PORT, *, log: str = "") -> Process:
     """Takes one connection to its end and throws its bytes away; listens when this returns.
 
     Raises:
         ConvergenceError: it does not, within 20 s; its output says why.
     """
-    process = lab.start(
+    process = net.start(
         node, *programs.argv("bulk", "receive", str(port)), log=log or f"{node}-bulk-{port}"
     )
-    lab.wait_until(
+    net.wait_until(
         f"{node} listening at TCP port {port}",
         lambda: "listening" in process.output(),
         _LISTENS_S,
@@ -40,7 +40,7 @@ def receive(lab: Lab, node: str, port: int = PORT, *, log: str = "") -> Process:
 
 
 def send(
-    lab: Lab,
+    net: RunningNetwork,
     node: str,
     address: str,
     port: int = PORT,
@@ -54,7 +54,7 @@ def send(
     """Sends zeros to a receiver for some seconds, or so many bytes; returns at once.
 
     Args:
-        lab: the running network.
+        net: the running network.
         node: the sender.
         address: of the receiver, IPv4 or IPv6.
         port: of the receiver.
@@ -67,4 +67,4 @@ def send(
     given = {"--seconds": seconds, "--bytes": size_bytes, "--cc": cc, "--sport": sport}
     options = [w for name, value in given.items() if value is not None for w in (name, str(value))]
     argv = programs.argv("bulk", "send", *options, address, str(port))
-    return lab.start(node, *argv, log=log or f"{node}-bulk-{port}")
+    return net.start(node, *argv, log=log or f"{node}-bulk-{port}")

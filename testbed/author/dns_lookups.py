@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed import exchange
-from testbed.exchange import address, pick
+from testbed.author import steps
+from testbed.author.steps import address, pick
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
+    from testbed.results.data import ScenarioData
 
 CLIENT, RESOLVER = "h1-eth0", "v1-eth0"
 """Where both are captured; see `topologies.nameservers`."""
@@ -22,13 +22,13 @@ CLIENT, RESOLVER = "h1-eth0", "v1-eth0"
 def measure(
     data: ScenarioData, thin: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Tables of `exchange.measure`, ``dns`` (messages) and ``records`` (by capture and frame)."""
+    """Tables of `steps.measure`, ``dns`` (messages) and ``records`` (by capture and frame)."""
     import pandas as pd
 
-    from analysis import said
+    from analysis import summaries
     from analysis.dissect import dns
 
-    tables = exchange.measure(data, ("payload",), {"dns": said.dns}, thin=thin)
+    tables = steps.measure(data, ("payload",), {"dns": summaries.dns}, thin=thin)
     tables["records"] = pd.concat(
         dns.records(found).assign(capture=capture)
         for capture, found in tables["packets"].groupby("capture")

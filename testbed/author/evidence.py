@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from testbed.claims import Evidence, MissingDataError, Verdict, holds
+from testbed.core.claims import Evidence, MissingDataError, Verdict, holds
 
 if TYPE_CHECKING:
     import pandas as pd

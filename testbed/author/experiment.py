@@ -13,7 +13,7 @@ experiment's name, and the first line of the class's docstring its title. There 
         params: Parameters
 
         def topology(self): ...              # → Topo: a graph, runs nothing
-        def run(self, lab): ...              # in the network: start programs, wait
+        def run(self, net): ...              # in the network: start programs, wait
         def measure(self, data): ...         # pure: artefacts → tables (DataFrames)
         @claim("…", source="…")              # pure: tables → verdict
         def ...(self, tables): ...
@@ -35,19 +35,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from testbed.claims import Claim, MissingDataError, claims_of
-from testbed.errors import ConfigError, TestbedError, calling_line, last_line, nearest
-from testbed.parameters import parameters_of
+from testbed.core.claims import Claim, MissingDataError, claims_of
+from testbed.core.errors import ConfigError, TestbedError, calling_line, last_line, nearest
+from testbed.core.parameters import parameters_of
+from testbed.core.project import PROJECT
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
-    from testbed.topo import Topo
+    from testbed.author.running_network import RunningNetwork
+    from testbed.author.topo import Topo
+    from testbed.results.data import ScenarioData
 
-PROJECT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = PROJECT / "experiments"
 
 _CAPTIONS = re.compile(r"^Figures:[ \t]*\n((?:[ \t]+.*\n?|\n)+)", re.M)
@@ -126,11 +126,11 @@ class Experiment:
         """
         return {}
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Does the experiment in the running network, and leaves only raw artefacts."""
         raise _unwritten(self, "run")
 
-    def ended(self, lab: Lab) -> None:
+    def ended(self, net: RunningNetwork) -> None:
         """Keeps what is only whole when every program has stopped; default: nothing."""
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from testbed.acts import Act, program
+from testbed.author.actions import Action, program
 
 if TYPE_CHECKING:
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
 
 DAY_S = 86_400
 """How long NS records and name servers' addresses live."""
@@ -48,7 +48,7 @@ def delegation(child: str, *servers: tuple[str, str]) -> dict[str, list[str]]:
     return {child: [f"NS {name}" for name, _ in servers], **glue}
 
 
-def ask(node: str, resolver: str, name: str, kind: str = "A", *options: str) -> Act:
+def ask(node: str, resolver: str, name: str, kind: str = "A", *options: str) -> Action:
     """A question put by hand, up to three times, as stubs do.
 
     Late answers are not sent any more, but kept in the resolver's cache.
@@ -56,20 +56,20 @@ def ask(node: str, resolver: str, name: str, kind: str = "A", *options: str) -> 
     return program(node, "kdig", f"@{resolver}", "+time=5", "+retry=2", *options, name, kind)
 
 
-def use_resolver(lab: Lab, address: str) -> None:
+def use_resolver(net: RunningNetwork, address: str) -> None:
     """Writes the resolver that `look_up` asks."""
-    (lab.path / "configs").mkdir(exist_ok=True)
-    (lab.path / "configs" / "resolv.conf").write_text(f"nameserver {address}\n")
+    (net.path / "configs").mkdir(exist_ok=True)
+    (net.path / "configs" / "resolv.conf").write_text(f"nameserver {address}\n")
 
 
-def reach(lab: Lab, node: str, *others: str) -> None:
+def reach(net: RunningNetwork, node: str, *others: str) -> None:
     """Pings other nodes once, so that no look-up pays for ARP."""
     for other in others:
-        lab.exec(node, "ping", "-c", "1", lab.address(other))
+        net.exec(node, "ping", "-c", "1", net.address(other))
 
 
-def look_up(lab: Lab, node: str, name: str) -> Act:
+def look_up(net: RunningNetwork, node: str, name: str) -> Action:
     """Looks a name up by the node's C library, with a resolv.conf of its own."""
-    conf = lab.path / "configs" / "resolv.conf"
+    conf = net.path / "configs" / "resolv.conf"
     script = f"mount --bind {conf} /etc/resolv.conf; exec getent ahostsv4 {name}"
     return program(node, "unshare", "--mount", "sh", "-c", script)

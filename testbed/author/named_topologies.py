@@ -9,9 +9,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import ConfigError, last_line, nearest
-from testbed.experiment import PROJECT, import_file
-from testbed.topo import build_arguments, refuse_unknown
+from testbed.author.experiment import import_file
+from testbed.author.topo import build_arguments, refuse_unknown
+from testbed.core.errors import ConfigError, last_line, nearest
+from testbed.core.project import PROJECT
 
 TOPOLOGIES = PROJECT / "topologies"
 

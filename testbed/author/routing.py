@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.claims import Verdict, all_of, holds
-from testbed.errors import ConvergenceError
-from testbed.frr import config as frr_config
-from testbed.frr import lint as frr_lint
-from testbed.monitor import RTM_GETROUTE, RTM_NEWROUTE, route_row
+from testbed.core.claims import Verdict, all_of, holds
+from testbed.core.errors import ConvergenceError
+from testbed.daemons.frr import config as frr_config
+from testbed.daemons.frr import lint as frr_lint
+from testbed.net.monitor import RTM_GETROUTE, RTM_NEWROUTE, route_row
 from testbed.net.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 FILE = "configs/{router}/frr.conf"
 """Where a router's configuration is in the scenario's folder."""
@@ -105,14 +105,16 @@ _SHOWN = 4
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def wait_for_routes(lab: Lab, budget: Budget, family: int = 4, *, every_s: float = 1.0) -> None:
+def wait_for_routes(
+    net: RunningNetwork, budget: Budget, family: int = 4, *, every_s: float = 1.0
+) -> None:
     """Waits until every router has a route to every prefix, and none changes any more.
 
     The route may be one that covers the prefix. How long it took is for `measure` to say, from the
     kernel's notifications; here it is known only `CALM_S` later.
 
     Args:
-        lab: the running network; its routes are watched.
+        net: the running network; its routes are watched.
         budget: how long at most.
         family: 4 or 6.
         every_s: between two looks at the kernel's tables.
@@ -120,17 +122,17 @@ def wait_for_routes(lab: Lab, budget: Budget, family: int = 4, *, every_s: float
     Raises:
         ConvergenceError: the budget is over; says who lacks what.
     """
-    plan = lab.net.plan
+    plan = net.network.plan
     assert plan is not None
     prefixes = _prefixes(plan, family)
     unsure = list(plan.routers)
 
     def lacks(router: str) -> list[str]:
-        return _uncovered(prefixes, _destinations(lab, router, family))
+        return _uncovered(prefixes, _destinations(net, router, family))
 
     def settled() -> bool:
         """One table a look, as long as the same router lacks something."""
-        if lab.calm_s < CALM_S:
+        if net.calm_s < CALM_S:
             return False
         while unsure and not lacks(unsure[-1]):
             unsure.pop()
@@ -139,34 +141,36 @@ def wait_for_routes(lab: Lab, budget: Budget, family: int = 4, *, every_s: float
     def state() -> str:
         parts = [_words(router, missing) for router in plan.routers if (missing := lacks(router))]
         more = [f"so do {len(parts) - _SHOWN} more routers"] if len(parts) > _SHOWN else []
-        return "; ".join(parts[:_SHOWN] + more) or f"all there, the last {lab.calm_s:.1f} s ago"
+        return "; ".join(parts[:_SHOWN] + more) or f"all there, the last {net.calm_s:.1f} s ago"
 
-    lab.wait_until(
+    net.wait_until(
         f"routes of every router to every prefix ({budget.name}: {budget.why})",
         settled, budget.time_s, every_s=every_s, state=state,
     )  # fmt: skip
 
 
-def settle(lab: Lab, budget: Budget, family: int = 4, *, until_s: float = math.inf) -> None:
+def settle(
+    net: RunningNetwork, budget: Budget, family: int = 4, *, until_s: float = math.inf
+) -> None:
     """Waits as `wait_for_routes` does, and goes on if that is missed: what was told shows why.
 
     Args:
-        lab: the running network; its routes are watched.
+        net: the running network; its routes are watched.
         budget: how long at most.
         family: 4 or 6.
         until_s: what comes next is due then, in seconds since `run` began.
     """
-    began_s = lab.time_s
+    began_s = net.time_s
     left_s = max(0.0, min(budget.time_s, until_s - began_s))
     allowed = replace(budget, time_s=round(left_s, 3))
     state = ""
     try:
-        wait_for_routes(lab, allowed, family)
+        wait_for_routes(net, allowed, family)
     except ConvergenceError as missed:
         state = missed.last_state
-    lab.event(
+    net.event(
         "convergence", budget=allowed.name, why=allowed.why, budget_s=allowed.time_s,
-        waited_s=round(lab.time_s - began_s, 3), lacking=state,
+        waited_s=round(net.time_s - began_s, 3), lacking=state,
     )  # fmt: skip
 
 
@@ -197,17 +201,17 @@ def _prefixes(plan: Plan, family: int) -> list[str]:
     return sorted({str(address.network) for address in given if address})
 
 
-def _destinations(lab: Lab, router: str, family: int) -> set[str]:
+def _destinations(net: RunningNetwork, router: str, family: int) -> set[str]:
     """Destinations in a router's main table, its own networks included."""
-    node = lab.net[router]
+    node = net.network[router]
     body = bytes([_FAMILIES[family]]) + bytes(11)
-    rows = lab.net.engine.ask(
+    rows = net.network.engine.ask(
         node.namespace,
         lambda s: [route_row(row, {}) for n, row in s.dump(RTM_GETROUTE, body)
                    if n == RTM_NEWROUTE],
     )  # fmt: skip
-    assert lab.net.plan is not None
-    own = str(lab.net.plan.loopbacks[router][family == 6].network)
+    assert net.network.plan is not None
+    own = str(net.network.plan.loopbacks[router][family == 6].network)
     return {own, *(row["destination"] for row in rows if row)}
 
 

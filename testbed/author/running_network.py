@@ -1,10 +1,10 @@
 """What an experiment's `run` holds in its hands: the running network and its recorders.
 
-    def run(self, lab):
-        lab.capture("r1-eth1")
-        lab.trace("tcp_probe")
-        server = lab.start("rx1", "iperf3", "-s")
-        lab.exec("tx1", "iperf3", "-c", lab.address("rx1"), "-t", "10")
+    def run(self, net):
+        net.capture("r1-eth1")
+        net.trace("tcp_probe")
+        server = net.start("rx1", "iperf3", "-s")
+        net.exec("tx1", "iperf3", "-c", net.address("rx1"), "-t", "10")
 
 Times are seconds of the run's clock; on the virtual clock, waiting costs nothing.
 """
@@ -24,21 +24,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from testbed.errors import (
+from testbed.core.errors import (
     CommandError,
     ConfigError,
     ConvergenceError,
     MissingPrerequisiteError,
     nearest,
 )
-from testbed.prerequisites import install_command
-from testbed.rundir import write_json
-from testbed.tracing import Tracer
+from testbed.core.rundir import write_json
+from testbed.machine.prerequisites import install_command
+from testbed.net.tracing import Tracer
 
 if TYPE_CHECKING:
-    from testbed.monitor import Monitor
     from testbed.net import Intf, Network
-    from testbed.shape import LinkShape
+    from testbed.net.monitor import Monitor
+    from testbed.net.shape import LinkShape
 
 _STOP_S = 5.0
 """How long a program may take to end after SIGINT or SIGTERM."""
@@ -110,16 +110,16 @@ class Process:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
-class Lab:
+class RunningNetwork:
     """A running network, with captures, kernel events, programs and a log of events.
 
     Attributes:
-        net: the network; ``lab.net["h1"]`` is a node as Mininet knows it.
+        network: the network; ``net.network["h1"]`` is a node as Mininet knows it.
         path: the scenario's folder; only raw artefacts go there.
     """
 
     def __init__(self, net: Network, path: Path) -> None:
-        self.net, self.path = net, path
+        self.network, self.path = net, path
         self._processes: list[Process] = []
         self._captures: dict[str, Process] = {}
         self._tracer: Tracer | None = None
@@ -130,7 +130,7 @@ class Lab:
         self._events: IO[str] = (path / "events.jsonl").open("a", encoding="utf-8", buffering=1)
         self._t0_s = time.monotonic()
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> RunningNetwork:
         self._t0_s = time.monotonic()
         self.event("start", monotonic_ns=time.monotonic_ns())
         return self
@@ -210,11 +210,11 @@ class Lab:
         return str(address)
 
     def _node(self, name: str) -> Any:
-        if name not in self.net:
-            known = list(self.net.keys())
+        if name not in self.network:
+            known = list(self.network.keys())
             others = nearest(name, known) or f"; there are: {', '.join(known[:_LISTED])}"
             raise ConfigError(f"node '{name}': not in this topology{others}")
-        return self.net[name]
+        return self.network[name]
 
     def start(
         self,
@@ -272,7 +272,7 @@ class Lab:
         Its path is short (a Unix socket's is limited to 107 bytes) and on a local file system.
         """
         if self._state is None:
-            self._state = Path(f"/run/daemons-{self.net.engine.rooms.run_id}")
+            self._state = Path(f"/run/daemons-{self.network.engine.rooms.run_id}")
             self._state.mkdir()
         path = self._state / node
         path.mkdir(exist_ok=True)
@@ -282,17 +282,17 @@ class Lab:
 
     def shape(self, interface: str) -> LinkShape:
         """What the link does to packets that leave by an interface."""
-        return self.net.shape(interface)
+        return self.network.shape(interface)
 
     def reshape(self, interface: str, shape: LinkShape) -> None:
         """Changes what the link does to packets that leave by an interface, from now on."""
-        self.net.reshape(interface, shape)
+        self.network.reshape(interface, shape)
         self.event("reshape", interface=interface, shape=shape.as_dict())
 
     def sysctl(self, node: str, name: str, value: str | int) -> None:
         """Sets a sysctl such as ``net.ipv4.tcp_ecn`` in a node."""
         self._node(node)
-        self.net.sysctl(node, name, value)
+        self.network.sysctl(node, name, value)
 
     def cut(self, interface: str) -> None:
         """Pulls the plug: both ends of the link are down from now on, and know it."""
@@ -312,7 +312,7 @@ class Lab:
 
     def _ends(self, interface: str) -> tuple[Intf, Intf]:
         """An interface and the one at the other end of its link."""
-        intf = self.net.interface(interface)
+        intf = self.network.interface(interface)
         if intf.link is None:
             raise ConfigError(f"interface '{interface}': is on no link")
         return intf, intf.link.other(intf)
@@ -363,7 +363,7 @@ class Lab:
         argv += ["--time-stamp-precision=nano", "-B", "16384", "-s", str(snaplen_bytes)]
         log = f"tcpdump-{interface}"
         if device == interface:
-            node = self.net.interface(interface).node.name
+            node = self.network.interface(interface).node.name
         else:
             node = interface.rsplit("-", 1)[0]
         with (self.path / "captures" / f"{interface}.pcap").open("wb") as out:
@@ -389,17 +389,17 @@ class Lab:
     def watch(self, *kinds: str) -> None:
         """Records changes of ``routes``, ``neighbours`` or ``links`` in every node; call it once.
 
-        See `testbed.monitor` for the files.
+        See `testbed.net.monitor` for the files.
         """
-        from testbed.monitor import Monitor
+        from testbed.net.monitor import Monitor
 
-        self._monitor = Monitor(self.net, self.path, kinds)
+        self._monitor = Monitor(self.network, self.path, kinds)
 
     @property
     def calm_s(self) -> float:
         """How long nothing changed of what is watched, in seconds; see `watch`."""
         if self._monitor is None:
-            raise ConfigError("calm_s: nothing is watched; call lab.watch first")
+            raise ConfigError("calm_s: nothing is watched; call net.watch first")
         return self._monitor.calm_s
 
     def trace(self, *events: str, buffer_mb: int = 32) -> None:

@@ -1,6 +1,6 @@
 """Exchanges of packets, step by step: what experiments on protocols measure and judge.
 
-`run` announces each step by `lab.event("step", step="echo")`; `steps` and `packets` turn that and
+`run` announces each step by `net.event("step", step="echo")`; `steps` and `packets` turn that and
 the captures into tables; a claim picks the packets of a step and judges those.
 """
 
@@ -9,37 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from testbed.claims import MissingDataError
+from testbed.core.claims import MissingDataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.acts import Act
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab
+    from testbed.author.actions import Action
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
     Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def step(lab: Lab, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
+def step(net: RunningNetwork, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
     """Begins a step of the experiment.
 
     Args:
-        lab: the running network.
+        net: the running network.
         name: the step's name; packets from now on are its own.
         quiet_s: lets what the step before left under way come to its end first.
         data: what claims must know of the step.
     """
-    lab.sleep(quiet_s)
-    lab.event("step", step=name, **data)
+    net.sleep(quiet_s)
+    net.event("step", step=name, **data)
 
 
-def play(lab: Lab, steps: Mapping[str, Act], *, quiet_s: float = 0.0) -> None:
+def play(net: RunningNetwork, steps: Mapping[str, Action], *, quiet_s: float = 0.0) -> None:
     """Does steps one after another, each announced, with silence before it."""
     for name, act in steps.items():
-        step(lab, name, quiet_s=quiet_s)
-        act(lab)
+        step(net, name, quiet_s=quiet_s)
+        act(net)
 
 
 def measure(

@@ -1,6 +1,6 @@
 """What a topology file imports: Mininet's `Topo`, with routers and link shapes.
 
-    from testbed.topo import LinkShape, Topo
+    from testbed.author.topo import LinkShape, Topo
 
     class Line(Topo):
         def build(self) -> None:
@@ -20,11 +20,11 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
-from testbed.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest
+from testbed.net.shape import LinkShape
 from testbed.net.tclink import shape_of
-from testbed.shape import LinkShape
 
-__all__ = ["LinkShape", "Topo", "at_least", "with_addresses"]
+__all__ = ["LinkShape", "Topo", "require_at_least", "with_addresses"]
 
 T = TypeVar("T", bound="Topo")
 
@@ -33,7 +33,7 @@ try:
 
     logging.setLoggerClass(logging.Logger)  # Mininet puts its own in the place of everybody's
 except ImportError:  # a machine that only reads runs
-    from testbed.graph import Topo as MininetTopo
+    from testbed.author.graph import Topo as MininetTopo
 
 
 class Topo(MininetTopo):  # type: ignore[misc]
@@ -143,7 +143,7 @@ def _takes_any(cls: type[MininetTopo]) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.build).parameters.values())
 
 
-def at_least(what: str, value: int, low: int) -> None:
+def require_at_least(what: str, value: int, low: int) -> None:
     """Check a topology's size.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.acts import Act, in_order, ip
+from testbed.author.actions import Action, in_order, ip
 
 Two = tuple[str, str]
 
@@ -10,7 +10,7 @@ _KEY = f"0x{'11' * 20}"
 """128 bits of key and 32 of salt (RFC 4106 §8.1), known to every reader."""
 
 
-def gre(nodes: Two, addresses: Two, inner: Two) -> Act:
+def gre(nodes: Two, addresses: Two, inner: Two) -> Action:
     """A GRE tunnel (RFC 2784).
 
     Args:
@@ -28,7 +28,7 @@ def gre(nodes: Two, addresses: Two, inner: Two) -> Act:
     return in_order(*acts)
 
 
-def seal(nodes: Two, addresses: Two) -> Act:
+def seal(nodes: Two, addresses: Two) -> Action:
     """What two nodes say to each other is encrypted: ESP in transport mode (RFC 4303, RFC 4106)."""
     acts = []
     for node, own in zip(nodes, addresses, strict=True):
@@ -45,6 +45,6 @@ def seal(nodes: Two, addresses: Two) -> Act:
     return in_order(*acts)
 
 
-def unseal(*nodes: str) -> Act:
+def unseal(*nodes: str) -> Action:
     """From now on in the clear."""
     return in_order(*(ip(node, "xfrm", "policy", "flush") for node in nodes))

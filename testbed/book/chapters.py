@@ -10,8 +10,9 @@ import tomllib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from testbed.errors import ParseError, nearest
-from testbed.experiment import PROJECT, experiment_files
+from testbed.author.experiment import experiment_files
+from testbed.core.errors import ParseError, nearest
+from testbed.core.project import PROJECT
 
 PLAN = PROJECT / "docs" / "book.toml"
 FURTHER = "Further experiments"

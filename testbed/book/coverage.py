@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import ConfigError, ParseError, nearest
-from testbed.experiment import PROJECT, load
+from testbed.author.experiment import load
+from testbed.core.errors import ConfigError, ParseError, nearest
+from testbed.core.project import PROJECT
 
 PLAN = PROJECT / "docs" / "coverage.toml"
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from testbed import experiment
+from testbed.author import experiment
 from testbed.book import chapters, titles
-from testbed.book.labels import LABELS
-from testbed.parameters import ALLOWED, parameters_of
+from testbed.book.phrases import LABELS
+from testbed.core.parameters import ALLOWED, parameters_of
+from testbed.core.project import PROJECT
 
-CATALOGUE = experiment.PROJECT / "docs" / "zh" / "messages.po"
+CATALOGUE = PROJECT / "docs" / "zh" / "messages.po"
 LANGUAGES = ("en", "zh")
 
 _HEADER = r"""# Chinese texts of the book. python -m testbed.docs keeps the English as in the code.
@@ -99,14 +100,14 @@ def joined(text: str) -> str:
 def messages() -> Iterator[tuple[str, str]]:
     """All texts of the book, each with where it is from."""
     for label in LABELS:
-        yield label, "testbed/book/labels.py"
+        yield label, "testbed/book/phrases.py"
     for text in ALLOWED:
-        yield text, "testbed/parameters.py"
+        yield text, "testbed/core/parameters.py"
     yield from titles.texts()
     for text in chapters.texts():
         yield text, "docs/book.toml"
     for name, path in experiment.experiment_files().items():
-        where = str(path.relative_to(experiment.PROJECT))
+        where = str(path.relative_to(PROJECT))
         cls = experiment.load(name)
         yield cls.title(), where
         for paragraph in paragraphs(cls):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
-from testbed.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest
 
 P = TypeVar("P")
 

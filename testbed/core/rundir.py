@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import ConfigError, ParseError
+from testbed.core.errors import ConfigError, ParseError
 
 FORMAT = 1
 """Version of the layout, in ``run.json``."""

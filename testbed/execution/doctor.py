@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analysis import compiled
-from testbed import kernel
-from testbed.errors import MissingPrerequisiteError, TestbedError
-from testbed.image import choice
-from testbed.image.store import Image
-from testbed.jail.start import isolation_here
-from testbed.prerequisites import BUILDS_KERNEL, Package, find, installed_packages, packages
-from testbed.runtime import choose
-from testbed.runtime.launch import PROJECT_ROOT
+from testbed.core.errors import MissingPrerequisiteError, TestbedError
+from testbed.core.project import PROJECT
+from testbed.execution.isolation.start import isolation_here
+from testbed.execution.runtime import choose
+from testbed.machine import kernel
+from testbed.machine.image import choice
+from testbed.machine.image.store import Image
+from testbed.machine.prerequisites import BUILDS_KERNEL, Package, find, installed_packages, packages
 
 State = Literal["there", "missing", "unknown"]
 
@@ -148,7 +148,7 @@ def _system() -> Iterator[Check]:
     enough: State = "there" if memory_mb >= 2048 else "missing"
     yield Check("memory", enough, f"{memory_mb} MB", "guests of 1 GB each")
     place = Path(tempfile.gettempdir())
-    for name, path in (("space for runs", PROJECT_ROOT), ("space for files of a moment", place)):
+    for name, path in (("space for runs", PROJECT), ("space for files of a moment", place)):
         free_bytes = shutil.disk_usage(path).free
         state: State = "there" if free_bytes >= _GUEST_DISK_BYTES else "missing"
         yield Check(name, state, f"{free_bytes / 1e9:.1f} GB free in {path}", "captures")
@@ -182,7 +182,7 @@ def _other_evidence(package: Package) -> str:
 
 
 def _python_packages() -> Iterator[Check]:
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     for requirement in project["project"]["dependencies"]:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         try:

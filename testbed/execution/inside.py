@@ -1,7 +1,8 @@
 """The program that runs in a guest (or on the host): builds the network, runs, records, leaves.
 
-``python -m testbed.inside FOLDER`` reads ``scenario.json`` in the scenario's folder and writes
-everything else there. `outcome.json` appears last, and only if the program came to its end.
+``python -m testbed.execution.inside FOLDER`` reads ``scenario.json`` in the scenario's folder
+and writes everything else there. `outcome.json` appears last, and only if the program came to its
+end.
 It imports nothing that `run` does not use: the analysis packages are loaded on first touch.
 """
 
@@ -18,11 +19,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from testbed import experiment as experiments
-from testbed import parameters
-from testbed.errors import ConfigError, ExitCode, TestbedError
-from testbed.lazy import lazy
-from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
+from testbed.author import experiment as experiments
+from testbed.core import parameters
+from testbed.core.errors import ConfigError, ExitCode, TestbedError
+from testbed.core.lazy import lazy
+from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
 
 if TYPE_CHECKING:
     from testbed.net import Network
@@ -106,9 +107,9 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
 
 
 def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.author.topo import as_data
     from testbed.net import Network
-    from testbed.topo import as_data
 
     scenario = read_json(folder / SCENARIO)
     cls = load(folder / scenario["file"])
@@ -119,7 +120,7 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     with network as net:
         write_json(folder / "network.json", network_data(net))
         began_s = time.monotonic()
-        with Lab(net, folder) as lab:
+        with RunningNetwork(net, folder) as lab:
             experiment.run(lab)
         outcome["run_s"] = round(time.monotonic() - began_s, 9)
         experiment.ended(lab)

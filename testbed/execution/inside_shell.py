@@ -1,7 +1,7 @@
 """The program behind `testbed shell`: builds a topology and gives Mininet's command line.
 
-``python -m testbed.inside_shell FOLDER`` reads ``shell.json`` in the folder, and FRR configurations
-for its routers if there are any; captures go there.
+``python -m testbed.execution.inside_shell FOLDER`` reads ``shell.json`` in the folder, and FRR
+configurations for its routers if there are any; captures go there.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import termios
 from pathlib import Path
 from typing import Any
 
-from testbed import topologies
+from testbed.author import named_topologies
+from testbed.author.routing import configurations
+from testbed.author.running_network import RunningNetwork
+from testbed.core.errors import TestbedError
+from testbed.core.rundir import read_json
 from testbed.daemons import frr
 from testbed.daemons.base import lab_place
-from testbed.errors import TestbedError
-from testbed.lab import Lab
 from testbed.net import Network
 from testbed.net.mininet_api import cli
-from testbed.routing import configurations
-from testbed.rundir import read_json
 
 REQUEST = "shell.json"
 """In the folder: ``topology`` as the user wrote it, ``routing``, ``captures``, ``runtime``."""
@@ -38,8 +38,8 @@ def main(folder: Path) -> int:
     request = read_json(folder / REQUEST)
     _take_terminal(_GUEST_TERMINAL if request["runtime"] == "guest" else None)
     try:
-        topo = topologies.load(request["topology"])
-        with Network(topo, routing=request["routing"]) as net, Lab(net, folder) as lab:
+        topo = named_topologies.load(request["topology"])
+        with Network(topo, routing=request["routing"]) as net, RunningNetwork(net, folder) as lab:
             if request["captures"]:
                 lab.capture(*request["captures"])
             if configs := configurations(folder):
@@ -54,9 +54,9 @@ def main(folder: Path) -> int:
 class CommandLine(cli.CLI):  # type: ignore[misc]
     """Mininet's command line, with FRR's shell."""
 
-    def __init__(self, lab: Lab, **options: Any) -> None:
-        self.lab = lab
-        super().__init__(lab.net, **options)
+    def __init__(self, net: RunningNetwork, **options: Any) -> None:
+        self.net = net
+        super().__init__(net.network, **options)
 
     def do_vtysh(self, line: str) -> None:
         """FRR's shell on a router: vtysh r1, or vtysh r1 show ip route."""
@@ -64,18 +64,18 @@ class CommandLine(cli.CLI):  # type: ignore[misc]
         if name not in self.mn:
             _say(f"vtysh: no node '{name}'; usage: vtysh ROUTER [COMMAND]")
             return
-        argv = frr.vtysh_argv(lab_place(self.lab, name), *([command] if command else []))
+        argv = frr.vtysh_argv(lab_place(self.net, name), *([command] if command else []))
         self.mn[name].sendCmd(shlex.join(argv))
         self.waitForNode(self.mn[name])
 
 
-def _command_line(lab: Lab, topology: str, script: Path) -> None:
+def _command_line(net: RunningNetwork, topology: str, script: Path) -> None:
     if script.is_file():
-        CommandLine(lab, script=str(script))
+        CommandLine(net, script=str(script))
         return
-    names = " ".join(node.name for node in lab.net.values())
+    names = " ".join(node.name for node in net.network.values())
     _say(f"{topology}: {names}. Type help, or leave with Ctrl-D.")
-    CommandLine(lab)
+    CommandLine(net)
 
 
 def _take_terminal(path: str | None) -> None:

@@ -8,15 +8,14 @@ import platform
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.prerequisites import find
+from testbed.machine.prerequisites import find
 
 if TYPE_CHECKING:
-    from testbed.image.store import Image
+    from testbed.machine.image.store import Image
 
-PROJECT = Path(__file__).resolve().parent.parent
+from testbed.core.project import PROJECT
 
 _PROGRAMS = {
     "iperf3": ["iperf3", "--version"],

@@ -26,14 +26,14 @@ from typing import Any
 
 import click
 
-from testbed import parameters
-from testbed.claims import Claim, Status
+from testbed.author.experiment import Experiment, Tables
 from testbed.cli.console import err, out
-from testbed.errors import ExitCode, ParseError
-from testbed.experiment import Experiment, Tables
-from testbed.replay import experiment_of, replay
-from testbed.rundir import REPETITION, REPORT, RUN, VERDICTS, RunDir, read_json, write_json
-from testbed.runner import Request, Watcher, build_and_run, plan
+from testbed.core import parameters
+from testbed.core.claims import Claim, Status
+from testbed.core.errors import ExitCode, ParseError
+from testbed.core.rundir import REPETITION, REPORT, RUN, VERDICTS, RunDir, read_json, write_json
+from testbed.execution.runner import Request, Watcher, build_and_run, plan
+from testbed.results.replay import experiment_of, replay
 
 _FAIL_SHARE = 0.5
 
@@ -72,7 +72,7 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
     """Runs all seeds, measures and judges each, and summarises them.
 
     Raises:
-        ConfigError, MissingPrerequisiteError: as `testbed.runner.run`; nothing was made.
+        ConfigError, MissingPrerequisiteError: as `testbed.execution.runner.run`; nothing was made.
     """
     seeds = range(request.seed, request.seed + count)
     first = plan(request)  # checks everything before the others are made
@@ -117,7 +117,7 @@ def _replay(path: Path) -> None:
 
 def summarise(repetition: Repetition, on_stage: Callable[[str], None] = lambda _: None) -> None:
     """Writes ``repetition.json``, the figures with their bands, and the report."""
-    from testbed.report import write_repetition
+    from testbed.results.report import write_repetition
 
     cls = _experiment(repetition)
     rows = claims_over(repetition, cls)

@@ -19,21 +19,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from testbed import __version__, gate, parameters, topologies
-from testbed.errors import (
+from testbed import __version__
+from testbed.author import named_topologies
+from testbed.author.experiment import Experiment, check_claims, experiment_files, load, own_code
+from testbed.core import parameters
+from testbed.core.errors import (
     ConfigError,
     ExitCode,
     MissingPrerequisiteError,
     RunIncompleteError,
     nearest,
 )
-from testbed.experiment import Experiment, check_claims, experiment_files, load, own_code
-from testbed.image.store import Image
-from testbed.prerequisites import find, install_command
-from testbed.provenance import host, sources_hash, tool_versions
-from testbed.replay import Judged, fingerprint, replay
-from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
-from testbed.runtime import Outcome, Progress, Runtime, choose, image_of
+from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
+from testbed.execution.provenance import host, sources_hash, tool_versions
+from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_of
+from testbed.machine.image.store import Image
+from testbed.machine.prerequisites import find, install_command
+from testbed.results import gate
+from testbed.results.replay import Judged, fingerprint, replay
 
 DEFAULT_SEED = 1
 
@@ -190,7 +193,7 @@ def _scenarios(
     for scenario_params in chosen.values():
         with own_code(cls, "topology"):
             topo = cls(scenario_params).topology()
-        topologies.require_nodes(topo, inspect.getfile(cls))
+        named_topologies.require_nodes(topo, inspect.getfile(cls))
         with own_code(cls, "inputs"):
             cls(scenario_params).inputs()
     return {name: asdict(p) for name, p in chosen.items()}

@@ -20,13 +20,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import routing, topologies
-from testbed.frr import generate as frr_generate
-from testbed.inside_shell import REQUEST, SCRIPT
+from testbed.author import named_topologies, routing
+from testbed.core.rundir import write_json
+from testbed.daemons.frr import generate as frr_generate
+from testbed.execution.inside_shell import REQUEST, SCRIPT
+from testbed.execution.runtime import Outcome, choose
 from testbed.net.check import check_topology
 from testbed.net.plan import make_plan
-from testbed.rundir import write_json
-from testbed.runtime import Outcome, choose
 
 _WALL_LIMIT_S = 7 * 86400.0
 _END_OF_INPUT = b"\x04"
@@ -37,7 +37,7 @@ class Session:
     """What to start.
 
     Attributes:
-        topology: as `topologies.load` takes it.
+        topology: as `named_topologies.load` takes it.
         runtime: ``auto``, ``guest`` or ``host``; the clock is real.
         routing: ``static``, or None for routers that know only their own networks.
         configs: FRR on every router: ``rip`` or ``ospf`` makes the configurations, anything else
@@ -90,7 +90,7 @@ def run(session: Session, folder: Path) -> Outcome:
                 seed=0,
                 memory_mb=session.memory_mb,
                 wall_limit_s=_WALL_LIMIT_S,
-                module="testbed.inside_shell",
+                module="testbed.execution.inside_shell",
                 terminal=theirs,
             )
         finally:
@@ -110,7 +110,7 @@ def _lend_file(topology: str, folder: Path) -> str:
 
 def _configurations(session: Session) -> dict[str, str]:
     """FRR configurations as file → text; checked, before anything starts."""
-    topo = topologies.load(session.topology)
+    topo = named_topologies.load(session.topology)
     check_topology(topo)
     make_plan(topo)
     if not session.configs:

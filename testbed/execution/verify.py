@@ -13,17 +13,17 @@ from typing import Any
 import click
 from rich.table import Table
 
-from testbed import kernel as kernels
+from testbed.author.experiment import experiment_files
 from testbed.cli.console import err, out
-from testbed.compare import Difference, bytes_that_differ, numbers_that_differ
-from testbed.errors import ConfigError, ExitCode, nearest
-from testbed.experiment import experiment_files
-from testbed.image import choice
-from testbed.image.store import Image
-from testbed.provenance import sources_hash, tool_versions
-from testbed.replay import fingerprint
-from testbed.rundir import RunDir, default_runs
-from testbed.runner import Request, Watcher, run
+from testbed.core.errors import ConfigError, ExitCode, nearest
+from testbed.core.rundir import RunDir, default_runs
+from testbed.execution.provenance import sources_hash, tool_versions
+from testbed.execution.runner import Request, Watcher, run
+from testbed.machine import kernel as kernels
+from testbed.machine.image import choice
+from testbed.machine.image.store import Image
+from testbed.results.compare import Difference, bytes_that_differ, numbers_that_differ
+from testbed.results.replay import fingerprint
 
 _HOSTS = "none: the host's programs"
 

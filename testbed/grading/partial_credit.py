@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from testbed.claims import Status, Verdict, all_of
+from testbed.core.claims import Status, Verdict, all_of
 
 
 def share_of(verdicts: Sequence[Verdict]) -> Verdict:

@@ -15,9 +15,9 @@ from testbed.daemons import frr
 from testbed.grading.assignment import Assignment
 
 if TYPE_CHECKING:
+    from testbed.author.running_network import RunningNetwork
     from testbed.daemons.base import Running
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.results.data import ScenarioData
 
 _HOST = 11
 
@@ -61,13 +61,13 @@ class RoutersLab(Assignment):
             found |= {end: f"{net[i]}/{net.prefixlen}" for i, end in enumerate(ends, 1)}
         return found
 
-    def start_routers(self, lab: Lab, filter: str) -> dict[tuple[str, str], Running]:
+    def start_routers(self, net: RunningNetwork, filter: str) -> dict[tuple[str, str], Running]:
         """Records routes, and packets on every cable and in every LAN; starts the routers."""
-        lab.watch("routes")
+        net.watch("routes")
         points = [ends[0] for ends in self.cables.values()]
-        lab.capture(*points, *(f"h{number}-eth0" for number in self.lans), filter=filter)
+        net.capture(*points, *(f"h{number}-eth0" for number in self.lans), filter=filter)
         configs = {router: f"{router}.conf" for router in self.routers}
-        return self.submission.start_frr(lab, configs)
+        return self.submission.start_frr(net, configs)
 
     def network(self, data: ScenarioData) -> Any:
         """Who has which address (`analysis.routes.Network`)."""

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from testbed.core.errors import TestbedError
+from testbed.core.rundir import read_json
 from testbed.daemons import frr
-from testbed.errors import TestbedError
 from testbed.grading.answers import shown
 from testbed.grading.submission import CONFIGS
-from testbed.rundir import read_json
 
 _MOST = 8
 """Lines of each sort."""

@@ -9,11 +9,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import world
-from testbed.errors import ParseError, nearest
+from testbed.core.errors import ParseError, nearest
+from testbed.execution import guest_init
 
 LIST = Path(__file__).with_name("packages.txt")
-SYSTEM_PATH = world.ENVIRONMENT["PATH"]
+SYSTEM_PATH = guest_init.ENVIRONMENT["PATH"]
 """Where programs are looked for in a network."""
 
 BUILDS_KERNEL = "building the guest kernel"

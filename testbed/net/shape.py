@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from testbed.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest
 
 QDISCS = ("fifo", "red", "codel", "fq_codel", "pie", "cake")
 """Queue disciplines of the sending side's buffer. `fifo` counts packets, or bytes if so given."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from testbed.errors import ConfigError, nearest
-from testbed.rundir import write_json
+from testbed.core.errors import ConfigError, nearest
+from testbed.core.rundir import write_json
 
 TRACEFS = Path("/sys/kernel/tracing")
 _PAGE_BYTES = 4096

@@ -16,8 +16,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import CaptureError
-from testbed.rundir import REPORT, RUN, VERDICTS, RunDir, read_json
+from testbed.core.errors import CaptureError
+from testbed.core.rundir import REPORT, RUN, VERDICTS, RunDir, read_json
 
 REAL_CLOCK_TOLERANCE = 0.10
 """Relative difference of a claim's observed number that two real-clock runs may show."""

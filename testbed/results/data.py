@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import gate
-from testbed.claims import MissingDataError
-from testbed.errors import ParseError
-from testbed.rundir import read_json
+from testbed.core.claims import MissingDataError
+from testbed.core.errors import ParseError
+from testbed.core.rundir import read_json
+from testbed.results import gate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ class ScenarioData:
         return {name: int(stats["dropped"]) for name, stats in read_json(path).items()}
 
     def events(self, event: str | None = None) -> pd.DataFrame:
-        """The run's own events (`lab.event`), with ``time_s``, ``event`` and their data."""
+        """The run's own events (`net.event`), with ``time_s``, ``event`` and their data."""
         import pandas as pd
 
         rows = [
@@ -122,7 +122,7 @@ class ScenarioData:
         return _json_lines(path, "event")
 
     def notices(self, kind: str) -> pd.DataFrame:
-        """What `lab.watch` recorded: ``routes``, ``neighbours`` or ``links``, with ``time_s``.
+        """What `net.watch` recorded: ``routes``, ``neighbours`` or ``links``, with ``time_s``.
 
         Raises:
             MissingDataError: it was not watched, or the kernel lost notifications.
@@ -185,7 +185,7 @@ class ScenarioData:
         return pd.DataFrame(rows, columns=columns, dtype="int64")
 
     def log(self, name: str) -> str:
-        """Output of a program started by ``lab.start(..., log=name)``."""
+        """Output of a program started by ``net.start(..., log=name)``."""
         path = self.path / "logs" / f"{name}.log"
         if not path.is_file():
             raise MissingDataError(f"no log '{name}'")

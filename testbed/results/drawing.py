@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.labels import Labels, Point
+from testbed.results.label_places import Labels, Point
 
 HOP_PX = 150.0
 """Length of a link on paper."""

@@ -2,7 +2,7 @@
 
 On the virtual clock a busy host cannot disturb a run. On the real one it can, in ways that look
 like a network's: a timer that fires late is jitter, a full backlog is loss. So each run is watched,
-from inside (`testbed.world.stalls`) and from the host, and what was seen is held against what the
+from inside (`guest_init.stalls`) and from the host, and what was seen is held against what the
 claims bear.
 
 ==================  =============================================================  ===============
@@ -37,8 +37,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.rundir import RunDir, read_json
-from testbed.world.stalls import STALLS
+from testbed.core.rundir import RunDir, read_json
+from testbed.execution.guest_init.stalls import STALLS
 
 GATE = "gate.json"
 

@@ -1,6 +1,6 @@
 """What the notebooks in `analysis/notebooks` call: one run, its tables, packets and pictures.
 
-    from testbed import notebook
+    from testbed.results import notebook
     run = notebook.open_run("icmp")
 
 The run is the one that ``TESTBED_RUN`` names (`make notebook` sets it), if the experiment made it,
@@ -18,12 +18,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import exchange, parameters
-from testbed.data import ScenarioData
-from testbed.errors import ConfigError, TestbedError, nearest
-from testbed.experiment import PROJECT, Experiment, Tables
-from testbed.replay import complete_scenarios, experiment_of
-from testbed.rundir import RUN, SCENARIO, VERDICTS, RunDir, default_runs, read_json
+from testbed.author import steps
+from testbed.author.experiment import Experiment, Tables
+from testbed.core import parameters
+from testbed.core.errors import ConfigError, TestbedError, nearest
+from testbed.core.project import PROJECT
+from testbed.core.rundir import RUN, SCENARIO, VERDICTS, RunDir, default_runs, read_json
+from testbed.results.data import ScenarioData
+from testbed.results.replay import complete_scenarios, experiment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -194,12 +196,12 @@ class NotebookRun:
             columns: of the table ``packets``; default all.
             equals: column → value or set of values.
         """
-        found = exchange.pick(self.tables, step, capture, scenario=self.scenarios[0], **equals)
+        found = steps.pick(self.tables, step, capture, scenario=self.scenarios[0], **equals)
         return found if columns is None else found[list(columns)]
 
     def step_ladder(self, step: str, capture: str, **equals: Any) -> Picture:
         """The same packets as a ladder diagram."""
-        drawn = exchange.ladder(self.tables, step, capture, scenario=self.scenarios[0], **equals)
+        drawn = steps.ladder(self.tables, step, capture, scenario=self.scenarios[0], **equals)
         return Picture(svg=drawn)
 
     def links(self, scenario: str | None = None) -> pd.DataFrame:

@@ -17,11 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import gate, parameters
-from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
-from testbed.data import ScenarioData
-from testbed.errors import ConfigError, ExitCode, TestbedError
-from testbed.experiment import (
+from testbed.author.experiment import (
     Experiment,
     Tables,
     check_claims,
@@ -30,7 +26,20 @@ from testbed.experiment import (
     own_code,
     require_dict,
 )
-from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, read_json, write_json, write_text
+from testbed.core import parameters
+from testbed.core.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.core.errors import ConfigError, ExitCode, TestbedError
+from testbed.core.rundir import (
+    OUTCOME,
+    SCENARIO,
+    VERDICTS,
+    RunDir,
+    read_json,
+    write_json,
+    write_text,
+)
+from testbed.results import gate
+from testbed.results.data import ScenarioData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +93,7 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
         timed("plot", lambda: save_plots(run, cls, tables))
     except TestbedError as error:  # the verdicts and the report are there all the same
         wrong = error
-    from testbed.report import write_report
+    from testbed.results.report import write_report
 
     timed("report", lambda: write_report(run, cls, judged))
     meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
@@ -123,7 +132,7 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
 
 def _import_what_follows() -> None:
     """What judging, drawing and reporting need, while others measure."""
-    import testbed.report  # noqa: F401
+    import testbed.results.report  # noqa: F401
     from analysis.plots import style
 
     _ = style.COLOURS  # the module waits for a touch

@@ -10,12 +10,12 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from testbed.claims import Evidence, MissingDataError
-from testbed.data import ScenarioData
-from testbed.draw import draw
-from testbed.experiment import Experiment
-from testbed.replay import Judged
-from testbed.rundir import REPETITION, REPORT, RunDir, read_json, write_text
+from testbed.author.experiment import Experiment
+from testbed.core.claims import Evidence, MissingDataError
+from testbed.core.rundir import REPETITION, REPORT, RunDir, read_json, write_text
+from testbed.results.data import ScenarioData
+from testbed.results.drawing import draw
+from testbed.results.replay import Judged
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,7 +41,7 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
 
 def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, Any]]) -> Path:
     """Writes the page over several seeds; `claims` as in ``repetition.json``."""
-    from testbed.repeat import mean_text
+    from testbed.execution.repeat import mean_text
 
     data = read_json(path / REPETITION)
     metas = {seed: RunDir(path / f"seed-{seed}").meta() for seed in data["seeds"]}
@@ -172,7 +172,7 @@ def _drawings(run: RunDir, meta: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _parameters(cls: type[Experiment], meta: dict[str, Any]) -> list[dict[str, Any]]:
-    from testbed.parameters import parameters_of
+    from testbed.core.parameters import parameters_of
 
     return [
         {"name": p.name, "value": meta["parameters"].get(p.name, p.default), "spec": p.spec}

@@ -14,9 +14,11 @@ import nbclient
 import nbformat
 import pytest
 
-from testbed import kernel, notebook, runner
-from testbed.claims import Status, Verdict
-from testbed.experiment import load
+from testbed.author.experiment import load
+from testbed.core.claims import Status, Verdict
+from testbed.execution import runner
+from testbed.machine import kernel
+from testbed.results import notebook
 
 FALLS: dict[str, dict[str, set[str]]] = {
     "icmp": {

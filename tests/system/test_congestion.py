@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments.congestion import Congestion
-from testbed.claims import Status
-from testbed.runner import Request, run
+from testbed.core.claims import Status
+from testbed.execution.runner import Request, run
 
 pytestmark = pytest.mark.guest
 

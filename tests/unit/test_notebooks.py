@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import notebook
-from testbed.errors import ConfigError
-from testbed.experiment import experiment_files
+from testbed.author.experiment import experiment_files
+from testbed.core.errors import ConfigError
+from testbed.results import notebook
 
 NAMES = sorted(path.stem for path in notebook.NOTEBOOKS.glob("*.ipynb"))
 HANDOUTS = Path(__file__).parents[2] / "docs" / "experiments"

@@ -1,7 +1,7 @@
 """FRR's daemons: zebra and the routing protocols, one process each in a router's namespace.
 
 Each reads its own file, ``configs/<router>/<daemon>.conf``, made of the router's configuration by
-`testbed.frr.config.split`. They stay in the foreground under FRR's own user, with sockets and PIDs
+`config.split`. They stay in the foreground under FRR's own user, with sockets and PIDs
 in the router's private folder; no system service is touched.
 
 From FRR 10 on mgmtd reads what zebra, ripd, ripngd and staticd shall do, and tells them. It can be
@@ -18,13 +18,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from testbed.core.errors import CommandError, ConfigError
 from testbed.daemons import base
-from testbed.errors import CommandError, ConfigError
-from testbed.frr import config as frr_config
+from testbed.daemons.frr import config as frr_config
 
 if TYPE_CHECKING:
+    from testbed.author.running_network import Process, RunningNetwork
     from testbed.daemons.base import Place, Running
-    from testbed.lab import Lab, Process
 
 FOLDER = "/usr/lib/frr"
 MGMTD = f"{FOLDER}/mgmtd"
@@ -182,22 +182,22 @@ def daemons_of(config: str, *, with_mgmtd: bool | None = None) -> list[FrrDaemon
     ]
 
 
-def start(lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
+def start(net: RunningNetwork, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
     """Starts FRR in routers, all side by side; returns when every daemon answers.
 
     Args:
-        lab: the running network.
+        net: the running network.
         configs: router → its configuration; each daemon's part is kept in the run directory.
 
     Raises:
         ConfigError: a configuration for a router that is not in the network.
     """
     for router in configs:
-        if router not in lab.net:
+        if router not in net.network:
             raise ConfigError(f"configuration of '{router}': no such router in this topology")
-    lab.event("daemons-start")
-    running = base.start(lab, {router: daemons_of(text) for router, text in configs.items()})
-    lab.event("daemons-ready")
+    net.event("daemons-start")
+    running = base.start(net, {router: daemons_of(text) for router, text in configs.items()})
+    net.event("daemons-ready")
     return running
 
 
@@ -261,19 +261,22 @@ def _say(vty: socket.socket, node: str, daemon: str, command: str) -> str:
 
 
 def save(
-    lab: Lab, running: Mapping[tuple[str, str], Running], label: str, questions: Iterable[str]
+    net: RunningNetwork,
+    running: Mapping[tuple[str, str], Running],
+    label: str,
+    questions: Iterable[str],
 ) -> None:
     """Keeps what daemons answer now, as ``states/<label>/<router>.<daemon>.<number>.txt``.
 
     Args:
-        lab: the running network.
+        net: the running network.
         running: as `start` returned it.
         label: of this moment.
         questions: ``<daemon>: <command>``; asked of every router that runs the daemon.
     """
-    folder = lab.path / "states" / label
+    folder = net.path / "states" / label
     folder.mkdir(parents=True, exist_ok=True)
-    lab.event("state", label=label)
+    net.event("state", label=label)
     for number, question in enumerate(questions):
         wanted, command = question.split(": ", 1)
         for (router, daemon), found in running.items():

@@ -2,7 +2,7 @@
 
 A router's configuration is one ``frr.conf`` as any FRR lab has it, or a file for each daemon
 (``zebra.conf``, ``ripd.conf``, ...). Handwritten ones are checked before anything starts: by
-FRR's own checker, then against the topology (see `testbed.frr.lint`).
+FRR's own checker, then against the topology (see `testbed.daemons.frr.lint`).
 
 From FRR 10 on mgmtd reads the configuration of several daemons, theirs no longer: see `managed`.
 """
@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, nearest
 
 PROTOCOLS = {"rip": "ripd", "ripng": "ripngd", "ospf": "ospfd", "ospf6": "ospf6d"}
 """``router <word>`` → the daemon it needs."""
@@ -260,7 +260,7 @@ def _checker() -> tuple[list[str], dict[str, str] | None]:
     """FRR's shell, the host's or else an image's, and its environment (None: ours)."""
     if shutil.which("vtysh") is not None:
         return ["vtysh"], None
-    from testbed.image import choice, native
+    from testbed.machine.image import choice, native
 
     image, _ = choice.choose()
     if image is None:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from testbed.errors import ConfigError, nearest
-from testbed.frr.config import Block, Written, blocks
+from testbed.core.errors import ConfigError, nearest
+from testbed.daemons.frr.config import Block, Written, blocks
 from testbed.net.plan import Plan, Port
 
 _ROUTER_ID = re.compile(r"(ospf6? )?router-id (\S+)")

@@ -1,4 +1,4 @@
-"""How late timers fire in the run's own kernel, on the real clock: `testbed.gate` judges by it.
+"""How late timers fire in the run's own kernel, on the real clock, for the gate.
 
 A thread for each processor that the run may use sleeps a millisecond at a time and notes each
 waking that came late. What delays it (another program on the processor, a hypervisor that took it
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from testbed.world import record
+from testbed.execution.guest_init import record
 
 STALLS = "stalls.json"
 """In the scenario's folder: ``nap_s``, how many ``cpus`` were watched, and ``stalls``: pairs of

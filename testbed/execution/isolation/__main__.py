@@ -3,8 +3,11 @@
 import os
 import sys
 
-sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+folder = os.path.abspath(__file__)
+for _ in range(4):  # testbed/execution/isolation/__main__.py
+    folder = os.path.dirname(folder)
+sys.path.append(folder)
 
-from testbed.jail.start import main
+from testbed.execution.isolation.start import main  # noqa: E402
 
 main(sys.argv[1])

@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-from testbed.jail import CANNOT_START, landlock
+from testbed.execution.isolation import CANNOT_START, landlock
 
 _NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = (
     0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000,

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import platform
 
-from testbed import kernel
-from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
-from testbed.image import choice
-from testbed.image.store import Image
-from testbed.runtime.guest import GuestRuntime
-from testbed.runtime.host import HostRuntime
-from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Progress, Runtime
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, nearest
+from testbed.execution.runtime.guest import GuestRuntime
+from testbed.execution.runtime.host import HostRuntime
+from testbed.execution.runtime.outcome import (
+    Clock,
+    KernelInfo,
+    OnProgress,
+    Outcome,
+    Progress,
+    Runtime,
+)
+from testbed.machine import kernel
+from testbed.machine.image import choice
+from testbed.machine.image.store import Image
 
 __all__ = [
     "Clock", "KernelInfo", "OnProgress", "Outcome", "Progress", "Runtime", "choose", "image_of",

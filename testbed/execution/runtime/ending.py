@@ -8,9 +8,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from testbed.jail import CANNOT_START
-from testbed.runtime.outcome import Status
-from testbed.world import CONSOLE, EXIT_FILE
+from testbed.execution.guest_init import CONSOLE, EXIT_FILE
+from testbed.execution.isolation import CANNOT_START
+from testbed.execution.runtime.outcome import Status
 
 Verdict = tuple[Status, str, int | None, float]
 """Status, reason, the program's exit code, the run's clock at the end in s."""

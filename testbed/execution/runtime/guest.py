@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import world
-from testbed.errors import ConfigError
-from testbed.image.store import Image
-from testbed.runtime import launch
-from testbed.runtime.cpus import reserved_cpu
-from testbed.runtime.limits import Limits
-from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
-from testbed.runtime.sources import copied
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
+from testbed.execution import guest_init
+from testbed.execution.runtime import launch
+from testbed.execution.runtime.cpus import reserved_cpu
+from testbed.execution.runtime.limits import Limits
+from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.execution.runtime.sources import copied
+from testbed.machine.image.store import Image
 
 START_EPOCH_S = 1_700_000_000
 """What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate's end."""
@@ -22,7 +23,7 @@ _PYTHON = "/usr/bin/python3"
 _NO_DEVICES = ("fb_tunnels=none", "dummy.numdummies=0", "bonding.max_bonds=0", "ifb.numifbs=0")
 """No devices that nobody asked for: sit0, gre0 and more in each of a network's namespaces."""
 
-_KERNEL_ENVIRONMENT = {"PATH": world.ENVIRONMENT["PATH"], "HOME": "/dev/shm"}
+_KERNEL_ENVIRONMENT = {"PATH": guest_init.ENVIRONMENT["PATH"], "HOME": "/dev/shm"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class GuestRuntime:
         cpu: int | None = None,
         on_progress: OnProgress | None = None,
         stop: Stop | None = None,
-        module: str = "testbed.inside",
+        module: str = "testbed.execution.inside",
         terminal: int | None = None,
         limits: Limits | None = None,
     ) -> Outcome:
@@ -66,7 +67,7 @@ class GuestRuntime:
         argv = [str(self.path), *self._options(seed, memory_mb, module)]
         root, site = (self.image.root, self.image.site) if self.image else (None, None)
         with (
-            copied(launch.PROJECT_ROOT, module, root) as project,
+            copied(PROJECT, module, root) as project,
             reserved_cpu(cpu) as own_cpu,
         ):
             return launch.run(
@@ -95,14 +96,14 @@ class GuestRuntime:
             *_NO_DEVICES,
             "root=98:0",  # this and the console would else be added behind the program's arguments
             "console=tty0",
-            f"hostfs_writable=/proc/self/fd/{world.LAB_FD}",
+            f"hostfs_writable=/proc/self/fd/{guest_init.LAB_FD}",
             "rootfstype=hostfs",
-            f"rootflags=/proc/self/fd/{world.ROOT_FD}" if self.image else "rootflags=/",
+            f"rootflags=/proc/self/fd/{guest_init.ROOT_FD}" if self.image else "rootflags=/",
             "ro",
             "quiet",
             "con=null",
             "con0=fd:0,fd:1",
-            f"con1=null,fd:{world.PROGRESS_FD}",
+            f"con1=null,fd:{guest_init.PROGRESS_FD}",
             "panic=-1",
             "PYTHONHASHSEED=0",
             "PYTHONDONTWRITEBYTECODE=1",
@@ -110,7 +111,7 @@ class GuestRuntime:
             "--",
             "-sSP",
             "-c",
-            f'"{world.BOOT}"',
+            f'"{guest_init.BOOT}"',
             "guest",
             module,
         ]

@@ -7,12 +7,13 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import world
-from testbed.errors import MissingPrerequisiteError
-from testbed.runtime import launch
-from testbed.runtime.limits import Limits
-from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
-from testbed.runtime.sources import copied
+from testbed.core.errors import MissingPrerequisiteError
+from testbed.core.project import PROJECT
+from testbed.execution import guest_init
+from testbed.execution.runtime import launch
+from testbed.execution.runtime.limits import Limits
+from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.execution.runtime.sources import copied
 
 _PYTHON = "/usr/bin/python3"
 
@@ -40,7 +41,7 @@ class HostRuntime:
         cpu: int | None = None,
         on_progress: OnProgress | None = None,
         stop: Stop | None = None,
-        module: str = "testbed.inside",
+        module: str = "testbed.execution.inside",
         terminal: int | None = None,
         limits: Limits | None = None,
     ) -> Outcome:
@@ -49,11 +50,11 @@ class HostRuntime:
             raise MissingPrerequisiteError(
                 "root", "sudo testbed run --runtime host ...", "the host runtime makes networks"
             )
-        boot = f"/proc/self/fd/{world.PROJECT_FD}/testbed/world/boot.py"
+        boot = f"/proc/self/fd/{guest_init.PROJECT_FD}/testbed/execution/guest_init/boot.py"
         argv = [_PYTHON, "-sSP", boot, "host", module]
-        with copied(launch.PROJECT_ROOT, module) as project:
+        with copied(PROJECT, module) as project:
             return launch.run(
-                launch.Job(argv, world.ENVIRONMENT, project, network=True),
+                launch.Job(argv, guest_init.ENVIRONMENT, project, network=True),
                 scenario_dir,
                 wall_limit_s=wall_limit_s,
                 cpu=cpu,

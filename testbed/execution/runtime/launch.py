@@ -16,15 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import jail, world
-from testbed.errors import ConfigError
-from testbed.runtime.limits import Limits, Usage
-from testbed.runtime.outcome import OnProgress, Outcome, Progress, Stop
-from testbed.runtime.verdict import judge
+from testbed.core.errors import ConfigError
+from testbed.execution import guest_init, isolation
+from testbed.execution.runtime.ending import judge
+from testbed.execution.runtime.limits import Limits, Usage
+from testbed.execution.runtime.outcome import OnProgress, Outcome, Progress, Stop
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-
-_JAIL = str(Path(jail.__file__).with_name("__main__.py"))
+_JAIL = str(Path(isolation.__file__).with_name("__main__.py"))
 _POLL_S = 0.1
 _REPORT_FD = 8
 _FREE_FD = 64
@@ -57,10 +55,10 @@ class Job:
     def folders(self) -> dict[int, str | Path]:
         """Number in the run → a folder it is lent, beside its own."""
         lent: dict[int, str | Path] = {
-            world.PROJECT_FD: self.project,
-            world.SITE_FD: self.site or sysconfig.get_path("purelib"),
+            guest_init.PROJECT_FD: self.project,
+            guest_init.SITE_FD: self.site or sysconfig.get_path("purelib"),
         }
-        return lent | ({world.ROOT_FD: self.root} if self.root else {})
+        return lent | ({guest_init.ROOT_FD: self.root} if self.root else {})
 
 
 def run(
@@ -86,7 +84,7 @@ def run(
         raise ConfigError(f"wall_limit_s: {wall_limit_s} is out of range; more than 0")
     watch = _Watch(time.monotonic(), on_progress)
     with _inherited(job, folder, watch.file, terminal) as descriptors:
-        (folder / world.EXIT_FILE).unlink(missing_ok=True)
+        (folder / guest_init.EXIT_FILE).unlink(missing_ok=True)
         pid = _spawn(job, descriptors, cpu)
         usage = Usage(limits, pid, folder) if limits else None
         ended = ""
@@ -97,7 +95,7 @@ def run(
     watch.look()
     status, reason, exit_code, clock_s = judge(folder, ended, returncode, wall_limit_s)
     watch.close()
-    (folder / f"{world.EXIT_FILE}.part").unlink(missing_ok=True)
+    (folder / f"{guest_init.EXIT_FILE}.part").unlink(missing_ok=True)
     return Outcome(
         status=status,
         reason=reason,
@@ -149,8 +147,8 @@ def _inherited(
     log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     wanted: dict[int, tuple[str | Path, int]] = {
         0: (os.devnull, os.O_RDONLY),
-        1: (folder / world.CONSOLE, log),
-        world.LAB_FD: (folder, directory),
+        1: (folder / guest_init.CONSOLE, log),
+        guest_init.LAB_FD: (folder, directory),
         **{number: (path, directory) for number, path in job.folders.items()},
     }
     with contextlib.ExitStack() as stack:
@@ -164,7 +162,7 @@ def _inherited(
             found[number] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
             os.close(low)
             stack.callback(os.close, found[number])
-        copies = {_REPORT_FD: progress, world.PROGRESS_FD: progress}
+        copies = {_REPORT_FD: progress, guest_init.PROGRESS_FD: progress}
         if terminal is not None:
             copies |= {0: terminal, 1: terminal}
         for number, source in copies.items():
@@ -181,14 +179,14 @@ def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
         "cpu": cpu,
         "read_only": job.read_only,
         "network": job.network,
-        "folder_fds": [world.LAB_FD, *job.folders],
+        "folder_fds": [guest_init.LAB_FD, *job.folders],
         "report_fd": _REPORT_FD,
     }
     python = getattr(sys, "_base_executable", sys.executable)
     return os.posix_spawn(
         python,
         [python, "-I", "-S", _JAIL, json.dumps(spec)],
-        {"PATH": world.ENVIRONMENT["PATH"]},
+        {"PATH": guest_init.ENVIRONMENT["PATH"]},
         file_actions=[(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in descriptors.items()],
         setpgroup=0,  # Ctrl-C at the terminal reaches us alone, and we end the run
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypedDict
 
-from testbed.runtime.limits import Limits
+from testbed.execution.runtime.limits import Limits
 
 Clock = Literal["virtual", "real"]
 
@@ -120,14 +120,14 @@ class Runtime(Protocol):
         cpu: int | None = None,
         on_progress: OnProgress | None = None,
         stop: Stop | None = None,
-        module: str = "testbed.inside",
+        module: str = "testbed.execution.inside",
         terminal: int | None = None,
         limits: Limits | None = None,
     ) -> Outcome:
         """Runs ``python -m module FOLDER`` in a world of its own.
 
-        Inside, `scenario_dir` is `world.LAB`, the only place that keeps what is written, and the
-        project is `world.PROJECT`. The console is kept in ``scenario_dir/console.log``.
+        Inside, `scenario_dir` is `guest_init.LAB`, the only place that keeps what is written, and
+        the project is `guest_init.PROJECT`. The console is kept in ``scenario_dir/console.log``.
 
         Args:
             scenario_dir: an existing folder.

@@ -23,14 +23,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from testbed import world
-from testbed.errors import ConfigError
-from testbed.image import native
-from testbed.image.container import MTIME_S
-from testbed.image.store import Image
-from testbed.kernel.store import cache_base
-
-PROJECT = Path(__file__).resolve().parents[2]
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
+from testbed.execution import guest_init
+from testbed.machine.image import native
+from testbed.machine.image.container import MTIME_S
+from testbed.machine.image.store import Image
+from testbed.machine.kernel.store import cache_base
 
 PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
 RYU = "build/ryu"
@@ -73,7 +72,7 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
         yield folder / _COPY
 
 
-def prepare(image: Image, module: str = "testbed.inside") -> None:
+def prepare(image: Image, module: str = "testbed.execution.inside") -> None:
     """Makes the copy that the first run of a module from an image would make."""
     if image.which("python3") is not None:
         with copied(PROJECT, module, image.root):
@@ -268,12 +267,25 @@ def _compile(copy: Path, names: Sequence[str], image_root: Path | None) -> None:
         for name in names:
             with contextlib.suppress(py_compile.PyCompileError):
                 py_compile.compile(
-                    str(copy / name), dfile=f"{world.PROJECT}/{name}", doraise=True, optimize=0,
-                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH, quiet=2,
-                )  # fmt: skip
+                    str(copy / name),
+                    dfile=f"{guest_init.PROJECT}/{name}",
+                    doraise=True,
+                    optimize=0,
+                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+                    quiet=2,
+                )
     elif names:  # for none it would compile everything there is
         options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-i", "-"]
-        arguments = ["-sSP", "-m", "compileall", *options, "-s", str(copy), "-p", world.PROJECT]
+        arguments = [
+            "-sSP",
+            "-m",
+            "compileall",
+            *options,
+            "-s",
+            str(copy),
+            "-p",
+            guest_init.PROJECT,
+        ]
         _run_python(image_root, arguments, "".join(f"{copy / name}\n" for name in names))
 
 

@@ -19,14 +19,14 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import IO, Any
 
-from testbed import kernel
-from testbed.errors import CommandError, MissingPrerequisiteError, TestbedError
-from testbed.image import container, manifest, native, recipe, store
-from testbed.image.container import MTIME_S
-from testbed.image.scan import kernel_facts, scan, take_kernel
-from testbed.image.store import Image
-from testbed.kernel.source import KEYRING, mirror
-from testbed.world import OWNERS
+from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
+from testbed.execution.guest_init import OWNERS
+from testbed.machine import kernel
+from testbed.machine.image import container, manifest, native, recipe, store
+from testbed.machine.image.container import MTIME_S
+from testbed.machine.image.scan import kernel_facts, scan, take_kernel
+from testbed.machine.image.store import Image
+from testbed.machine.kernel.source import KEYRING, mirror
 
 _EXPECTED_BYTES = 300 * 10**6
 _TERMINATION_S = 20.0

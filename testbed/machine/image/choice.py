@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from testbed.errors import ConfigError
-from testbed.image import store
-from testbed.image.store import Image
+from testbed.core.errors import ConfigError
+from testbed.machine.image import store
+from testbed.machine.image.store import Image
 
 AUTO, NONE = "auto", "none"
 VARIABLE = "TESTBED_IMAGE"

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from testbed.errors import ConfigError, ParseError
-from testbed.image import manifest as manifests
-from testbed.image.manifest import Entry, Manifest
+from testbed.core.errors import ConfigError, ParseError
+from testbed.machine.image import manifest as manifests
+from testbed.machine.image.manifest import Entry, Manifest
 
 MAGIC = b"network-testbed image 1\n"
 MTIME_S = 1_700_000_000

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from testbed.errors import ParseError
+from testbed.core.errors import ParseError
 
 LAB, KERNEL = "lab", "kernel"
 _KINDS = {LAB: frozenset({"kernel", "root", "site"}), KERNEL: frozenset({"kernel"})}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from testbed.prerequisites import BUILDS_KERNEL, packages
+from testbed.machine.prerequisites import BUILDS_KERNEL, packages
 
 SUITE = "bookworm"
 """Debian 12, whatever the builder's system is: an image shall not depend on who made it.
@@ -16,7 +16,7 @@ LIBRARIES = (
     "rfc3986", "stevedore",
 )  # fmt: skip
 """Python libraries of the guest side, each of the version that the builder's Python has: what
-`testbed.inside` and the controllers import. None has compiled parts."""
+`testbed.execution.inside` and the controllers import. None has compiled parts."""
 
 _BESIDES = ("mount", "python3")
 """What every Debian host has, and a root tree of the essential packages alone has not."""

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import TestbedError
-from testbed.image.container import MTIME_S
-from testbed.image.manifest import Entry
-from testbed.kernel.recipe import PATCHES, recipe_key
-from testbed.kernel.store import FACTS
+from testbed.core.errors import TestbedError
+from testbed.machine.image.container import MTIME_S
+from testbed.machine.image.manifest import Entry
+from testbed.machine.kernel.recipe import PATCHES, recipe_key
+from testbed.machine.kernel.store import FACTS
 
 
 def kernel_facts(folder: Path) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from testbed.errors import ConfigError, ParseError, TestbedError, nearest
-from testbed.image import container, manifest
-from testbed.image.container import LISTING, MANIFEST, MTIME_S, OnFraction
-from testbed.image.manifest import Manifest
-from testbed.kernel.store import GuestKernel, cache_base
+from testbed.core.errors import ConfigError, ParseError, TestbedError, nearest
+from testbed.machine.image import container, manifest
+from testbed.machine.image.container import LISTING, MANIFEST, MTIME_S, OnFraction
+from testbed.machine.image.manifest import Manifest
+from testbed.machine.kernel.store import GuestKernel, cache_base
 
 LOCK = "lock"
 _SPARE_BYTES = 200 * 10**6

@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from testbed import kernel
-from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError
-from testbed.image import container, manifest, store
-from testbed.image.container import LISTING, OnFraction
-from testbed.image.manifest import Manifest
-from testbed.image.scan import kernel_facts, scan, take_kernel
-from testbed.image.store import file_sha256
-from testbed.kernel.recipe import recipe_key
-from testbed.kernel.store import FACTS, KERNEL, GuestKernel, cache_root, read_kernel
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError
+from testbed.machine import kernel
+from testbed.machine.image import container, manifest, store
+from testbed.machine.image.container import LISTING, OnFraction
+from testbed.machine.image.manifest import Manifest
+from testbed.machine.image.scan import kernel_facts, scan, take_kernel
+from testbed.machine.image.store import file_sha256
+from testbed.machine.kernel.recipe import recipe_key
+from testbed.machine.kernel.store import FACTS, KERNEL, GuestKernel, cache_root, read_kernel
 
 
 def export_image(name: str, path: Path | None, on_fraction: OnFraction) -> Path:

@@ -1,4 +1,4 @@
-"""``python -m testbed.kernel [build|info]``: for set-up, before anything is installed.
+"""``python -m testbed.machine.kernel [build|info]``: for set-up, before anything is installed.
 
 Needs nothing but Python's standard library.
 """
@@ -9,10 +9,10 @@ import signal
 import sys
 import time
 
-from testbed.errors import TestbedError
-from testbed.kernel import BuildProgress, build, find
+from testbed.core.errors import TestbedError
+from testbed.machine.kernel import BuildProgress, build, find
 
-_USAGE = "usage: python3 -m testbed.kernel build|info\n"
+_USAGE = "usage: python3 -m testbed.machine.kernel build|info\n"
 _MIN_GAP_S = 0.5
 _DOING = {
     "download": "downloading ",

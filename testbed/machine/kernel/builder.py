@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import CommandError, MissingPrerequisiteError, TestbedError
-from testbed.kernel import source as sources
-from testbed.kernel.commands import output, run
-from testbed.kernel.recipe import CONFIG, ESSENTIAL_PATCHES, PATCHES, options, recipe_key
-from testbed.kernel.store import FACTS, KERNEL, GuestKernel, cache_root, find, read_kernel
+from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
+from testbed.machine.kernel import source as sources
+from testbed.machine.kernel.commands import output, run
+from testbed.machine.kernel.recipe import CONFIG, ESSENTIAL_PATCHES, PATCHES, options, recipe_key
+from testbed.machine.kernel.store import FACTS, KERNEL, GuestKernel, cache_root, find, read_kernel
 
 _TOOLS = {
     "gcc": "gcc libc6-dev", "make": "make", "flex": "flex", "bison": "bison", "bc": "bc",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from testbed.errors import CommandError
+from testbed.core.errors import CommandError
 
 _TICK_S = 0.3
 _TAIL_CHARS = 4000

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import CommandError, MissingPrerequisiteError, TestbedError
-from testbed.kernel.commands import output, run
+from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
+from testbed.machine.kernel.commands import output, run
 
 SERIES = "7.2"
 """The kernel series our patches were written for; the newest one at hand serves where it is not."""

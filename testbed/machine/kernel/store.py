@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import ConfigError
-from testbed.kernel.recipe import recipe_key
+from testbed.core.errors import ConfigError
+from testbed.machine.kernel.recipe import recipe_key
 
 BUILD_COMMAND = "testbed kernel build"
 

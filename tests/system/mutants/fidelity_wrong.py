@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.fidelity import SERIES_FIRST, SERIES_SECOND, Fidelity
-from testbed.shape import LinkShape
+from testbed.net.shape import LinkShape
 from topologies.dumbbell import Dumbbell
 from topologies.parallel import Parallel
 
