@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import xml.etree.ElementTree as ET
 import zipfile
@@ -24,6 +25,7 @@ from testbed.grading import (
     accept,
     bundle_trust,
     classroom,
+    evaluate,
     export,
     grade,
     gradescope,
@@ -888,3 +890,16 @@ def test_a_secret_must_be_one(tmp_path):
     for name, says in (("short", "fewer than"), ("none", "testbed lab secret")):
         with pytest.raises(ConfigError, match=says):
             library.read_secret(Path(tmp_path / name))
+
+
+def test_what_a_topology_file_sees_is_all_it_needs(tmp_path):
+    """The sandbox shows it these files of ours and no others."""
+    for name in evaluate.MODULES:
+        (tmp_path / "testbed" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / "testbed" / name, tmp_path / "testbed" / name)
+    code = "from testbed import LinkShape, Topo; from testbed.author.topo import as_data; Topo()"
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(
+        argv, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
