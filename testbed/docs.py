@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from testbed.author import experiment as experiments
-from testbed.book import coverage, reference, usage, words
+from testbed.book import coverage, reference, rooms, usage, words
 from testbed.core.errors import ConfigError, nearest
 from testbed.core.project import PROJECT
 
@@ -56,6 +56,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "coverage": coverage.table,
     "api": lambda _, *names: reference.api(*names),
     "commands": lambda _: usage.commands(),
+    "rooms": lambda _: rooms.drawing(),
     "topologies": lambda _: usage.topologies_list(),
 }
 """Name of a generated part → what makes its text of the page it stands in, and the words behind."""
