@@ -5,10 +5,8 @@ Emits events (`Progress`, stage names) that the command line turns into progress
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
-import shutil
 import signal
 import threading
 import time
@@ -19,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from testbed import __version__, gate, parameters, topologies
+from testbed import __version__, experiment_folder, gate, parameters, topologies
 from testbed.errors import (
     ConfigError,
     ExitCode,
@@ -27,7 +25,14 @@ from testbed.errors import (
     RunIncompleteError,
     nearest,
 )
-from testbed.experiment import Experiment, check_claims, experiment_files, load, own_code
+from testbed.experiment import (
+    Experiment,
+    check_claims,
+    experiment_files,
+    load,
+    own_code,
+    path_of,
+)
 from testbed.image.store import Image
 from testbed.prerequisites import find, install_command
 from testbed.provenance import host, sources_hash, tool_versions
@@ -118,10 +123,7 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     """
     cls = load(request.experiment)
     ours = experiment_files().get(cls.name)
-    if request.experiment.endswith(".py") and ours not in (
-        None,
-        Path(request.experiment).resolve(),
-    ):
+    if ours is not None and path_of(cls) != ours:
         raise ConfigError(
             f"{request.experiment}: has the name of {ours}, which would judge its runs; rename it"
         )
@@ -190,7 +192,7 @@ def _scenarios(
     for scenario_params in chosen.values():
         with own_code(cls, "topology"):
             topo = cls(scenario_params).topology()
-        topologies.require_nodes(topo, inspect.getfile(cls))
+        topologies.require_nodes(topo, str(path_of(cls)))
         with own_code(cls, "inputs"):
             cls(scenario_params).inputs()
     return {name: asdict(p) for name, p in chosen.items()}
@@ -272,8 +274,7 @@ def _prepare(
 ) -> Path:
     folder = rundir.scenario(name)
     folder.mkdir(parents=True)
-    source = Path(inspect.getfile(cls))
-    shutil.copyfile(source, folder / f"{cls.name}.py")
+    copy = experiment_folder.copy(path_of(cls), cls.name, folder)
     for file, text in cls(parameters.build(cls.Parameters, params)).inputs().items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")
@@ -281,7 +282,7 @@ def _prepare(
         folder / SCENARIO,
         {
             "experiment": cls.name,
-            "file": f"{cls.name}.py",
+            "file": copy,
             "scenario": name,
             "parameters": params,
             "seed": request.seed,
@@ -336,7 +337,7 @@ def _metadata(
     return {
         "testbed": __version__,
         "experiment": cls.name,
-        "file": inspect.getfile(cls) if cls.name not in experiment_files() else "",
+        "file": str(path_of(cls)) if cls.name not in experiment_files() else "",
         "title": cls.title(),
         "parameters": asdict(params),
         "seed": request.seed,

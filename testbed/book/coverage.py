@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.errors import ConfigError, ParseError, nearest
-from testbed.experiment import PROJECT, load
+from testbed.experiment import PROJECT, experiment_files, load
+from testbed.experiment_folder import handout
 
 PLAN = PROJECT / "docs" / "coverage.toml"
 
@@ -89,4 +90,4 @@ def table(page: Path) -> str:
 
 
 def _handout(page: Path, experiment: str) -> str:
-    return os.path.relpath(PROJECT / "docs" / "experiments" / f"{experiment}.md", page.parent)
+    return os.path.relpath(handout(experiment_files()[experiment]), page.parent)
