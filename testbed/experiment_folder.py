@@ -190,9 +190,8 @@ def about(root: Path) -> About:
     mutants = []
     for number, one in enumerate(data.get("mutant", ()), 1):
         _check(path, f"mutant {number}: ", one, kinds)
-        mutants.append(
-            Mutant(**{k: tuple(v) if isinstance(v, list) else v for k, v in one.items()})
-        )
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}
+        mutants.append(Mutant(**given))
     return About(tuple(data.get("sections", ())), tuple(mutants))
 
 
