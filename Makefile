@@ -94,8 +94,8 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses other
 
 notebook: setup ## open the notebooks on the latest run (Jupyter)
 	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
-	@run=$$($(BIN)/python -m testbed.notebook) && TESTBED_RUN=$$run \
-	  $(BIN)/jupyter lab $(AS_ROOT) "$$($(BIN)/python -m testbed.notebook --file)"
+	@run=$$($(BIN)/python -m testbed.results.notebook) && TESTBED_RUN=$$run \
+	  $(BIN)/jupyter lab $(AS_ROOT) "$$($(BIN)/python -m testbed.results.notebook --file)"
 
 bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
@@ -111,7 +111,7 @@ distclean: clean ## remove the set-up too (the guest kernel stays in your cache 
 
 # --- set-up, each step once
 
-$(STAMPS)/packages: testbed/packages.txt scripts/install-packages.sh
+$(STAMPS)/packages: testbed/machine/packages.txt scripts/install-packages.sh
 	@echo "set-up, step 1 of 3: Debian packages (minutes the first time)"
 	@scripts/install-packages.sh
 	@mkdir -p $(@D) && touch $@
@@ -135,7 +135,7 @@ $(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
 	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import '$(IMAGE_FILE)'
 	@mkdir -p $(@D) && touch $@
 
-$(STAMPS)/kernel: testbed/kernel/uml.config $(wildcard testbed/kernel/patches/*.patch) $(STAMPS)/packages
+$(STAMPS)/kernel: testbed/machine/kernel/uml.config $(wildcard testbed/machine/kernel/patches/*.patch) $(STAMPS)/packages
 	@echo "set-up, step 3 of 3: the guest kernel (about ten minutes, once)"
 	@scripts/guest-kernel.sh
 	@mkdir -p $(@D) && touch $@

@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from testbed.errors import MissingPrerequisiteError
+from testbed.core.errors import MissingPrerequisiteError
 
 FOLDER = Path(__file__).parent / "packets"
 NAME = "the packet reader's compiled part"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 FIVE_TUPLE = ("protocol", "src", "sport", "dst", "dport")
 

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from testbed.claims import MissingDataError
-from testbed.errors import ParseError
+from testbed.core.claims import MissingDataError
+from testbed.core.errors import ParseError
 
 _PAGE_BYTES = 4096
 _HEADER_BYTES = 16

@@ -13,7 +13,7 @@ from html import escape
 
 import pandas as pd
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 ROW_PX, HEAD_PX, SIDE_PX, LANE_PX = 26, 46, 92, 210
 EDGE_PX = 60

@@ -151,7 +151,7 @@ def guest(name: str, count: int) -> dict[str, float]:
     """The same network in a guest, real clock; `whole_s` has the guest's boot and end in it."""
     import tempfile
 
-    from testbed.runtime import choose
+    from testbed.execution.runtime import choose
 
     with tempfile.TemporaryDirectory() as folder:
         request = Path(folder, GUEST_REQUEST)
@@ -237,7 +237,7 @@ def measure(work: str, name: str, count: int) -> dict[str, float]:
 
 def guest_is_built() -> bool:
     """Whether the guest's kernel is built."""
-    from testbed import kernel as guest_kernel
+    from testbed.machine import kernel as guest_kernel
 
     return guest_kernel.find() is not None
 

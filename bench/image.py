@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from testbed import kernel
-from testbed.image import exchange, store
-from testbed.runtime import choose
-from testbed.runtime.sources import prepare
+from testbed.execution.runtime import choose
+from testbed.execution.runtime.sources import prepare
+from testbed.machine import kernel
+from testbed.machine.image import store, transfer
 
 IMPORT_LIMIT_S = 20.0
 REPEATS = 2
@@ -30,7 +30,7 @@ def image_file(folder: Path) -> Path | None:
     if given.is_file():
         return given
     at_hand = store.ids()
-    return exchange.export_image(at_hand[0], folder, lambda _: None) if at_hand else None
+    return transfer.export_image(at_hand[0], folder, lambda _: None) if at_hand else None
 
 
 def flow_s(image: str) -> float:

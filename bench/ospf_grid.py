@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import routes
-from testbed import routing
-from testbed.claims import Verdict, claim
+from testbed.author import routing
+from testbed.author.evidence import in_rows, none_of
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import Verdict, claim
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.evidence import in_rows, none_of
-from testbed.experiment import Experiment, Tables
-from testbed.frr import generate as frr_generate
+from testbed.daemons.frr import generate as frr_generate
 from testbed.net.plan import Plan
-from testbed.parameters import param
 from topologies.grid import Grid
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 
 class OspfGrid(Experiment):
@@ -55,15 +55,15 @@ class OspfGrid(Experiment):
 
         return routing.config_files(self.topology(), config)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Starts all daemons and waits for all routes."""
-        lab.watch("routes")
-        lab.event("memory", available_kb=_available_kb())
-        frr.start(lab, routing.configurations(lab.path))
-        lab.event("memory", available_kb=_available_kb())
-        routing.wait_for_routes(lab, routing.OSPF_FROM_NOTHING)
-        lab.event("converged")
-        lab.event("memory", available_kb=_available_kb())
+        net.watch("routes")
+        net.event("memory", available_kb=_available_kb())
+        frr.start(net, routing.configurations(net.path))
+        net.event("memory", available_kb=_available_kb())
+        routing.wait_for_routes(net, routing.OSPF_FROM_NOTHING)
+        net.event("converged")
+        net.event("memory", available_kb=_available_kb())
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Every router's way to every prefix beside the shortest ones, and the events."""

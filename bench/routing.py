@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pandas as pd
 
-from testbed.frr import config as frr_config
-from testbed.frr import generate as frr_generate
+from testbed.daemons.frr import config as frr_config
+from testbed.daemons.frr import generate as frr_generate
+from testbed.execution.runner import Request, Result, run
 from testbed.net.plan import make_plan
-from testbed.runner import Request, Result, run
 from topologies.grid import Grid
 
 GRID = str(Path(__file__).with_name("ospf_grid.py"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from testbed.runtime import Outcome, choose
+from testbed.execution.runtime import Outcome, choose
 
 REPEATS = 5
 FLOW = "tests.system.programs.flow"

@@ -9,14 +9,14 @@ import pandas as pd
 
 from analysis import flow_tables
 from testbed import programs
-from testbed.claims import Verdict, all_of, claim, near
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import Verdict, all_of, claim, near
+from testbed.core.parameters import param
 from topologies.switch_fat_tree import SwitchFatTree
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 WAIT_S = 20.0
 
@@ -37,29 +37,29 @@ class SdnFatTree(Experiment):
         """Plain links."""
         return SwitchFatTree(self.params.k)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Waits for the discovery, then every host asks every other."""
         from testbed.daemons import controller
 
-        net = controller.start(lab, "shortest_path")
-        log = lab.path / "controller.jsonl"
+        controlled = controller.start(net, "shortest_path")
+        log = net.path / "controller.jsonl"
         ends = 2 * sum(1 for _ in self.topology().links() if "h" not in str(_))
-        lab.wait_until(
+        net.wait_until(
             "all links discovered",
             lambda: log.read_text().count('"event": "link"') >= ends,
             timeout_s=30,
             every_s=0.25,
         )
-        lab.event("discovered")
-        addresses = {host.name: host.IP() for host in lab.net.hosts}
+        net.event("discovered")
+        addresses = {host.name: host.IP() for host in net.network.hosts}
         asking = []
         for name in addresses:
             others = [address for other, address in addresses.items() if other != name]
             argv = programs.argv("reach", str(WAIT_S), *others)
-            asking.append(lab.start(name, *argv, log=f"{name}-reach"))
+            asking.append(net.start(name, *argv, log=f"{name}-reach"))
         for process in asking:
             process.wait(timeout_s=60)
-        net.check()
+        controlled.check()
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Pairs without an answer, links, and when they were all known."""

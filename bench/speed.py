@@ -20,9 +20,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from testbed.provenance import tool_versions
-from testbed.rundir import RunDir
-from testbed.runner import Request, run
+from testbed.core.rundir import RunDir
+from testbed.execution.provenance import tool_versions
+from testbed.execution.runner import Request, run
 
 CASES = Path(__file__).with_name("cases")
 

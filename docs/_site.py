@@ -16,12 +16,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from testbed import experiment
-from testbed.book import chapters, labels, labs, pages, titles
+from testbed.author import experiment
+from testbed.book import chapters, labs, pages, phrases, titles
 from testbed.book.words import Words, joined, words
+from testbed.core.project import PROJECT
 from testbed.grading import library
 
-PROJECT = experiment.PROJECT
 DOCS = PROJECT / "docs"
 ABOVE = {
     "en": {
@@ -44,12 +44,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     logging.getLogger("jieba").setLevel(logging.WARNING)  # the Chinese search index
     text = _words(config)
     for section in config.nav or []:
-        if isinstance(section, dict) and labels.BOOK in section:
-            section[labels.BOOK] = ["experiments/index.md", *_chapters(text)]
-        elif isinstance(section, dict) and labels.LABS in section:
-            section[labels.LABS] = ["labs/index.md", *(f"labs/{n}.md" for n in library.names())]
+        if isinstance(section, dict) and phrases.BOOK in section:
+            section[phrases.BOOK] = ["experiments/index.md", *_chapters(text)]
+        elif isinstance(section, dict) and phrases.LABS in section:
+            section[phrases.LABS] = ["labs/index.md", *(f"labs/{n}.md" for n in library.names())]
     if not library.names():
-        config.nav = [item for item in config.nav or [] if labels.LABS not in item]
+        config.nav = [item for item in config.nav or [] if phrases.LABS not in item]
     config.nav = _translated(config.nav, text)
     return config
 
@@ -140,7 +140,7 @@ def translated_pages(text: Words, names: set[str]) -> dict[str, str]:
 def noted(english: str, text: Words) -> str:
     """An English page that tells other languages' readers that it is not translated."""
     title, _, body = english.partition("\n")
-    return f'{title}\n\n!!! note "{text(labels.NOT_TRANSLATED)}"\n{body}'
+    return f'{title}\n\n!!! note "{text(phrases.NOT_TRANSLATED)}"\n{body}'
 
 
 def above(name: str) -> str:

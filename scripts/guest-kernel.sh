@@ -2,7 +2,7 @@
 # Makes sure that there is a guest kernel: our own, or Debian's if ours cannot be built.
 set -u
 cd "$(dirname "$0")/.."
-/usr/bin/python3 -m testbed.kernel build
+/usr/bin/python3 -m testbed.machine.kernel build
 status=$?
 case $status in
     0 | 130) exit $status ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs those Debian packages of testbed/packages.txt (or of the arguments) that are missing.
+# Installs those Debian packages of testbed/machine/packages.txt (or of the arguments) that are missing.
 # Services that come with them are neither started now nor at boot: a run starts its own.
 set -eu
 cd "$(dirname "$0")/.."
@@ -7,7 +7,7 @@ export LC_ALL=C
 
 list() {
     if [ $# -gt 0 ]; then printf '%s\n' "$@"; else
-        sed -e '/^#/d' -e '/^[[:space:]]*$/d' -e 's/[[:space:]]*|.*//' testbed/packages.txt
+        sed -e '/^#/d' -e '/^[[:space:]]*$/d' -e 's/[[:space:]]*|.*//' testbed/machine/packages.txt
     fi
 }
 

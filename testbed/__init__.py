@@ -1,3 +1,193 @@
-"""Mininet topologies on a Linux kernel whose clock the testbed owns."""
+"""Mininet topologies on a Linux kernel whose clock the testbed owns.
+
+Experiments, labs, topologies and notebooks import from here (and from `testbed.daemons`) alone;
+all else is inside the house and may change. A name's module is loaded when the name is touched,
+so that a guest loads what `run` uses and nothing more.
+"""
+
+TYPE_CHECKING = (
+    False  # as in `typing`, whose import costs the first process of a guest milliseconds
+)
+if TYPE_CHECKING:
+    from testbed import programs
+    from testbed.author import (
+        actions,
+        bulk_flows,
+        dns_lookups,
+        name_service,
+        routing,
+        steps,
+        tunnels,
+    )
+    from testbed.author.actions import (
+        Action,
+        filter_packets,
+        in_order,
+        ip,
+        masquerade,
+        nothing,
+        own_program,
+        ping,
+        program,
+        sysctl,
+        unfilter,
+        wait,
+        zeros,
+    )
+    from testbed.author.evidence import in_packets, in_rows, none_of, of_packets
+    from testbed.author.experiment import Experiment, Tables
+    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.steps import address, mac, pick
+    from testbed.author.topo import Topo, require_at_least, with_addresses
+    from testbed.core.claims import (
+        ANY_STALL,
+        Evidence,
+        MissingDataError,
+        Verdict,
+        all_of,
+        at_least,
+        at_most,
+        between,
+        claim,
+        holds,
+        inconclusive,
+        near,
+        same,
+    )
+    from testbed.core.errors import (
+        CommandError,
+        ConfigError,
+        ConvergenceError,
+        MissingPrerequisiteError,
+        ParseError,
+        TestbedError,
+    )
+    from testbed.core.parameters import param
+    from testbed.core.tcp import CONGESTION_CONTROLS, MSS_BYTES
+    from testbed.grading.assignment import Assignment
+    from testbed.grading.partial_credit import share_of
+    from testbed.grading.router_lab import RoutersLab
+    from testbed.grading.submission import SubmissionError
+    from testbed.grading.variants import SeededChoices
+    from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
+    from testbed.results import notebook
+    from testbed.results.data import ScenarioData
+
+__all__ = [
+    "ANY_STALL",
+    "CONGESTION_CONTROLS",
+    "ETHERNET_HEADER_BYTES",
+    "MSS_BYTES",
+    "QDISCS",
+    "Action",
+    "Assignment",
+    "CommandError",
+    "ConfigError",
+    "ConvergenceError",
+    "Evidence",
+    "Experiment",
+    "LinkShape",
+    "MissingDataError",
+    "MissingPrerequisiteError",
+    "ParseError",
+    "Process",
+    "RoutersLab",
+    "RunningNetwork",
+    "ScenarioData",
+    "SeededChoices",
+    "SubmissionError",
+    "Tables",
+    "TestbedError",
+    "Topo",
+    "Verdict",
+    "__version__",
+    "actions",
+    "address",
+    "all_of",
+    "at_least",
+    "at_most",
+    "between",
+    "bulk_flows",
+    "claim",
+    "dns_lookups",
+    "filter_packets",
+    "holds",
+    "in_order",
+    "in_packets",
+    "in_rows",
+    "inconclusive",
+    "ip",
+    "mac",
+    "masquerade",
+    "name_service",
+    "near",
+    "none_of",
+    "notebook",
+    "nothing",
+    "of_packets",
+    "own_program",
+    "param",
+    "pick",
+    "ping",
+    "program",
+    "programs",
+    "require_at_least",
+    "routing",
+    "same",
+    "share_of",
+    "steps",
+    "sysctl",
+    "tunnels",
+    "unfilter",
+    "wait",
+    "with_addresses",
+    "zeros",
+]
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "author": ("actions bulk_flows dns_lookups name_service routing steps tunnels"),
+    "author.actions": (
+        "Action filter_packets in_order ip masquerade nothing own_program ping program sysctl"
+        " unfilter wait zeros"
+    ),
+    "author.evidence": "in_packets in_rows none_of of_packets",
+    "author.experiment": "Experiment Tables",
+    "author.running_network": "Process RunningNetwork",
+    "author.steps": "address mac pick",
+    "author.topo": "Topo require_at_least with_addresses",
+    "core.claims": (
+        "ANY_STALL Evidence MissingDataError Verdict all_of at_least at_most between claim holds"
+        " inconclusive near same"
+    ),
+    "core.errors": (
+        "CommandError ConfigError ConvergenceError MissingPrerequisiteError ParseError TestbedError"
+    ),
+    "core.parameters": "param",
+    "core.tcp": "CONGESTION_CONTROLS MSS_BYTES",
+    "grading.assignment": "Assignment",
+    "grading.partial_credit": "share_of",
+    "grading.router_lab": "RoutersLab",
+    "grading.submission": "SubmissionError",
+    "grading.variants": "SeededChoices",
+    "net.shape": "ETHERNET_HEADER_BYTES LinkShape QDISCS",
+    "results": "notebook",
+    "results.data": "ScenarioData",
+}
+"""Module → the names that are imported from here."""
+
+
+def __getattr__(name: str) -> object:
+    """Loads a name's module now."""
+    import importlib
+
+    for module, names in _HOME.items():
+        if name in names.split():
+            home = importlib.import_module(f"{__name__}.{module}")
+            found = getattr(home, name, None) or importlib.import_module(f"{home.__name__}.{name}")
+            globals()[name] = found
+            return found
+    if name == "programs":
+        return importlib.import_module("testbed.programs")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -5,7 +5,7 @@ A Markdown file marks such a part by two comments and anything between them::
     <!-- generated: experiments -->
     <!-- end -->
 
-Words behind the name are for what makes it: ``<!-- generated: api testbed.lab.Lab -->``.
+Words behind the name are for what makes it: ``<!-- generated: api testbed.author.actions -->``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from testbed import experiment as experiments
+from testbed.author import experiment as experiments
+from testbed.author.experiment_folder import handout
 from testbed.book import coverage, reference, usage, words
-from testbed.errors import ConfigError, nearest
-from testbed.experiment_folder import handout
+from testbed.core.errors import ConfigError, nearest
+from testbed.core.project import PROJECT
 
-PROJECT = experiments.PROJECT
 _PART = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z-]+)(?P<words>(?: [\w.]+)*) -->\n)"
     r".*?(?P<end><!-- end -->)",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis import compiled
-from testbed import notebook
+from testbed.results import notebook
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

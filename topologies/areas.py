@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.frr.generate import Ospf
-from testbed.topo import LinkShape, Topo
+from testbed.author.topo import LinkShape, Topo
+from testbed.daemons.frr.generate import Ospf
 
 WIRE = LinkShape(rate_mbps=100, delay_ms=1)
 

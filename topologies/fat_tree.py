@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.errors import ConfigError
-from testbed.topo import LinkShape, Topo
+from testbed.author.topo import LinkShape, Topo
+from testbed.core.errors import ConfigError
 
 
 class FatTree(Topo):

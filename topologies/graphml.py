@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from testbed.errors import ConfigError, ParseError
-from testbed.topo import LinkShape, Topo
+from testbed.author.topo import LinkShape, Topo
+from testbed.core.errors import ConfigError, ParseError
 
 LIGHT_IN_FIBRE_KM_PER_MS = 200.0
 """Two thirds of the speed of light in vacuum."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from testbed.errors import ConfigError
-from testbed.topo import LinkShape, Topo
+from testbed.author.topo import LinkShape, Topo
+from testbed.core.errors import ConfigError
 
 
 class Parallel(Topo):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.topo import LinkShape, Topo, at_least
+from testbed.author.topo import LinkShape, Topo, require_at_least
 
 
 class Star(Topo):
@@ -28,7 +28,7 @@ class Star(Topo):
             arms: how many, 1 or more.
             shape: of every arm, both directions; default: plain.
         """
-        at_least("star arms", arms, 1)
+        require_at_least("star arms", arms, 1)
         router = self.addRouter("r1")
         for i in range(1, arms + 1):
             self.addLink(router, self.addHost(f"h{i}"), shape=shape)

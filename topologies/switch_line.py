@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from testbed.topo import LinkShape, Topo, at_least
+from testbed.author.topo import LinkShape, Topo, require_at_least
 
 ACCESS = LinkShape(delay_ms=0.5)
 TRUNK = LinkShape(delay_ms=1)
@@ -50,7 +50,7 @@ class SwitchLine(Topo):
             access: shape of the links to hosts.
             trunk: shape of the links between switches.
         """
-        at_least("switch_line switches", switches, 1)
+        require_at_least("switch_line switches", switches, 1)
         names = [f"s{i}" for i in range(1, switches + 1)]
         for name in names:
             if openflow:

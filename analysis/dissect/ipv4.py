@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import ParseError
+from testbed.core.errors import ParseError
 
 _GLOBAL_BYTES, _RECORD_BYTES, _ETHERNET_BYTES = 24, 16, 14
 _MAGICS = {b"\x4d\x3c\xb2\xa1": "<", b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\x3c\x4d": ">"}

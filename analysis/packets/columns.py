@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from testbed.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest
 
 NUMPY = "numpy"
 MASKED = "masked"

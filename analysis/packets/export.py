@@ -14,7 +14,7 @@ from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, choose
 from analysis.packets.feed import Source
 from analysis.packets.reader import read_chunks
 from analysis.packets.table import empty_frame
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 COMPRESSION = "zstd"
 

@@ -12,7 +12,7 @@ import numpy as np
 import zstandard
 
 from analysis.packets.window import Bytes
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 PIECE_BYTES = 8 << 20
 """Small enough for the processor's last cache, large enough for batches of many packets."""

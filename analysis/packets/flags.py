@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from testbed.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest
 
 FLAGS = {
     "FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128, "AE": 256,

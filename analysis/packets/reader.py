@@ -16,7 +16,7 @@ from analysis.packets.records import Interface, Records
 from analysis.packets.table import Table
 from analysis.packets.walk import Walked
 from analysis.packets.window import Bytes
-from testbed.errors import CaptureError, ConfigError
+from testbed.core.errors import CaptureError, ConfigError
 
 BATCH_PACKETS = 1 << 15
 """Most packets decoded at once: their fields stay in the processor's cache."""

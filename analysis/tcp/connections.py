@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.tcp.coverage import new_bytes_of_streams
 from analysis.tcp.flows import ACK, FIN, RST, SYN
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 COUNTED = (
     "retransmission", "fast_retransmission", "timeout_retransmission", "spurious_retransmission",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.packets.flags import FLAGS
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from testbed import routing
-from testbed.claims import Verdict, claim, holds
+from testbed.author import routing
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import Verdict, claim, holds
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.experiment import Experiment, Tables
-from testbed.frr import generate as frr_generate
-from testbed.parameters import param
+from testbed.daemons.frr import generate as frr_generate
 from topologies.line import Line
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from testbed import bulk
-from testbed.claims import Verdict, claim, holds
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.topo import LinkShape
+from testbed.author import bulk_flows
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.topo import LinkShape
+from testbed.core.claims import Verdict, claim, holds
+from testbed.core.parameters import param
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
 
@@ -46,8 +46,8 @@ class Speed(Experiment):
         if p.probe:
             lab.trace("tcp_probe")
         for i in range(1, p.flows + 1):
-            bulk.receive(lab, f"rx{i}")
-            bulk.send(lab, f"tx{i}", lab.address(f"rx{i}"), cc=p.cc, seconds=p.duration_s)
+            bulk_flows.receive(lab, f"rx{i}")
+            bulk_flows.send(lab, f"tx{i}", lab.address(f"rx{i}"), cc=p.cc, seconds=p.duration_s)
         lab.sleep_until(p.duration_s + 2.0)
 
     def measure(self, data: Any) -> dict[str, Any]:

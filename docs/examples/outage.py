@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 
 from analysis import echo
-from testbed.claims import Verdict, all_of, claim, near
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import Verdict, all_of, claim, near
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 EVERY_S = 0.1
 """From ping to ping."""
@@ -56,20 +56,20 @@ class Outage(Experiment):
         """One sender, one receiver."""
         return Dumbbell(bottleneck=LinkShape(delay_ms=self.params.delay_ms))
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Pings all the time, and breaks the link in the middle."""
-        p, receiver = self.params, lab.address("rx1")
+        p, receiver = self.params, net.address("rx1")
         (outage_s,) = p.outages_s
-        lab.exec("tx1", "ping", "-c", "1", receiver)  # everybody has asked for addresses (ARP)
-        lab.capture("tx1-eth0")
-        pings = lab.start(
+        net.exec("tx1", "ping", "-c", "1", receiver)  # everybody has asked for addresses (ARP)
+        net.capture("tx1-eth0")
+        pings = net.start(
             "tx1", "ping", "-i", f"{EVERY_S}", "-c", f"{(outage_s + 4) / EVERY_S:.0f}", receiver
         )
-        lab.sleep(2)
-        good = lab.shape(BOTTLENECK)
-        lab.reshape(BOTTLENECK, replace(good, loss_percent=p.loss_percent))
-        lab.sleep(outage_s)
-        lab.reshape(BOTTLENECK, good)
+        net.sleep(2)
+        good = net.shape(BOTTLENECK)
+        net.reshape(BOTTLENECK, replace(good, loss_percent=p.loss_percent))
+        net.sleep(outage_s)
+        net.reshape(BOTTLENECK, good)
         pings.wait(timeout_s=60)
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:

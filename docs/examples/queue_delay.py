@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.plots import style
-from testbed.claims import MissingDataError, Verdict, all_of, between, claim, near
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import ETHERNET_HEADER_BYTES, LinkShape
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import MissingDataError, Verdict, all_of, between, claim, near
+from testbed.core.parameters import param
+from testbed.net.shape import ETHERNET_HEADER_BYTES, LinkShape
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 HEADERS_BYTES = ETHERNET_HEADER_BYTES + 20 + 8
@@ -54,12 +54,12 @@ class QueueDelay(Experiment):
         slow = LinkShape(rate_mbps=p.rate_mbps, delay_ms=p.delay_ms, queue_pkts=p.queue_pkts)
         return Dumbbell(bottleneck=slow, back=LinkShape(delay_ms=p.delay_ms))
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Captures before and behind the queue, and floods."""
-        p, receiver = self.params, lab.address("rx1")
-        lab.exec("tx1", "ping", "-c", "1", receiver)  # everybody's ARP is done once this returns
-        lab.capture("tx1-eth0", BOTTLENECK)
-        lab.exec(
+        p, receiver = self.params, net.address("rx1")
+        net.exec("tx1", "ping", "-c", "1", receiver)  # everybody's ARP is done once this returns
+        net.capture("tx1-eth0", BOTTLENECK)
+        net.exec(
             "tx1", "ping", "-f", "-q", "-l", str(p.window), "-c", str(p.pings),
             "-s", str(p.data_bytes), receiver,
         )  # fmt: skip

@@ -10,9 +10,10 @@ import pandas as pd
 
 from analysis.dissect import igmp, ipv4
 from analysis.plots import headers as plots
-from testbed import exchange, tunnels
-from testbed.acts import (
-    Act,
+from testbed.author import steps as exchange
+from testbed.author import tunnels
+from testbed.author.actions import (
+    Action,
     filter_packets,
     in_order,
     ip,
@@ -23,12 +24,12 @@ from testbed.acts import (
     sysctl,
     zeros,
 )
-from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, near, same
-from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, mac, pick
-from testbed.experiment import Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.author.evidence import in_rows, of_packets
+from testbed.author.experiment import Tables
+from testbed.author.steps import address, mac, pick
+from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, near, same
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 from .header import (
@@ -43,8 +44,8 @@ from .header import (
 )
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 ALL = "255.255.255.255"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
@@ -103,17 +104,17 @@ class Addressing(Ipv4Header):
         shape = LinkShape(delay_ms=self.params.delay_ms)
         return Site(path=shape, narrow=shape)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """All steps, one after another."""
-        lab.capture("h1-eth0", "h3-eth0", "r2-eth0", "r3-eth0", "h2-eth0", "h4-eth0")
-        exchange.play(lab, self._steps(lab), quiet_s=2.0)
+        net.capture("h1-eth0", "h3-eth0", "r2-eth0", "r3-eth0", "h2-eth0", "h4-eth0")
+        exchange.play(net, self._steps(net), quiet_s=2.0)
 
-    def _steps(self, lab: Lab) -> dict[str, Act]:
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
         on = self.params.faults
-        me, far, branch = (lab.address(h) for h in ("h1", "h2", "h4"))
+        me, far, branch = (net.address(h) for h in ("h1", "h2", "h4"))
         to_r2, to_r4 = (
-            str(lab.net.interface("r2-eth0").IP()),
-            str(lab.net.interface("r4-eth0").IP()),
+            str(net.network.interface("r2-eth0").IP()),
+            str(net.network.interface("r4-eth0").IP()),
         )
         bits = 16 if "classful" in on else 18
         directed = far.rsplit(".", 1)[0] + ".255"
@@ -206,16 +207,16 @@ class Addressing(Ipv4Header):
             ),
         }  # fmt: skip
 
-    def _group(self, lab: Lab) -> None:
+    def _group(self, net: RunningNetwork) -> None:
         """h3 joins a group, h1 sends to it, h3 leaves."""
         join = () if "no-join" in self.params.faults else (f",ip-add-membership={GROUP}:h3-eth0",)
-        receiver = lab.start("h3", "socat", "-u", f"UDP4-RECV:9{''.join(join)}",
+        receiver = net.start("h3", "socat", "-u", f"UDP4-RECV:9{''.join(join)}",
                              "OPEN:/run/heard,creat,trunc")  # fmt: skip
-        lab.sleep(3)
-        zeros("h1", f"UDP4-SENDTO:{GROUP}:9,ip-multicast-if={lab.address('h1')}")(lab)
-        lab.sleep(1)
+        net.sleep(3)
+        zeros("h1", f"UDP4-SENDTO:{GROUP}:9,ip-multicast-if={net.address('h1')}")(net)
+        net.sleep(1)
         receiver.stop()
-        lab.sleep(3)
+        net.sleep(3)
 
     # ---- from the run directory
 
@@ -486,25 +487,25 @@ class Addressing(Ipv4Header):
         }
 
 
-def _from_link_local(target: str) -> Act:
+def _from_link_local(target: str) -> Action:
     return program("h1", "ping", "-n", "-c", "1", "-W", "1", "-I", LINK_LOCAL, target)
 
 
-def _relay(lab: Lab) -> None:
+def _relay(net: RunningNetwork) -> None:
     """r1 passes broadcasts on, as no router should."""
-    lab.start("r1", "socat", "-u", "UDP4-RECV:9,so-bindtodevice=r1-eth0",
+    net.start("r1", "socat", "-u", "UDP4-RECV:9,so-bindtodevice=r1-eth0",
               f"UDP4-SENDTO:{ALL}:9,broadcast,so-bindtodevice=r1-eth1")  # fmt: skip
-    lab.sleep(0.5)
+    net.sleep(0.5)
 
 
-def _echo(far: str) -> Act:
+def _echo(far: str) -> Action:
     """h1 and h3 ask the echo service of h2, from one and the same port."""
 
-    def act(lab: Lab) -> None:
-        service = lab.start("h2", "socat", f"UDP4-LISTEN:{PORT},fork,reuseaddr", "PIPE")
-        lab.sleep(0.2)
+    def act(net: RunningNetwork) -> None:
+        service = net.start("h2", "socat", f"UDP4-LISTEN:{PORT},fork,reuseaddr", "PIPE")
+        net.sleep(0.2)
         asking = [
-            lab.start(h, "socat", "-T1", "OPEN:/dev/zero,readbytes=10!!OPEN:/dev/null,wronly",
+            net.start(h, "socat", "-T1", "OPEN:/dev/zero,readbytes=10!!OPEN:/dev/null,wronly",
                       f"UDP4:{far}:{PORT},sourceport={OWN_PORT}")
             for h in ("h1", "h3")
         ]  # fmt: skip

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.dissect import ipv4
-from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, same
-from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, pick
-from testbed.experiment import Experiment
+from testbed.author.evidence import in_rows, of_packets
+from testbed.author.experiment import Experiment
+from testbed.author.steps import address, pick
+from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, same
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
+    from testbed.results.data import ScenarioData
 
 ICMP, IGMP, TCP, UDP, GRE, ESP = 1, 2, 6, 17, 47, 50
 """Protocol numbers (IANA)."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed import exchange
-from testbed.acts import (
-    Act,
+from testbed.author import steps
+from testbed.author.actions import (
+    Action,
     filter_packets,
     in_order,
     ip,
@@ -22,7 +22,10 @@ from testbed.acts import (
     unfilter,
     wait,
 )
-from testbed.claims import (
+from testbed.author.evidence import in_rows, of_packets
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.steps import address, mac, pick
+from testbed.core.claims import (
     ANY_STALL,
     Verdict,
     all_of,
@@ -34,16 +37,13 @@ from testbed.claims import (
     near,
     same,
 )
-from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, mac, pick
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 BROADCAST, ANYBODY, UNKNOWN_MAC = "ff:ff:ff:ff:ff:ff", "0.0.0.0", "00:00:00:00:00:00"
 REQUEST, REPLY = 1, 2
@@ -63,7 +63,7 @@ QUIET_S = 10.0
 _NEIGH = "net.ipv4.neigh.h1-eth0"
 _NO_ANSWERS = {n: sysctl(n, f"net.ipv4.conf.{n}-eth0.arp_ignore", 8) for n in ("h1", "h3")}
 
-BREAKS: dict[str, Act] = {
+BREAKS: dict[str, Action] = {
     "none": nothing,
     "mute": in_order(*_NO_ANSWERS.values()),
     "restless": in_order(
@@ -115,23 +115,25 @@ class Arp(Experiment):
         shape = LinkShape(delay_ms=self.params.delay_ms)
         return Site(path=shape, narrow=shape)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """All steps, one after another, with silence between them."""
         for fault in self.params.faults:
-            BREAKS[fault](lab)
-        lab.watch("neighbours")
-        lab.capture("h1-eth0", "h3-eth0", "r1-eth0", "r2-eth0")
-        exchange.play(lab, self._steps(lab), quiet_s=QUIET_S)
-        lab.sleep(QUIET_S)
+            BREAKS[fault](net)
+        net.watch("neighbours")
+        net.capture("h1-eth0", "h3-eth0", "r1-eth0", "r2-eth0")
+        steps.play(net, self._steps(net), quiet_s=QUIET_S)
+        net.sleep(QUIET_S)
 
-    def _steps(self, lab: Lab) -> dict[str, Act]:
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
         faults = self.params.faults
-        me, other, far = (lab.address(n) for n in ("h1", "h3", "h2"))
+        me, other, far = (net.address(n) for n in ("h1", "h3", "h2"))
         lan = me.rsplit(".", 1)[0]
         gateway, absent = f"{lan}.1", f"{lan}.99"
-        other6 = next(str(a["ipv6"]) for a in lab.net.addresses if a["node"] == "h3")
+        other6 = next(str(a["ipv6"]) for a in net.network.addresses if a["node"] == "h3")
         far_lan = far.rsplit(".", 1)[0] + ".0/24"
-        gateway_mac = next(str(a["mac"]) for a in lab.net.addresses if a["interface"] == "r1-eth0")
+        gateway_mac = next(
+            str(a["mac"]) for a in net.network.addresses if a["interface"] == "r1-eth0"
+        )
         lie = program(
             "h3", "arping", "-q", "-c", "2", "-U", "-I", "h3-eth0", "-s", gateway, gateway
         )
@@ -190,9 +192,9 @@ class Arp(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets by step, and every change of every neighbour cache."""
-        tables = exchange.measure(data, ("arp_target_mac",))
+        tables = steps.measure(data, ("arp_target_mac",))
         changes = data.notices("neighbours").drop(columns="time_ns")
-        changes.insert(1, "step", exchange.step_at(tables["steps"], changes["time_s"]))
+        changes.insert(1, "step", steps.step_at(tables["steps"], changes["time_s"]))
         told = pd.DataFrame([{name: data.log(name) for name in ("absent", "delay")}])
         return tables | {"changes": changes, "told": told}
 
@@ -543,9 +545,9 @@ class Arp(Experiment):
         named = {NEW_MAC: "h3 (new card)"}
         return {
             "1_cache_of_h1": plots.cache_states(tables["changes"], tables["steps"], "h1"),
-            "2_resolve": exchange.ladder(tables, "resolve", "h1-eth0"),
-            "3_poisoned": exchange.ladder(tables, "poisoned", "h1-eth0", names=named),
-            "4_discovery": exchange.ladder(tables, "discovery", "h1-eth0", names=named),
+            "2_resolve": steps.ladder(tables, "resolve", "h1-eth0"),
+            "3_poisoned": steps.ladder(tables, "poisoned", "h1-eth0", names=named),
+            "4_discovery": steps.ladder(tables, "discovery", "h1-eth0", names=named),
         }
 
 

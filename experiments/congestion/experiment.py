@@ -14,8 +14,10 @@ import pandas as pd
 from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from analysis.plots import repetition as repeated
-from testbed import bulk
-from testbed.claims import (
+from testbed.author import bulk_flows
+from testbed.author.evidence import in_packets, in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import (
     MissingDataError,
     Verdict,
     all_of,
@@ -25,18 +27,16 @@ from testbed.claims import (
     claim,
     near,
 )
-from testbed.evidence import in_packets, in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import QDISCS, LinkShape
-from testbed.tcp import CONGESTION_CONTROLS, MSS_BYTES
+from testbed.core.parameters import param
+from testbed.core.tcp import CONGESTION_CONTROLS, MSS_BYTES
+from testbed.net.shape import QDISCS, LinkShape
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 DATA_PORT = 40_000
 SETTLED_S = 5.0
@@ -126,40 +126,40 @@ class Congestion(Experiment):
         )
         return Dumbbell(pairs=len(p.cc), bottleneck=ahead, back=back)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Starts each flow at its time and waits for the end of all."""
         p = self.params
         numbers = range(1, len(p.cc) + 1)
-        lab.trace("tcp_probe", "tcp_cong_state_set", buffer_mb=self._trace_mb())
-        lab.capture(BOTTLENECK, BOTTLENECK_FAR, *(f"tx{i}-eth0" for i in numbers), snaplen_bytes=96)
+        net.trace("tcp_probe", "tcp_cong_state_set", buffer_mb=self._trace_mb())
+        net.capture(BOTTLENECK, BOTTLENECK_FAR, *(f"tx{i}-eth0" for i in numbers), snaplen_bytes=96)
         for i in numbers:
-            lab.sysctl(f"tx{i}", "net.ipv4.tcp_ecn", int(p.ecn))
-            bulk.receive(lab, f"rx{i}")
+            net.sysctl(f"tx{i}", "net.ipv4.tcp_ecn", int(p.ecn))
+            bulk_flows.receive(net, f"rx{i}")
         timeline: list[tuple[float, Callable[[], object]]] = [
-            ((i - 1) * p.stagger_s, partial(self._start_flow, lab, i)) for i in numbers
+            ((i - 1) * p.stagger_s, partial(self._start_flow, net, i)) for i in numbers
         ]
         if p.outage_at_s:
-            dark = replace(lab.shape(BOTTLENECK), loss_percent=100.0)
+            dark = replace(net.shape(BOTTLENECK), loss_percent=100.0)
             timeline += [
-                (p.outage_at_s, partial(lab.reshape, BOTTLENECK, dark)),
+                (p.outage_at_s, partial(net.reshape, BOTTLENECK, dark)),
                 (
                     p.outage_at_s + p.outage_s,
-                    partial(lab.reshape, BOTTLENECK, lab.shape(BOTTLENECK)),
+                    partial(net.reshape, BOTTLENECK, net.shape(BOTTLENECK)),
                 ),
             ]
         for time_s, action in sorted(timeline, key=lambda entry: entry[0]):
-            lab.sleep_until(time_s)
+            net.sleep_until(time_s)
             action()
-        lab.sleep_until(p.duration_s)
+        net.sleep_until(p.duration_s)
 
-    def _start_flow(self, lab: Lab, i: int) -> None:
+    def _start_flow(self, net: RunningNetwork, i: int) -> None:
         p = self.params
-        sport, seconds = DATA_PORT + i, max(1.0, p.duration_s - lab.time_s)
-        bulk.send(
-            lab, f"tx{i}", lab.address(f"rx{i}"),
+        sport, seconds = DATA_PORT + i, max(1.0, p.duration_s - net.time_s)
+        bulk_flows.send(
+            net, f"tx{i}", net.address(f"rx{i}"),
             cc=p.cc[i - 1], seconds=seconds, sport=sport,
         )  # fmt: skip
-        lab.event("flow", flow=f"tx{i}", cc=p.cc[i - 1], address=lab.address(f"tx{i}"), sport=sport)
+        net.event("flow", flow=f"tx{i}", cc=p.cc[i - 1], address=net.address(f"tx{i}"), sport=sport)
 
     # ---- from the run directory
 

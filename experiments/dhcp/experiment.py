@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import said
-from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, nothing, program, wait
-from testbed.claims import (
+from analysis import summaries
+from testbed.author import steps as exchange
+from testbed.author.actions import Action, filter_packets, in_order, nothing, program, wait
+from testbed.author.evidence import of_packets
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.steps import address, mac, pick
+from testbed.core.claims import (
     ANY_STALL,
     Verdict,
     all_of,
@@ -23,20 +26,17 @@ from testbed.claims import (
     near,
     same,
 )
+from testbed.core.parameters import param
 from testbed.daemons import start
 from testbed.daemons.dhcpcd import Dhcpcd, interface, lease_file, resolv_conf
 from testbed.daemons.dnsmasq import Dnsmasq
-from testbed.evidence import of_packets
-from testbed.exchange import address, mac, pick
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.net.shape import LinkShape
 from topologies.office import Office
 
 if TYPE_CHECKING:
+    from testbed.author.running_network import RunningNetwork
     from testbed.daemons import Running
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.results.data import ScenarioData
 
 CLIENT, SERVER = 68, 67
 NOBODY, EVERYBODY = "0.0.0.0", "255.255.255.255"
@@ -86,26 +86,26 @@ class Dhcp(Experiment):
         """Two LANs; d1 a little farther away than all others."""
         return Office(server=LinkShape(delay_ms=SERVER_DELAY_MS / 2))
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """All steps, one after another; clients and servers live across steps."""
         self._running: dict[tuple[str, str], Running] = {}
-        lab.capture("h1-eth0", "h2-eth0", "h3-eth0", "d1-eth0", "d2-eth0")
+        net.capture("h1-eth0", "h2-eth0", "h3-eth0", "d1-eth0", "d2-eth0")
         for node in ("h1", "h2", "h3"):
-            lab.exec(node, "ip", "-4", "addr", "flush", "dev", interface(node))
-        exchange.play(lab, self._steps(lab), quiet_s=1.0)
+            net.exec(node, "ip", "-4", "addr", "flush", "dev", interface(node))
+        exchange.play(net, self._steps(net), quiet_s=1.0)
 
-    def _steps(self, lab: Lab) -> dict[str, Act]:
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
         p, faults = self.params, self.params.faults
-        lan = lab.address("d1").rsplit(".", 1)[0]
-        far_lan = str(lab.net.interface("r1-eth1").IP()).rsplit(".", 1)[0]
-        d2_address = f"{lab.address('d2')}/24"
+        lan = net.address("d1").rsplit(".", 1)[0]
+        far_lan = str(net.network.interface("r1-eth1").IP()).rsplit(".", 1)[0]
+        d2_address = f"{net.address('d2')}/24"
         last = 120 if "large-pool" in faults else 101
         taken, spare = f"{lan}.150", f"{lan}.151"
         first, second, third, fourth = (
             f"{lan}.100,{lan}.{last}", f"{spare},{spare}", f"{lan}.160,{lan}.165",
             f"{lan}.170,{lan}.175",
         )  # fmt: skip
-        h1_mac = str(lab.net.interface("h1-eth0").MAC())
+        h1_mac = str(net.network.interface("h1-eth0").MAC())
         return {
             "acquire": in_order(self._serve("d1", lan, first), self._join("h1", 15)),
             "name": _by_name("h1"),
@@ -153,70 +153,70 @@ class Dhcp(Experiment):
                             f"dhcp-range={far_lan}.100,{far_lan}.110,255.255.255.0,{p.lease_s}"),
                 nothing if "no-relay" in faults
                 else self._start("r1", Dnsmasq(
-                    ("port=0", f"dhcp-relay={far_lan}.1,{lab.address('d1')}"))),
+                    ("port=0", f"dhcp-relay={far_lan}.1,{net.address('d1')}"))),
                 self._join("h3", 20),
             ),
             "rogue": in_order(
                 program("d2", "sysctl", "-q", "net.ipv4.ip_forward=1"),
                 nothing if "no-rogue" in faults
-                else self._serve("d2", lan, fourth, router=lab.address("d2")),
-                _forget("h2"), self._join("h2", 20), _ping("h2", lab.address("w1")),
+                else self._serve("d2", lan, fourth, router=net.address("d2")),
+                _forget("h2"), self._join("h2", 20), _ping("h2", net.address("w1")),
                 self._leave("h2"),
             ),
             "guard": in_order(
                 nothing if "no-guard" in faults
                 else filter_packets("s1", "forward", f'iifname "{ROGUE_PORT}" udp sport 67 drop',
                                     "bridge"),
-                self._serve("d2", lan, fourth, router=lab.address("d2"))
+                self._serve("d2", lan, fourth, router=net.address("d2"))
                 if "no-rogue" in faults else nothing,
-                _forget("h2"), self._join("h2", 20), _ping("h2", lab.address("w1")),
+                _forget("h2"), self._join("h2", 20), _ping("h2", net.address("w1")),
                 self._leave("h2"),
             ),
         }  # fmt: skip
 
-    def _serve(self, node: str, lan: str, pool: str, *options: str, router: str = "") -> Act:
+    def _serve(self, node: str, lan: str, pool: str, *options: str, router: str = "") -> Action:
         """Starts a server."""
         if "no-server" in self.params.faults:
             return nothing
 
-        def act(lab: Lab) -> None:
+        def act(net: RunningNetwork) -> None:
             gateway = router or f"{lan}.1"
-            given = (f"dhcp-option=3,{gateway}", f"dhcp-option=6,{lab.address(node)}")
+            given = (f"dhcp-option=3,{gateway}", f"dhcp-option=6,{net.address(node)}")
             if "no-options" in self.params.faults:
                 given = ("dhcp-option=3", "dhcp-option=6")
             place = (f"dhcp-range={pool},255.255.255.0,{self.params.lease_s}", "no-ping")
-            host = f"address=/{NAME}/{lab.address('w1')}"
-            self._start(node, Dnsmasq((*place, *given, host, *options)))(lab)
+            host = f"address=/{NAME}/{net.address('w1')}"
+            self._start(node, Dnsmasq((*place, *given, host, *options)))(net)
 
         return act
 
-    def _join(self, node: str, wait_s: float) -> Act:
+    def _join(self, node: str, wait_s: float) -> Action:
         """Starts a client and gives it time."""
         faults = self.params.faults
         lines = [line for fault, line in (("no-arp", "noarp"), ("no-link-local", "noipv4ll"))
                  if fault in faults]  # fmt: skip
         return in_order(self._start(node, Dhcpcd(lines)), wait(wait_s))
 
-    def _start(self, node: str, daemon: Dnsmasq | Dhcpcd) -> Act:
-        def act(lab: Lab) -> None:
-            self._running |= start(lab, {node: [daemon]})
+    def _start(self, node: str, daemon: Dnsmasq | Dhcpcd) -> Action:
+        def act(net: RunningNetwork) -> None:
+            self._running |= start(net, {node: [daemon]})
 
         return act
 
-    def _stop(self, node: str) -> Act:
+    def _stop(self, node: str) -> Action:
         """Ends the server of a node, if it has one."""
 
-        def act(lab: Lab) -> None:
+        def act(net: RunningNetwork) -> None:
             found = self._running.pop((node, "dnsmasq"), None)
             if found:
                 found.process.stop()
 
         return act
 
-    def _leave(self, node: str) -> Act:
+    def _leave(self, node: str) -> Action:
         """Ends the client of a node, which says nothing to the server."""
 
-        def act(lab: Lab) -> None:
+        def act(net: RunningNetwork) -> None:
             self._running.pop((node, "dhcpcd")).process.stop()
 
         return act
@@ -225,7 +225,7 @@ class Dhcp(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and DHCP messages by step."""
-        tables = exchange.measure(data, ("payload",), {"dhcp": said.dhcp})
+        tables = exchange.measure(data, ("payload",), {"dhcp": summaries.dhcp})
         told = pd.DataFrame([{"expired": data.log("expired")}])
         return tables | {"told": told}
 
@@ -626,16 +626,16 @@ def _lan(address: str) -> str:
     return address.rsplit(".", 1)[0]
 
 
-def _forget(node: str) -> Act:
+def _forget(node: str) -> Action:
     """Has a client forget its last lease."""
-    return lambda lab: lease_file(node).unlink(missing_ok=True)
+    return lambda net: lease_file(node).unlink(missing_ok=True)
 
 
-def _ping(node: str, target: str) -> Act:
+def _ping(node: str, target: str) -> Action:
     return program(node, "ping", "-n", "-c", "1", "-W", "3", target)
 
 
-def _by_name(node: str) -> Act:
+def _by_name(node: str) -> Action:
     """Pings `NAME` with the resolver that DHCP gave; other nodes' resolvers stay as they are."""
     script = f"mount --bind {resolv_conf(node)} /etc/resolv.conf; exec ping -c 1 -W 3 {NAME}"
     return program(node, "unshare", "--mount", "sh", "-c", script)

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed import exchange, lookups, names
-from testbed.acts import Act, filter_packets, in_order, wait
-from testbed.claims import (
+from testbed.author import dns_lookups, name_service, steps
+from testbed.author.actions import Action, filter_packets, in_order, wait
+from testbed.author.dns_lookups import LookUps
+from testbed.author.evidence import of_packets
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.name_service import DAY_S, delegation
+from testbed.author.steps import address, pick
+from testbed.core.claims import (
     ANY_STALL,
     Evidence,
     Verdict,
@@ -24,20 +29,15 @@ from testbed.claims import (
     near,
     same,
 )
+from testbed.core.parameters import param
 from testbed.daemons import start
 from testbed.daemons.nsd import LARGEST_UDP_BYTES, Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
-from testbed.evidence import of_packets
-from testbed.exchange import address, pick
-from testbed.experiment import Experiment, Tables
-from testbed.lookups import LookUps
-from testbed.names import DAY_S, delegation
-from testbed.parameters import param
 from topologies.nameservers import NameServers
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 WWW, WWW6 = "192.0.2.80", "2001:db8::80"
 REVERSE = "2.0.192.in-addr.arpa"
@@ -93,30 +93,30 @@ class Dns(Experiment):
         p = self.params
         return NameServers(delays_ms=(p.root_ms, p.tld_ms, p.auth_ms, p.auth_ms))
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """All steps, one after another."""
         faults = self.params.faults
-        zones = self._zones(lab)
+        zones = self._zones(net)
         servers = {
             node: [Nsd(zones[node])] for node in SERVERS if node != "n4" or "alive" in faults
         }
-        start(lab, {**servers, "v1": [self._resolver(lab)]})
+        start(net, {**servers, "v1": [self._resolver(net)]})
         if "no-tcp" in faults:
-            filter_packets("n3", "input", "tcp dport 53 drop")(lab)
+            filter_packets("n3", "input", "tcp dport 53 drop")(net)
         if "alive" not in faults:
-            filter_packets("n4", "input", "udp dport 53 drop")(lab)
-        names.use_resolver(lab, lab.address("v1"))
-        names.reach(lab, "v1", "h1", *SERVERS)
+            filter_packets("n4", "input", "udp dport 53 drop")(net)
+        name_service.use_resolver(net, net.address("v1"))
+        name_service.reach(net, "v1", "h1", *SERVERS)
         if "detour" in faults:
             for interface in ("r1-eth3", "n3-eth0"):
-                lab.reshape(interface, replace(lab.shape(interface), delay_ms=60))
-        lab.capture("h1-eth0", "v1-eth0")
-        exchange.play(lab, self._steps(lab), quiet_s=1.0)
+                net.reshape(interface, replace(net.shape(interface), delay_ms=60))
+        net.capture("h1-eth0", "v1-eth0")
+        steps.play(net, self._steps(net), quiet_s=1.0)
 
-    def _steps(self, lab: Lab) -> dict[str, Act]:
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
         p = self.params
-        ask = partial(names.ask, "h1", lab.address("v1"))
-        look_up = names.look_up(lab, "h1", "www.example.org")
+        ask = partial(name_service.ask, "h1", net.address("v1"))
+        look_up = name_service.look_up(net, "h1", "www.example.org")
         backwards = ".".join(reversed(WWW.split("."))) + ".in-addr.arpa"
         return {
             "cold": look_up,
@@ -136,16 +136,16 @@ class Dns(Experiment):
             "many": in_order(*(ask(f"host{i}.example.org", "A") for i in range(MANY))),
         }
 
-    def _resolver(self, lab: Lab) -> Unbound:
+    def _resolver(self, net: RunningNetwork) -> Unbound:
         faults = self.params.faults
         lines = {
             "no-cache": ("cache-max-ttl: 0", "cache-max-negative-ttl: 0"),
             "eternal": (f"cache-min-ttl: {DAY_S // 24}",),
             "fixed-port": ONE_PORT,
         }
-        upstream = f'forward-zone:\n  name: "."\n  forward-addr: {lab.address("n3")}'
+        upstream = f'forward-zone:\n  name: "."\n  forward-addr: {net.address("n3")}'
         return Unbound(
-            root=lab.address("n1"),
+            root=net.address("n1"),
             options=[  # Unbound knows by itself that nobody has TEST-NET-1; here somebody has
                 f'local-zone: "{REVERSE}." nodefault',
                 *(line for fault in faults for line in lines.get(fault, ())),
@@ -153,11 +153,11 @@ class Dns(Experiment):
             clauses=[upstream] * ("forwarding" in faults),
         )
 
-    def _zones(self, lab: Lab) -> dict[str, dict[str, str]]:
+    def _zones(self, net: RunningNetwork) -> dict[str, dict[str, str]]:
         """Master files of each server's zones."""
         faults, ttl_s = self.params.faults, self.params.ttl_s
         root, org, example, gone, lame = (
-            (name, lab.address(node))
+            (name, net.address(node))
             for name, node in (
                 ("a.root.", "n1"), ("ns.org.", "n2"), ("ns.example.org.", "n3"),
                 ("ns.gone.org.", "n4"), ("ns.lame.org.", "n3"),
@@ -168,24 +168,27 @@ class Dns(Experiment):
             delegation("example.org.", example) | delegation("gone.org.", gone)
             | delegation("lame.org.", lame) | delegation("half.org.", example, gone)
         )  # fmt: skip
-        half = names.zone("half.org.", example, ttl_s, {"half.org.": [f"NS {gone[0]}"],
+        half = name_service.zone("half.org.", example, ttl_s, {"half.org.": [f"NS {gone[0]}"],
                                                         **_hosts("half.org.", HALF)})  # fmt: skip
         served = {
-            "n1": {".": names.zone(".", root, DAY_S, below_root)},
-            "n2": {"org": names.zone("org.", org, DAY_S, below_org)},
+            "n1": {".": name_service.zone(".", root, DAY_S, below_root)},
+            "n2": {"org": name_service.zone("org.", org, DAY_S, below_org)},
             "n3": {
-                "example.org": names.zone("example.org.", example, ttl_s, self._own_records(),
+                "example.org": name_service.zone("example.org.", example, ttl_s,
+                                              self._own_records(),
                                           self.params.negative_ttl_s),
-                REVERSE: names.zone(f"{REVERSE}.", example, ttl_s, self._backwards()),
+                REVERSE: name_service.zone(f"{REVERSE}.", example, ttl_s, self._backwards()),
                 "half.org": half,
             },
             "n4": {
-                "gone.org": names.zone("gone.org.", gone, ttl_s, _www("gone.org.")),
+                "gone.org": name_service.zone("gone.org.", gone, ttl_s, _www("gone.org.")),
                 "half.org": half,
             },
         }  # fmt: skip
         if "adopted" in faults:
-            served["n3"]["lame.org"] = names.zone("lame.org.", lame, ttl_s, _www("lame.org."))
+            served["n3"]["lame.org"] = name_service.zone(
+                "lame.org.", lame, ttl_s, _www("lame.org.")
+            )
         return served
 
     def _own_records(self) -> dict[str, list[str]]:
@@ -210,7 +213,7 @@ class Dns(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets, DNS messages and their records by step."""
-        return lookups.measure(data)
+        return dns_lookups.measure(data)
 
     # ---- claims
 
@@ -525,9 +528,9 @@ class Dns(Experiment):
         """
         took = {s: self._latency_ms(tables, s) for s in ("cold", "warm", "expired")}
         return {
-            "1_cold": exchange.ladder(tables, "cold", "v1-eth0", ip_version=4),
-            "2_warm": exchange.ladder(tables, "warm", "v1-eth0", ip_version=4),
-            "3_long": exchange.ladder(tables, "long", "v1-eth0", ip_version=4),
+            "1_cold": steps.ladder(tables, "cold", "v1-eth0", ip_version=4),
+            "2_warm": steps.ladder(tables, "warm", "v1-eth0", ip_version=4),
+            "3_long": steps.ladder(tables, "long", "v1-eth0", ip_version=4),
             "4_latency": plots.bars({k: v for k, v in took.items() if v is not None},
                                     "look-up of www.example.org", "ms until the answer"),
         }  # fmt: skip

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import spoofing as plots
-from testbed import exchange, lookups, names
-from testbed.acts import Act, own_program, sysctl, wait
-from testbed.claims import (
+from testbed.author import dns_lookups, name_service
+from testbed.author import steps as exchange
+from testbed.author.actions import Action, own_program, sysctl, wait
+from testbed.author.dns_lookups import CLIENT, RESOLVER, LookUps
+from testbed.author.evidence import in_rows, of_packets
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.name_service import DAY_S, delegation
+from testbed.author.steps import address, pick
+from testbed.core.claims import (
     ANY_STALL,
     MissingDataError,
     Verdict,
@@ -24,20 +30,15 @@ from testbed.claims import (
     near,
     same,
 )
+from testbed.core.parameters import param
 from testbed.daemons import dnssec, start
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
-from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, pick
-from testbed.experiment import Experiment, Tables
-from testbed.lookups import CLIENT, RESOLVER, LookUps
-from testbed.names import DAY_S, delegation
-from testbed.parameters import param
 from topologies.nameservers import NameServers
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 NAME, TRUTH, LIE = "www.example.org", "192.0.2.80", "203.0.113.66"
 SIGNED = "192.0.2.99"
@@ -108,35 +109,35 @@ class DnsSpoofing(Experiment):
         """Client and resolver at home; the true server far away, the forger near."""
         return NameServers(delays_ms=(10, 10, self.params.server_ms, 5))
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """The attack, and what a client hears afterwards."""
         p = self.params
-        zones, options = self._zones(lab), self._port()
+        zones, options = self._zones(net), self._port()
         if p.signed:
-            zones, anchor = dnssec.sign(lab, "n1", zones)
+            zones, anchor = dnssec.sign(net, "n1", zones)
             zones["example.org"] = zones["example.org"].replace(SIGNED, "192.0.2.98")
             if "no-validation" not in p.faults:
                 options += ['module-config: "validator iterator"', f"trust-anchor: '{anchor}'"]
         servers = {node: [Nsd({zone: zones[zone]})] for node, zone in ZONES.items()}
-        start(lab, {**servers, "v1": [Unbound(root=lab.address("n1"), options=options)]})
-        names.use_resolver(lab, lab.address("v1"))
-        names.reach(lab, "v1", "h1", *SERVERS)
+        start(net, {**servers, "v1": [Unbound(root=net.address("n1"), options=options)]})
+        name_service.use_resolver(net, net.address("v1"))
+        name_service.reach(net, "v1", "h1", *SERVERS)
         if p.filtered:
-            sysctl(ROUTER, f"net.ipv4.conf.{FORGERS_LAN}.rp_filter", 1)(lab)
-        lab.capture(CLIENT, RESOLVER, SERVER)
-        exchange.play(lab, self._steps(lab), quiet_s=2.0)
+            sysctl(ROUTER, f"net.ipv4.conf.{FORGERS_LAN}.rp_filter", 1)(net)
+        net.capture(CLIENT, RESOLVER, SERVER)
+        exchange.play(net, self._steps(net), quiet_s=2.0)
 
-    def _steps(self, lab: Lab) -> dict[str, Act]:
-        resolver = lab.address("v1")
-        lie = (NAME, lab.address("n3"), LIE, str(LIE_TTL_S))
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
+        resolver = net.address("v1")
+        lie = (NAME, net.address("n3"), LIE, str(LIE_TTL_S))
         steps = {
             "forge": own_program("n4", "forge", resolver, OWN_NAME, "ns.example.org", *lie),
-            "ask": names.look_up(lab, "h1", NAME),
-            "later": wait(WAIT_S, names.ask("h1", resolver, NAME, "A", "+dnssec")),
+            "ask": name_service.look_up(net, "h1", NAME),
+            "later": wait(WAIT_S, name_service.ask("h1", resolver, NAME, "A", "+dnssec")),
         }
         checks = {
-            "altered": names.ask("h1", resolver, ALTERED),
-            "absent": names.ask("h1", resolver, ABSENT, "A", "+dnssec"),
+            "altered": name_service.ask("h1", resolver, ALTERED),
+            "absent": name_service.ask("h1", resolver, ABSENT, "A", "+dnssec"),
         }
         return steps | checks if self.params.signed else steps
 
@@ -145,23 +146,23 @@ class DnsSpoofing(Experiment):
         port = () if self.params.random_port else ONE_PORT
         return ["trust-anchor-signaling: no", *port]
 
-    def _zones(self, lab: Lab) -> dict[str, str]:
+    def _zones(self, net: RunningNetwork) -> dict[str, str]:
         """Master files."""
         servers = {"n1": "a.root.", "n2": "ns.org.", "n3": "ns.example.org.", "n4": "ns.evil.org."}
-        root, org, example, evil = ((name, lab.address(n)) for n, name in servers.items())
+        root, org, example, evil = ((name, net.address(n)) for n, name in servers.items())
         below_org = delegation("example.org.", example) | delegation("evil.org.", evil)
         own = {f"{NAME}.": [f"A {TRUTH}"], f"{ALTERED}.": [f"A {SIGNED}"]}
         return {
-            ".": names.zone(".", root, DAY_S, delegation("org.", org)),
-            "org": names.zone("org.", org, DAY_S, below_org),
-            "example.org": names.zone("example.org.", example, 60, own, minimum_s=30),
+            ".": name_service.zone(".", root, DAY_S, delegation("org.", org)),
+            "org": name_service.zone("org.", org, DAY_S, below_org),
+            "example.org": name_service.zone("example.org.", example, 60, own, minimum_s=30),
         }
 
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and DNS messages without most of the flood, and the flood in numbers."""
-        tables = lookups.measure(data, _thinned)
+        tables = dns_lookups.measure(data, _thinned)
         packets = tables["packets"]
         lies = _is_forged(packets)
         numbers = _numbers(packets[lies])

@@ -16,7 +16,10 @@ import pandas as pd
 from analysis import rows, statistics, trains
 from analysis.plots import fidelity as plots
 from testbed import programs
-from testbed.claims import (
+from testbed.author.evidence import in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.topo import Topo
+from testbed.core.claims import (
     ANY_STALL,
     JUDGED_SHARE,
     MissingDataError,
@@ -29,20 +32,17 @@ from testbed.claims import (
     near,
     with_unjudged,
 )
-from testbed.evidence import in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.rundir import SCENARIO, read_json
-from testbed.shape import LinkShape
-from testbed.topo import Topo
+from testbed.core.parameters import param
+from testbed.core.rundir import SCENARIO, read_json
+from testbed.net.shape import LinkShape
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 from topologies.parallel import Parallel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 RATES_MBPS = {
     "64 kbit/s": 0.064, "1 Mbit/s": 1.0, "10 Mbit/s": 10.0, "100 Mbit/s": 100.0,
@@ -128,19 +128,19 @@ class Fidelity(Experiment):
             for rtt in RTTS_MS
         }
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Sends the trains of this part."""
-        part: dict[str, Callable[[Lab], None]] = {
+        part: dict[str, Callable[[RunningNetwork], None]] = {
             "links": self._run_links, "chance": self._run_chance, "series": self._run_series,
         }  # fmt: skip
-        part[self.params.part](lab)
+        part[self.params.part](net)
 
-    def _run_links(self, lab: Lab) -> None:
+    def _run_links(self, net: RunningNetwork) -> None:
         plan = []
         for i, (name, shape) in enumerate(self._shapes().items()):
             assert shape.rate_mbps is not None
             frame_s = trains.frame_ns(trains.frame_bytes(FULL_BYTES), shape.rate_mbps) / 1e9
-            to = {"link": name, "address": _far(lab, i), "gap_ns": 0}
+            to = {"link": name, "address": _far(net, i), "gap_ns": 0}
             rest_s = (QUEUE_PKTS + 2) * frame_s + shape.delay_ms / 1e3 + 0.1
             # a question and answer of ARP, then the way there
             alone_s = 4 * shape.delay_ms / 1e3 + 4 * frame_s / 10 + 0.1
@@ -150,30 +150,30 @@ class Fidelity(Experiment):
             train = {"kind": "train", "count": count, "size_bytes": FULL_BYTES}
             # the first wakes ARP, the second travels alone
             plan += [to | alone | {"kind": "first"}, to | alone, to | train | {"then_s": rest_s}]
-        self._send(lab, plan)
+        self._send(net, plan)
 
-    def _run_chance(self, lab: Lab) -> None:
+    def _run_chance(self, net: RunningNetwork) -> None:
         plan = []
         for i, name in enumerate(self._shapes()):
             gap_ns = CHANCE_GAP_NS if name in ("uniform", "normal") else CHANCE_GAP_NS // 10
-            to = {"link": name, "address": _far(lab, i), "gap_ns": gap_ns, "then_s": 1.0,
+            to = {"link": name, "address": _far(net, i), "gap_ns": gap_ns, "then_s": 1.0,
                   "size_bytes": SMALL_BYTES}  # fmt: skip
             plan += [to | {"kind": "first", "count": 1}]
             plan += [to | {"kind": "train", "count": self.params.chance_pkts}]
-        self._send(lab, plan)
+        self._send(net, plan)
 
-    def _send(self, lab: Lab, plan: list[dict[str, Any]]) -> None:
-        lab.capture("tx-any", "rx-any", snaplen_bytes=64, filter="udp")
-        lab.start("rx", *programs.argv("train", "sink"), log="receiver")
-        lab.exec("tx", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
+    def _send(self, net: RunningNetwork, plan: list[dict[str, Any]]) -> None:
+        net.capture("tx-any", "rx-any", snaplen_bytes=64, filter="udp")
+        net.start("rx", *programs.argv("train", "sink"), log="receiver")
+        net.exec("tx", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
 
-    def _run_series(self, lab: Lab) -> None:
-        lab.capture("tx1-eth0", "r1-eth1", BOTTLENECK, "r2-eth0", snaplen_bytes=64, filter="udp")
-        lab.start("rx1", *programs.argv("train", "sink"), log="receiver")
-        to = {"link": "series", "address": lab.address("rx1"), "gap_ns": 0, "then_s": 2.0,
+    def _run_series(self, net: RunningNetwork) -> None:
+        net.capture("tx1-eth0", "r1-eth1", BOTTLENECK, "r2-eth0", snaplen_bytes=64, filter="udp")
+        net.start("rx1", *programs.argv("train", "sink"), log="receiver")
+        to = {"link": "series", "address": net.address("rx1"), "gap_ns": 0, "then_s": 2.0,
               "size_bytes": FULL_BYTES}  # fmt: skip
         plan = [to | {"kind": "first", "count": 1}, to | {"kind": "train", "count": 80}]
-        lab.exec("tx1", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
+        net.exec("tx1", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
 
     # ---- from the run directory
 
@@ -481,9 +481,9 @@ class Fidelity(Experiment):
 # ---- helpers
 
 
-def _far(lab: Lab, i: int) -> str:
+def _far(net: RunningNetwork, i: int) -> str:
     """Address of the receiving end of link i."""
-    found = [r for r in lab.net.addresses if r["interface"] == f"rx-eth{i}"]
+    found = [r for r in net.network.addresses if r["interface"] == f"rx-eth{i}"]
     return str(found[0]["ipv4"]).split("/")[0]
 
 

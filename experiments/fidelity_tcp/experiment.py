@@ -11,8 +11,10 @@ import pandas as pd
 
 from analysis import rows, throughput, trains
 from analysis.plots import fidelity as plots
-from testbed import bulk
-from testbed.claims import (
+from testbed.author import bulk_flows
+from testbed.author.evidence import in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import (
     ANY_STALL,
     JUDGED_SHARE,
     MissingDataError,
@@ -23,19 +25,17 @@ from testbed.claims import (
     near,
     with_unjudged,
 )
-from testbed.evidence import in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.rundir import SCENARIO, read_json
-from testbed.shape import LinkShape
-from testbed.tcp import MSS_BYTES
+from testbed.core.parameters import param
+from testbed.core.rundir import SCENARIO, read_json
+from testbed.core.tcp import MSS_BYTES
+from testbed.net.shape import LinkShape
 from topologies.parallel import Parallel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 TCP_LINKS = {
     "64 kbit/s, 100 ms": (0.064, 100.0, 100), "1 Mbit/s, 50 ms": (1.0, 50.0, 400),
@@ -100,31 +100,31 @@ class FidelityTcp(Experiment):
             for name, (rate, rtt, _) in TCP_LINKS.items()
         }
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Sends the flows of this part."""
         if self.params.part == "fat":
-            self._run_fat(lab)
+            self._run_fat(net)
         else:
-            self._run_links(lab)
+            self._run_links(net)
 
-    def _run_links(self, lab: Lab) -> None:
-        lab.capture("tx-any", "rx-any", snaplen_bytes=96, filter="tcp")
+    def _run_links(self, net: RunningNetwork) -> None:
+        net.capture("tx-any", "rx-any", snaplen_bytes=96, filter="tcp")
         for i, (name, (_, _, segments)) in enumerate(TCP_LINKS.items()):
-            self._flow(lab, i, name, segments * MSS_BYTES)
+            self._flow(net, i, name, segments * MSS_BYTES)
 
-    def _run_fat(self, lab: Lab) -> None:
+    def _run_fat(self, net: RunningNetwork) -> None:
         for node in ("tx", "rx"):
             for which in ("rmem", "wmem"):
                 sizes = f"4096 {FAT_BUFFER_BYTES >> 2} {FAT_BUFFER_BYTES}"
-                lab.sysctl(node, f"net.ipv4.tcp_{which}", sizes)
-        lab.capture("rx-eth0", snaplen_bytes=80, filter="tcp and dst port 5201")
-        self._flow(lab, 0, "fat", self.params.fat_bytes)
+                net.sysctl(node, f"net.ipv4.tcp_{which}", sizes)
+        net.capture("rx-eth0", snaplen_bytes=80, filter="tcp and dst port 5201")
+        self._flow(net, 0, "fat", self.params.fat_bytes)
 
-    def _flow(self, lab: Lab, i: int, name: str, size_bytes: int) -> None:
+    def _flow(self, net: RunningNetwork, i: int, name: str, size_bytes: int) -> None:
         port = TCP_PORT + i
-        receiver = bulk.receive(lab, "rx", port)
-        lab.event("flow", link=name, port=port, bytes=size_bytes)
-        bulk.send(lab, "tx", _far(lab, i), port, size_bytes=size_bytes, cc="reno").check(1e5)
+        receiver = bulk_flows.receive(net, "rx", port)
+        net.event("flow", link=name, port=port, bytes=size_bytes)
+        bulk_flows.send(net, "tx", _far(net, i), port, size_bytes=size_bytes, cc="reno").check(1e5)
         receiver.check(1e5)
 
     # ---- from the run directory
@@ -290,9 +290,9 @@ def _queue_pkts(rate_mbps: float, rtt_ms: float) -> int:
     return max(20, round(1.5 * bdp_pkts))
 
 
-def _far(lab: Lab, i: int) -> str:
+def _far(net: RunningNetwork, i: int) -> str:
     """Address of the receiving end of link i."""
-    found = [r for r in lab.net.addresses if r["interface"] == f"rx-eth{i}"]
+    found = [r for r in net.network.addresses if r["interface"] == f"rx-eth{i}"]
     return str(found[0]["ipv4"]).split("/")[0]
 
 

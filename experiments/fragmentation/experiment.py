@@ -9,19 +9,38 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed import exchange, programs
-from testbed.acts import Act, filter_packets, in_order, nothing, own_program, program, sysctl
-from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, between, claim, near, same
-from testbed.evidence import in_rows, of_packets
-from testbed.exchange import address, pick
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed import programs
+from testbed.author import steps
+from testbed.author.actions import (
+    Action,
+    filter_packets,
+    in_order,
+    nothing,
+    own_program,
+    program,
+    sysctl,
+)
+from testbed.author.evidence import in_rows, of_packets
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.steps import address, pick
+from testbed.core.claims import (
+    ANY_STALL,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    near,
+    same,
+)
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab, Process
+    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.results.data import ScenarioData
 
 IP_HEADER, UDP_HEADER, ETHERNET_MTU = 20, 8, 1500
 FITS_BYTES = ETHERNET_MTU - IP_HEADER - UDP_HEADER
@@ -48,7 +67,7 @@ REASSEMBLY_S = 30
 """Linux's net.ipv4.ipfrag_time; RFC 1122 §3.3.2 asks for 60 to 120 s. Linux's timers may expire up
 to an eighth late."""
 
-BREAKS: dict[str, Act] = {
+BREAKS: dict[str, Action] = {
     "none": nothing,
     "small-mtu": program("h1", "ip", "link", "set", "h1-eth0", "mtu", "1400"),
     "no-room": in_order(
@@ -102,24 +121,24 @@ class Fragmentation(Experiment):
         mtu = ETHERNET_MTU if "wide" in p.faults else p.mtu_bytes
         return Site(path=LinkShape(delay_ms=1), narrow=LinkShape(delay_ms=1, mtu_bytes=mtu))
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """All steps, one after another, with silence between them."""
         small = 65_536 if "large-buffer" in self.params.faults else SMALL_BUFFER_BYTES
         receivers = [
-            lab.start(node, *programs.argv("udp", "receive", str(PORT), f"{SMALL_PORT}/{small}"),
+            net.start(node, *programs.argv("udp", "receive", str(PORT), f"{SMALL_PORT}/{small}"),
                       log=f"{node}-received")
             for node in ("h2", "h3")
         ]  # fmt: skip
         for receiver in receivers:
-            lab.wait_until("receivers ready", partial(_is_ready, receiver), 10)
+            net.wait_until("receivers ready", partial(_is_ready, receiver), 10)
         for fault in self.params.faults:
-            BREAKS[fault](lab)
-        lab.capture("h1-eth0", "r3-eth0", "h2-eth0", "h3-eth0")
-        exchange.play(lab, self._steps(lab), quiet_s=QUIET_S)
+            BREAKS[fault](net)
+        net.capture("h1-eth0", "r3-eth0", "h2-eth0", "h3-eth0")
+        steps.play(net, self._steps(net), quiet_s=QUIET_S)
 
-    def _steps(self, lab: Lab) -> dict[str, Act]:
-        near_host, far = lab.address("h3"), lab.address("h2")
-        far6 = next(str(a["ipv6"]) for a in lab.net.addresses if a["node"] == "h2")
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
+        near_host, far = net.address("h3"), net.address("h2")
+        far6 = next(str(a["ipv6"]) for a in net.network.addresses if a["node"] == "h2")
         far6 = far6.split("/")[0]
         df = () if "no-df" in self.params.faults else ("--df",)
         return {
@@ -137,17 +156,17 @@ class Fragmentation(Experiment):
                           options=("--gap-ms", "500")),
         }  # fmt: skip
 
-    def _lossy(self, far: str) -> Act:
+    def _lossy(self, far: str) -> Action:
         """Many datagrams of four fragments each over a link that loses some packets."""
         p = self.params
         loss = 0.0 if "lossless" in p.faults else p.loss_percent
 
-        def act(lab: Lab) -> None:
-            sound = lab.shape("r1-eth1")
-            lab.reshape("r1-eth1", replace(sound, loss_percent=loss))
-            _send(far, PORT, LOSSY_BYTES, options=("--count", str(p.datagrams)))(lab)
-            lab.sleep(2 * REASSEMBLY_S)
-            lab.reshape("r1-eth1", sound)
+        def act(net: RunningNetwork) -> None:
+            sound = net.shape("r1-eth1")
+            net.reshape("r1-eth1", replace(sound, loss_percent=loss))
+            _send(far, PORT, LOSSY_BYTES, options=("--count", str(p.datagrams)))(net)
+            net.sleep(2 * REASSEMBLY_S)
+            net.reshape("r1-eth1", sound)
 
         return act
 
@@ -155,9 +174,9 @@ class Fragmentation(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets by step, what the sender's calls returned, what the receivers' sockets gave."""
-        tables = exchange.measure(data, ("ip6_extensions", "ip_checksum_ok"))
+        tables = steps.measure(data, ("ip6_extensions", "ip_checksum_ok"))
         for name, log in (("sent", "h1-udp"), ("received", "h?-received")):
-            tables[name] = exchange.told(data, tables["steps"], log)
+            tables[name] = steps.told(data, tables["steps"], log)
         tables["received"] = tables["received"].dropna(subset=["got_bytes"])
         return tables
 
@@ -458,10 +477,10 @@ class Fragmentation(Experiment):
         }
         share = len(self._got(tables, "lossy")) / self.params.datagrams
         return {
-            "3_too_big_for_the_path": exchange.ladder(
+            "3_too_big_for_the_path": steps.ladder(
                 tables, "df-path", "h1-eth0", hosts=WAY, ip_version=4
             ),
-            "4_ipv6": exchange.ladder(tables, "ipv6", "h1-eth0", hosts=WAY, ip_version=6),
+            "4_ipv6": steps.ladder(tables, "ipv6", "h1-eth0", hosts=WAY, ip_version=6),
             "1_fragments_of_one_datagram": plots.fragments(cut),
             "2_loss": plots.loss_by_fragments(self.params.loss_percent / 100, FRAGMENTS, share),
         }
@@ -471,7 +490,7 @@ def _is_ready(receiver: Process) -> bool:
     return "ready" in receiver.output()
 
 
-def _send(host: str, port: int, *sizes: int, options: tuple[str, ...] = ()) -> Act:
+def _send(host: str, port: int, *sizes: int, options: tuple[str, ...] = ()) -> Action:
     words = [*options, host, str(port), *map(str, sizes)]
     return own_program("h1", "udp", "send", *words)
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from analysis import traceroute
 from analysis.plots import exchanges as plots
-from testbed import exchange
-from testbed.acts import (
-    Act,
+from testbed.author import steps
+from testbed.author.actions import (
+    Action,
     filter_packets,
     in_order,
     nothing,
@@ -21,7 +21,10 @@ from testbed.acts import (
     unfilter,
     zeros,
 )
-from testbed.claims import (
+from testbed.author.evidence import of_packets
+from testbed.author.experiment import Tables
+from testbed.author.steps import address, mac, pick
+from testbed.core.claims import (
     ANY_STALL,
     MissingDataError,
     Verdict,
@@ -34,11 +37,8 @@ from testbed.claims import (
     near,
     same,
 )
-from testbed.evidence import of_packets
-from testbed.exchange import address, mac, pick
-from testbed.experiment import Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 from .traceroutes import (
@@ -53,8 +53,8 @@ from .traceroutes import (
 )
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 REDIRECT = 5
 """ICMP type (RFC 792)."""
@@ -79,7 +79,7 @@ QUIET_S = 15.0
 WAY = ("h1", "r1", "r4", "r2", "r3", "h4", "h2")
 """Nodes in ladder diagrams, from left to right."""
 
-BREAKS: dict[str, Act] = {
+BREAKS: dict[str, Action] = {
     "none": nothing,
     "deaf": in_order(
         sysctl("h2", "net.ipv4.icmp_echo_ignore_all", 1),
@@ -142,16 +142,16 @@ class Icmp(Traceroutes):
             narrow=LinkShape(delay_ms=p.delay_ms, mtu_bytes=p.mtu_bytes),
         )
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """All steps, one after another, with silence between them."""
         for fault in self.params.faults:
-            BREAKS[fault](lab)
-        lab.capture("h1-eth0", "r2-eth0", "h2-eth0")
-        exchange.play(lab, self._steps(lab), quiet_s=QUIET_S)
+            BREAKS[fault](net)
+        net.capture("h1-eth0", "r2-eth0", "h2-eth0")
+        steps.play(net, self._steps(net), quiet_s=QUIET_S)
 
-    def _steps(self, lab: Lab) -> dict[str, Act]:
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
         faults = self.params.faults
-        far, lan = lab.address("h2"), lab.address("h1").rsplit(".", 1)[0]
+        far, lan = net.address("h2"), net.address("h1").rsplit(".", 1)[0]
         absent = far.rsplit(".", 1)[0] + ".99"
         return {
             "echo": ping("h1", far, 3),
@@ -170,7 +170,7 @@ class Icmp(Traceroutes):
             ),
             "broadcast": program("h1", "ping", "-n", "-b", "-c", "2", "-W", "1", f"{lan}.255"),
             "burst": zeros("h1", f"UDP4:{far}:9", BURST_PKTS * 10, "-b", "10"),
-            "redirect": ping("h1", lab.address("h4"), 3),
+            "redirect": ping("h1", net.address("h4"), 3),
             "black-hole": in_order(
                 filter_packets("r2", "output", "icmp type destination-unreachable drop"), _transfer
             ),
@@ -188,7 +188,7 @@ class Icmp(Traceroutes):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets by step, and the interfaces' addresses."""
-        return exchange.measure(data, ("icmp_gateway", "payload"))
+        return steps.measure(data, ("icmp_gateway", "payload"))
 
     # ---- claims
 
@@ -483,23 +483,23 @@ class Icmp(Traceroutes):
             "1_traceroute": plots.walks(forms),
             "2_path_MTU": plots.segment_sizes(transfers, self.params.mtu_bytes),
             **{
-                title: exchange.ladder(tables, name, "h1-eth0", hosts=WAY, ip_version=4)
+                title: steps.ladder(tables, name, "h1-eth0", hosts=WAY, ip_version=4)
                 for title, name in ladders.items()
             },
         }
 
 
-def _traceroute(*form_and_target: str) -> Act:
+def _traceroute(*form_and_target: str) -> Action:
     return program("h1", "traceroute", "-n", "-q1", "-N1", "-w2", "-m8", *form_and_target)
 
 
-def _transfer(lab: Lab) -> None:
+def _transfer(net: RunningNetwork) -> None:
     """h1 sends h2 a file over TCP; both give up after `TRANSFER_S`."""
-    server = lab.start("h2", "socat", "-u", "TCP4-LISTEN:5001,reuseaddr", "OPEN:/dev/null")
-    lab.sleep(0.1)
+    server = net.start("h2", "socat", "-u", "TCP4-LISTEN:5001,reuseaddr", "OPEN:/dev/null")
+    net.sleep(0.1)
     data = f"OPEN:/dev/zero,readbytes={TRANSFER_BYTES}"
-    client = lab.start("h1", "socat", "-u", data, f"TCP4:{lab.address('h2')}:5001")
-    lab.sleep(TRANSFER_S)
+    client = net.start("h1", "socat", "-u", data, f"TCP4:{net.address('h2')}:5001")
+    net.sleep(TRANSFER_S)
     client.stop()
     server.stop()
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analysis import traceroute
-from testbed.claims import ANY_STALL, Verdict, all_of, claim, near, same
-from testbed.evidence import of_packets
-from testbed.exchange import address, pick
-from testbed.experiment import Experiment
+from testbed.author.evidence import of_packets
+from testbed.author.experiment import Experiment
+from testbed.author.steps import address, pick
+from testbed.core.claims import ANY_STALL, Verdict, all_of, claim, near, same
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
 
 ECHO_REPLY, UNREACHABLE, ECHO_REQUEST, TIME_EXCEEDED = 0, 3, 8, 11
 """ICMP types (RFC 792)."""

@@ -10,19 +10,27 @@ import pandas as pd
 from analysis import packets
 from analysis.dissect import http as messages
 from analysis.plots import exchanges as plots
-from testbed import exchange
-from testbed.acts import Act, filter_packets, in_order, masquerade, nothing, program, sysctl
-from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
-from testbed.evidence import of_packets
-from testbed.exchange import address, mac, pick, step
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.author import steps
+from testbed.author.actions import (
+    Action,
+    filter_packets,
+    in_order,
+    masquerade,
+    nothing,
+    program,
+    sysctl,
+)
+from testbed.author.evidence import of_packets
+from testbed.author.experiment import Experiment, Tables
+from testbed.author.steps import address, mac, pick, step
+from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 ETHERNET, IP, TCP, TIMESTAMPS = 14, 20, 20, 12
 """Header bytes: Ethernet as captured (without preamble and FCS), IPv4, TCP, and the TCP timestamp
@@ -33,7 +41,7 @@ IPV4_TYPE, TCP_NUMBER, HTTP_PORT = 0x0800, 6, 80
 LAN_SIDE, BEHIND_SWITCH, BEHIND_ROUTER, FAR_SIDE = "h1-eth0", "r1-eth0", "r2-eth0", "h2-eth0"
 PLACES = (LAN_SIDE, BEHIND_SWITCH, BEHIND_ROUTER, FAR_SIDE)
 
-BREAKS: dict[str, Act] = {
+BREAKS: dict[str, Action] = {
     "none": nothing,
     "rewriting": filter_packets(
         "s1", "forward", "ether daddr 02:01:00:00:00:04 ether saddr set 02:00:00:00:00:77", "bridge"
@@ -78,25 +86,25 @@ class Layers(Experiment):
         shape = LinkShape(delay_ms=self.params.delay_ms)
         return Site(path=shape, narrow=shape)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """One request."""
         faults = self.params.faults
-        folder = lab.state_folder("h2")
+        folder = net.state_folder("h2")
         (folder / "index.html").write_text("x" * self.params.page_bytes)
         port = 8080 if "other-port" in faults else HTTP_PORT
-        in_order(*(BREAKS[fault] for fault in faults))(lab)
-        lab.start("h2", "busybox", "httpd", "-f", "-p", str(port), "-h", str(folder))
-        lab.capture(*PLACES)
-        step(lab, "request", quiet_s=1.0)
-        url = f"http://{lab.address('h2')}:{port}/index.html"
-        program("h1", "curl", "--silent", "--max-time", "30", "--output", "/dev/null", url)(lab)
-        lab.sleep(2)
+        in_order(*(BREAKS[fault] for fault in faults))(net)
+        net.start("h2", "busybox", "httpd", "-f", "-p", str(port), "-h", str(folder))
+        net.capture(*PLACES)
+        step(net, "request", quiet_s=1.0)
+        url = f"http://{net.address('h2')}:{port}/index.html"
+        program("h1", "curl", "--silent", "--max-time", "30", "--output", "/dev/null", url)(net)
+        net.sleep(2)
 
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets, and where HTTP messages begin."""
-        tables = exchange.measure(data, ("eth_type", "tcp_header_bytes", "payload"))
+        tables = steps.measure(data, ("eth_type", "tcp_header_bytes", "payload"))
         packets = tables["packets"]
         tables["http"] = pd.concat(
             messages.read(found) for _, found in packets.groupby("capture", sort=False)
@@ -299,7 +307,7 @@ class Layers(Experiment):
         seen = pick(tables, "request", LAN_SIDE, ip_proto=TCP_NUMBER).head(8)
         return {
             "1_encapsulation": plots.encapsulation(seen),
-            "2_exchange": exchange.ladder(tables, "request", LAN_SIDE, hosts=("h1", "r1", "h2")),
+            "2_exchange": steps.ladder(tables, "request", LAN_SIDE, hosts=("h1", "r1", "h2")),
         }
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import adjacency, ospf, ospf3, routes, rows
-from analysis import routing as recorded
+from analysis import route_history as recorded
 from analysis.dissect import ospf as dissect
 from analysis.plots import routing as plots
 from testbed import programs as own_programs
-from testbed import routing
-from testbed.claims import (
+from testbed.author import routing
+from testbed.author.evidence import in_rows, none_of, of_packets
+from testbed.core.claims import (
     ANY_STALL,
     Verdict,
     all_of,
@@ -26,10 +27,9 @@ from testbed.claims import (
     holds,
     near,
 )
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.evidence import in_rows, none_of, of_packets
-from testbed.frr import generate as frr_generate
-from testbed.parameters import param
+from testbed.daemons.frr import generate as frr_generate
 from topologies import areas, routed
 
 from .neighbours import OspfNeighbours
@@ -37,10 +37,10 @@ from .neighbours import OspfNeighbours
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab
-    from testbed.topo import Topo
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.author.topo import Topo
+    from testbed.results.data import ScenarioData
 
 FLOWS_PORT, FLOWS = 7000, 16
 FILTER = f"ip proto 89 or ip6 proto 89 or udp portrange {FLOWS_PORT}-{FLOWS_PORT + FLOWS - 1}"
@@ -136,40 +136,40 @@ class Ospf(OspfNeighbours):
             options = areas.configured(options, ipv6=p.ipv6)
         return (frr_generate.ospf6 if p.ipv6 else frr_generate.ospf)(plan, router, options)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Starts all routers at once; keeps their databases when settled; breaks a link."""
         p = self.params
-        lab.watch("routes", "links")
-        lab.capture(*routing.capture_points(lab.net.plan), filter=FILTER)
-        configs = routing.configurations(lab.path)
+        net.watch("routes", "links")
+        net.capture(*routing.capture_points(net.network.plan), filter=FILTER)
+        configs = routing.configurations(net.path)
         late = {name: configs.pop(name) for name in list(configs) if name == p.late}
-        running = frr.start(lab, configs)
+        running = frr.start(net, configs)
         if late:
-            lab.sleep_until(LATE_AT_S)
-            running |= frr.start(lab, late)
+            net.sleep_until(LATE_AT_S)
+            running |= frr.start(net, late)
         before_s = min(p.duration_s, p.fail_at_s if p.fail else 4 * SETTLED_S)
         family = 6 if p.ipv6 else 4
-        routing.settle(lab, routing.OSPF_FROM_NOTHING, family, until_s=before_s - 1)
-        lab.sleep_until(before_s - 1)
-        lab.event("settled")
+        routing.settle(net, routing.OSPF_FROM_NOTHING, family, until_s=before_s - 1)
+        net.sleep_until(before_s - 1)
+        net.event("settled")
         asked = ("ipv6 ospf6", "ospf6d") if p.ipv6 else ("ip ospf", "ospfd")
         questions = [
             f"{asked[1]}: show {asked[0]} {what} json" for what in ("database", "neighbor")
         ]
-        frr.save(lab, running, "settled", questions)
+        frr.save(net, running, "settled", questions)
         if p.topology == "square":
-            self._send_flows(lab)
-        lab.sleep_until(before_s)
+            self._send_flows(net)
+        net.sleep_until(before_s)
         if p.fail:
-            lab.event("failure", interface=p.fail, how=p.failure)
-            (lab.cut if p.failure == "cut" else lab.silence)(p.fail)
-        lab.sleep_until(p.duration_s)
+            net.event("failure", interface=p.fail, how=p.failure)
+            (net.cut if p.failure == "cut" else net.silence)(p.fail)
+        net.sleep_until(p.duration_s)
 
-    def _send_flows(self, lab: Lab) -> None:
+    def _send_flows(self, net: RunningNetwork) -> None:
         """h1 sends to h4, each datagram to another port; Linux has to be told that ports count."""
-        lab.sysctl("r1", "net.ipv4.fib_multipath_hash_policy", 1)
-        send = ("send", "--ports", str(FLOWS), lab.address("h4"), str(FLOWS_PORT), "100")
-        lab.exec("h1", *own_programs.argv("udp", *send))
+        net.sysctl("r1", "net.ipv4.fib_multipath_hash_policy", 1)
+        send = ("send", "--ports", str(FLOWS), net.address("h4"), str(FLOWS_PORT), "100")
+        net.exec("h1", *own_programs.argv("udp", *send))
 
     # ---- from the run directory
 

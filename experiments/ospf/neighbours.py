@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import adjacency
-from testbed.claims import (
+from testbed.author.evidence import in_rows, none_of, of_packets
+from testbed.author.experiment import Experiment
+from testbed.core.claims import (
     ANY_STALL,
     Verdict,
     all_of,
@@ -19,11 +21,9 @@ from testbed.claims import (
     near,
     same,
 )
-from testbed.evidence import in_rows, none_of, of_packets
-from testbed.experiment import Experiment
 
 if TYPE_CHECKING:
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
 
 ALL_ROUTERS, ALL_DESIGNATED = "224.0.0.5", "224.0.0.6"
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import rip, routes
-from analysis import routing as recorded
+from analysis import route_history as recorded
 from analysis.plots import routing as plots
-from testbed import routing
-from testbed.claims import (
+from testbed.author import routing
+from testbed.author.evidence import in_rows, none_of, of_packets
+from testbed.core.claims import (
     ANY_STALL,
     Verdict,
     all_of,
@@ -23,10 +24,9 @@ from testbed.claims import (
     holds,
     near,
 )
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.evidence import in_rows, none_of, of_packets
-from testbed.frr import generate as frr_generate
-from testbed.parameters import param
+from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
 from topologies.line import FAR_LAN, FAR_LAN6
 
@@ -35,10 +35,10 @@ from .messages import DIRECT_LAN, SECOND_S, RipMessages, both, calm, failed_s
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab
-    from testbed.topo import Topo
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.author.topo import Topo
+    from testbed.results.data import ScenarioData
 
 FILTER = "udp port 520 or udp port 521 or icmp or icmp6"
 LATE_AT_S = 10.0
@@ -132,42 +132,42 @@ class Rip(RipMessages):
         make = frr_generate.ripng if p.ipv6 else frr_generate.rip
         return make(plan, router, options)
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Starts r1 a little later than the others; breaks a link; asks for tables before."""
         p = self.params
-        configs = routing.configurations(lab.path)
-        lab.watch("routes", "links")
-        lab.capture(*routing.capture_points(lab.net.plan), filter=FILTER)
+        configs = routing.configurations(net.path)
+        net.watch("routes", "links")
+        net.capture(*routing.capture_points(net.network.plan), filter=FILTER)
         first = configs.pop("r1")
-        running = frr.start(lab, configs)
-        lab.sleep_until(LATE_AT_S)
-        running |= frr.start(lab, {"r1": first})
+        running = frr.start(net, configs)
+        net.sleep_until(LATE_AT_S)
+        running |= frr.start(net, {"r1": first})
         end_s = (p.fail_at_s if p.fail else p.duration_s) - 0.5
         if p.ipv6 or p.version == 2:  # version 1 cannot tell a loopback's mask
             family = 6 if p.ipv6 else 4
-            routing.settle(lab, routing.RIP_FROM_NOTHING, family, until_s=end_s)
+            routing.settle(net, routing.RIP_FROM_NOTHING, family, until_s=end_s)
         if p.topology == "triangle" and not p.ipv6:
-            lab.exec("h1", "ping", "-c", "3", "-i", "0.5", lab.address("h3"))
-        lab.sleep_until(end_s)
+            net.exec("h1", "ping", "-c", "3", "-i", "0.5", net.address("h3"))
+        net.sleep_until(end_s)
         command = "ripngd: show ipv6 ripng" if p.ipv6 else "ripd: show ip rip"
-        frr.save(lab, running, "settled", [command])
+        frr.save(net, running, "settled", [command])
         if p.fail:
-            lab.sleep_until(p.fail_at_s)
-            self._break(lab)
-        lab.sleep_until(p.duration_s)
+            net.sleep_until(p.fail_at_s)
+            self._break(net)
+        net.sleep_until(p.duration_s)
 
-    def _break(self, lab: Lab) -> None:
+    def _break(self, net: RunningNetwork) -> None:
         p = self.params
         if p.failure == "cut":
-            lab.cut(p.fail)
+            net.cut(p.fail)
         elif p.failure == "silence":
-            lab.silence(p.fail)
+            net.silence(p.fail)
         else:  # r2 loses its way to the far LAN, and for a time r1 hears nothing of it
-            lab.silence("r2-eth0", both_ways=False)
-            whole = replace(lab.shape("r2-eth0"), loss_percent=0.0)
-            lab.cut(p.fail)
-            lab.sleep(p.update_s * 1.6)
-            lab.reshape("r2-eth0", whole)
+            net.silence("r2-eth0", both_ways=False)
+            whole = replace(net.shape("r2-eth0"), loss_percent=0.0)
+            net.cut(p.fail)
+            net.sleep(p.update_s * 1.6)
+            net.reshape("r2-eth0", whole)
 
     # ---- from the run directory
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import rip, routes
-from testbed.claims import (
+from testbed.author.evidence import in_rows, none_of, of_packets
+from testbed.author.experiment import Experiment
+from testbed.core.claims import (
     ANY_STALL,
     MissingDataError,
     Verdict,
@@ -18,11 +20,9 @@ from testbed.claims import (
     holds,
     near,
 )
-from testbed.evidence import in_rows, none_of, of_packets
-from testbed.experiment import Experiment
 
 if TYPE_CHECKING:
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
 
 FIRST_CHANGES_S = 40.0
 """From here on the tables stand, and updates are no longer triggered."""

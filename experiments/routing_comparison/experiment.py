@@ -10,21 +10,21 @@ import pandas as pd
 
 from analysis import echo, routes
 from analysis.plots import routing as plots
-from testbed import routing
-from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, between, claim, holds
+from testbed.author import routing
+from testbed.author.evidence import none_of
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, between, claim, holds
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.evidence import none_of
-from testbed.experiment import Experiment, Tables
-from testbed.frr import generate as frr_generate
-from testbed.parameters import param
+from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
-    from testbed.topo import Topo
+    from testbed.author.running_network import RunningNetwork
+    from testbed.author.topo import Topo
+    from testbed.results.data import ScenarioData
 
 FILTER = "udp port 520 or ip proto 89 or icmp"
 COLUMNS = ("frame", "wire_bytes", "ip_src", "ip_dst", "ip_proto", "udp_dport", "icmp_type",
@@ -102,29 +102,29 @@ class RoutingComparison(Experiment):
             return frr_generate.rip(plan, router, frr_generate.Rip())
         return frr_generate.ospf(plan, router, frr_generate.Ospf())
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Pings all the while; breaks the link."""
         p = self.params
-        lab.watch("routes", "links")
-        points = routing.capture_points(lab.net.plan)
-        lab.capture(*points, f"{p.source}-eth0", filter=FILTER, snaplen_bytes=64)
-        configs = routing.configurations(lab.path)
+        net.watch("routes", "links")
+        points = routing.capture_points(net.network.plan)
+        net.capture(*points, f"{p.source}-eth0", filter=FILTER, snaplen_bytes=64)
+        configs = routing.configurations(net.path)
         last = configs.pop("r1")
-        frr.start(lab, configs)
-        lab.sleep_until(LATE_AT_S)
-        frr.start(lab, {"r1": last})
+        frr.start(net, configs)
+        net.sleep_until(LATE_AT_S)
+        frr.start(net, {"r1": last})
         budget = routing.RIP_FROM_NOTHING if p.protocol == "rip" else routing.OSPF_FROM_NOTHING
-        routing.settle(lab, budget, until_s=p.fail_at_s - LEAD_S)
-        lab.sleep_until(p.fail_at_s - LEAD_S)
-        count = int((self.end_s - lab.time_s) / p.ping_every_s)
-        pinging = lab.start(
+        routing.settle(net, budget, until_s=p.fail_at_s - LEAD_S)
+        net.sleep_until(p.fail_at_s - LEAD_S)
+        count = int((self.end_s - net.time_s) / p.ping_every_s)
+        pinging = net.start(
             p.source, "ping", "-n", "-q", "-i", str(p.ping_every_s), "-c", str(count),
-            "-W", "1", lab.address(p.target),
+            "-W", "1", net.address(p.target),
         )  # fmt: skip
-        lab.sleep_until(p.fail_at_s)
-        lab.event("failure", interface=p.fail, how=p.failure)
-        (lab.cut if p.failure == "cut" else lab.silence)(p.fail)
-        lab.sleep_until(self.end_s)
+        net.sleep_until(p.fail_at_s)
+        net.event("failure", interface=p.fail, how=p.failure)
+        (net.cut if p.failure == "cut" else net.silence)(p.fail)
+        net.sleep_until(self.end_s)
         pinging.wait(timeout_s=5.0)
 
     # ---- from the run directory

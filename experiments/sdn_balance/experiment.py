@@ -11,18 +11,18 @@ import pandas as pd
 from analysis import flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
-from testbed.evidence import in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.author.evidence import in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 CONTROL = "c0-lo"
 VIRTUAL = "10.0.0.100"
@@ -71,30 +71,30 @@ class SdnBalance(Experiment):
         """Clients and servers on one switch."""
         return SwitchStar(hosts=len(CLIENTS) + len(SERVERS), access=LinkShape(delay_ms=1))
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Clients connect in turn, and read what the server says."""
         from testbed.daemons import controller
 
         p = self.params
-        controller.control_node(lab.net)
-        lab.capture(CONTROL, filter=controller.CONTROL_FILTER)
-        lab.capture(*(f"{h}-eth0" for h in (*CLIENTS, *SERVERS)), filter="tcp")
-        servers = ",".join(lab.address(s) for s in SERVERS)
+        controller.control_node(net.network)
+        net.capture(CONTROL, filter=controller.CONTROL_FILTER)
+        net.capture(*(f"{h}-eth0" for h in (*CLIENTS, *SERVERS)), filter="tcp")
+        servers = ",".join(net.address(s) for s in SERVERS)
         settings = {"virtual": VIRTUAL, "servers": servers, "policy": p.policy}
         if p.app == "hub":
             settings = {}
-        net = controller.start(lab, p.app, settings, framework=p.framework)
+        controlled = controller.start(net, p.app, settings, framework=p.framework)
         for server in SERVERS:
             words = (f"TCP-LISTEN:{PORT},fork,reuseaddr", f"EXEC:/bin/echo {server}")
-            lab.start(server, "socat", *words)
-        lab.sleep_until(4.0)  # by now the controller has asked for the servers' addresses
+            net.start(server, "socat", *words)
+        net.sleep_until(4.0)  # by now the controller has asked for the servers' addresses
         for number in range(p.connections):
             first = number % len(CLIENTS)  # in turn, no client meets the same server each time
             for client in (*CLIENTS[first:], *CLIENTS[:first]):
                 to = f"TCP:{VIRTUAL}:{PORT},connect-timeout=5"
-                lab.start(client, "socat", "-u", to, "-").wait(timeout_s=20)
-        net.show("end")
-        net.check()
+                net.start(client, "socat", "-u", to, "-").wait(timeout_s=20)
+        controlled.show("end")
+        controlled.check()
 
     # ---- from the run directory
 

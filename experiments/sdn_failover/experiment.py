@@ -11,22 +11,23 @@ import pandas as pd
 
 from analysis import echo, flow_tables
 from analysis.plots import sdn as plots
-from testbed import programs, routing
-from testbed.claims import Verdict, all_of, at_most, between, claim, holds
-from testbed.errors import ConvergenceError
-from testbed.evidence import in_packets, in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.frr import generate as frr_generate
-from testbed.parameters import param
+from testbed import programs
+from testbed.author import routing
+from testbed.author.evidence import in_packets, in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import Verdict, all_of, at_most, between, claim, holds
+from testbed.core.errors import ConvergenceError
+from testbed.core.parameters import param
+from testbed.daemons.frr import generate as frr_generate
 from topologies.square import Square
 from topologies.switch_square import SwitchSquare
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
-    from testbed.topo import Topo
+    from testbed.author.running_network import RunningNetwork
+    from testbed.author.topo import Topo
+    from testbed.results.data import ScenarioData
 
 FAILOVERS = ("sdn-cut", "ospf-cut", "sdn-silent", "ospf-silent")
 LEARN_S = 5.0
@@ -99,74 +100,76 @@ class SdnFailover(Experiment):
             self.topology(), lambda plan, router: frr_generate.ospf(plan, router, options)
         )
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Pings all the time; the link in use fails."""
         p = self.params
-        lab.capture("h1-eth0", filter="icmp")
-        net = self._start_sdn(lab) if p.control == "sdn" else None
-        if net is None:
-            self._start_ospf(lab)
-        lab.exec("h1", "ping", "-c", "3", "-i", "0.2", lab.address("h4"))
+        net.capture("h1-eth0", filter="icmp")
+        controlled = self._start_sdn(net) if p.control == "sdn" else None
+        if controlled is None:
+            self._start_ospf(net)
+        net.exec("h1", "ping", "-c", "3", "-i", "0.2", net.address("h4"))
         seconds = p.watch_s + 1.0
-        pinging = lab.start(
+        pinging = net.start(
             "h1",
             *programs.argv(
-                "echoes", lab.address("h4"), str(int(seconds / p.ping_ms * 1e3)),
+                "echoes", net.address("h4"), str(int(seconds / p.ping_ms * 1e3)),
                 f"{p.ping_ms / 1e3:g}",
             ),
             log="h1-echoes",
         )  # fmt: skip
-        lab.sleep(1.0)
-        used = self._used_sdn(lab, net) if net else self._used_ospf(lab)
-        lab.event("failed", interface=used, failure=p.failure)
+        net.sleep(1.0)
+        used = self._used_sdn(net, controlled) if controlled else self._used_ospf(net)
+        net.event("failed", interface=used, failure=p.failure)
         if p.failure == "cut":
-            lab.cut(used)
+            net.cut(used)
         else:
-            lab.silence(used)
+            net.silence(used)
         pinging.wait(timeout_s=seconds + 60)
-        if net:
-            net.show("after")
-            net.check()
+        if controlled:
+            controlled.show("after")
+            controlled.check()
 
-    def _start_sdn(self, lab: Lab) -> Any:
+    def _start_sdn(self, net: RunningNetwork) -> Any:
         from testbed.daemons import controller
 
         p = self.params
-        net = controller.start(lab, p.app, delay_ms=p.control_delay_ms, framework=p.framework)
-        net.watch_flows()
-        lab.sleep(LEARN_S)
-        net.show("before")
-        return net
+        controlled = controller.start(
+            net, p.app, delay_ms=p.control_delay_ms, framework=p.framework
+        )
+        controlled.watch_flows()
+        net.sleep(LEARN_S)
+        controlled.show("before")
+        return controlled
 
-    def _start_ospf(self, lab: Lab) -> None:
+    def _start_ospf(self, net: RunningNetwork) -> None:
         from testbed.daemons import frr
 
-        lab.watch("routes")
-        frr.start(lab, routing.configurations(lab.path))
-        routing.wait_for_routes(lab, routing.OSPF_FROM_NOTHING)
+        net.watch("routes")
+        frr.start(net, routing.configurations(net.path))
+        routing.wait_for_routes(net, routing.OSPF_FROM_NOTHING)
 
-    def _used_sdn(self, lab: Lab, net: Any) -> str:
+    def _used_sdn(self, net: RunningNetwork, controlled: Any) -> str:
         """The port by which s1 sends to h4."""
-        mac = lab.net["h4"].MAC()
-        flows = net.ovs.run("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "s1")
+        mac = net.network["h4"].MAC()
+        flows = controlled.ovs.run("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "s1")
         found = re.search(rf"dl_dst={mac} actions=output:\"?(?:s1-eth)?(\d+)", flows)
         if found is None:
             raise ConvergenceError("flow from s1 to h4", LEARN_S, flows)
         return f"s1-eth{found[1]}"
 
-    def _used_ospf(self, lab: Lab) -> str:
+    def _used_ospf(self, net: RunningNetwork) -> str:
         """The interface by which r1 sends what h1 sends to h4."""
         argv = [
             "ip",
             "route",
             "get",
-            lab.address("h4"),
+            net.address("h4"),
             "from",
-            lab.address("h1"),
+            net.address("h1"),
             "iif",
             "r1-eth0",
         ]
-        found = re.search(r"dev (r1-eth[12])", said := lab.exec("r1", *argv))
+        found = re.search(r"dev (r1-eth[12])", said := net.exec("r1", *argv))
         if found is None:
             raise ConvergenceError(
                 "OSPF's route from r1 to h4", routing.OSPF_FROM_NOTHING.time_s, said

@@ -12,7 +12,9 @@ import pandas as pd
 
 from analysis import flow_tables
 from analysis.plots import sdn as plots
-from testbed.claims import (
+from testbed.author.evidence import in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import (
     ANY_STALL,
     MissingDataError,
     Verdict,
@@ -22,19 +24,17 @@ from testbed.claims import (
     holds,
     near,
 )
+from testbed.core.errors import ConfigError
+from testbed.core.parameters import param
 from testbed.daemons import applications
-from testbed.errors import ConfigError
-from testbed.evidence import in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.net.shape import LinkShape
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 RULES = """\
 # Offices (h1, h2) and guests (h3); h4 serves web pages and has a secret port.
@@ -94,35 +94,35 @@ class SdnFirewall(Experiment):
             applications.check("firewall", {"rules": copy})
         return {FILE: text}
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Each client tries each port; then the switch's counters."""
         from testbed.daemons import controller
 
         p = self.params
-        settings = {"rules": lab.path / FILE} if p.app == "firewall" else {}
-        lab.capture(*(f"{h}-eth0" for h in (*CLIENTS, SERVER)), filter="ip")
-        net = controller.start(lab, p.app, settings, framework=p.framework)
-        lab.sleep(3.0)
+        settings = {"rules": net.path / FILE} if p.app == "firewall" else {}
+        net.capture(*(f"{h}-eth0" for h in (*CLIENTS, SERVER)), filter="ip")
+        controlled = controller.start(net, p.app, settings, framework=p.framework)
+        net.sleep(3.0)
         for port in (WEB, SECRET):
-            lab.start(SERVER, "socat", f"TCP-LISTEN:{port},fork,reuseaddr", "EXEC:/bin/echo hello")
-        lab.start(SERVER, "socat", "-u", f"UDP-RECV:{NAMES}", "OPEN:/dev/null")
-        lab.sleep(0.5)
-        server, trials = lab.address(SERVER), []
+            net.start(SERVER, "socat", f"TCP-LISTEN:{port},fork,reuseaddr", "EXEC:/bin/echo hello")
+        net.start(SERVER, "socat", "-u", f"UDP-RECV:{NAMES}", "OPEN:/dev/null")
+        net.sleep(0.5)
+        server, trials = net.address(SERVER), []
         for client in CLIENTS:
-            lab.event("try", client=client, address=lab.address(client))
-            trials.append(lab.start(client, "ping", "-c", "1", "-W", "1", server))
+            net.event("try", client=client, address=net.address(client))
+            trials.append(net.start(client, "ping", "-c", "1", "-W", "1", server))
             for port in (WEB, SECRET):
                 to = f"TCP:{server}:{port},connect-timeout=2"
-                trials.append(lab.start(client, "socat", "-u", to, "-"))
+                trials.append(net.start(client, "socat", "-u", to, "-"))
             words = ("socat", "-u", "EXEC:/bin/echo question", f"UDP:{server}:{NAMES}")
-            trials.append(lab.start(client, *words))
-            lab.sleep(2.5)
+            trials.append(net.start(client, *words))
+            net.sleep(2.5)
         for trial in trials:
             trial.wait(timeout_s=30)
-        net.show("end")
-        net.trace("end", "s1", {f"{c}-{name}": _packet(lab, c, proto, port)
+        controlled.show("end")
+        controlled.trace("end", "s1", {f"{c}-{name}": _packet(net, c, proto, port)
                                 for c in CLIENTS for name, proto, port in TRIALS})  # fmt: skip
-        net.check()
+        controlled.check()
 
     # ---- from the run directory
 
@@ -251,9 +251,9 @@ ALLOWED = {"h1": {"ping", "web", "names"}, "h2": {"ping", "web"}, "h3": {"ping"}
 """What `RULES` say, read by a person: client → trials that pass."""
 
 
-def _packet(lab: Lab, client: str, proto: int, port: int | None) -> str:
+def _packet(net: RunningNetwork, client: str, proto: int, port: int | None) -> str:
     """A trial's packet, as Open vSwitch writes it."""
-    one, other = lab.net[client], lab.net[SERVER]
+    one, other = net.network[client], net.network[SERVER]
     word = {1: "icmp", 6: "tcp", 17: "udp"}[proto]
     words = [word, f"in_port={client[1:]}", f"dl_src={one.MAC()}", f"dl_dst={other.MAC()}",
              f"nw_src={one.IP()}", f"nw_dst={other.IP()}", "nw_ttl=64"]  # fmt: skip

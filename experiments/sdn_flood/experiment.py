@@ -11,18 +11,18 @@ import pandas as pd
 from analysis import echo, flow_tables
 from analysis.plots import sdn as plots
 from testbed import programs
-from testbed.claims import MissingDataError, Verdict, all_of, at_least, at_most, claim, near
-from testbed.evidence import in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
-from testbed.shape import LinkShape
+from testbed.author.evidence import in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import MissingDataError, Verdict, all_of, at_least, at_most, claim, near
+from testbed.core.parameters import param
+from testbed.net.shape import LinkShape
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 SETTLE_S = 4.0
 BEFORE_S = 5.0
@@ -82,36 +82,36 @@ class SdnFlood(Experiment):
         topo.setlinkInfo("h1", "s1", {**topo.linkInfo("h1", "s1"), "shape": slow})
         return topo
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """The service's probes all the time; the flood in the middle."""
         from testbed.daemons import controller
 
         p = self.params
-        lab.capture("h2-eth0", "s1-eth1", filter="icmp", snaplen_bytes=64)
-        net = controller.start(
-            lab, "flood_defence",
+        net.capture("h2-eth0", "s1-eth1", filter="icmp", snaplen_bytes=64)
+        controlled = controller.start(
+            net, "flood_defence",
             {"limit_pps": p.limit_pps, "calm_s": CALM_S, "every_s": p.every_s, "defend": p.defend},
             framework=p.framework,
         )  # fmt: skip
-        net.watch_flows()
-        lab.sleep_until(SETTLE_S)
+        controlled.watch_flows()
+        net.sleep_until(SETTLE_S)
         for host in (CLIENT, ATTACKER):
-            lab.exec(host, "ping", "-c", "1", lab.address(SERVER))
-        server, seconds = lab.address(SERVER), BEFORE_S + p.flood_s + self._after_s
-        lab.event("step", step="before")
-        probing = self._echoes(lab, CLIENT, server, seconds / PROBE_S, PROBE_S, PROBE_BYTES)
-        lab.sleep(BEFORE_S)
-        lab.event("step", step="flood")
+            net.exec(host, "ping", "-c", "1", net.address(SERVER))
+        server, seconds = net.address(SERVER), BEFORE_S + p.flood_s + self._after_s
+        net.event("step", step="before")
+        probing = self._echoes(net, CLIENT, server, seconds / PROBE_S, PROBE_S, PROBE_BYTES)
+        net.sleep(BEFORE_S)
+        net.event("step", step="flood")
         gap_s = 8 * (FLOOD_BYTES + WIRE_BYTES) / (p.flood_mbps * 1e6)
-        self._echoes(lab, ATTACKER, server, p.flood_s / gap_s, gap_s, FLOOD_BYTES, "flood")
-        lab.sleep(p.flood_s)
-        lab.event("step", step="after")
-        lab.sleep(self._after_s)
+        self._echoes(net, ATTACKER, server, p.flood_s / gap_s, gap_s, FLOOD_BYTES, "flood")
+        net.sleep(p.flood_s)
+        net.event("step", step="after")
+        net.sleep(self._after_s)
         probing.wait(timeout_s=60)
-        lab.event("step", step="again")
-        lab.start(ATTACKER, "ping", "-c", "3", "-W", "1", server).wait(timeout_s=20)
-        net.show("end")
-        net.check()
+        net.event("step", step="again")
+        net.start(ATTACKER, "ping", "-c", "3", "-W", "1", server).wait(timeout_s=20)
+        controlled.show("end")
+        controlled.check()
 
     @property
     def _after_s(self) -> float:
@@ -120,7 +120,7 @@ class SdnFlood(Experiment):
 
     def _echoes(
         self,
-        lab: Lab,
+        net: RunningNetwork,
         host: str,
         address: str,
         count: float,
@@ -129,7 +129,7 @@ class SdnFlood(Experiment):
         *kind: str,
     ) -> Any:
         words = (address, str(int(count)), f"{gap_s:.9f}", str(size_bytes), *kind)
-        return lab.start(host, *programs.argv("echoes", *words), log=f"{host}-echoes")
+        return net.start(host, *programs.argv("echoes", *words), log=f"{host}-echoes")
 
     # ---- from the run directory
 

@@ -12,7 +12,9 @@ import pandas as pd
 from analysis import echo, flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.claims import (
+from testbed.author.evidence import in_packets, in_rows
+from testbed.author.experiment import Experiment, Tables
+from testbed.core.claims import (
     ANY_STALL,
     MissingDataError,
     Verdict,
@@ -23,16 +25,14 @@ from testbed.claims import (
     claim,
     near,
 )
-from testbed.evidence import in_packets, in_rows
-from testbed.experiment import Experiment, Tables
-from testbed.parameters import param
+from testbed.core.parameters import param
 from topologies.switch_line import SwitchLine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 CONTROL = "c0-lo"
 HOSTS = ("h1", "h2", "h3", "h4")
@@ -99,72 +99,72 @@ class SdnLearning(Experiment):
             switches=2, openflow=self.params.openflow, fail_mode=self.params.fail_mode
         )
 
-    def run(self, lab: Lab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Pings, step by step."""
         from testbed.daemons import controller
 
-        p, net = self.params, None
-        lab.capture("h1-eth0", "h3-eth0", filter="arp or icmp")
+        p, controlled = self.params, None
+        net.capture("h1-eth0", "h3-eth0", filter="arp or icmp")
         if p.openflow:
-            controller.control_node(lab.net)
-            lab.capture(CONTROL, filter=controller.CONTROL_FILTER)
+            controller.control_node(net.network)
+            net.capture(CONTROL, filter=controller.CONTROL_FILTER)
             settings = {} if p.app == "hub" else {"idle_s": p.idle_s}
-            net = controller.start(
-                lab, p.app, settings, delay_ms=p.control_delay_ms, framework=p.framework
+            controlled = controller.start(
+                net, p.app, settings, delay_ms=p.control_delay_ms, framework=p.framework
             )
-            net.watch_flows()
-        lab.sleep_until(SETTLE_S)
-        if net and p.controller_dies:
-            self._without_controller(lab, net)
+            controlled.watch_flows()
+        net.sleep_until(SETTLE_S)
+        if controlled and p.controller_dies:
+            self._without_controller(net, controlled)
         else:
-            self._pings(lab, net)
-        if net:
-            net.check()
+            self._pings(net, controlled)
+        if controlled:
+            controlled.check()
 
-    def _pings(self, lab: Lab, net: Any) -> None:
+    def _pings(self, net: RunningNetwork, controlled: Any) -> None:
         idle_s = self.params.idle_s + EXPIRY_SLACK_S + 1
-        self._ping(lab, "first", "h1", lab.address("h2"), count=5)
-        lab.sleep(idle_s)
-        lab.net["h1"].setARP(NOBODY, NOBODYS_MAC)
-        self._ping(lab, "unknown", "h1", NOBODY, count=2)
-        lab.sleep(idle_s)
-        lab.event("step", step="pairs")
+        self._ping(net, "first", "h1", net.address("h2"), count=5)
+        net.sleep(idle_s)
+        net.network["h1"].setARP(NOBODY, NOBODYS_MAC)
+        self._ping(net, "unknown", "h1", NOBODY, count=2)
+        net.sleep(idle_s)
+        net.event("step", step="pairs")
         for one, two in combinations(HOSTS, 2):
-            lab.start(one, "ping", "-c", "1", lab.address(two)).wait(timeout_s=20)
-        if net:
-            net.show("pairs")
+            net.start(one, "ping", "-c", "1", net.address(two)).wait(timeout_s=20)
+        if controlled:
+            controlled.show("pairs")
         else:
-            self._show_bridges(lab)
-        lab.event("step", step="idle")
-        lab.sleep(ARP_PROBE_S + idle_s)
-        lab.event("step", step="end")
+            self._show_bridges(net)
+        net.event("step", step="idle")
+        net.sleep(ARP_PROBE_S + idle_s)
+        net.event("step", step="end")
 
-    def _ping(self, lab: Lab, step: str, host: str, address: str, count: int) -> None:
-        lab.event("step", step=step)
-        lab.start(
+    def _ping(self, net: RunningNetwork, step: str, host: str, address: str, count: int) -> None:
+        net.event("step", step=step)
+        net.start(
             host, "ping", "-c", str(count), "-i", "0.5", "-W", "1", address
         ).wait(timeout_s=60)  # fmt: skip
 
-    def _show_bridges(self, lab: Lab) -> None:
+    def _show_bridges(self, net: RunningNetwork) -> None:
         for switch in ("s1", "s2"):
-            lab.exec(switch, "bridge", "fdb", "show", "br", switch, "dynamic", log=f"{switch}-fdb")
+            net.exec(switch, "bridge", "fdb", "show", "br", switch, "dynamic", log=f"{switch}-fdb")
 
-    def _without_controller(self, lab: Lab, net: Any) -> None:
+    def _without_controller(self, net: RunningNetwork, controlled: Any) -> None:
         """One pair talks all the time, another one only while the controller is gone and after."""
-        lab.event("step", step="before")
+        net.event("step", step="before")
         seconds = 2 * AWAY_S
-        steady = lab.start(
-            "h1", "ping", "-c", str(int(seconds / 0.5)), "-i", "0.5", "-W", "1", lab.address("h2")
+        steady = net.start(
+            "h1", "ping", "-c", str(int(seconds / 0.5)), "-i", "0.5", "-W", "1", net.address("h2")
         )
-        lab.sleep(2.0)
-        net.stop_controller()
-        lab.event("step", step="gone")
-        lab.sleep(AWAY_S)
-        self._ping(lab, "away", "h3", lab.address("h4"), count=3)
-        lab.event("step", step="returns")
-        net.start_controller()
-        lab.sleep(2.0)
-        self._ping(lab, "back", "h3", lab.address("h4"), count=3)
+        net.sleep(2.0)
+        controlled.stop_controller()
+        net.event("step", step="gone")
+        net.sleep(AWAY_S)
+        self._ping(net, "away", "h3", net.address("h4"), count=3)
+        net.event("step", step="returns")
+        controlled.start_controller()
+        net.sleep(2.0)
+        self._ping(net, "back", "h3", net.address("h4"), count=3)
         steady.wait(timeout_s=120)
 
     # ---- from the run directory

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from analysis import throughput
 from labs.congestion.lab import FRAME_BYTES
 from labs.congestion.lab import Lab as Public
-from testbed.claims import Verdict, claim
-from testbed.grading.verdicts import share_of
-from testbed.tcp import MSS_BYTES
+from testbed.core.claims import Verdict, claim
+from testbed.core.tcp import MSS_BYTES
+from testbed.grading.partial_credit import share_of
 
 if TYPE_CHECKING:
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
 
 MATHIS_C = math.sqrt(3 / 2)
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import bottleneck, throughput
-from testbed.claims import Verdict, at_least, at_most, claim
-from testbed.evidence import in_packets
-from testbed.grading import Assignment, Draw
+from testbed.author.evidence import in_packets
+from testbed.core.claims import Verdict, at_least, at_most, claim
+from testbed.core.parameters import param
+from testbed.core.tcp import CONGESTION_CONTROLS, MSS_BYTES
+from testbed.grading import Assignment, SeededChoices
 from testbed.grading.answers import shown
 from testbed.grading.submission import SubmissionError
-from testbed.parameters import param
-from testbed.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
-from testbed.tcp import CONGESTION_CONTROLS, MSS_BYTES
+from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab as Network
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 DATA_PORT = 40_001
 DURATION_S, SETTLED_S = 15.0, 4.0
@@ -65,7 +65,7 @@ class Lab(Assignment):
     programs = ("iperf3",)
 
     @classmethod
-    def variant(cls, draw: Draw) -> dict[str, Any]:
+    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """Rates, round-trip times and loss."""
         return {
             "rate_mbps": float(draw.integer(4, 9)), "rtt_ms": float(5 * draw.integer(6, 16)),
@@ -127,17 +127,17 @@ class Lab(Assignment):
             return {"cc": HOME_CC}
         return {"cc": self._chosen("satellite.congestion_control", CONGESTION_CONTROLS)}
 
-    def run(self, lab: Network) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """One flow."""
-        cc = (lab.path / "cc").read_text()
-        lab.capture("tx1-eth0", BOTTLENECK, BOTTLENECK_FAR, snaplen_bytes=96)
-        lab.start("rx1", "iperf3", "--server", "--one-off", "--interval", "0")
-        lab.sleep(0.5)
-        lab.start(
-            "tx1", "iperf3", "--client", lab.address("rx1"), "--congestion", cc,
+        cc = (net.path / "cc").read_text()
+        net.capture("tx1-eth0", BOTTLENECK, BOTTLENECK_FAR, snaplen_bytes=96)
+        net.start("rx1", "iperf3", "--server", "--one-off", "--interval", "0")
+        net.sleep(0.5)
+        net.start(
+            "tx1", "iperf3", "--client", net.address("rx1"), "--congestion", cc,
             "--time", f"{DURATION_S:.0f}", "--cport", str(DATA_PORT), "--interval", "0",
         )  # fmt: skip
-        lab.sleep(DURATION_S)
+        net.sleep(DURATION_S)
 
     # ---- from the run directory
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from labs.firewall.lab import ADMIN, DNS, GUEST, SERVER, STAFF, Trial
 from labs.firewall.lab import Lab as Public
-from testbed.claims import Verdict, claim, holds
-from testbed.evidence import of_packets
-from testbed.grading.verdicts import share_of
+from testbed.author.evidence import of_packets
+from testbed.core.claims import Verdict, claim, holds
+from testbed.grading.partial_credit import share_of
 
 if TYPE_CHECKING:
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
 
 
 class Hidden(Public):

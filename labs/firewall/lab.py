@@ -11,19 +11,19 @@ import pandas as pd
 from analysis import echo, flow_tables
 from analysis.dissect import openflow
 from testbed import programs
-from testbed.claims import Verdict, claim, holds
+from testbed.author.evidence import of_packets
+from testbed.author.topo import LinkShape
+from testbed.core.claims import Verdict, claim, holds
+from testbed.core.parameters import param
 from testbed.daemons.controller import CONTROL_CAPTURE, CONTROL_FILTER, control_node
-from testbed.evidence import of_packets
-from testbed.grading import Assignment, Draw
-from testbed.grading.verdicts import share_of
-from testbed.parameters import param
-from testbed.topo import LinkShape
+from testbed.grading import Assignment, SeededChoices
+from testbed.grading.partial_credit import share_of
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab as Network
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 APP = "guard.py"
 HOSTS = ("h1", "h2", "h3", "h4")
@@ -76,7 +76,7 @@ class Lab(Assignment):
     params: Parameters
 
     @classmethod
-    def variant(cls, draw: Draw) -> dict[str, Any]:
+    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """Addresses, ports and a question."""
         ends = draw.sample(range(2, 251), 4)
         return {
@@ -131,30 +131,30 @@ class Lab(Assignment):
             topo.nodeInfo(host)["ip"] = f"{self.address(host)}/24"
         return topo
 
-    def run(self, lab: Network) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """What is allowed first, then what is not; then the switch's flows."""
-        control_node(lab.net)
-        lab.capture(*(f"{host}-eth0" for host in HOSTS), filter="ip")
-        lab.capture(CONTROL_CAPTURE, filter=CONTROL_FILTER)
-        net = self.submission.start_app(lab, APP)
+        control_node(net.network)
+        net.capture(*(f"{host}-eth0" for host in HOSTS), filter="ip")
+        net.capture(CONTROL_CAPTURE, filter=CONTROL_FILTER)
+        controlled = self.submission.start_app(net, APP)
         doors = [f"tcp:{self.params.web}", f"tcp:{self.params.console}", f"udp:{DNS}"]
-        lab.start(SERVER, *programs.argv("doors", "open", *doors), log="doors")
-        lab.sleep(2.0)
-        self._try(lab, self.allowed)
-        lab.event("denied")
-        self._try(lab, self.denied)
-        net.show("end")
+        net.start(SERVER, *programs.argv("doors", "open", *doors), log="doors")
+        net.sleep(2.0)
+        self._try(net, self.allowed)
+        net.event("denied")
+        self._try(net, self.denied)
+        controlled.show("end")
 
-    def _try(self, lab: Network, trials: Sequence[Trial]) -> None:
+    def _try(self, net: RunningNetwork, trials: Sequence[Trial]) -> None:
         started = []
         for host in HOSTS:
             mine = [t for t in trials if t.source == host]
             knocks = [f"{t.kind}:{self.address(t.target)}:{t.port}" for t in mine if t.port]
             pings = [self.address(t.target) for t in mine if not t.port]
             if knocks:
-                started.append(lab.start(host, *programs.argv("doors", "knock", *knocks)))
+                started.append(net.start(host, *programs.argv("doors", "knock", *knocks)))
             if pings:
-                started.append(lab.start(host, *programs.argv("reach", "1", *pings)))
+                started.append(net.start(host, *programs.argv("reach", "1", *pings)))
         for process in started:
             process.wait(timeout_s=60)
 

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import said
+from analysis import summaries
 from analysis.dissect import dns as messages
-from testbed import exchange
-from testbed.claims import Verdict, all_of, at_least, claim, holds, near
+from testbed.author import steps
+from testbed.author.evidence import of_packets
+from testbed.author.steps import pick, step
+from testbed.author.topo import with_addresses
+from testbed.core.claims import Verdict, all_of, at_least, claim, holds, near
+from testbed.core.parameters import param
 from testbed.daemons import start
 from testbed.daemons.dhcpcd import Dhcpcd, interface, resolv_conf
-from testbed.evidence import of_packets
-from testbed.exchange import pick, step
-from testbed.grading import Assignment, Draw
+from testbed.grading import Assignment, SeededChoices
+from testbed.grading.partial_credit import share_of
 from testbed.grading.submission import SubmissionError
-from testbed.grading.verdicts import share_of
-from testbed.parameters import param
-from testbed.topo import with_addresses
 from topologies.office import Office
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab as Network
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 CLIENT, PRINTER, ADMIN = "h1", "h2", "h3"
 DHCP_SERVER, NAME_SERVER, WEB_SERVER = "d1", "d2", "w1"
@@ -62,7 +62,7 @@ class Lab(Assignment):
     programs = ("dnsmasq", "dhcpcd", "nsd", "kdig", "ping", "unshare", "ip")
 
     @classmethod
-    def variant(cls, draw: Draw) -> dict[str, Any]:
+    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """Names, addresses and times."""
         return {
             "company": draw.choice(COMPANIES), "site": draw.integer(1, 250),
@@ -130,33 +130,33 @@ class Lab(Assignment):
         topo.linkInfo(PRINTER, "s1")["addr1"] = self.params.mac
         return topo
 
-    def run(self, lab: Network) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Client and printer join; the client looks a name up; the administrator asks for all."""
-        lab.capture(*(interface(node) for node in (CLIENT, PRINTER, ADMIN)))
+        net.capture(*(interface(node) for node in (CLIENT, PRINTER, ADMIN)))
         for node in (CLIENT, PRINTER):
-            lab.exec(node, "ip", "-4", "addr", "flush", "dev", interface(node))
-        self._serve(lab, "office.zone", lambda: self.submission.start_nsd(
-            lab, NAME_SERVER, {self.domain: "office.zone"}))  # fmt: skip
-        self._serve(lab, "dhcp.conf", lambda: self.submission.start_dnsmasq(
-            lab, {DHCP_SERVER: "dhcp.conf"}))  # fmt: skip
-        step(lab, "join")
-        start(lab, {node: [Dhcpcd()] for node in (CLIENT, PRINTER)})
-        lab.sleep(JOIN_S)
-        step(lab, "name")
+            net.exec(node, "ip", "-4", "addr", "flush", "dev", interface(node))
+        self._serve(net, "office.zone", lambda: self.submission.start_nsd(
+            net, NAME_SERVER, {self.domain: "office.zone"}))  # fmt: skip
+        self._serve(net, "dhcp.conf", lambda: self.submission.start_dnsmasq(
+            net, {DHCP_SERVER: "dhcp.conf"}))  # fmt: skip
+        step(net, "join")
+        start(net, {node: [Dhcpcd()] for node in (CLIENT, PRINTER)})
+        net.sleep(JOIN_S)
+        step(net, "name")
         conf = resolv_conf(CLIENT)
         script = f"mount --bind {conf} /etc/resolv.conf; exec ping -c 1 -W 3 www.{self.domain}"
-        lab.start(CLIENT, "unshare", "--mount", "sh", "-c", script).wait(timeout_s=60)
-        step(lab, "ask")
+        net.start(CLIENT, "unshare", "--mount", "sh", "-c", script).wait(timeout_s=60)
+        step(net, "ask")
         asked = [word for question in self._questions() for word in question]
-        lab.start(ADMIN, "kdig", f"@{self.server(NAME_SERVER)}", "+time=1", "+retry=1",
+        net.start(ADMIN, "kdig", f"@{self.server(NAME_SERVER)}", "+time=1", "+retry=1",
                   *asked).wait(timeout_s=60)  # fmt: skip
 
-    def _serve(self, lab: Network, file: str, begin: Any) -> None:
+    def _serve(self, net: RunningNetwork, file: str, begin: Any) -> None:
         """Starts a server; one that refuses its file leaves the other alone."""
         try:
             begin()
         except SubmissionError as error:
-            lab.event("refused", file=file, reason=str(error))
+            net.event("refused", file=file, reason=str(error))
 
     def _questions(self) -> list[tuple[str, str]]:
         names = ("www", "printer", "intranet", "mail", "no-such-name")
@@ -167,7 +167,7 @@ class Lab(Assignment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets, DHCP and DNS messages by step, records, and files that servers refused."""
-        tables = exchange.measure(data, ("payload",), {"dhcp": said.dhcp, "dns": said.dns})
+        tables = steps.measure(data, ("payload",), {"dhcp": summaries.dhcp, "dns": summaries.dns})
         asked = tables["packets"][tables["packets"]["capture"] == interface(ADMIN)]
         refused = data.events("refused")
         for column in ("file", "reason"):
@@ -248,7 +248,7 @@ class Lab(Assignment):
         return pick(tables, "join", interface(node), table="dhcp", type="ACK", client_mac=mac)
 
     def _mac(self, tables: Tables, node: str) -> str:
-        return exchange.mac(tables, interface(node))
+        return steps.mac(tables, interface(node))
 
     def _exchange(self, tables: Tables, node: str) -> Any:
         seen = pick(tables, "join", interface(node), table="dhcp")

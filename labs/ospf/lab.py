@@ -10,19 +10,19 @@ import pandas as pd
 from analysis import echo, routes
 from analysis.dissect import ospf as dissect
 from testbed import programs
-from testbed.claims import Verdict, all_of, at_least, at_most, claim, holds
+from testbed.author.evidence import of_packets
+from testbed.author.topo import LinkShape, Topo, with_addresses
+from testbed.core.claims import Verdict, all_of, at_least, at_most, claim, holds
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.evidence import of_packets
-from testbed.grading import Draw
-from testbed.grading.routers import RoutersLab
-from testbed.grading.verdicts import share_of
-from testbed.parameters import param
-from testbed.topo import LinkShape, Topo, with_addresses
+from testbed.grading import SeededChoices
+from testbed.grading.partial_credit import share_of
+from testbed.grading.router_lab import RoutersLab
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab as Network
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 ROUTERS = ("r1", "r2", "r3", "r4")
 LINKS = {"r1-r2": ("r1-eth1", "r2-eth0"), "r1-r3": ("r1-eth2", "r3-eth0"),
@@ -94,7 +94,7 @@ class Lab(RoutersLab):
     routers, cables, lans = ROUTERS, LINKS, LANS
 
     @classmethod
-    def variant(cls, draw: Draw) -> dict[str, Any]:
+    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """Addresses, area, timers and costs."""
         return {
             "site": draw.integer(1, 250), "area": draw.integer(1, 60),
@@ -153,19 +153,19 @@ class Lab(RoutersLab):
         """The fork with this variant's addresses."""
         return with_addresses(Fork(shape=LinkShape(rate_mbps=100, delay_ms=1)), self.addresses())
 
-    def run(self, lab: Network) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Starts the routers; h1 pings both LANs of the branch; a wire goes dark."""
-        running = self.start_routers(lab, FILTER)
-        lab.sleep_until(self.failure_s - LISTEN_S)
-        seconds = self.end_s - lab.time_s
+        running = self.start_routers(net, FILTER)
+        net.sleep_until(self.failure_s - LISTEN_S)
+        seconds = self.end_s - net.time_s
         count, every = str(int(seconds / PING_EVERY_S)), str(PING_EVERY_S)
-        lab.start("h1", *programs.argv("echoes", self.host(2), count, every))
-        lab.start("h1", *programs.argv("echoes", self.host(3), "2", every))
-        lab.sleep_until(self.failure_s - 0.25)
-        frr.save(lab, running, "settled", ["ospfd: show ip ospf neighbor json"])
-        lab.event("failure")
-        lab.silence("r1-eth1")
-        lab.sleep_until(self.end_s + 1)
+        net.start("h1", *programs.argv("echoes", self.host(2), count, every))
+        net.start("h1", *programs.argv("echoes", self.host(3), "2", every))
+        net.sleep_until(self.failure_s - 0.25)
+        frr.save(net, running, "settled", ["ospfd: show ip ospf neighbor json"])
+        net.event("failure")
+        net.silence("r1-eth1")
+        net.sleep_until(self.end_s + 1)
 
     # ---- from the run directory
 

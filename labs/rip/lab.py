@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import echo, rip, routes
-from testbed.claims import Verdict, all_of, at_least, claim, holds
+from testbed.author.evidence import of_packets
+from testbed.author.topo import LinkShape, with_addresses
+from testbed.core.claims import Verdict, all_of, at_least, claim, holds
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.evidence import of_packets
-from testbed.grading import Draw
-from testbed.grading.routers import RoutersLab
-from testbed.grading.verdicts import share_of
-from testbed.parameters import param
-from testbed.topo import LinkShape, with_addresses
+from testbed.grading import SeededChoices
+from testbed.grading.partial_credit import share_of
+from testbed.grading.router_lab import RoutersLab
 from topologies.triangle import DIRECT, Triangle
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab as Network
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 ROUTERS = ("r1", "r2", "r3")
 PAIRS = (("h1", "h2"), ("h1", "h3"), ("h2", "h3"))
@@ -62,7 +62,7 @@ class Lab(RoutersLab):
     routers, cables, lans = ROUTERS, LINKS, LANS
 
     @classmethod
-    def variant(cls, draw: Draw) -> dict[str, Any]:
+    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """Addresses, timers and the slow link's delay."""
         return {
             "site": draw.integer(1, 250), "net": draw.integer(1, 250),
@@ -98,20 +98,20 @@ class Lab(RoutersLab):
         fast = LinkShape(rate_mbps=100, delay_ms=FAST_DELAY_MS)
         return with_addresses(Triangle(slow=slow, fast=fast), self.addresses())
 
-    def run(self, lab: Network) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Starts the routers, pings, cuts the direct link, and pings again."""
-        running = self.start_routers(lab, FILTER)
-        lab.sleep_until(self.cut_s - 5)
-        self._ping(lab, "before", PAIRS)
-        frr.save(lab, running, "settled", ["ripd: show ip rip"])
-        lab.sleep_until(self.cut_s)
-        lab.cut(DIRECT)
-        lab.sleep_until(self.cut_s + REPAIR_S)
-        self._ping(lab, "after", (DETOUR,))
+        running = self.start_routers(net, FILTER)
+        net.sleep_until(self.cut_s - 5)
+        self._ping(net, "before", PAIRS)
+        frr.save(net, running, "settled", ["ripd: show ip rip"])
+        net.sleep_until(self.cut_s)
+        net.cut(DIRECT)
+        net.sleep_until(self.cut_s + REPAIR_S)
+        self._ping(net, "after", (DETOUR,))
 
-    def _ping(self, lab: Network, when: str, pairs: Sequence[tuple[str, str]]) -> None:
-        lab.event("pings", when=when)
-        asked = [lab.start(one, "ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", lab.address(two))
+    def _ping(self, net: RunningNetwork, when: str, pairs: Sequence[tuple[str, str]]) -> None:
+        net.event("pings", when=when)
+        asked = [net.start(one, "ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", net.address(two))
                  for one, two in pairs]  # fmt: skip
         for process in asked:
             process.wait(timeout_s=30)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from labs.subnetting.lab import CABLES, LANS
 from labs.subnetting.lab import Lab as Public
-from testbed.claims import Verdict, claim, holds
-from testbed.evidence import in_rows, of_packets
-from testbed.grading.verdicts import share_of
+from testbed.author.evidence import in_rows, of_packets
+from testbed.core.claims import Verdict, claim, holds
+from testbed.grading.partial_credit import share_of
 
 if TYPE_CHECKING:
-    from testbed.experiment import Tables
+    from testbed.author.experiment import Tables
 
 DEFAULT = "0.0.0.0/0"
 

@@ -12,17 +12,17 @@ import pandas as pd
 
 from analysis import echo, routes
 from testbed import programs
-from testbed.claims import Verdict, claim, holds
+from testbed.author.topo import LinkShape, Topo, with_addresses
+from testbed.core.claims import Verdict, claim, holds
+from testbed.core.parameters import param
 from testbed.daemons import frr
-from testbed.grading import Assignment, Draw
-from testbed.grading.verdicts import share_of
-from testbed.parameters import param
-from testbed.topo import LinkShape, Topo, with_addresses
+from testbed.grading import Assignment, SeededChoices
+from testbed.grading.partial_credit import share_of
 
 if TYPE_CHECKING:
-    from testbed.data import ScenarioData
-    from testbed.experiment import Tables
-    from testbed.lab import Lab as Network
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 ROUTERS = ("r1", "r2", "r3")
 LANS = {"A": ("r1-eth0", "h1"), "B": ("r2-eth0", "h2"), "C": ("r3-eth0", "h3"),
@@ -93,7 +93,7 @@ class Lab(Assignment):
     programs = ("ip", *frr.PROGRAMS)
 
     @classmethod
-    def variant(cls, draw: Draw) -> dict[str, Any]:
+    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """A block, the LANs' sizes, and two questions.
 
         LAN B has as many hosts as a prefix has addresses for them, so that its router makes it
@@ -139,43 +139,43 @@ class Lab(Assignment):
         """The company; only the uplink's addresses are given."""
         return with_addresses(Company(), {UPLINK: self.uplink(1), "isp-eth0": self.uplink(2)})
 
-    def run(self, lab: Network) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Gives everybody the student's addresses and routes, and tries who reaches whom."""
-        lab.watch("routes")
-        lab.capture(*(f"{host}-eth0" for _, host in LANS.values()), UPLINK, filter=FILTER)
-        self._clear(lab)
+        net.watch("routes")
+        net.capture(*(f"{host}-eth0" for _, host in LANS.values()), UPLINK, filter=FILTER)
+        self._clear(net)
         hosts = self.given_hosts()
         for host, (address, gateway) in hosts.items():
             _ip(
-                lab, host, f"addr add {address} dev {host}-eth0", f"route add default via {gateway}"
+                net, host, f"addr add {address} dev {host}-eth0", f"route add default via {gateway}"
             )
-        self.submission.start_frr(lab, {router: f"{router}.conf" for router in ROUTERS})
-        lab.sleep_until(STARTED_S)
+        self.submission.start_frr(net, {router: f"{router}.conf" for router in ROUTERS})
+        net.sleep_until(STARTED_S)
         for router in ROUTERS:
-            lab.exec(router, "ip", "-4", "-j", "addr", log=f"addresses-{router}")
-        lab.event("settled")
+            net.exec(router, "ip", "-4", "-j", "addr", log=f"addresses-{router}")
+        net.event("settled")
         targets = sorted({str(address.ip) for address, _ in hosts.values()})
         asking = [
-            lab.start(host, *programs.argv("reach", "2", *targets, OUTSIDE)) for host in hosts
+            net.start(host, *programs.argv("reach", "2", *targets, OUTSIDE)) for host in hosts
         ]
         for process in asking:
             process.wait(timeout_s=30)
-        unused = self._unused(lab)
-        lab.event("unused", address=unused)
+        unused = self._unused(net)
+        net.event("unused", address=unused)
         if "h1" in hosts and unused:
-            lab.start("h1", *programs.argv("reach", "0.5", unused)).wait(timeout_s=30)
+            net.start("h1", *programs.argv("reach", "0.5", unused)).wait(timeout_s=30)
 
-    def _clear(self, lab: Network) -> None:
+    def _clear(self, net: RunningNetwork) -> None:
         """Takes away the plan's addresses, and has the provider answer for the Internet."""
         inside = [name for name, _ in LANS.values()] + [
             end for ends in CABLES.values() for end in ends
         ]
         for router in ROUTERS:
-            _ip(lab, router, *(f"addr flush dev {n}" for n in inside if n.startswith(router)))
+            _ip(net, router, *(f"addr flush dev {n}" for n in inside if n.startswith(router)))
         for _, host in LANS.values():
-            _ip(lab, host, f"addr flush dev {host}-eth0")
+            _ip(net, host, f"addr flush dev {host}-eth0")
         to_r2 = self.uplink(1).split("/")[0]
-        _ip(lab, PROVIDER, f"addr add {OUTSIDE}/32 dev lo",
+        _ip(net, PROVIDER, f"addr add {OUTSIDE}/32 dev lo",
             f"route add {self.params.block} via {to_r2}")  # fmt: skip
 
     def given_hosts(self) -> dict[str, tuple[IPv4Interface, str]]:
@@ -195,9 +195,9 @@ class Lab(Assignment):
         rows = [[field.strip() for field in line.split(",")] for line in lines]
         return {row[0]: row for row in rows if row[0] in hosts}
 
-    def _unused(self, lab: Network) -> str:
+    def _unused(self, net: RunningNetwork) -> str:
         """The block's last address that is in no router's network; empty if there is none."""
-        logs = [(lab.path / "logs" / f"addresses-{router}.log").read_text() for router in ROUTERS]
+        logs = [(net.path / "logs" / f"addresses-{router}.log").read_text() for router in ROUTERS]
         taken = [IPv4Network(row["prefix"]) for log in logs for row in _addresses(log)]
         for address in reversed(list(IPv4Network(self.params.block))):
             if not any(address in network for network in taken):
@@ -343,8 +343,8 @@ def _addresses(log: str) -> list[dict[str, str]]:
     return found
 
 
-def _ip(lab: Network, node: str, *lines: str) -> None:
+def _ip(net: RunningNetwork, node: str, *lines: str) -> None:
     """Commands of ip; one that fails (a gateway out of reach, say) leaves the others alone."""
-    path = lab.path / f"{node}.ip"
+    path = net.path / f"{node}.ip"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    lab.start(node, "ip", "-4", "-force", "-batch", str(path)).wait(timeout_s=30)
+    net.start(node, "ip", "-4", "-force", "-batch", str(path)).wait(timeout_s=30)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from testbed.book.runs import outdated
-from testbed.errors import ExitCode
+from testbed.core.errors import ExitCode
 
 
 def main() -> int:

@@ -10,9 +10,10 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from testbed import experiment_folder
-from testbed.errors import ParseError, nearest
-from testbed.experiment import PROJECT, experiment_files
+from testbed.author import experiment_folder
+from testbed.author.experiment import experiment_files
+from testbed.core.errors import ParseError, nearest
+from testbed.core.project import PROJECT
 
 PLAN = PROJECT / "docs" / "book.toml"
 FURTHER = "Further experiments"

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import ConfigError, ParseError, nearest
-from testbed.experiment import PROJECT, experiment_files, load
-from testbed.experiment_folder import handout
+from testbed.author.experiment import experiment_files, load
+from testbed.author.experiment_folder import handout
+from testbed.core.errors import ConfigError, ParseError, nearest
+from testbed.core.project import PROJECT
 
 PLAN = PROJECT / "docs" / "coverage.toml"
 

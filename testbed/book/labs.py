@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.book import labels
+from testbed.book import phrases
 from testbed.book.words import Words
 from testbed.grading import library
 from testbed.grading.result import points_text
@@ -19,9 +19,9 @@ def page(name: str) -> str:
 
 def contents(words: Words) -> str:
     """All labs, with what is handed in and their points."""
-    heads = (labels.LAB, labels.HANDED_IN, labels.POINTS)
+    heads = (phrases.LAB, phrases.HANDED_IN, phrases.POINTS)
     lines = [
-        f"# {words(labels.LABS)}", "", words(labels.LABS_INTRODUCTION), "",
+        f"# {words(phrases.LABS)}", "", words(phrases.LABS_INTRODUCTION), "",
         "| " + " | ".join(words(head) for head in heads) + " |", "| --- | --- | --- |",
     ]  # fmt: skip
     for name in library.names():

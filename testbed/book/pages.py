@@ -10,14 +10,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from testbed import experiment, experiment_folder
-from testbed.book import chapters, labels
+from testbed.author import experiment, experiment_folder
+from testbed.book import chapters, phrases
 from testbed.book.runs import latest
 from testbed.book.words import Words, joined, paragraphs
-from testbed.claims import Claim
-from testbed.draw import draw
-from testbed.parameters import Parameter, parameters_of
-from testbed.rundir import REPORT, VERDICTS, RunDir, read_json
+from testbed.core.claims import Claim
+from testbed.core.parameters import Parameter, parameters_of
+from testbed.core.rundir import REPORT, VERDICTS, RunDir, read_json
+from testbed.results.drawing import draw
 
 _SHOWN_FRAMES = 12
 
@@ -54,13 +54,13 @@ def handout(name: str, language: str) -> Handout:
 
 def contents(words: Words) -> str:
     """The table of contents: chapters of the course, what is there and what is still to come."""
-    lines = [f"# {words(labels.BOOK)}", "", words(labels.INTRODUCTION), ""]
+    lines = [f"# {words(phrases.BOOK)}", "", words(phrases.INTRODUCTION), ""]
     for chapter in chapters.read():
         lines += [f"## {numbered(chapter.number, words(chapter.title))}", ""]
         for section in chapter.sections:
             title = numbered(section.number, words(section.title))
             if not section.experiments:
-                lines.append(f"- {words.pair(title, f'*{words(labels.TO_COME)}*')}")
+                lines.append(f"- {words.pair(title, f'*{words(phrases.TO_COME)}*')}")
             elif section.title == chapters.FURTHER:
                 lines += [f"- {_entry(name, words)}" for name in section.experiments]
             else:
@@ -76,7 +76,7 @@ def numbered(number: str, title: str) -> str:
 
 
 def _entry(name: str, words: Words) -> str:
-    told = _counts(latest(name)) or words(labels.NO_RUN)
+    told = _counts(latest(name)) or words(phrases.NO_RUN)
     return f"[{handout(name, words.language).title}]({name}.md) <small>{told}</small>"
 
 
@@ -111,8 +111,8 @@ def _placed(name: str, run: RunDir | None, words: Words) -> str:
     numbers = [s.number for s in chapters.sections_of(name) if s.number]
     facts = [f"`{name}`"]
     if numbers:
-        facts.append(f"{words(labels.SECTIONS)} {', '.join(dict.fromkeys(numbers))}")
-    facts.append(_counts(run) or words(labels.NO_RUN))
+        facts.append(f"{words(phrases.SECTIONS)} {', '.join(dict.fromkeys(numbers))}")
+    facts.append(_counts(run) or words(phrases.NO_RUN))
     return " · ".join(facts)
 
 
@@ -125,15 +125,17 @@ def _network(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     shown = drawings(run) if run else {}
     if not shown:
         return
-    yield f"## {words(labels.NETWORK)}"
+    yield f"## {words(phrases.NETWORK)}"
     figures = []
     for number, names in enumerate(shown.values(), 1):
-        caption = words.pair(words(labels.SCENARIOS), words.listed(names)) if len(shown) > 1 else ""
+        caption = (
+            words.pair(words(phrases.SCENARIOS), words.listed(names)) if len(shown) > 1 else ""
+        )
         source = asset(f"figures/{name}/network_{number}.svg", words)
         figures.append(_figure(source, caption, "network"))
     yield figures[0]
     if rest := "\n".join(figures[1:]):
-        summary = escape(words(labels.OTHER_NETWORKS))
+        summary = escape(words(phrases.OTHER_NETWORKS))
         yield f"<details><summary>{summary}</summary>\n{rest}\n</details>"
 
 
@@ -157,9 +159,9 @@ def _figure(source: str, caption: str, kind: str) -> str:
 
 def _claims(name: str, claims: list[Claim], run: RunDir | None, words: Words) -> Iterator[str]:
     verdicts = {v["claim"]: v for v in read_json(run.path / VERDICTS)} if run else {}
-    yield f"## {words(labels.CLAIMS if run else labels.CLAIMS_ALONE)}"
+    yield f"## {words(phrases.CLAIMS if run else phrases.CLAIMS_ALONE)}"
     if run and words.language != "en":
-        yield words(labels.NUMBERS_ARE_QUOTED)
+        yield words(phrases.NUMBERS_ARE_QUOTED)
     for claim in claims:
         verdict = verdicts.get(claim.name)
         rows = [f"<div class='claim' id='{claim.name}' data-status='{_status(verdict)}'>"]
@@ -169,7 +171,7 @@ def _claims(name: str, claims: list[Claim], run: RunDir | None, words: Words) ->
             rows.append("<dl>")
             rows += _described(verdict["status"], verdict["observed"])
             expected = " ".join(filter(None, (verdict["expected"], verdict.get("tolerance"))))
-            rows += _described(words(labels.EXPECTED), expected)
+            rows += _described(words(phrases.EXPECTED), expected)
             rows += _evidence(name, verdict, words)
             rows.append("</dl>")
         rows.append("</div>")
@@ -194,10 +196,10 @@ def _evidence(name: str, verdict: dict[str, Any], words: Words) -> list[str]:
     where = f"{evidence['scenario']}/captures/{evidence['capture']}.pcap"
     report = asset(f"reports/{name}.html#{verdict['claim']}", words)
     return [
-        f"<dt>{escape(words(labels.SHOWN_BY))}</dt>"
-        f"<dd>{escape(words(labels.PACKETS))} {frames}{more}"
+        f"<dt>{escape(words(phrases.SHOWN_BY))}</dt>"
+        f"<dd>{escape(words(phrases.PACKETS))} {frames}{more}"
         f" <code>{escape(where)}</code>"
-        f" (<a href='{escape(report)}'>{escape(words(labels.IN_REPORT))}</a>)</dd>"
+        f" (<a href='{escape(report)}'>{escape(words(phrases.IN_REPORT))}</a>)</dd>"
     ]
 
 
@@ -209,7 +211,7 @@ def plots(run: RunDir) -> list[Path]:
 def _figures(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     found = plots(run) if run else []
     if found:
-        yield f"## {words(labels.FIGURES)}"
+        yield f"## {words(phrases.FIGURES)}"
     for path in found:
         which, sentence = experiment.load(name).caption(path.stem)
         told = words(sentence)
@@ -221,8 +223,8 @@ def _figures(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
 def _parameters(parameters: list[Parameter], words: Words) -> Iterator[str]:
     if not parameters:
         return
-    yield f"## {words(labels.PARAMETERS)}"
-    heads = (labels.OPTION, labels.DEFAULT, labels.MEANING, labels.ALLOWED)
+    yield f"## {words(phrases.PARAMETERS)}"
+    heads = (phrases.OPTION, phrases.DEFAULT, phrases.MEANING, phrases.ALLOWED)
     rows = ["| " + " | ".join(words(h) for h in heads) + " |", "| --- | --- | --- | --- |"]
     for p in parameters:
         default = f"{shown(p.default)} {p.spec.unit}".strip()
@@ -249,18 +251,18 @@ def _provenance(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     meta = run.meta()
     kernel = meta.get("kernel", {})
     version = kernel.get("version", "") if isinstance(kernel, dict) else str(kernel)
-    yield f"## {words(labels.THIS_RUN)}"
-    yield words(labels.MADE_BY if meta["clock"] == "virtual" else labels.REAL_CLOCK)
+    yield f"## {words(phrases.THIS_RUN)}"
+    yield words(phrases.MADE_BY if meta["clock"] == "virtual" else phrases.REAL_CLOCK)
     rows = [
-        (labels.RUNTIME, meta["runtime"]), (labels.CLOCK, meta["clock"]),
-        (labels.SEED, str(meta["seed"])), (labels.KERNEL, version),
-        (labels.FINGERPRINT, str(meta.get("fingerprint", ""))[:16]),
+        (phrases.RUNTIME, meta["runtime"]), (phrases.CLOCK, meta["clock"]),
+        (phrases.SEED, str(meta["seed"])), (phrases.KERNEL, version),
+        (phrases.FINGERPRINT, str(meta.get("fingerprint", ""))[:16]),
     ]  # fmt: skip
     facts = "".join(x for term, text in rows for x in _described(words(term), text))
     yield f"<dl class='facts'>{facts}</dl>"
     if (run.path / REPORT).is_file():
         report = asset(f"reports/{name}.html", words)
-        yield f"<p><a href='{report}'>{escape(words(labels.WHOLE_REPORT))}</a></p>"
+        yield f"<p><a href='{report}'>{escape(words(phrases.WHOLE_REPORT))}</a></p>"
 
 
 def files(name: str) -> Iterator[tuple[str, Path | str]]:

@@ -1,7 +1,7 @@
 """The reference as Markdown, from the code: signatures and docstrings, readable as a file.
 
-A page names what it shows, in order: ``<!-- generated: api testbed.lab.Lab testbed.acts -->``. A
-module stands for everything public that it defines; of its constants those with a text below.
+A page names what it shows, in order: ``<!-- generated: api testbed.author.actions -->``. A module
+stands for everything public that it defines; of its constants those with a text below.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from testbed.errors import ConfigError
-from testbed.experiment import PROJECT
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
 
 _COLUMNS = 88
 """Signatures that are longer are written one argument a line."""

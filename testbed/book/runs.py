@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from testbed import experiment
-from testbed.errors import ParseError
-from testbed.experiment_folder import code, copies
-from testbed.parameters import parameters_of
-from testbed.rundir import RUN, VERDICTS, RunDir, default_runs
+from testbed.author import experiment
+from testbed.author.experiment_folder import code, copies
+from testbed.core.errors import ParseError
+from testbed.core.parameters import parameters_of
+from testbed.core.rundir import RUN, VERDICTS, RunDir, default_runs
 
 
 def latest(name: str, runs: Path | None = None) -> RunDir | None:

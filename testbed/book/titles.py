@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 from testbed.grading import library
 
 DOCS = PROJECT / "docs"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from testbed import topologies
+from testbed.author import named_topologies
 from testbed.book import docstrings, reference
 from testbed.book.pages import cell
 
@@ -68,10 +68,10 @@ def _taken(option: click.Option) -> str:
 def topologies_list() -> str:
     """Every topology's drawing in characters, its arguments, and its names for experiments."""
     parts = []
-    for name in topologies.topology_files():
-        cls = topologies.topology_class(name)
+    for name in named_topologies.topology_files():
+        cls = named_topologies.topology_class(name)
         told = docstrings.markdown(inspect.getdoc(cls) or "")
-        arguments = topologies.usage(cls) or "none"
+        arguments = named_topologies.usage(cls) or "none"
         parts.append(f"## `{name}`\n\nClass `{cls.__name__}` of `topologies/{name}.py`; arguments: "
                      f"`{arguments}`\n\n{told}\n")  # fmt: skip
         if constants := reference.constants(f"topologies.{name}"):

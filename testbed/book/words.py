@@ -18,12 +18,13 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from testbed import experiment, experiment_folder
+from testbed.author import experiment, experiment_folder
 from testbed.book import chapters, titles
-from testbed.book.labels import LABELS
-from testbed.parameters import ALLOWED, parameters_of
+from testbed.book.phrases import LABELS
+from testbed.core.parameters import ALLOWED, parameters_of
+from testbed.core.project import PROJECT
 
-CATALOGUE = experiment.PROJECT / "docs" / "zh" / "messages.po"
+CATALOGUE = PROJECT / "docs" / "zh" / "messages.po"
 LANGUAGES = ("en", "zh")
 
 _HEADER = r"""# Chinese texts of the book. python -m testbed.docs keeps the English as in the code.
@@ -103,13 +104,13 @@ def messages() -> dict[Path, list[tuple[str, str]]]:
 
     An experiment that is a single file has its texts in the common catalogue.
     """
-    common = [(label, "testbed/book/labels.py") for label in LABELS]
-    common += [(text, "testbed/parameters.py") for text in ALLOWED]
+    common = [(label, "testbed/book/phrases.py") for label in LABELS]
+    common += [(text, "testbed/core/parameters.py") for text in ALLOWED]
     common += titles.texts()
     common += [(text, "docs/book.toml") for text in chapters.texts()]
     found = {CATALOGUE: common}
     for name, root in experiment.experiment_files().items():
-        where = str(root.relative_to(experiment.PROJECT))
+        where = str(root.relative_to(PROJECT))
         catalogue = experiment_folder.catalogue(root) if root.is_dir() else CATALOGUE
         known = {text for text, _ in common}
         texts = [text for text in _texts(experiment.load(name)) if text not in known]

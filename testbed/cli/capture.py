@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 
 from testbed.cli.console import err, out
-from testbed.errors import CaptureError, ConfigError, nearest
+from testbed.core.errors import CaptureError, ConfigError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

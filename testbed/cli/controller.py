@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
-from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, nearest
+from testbed.core.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 RYU_SITE = PROJECT / "build" / "ryu"
 FRAMEWORKS = ("os_ken", "ryu")
 

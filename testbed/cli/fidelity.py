@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from testbed.cli.console import err, out
-from testbed.errors import ExitCode
-from testbed.rundir import default_runs
+from testbed.core.errors import ExitCode
+from testbed.core.rundir import default_runs
 
 SUITE = ("fidelity", "fidelity_tcp")
 """Experiments whose claims are what links must do, on this kernel and clock."""
@@ -29,8 +29,8 @@ def fidelity(seed: int, runtime: str, clock: str, target: Path | None, wall_limi
     Runs the experiments 'fidelity' and 'fidelity_tcp'; the exit code is the worse of the two.
     """
     from testbed.cli.show import RunView, print_result
-    from testbed.replay import exit_code
-    from testbed.runner import Request, run
+    from testbed.execution.runner import Request, run
+    from testbed.results.replay import exit_code
 
     codes = []
     for name in SUITE:

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from testbed.cli.console import err, out
-from testbed.errors import ConfigError, ExitCode
-from testbed.grading import library, trusted
+from testbed.core.errors import ConfigError, ExitCode
+from testbed.grading import bundle_trust, library
 from testbed.grading.answers import shown
 from testbed.grading.classroom import Graded, Request, find, grade_class
 from testbed.grading.grade import refuse_if_shown
@@ -190,7 +190,7 @@ def _own_lab(
         raise ConfigError(f"lab '{wanted}': is no name of a lab")
     bundled = folder.absolute() / library.BUNDLED / wanted
     found = (
-        trusted.open_bundled(bundled, scratch, trust=trust)
+        bundle_trust.open_bundled(bundled, scratch, trust=trust)
         if bundled.is_dir()
         else library.open_lab(wanted)
     )

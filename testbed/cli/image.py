@@ -16,10 +16,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from testbed.cli.console import err, out
-from testbed.image import choice, container, exchange, manifest, store
-from testbed.image.container import OnFraction
-from testbed.image.manifest import Manifest
-from testbed.runtime.sources import prepare
+from testbed.execution.runtime.sources import prepare
+from testbed.machine.image import choice, container, manifest, store, transfer
+from testbed.machine.image.container import OnFraction
+from testbed.machine.image.manifest import Manifest
 
 _FILE = click.Path(path_type=Path)
 
@@ -32,7 +32,7 @@ def image() -> None:
 @image.command()
 def build() -> None:
     """Build an image from Debian's packages and the guest kernel; needs mmdebstrap."""
-    from testbed.image import builder
+    from testbed.machine.image import builder
 
     began_s = time.monotonic()
 
@@ -52,7 +52,7 @@ def build() -> None:
 def export(file: Path | None, word: str) -> None:
     """Write an image to FILE, compressed; default: testbed-image-NAME.xz here."""
     with _shown("packing") as on_fraction:
-        path = exchange.export_image(_name(word), file, on_fraction)
+        path = transfer.export_image(_name(word), file, on_fraction)
     _tell_file(path)
 
 
@@ -78,7 +78,7 @@ def import_(file: Path, expect: str) -> None:
 def info(word: str, check: bool, as_json: bool) -> None:
     """Show what is in an image: kernel, packages, libraries. Default: the one that came last."""
     if Path(word).is_file():
-        read = exchange.check_file if check else container.read_manifest
+        read = transfer.check_file if check else container.read_manifest
         made, size = read(Path(word)), Path(word).stat().st_size
     else:
         held = store.get(_name(word))
@@ -137,7 +137,7 @@ def remove(name: str) -> None:
 def export_kernel(file: Path | None) -> None:
     """Write the guest kernel to FILE, compressed; default: testbed-kernel-VERSION.xz here."""
     with _shown("packing") as on_fraction:
-        path = exchange.export_kernel(file, on_fraction)
+        path = transfer.export_kernel(file, on_fraction)
     _tell_file(path)
 
 
@@ -146,7 +146,7 @@ def export_kernel(file: Path | None) -> None:
 @click.option("--expect", default="", metavar="SHA256", help="Refuse any but that of this hash.")
 def import_kernel(file: Path, expect: str) -> None:
     """Bring the guest kernel of FILE into the cache, every byte of it checked."""
-    found, current = exchange.import_kernel(file, expect)
+    found, current = transfer.import_kernel(file, expect)
     click.echo(f"{found.version} ({found.source}) {found.path}")
     if not current:
         err.print(

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from testbed.cli.console import err, out
 from testbed.cli.grade import secret_option
-from testbed.errors import ConfigError, ExitCode, TestbedError, nearest
+from testbed.core.errors import ConfigError, ExitCode, TestbedError, nearest
 from testbed.grading import library
 from testbed.grading.result import points_text
 

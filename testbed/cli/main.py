@@ -14,13 +14,13 @@ import click
 from rich.markup import escape
 
 from testbed import __version__
-from testbed import experiment as experiments
+from testbed.author import experiment as experiments
 from testbed.cli.commands import Commands
 from testbed.cli.console import err, out
-from testbed.errors import ExitCode, TestbedError
-from testbed.lazy import LazyFinder
-from testbed.parameters import Parameter, parameters_of
-from testbed.rundir import RunDir, default_runs
+from testbed.core.errors import ExitCode, TestbedError
+from testbed.core.lazy import LazyFinder
+from testbed.core.parameters import Parameter, parameters_of
+from testbed.core.rundir import RunDir, default_runs
 
 
 @click.group(
@@ -169,7 +169,7 @@ def run_options() -> list[click.Parameter]:
 def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         from testbed.cli.show import RunView, print_result, result_data
-        from testbed.runner import Request, run
+        from testbed.execution.runner import Request, run
 
         values = {p.name: given[p.name] for p in parameters if given.get(p.name) is not None}
         request = Request(
@@ -184,7 +184,7 @@ def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
             image=given["image"] or "",
         )
         if given["repeat"] > 1:
-            from testbed.repeat import repeat_command
+            from testbed.execution.repeat import repeat_command
 
             sys.exit(repeat_command(request, given["repeat"], given["as_json"]))
         with RunView(err) as view:
@@ -193,7 +193,7 @@ def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
             _print_json(result_data(result.run, result.judged))
         else:
             print_result(out, result.run, result.judged)
-        from testbed.replay import exit_code
+        from testbed.results.replay import exit_code
 
         sys.exit(exit_code(result.judged))
 
@@ -220,8 +220,8 @@ def replay(run: str, as_json: bool) -> None:
     The default, 'latest', is the latest run that is no repetition ('--repeat').
     """
     from testbed.cli.show import RunView, print_result, result_data
-    from testbed.replay import exit_code
-    from testbed.replay import replay as replay_run
+    from testbed.results.replay import exit_code
+    from testbed.results.replay import replay as replay_run
 
     rundir = RunDir.open(run, default_runs())
     with RunView(err) as view:
@@ -241,8 +241,8 @@ def report(run: str, open_it: bool) -> None:
 
     RUN may be a repetition, too; 'latest' is the latest run that is none.
     """
-    from testbed.replay import replay as replay_run
-    from testbed.rundir import REPETITION, REPORT
+    from testbed.core.rundir import REPETITION, REPORT
+    from testbed.results.replay import replay as replay_run
 
     repetitions = [p for p in (Path(run), default_runs() / run) if (p / REPETITION).is_file()]
     folder = repetitions[0].resolve() if repetitions else RunDir.open(run, default_runs()).path

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from testbed import doctor as doctors
-from testbed import kernel as kernels
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
-from testbed.errors import ExitCode, ParseError
-from testbed.rundir import REPETITION, RUN, RunDir, default_runs
+from testbed.core.errors import ExitCode, ParseError
+from testbed.core.rundir import REPETITION, RUN, RunDir, default_runs
+from testbed.execution import doctor as doctors
+from testbed.machine import kernel as kernels
 
 _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
 
@@ -52,7 +52,7 @@ def kernel() -> None:
 @kernel.command()
 def build() -> None:
     """Build the guest kernel from Debian's kernel source (about ten minutes, once)."""
-    from testbed.kernel.__main__ import main
+    from testbed.machine.kernel.__main__ import main
 
     sys.exit(main(["build"]))
 

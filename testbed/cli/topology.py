@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from testbed import topologies
+from testbed.author import named_topologies
+from testbed.author.topo import as_data
 from testbed.cli.console import err
 from testbed.cli.console import out as console
-from testbed.errors import ConfigError, RunIncompleteError
-from testbed.rundir import write_text
-from testbed.topo import as_data
+from testbed.core.errors import ConfigError, RunIncompleteError
+from testbed.core.rundir import write_text
 
 _MANY_NODES, _MOST_NODES = 200, 1000
 """Nodes whose layout takes more than a moment; more than a drawing shows."""
@@ -26,10 +26,10 @@ _MANY_NODES, _MOST_NODES = 200, 1000
 def list_topologies(as_json: bool) -> None:
     """List the topologies and their arguments."""
     rows = []
-    for name in topologies.topology_files():
-        cls = topologies.topology_class(name)
+    for name in named_topologies.topology_files():
+        cls = named_topologies.topology_class(name)
         title = (inspect.getdoc(cls) or name).splitlines()[0]
-        rows.append({"name": name, "arguments": topologies.usage(cls), "title": title})
+        rows.append({"name": name, "arguments": named_topologies.usage(cls), "title": title})
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -47,12 +47,12 @@ def draw(topology: str, output: Path | None) -> None:
 
     TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
     """
-    from testbed.draw import draw as drawing
+    from testbed.results.drawing import draw as drawing
 
     name = Path(topology.split(",", maxsplit=1)[0]).stem
     path = output or Path(f"{name}.svg")
     _check_target(path)
-    topo = topologies.load(topology)
+    topo = named_topologies.load(topology)
     count = len(topo.nodes())
     if count > _MOST_NODES:
         raise ConfigError(
@@ -61,7 +61,7 @@ def draw(topology: str, output: Path | None) -> None:
         )
     if count > _MANY_NODES:
         err.print(f"laying out {count} nodes, which takes a while", highlight=False)
-    write_text(path, drawing(as_data(topo), topologies.plan_rows(topo)))
+    write_text(path, drawing(as_data(topo), named_topologies.plan_rows(topo)))
     console.print(str(path), soft_wrap=True, highlight=False)
 
 
@@ -114,12 +114,12 @@ def shell(
 
     TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
     """
-    from testbed.rundir import RunDir, default_runs
-    from testbed.shell import Session, run
+    from testbed.core.rundir import RunDir, default_runs
+    from testbed.execution.shell import Session, run
 
     routing = None if no_routes or configs else "static"
     session = Session(topology, runtime, routing, configs, captures, image=image)
-    topologies.load(topology)
+    named_topologies.load(topology)
     name = Path(topology.split(",", maxsplit=1)[0]).stem
     folder = out or RunDir.create(default_runs(), f"shell-{name}").path
     outcome = run(session, folder.resolve())

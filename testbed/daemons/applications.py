@@ -5,12 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 _TIMEOUT_S = 60
 
 

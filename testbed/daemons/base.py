@@ -15,7 +15,7 @@
         def dry_run(self, place):               # must end with 0 before anything starts
             return [self.program, "--test", f"--conf-file={place.configs}/dnsmasq.conf"]
 
-    running = start(lab, {"r1": [Dnsmasq()]})
+    running = start(net, {"r1": [Dnsmasq()]})
 
 All daemons of all nodes start side by side; one that `needs` others of its node waits for these.
 """
@@ -32,10 +32,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from testbed.errors import CommandError, ConfigError, ConvergenceError, MissingPrerequisiteError
+from testbed.core.errors import (
+    CommandError,
+    ConfigError,
+    ConvergenceError,
+    MissingPrerequisiteError,
+)
 
 if TYPE_CHECKING:
-    from testbed.lab import Lab, Process
+    from testbed.author.running_network import Process, RunningNetwork
 
 START_BUDGET_S = 60.0
 """How long all daemons of a network may take until every one of them answers."""
@@ -153,12 +158,15 @@ def check(daemon: Daemon, place: Place) -> None:
 
 
 def start(
-    lab: Lab, daemons: Mapping[str, Sequence[Daemon]], *, budget_s: float = START_BUDGET_S
+    net: RunningNetwork,
+    daemons: Mapping[str, Sequence[Daemon]],
+    *,
+    budget_s: float = START_BUDGET_S,
 ) -> dict[tuple[str, str], Running]:
     """Starts daemons in their nodes and waits until each answers.
 
     Args:
-        lab: the running network.
+        net: the running network.
         daemons: node → its daemons.
         budget_s: for all of them together, in seconds of the run's clock.
 
@@ -170,18 +178,18 @@ def start(
         CommandError: a daemon ended; carries its output.
         ConvergenceError: one does not answer in time.
     """
-    waiting = [(lab_place(lab, node, kinds), d) for node, kinds in daemons.items() for d in kinds]
+    waiting = [(lab_place(net, node, kinds), d) for node, kinds in daemons.items() for d in kinds]
     for place, daemon in waiting:
         require(daemon)
         write_files(daemon, place)
         for path, folder in daemon.folders(place).items():
-            lab.net[place.node].show(folder, path)
+            net.network[place.node].show(folder, path)
     running: dict[tuple[str, str], Running] = {}
     unready: list[Running] = []
-    deadline_s = lab.time_s + budget_s
+    deadline_s = net.time_s + budget_s
     while waiting or unready:
         unready = [r for r in unready if not _is_ready(r)]
-        if lab.time_s > deadline_s:
+        if net.time_s > deadline_s:
             names = ", ".join(f"{r.daemon.name} in {r.place.node}" for r in unready)
             raise ConvergenceError("daemons answering", budget_s, f"no answer from {names}")
         busy = {(r.place.node, r.daemon.name) for r in unready}
@@ -191,14 +199,14 @@ def start(
         for place, daemon in free:
             log = f"{place.node}-{daemon.name}"
             argv, environment = daemon.argv(place), daemon.environment
-            process = lab.start(place.node, *argv, log=log, environment=environment)
+            process = net.start(place.node, *argv, log=log, environment=environment)
             process.stop_signal = daemon.stop_signal
             if daemon.timer_slack_ns:
                 _allow_slack(process, daemon.timer_slack_ns)
             unready.append(Running(daemon, place, process))
             running[place.node, daemon.name] = unready[-1]
         if not free:
-            lab.sleep(_POLL_S)
+            net.sleep(_POLL_S)
     return running
 
 
@@ -208,9 +216,9 @@ def _allow_slack(process: Process, slack_ns: int) -> None:
         Path(f"/proc/{process.popen.pid}/timerslack_ns").write_text(str(slack_ns))
 
 
-def lab_place(lab: Lab, node: str, daemons: Sequence[Daemon] = ()) -> Place:
-    """The place of a node's daemons in a running lab; its folders are made."""
-    place = Place(node, lab.path / "configs" / node, lab.state_folder(node))
+def lab_place(net: RunningNetwork, node: str, daemons: Sequence[Daemon] = ()) -> Place:
+    """The place of a node's daemons in a running network; its folders are made."""
+    place = Place(node, net.path / "configs" / node, net.state_folder(node))
     for owner in {d.owner for d in daemons if d.owner}:
         shutil.chown(place.state, owner)
     return place

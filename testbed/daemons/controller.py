@@ -1,6 +1,6 @@
 """Controllers of software-defined networks, and what joins them to the switches.
 
-    network = controller.start(lab, "learning_switch", {"idle_s": 5}, delay_ms=2)
+    network = controller.start(net, "learning_switch", {"idle_s": 5}, delay_ms=2)
 
 starts ``controller/learning_switch.py`` as a program of its own in the control network, points
 every OpenFlow switch to it and returns when all have said hello. The application's own events are
@@ -17,19 +17,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
 from testbed.daemons import applications, base
-from testbed.errors import ConfigError
 from testbed.net import Network
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.node import NodeMixin
 from testbed.net.ovs import OpenVSwitch, OVSSwitch
 from testbed.net.rtnl import LOOPBACK_INDEX
+from testbed.net.shape import LinkShape
 from testbed.net.traffic import wire
-from testbed.shape import LinkShape
 
 if TYPE_CHECKING:
+    from testbed.author.running_network import Process, RunningNetwork
     from testbed.daemons.base import Place, Running
-    from testbed.lab import Lab, Process
 
 NODE = "c0"
 """Where controllers run: the control network, with the switches' ends of their connections."""
@@ -45,7 +46,6 @@ CONNECT_BUDGET_S = 30.0
 MAX_BACKOFF_MS = 1000
 """How long a switch waits at most before it tries to connect again (Open vSwitch: 8 s)."""
 
-PROJECT = applications.PROJECT
 RYU_SITE = PROJECT / "build" / "ryu"
 """Where ``scripts/install-ryu.sh`` puts Ryu."""
 
@@ -60,7 +60,7 @@ class ControlNode(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
         """Controllers are started by `start` of this module."""
 
     def stop(self, deleteIntfs: bool = True) -> None:
-        """They end with the lab."""
+        """They end with the network."""
 
 
 class Controller(base.Daemon):
@@ -111,14 +111,14 @@ def environment(framework: str) -> list[str]:
 
 
 class ControlledNetwork:
-    """The switches of a running lab and their controller."""
+    """The switches of a running network and their controller."""
 
-    def __init__(self, lab: Lab, controller: Controller) -> None:
-        self.lab, self.controller = lab, controller
-        self.switches = [s for s in lab.net.switches if isinstance(s, OVSSwitch)]
+    def __init__(self, net: RunningNetwork, controller: Controller) -> None:
+        self.net, self.controller = net, controller
+        self.switches = [s for s in net.network.switches if isinstance(s, OVSSwitch)]
         if not self.switches:
             raise ConfigError(f"controller '{controller.app}': the topology has no OpenFlow switch")
-        self.ovs = OpenVSwitch.of(lab.net.engine)
+        self.ovs = OpenVSwitch.of(net.network.engine)
         self._running: Running | None = None
 
     def start_controller(self) -> None:
@@ -130,17 +130,17 @@ class ControlledNetwork:
         """
         log = self.controller.log
         heard = log.stat().st_size if log and log.exists() else 0
-        self.lab.event("controller", state="start", app=self.controller.app)
-        running = base.start(self.lab, {NODE: [self.controller]})
+        self.net.event("controller", state="start", app=self.controller.app)
+        running = base.start(self.net, {NODE: [self.controller]})
         self._running = running[NODE, self.controller.name]
         self._connect()
-        self.lab.wait_until(
+        self.net.wait_until(
             f"switches connected to '{self.controller.app}'",
             lambda: not self._missing(heard),
             CONNECT_BUDGET_S,
             state=lambda: f"without {', '.join(self._missing(heard))}",
         )
-        self.lab.event("controller", state="connected")
+        self.net.event("controller", state="connected")
 
     def _missing(self, heard: int) -> list[str]:
         """Switches the controller has not greeted since its log was `heard` bytes long."""
@@ -163,7 +163,7 @@ class ControlledNetwork:
         """Kills the controller, as a crash would."""
         self.check()
         if self._running:
-            self.lab.event("controller", state="killed")
+            self.net.event("controller", state="killed")
             self._running.process.popen.kill()
             self._running.process.popen.wait()
             self._running = None
@@ -178,11 +178,11 @@ class ControlledNetwork:
 
     def watch_flows(self, *names: str) -> None:
         """Records changes of the flow tables of switches (of all, if none is named)."""
-        folder = self.lab.path / "flows"
+        folder = self.net.path / "flows"
         folder.mkdir(exist_ok=True)
         for switch in self.switches:
             if not names or switch.name in names:
-                process = self.lab.start(
+                process = self.net.start(
                     switch.name, "ovs-ofctl", "--timestamp", "monitor", switch.name, "watch:",
                     log=f"flows-{switch.name}",
                 )  # fmt: skip
@@ -195,9 +195,9 @@ class ControlledNetwork:
             label: of this moment.
             commands: of ovs-ofctl; ``dump-flows`` by default.
         """
-        folder = self.lab.path / "states" / label
+        folder = self.net.path / "states" / label
         folder.mkdir(parents=True, exist_ok=True)
-        self.lab.event("state", label=label)
+        self.net.event("state", label=label)
         for switch in self.switches:
             for number, command in enumerate(commands or ("dump-flows",)):
                 answer = self.ovs.run("ovs-ofctl", "-O", "OpenFlow13", command, switch.name)
@@ -213,7 +213,7 @@ class ControlledNetwork:
             switch: the switch's name.
             packets: name → the packet as Open vSwitch writes it: ``tcp,in_port=1,dl_src=…``.
         """
-        folder = self.lab.path / "states" / label
+        folder = self.net.path / "states" / label
         folder.mkdir(parents=True, exist_ok=True)
         for name, packet in packets.items():
             answer = self.ovs.run("ovs-appctl", "ofproto/trace", switch, packet)
@@ -221,28 +221,28 @@ class ControlledNetwork:
 
 
 def start(
-    lab: Lab,
+    net: RunningNetwork,
     app: str,
     settings: Mapping[str, Any] | None = None,
     *,
     delay_ms: float = 0.0,
     framework: str = "os_ken",
 ) -> ControlledNetwork:
-    """Starts an application and joins every OpenFlow switch of the lab to it.
+    """Starts an application and joins every OpenFlow switch of the network to it.
 
     Args:
-        lab: the running network.
+        net: the running network.
         app: the application's name.
         settings: its settings.
         delay_ms: one-way delay of the control network.
         framework: ``os_ken`` or ``ryu``.
     """
-    control_node(lab.net)
+    control_node(net.network)
     if delay_ms:
         message = wire(LinkShape(delay_ms=delay_ms), LOOPBACK_INDEX, 0, "control network")
-        lab.net.engine.request(lab.net.engine.control, message)
-    controller = Controller(app, settings, framework, lab.path / "controller.jsonl")
-    network = ControlledNetwork(lab, controller)
+        net.network.engine.request(net.network.engine.control, message)
+    controller = Controller(app, settings, framework, net.path / "controller.jsonl")
+    network = ControlledNetwork(net, controller)
     network.start_controller()
     return network
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
 
 PROGRAMS = ("ldns-signzone", "ldns-key2ds")
 """For an experiment's `programs`."""
@@ -19,36 +19,36 @@ _ALGORITHM = "15 (ED25519)"
 """RFC 8080: its signatures hold no chance, so that the same zone is signed to the same bytes."""
 
 
-def sign(lab: Lab, node: str, zones: Mapping[str, str]) -> tuple[dict[str, str], str]:
+def sign(net: RunningNetwork, node: str, zones: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Signs zones with one key each.
 
     A parent among `zones` gets the DS record of each child.
 
     Args:
-        lab: the running network.
+        net: the running network.
         node: where the programs run.
         zones: zone's name (``.`` for the root) → text of its master file.
 
     Returns:
         the signed zones, and the trust anchor: the DNSKEY record of the topmost zone.
     """
-    folder = lab.state_folder(node)
+    folder = net.state_folder(node)
     signed: dict[str, str] = {}
     delegations: dict[str, str] = {}
     anchor = ""
     for zone in sorted(zones, key=_depth, reverse=True):
         below = "".join(ds for child, ds in delegations.items() if _parent(child, zones) == zone)
-        signed[zone] = _sign(lab, node, folder, zone, zones[zone] + below)
+        signed[zone] = _sign(net, node, folder, zone, zones[zone] + below)
         anchor = next(line for line in signed[zone].splitlines() if "\tDNSKEY\t" in line)
-        delegations[zone] = _ds(lab, node, folder, anchor)
+        delegations[zone] = _ds(net, node, folder, anchor)
     return {zone: signed[zone] for zone in zones}, anchor
 
 
-def _sign(lab: Lab, node: str, folder: Path, zone: str, text: str) -> str:
+def _sign(net: RunningNetwork, node: str, folder: Path, zone: str, text: str) -> str:
     source, target, key = (folder / f"sign-{part}" for part in ("zone", "signed", "key"))
     source.write_text(text)
     key.with_name(f"{key.name}.private").write_text(_private_key(zone))
-    lab.exec(node, "ldns-signzone", "-o", zone, "-f", str(target), str(source), str(key))
+    net.exec(node, "ldns-signzone", "-o", zone, "-f", str(target), str(source), str(key))
     return target.read_text()
 
 
@@ -58,11 +58,11 @@ def _private_key(zone: str) -> str:
     return f"Private-key-format: v1.2\nAlgorithm: {_ALGORITHM}\nPrivateKey: {secret}\n"
 
 
-def _ds(lab: Lab, node: str, folder: Path, key: str) -> str:
+def _ds(net: RunningNetwork, node: str, folder: Path, key: str) -> str:
     """The record by which a parent vouches for a child's key (RFC 4034 §5)."""
     path = folder / "sign-dnskey"
     path.write_text(key + "\n")
-    return lab.exec(node, "ldns-key2ds", "-n", "-f", "-2", str(path)).strip() + "\n"
+    return net.exec(node, "ldns-key2ds", "-n", "-f", "-2", str(path)).strip() + "\n"
 
 
 def _depth(zone: str) -> int:

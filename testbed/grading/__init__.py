@@ -6,6 +6,6 @@ outside, from run directories and from files that are read as data.
 """
 
 from testbed.grading.assignment import Assignment
-from testbed.grading.draw import Draw
+from testbed.grading.variants import SeededChoices
 
-__all__ = ["Assignment", "Draw"]
+__all__ = ["Assignment", "SeededChoices"]

@@ -26,11 +26,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
+from testbed.core.rundir import write_json
 from testbed.grading.answers import shown
 from testbed.grading.manifest import HandedFile, Manifest
 from testbed.grading.statements import CLEANERS
 from testbed.grading.submission import FOLDER, HANDED
-from testbed.rundir import write_json
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from testbed.claims import Status, Verdict, holds, near
-from testbed.grading.verdicts import share_of
+from testbed.core.claims import Status, Verdict, holds, near
+from testbed.grading.partial_credit import share_of
 
 _SHOWN = 200
 _LONGEST_TEXT = 4000

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.core.project import PROJECT
 from testbed.daemons.base import Place
 from testbed.daemons.controller import NODE, PORT, ControlledNetwork, Controller, control_node
-from testbed.experiment import PROJECT
 from testbed.grading import sandbox
 
 if TYPE_CHECKING:
+    from testbed.author.running_network import RunningNetwork
     from testbed.grading.submission import Submission
-    from testbed.lab import Lab
 
 _POLL_S = 0.2
 
@@ -49,16 +49,16 @@ class _Network(ControlledNetwork):
         self.check()
         said = self.ovs.run("ovs-vsctl", "--columns=target,is_connected", "list", "controller")
         connected = said.count("true")
-        self.lab.sleep(_POLL_S)
+        self.net.sleep(_POLL_S)
         return [s.name for s in self.switches[connected:]]
 
 
 def start(
-    lab: Lab, submission: Submission, name: str, settings: Mapping[str, Any]
+    net: RunningNetwork, submission: Submission, name: str, settings: Mapping[str, Any]
 ) -> ControlledNetwork:
     """Starts the app and joins all switches to it."""
-    control_node(lab.net)
-    network = _Network(lab, _SandboxedController(submission, name, settings))
+    control_node(net.network)
+    network = _Network(net, _SandboxedController(submission, name, settings))
     network.start_controller()
-    lab.event("app", node=NODE)
+    net.event("app", node=NODE)
     return network

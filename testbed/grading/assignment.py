@@ -23,13 +23,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from testbed.experiment import Experiment
+from testbed.author.experiment import Experiment
 from testbed.grading.answers import Answers
-from testbed.grading.draw import Draw
 from testbed.grading.submission import FOLDER, Submission
+from testbed.grading.variants import SeededChoices
 
 if TYPE_CHECKING:
-    from testbed.lab import Lab
+    from testbed.author.running_network import RunningNetwork
 
 
 class Assignment(Experiment):
@@ -43,11 +43,11 @@ class Assignment(Experiment):
         super().__init__(params)
         self.submission = Submission(Path(FOLDER))  # in a guest: of the folder it works in
 
-    def ended(self, lab: Lab) -> None:
+    def ended(self, net: RunningNetwork) -> None:
         """Keeps what students' programs left in their output folders."""
         from testbed.grading import sandbox
 
-        sandbox.collect(lab.path)
+        sandbox.collect(net.path)
 
     @property
     def answers(self) -> Answers:
@@ -55,6 +55,6 @@ class Assignment(Experiment):
         return Answers(self.submission.answers)
 
     @classmethod
-    def variant(cls, draw: Draw) -> Mapping[str, Any]:
+    def variant(cls, draw: SeededChoices) -> Mapping[str, Any]:
         """Values of parameters that differ from student to student; default: none do."""
         return {}

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from testbed.errors import ConfigError, RunIncompleteError
+from testbed.core.errors import ConfigError, RunIncompleteError
+from testbed.execution.runtime.outcome import Stop
 from testbed.grading import accept, grade, library
 from testbed.grading.answers import shown
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
 from testbed.grading.pool import Pool, processors
 from testbed.grading.result import CheckResult, Mark, Result
-from testbed.runtime.outcome import Stop
 
 _log = logging.getLogger(__name__)
 

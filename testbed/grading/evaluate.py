@@ -11,19 +11,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
+from testbed.core.rundir import write_json
 from testbed.grading import sandbox
 from testbed.grading.submission import FOLDER
-from testbed.rundir import write_json
 
 GRAPH, REASON = "graph.json", "reason.json"
 """In the scenario's folder: what the file described, or why it described nothing."""
 
-_MODULES = ("__init__.py", "errors.py", "graph.py", "shape.py", "topo.py")
+MODULES = (
+    "__init__.py",
+    "author/__init__.py", "author/graph.py", "author/topo.py",
+    "core/__init__.py", "core/errors.py",
+    "net/__init__.py", "net/shape.py", "net/tclink.py",
+)  # fmt: skip
+"""Files of ours that a topology file needs, and no more."""
+
 _TIMEOUT_S = 60
 _PROGRAM = """
 import importlib.util, json, sys
-from testbed.topo import Topo, as_data
+from testbed.author.topo import Topo, as_data
 spec = importlib.util.spec_from_file_location("handed", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
@@ -41,7 +48,7 @@ def main(folder: Path) -> None:
     """Evaluates the one topology file of a scenario's folder."""
     sandbox.prepare()
     names = [p.name for p in (folder / FOLDER).iterdir() if p.is_file()]
-    shown = {f"/testbed/testbed/{m}": str(PROJECT / "testbed" / m) for m in _MODULES}
+    shown = {f"/testbed/testbed/{m}": str(PROJECT / "testbed" / m) for m in MODULES}
     shown |= sandbox.python_packages()
     line = sandbox.argv(
         ["python3", "-c", _PROGRAM, f"{sandbox.WORK}/{names[0]}"],

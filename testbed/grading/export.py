@@ -15,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.grading import manifest, questions
 from testbed.grading.library import BUNDLED, VARIANT, LabFolder
 

@@ -17,28 +17,29 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import parameters
-from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
-from testbed.data import ScenarioData
-from testbed.errors import (
+from testbed.author.experiment import Tables
+from testbed.core import parameters
+from testbed.core.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.core.errors import (
     ConfigError,
     MissingPrerequisiteError,
     RunIncompleteError,
     TestbedError,
 )
-from testbed.experiment import PROJECT, Tables
-from testbed.grading import accept, graph_schema, questions, sandbox, told
+from testbed.core.project import PROJECT
+from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
+from testbed.execution.provenance import sources_hash, tool_versions
+from testbed.execution.runtime import Outcome, Runtime, choose, image_of
+from testbed.execution.runtime.limits import Limits
+from testbed.execution.runtime.outcome import Stop
+from testbed.grading import accept, graph_schema, questions, sandbox, student_diagnostics
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
 from testbed.grading.library import LabFolder
 from testbed.grading.loading import HIDDEN, PUBLIC
 from testbed.grading.result import FORMAT, CheckResult, Result, mark_of
 from testbed.grading.submission import FOLDER, HANDED, Submission, SubmissionError
-from testbed.provenance import sources_hash, tool_versions
-from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
-from testbed.runtime import Outcome, Runtime, choose, image_of
-from testbed.runtime.limits import Limits
-from testbed.runtime.outcome import Stop
+from testbed.results.data import ScenarioData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,8 +164,8 @@ def grade(
     accepted.write(task.folder, **job.evaluate_topologies())
     ends, tables = job.run(workers)
     scenarios = task.folder / RUN / "scenarios"
-    accepted.problems += told.refused(scenarios, task.handed.files)
-    accepted.problems += told.raised(scenarios, accepted.kinds)
+    accepted.problems += student_diagnostics.refused(scenarios, task.handed.files)
+    accepted.problems += student_diagnostics.raised(scenarios, accepted.kinds)
     experiment = job.experiment()
     checks = tuple(
         _check(task.lab, experiment, claim, ends, tables) for claim in task.lab.full.claims()

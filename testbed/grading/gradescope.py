@@ -17,17 +17,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from testbed import kernel
-from testbed.errors import ConfigError, MissingPrerequisiteError, TestbedError
-from testbed.experiment import PROJECT
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, TestbedError
+from testbed.core.project import PROJECT
+from testbed.core.rundir import read_json, write_json
 from testbed.grading import accept, library, pages, questions
 from testbed.grading.classroom import not_judged
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
 from testbed.grading.result import Result
-from testbed.image import choice, exchange
-from testbed.image.store import Image
-from testbed.rundir import read_json, write_json
+from testbed.machine import kernel
+from testbed.machine.image import choice, transfer
+from testbed.machine.image.store import Image
 
 SETUP, RUN = "setup.sh", "run_autograder"
 
@@ -114,7 +114,7 @@ def _questions(lab: LabFolder) -> dict[str, bytes]:
 
 def _image(image: Image) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as scratch:
-        path = exchange.export_image(image.id, Path(scratch) / "image.xz", lambda _: None)
+        path = transfer.export_image(image.id, Path(scratch) / "image.xz", lambda _: None)
         return {
             SETUP: _SETUP_FROM_IMAGE.encode(),
             "image.xz": path.read_bytes(),
@@ -138,7 +138,7 @@ def executables(files: Iterable[str]) -> frozenset[str]:
 
 
 def _packages() -> str:
-    text = (PROJECT / "testbed" / "packages.txt").read_text(encoding="utf-8")
+    text = (PROJECT / "testbed" / "machine" / "packages.txt").read_text(encoding="utf-8")
     lines = [x for x in text.splitlines() if x.split("|")[0].strip() not in _UNUSED_PACKAGES]
     return "\n".join(lines) + "\n"
 

@@ -14,12 +14,12 @@ from pydantic import (
     model_validator,
 )
 
-from testbed.errors import TestbedError
+from testbed.core.errors import TestbedError
+from testbed.core.rundir import read_json
 from testbed.grading.answers import shown
 from testbed.grading.evaluate import GRAPH, REASON
 from testbed.grading.submission import SubmissionError
-from testbed.rundir import read_json
-from testbed.shape import LinkShape
+from testbed.net.shape import LinkShape
 
 _LARGEST_BYTES = 1 << 18
 

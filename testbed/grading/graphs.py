@@ -1,12 +1,12 @@
-"""A topology from data (see `testbed.topo.as_data`), whatever file described it."""
+"""A topology from data (see `testbed.author.topo.as_data`), whatever file described it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from testbed.shape import LinkShape
-from testbed.topo import Topo
+from testbed.author.topo import Topo
+from testbed.net.shape import LinkShape
 
 
 class DataTopo(Topo):

@@ -1,4 +1,4 @@
-"""The program that runs in a grading guest: as `testbed.inside`, with a lab's files and a sandbox.
+"""The program that runs in a grading guest: `execution.inside` with a lab's files and a sandbox.
 
 A scenario's folder holds the lab's Python files in ``lab/<name>/``; a class of ``hidden.py`` comes
 before that of ``lab.py``.
@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from testbed.execution.inside import run_scenario
 from testbed.grading import loading, sandbox
-from testbed.inside import run_scenario
 
 if __name__ == "__main__":
     sandbox.prepare()

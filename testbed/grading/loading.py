@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from testbed.errors import ConfigError
-from testbed.experiment import experiments_in
+from testbed.author.experiment import experiments_in
+from testbed.core.errors import ConfigError
 from testbed.grading.assignment import Assignment
 
 PUBLIC, HIDDEN = "lab.py", "hidden.py"

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from testbed.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest
 
 FILE = "lab.yaml"
 

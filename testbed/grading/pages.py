@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from testbed import report
-from testbed.claims import Evidence
-from testbed.errors import TestbedError
+from testbed.core.claims import Evidence
+from testbed.core.errors import TestbedError
+from testbed.core.rundir import RunDir, write_json, write_text
 from testbed.grading.grade import RUN, parameters_text
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
-from testbed.rundir import RunDir, write_json, write_text
+from testbed.results import report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,7 @@ def _image(svg: str) -> str:
 def _ladder(packets: pd.DataFrame, addresses: Iterable[Mapping[str, Any]], title: str) -> str:
     """Packets between nodes; empty if there are too few, or too many hosts."""
     from analysis import ladder
-    from testbed.exchange import name_hosts
+    from testbed.author.steps import name_hosts
 
     drawn = ladder.messages(name_hosts(packets, addresses), packets["what"])
     hosts = {end for m in drawn for end in (m.source, m.target) if end}

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from testbed.errors import RunIncompleteError
+from testbed.core.errors import RunIncompleteError
+from testbed.execution.runtime.outcome import Stop
 from testbed.grading import library
 from testbed.grading.library import LabFolder
-from testbed.runtime.outcome import Stop
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
@@ -28,7 +28,12 @@ Job = TypeVar("Job")
 Done = TypeVar("Done")
 
 _PARENT_ENDS = 1  # PR_SET_PDEATHSIG
-_IMPORTED_ONCE = ["testbed.grading.grade", "testbed.grading.pages", "testbed.exchange", "pandas"]
+_IMPORTED_ONCE = [
+    "testbed.grading.grade",
+    "testbed.grading.pages",
+    "testbed.author.steps",
+    "pandas",
+]
 """What all need, imported before they are forked."""
 
 _lab: LabFolder

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from testbed.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest
 from testbed.grading.accept import read_answers
 from testbed.grading.answers import shown
 from testbed.grading.library import LabFolder

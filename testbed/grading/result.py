@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from testbed.claims import Status, Verdict
+from testbed.core.claims import Status, Verdict
 
 FORMAT = 1
 

@@ -21,12 +21,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.errors import MissingPrerequisiteError
-from testbed.prerequisites import install_command
-from testbed.world import files
+from testbed.core.errors import MissingPrerequisiteError
+from testbed.execution.guest_init import files
+from testbed.machine.prerequisites import install_command
 
 if TYPE_CHECKING:
-    from testbed.lab import Lab, Process
+    from testbed.author.running_network import Process, RunningNetwork
 
 USER = 61001
 """User and group of students' programs: nobody else has this number."""
@@ -121,7 +121,7 @@ def _folders(paths: Iterable[str]) -> list[str]:
 
 
 def start(
-    lab: Lab,
+    net: RunningNetwork,
     node: str,
     command: Sequence[str],
     work: Path,
@@ -132,7 +132,7 @@ def start(
 ) -> Process:
     """Starts a student's program in a node; its output is in the log of that name."""
     line = argv(command, work, out_folder(log), shown=shown, environment=environment)
-    return lab.start(node, *line, log=log)
+    return net.start(node, *line, log=log)
 
 
 def python_packages() -> dict[str, str]:

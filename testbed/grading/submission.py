@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import (
+from testbed.core.errors import (
     CommandError,
     ConfigError,
     ConvergenceError,
@@ -20,15 +20,15 @@ from testbed.errors import (
     ParseError,
     TestbedError,
 )
+from testbed.core.rundir import read_json, write_json
 from testbed.grading.answers import shown
-from testbed.rundir import read_json, write_json
 
 if TYPE_CHECKING:
+    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.topo import Topo
     from testbed.daemons.base import Running
     from testbed.daemons.controller import ControlledNetwork
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab, Process
-    from testbed.topo import Topo
+    from testbed.results.data import ScenarioData
 
 FOLDER = "submission"
 """Of the files, in a scenario's folder."""
@@ -97,7 +97,9 @@ class Submission:
 
     # ---- in the guest
 
-    def start_frr(self, lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
+    def start_frr(
+        self, net: RunningNetwork, configs: Mapping[str, str]
+    ) -> dict[tuple[str, str], Running]:
         """Starts FRR in routers with the student's files, router → file.
 
         Raises:
@@ -105,24 +107,26 @@ class Submission:
         """
         from testbed.daemons import frr
 
-        path = lab.path / CONFIGS
+        path = net.path / CONFIGS
         write_json(path, {**(read_json(path) if path.is_file() else {}), **configs})
         with blamed("FRR"):
-            return frr.start(lab, {router: self.text(name) for router, name in configs.items()})
+            return frr.start(net, {router: self.text(name) for router, name in configs.items()})
 
-    def start_dnsmasq(self, lab: Lab, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
+    def start_dnsmasq(
+        self, net: RunningNetwork, configs: Mapping[str, str]
+    ) -> dict[tuple[str, str], Running]:
         """Starts dnsmasq in nodes with the student's options, node → file."""
         from testbed.daemons import base
         from testbed.daemons.dnsmasq import Dnsmasq
 
         with blamed("dnsmasq"):
             return base.start(
-                lab,
+                net,
                 {node: [Dnsmasq(self.text(name).splitlines())] for node, name in configs.items()},
             )
 
     def start_nsd(
-        self, lab: Lab, node: str, zones: Mapping[str, str]
+        self, net: RunningNetwork, node: str, zones: Mapping[str, str]
     ) -> dict[tuple[str, str], Running]:
         """Starts NSD in a node with the student's zones, zone → file."""
         from testbed.daemons import base
@@ -130,14 +134,16 @@ class Submission:
 
         with blamed("NSD"):
             return base.start(
-                lab, {node: [Nsd({zone: self.text(name) for zone, name in zones.items()})]}
+                net, {node: [Nsd({zone: self.text(name) for zone, name in zones.items()})]}
             )
 
-    def start_program(self, lab: Lab, node: str, command: Sequence[str], *, log: str) -> Process:
+    def start_program(
+        self, net: RunningNetwork, node: str, command: Sequence[str], *, log: str
+    ) -> Process:
         """Starts a program of the student's in a node, in the sandbox.
 
         Args:
-            lab: the running network.
+            net: the running network.
             node: where.
             command: such as ``["python3", "sender.py", "10.0.0.2"]``; it begins in the folder of
                 the submission's files, and may write to ``/out``.
@@ -145,10 +151,10 @@ class Submission:
         """
         from testbed.grading import sandbox
 
-        return sandbox.start(lab, node, command, self.folder, log)
+        return sandbox.start(net, node, command, self.folder, log)
 
     def start_app(
-        self, lab: Lab, name: str, settings: Mapping[str, Any] | None = None
+        self, net: RunningNetwork, name: str, settings: Mapping[str, Any] | None = None
     ) -> ControlledNetwork:
         """Starts a controller app of the student's in the sandbox; all switches follow it.
 
@@ -158,7 +164,7 @@ class Submission:
         from testbed.grading import app
 
         with blamed(name):
-            return app.start(lab, self, name, settings or {})
+            return app.start(net, self, name, settings or {})
 
     # ---- outside
 
@@ -169,7 +175,7 @@ class Submission:
             SubmissionError: it described none.
             MissingDataError: nobody knows, as the grader could not evaluate it.
         """
-        from testbed.claims import MissingDataError
+        from testbed.core.claims import MissingDataError
         from testbed.grading.graphs import DataTopo
 
         if why := self._handed().get("unevaluated", {}).get(name):
@@ -189,8 +195,8 @@ class Submission:
         Raises:
             SubmissionError: it was not handed in, or cannot be read.
         """
-        from testbed.claims import MissingDataError
-        from testbed.data import ScenarioData
+        from testbed.core.claims import MissingDataError
+        from testbed.results.data import ScenarioData
 
         folder = self.path(name) / "scenarios" / scenario
         if not folder.is_dir():

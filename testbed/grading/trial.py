@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.execution.runtime.outcome import Stop
 from testbed.grading.accept import Handed
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
 from testbed.grading.pool import Pool, processors
 from testbed.grading.result import Mark, Result, points_text
-from testbed.runtime.outcome import Stop
 
 SOLUTION, STARTER = "solution", "starter"
 _SECRET = b"the secret of a lab's trial"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import tclink
 from testbed.net.plan import interface_name
-from testbed.shape import LinkShape
+from testbed.net.shape import LinkShape
 
 NAME_MAX = 15
 """Characters in an interface's name (``IFNAMSIZ`` less the zero)."""

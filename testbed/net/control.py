@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import owned, rtnl
 from testbed.net.mininet_api import log
 from testbed.net.mininet_api import node as mininet_node

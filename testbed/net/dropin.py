@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from testbed.errors import ConfigError, MissingPrerequisiteError
+from testbed.core.errors import ConfigError, MissingPrerequisiteError
 from testbed.net import control, owned
 from testbed.net.link import Intf, Link
 from testbed.net.mininet_api import log

@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from testbed.errors import MissingPrerequisiteError
+from testbed.core.errors import MissingPrerequisiteError
 from testbed.net import owned, rtnl, traffic
 from testbed.net.namespaces import Namespace, Rooms, read_setting
 from testbed.net.netlink import Message, NetlinkError, NetlinkSocket
-from testbed.shape import LinkShape
+from testbed.net.shape import LinkShape
 
 _FIRST_INDEX_AT_RUN_TIME = 1001
 _FIRST_WIRE = 1_000_001  # never the number of the interface at the other end

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import rtnl, traffic
 from testbed.net.netlink import NetlinkSocket, attributes
 

@@ -7,14 +7,14 @@ import socket
 from functools import partial
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import rtnl, tclink, wire
 from testbed.net.mininet_api import link as mininet_link
 from testbed.net.netlink import NetlinkSocket, attribute, number, text
 from testbed.net.plan import interface_name
 from testbed.net.rtnl import LinkState
+from testbed.net.shape import LinkShape
 from testbed.net.wire import End
-from testbed.shape import LinkShape
 
 
 class Intf(mininet_link.Intf):  # type: ignore[misc]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from testbed.errors import CommandError, ConfigError, ConvergenceError
+from testbed.core.errors import CommandError, ConfigError, ConvergenceError
 from testbed.net.mininet_api import log
 
 _LISTEN_WITHIN_S = 10.0

@@ -11,7 +11,7 @@ import logging
 import sys
 import warnings
 
-from testbed.errors import MissingPrerequisiteError
+from testbed.core.errors import MissingPrerequisiteError
 
 _hooks = [f for f in sys.meta_path if type(f).__module__ == "_distutils_hack"]
 for _hook in _hooks:

@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from testbed.errors import CommandError, MissingPrerequisiteError
+from testbed.core.errors import CommandError, MissingPrerequisiteError
+from testbed.machine.prerequisites import install_command
 from testbed.net.netlink import NetlinkSocket
 from testbed.net.owned import VARIABLE
-from testbed.prerequisites import install_command
 
 CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID = 0x00020000, 0x40000000, 0x20000000
 _MS_BIND, _MS_REC, _MS_SLAVE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x80000, 0xE

@@ -6,7 +6,7 @@ import ipaddress
 import os
 from typing import Any
 
-from testbed.errors import CommandError, ConfigError, MissingPrerequisiteError
+from testbed.core.errors import CommandError, ConfigError, MissingPrerequisiteError
 from testbed.net.mininet_api import nodelib
 from testbed.net.node import NodeMixin, Router
 

@@ -7,8 +7,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from testbed.errors import ConfigError, nearest
-from testbed.net import control, inspect, measure, routes, rtnl
+from testbed.core.errors import ConfigError, nearest
+from testbed.net import control, inspect, measure, rtnl, static_routes
 from testbed.net.check import check_topology
 from testbed.net.link import Intf, Link
 from testbed.net.mininet_api import link as link_api
@@ -18,8 +18,8 @@ from testbed.net.mininet_api import nodelib
 from testbed.net.nat import NAT, NATRouter
 from testbed.net.node import Host, NodeMixin, Router, adopt, building, network_engine
 from testbed.net.plan import IPV6_MTU_MIN_BYTES, V6, Plan, Port, mac_of, make_plan
+from testbed.net.shape import LinkShape
 from testbed.net.switch import Switch
-from testbed.shape import LinkShape
 
 ROUTINGS = ("static", None)
 
@@ -251,9 +251,9 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         for router, addresses in self.plan.loopbacks.items():
             messages = [rtnl.add_address(rtnl.LOOPBACK_INDEX, a, router) for a in addresses]
             self.engine.request(self[router].namespace, *messages)
-        wanted = routes.default_routes(self.plan)
+        wanted = static_routes.default_routes(self.plan)
         if self.routing == "static":
-            wanted += routes.static_routes(self.plan, self._delay_ms)
+            wanted += static_routes.static_routes(self.plan, self._delay_ms)
         for route in wanted:
             node = self[route.node]
             if route.destination.prefixlen or "defaultRoute" not in node.params:

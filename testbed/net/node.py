@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import rtnl
 from testbed.net.engine import Engine
 from testbed.net.link import Intf, Link, move_intf

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from testbed.errors import CommandError, MissingPrerequisiteError
+from testbed.core.errors import CommandError, MissingPrerequisiteError
 from testbed.net import offload, owned
 from testbed.net.engine import Engine
 from testbed.net.mininet_api import node as mininet_node

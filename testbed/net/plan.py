@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net.tclink import shape_of
 
 LAN_BASE = ipaddress.IPv4Network("10.0.0.0/8")

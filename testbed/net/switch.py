@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import rtnl
 from testbed.net.engine import SILENT_SETTINGS
 from testbed.net.mininet_api import node as mininet_node

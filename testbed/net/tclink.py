@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from testbed.errors import ConfigError
-from testbed.shape import LinkShape
+from testbed.core.errors import ConfigError
+from testbed.net.shape import LinkShape
 
 SHAPING = ("bw", "delay", "jitter", "loss", "max_queue_size", "enable_ecn", "enable_red")
 """Mininet's options that shape a link."""

@@ -26,7 +26,7 @@ from testbed.net.netlink import (
     number64,
     text,
 )
-from testbed.shape import ETHERNET_HEADER_BYTES, LinkShape
+from testbed.net.shape import ETHERNET_HEADER_BYTES, LinkShape
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC, RTM_NEWTFILTER = 36, 37, 38, 44
 TCA_KIND, TCA_OPTIONS = 1, 2

@@ -18,12 +18,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import rtnl, traffic
 from testbed.net.engine import Engine
 from testbed.net.namespaces import Namespace
 from testbed.net.rtnl import VethEnd
-from testbed.shape import LinkShape
+from testbed.net.shape import LinkShape
 
 _ON_THE_WIRE = (
     "delay_ms", "jitter_ms", "loss_percent",

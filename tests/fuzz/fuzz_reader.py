@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 with atheris.instrument_imports(include=["analysis"]):
     from analysis import compiled, packets, tcp
-from testbed.errors import CaptureError
+from testbed.core.errors import CaptureError
 
 
 def read(octets: bytes) -> tuple[pd.DataFrame, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from testbed.runtime import choose
+from testbed.execution.runtime import choose
 
 
 def main() -> None:

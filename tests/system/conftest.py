@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from testbed import kernel
+from testbed.machine import kernel
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = Path("tests/system/command.py")

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testbed import kernel
-from testbed.image import container, manifest, native, store
-from testbed.image.builder import take_libraries
-from testbed.image.scan import kernel_facts, scan, take_kernel
+from testbed.machine import kernel
+from testbed.machine.image import container, manifest, native, store
+from testbed.machine.image.builder import take_libraries
+from testbed.machine.image.scan import kernel_facts, scan, take_kernel
 
 PROGRAMS = tuple(
     f"/usr/bin/{name}"

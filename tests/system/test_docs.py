@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 
 pytestmark = pytest.mark.guest
 

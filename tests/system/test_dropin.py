@@ -13,12 +13,12 @@ from mininet.link import TCIntf
 from mininet.node import OVSBridge, RemoteController
 from mininet.topo import LinearTopo
 
-from testbed.errors import ConfigError, MissingPrerequisiteError
-from testbed.experiment import PROJECT
+from testbed.author.topo import Topo
+from testbed.core.errors import ConfigError, MissingPrerequisiteError
+from testbed.core.project import PROJECT
 from testbed.net import Host, Link, Network
 from testbed.net.control import is_listening
 from testbed.net.ovs import OVSSwitch
-from testbed.topo import Topo
 
 pytestmark = [
     pytest.mark.root,

@@ -8,10 +8,10 @@ import json
 
 import pytest
 
-from testbed import experiment_folder
-from testbed.claims import Status
-from testbed.experiment import experiment_files, load
-from testbed.runner import Request, run
+from testbed.author import experiment_folder
+from testbed.author.experiment import experiment_files, load
+from testbed.core.claims import Status
+from testbed.execution.runner import Request, run
 
 FILES = {name: root for name, root in experiment_files().items() if root.is_dir()}
 ABOUT = {name: experiment_folder.about(root) for name, root in FILES.items()}

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed import gate
-from testbed.claims import Status
-from testbed.rundir import RunDir
-from testbed.runner import Request, run
-from testbed.verify import verify
+from testbed.core.claims import Status
+from testbed.core.rundir import RunDir
+from testbed.execution.runner import Request, run
+from testbed.execution.verify import verify
+from testbed.results import gate
 
 pytestmark = pytest.mark.guest
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 from testbed.grading import classroom, library
 
 pytestmark = pytest.mark.guest

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.errors import ParseError
-from testbed.image import store
-from testbed.runtime import choose
+from testbed.core.errors import ParseError
+from testbed.execution.runtime import choose
+from testbed.machine.image import store
 from tests.system import small_image
 
 pytestmark = pytest.mark.guest

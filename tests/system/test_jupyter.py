@@ -4,8 +4,8 @@ import nbclient
 import nbformat
 import pytest
 
-from testbed import notebook
-from testbed.runner import Request, run
+from testbed.execution.runner import Request, run
+from testbed.results import notebook
 
 pytestmark = pytest.mark.guest
 

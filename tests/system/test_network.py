@@ -14,11 +14,11 @@ from mininet.nodelib import NAT
 from mininet.topo import LinearTopo
 from mininet.topolib import TreeTopo
 
-from testbed.errors import ConfigError, MissingPrerequisiteError, TestbedError
+from testbed.author.topo import Topo
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, TestbedError
 from testbed.net import Network, leftovers, remove
 from testbed.net.mininet_api import cli
-from testbed.shape import LinkShape
-from testbed.topo import Topo
+from testbed.net.shape import LinkShape
 from topologies.ring import Ring
 from topologies.single import Single
 from topologies.star import Star

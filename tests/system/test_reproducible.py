@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.kernel.store import cache_root
-from testbed.runtime.launch import PROJECT_ROOT
-from testbed.runtime.sources import PACKAGES
+from testbed.core.project import PROJECT
+from testbed.execution.runtime.sources import PACKAGES
+from testbed.machine.kernel.store import cache_root
 
 pytestmark = pytest.mark.guest
 
@@ -59,7 +59,7 @@ def test_same_for_another_user_who_cannot_write_in_the_project(in_guest, other_u
     project = tmp_path / "opt" / "lab"
     for name in (*PACKAGES, "tests"):
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT_ROOT / name, project / name, ignore=ignored)
+        shutil.copytree(PROJECT / name, project / name, ignore=ignored)
     other = flow(in_guest, folder=other_user.folder, project=project, **other_user.process)
     assert not list(project.rglob("__pycache__"))
     assert other == flow(in_guest)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from testbed.claims import Status
-from testbed.experiment import PROJECT
-from testbed.runner import Request, run
+from testbed.core.claims import Status
+from testbed.core.project import PROJECT
+from testbed.execution.runner import Request, run
 
 pytestmark = pytest.mark.guest
 

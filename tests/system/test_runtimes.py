@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import world
-from testbed.errors import ConfigError
-from testbed.runtime import choose
+from testbed.core.errors import ConfigError
+from testbed.execution import guest_init
+from testbed.execution.runtime import choose
 
 PROGRAMS = "tests.system.programs"
 
@@ -35,16 +35,16 @@ def test_the_world_inside(runtime, tmp_path):
     outcome = runtime.run(tmp_path, seed=1, module=f"{PROGRAMS}.look")
     assert outcome.ok, outcome.reason
     seen = json.loads((tmp_path / "seen.json").read_text())
-    assert seen["arguments"] == [world.LAB]
-    assert seen["folder"] == world.LAB
-    assert seen["environment"] == world.ENVIRONMENT
-    assert seen["host name"] == world.HOSTNAME
+    assert seen["arguments"] == [guest_init.LAB]
+    assert seen["folder"] == guest_init.LAB
+    assert seen["environment"] == guest_init.ENVIRONMENT
+    assert seen["host name"] == guest_init.HOSTNAME
     assert seen["interfaces"] == ["lo"]
     assert (seen["user"], seen["owner"]) == (0, 0)
     assert not any(seen["empty"].values())
     assert seen["package"] == "json"
     assert not Path("/etc/forgotten").exists()
-    assert json.loads((tmp_path / world.EXIT_FILE).read_text())["exit_code"] == 0
+    assert json.loads((tmp_path / guest_init.EXIT_FILE).read_text())["exit_code"] == 0
 
 
 @pytest.mark.guest
@@ -52,7 +52,7 @@ def test_the_virtual_clock_jumps(guest, tmp_path):
     assert guest.clock == "virtual"
     outcome = guest.run(tmp_path, seed=1, memory_mb=200, module=f"{PROGRAMS}.look")
     seen = json.loads((tmp_path / "seen.json").read_text())
-    assert seen["began_s"] == pytest.approx(world.FIRST_S, abs=0.01)
+    assert seen["began_s"] == pytest.approx(guest_init.FIRST_S, abs=0.01)
     assert seen["slept_s"] == pytest.approx(100, abs=1e-4)
     assert seen["epoch_s"] == pytest.approx(1_700_000_110, abs=0.01)
     assert outcome.run_s == pytest.approx(110, abs=0.01)

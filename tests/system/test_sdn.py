@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.claims import Status
+from testbed.author.experiment import load
+from testbed.core.claims import Status
+from testbed.core.errors import RunIncompleteError
 from testbed.daemons.controller import RYU_SITE
-from testbed.errors import RunIncompleteError
-from testbed.experiment import load
-from testbed.runner import Request, run
+from testbed.execution.runner import Request, run
 
 pytestmark = pytest.mark.guest
 

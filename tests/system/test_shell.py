@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 
 SHELL = [sys.executable, "-m", "testbed.cli.main", "shell"]
 

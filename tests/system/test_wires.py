@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.runtime import choose
+from testbed.execution.runtime import choose
 
 pytestmark = pytest.mark.guest
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.experiment import PROJECT, experiment_files, load
-from testbed.parameters import parameters_of
+from testbed.author.experiment import experiment_files, load
+from testbed.core.parameters import parameters_of
+from testbed.core.project import PROJECT
 
 FORBIDDEN = {
     "analysis": {"mininet", "pyroute2", "topologies", "experiments", "controller"},
@@ -43,7 +44,7 @@ def test_imports_point_one_way(folder):
 WITHOUT_MININET = """
 import sys
 sys.modules["mininet"] = None
-from testbed.experiment import experiment_files, load
+from testbed.author.experiment import experiment_files, load
 for name in experiment_files():
     cls = load(name)
     for params in cls(cls.Parameters()).scenarios().values():
@@ -61,9 +62,9 @@ def test_experiments_load_where_mininet_is_not():
 
 IN_A_GUEST = """
 import sys
-from testbed import inside
+from testbed.execution import inside
 sys.meta_path.insert(0, inside._LazyFinder())
-from testbed.experiment import experiment_files, load
+from testbed.author.experiment import experiment_files, load
 for name in experiment_files():
     cls = load(name)
     for params in cls(cls.Parameters()).scenarios().values():
@@ -82,9 +83,9 @@ def test_guests_import_no_library_that_run_does_not_use():
 
 WITHOUT_MATPLOTLIB = """
 import sys
-from testbed.lazy import LazyFinder
+from testbed.core.lazy import LazyFinder
 sys.meta_path.insert(0, LazyFinder("analysis.plots"))
-from testbed.experiment import experiment_files, load
+from testbed.author.experiment import experiment_files, load
 for name in experiment_files():
     load(name)
     assert "matplotlib" not in sys.modules, f"{name} loads it; import it in plot, or analysis.plots"

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from testbed import experiment, experiment_folder, topologies
-from testbed.book import chapters, docstrings, labels, pages, runs, titles, words
-from testbed.errors import ParseError
-from testbed.experiment import load
-from testbed.parameters import parameters_of
+from testbed.author import experiment, experiment_folder, named_topologies
+from testbed.author.experiment import load
+from testbed.book import chapters, docstrings, pages, phrases, runs, titles, words
+from testbed.core.errors import ParseError
+from testbed.core.parameters import parameters_of
 
 # ---- order
 
@@ -190,7 +190,7 @@ def test_a_handout_that_begins_with_code_keeps_its_indentation():
 
 
 def test_labels_are_all_there():
-    assert labels.BOOK in labels.LABELS and len(set(labels.LABELS)) == len(labels.LABELS)
+    assert phrases.BOOK in phrases.LABELS and len(set(phrases.LABELS)) == len(phrases.LABELS)
 
 
 def test_a_chinese_line_that_ends_at_a_mark_gets_no_space():
@@ -239,9 +239,9 @@ def test_a_topologys_text_becomes_a_drawing_and_tables():
     ]
 
 
-@pytest.mark.parametrize("name", topologies.topology_files())
+@pytest.mark.parametrize("name", named_topologies.topology_files())
 def test_no_topologys_page_shows_markup(name):
-    text = docstrings.markdown(inspect.getdoc(topologies.topology_class(name)))
+    text = docstrings.markdown(inspect.getdoc(named_topologies.topology_class(name)))
     code = re.findall(r"```text\n.*?```", text, re.S)
     assert code and not any(mark in part for part in code for mark in ("====", "| ---", "``h"))
     assert "====" not in text and "::\n" not in text

@@ -7,10 +7,10 @@ import textwrap
 
 import pytest
 
-from testbed import report
+from testbed.author.experiment import Experiment, experiment_files, load
 from testbed.book import pages, words
-from testbed.experiment import Experiment, experiment_files, load
-from testbed.rundir import RunDir
+from testbed.core.rundir import RunDir
+from testbed.results import report
 
 _NAME = re.compile(r"\d_[A-Za-z]\S*")
 

@@ -4,7 +4,8 @@ import math
 import pandas as pd
 import pytest
 
-from testbed.claims import (
+from testbed.author.experiment import Tables
+from testbed.core.claims import (
     MissingDataError,
     Status,
     all_of,
@@ -17,7 +18,7 @@ from testbed.claims import (
     near,
     same,
 )
-from testbed.experiment import PROJECT, Tables
+from testbed.core.project import PROJECT
 
 
 @pytest.mark.parametrize(

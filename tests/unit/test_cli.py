@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 
 
 def run_testbed(*arguments, cwd=PROJECT, **environment):

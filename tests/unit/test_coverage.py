@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from testbed.author.experiment import load
 from testbed.book import coverage
-from testbed.errors import ConfigError, ParseError
-from testbed.experiment import load
+from testbed.core.errors import ConfigError, ParseError
 
 
 def test_every_claim_stands_beside_a_statement() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.runtime.cpus import reserved_cpu
+from testbed.execution.runtime.cpus import reserved_cpu
 
 ROOT = Path(__file__).parents[2]
 FAR = 100_000 + os.getpid() * 4  # numbers of processors that no real run asks for
@@ -42,7 +42,7 @@ def test_a_wanted_one_is_given_and_marked():
 def test_other_processes_see_the_mark_and_it_goes_with_its_holder():
     code = (
         "import os, sys; os.sched_getaffinity = lambda _: {int(sys.argv[1])}\n"
-        "from testbed.runtime.cpus import reserved_cpu\n"
+        "from testbed.execution.runtime.cpus import reserved_cpu\n"
         "with reserved_cpu(): print(flush=True); sys.stdin.read()"
     )
     argv = [sys.executable, "-c", code, str(FAR)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.dissect import igmp, ipv4
-from testbed.errors import ParseError
+from testbed.core.errors import ParseError
 
 ETHERNET = bytes(12) + b"\x08\x00"
 PLAIN = bytes.fromhex("45000054 43ee4000 4001dfa5 0a00010b 0a00020b")

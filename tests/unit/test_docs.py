@@ -11,11 +11,12 @@ from types import ModuleType
 import click
 import pytest
 
-from testbed import daemons, docs, experiment, topologies
+from testbed import daemons, docs
+from testbed.author import experiment, named_topologies
 from testbed.book import reference, words
 from testbed.cli.main import cli
-from testbed.errors import ConfigError
-from testbed.experiment import PROJECT
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
 
 PAGES = sorted(docs.pages())
 NAMES = [str(page.relative_to(PROJECT)) for page in PAGES]
@@ -74,7 +75,7 @@ def test_a_broken_link_is_found(tmp_path):
 @every_page
 def test_paths_are_there(page):
     named = OUR_PATH.findall(page.read_text(encoding="utf-8"))
-    places = (PROJECT, PROJECT / "testbed" / "kernel")
+    places = (PROJECT, PROJECT / "testbed" / "machine" / "kernel")
     missing = [n for n in named if not any((place / n).exists() for place in places)]
     written = {*WRITTEN, "NAME"}
     assert {n for n in missing if written.isdisjoint([*Path(n).parts, Path(n).stem])} == set()
@@ -241,7 +242,7 @@ def told_names():
     names = set(reference.shown(*named_in_pages("api")))
     return names | {
         f"testbed.{place}"  # where these are imported from, too
-        for name, place in (("testbed.shape.LinkShape", "topo.LinkShape"),
+        for name, place in (("testbed.net.shape.LinkShape", "topo.LinkShape"),
                             *((f"testbed.daemons.base.{n}", f"daemons.{n}")
                               for n in daemons.__all__))
         if name in names
@@ -254,14 +255,18 @@ EXPERIMENTS = [*(PROJECT / "experiments").rglob("*.py"), *(PROJECT / "docs/examp
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: str(p.relative_to(PROJECT)))
 def test_the_reference_has_all_that_an_experiment_takes(path, told=told_names()):  # noqa: B008
     used = set(used_names(path.read_text(encoding="utf-8")))
-    drawn = {n for n in used if n.split(".")[1] in topologies.topology_files()}
+    drawn = {n for n in used if n.split(".")[1] in named_topologies.topology_files()}
     assert not {n for n in used - drawn if n not in told}
 
 
 def test_what_the_reference_lacks_is_found():
-    text = "from testbed import rundir\nfrom testbed.shape import LinkShape, nearest\nrundir.REPORT"
+    text = (
+        "from testbed.core import rundir\n"
+        "from testbed.net.shape import LinkShape, nearest\n"
+        "rundir.REPORT"
+    )
     assert set(used_names(text)) - told_names() == {
-        "testbed.rundir.REPORT", "testbed.shape.nearest",
+        "testbed.core.rundir.REPORT", "testbed.net.shape.nearest",
     }  # fmt: skip
 
 
@@ -269,21 +274,23 @@ def test_the_reference_is_readable_as_a_file():
     text = (PROJECT / "docs/reference/links.md").read_text(encoding="utf-8")
     row = "| `delay_ms` | `float` | `0.0` | one-way propagation delay. |"
     assert row in text
-    assert reference.api("testbed.claims.near").count("| None = None,") == 2
+    assert reference.api("testbed.core.claims.near").count("| None = None,") == 2
     assert "- `ConvergenceError`: it still runs after `timeout_s`." in reference.api(
-        "testbed.lab.Process"
+        "testbed.author.running_network.Process"
     )
 
 
 def test_the_reference_is_the_same_on_every_machine():
-    text = reference.api("testbed.daemons.applications", "testbed.lab.Lab")
+    text = reference.api(
+        "testbed.daemons.applications", "testbed.author.running_network.RunningNetwork"
+    )
     assert "state: Callable[[], str] = ..." in text
     assert str(PROJECT) not in text and " at 0x" not in text
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ConfigError, match=r"no 'testbed\.lab\.Labb'"):
-        reference.api("testbed.lab.Labb")
+    with pytest.raises(ConfigError, match=r"no 'testbed\.author\.running_network\.Labb'"):
+        reference.api("testbed.author.running_network.Labb")
 
 
 # ---- licences

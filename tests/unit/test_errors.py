@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from testbed import errors
+from testbed.core import errors
 
 EXAMPLES = [
     errors.TestbedError("plain"),

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from analysis import describe
-from testbed import exchange
-from testbed.claims import MissingDataError
-from testbed.exchange import pick, step_at
-from testbed.experiment import Tables
+from testbed.author import steps as exchange
+from testbed.author.experiment import Tables
+from testbed.author.steps import pick, step_at
+from testbed.core.claims import MissingDataError
 
 _NOTHING: dict[str, Any] = dict.fromkeys(describe.COLUMNS, pd.NA)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import flows, packets
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 

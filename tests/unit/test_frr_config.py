@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
 from testbed.daemons import base, frr
 from testbed.daemons.base import Place
-from testbed.errors import ConfigError
-from testbed.experiment import PROJECT
-from testbed.frr import config as frr_config
-from testbed.frr import generate as frr_generate
-from testbed.frr import lint as frr_lint
+from testbed.daemons.frr import config as frr_config
+from testbed.daemons.frr import generate as frr_generate
+from testbed.daemons.frr import lint as frr_lint
 from testbed.net.plan import make_plan
 from topologies import areas
 from topologies.areas import Areas

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from analysis import ftrace
-from testbed.claims import MissingDataError
-from testbed.errors import ParseError
+from testbed.core.claims import MissingDataError
+from testbed.core.errors import ParseError
 
 TRACES = Path(__file__).parents[1] / "traces" / "reno"
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed import gate, replay
-from testbed.claims import ANY_STALL, BEARS_STALL_S, claim, near, same
-from testbed.experiment import Experiment, Tables, load
-from testbed.rundir import RunDir
-from testbed.world import init, stalls
-from testbed.world.stalls import STALLS, Stalls
+from testbed.author.experiment import Experiment, Tables, load
+from testbed.core.claims import ANY_STALL, BEARS_STALL_S, claim, near, same
+from testbed.core.rundir import RunDir
+from testbed.execution.guest_init import init, stalls
+from testbed.execution.guest_init.stalls import STALLS, Stalls
+from testbed.results import gate, replay
 
 QUIET = {"watched_s": 10.0, "pressure_s": 1.0, "clock_step_s": 0.0, "backlog_drops": 0}
 MS = 1_000_000

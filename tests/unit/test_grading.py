@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import xml.etree.ElementTree as ET
 import zipfile
@@ -12,14 +13,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from testbed.claims import Status, Verdict, holds, inconclusive
+from testbed.author.topo import as_data
 from testbed.cli.grade import _keep as keep
 from testbed.cli.lab import lab_group
-from testbed.errors import CommandError, ConfigError
-from testbed.experiment import PROJECT
+from testbed.core.claims import Status, Verdict, holds, inconclusive
+from testbed.core.errors import CommandError, ConfigError
+from testbed.core.project import PROJECT
+from testbed.core.rundir import write_json
+from testbed.execution.runtime import Outcome
 from testbed.grading import (
     accept,
+    bundle_trust,
     classroom,
+    evaluate,
     export,
     grade,
     gradescope,
@@ -29,18 +35,14 @@ from testbed.grading import (
     pages,
     questions,
     statements,
-    told,
-    trusted,
+    student_diagnostics,
 )
 from testbed.grading.answers import Answers
-from testbed.grading.draw import Draw
 from testbed.grading.graphs import DataTopo
+from testbed.grading.partial_credit import share_of
 from testbed.grading.result import CheckResult, Mark, Result, mark_of
 from testbed.grading.submission import Submission, SubmissionError, blamed
-from testbed.grading.verdicts import share_of
-from testbed.rundir import write_json
-from testbed.runtime import Outcome
-from testbed.topo import as_data
+from testbed.grading.variants import SeededChoices
 
 LETTER = PROJECT / "tests/labs/letter"
 YAML = (LETTER / "lab.yaml").read_text()
@@ -137,7 +139,7 @@ def test_an_edit_that_finds_nothing_is_told(lab):
 
 
 def test_a_variant_is_the_same_for_ever(lab):
-    draw = Draw(b"secret", "rip", "ada")
+    draw = SeededChoices(b"secret", "rip", "ada")
     drawn = [draw.integer(1, 254), draw.choice("abc"), draw.sample(range(10), 3)]
     assert drawn == DRAWN
     assert lab.variant("ada", b"a" * 16) == lab.variant("ada", b"a" * 16)
@@ -153,7 +155,7 @@ def test_students_and_secrets_give_other_variants(lab):
 
 
 def test_draws_are_fair():
-    draw = Draw(b"secret", "x", "y")
+    draw = SeededChoices(b"secret", "x", "y")
     counts = pd.Series([draw.integer(0, 5) for _ in range(6000)]).value_counts()
     assert len(counts) == 6
     assert counts.between(850, 1150).all()
@@ -823,7 +825,7 @@ def test_what_frr_refused_is_told_by_file_and_line(tmp_path):
         + log.format("Command returned Warning Config Failed", "timers basic 0 0 0")
     )
     text = b"router rip\n! mine\n network 10.0.0.0/99\n timers  basic 0 0 0\n"
-    assert told.refused(tmp_path, {"north.conf": text}) == [
+    assert student_diagnostics.refused(tmp_path, {"north.conf": text}) == [
         "north.conf: line 3: FRR: No such command: 'network 10.0.0.0/99'; it was left out",
         "north.conf: line 4: FRR: Command returned Warning Config Failed: 'timers basic 0 0 0'; it"
         " was left out",
@@ -840,9 +842,9 @@ def test_what_an_app_raised_is_told_by_file_and_line(tmp_path):
         "KeyError: 7\x1b[2J\n"
     )
     (tmp_path / "main/logs/c0-controller.log").write_text("hello\n" + trace * 3 + trace[:200])
-    found = told.raised(tmp_path, {"guard.py": "app", "answers.yaml": "answers"})
+    found = student_diagnostics.raised(tmp_path, {"guard.py": "app", "answers.yaml": "answers"})
     assert found == ["guard.py: line 12: KeyError: 7�[2J (3 times)"]
-    assert told.raised(tmp_path, {"other.py": "app"}) == []
+    assert student_diagnostics.raised(tmp_path, {"other.py": "app"}) == []
 
 
 # ---- a lab's code in a bundle
@@ -858,13 +860,13 @@ def test_code_in_a_bundle_runs_only_if_it_is_known_or_trusted(lab, tmp_path, mon
     evil = tmp_path / "evil"
     (folder / "lab").mkdir()  # what Python would take before lab.py
     (folder / "lab/__init__.py").write_text(f"open({str(evil)!r}, 'w')\n")
-    trusted.open_bundled(folder, tmp_path / "1", trust=False)  # the same as the installed one
+    bundle_trust.open_bundled(folder, tmp_path / "1", trust=False)  # the same as the installed one
     with (folder / "lab.py").open("a") as code:
         code.write("# changed\n")
     with pytest.raises(ConfigError, match="would run as you"):
-        trusted.open_bundled(folder, tmp_path / "2", trust=False)
-    trusted.open_bundled(folder, tmp_path / "3", trust=True)
-    trusted.open_bundled(folder, tmp_path / "4", trust=False)  # once is enough
+        bundle_trust.open_bundled(folder, tmp_path / "2", trust=False)
+    bundle_trust.open_bundled(folder, tmp_path / "3", trust=True)
+    bundle_trust.open_bundled(folder, tmp_path / "4", trust=False)  # once is enough
     assert not evil.exists()
 
 
@@ -888,3 +890,16 @@ def test_a_secret_must_be_one(tmp_path):
     for name, says in (("short", "fewer than"), ("none", "testbed lab secret")):
         with pytest.raises(ConfigError, match=says):
             library.read_secret(Path(tmp_path / name))
+
+
+def test_what_a_topology_file_sees_is_all_it_needs(tmp_path):
+    """The sandbox shows it these files of ours and no others."""
+    for name in evaluate.MODULES:
+        (tmp_path / "testbed" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / "testbed" / name, tmp_path / "testbed" / name)
+    code = "from testbed import LinkShape, Topo; from testbed.author.topo import as_data; Topo()"
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(
+        argv, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 
 NEEDS_A_FILE = {"graphml"}
 TOPOLOGIES = sorted(
@@ -16,7 +16,7 @@ SHOW = """
 import importlib, json, sys
 if sys.argv[1] == "without":
     sys.modules["mininet"] = None  # an import of it fails from now on
-from testbed import experiment, topo
+from testbed.author import experiment, topo
 from testbed.net.plan import make_plan
 assert ("mininet.topo" in sys.modules) == (sys.argv[1] == "with")
 graphs = {}

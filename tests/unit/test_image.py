@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from testbed import doctor, experiment_folder, verify
+from testbed.author import experiment_folder
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.cli.image import image as command
-from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError, TestbedError
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError, TestbedError
+from testbed.core.rundir import RunDir
+from testbed.execution import doctor, verify
 from testbed.grading import gradescope, library
-from testbed.image import choice, container, exchange, manifest, native, recipe, store
-from testbed.image.manifest import Entry, Manifest
-from testbed.image.scan import scan
-from testbed.kernel import recipe as kernel_recipe
-from testbed.kernel import store as kernels
-from testbed.rundir import RunDir
+from testbed.machine.image import choice, container, manifest, native, recipe, store, transfer
+from testbed.machine.image.manifest import Entry, Manifest
+from testbed.machine.image.scan import scan
+from testbed.machine.kernel import recipe as kernel_recipe
+from testbed.machine.kernel import store as kernels
 
 ROOT = Path(__file__).parents[2]
 KERNEL = {"version": "7.2.12", "sha256": hashlib.sha256(b"kernel").hexdigest(), "recipe": "r",
@@ -80,7 +81,7 @@ def test_a_file_becomes_the_same_image_again(tmp_path):
     assert (image.root / "etc/absolute").readlink() == Path("/etc/passwd")
     assert (image.root / "usr/bin/iperf3").stat().st_mode & 0o7777 == 0o755
     assert int((image.root / "etc").stat().st_mtime) == container.MTIME_S
-    again = exchange.export_image(image.id, tmp_path / "again.xz", lambda _: None)
+    again = transfer.export_image(image.id, tmp_path / "again.xz", lambda _: None)
     assert again.read_bytes() == path.read_bytes()
     store.check(image)
 
@@ -296,13 +297,13 @@ def test_checking_a_file_takes_no_room(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     monkeypatch.setattr(container.Path, "write_bytes", None)
     monkeypatch.setattr(container.Path, "mkdir", None)
-    assert exchange.check_file(path).kind == manifest.LAB
+    assert transfer.check_file(path).kind == manifest.LAB
     whole = bytearray(path.read_bytes())
     whole[-200] ^= 1
     with path.open("wb") as file:
         file.write(whole)
     with pytest.raises(ParseError, match="is damaged"):
-        exchange.check_file(path)
+        transfer.check_file(path)
 
 
 def test_no_room_is_said_before_anything_is_made(tmp_path, monkeypatch):
@@ -559,16 +560,16 @@ def test_a_kernel_goes_from_cache_to_cache(kernel_file, tmp_path):
     assert found.path.read_bytes() == b"kernel" and os.access(found.path, os.X_OK)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ParseError, match="truncated"):
-        exchange.import_kernel(path)
+        transfer.import_kernel(path)
     with pytest.raises(ConfigError, match="holds a whole image"):
-        exchange.import_kernel(packed(tmp_path))
+        transfer.import_kernel(packed(tmp_path))
 
 
 def test_importing_mends_a_kernel_that_was_changed(kernel_file):
-    exchange.import_kernel(kernel_file)
+    transfer.import_kernel(kernel_file)
     there = kernels.find().path
     there.write_bytes(b"KERNEL")
-    found, _ = exchange.import_kernel(kernel_file)
+    found, _ = transfer.import_kernel(kernel_file)
     assert found.path == there and there.read_bytes() == b"kernel"
 
 
@@ -583,7 +584,7 @@ def test_a_kernel_that_says_of_itself_what_its_manifest_does_not_is_refused(tmp_
     path = tmp_path / "kernel.xz"
     container.write(path, *manifest.make(manifest.KERNEL, facts, scan(folder)), folder, lambda _: 0)
     with pytest.raises(ParseError, match=r"kernel\.json: does not fit the manifest"):
-        exchange.import_kernel(path)
+        transfer.import_kernel(path)
     assert kernels.find() is None
 
 

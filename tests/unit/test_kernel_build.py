@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.errors import CommandError, TestbedError
-from testbed.kernel import builder, commands, recipe, source
-from testbed.kernel.__main__ import _Printer
+from testbed.core.errors import CommandError, TestbedError
+from testbed.machine.kernel import builder, commands, recipe, source
+from testbed.machine.kernel.__main__ import _Printer
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,7 +160,7 @@ def test_progress_is_told_every_tenth_where_there_is_no_terminal(capsys):
 
 def test_on_a_terminal_a_stage_counts_up_in_its_line(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr("testbed.kernel.__main__._MIN_GAP_S", 0.0)
+    monkeypatch.setattr("testbed.machine.kernel.__main__._MIN_GAP_S", 0.0)
     printer = _Printer()
     for stage, fraction in (("look", None), ("compile", 0.1), ("compile", 0.2), ("install", None)):
         printer(builder.BuildProgress(stage, fraction, stage.upper()))
@@ -172,7 +172,7 @@ def test_on_a_terminal_a_stage_counts_up_in_its_line(capsys, monkeypatch):
 
 
 def test_the_command_line_refuses_what_it_does_not_know():
-    argv = [sys.executable, "-m", "testbed.kernel", "bild"]
+    argv = [sys.executable, "-m", "testbed.machine.kernel", "bild"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "build|info" in done.stderr

@@ -2,14 +2,14 @@
 
 import pytest
 
-from testbed import inside
-from testbed.errors import ConfigError, ExitCode
-from testbed.experiment import load_file
-from testbed.lab import Lab
-from testbed.rundir import read_json, write_json
+from testbed.author.experiment import load_file
+from testbed.author.running_network import RunningNetwork
+from testbed.core.errors import ConfigError, ExitCode
+from testbed.core.rundir import read_json, write_json
+from testbed.execution import inside
 
 EXPERIMENT = """from dataclasses import dataclass
-from testbed.experiment import Experiment
+from testbed.author.experiment import Experiment
 class Wrong(Experiment):
     @dataclass(frozen=True)
     class Parameters:
@@ -20,7 +20,7 @@ class Wrong(Experiment):
 
 
 def test_a_node_that_is_not_there_is_named(tmp_path):
-    with Lab({"h1": None, "h2": None}, tmp_path) as lab:
+    with RunningNetwork({"h1": None, "h2": None}, tmp_path) as lab:
         for ask in (lambda: lab.address("h22"), lambda: lab.exec("h22", "true"),
                     lambda: lab.sysctl("h22", "net.ipv4.ip_forward", 1)):  # fmt: skip
             with pytest.raises(ConfigError, match=r"node 'h22': .*did you mean 'h2'"):
@@ -32,10 +32,10 @@ def test_a_node_that_is_not_there_is_named(tmp_path):
     [
         ("1 / 0", "wrong.py:8: ZeroDivisionError: division by zero (see logs/traceback.log)",
          ExitCode.USAGE),
-        ("from testbed.shape import LinkShape; LinkShape(delay_ms=-1)",
+        ("from testbed.net.shape import LinkShape; LinkShape(delay_ms=-1)",
          "link delay_ms: -1 is out of range; 0 or more and at most 600000 (wrong.py:8)",
          ExitCode.USAGE),
-        ("from testbed.errors import ConfigError; raise ConfigError('no')", "no", ExitCode.USAGE),
+        ("from testbed import ConfigError; raise ConfigError('no')", "no", ExitCode.USAGE),
     ],
 )  # fmt: skip
 def test_the_line_of_an_experiments_own_mistake_is_told(tmp_path, monkeypatch, line, says, code):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 from testbed.grading import accept, library, questions
 
 STUDENTS = [f"student-{number}" for number in range(40)]
@@ -68,7 +68,7 @@ def test_a_lab_of_subnets_can_be_solved_in_every_variant():
 
 LIGHT = """
 import sys
-from testbed import inside
+from testbed.execution import inside
 from testbed.grading import library, loading
 sys.meta_path.insert(0, inside._LazyFinder())
 for name in library.names():

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import describe, ladder, packets
 from analysis.ladder import Message
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,11 +9,11 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 from testbed.net import inspect, rtnl, tclink, traffic
 from testbed.net.netlink import Message, attributes
+from testbed.net.shape import LinkShape
 from testbed.net.wire import direction_seed
-from testbed.shape import LinkShape
 
 
 def read(kind, message: Message):

@@ -5,11 +5,11 @@ import ipaddress
 import pytest
 from mininet.topo import LinearTopo
 
-from testbed.errors import ConfigError
+from testbed.author.topo import Topo
+from testbed.core.errors import ConfigError
 from testbed.net.plan import make_plan
-from testbed.net.routes import default_routes, static_routes
-from testbed.shape import LinkShape
-from testbed.topo import Topo
+from testbed.net.shape import LinkShape
+from testbed.net.static_routes import default_routes, static_routes
 from topologies.ring import Ring
 from topologies.star import Star
 

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from testbed import notebook
-from testbed.errors import ConfigError
-from testbed.experiment import experiment_files
-from testbed.experiment_folder import handout
+from testbed.author.experiment import experiment_files
+from testbed.author.experiment_folder import handout
+from testbed.core.errors import ConfigError
+from testbed.results import notebook
 
 NAMES = [name for name in experiment_files() if notebook.path_of(name).is_file()]
 

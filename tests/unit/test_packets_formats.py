@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from analysis import packets
-from testbed.errors import CaptureError, ConfigError
+from testbed.core.errors import CaptureError, ConfigError
 
 LAYERS = Path(__file__).parents[1] / "captures" / "layers.pcap"
 pytestmark = pytest.mark.usefixtures("either_reader")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis import packets, tcp
-from testbed.errors import CaptureError
+from testbed.core.errors import CaptureError
 
 pytestmark = pytest.mark.usefixtures("compiled_reader")
 LAYERS = (Path(__file__).parents[1] / "captures" / "layers.pcap").read_bytes()

@@ -11,7 +11,7 @@ import pytest
 
 from analysis import packets
 from analysis.packets.columns import as_markdown
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 

@@ -23,7 +23,7 @@ from analysis.packets import walk as walk_module
 from analysis.packets.pcap import Pcap
 from analysis.packets.pcapng import _rule as block_rule
 from analysis.packets.walk import RecordRule, Walked, walk
-from testbed.errors import MissingPrerequisiteError
+from testbed.core.errors import MissingPrerequisiteError
 
 pytestmark = pytest.mark.usefixtures("compiled_reader")
 

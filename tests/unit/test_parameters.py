@@ -2,10 +2,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from testbed.author.experiment import load_file
 from testbed.cli.main import run_options
-from testbed.errors import ConfigError, ExitCode
-from testbed.experiment import load_file
-from testbed.parameters import RESERVED, build, param, parameters_of
+from testbed.core.errors import ConfigError, ExitCode
+from testbed.core.parameters import RESERVED, build, param, parameters_of
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def test_an_experiments_file_is_named_with_the_field(tmp_path):
     path = tmp_path / "seeded.py"
     path.write_text(
         "from dataclasses import dataclass\n"
-        "from testbed.experiment import Experiment\n"
-        "from testbed.parameters import param\n"
+        "from testbed.author.experiment import Experiment\n"
+        "from testbed.core.parameters import param\n"
         "class Seeded(Experiment):\n"
         "    @dataclass(frozen=True)\n"
         "    class Parameters:\n"

@@ -13,10 +13,10 @@ from analysis.statistics import (
     mean_interval,
     t_975,
 )
-from testbed.claims import Status
-from testbed.experiment import load
-from testbed.repeat import Repetition, claims_over, mean_text, status_over, summarise
-from testbed.rundir import RunDir
+from testbed.author.experiment import load
+from testbed.core.claims import Status
+from testbed.core.rundir import RunDir
+from testbed.execution.repeat import Repetition, claims_over, mean_text, status_over, summarise
 
 P, F, U = Status.PASS, Status.FAIL, Status.INCONCLUSIVE
 

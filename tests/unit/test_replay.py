@@ -11,12 +11,7 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from testbed import replay
-from testbed.claims import Status, claim, near
-from testbed.cli.main import cli
-from testbed.errors import ConfigError, TestbedError
-from testbed.experiment import (
-    PROJECT,
+from testbed.author.experiment import (
     Experiment,
     Tables,
     check_claims,
@@ -24,8 +19,13 @@ from testbed.experiment import (
     load,
     load_file,
 )
-from testbed.rundir import OUTCOME, SCENARIO, RunDir, write_json
-from testbed.runner import _scenarios
+from testbed.cli.main import cli
+from testbed.core.claims import Status, claim, near
+from testbed.core.errors import ConfigError, TestbedError
+from testbed.core.project import PROJECT
+from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, write_json
+from testbed.execution.runner import _scenarios
+from testbed.results import replay
 
 
 class Drawing(Experiment):
@@ -84,8 +84,8 @@ def test_a_file_that_raises_when_loaded_names_its_line(tmp_path):
 
 MISSPELT = """
 from dataclasses import dataclass
-from testbed.claims import claim, near
-from testbed.experiment import Experiment
+from testbed.core.claims import claim, near
+from testbed.author.experiment import Experiment
 class Own(Experiment):
     @dataclass(frozen=True)
     class Parameters:
@@ -216,14 +216,14 @@ def test_a_misspelt_name_has_the_nearest(tmp_path, monkeypatch):
 
 def test_an_import_that_fails_names_its_line(tmp_path):
     path = tmp_path / "thin.py"
-    path.write_text("x = 1\nfrom testbed.topologies import Dumbbel\n")
+    path.write_text("x = 1\nfrom testbed.author.named_topologies import Dumbbel\n")
     with pytest.raises(ConfigError, match=r"thin\.py:2: cannot import name 'Dumbbel'"):
         load_file(path)
 
 
 MEASURING = """
 from dataclasses import dataclass
-from testbed.experiment import Experiment
+from testbed.author.experiment import Experiment
 class Own(Experiment):
     @dataclass(frozen=True)
     class Parameters:
@@ -258,8 +258,8 @@ OWN = """
 from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
-from testbed.claims import at_most, claim
-from testbed.experiment import Experiment
+from testbed.core.claims import at_most, claim
+from testbed.author.experiment import Experiment
 class Own(Experiment):
     @dataclass(frozen=True)
     class Parameters:

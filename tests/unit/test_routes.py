@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from analysis import adjacency, echo, ospf, rip, routes
-from testbed import monitor, routing
-from testbed.claims import Status
+from testbed.author import routing
+from testbed.core.claims import Status
+from testbed.net import monitor
 
 
 def _network():

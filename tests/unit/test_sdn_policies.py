@@ -22,7 +22,7 @@ from controller.router import Waiting, answer, parse_interfaces
 from controller.settings import SettingsError, parse
 from controller.shortest_path import tables
 from controller.spanning_tree import tree_ports
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 
 A, B = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from testbed.core.errors import ConfigError
 from testbed.daemons import Daemon, Place, check
 from testbed.daemons.base import write_files
 from testbed.daemons.dnsmasq import Dnsmasq
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import Unbound
-from testbed.errors import ConfigError
 
 GOOD = [
     Dnsmasq(("dhcp-range=10.0.0.10,10.0.0.20,2m",)),

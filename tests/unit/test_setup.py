@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from analysis import compiled
-from testbed import doctor, prerequisites
-from testbed.errors import ConfigError, MissingPrerequisiteError, ParseError
-from testbed.kernel import recipe, store
-from testbed.runtime import choose
+from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError
+from testbed.execution import doctor
+from testbed.execution.runtime import choose
+from testbed.machine import prerequisites
+from testbed.machine.kernel import recipe, store
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from testbed.book import labels, words
-from testbed.experiment import PROJECT, experiment_files, load
+from testbed.author.experiment import experiment_files, load
+from testbed.book import phrases, words
+from testbed.core.project import PROJECT
 
 RUN_OF = "fragmentation"
 
@@ -129,7 +130,7 @@ def test_commands_and_interface_are_there(site):
     for word in ("testbed run", "testbed verify", "--repeat"):
         assert word in commands
     interface = Page((site / "reference/experiment.html").read_text(encoding="utf-8"))
-    assert {"labcapture", "near"} <= interface.ids
+    assert {"runningnetworkcapture", "near"} <= interface.ids
     links = (site / "reference/links.html").read_text(encoding="utf-8")
     assert "<td>one-way propagation delay.</td>" in links
 
@@ -173,7 +174,7 @@ def test_topologies_have_tables_and_no_markup(site):
 def test_a_chinese_reader_is_told_which_pages_are_english_and_finds_them_by_chinese_names(site):
     for page in ("reference/commands", "labs/rip", "changelog", "install"):
         text = (site / "zh" / f"{page}.html").read_text(encoding="utf-8")
-        assert labels_in_chinese(labels.NOT_TRANSLATED) in text, page
+        assert labels_in_chinese(phrases.NOT_TRANSLATED) in text, page
     text = (site / "zh/install.html").read_text(encoding="utf-8")
     assert "安装方式" in text and "Ways in" in text  # in the navigation, and the page itself
 

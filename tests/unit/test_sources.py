@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.errors import ConfigError
-from testbed.runtime import sources
-from testbed.runtime.sources import copied
+from testbed.core.errors import ConfigError
+from testbed.execution.runtime import sources
+from testbed.execution.runtime.sources import copied
 
-MODULE = "testbed.inside"
+MODULE = "testbed.execution.inside"
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +30,11 @@ def project(tmp_path):
 
 def made(root: Path) -> Path:
     for name, text in {
-        "testbed/__init__.py": "", "testbed/inside.py": "import testbed\n", "testbed/t.j2": "x",
+        "testbed/__init__.py": "", "testbed/t.j2": "x",
+        "testbed/execution/inside.py": "import testbed\n",
         "experiments/rip.py": "RIP = 2\n", "experiments/broken.py": "def (\n", "README.md": "x",
         "testbed/__pycache__/inside.cpython-311.pyc": "old", "testbed/.inside.py.swp": "x",
-        "testbed/inside.py~": "x", "tests/program.py": "x = 1\n", "runs/x/run.json": "{}",
+        "testbed/execution/inside.py~": "x", "tests/program.py": "x = 1\n", "runs/x/run.json": "{}",
     }.items():  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -60,9 +61,9 @@ def test_what_is_read_is_there_and_nothing_else(project):
         files = {n for n, (_, _, data) in seen(copy).items() if (copy / n).is_file()}
         assert {n for n in files if not n.endswith(".pyc")} == {
             "experiments/broken.py", "experiments/rip.py", "testbed/__init__.py",
-            "testbed/inside.py", "testbed/t.j2",
+            "testbed/execution/inside.py", "testbed/t.j2",
         }  # fmt: skip
-        assert compiled(copy, "testbed/inside.py").read_bytes()[:4] == MAGIC_NUMBER
+        assert compiled(copy, "testbed/execution/inside.py").read_bytes()[:4] == MAGIC_NUMBER
         assert not compiled(copy, "experiments/broken.py").exists()
     with copied(project, "tests.program") as copy:
         assert compiled(copy, "tests/program.py").exists()
@@ -112,25 +113,25 @@ def test_another_python_compiles_the_same(project, tmp_path, monkeypatch):
 
 def test_compiled_files_are_taken_as_they_are(project):
     """Python may not compile again, whatever the dates are."""
-    (project / "testbed/inside.py").write_text("print(__file__, __cached__)\n")
+    (project / "testbed/execution/inside.py").write_text("print(__file__, __cached__)\n")
     with copied(project, MODULE) as copy:
-        os.utime(copy / "testbed/inside.py", (9, 9))
-        code = "import testbed.inside; print((lambda: 0).__code__ is not None)"
+        os.utime(copy / "testbed/execution/inside.py", (9, 9))
+        code = "import testbed.execution.inside; print((lambda: 0).__code__ is not None)"
         argv = [sys.executable, "-B", "-v", "-c", code]
         done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=True)
-        assert f"code object from '{copy}/testbed/__pycache__/inside." in done.stderr
+        assert f"code object from '{copy}/testbed/execution/__pycache__/inside." in done.stderr
 
 
 def test_one_state_has_one_copy_and_an_edit_makes_another(project):
     with copied(project, MODULE) as first, copied(project, MODULE) as again:
         assert first == again
-        unchanged = compiled(first, "testbed/inside.py").stat().st_ino
+        unchanged = compiled(first, "testbed/execution/inside.py").stat().st_ino
         (project / "experiments/rip.py").write_text("RIP = 3\n")
         with copied(project, MODULE) as other:
             assert other != first
             assert (other / "experiments/rip.py").read_text() == "RIP = 3\n"
             assert b"\x03" in compiled(other, "experiments/rip.py").read_bytes()[16:]
-            assert compiled(other, "testbed/inside.py").stat().st_ino == unchanged
+            assert compiled(other, "testbed/execution/inside.py").stat().st_ino == unchanged
         assert (first / "experiments/rip.py").read_text() == "RIP = 2\n"
 
 
@@ -160,14 +161,14 @@ def test_a_copy_that_vanishes_before_it_is_held_is_made_again(project, monkeypat
 
     monkeypatch.setattr(sources.fcntl, "flock", flock)
     with copied(project, MODULE) as copy:
-        assert calls and (copy / "testbed/inside.py").exists()
+        assert calls and (copy / "testbed/execution/inside.py").exists()
 
 
 def test_without_a_cache_to_write_a_folder_of_the_moment_serves(project, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "file"))
     with copied(project, MODULE) as copy, copied(project, MODULE) as again:
-        assert copy == again and (copy / "testbed/inside.py").exists()
+        assert copy == again and (copy / "testbed/execution/inside.py").exists()
         assert not copy.is_relative_to(tmp_path / "file")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from analysis import packets, tcp
 from analysis.tcp.sequence import delivered_by_sack
-from testbed.errors import ConfigError
+from testbed.core.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 NAMES = sorted(path.name.removesuffix(".pcap.gz") for path in CAPTURES.glob("tcp-*.pcap.gz"))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed import topologies
-from testbed.draw import draw
-from testbed.errors import ConfigError, ParseError
+from testbed.author import named_topologies
+from testbed.author.topo import Topo, as_data, with_addresses
+from testbed.core.errors import ConfigError, ParseError
 from testbed.net.check import check_topology
 from testbed.net.plan import make_plan
-from testbed.shape import LinkShape
-from testbed.topo import Topo, as_data, with_addresses
+from testbed.net.shape import LinkShape
+from testbed.results.drawing import draw
 from topologies.dumbbell import Dumbbell
 from topologies.enterprise import Enterprise
 from topologies.fat_tree import FatTree
@@ -247,11 +247,11 @@ def overlaps(svg):
     "topo", ["dumbbell,8", "parking_lot", "enterprise", "fat_tree", "grid,5", "tree,3,3", "ring,20"]
 )
 def test_labels_do_not_cover_each_other(topo, monkeypatch):
-    from testbed import topologies
-    from testbed.labels import Labels
+    from testbed.author import named_topologies
+    from testbed.results.label_places import Labels
 
-    made = topologies.load(topo)
-    data, rows = as_data(made), topologies.plan_rows(made)
+    made = named_topologies.load(topo)
+    data, rows = as_data(made), named_topologies.plan_rows(made)
     assert overlaps(draw(data, rows)) == []
     if topo == "fat_tree":  # they would, each in its best place
         monkeypatch.setattr(Labels, "_covered", lambda *_: 0.0)
@@ -264,7 +264,7 @@ def test_many_links_side_by_side_stay_in_the_picture_and_legible():
     from topologies.parallel import Parallel
 
     made = Parallel(links={f"link {n}": LinkShape(delay_ms=n, loss_percent=n) for n in range(1, 9)})
-    svg = draw(as_data(made), topologies.plan_rows(made))
+    svg = draw(as_data(made), named_topologies.plan_rows(made))
     width, height = map(float, re.search(r'viewBox="0 0 (\d+) (\d+)"', svg).groups())
     texts = re.findall(r'<text(?: class="\w+")? x="([-\d.]+)" y="([-\d.]+)">([^<]+)<', svg)
     assert {f"{n} ms · {n} % loss" for n in range(1, 9)} <= {text for _, _, text in texts}
@@ -273,9 +273,9 @@ def test_many_links_side_by_side_stay_in_the_picture_and_legible():
 
 
 def test_drawings_without_routers_tell_mininets_addresses():
-    from testbed import topologies
+    from testbed.author import named_topologies
 
-    rows = {row["node"]: row for row in topologies.plan_rows(Tree(2, 2))}
+    rows = {row["node"]: row for row in named_topologies.plan_rows(Tree(2, 2))}
     assert (rows["h4"]["ipv4"], rows["h4"]["ipv6"]) == ("10.0.0.4/8", "fd00::4/64")
     assert rows["s1"]["ipv4"] is None
 
@@ -283,12 +283,12 @@ def test_drawings_without_routers_tell_mininets_addresses():
 def test_an_impossible_shape_names_the_line(tmp_path):
     path = tmp_path / "thin.py"
     path.write_text(
-        "from mininet.topo import Topo\nfrom testbed.shape import LinkShape\n"
+        "from mininet.topo import Topo\nfrom testbed.net.shape import LinkShape\n"
         "class Thin(Topo):\n    def build(self):\n"
         "        LinkShape(rate_mbps=-5)\ntopos = {'thin': Thin}\n"
     )
     with pytest.raises(ConfigError, match=r"thin\.py, line 5: link rate_mbps: -5 is out of range"):
-        topologies.load(str(path))
+        named_topologies.load(str(path))
 
 
 def test_a_misspelt_field_of_a_shape_is_named():
@@ -299,7 +299,7 @@ def test_a_misspelt_field_of_a_shape_is_named():
     assert replace(LinkShape(delay_ms=5), rate_mbps=10).rate_mbps == 10
 
 
-TOPOLOGY = """from testbed.topo import LinkShape, Topo
+TOPOLOGY = """from testbed.author.topo import LinkShape, Topo
 class One(Topo):
     def build(self, hosts=1):
         self.addHost("h1")
@@ -320,18 +320,18 @@ topos = {"one": One}
 def test_a_topology_files_mistake_is_named_with_its_place(tmp_path, change, says):
     path = tmp_path / "one.py"
     path.write_text(TOPOLOGY)
-    assert topologies.load(str(path)).nodes() == ["h1"]
+    assert named_topologies.load(str(path)).nodes() == ["h1"]
     path.write_text(TOPOLOGY.replace(*change))
     with pytest.raises(ConfigError, match=says):
-        topologies.load(str(path))
+        named_topologies.load(str(path))
 
 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda: Dumbbell(2, bak=None), r"Dumbbell: has no 'bak' \(did you mean 'back'\?\)"),
-        (lambda: topologies.load("grid,side=1.5"), "grid side: 1.5 is no whole number"),
-        (lambda: topologies.load("tree,2,x"), "tree fanout: 'x' is no whole number"),
+        (lambda: named_topologies.load("grid,side=1.5"), "grid side: 1.5 is no whole number"),
+        (lambda: named_topologies.load("tree,2,x"), "tree fanout: 'x' is no whole number"),
     ],
 )
 def test_an_argument_that_no_topology_takes_is_told(make, says):

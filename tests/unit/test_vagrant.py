@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from testbed.experiment import PROJECT
+from testbed.core.project import PROJECT
 
 needs_ruby = pytest.mark.skipif(shutil.which("ruby") is None, reason="needs ruby, as Vagrant does")
 

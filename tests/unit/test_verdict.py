@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from testbed.jail import CANNOT_START
-from testbed.runtime.verdict import judge
+from testbed.execution.isolation import CANNOT_START
+from testbed.execution.runtime.ending import judge
 
 
 def left(folder, console="", exit_file=None, outcome=None):

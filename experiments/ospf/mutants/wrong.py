@@ -63,7 +63,7 @@ class WrongOspf(Ospf):
     def run(self, lab: Any) -> None:
         """A rogue on the campus; in the line r2 takes only shorter packets than r1 may send."""
         if self.params.topology == "campus":
-            address = next(p for p in lab.net.plan.ports["r1"] if p.name == "r1-eth0").ipv4.ip
+            address = next(p for p in lab.network.plan.ports["r1"] if p.name == "r1-eth0").ipv4.ip
             lab.start("r1", "python3", "-c", ROGUE.format(address=address))
         if self.params.topology == "line":
             lab.exec("r2", "ip", "link", "set", "r2-eth0", "mtu", "1400")

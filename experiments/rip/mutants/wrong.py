@@ -67,7 +67,7 @@ class WrongRip(Rip):
     def run(self, lab: Any) -> None:
         """Before r1's daemons start, somebody else speaks there."""
         if self.params.topology == "triangle":
-            address = next(p for p in lab.net.plan.ports["r1"] if p.name == "r1-eth1").ipv4.ip
+            address = next(p for p in lab.network.plan.ports["r1"] if p.name == "r1-eth1").ipv4.ip
             rogue = ROGUE_NG if self.params.ipv6 else ROGUE.format(address=address)
             lab.start("r1", "python3", "-c", rogue)
         super().run(lab)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from labs.letter.lab import Lab
-from testbed.claims import Verdict, claim, holds
-from testbed.experiment import Tables
-from testbed.grading.verdicts import share_of
+from testbed.author.experiment import Tables
+from testbed.core.claims import Verdict, claim, holds
+from testbed.grading.partial_credit import share_of
 
 
 class Hidden(Lab):

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed.claims import Verdict, claim, holds
-from testbed.evidence import in_packets
-from testbed.experiment import Tables
-from testbed.grading import Assignment, Draw
-from testbed.parameters import param
+from testbed.author.evidence import in_packets
+from testbed.author.experiment import Tables
+from testbed.core.claims import Verdict, claim, holds
+from testbed.core.parameters import param
+from testbed.grading import Assignment, SeededChoices
 from topologies.single import Single
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.data import ScenarioData
-    from testbed.lab import Lab as RunningLab
+    from testbed.author.running_network import RunningNetwork as RunningLab
+    from testbed.results.data import ScenarioData
 
 PORT = 5000
 
@@ -34,7 +34,7 @@ class Lab(Assignment):
     params: Parameters
 
     @classmethod
-    def variant(cls, draw: Draw) -> Mapping[str, Any]:
+    def variant(cls, draw: SeededChoices) -> Mapping[str, Any]:
         """A word of six letters."""
         return {"word": "".join(draw.choice("abcdefghkmnprstuvwxyz") for _ in range(6))}
 

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from testbed.author.topo import LinkShape, Topo
+from testbed.execution.guest_init.progress import report
 from testbed.net import Network
-from testbed.topo import LinkShape, Topo
-from testbed.world.progress import report
 
 DURATION_S = 5
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mininet.node import OVSSwitch as StockSwitch
 
+from testbed.author.topo import Topo
 from testbed.net import Network
 from testbed.net.ovs import OVSBridge
-from testbed.shape import LinkShape
-from testbed.topo import Topo
+from testbed.net.shape import LinkShape
 
 PING = "ping -c3 -i0.5 -s1472 10.0.0.2"
 

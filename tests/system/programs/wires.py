@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from testbed import programs
+from testbed.author.topo import Topo
 from testbed.net import Network
-from testbed.shape import LinkShape
-from testbed.topo import Topo
+from testbed.net.shape import LinkShape
 
 FRAME_BYTES = 1514
 BURST_PKTS = 200

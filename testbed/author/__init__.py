@@ -1,0 +1,1 @@
+"""What experiments are written with; authors import it from `testbed` itself."""

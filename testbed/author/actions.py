@@ -1,0 +1,112 @@
+"""Acts: what one step of an experiment does, as values to put into tables of steps.
+
+    steps = {"echo": program("h1", "ping", "-c", "3", address), ...}
+    for name, act in steps.items():
+        step(net, name); action(net)
+
+An action that is made does nothing yet: the running network is its argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from testbed import programs
+
+if TYPE_CHECKING:
+    from testbed.author.running_network import RunningNetwork
+
+Action = Callable[["RunningNetwork"], None]
+"""What takes the running network and does something in it."""
+
+_WAIT_S = 300.0
+
+
+def program(node: str, *argv: str, log: str = "") -> Action:
+    """Runs a program to its end, whatever its exit code says of the answers it got."""
+
+    def act(net: RunningNetwork) -> None:
+        net.start(node, *argv, log=log).wait(_WAIT_S)
+
+    return act
+
+
+def own_program(node: str, name: str, *arguments: str) -> Action:
+    """The same for a program of `testbed.programs`; logged as ``<node>-<name>``."""
+
+    def act(net: RunningNetwork) -> None:
+        net.start(node, *programs.argv(name, *arguments), log=f"{node}-{name}").wait(_WAIT_S)
+
+    return act
+
+
+def ping(node: str, target: str, count: int = 1, *, wait_s: float = 1.0, log: str = "") -> Action:
+    """Asks for echoes, five a second."""
+    argv = ("ping", "-n", "-c", str(count), "-i", "0.2", "-W", f"{wait_s:g}", target)
+    return program(node, *argv, log=log)
+
+
+def ip(node: str, *words: str, log: str = "") -> Action:
+    """Runs ip(8)."""
+    return program(node, "ip", *words, log=log)
+
+
+def zeros(node: str, address: str, size_bytes: int = 10, *options: str) -> Action:
+    """Sends zeros to a socat address."""
+    return program(node, "socat", "-u", *options, f"OPEN:/dev/zero,readbytes={size_bytes}", address)
+
+
+def sysctl(node: str, name: str, value: str | int) -> Action:
+    """Sets a sysctl of a node."""
+    return lambda net: net.sysctl(node, name, value)
+
+
+def in_order(*acts: Action) -> Action:
+    """Several acts as one."""
+
+    def act(net: RunningNetwork) -> None:
+        for one in acts:
+            one(net)
+
+    return act
+
+
+def wait(seconds: float, *then: Action) -> Action:
+    """Lets time pass, then acts."""
+    return in_order(lambda net: net.sleep(seconds), *then)
+
+
+def nothing(net: RunningNetwork) -> None:
+    """An act that does nothing."""
+
+
+def filter_packets(node: str, hook: str, rule: str, family: str = "ip") -> Action:
+    """Adds an nftables rule at a hook (``input``, ``forward``, ``output``, ``prerouting``)."""
+    chain = f"add chain {family} lab {hook} {{ type filter hook {hook} priority 0; }}"
+    text = f"add table {family} lab; {chain}; add rule {family} lab {hook} {rule}"
+
+    def act(net: RunningNetwork) -> None:
+        net.exec(node, "nft", text)
+
+    return act
+
+
+def masquerade(node: str, interface: str) -> Action:
+    """Makes a node translate the sources of what leaves by an interface to its own address."""
+    chain = "add chain ip nat post { type nat hook postrouting priority 100; }"
+    text = f"add table ip nat; {chain}; add rule ip nat post oifname {interface} masquerade"
+
+    def act(net: RunningNetwork) -> None:
+        net.exec(node, "nft", text)
+
+    return act
+
+
+def unfilter(node: str, family: str = "ip") -> Action:
+    """Removes the rules that `filter_packets` added for one family."""
+
+    def act(net: RunningNetwork) -> None:
+        net.exec(node, "nft", f"delete table {family} lab")
+
+    return act

@@ -1,0 +1,132 @@
+"""Topologies by name: ``dumbbell``, ``tree,2,8``, ``grid,n=3``, or a file's path in front.
+
+The words behind the name are arguments of the topology's `build`, as in Mininet's ``--topo``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from testbed.author.experiment import import_file
+from testbed.author.topo import build_arguments, refuse_unknown
+from testbed.core.errors import ConfigError, last_line, nearest
+from testbed.core.project import PROJECT
+
+TOPOLOGIES = PROJECT / "topologies"
+
+
+def topology_files(folder: Path = TOPOLOGIES) -> dict[str, Path]:
+    """Topologies by name: every file of the folder that offers one."""
+    files = {p.stem: p for p in sorted(folder.glob("*.py")) if not p.stem.startswith("_")}
+    return {n: p for n, p in files.items() if "\ntopos = " in p.read_text(encoding="utf-8")}
+
+
+def load(text: str) -> Any:
+    """Builds the topology that `text` names.
+
+    Raises:
+        ConfigError: no such topology, or arguments its `build` does not take.
+    """
+    name, *words = [word.strip() for word in text.split(",")]
+    cls = topology_class(name)
+    positional = [_value(word) for word in words if "=" not in word]
+    named = {k: _value(v) for k, v in (word.split("=", 1) for word in words if "=" in word)}
+    known = build_arguments(cls)
+    refuse_unknown(f"'{name}'", known, named)
+    if len(positional) > len(known):
+        raise ConfigError(f"topology '{name}': takes {len(known)} values, not {len(positional)}")
+    try:
+        topo = cls(*positional, **named)
+    except ConfigError as error:
+        raise ConfigError(f"{_line_of(cls, error)}{error}") from error
+    except Exception as error:
+        where = _line_of(cls, error) or f"topology '{text}': "
+        raise ConfigError(f"{where}{type(error).__name__}: {error}") from error
+    require_nodes(topo, inspect.getfile(cls))
+    return topo
+
+
+def _line_of(cls: Any, error: Exception) -> str:
+    """Where in a topology's file an error arose; input that one of ours refuses it names itself."""
+    source = cls.build.__code__.co_filename
+    if Path(source).parent == TOPOLOGIES and isinstance(error, ConfigError):
+        return ""
+    line = last_line(source, error)
+    return f"{source}, line {line}: " if line else ""
+
+
+def require_nodes(topo: Any, source: str) -> None:
+    """Refuses a topology in which nothing is, such as one whose `build` has another name.
+
+    Args:
+        topo: what shall be a topology.
+        source: the file that gave it.
+
+    Raises:
+        ConfigError: names the file, the class and what to write.
+    """
+    if not hasattr(topo, "nodes"):
+        raise ConfigError(f"{source}: topology() gives {topo!r}; it must return a Topo")
+    if topo.nodes():
+        return
+    cls = type(topo)
+    own = [n for n, v in vars(cls).items() if inspect.isfunction(v) and not n.startswith("_")]
+    has = f"; it has {', '.join(f'{n}()' for n in own)}" if own and "build" not in own else ""
+    raise ConfigError(
+        f"{inspect.getfile(cls)}: topology {cls.__name__} has no nodes: a method build() adds "
+        f"them{has}"
+    )
+
+
+def topology_class(name: str) -> Any:
+    """The class a file offers in its ``topos``, by its name or by the file's path."""
+    known = topology_files()
+    path = Path(name) if name.endswith(".py") else known.get(name)
+    if path is None or not path.is_file():
+        raise ConfigError(
+            f"topology '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
+        )
+    offered = getattr(import_file(f"topologies.{path.stem}", path), "topos", {})
+    if len(offered) != 1:
+        raise ConfigError(f'{path}: needs one entry in topos = {{"{path.stem}": Class}}')
+    return next(iter(offered.values()))
+
+
+def plan_rows(topo: Any) -> list[dict[str, Any]]:
+    """Interfaces with the addresses the plan gives them; nothing is built."""
+    from testbed.net.plan import make_plan, number_as_mininet
+
+    plan = make_plan(topo)
+    if not plan.routers:
+        number_as_mininet(plan, topo)
+    peers = {(p.link, p.side): p.name for ports in plan.ports.values() for p in ports}
+    return [
+        {
+            "node": port.node,
+            "interface": port.name,
+            "peer": peers[port.link, 3 - port.side],
+            "ipv4": str(port.ipv4) if port.ipv4 else None,
+            "ipv6": str(port.ipv6) if port.ipv6 else None,
+            "mac": port.mac,
+        }
+        for ports in plan.ports.values()
+        for port in ports
+    ]
+
+
+def usage(cls: Any) -> str:
+    """The arguments of a topology with their defaults, as one writes them."""
+    return ",".join(
+        f"{p.name}={p.default}" for p in build_arguments(cls) if not hasattr(p.default, "rate_mbps")
+    )
+
+
+def _value(word: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return {"True": True, "False": False, "yes": True, "no": False}.get(word, word)

@@ -1,0 +1,231 @@
+"""What routing experiments share: whose configurations, where to listen, when routes are there."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.core.claims import Verdict, all_of, holds
+from testbed.core.errors import ConvergenceError
+from testbed.daemons.frr import config as frr_config
+from testbed.daemons.frr import lint as frr_lint
+from testbed.net.monitor import RTM_GETROUTE, RTM_NEWROUTE, route_row
+from testbed.net.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
+
+FILE = "configs/{router}/frr.conf"
+"""Where a router's configuration is in the scenario's folder."""
+
+Generate = Callable[[Plan, str], str]
+"""From the plan and a router's name to its configuration."""
+
+
+def config_files(topo: Any, generate: Generate, folder: str = "") -> dict[str, str]:
+    """Configurations of all routers as file → text: an experiment's `inputs`.
+
+    Args:
+        topo: the topology.
+        generate: makes one router's configuration.
+        folder: holds ``<router>/frr.conf``; empty: all are made.
+
+    Raises:
+        ConfigError: what FRR's checker or the topology contradicts in handwritten ones.
+    """
+    plan = make_plan(topo)
+    if folder:
+        written = frr_config.load_folder(Path(folder), plan.routers)
+        frr_lint.check(plan, written)
+        found = {router: config.text for router, config in written.items()}
+    else:
+        found = {router: generate(plan, router) for router in plan.routers}
+    return {FILE.format(router=router): text for router, text in found.items()}
+
+
+def configurations(folder: Path) -> dict[str, str]:
+    """Router → its configuration, from a scenario's folder."""
+    files = folder.glob(FILE.format(router="*"))
+    return {file.parent.name: file.read_text(encoding="utf-8") for file in sorted(files)}
+
+
+def capture_points(plan: Plan | None) -> list[str]:
+    """One interface for each segment that joins routers: what passes there is seen once."""
+    if plan is None:
+        return []
+    routers = set(plan.routers)
+    points = []
+    for segment in plan.segments:
+        ports = [port.name for port in segment.ports if port.node in routers]
+        if len(ports) > 1:
+            points.append(ports[0])
+    return points
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long routers may take, and why that long.
+
+    Attributes:
+        name: of what must happen.
+        time_s: in seconds of the run's clock.
+        why: where the time goes.
+    """
+
+    name: str
+    time_s: float
+    why: str
+
+
+OSPF_FROM_NOTHING = Budget(
+    "OSPF from nothing", 120.0, "40 s until a LAN elects, then flooding, once in 5 s, and paths"
+)
+"""How long OSPF may take to its routes, and why."""
+
+RIP_FROM_NOTHING = Budget(
+    "RIP from nothing", 90.0, "answers to the first requests, or else two updates of 30 s and more"
+)
+"""How long RIP may take to its routes, and why."""
+
+CALM_S = 6.0
+"""Tables that stand so long stay: changes wait at most 5 s (MinLSInterval, RFC 2328 appendix B;
+triggered updates, RFC 2453 §3.10.1)."""
+
+_SHOWN = 4
+"""Routers named in an error."""
+
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def wait_for_routes(
+    net: RunningNetwork, budget: Budget, family: int = 4, *, every_s: float = 1.0
+) -> None:
+    """Waits until every router has a route to every prefix, and none changes any more.
+
+    The route may be one that covers the prefix. How long it took is for `measure` to say, from the
+    kernel's notifications; here it is known only `CALM_S` later.
+
+    Args:
+        net: the running network; its routes are watched.
+        budget: how long at most.
+        family: 4 or 6.
+        every_s: between two looks at the kernel's tables.
+
+    Raises:
+        ConvergenceError: the budget is over; says who lacks what.
+    """
+    plan = net.network.plan
+    assert plan is not None
+    prefixes = _prefixes(plan, family)
+    unsure = list(plan.routers)
+
+    def lacks(router: str) -> list[str]:
+        return _uncovered(prefixes, _destinations(net, router, family))
+
+    def settled() -> bool:
+        """One table a look, as long as the same router lacks something."""
+        if net.calm_s < CALM_S:
+            return False
+        while unsure and not lacks(unsure[-1]):
+            unsure.pop()
+        return not unsure and not any(map(lacks, plan.routers))
+
+    def state() -> str:
+        parts = [_words(router, missing) for router in plan.routers if (missing := lacks(router))]
+        more = [f"so do {len(parts) - _SHOWN} more routers"] if len(parts) > _SHOWN else []
+        return "; ".join(parts[:_SHOWN] + more) or f"all there, the last {net.calm_s:.1f} s ago"
+
+    net.wait_until(
+        f"routes of every router to every prefix ({budget.name}: {budget.why})",
+        settled, budget.time_s, every_s=every_s, state=state,
+    )  # fmt: skip
+
+
+def settle(
+    net: RunningNetwork, budget: Budget, family: int = 4, *, until_s: float = math.inf
+) -> None:
+    """Waits as `wait_for_routes` does, and goes on if that is missed: what was told shows why.
+
+    Args:
+        net: the running network; its routes are watched.
+        budget: how long at most.
+        family: 4 or 6.
+        until_s: what comes next is due then, in seconds since `run` began.
+    """
+    began_s = net.time_s
+    left_s = max(0.0, min(budget.time_s, until_s - began_s))
+    allowed = replace(budget, time_s=round(left_s, 3))
+    state = ""
+    try:
+        wait_for_routes(net, allowed, family)
+    except ConvergenceError as missed:
+        state = missed.last_state
+    net.event(
+        "convergence", budget=allowed.name, why=allowed.why, budget_s=allowed.time_s,
+        waited_s=round(net.time_s - began_s, 3), lacking=state,
+    )  # fmt: skip
+
+
+def waits(data: ScenarioData) -> pd.DataFrame:
+    """How the waiting for convergence went: the events of `settle`, for `measure`."""
+    return data.events("convergence")
+
+
+def in_time(found: pd.DataFrame) -> Verdict:
+    """PASS if no wait of `waits` missed its budget; else who lacked what at its end."""
+    return all_of([_in_time(row) for row in found.to_dict("records")])
+
+
+def _in_time(wait: Mapping[Any, Any]) -> Verdict:
+    ending = f"after {wait['waited_s']:.0f} s"
+    return holds(
+        not wait["lacking"],
+        observed=f"{wait['scenario']}: {wait['lacking'] or 'all there'} {ending}",
+        expected=f"every router has every prefix in {wait['budget_s']:g} s ({wait['why']})",
+    )
+
+
+def _prefixes(plan: Plan, family: int) -> list[str]:
+    """Every prefix of a plan, loopbacks included."""
+    ports = [port for segment in plan.segments for port in segment.ports]
+    given = [port.ipv4 if family == 4 else port.ipv6 for port in ports]
+    given += [loopback[family == 6] for loopback in plan.loopbacks.values()]
+    return sorted({str(address.network) for address in given if address})
+
+
+def _destinations(net: RunningNetwork, router: str, family: int) -> set[str]:
+    """Destinations in a router's main table, its own networks included."""
+    node = net.network[router]
+    body = bytes([_FAMILIES[family]]) + bytes(11)
+    rows = net.network.engine.ask(
+        node.namespace,
+        lambda s: [route_row(row, {}) for n, row in s.dump(RTM_GETROUTE, body)
+                   if n == RTM_NEWROUTE],
+    )  # fmt: skip
+    assert net.network.plan is not None
+    own = str(net.network.plan.loopbacks[router][family == 6].network)
+    return {own, *(row["destination"] for row in rows if row)}
+
+
+def _uncovered(prefixes: Iterable[str], destinations: set[str]) -> list[str]:
+    """Prefixes that are no destination, nor part of one."""
+    missing = [prefix for prefix in prefixes if prefix not in destinations]
+    wide = [ipaddress.ip_network(d) for d in destinations] if missing else []
+    return [
+        prefix
+        for prefix in missing
+        if not any(ipaddress.ip_network(prefix).subnet_of(w) for w in wide)  # type: ignore[arg-type]
+    ]
+
+
+def _words(router: str, missing: list[str]) -> str:
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return f"{router} lacks {missing[0]}{more}"

@@ -1,0 +1,422 @@
+"""What an experiment's `run` holds in its hands: the running network and its recorders.
+
+    def run(self, net):
+        net.capture("r1-eth1")
+        net.trace("tcp_probe")
+        server = net.start("rx1", "iperf3", "-s")
+        net.exec("tx1", "iperf3", "-c", net.address("rx1"), "-t", "10")
+
+Times are seconds of the run's clock; on the virtual clock, waiting costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+from testbed.core.errors import (
+    CommandError,
+    ConfigError,
+    ConvergenceError,
+    MissingPrerequisiteError,
+    nearest,
+)
+from testbed.core.rundir import write_json
+from testbed.machine.prerequisites import install_command
+from testbed.net.tracing import Tracer
+
+if TYPE_CHECKING:
+    from testbed.net import Intf, Network
+    from testbed.net.monitor import Monitor
+    from testbed.net.shape import LinkShape
+
+_STOP_S = 5.0
+"""How long a program may take to end after SIGINT or SIGTERM."""
+
+_DEVICES = ("lo", "any")
+"""What can be captured at in every node, by its own name there."""
+
+_LISTED = 12
+"""So many nodes are named where one is asked for that is not there."""
+
+_CAPTURE_DRAIN_S = 1.1
+"""tcpdump's ring hands over a block when it is full or after one second."""
+
+
+class Process:
+    """A program running in a node, its output in ``logs/<log>.log``."""
+
+    stop_signal = signal.SIGTERM
+    """What ends it when the experiment is over."""
+
+    def __init__(self, node: str, argv: list[str], popen: subprocess.Popen[Any], log: Path) -> None:
+        self.node, self.argv, self.popen, self.log = node, argv, popen, log
+
+    @property
+    def running(self) -> bool:
+        """True until the program has ended."""
+        return self.popen.poll() is None
+
+    def wait(self, timeout_s: float) -> int:
+        """Waits for the end; returns the exit code.
+
+        Raises:
+            ConvergenceError: it still runs after `timeout_s`.
+        """
+        try:
+            return self.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            what = f"end of '{' '.join(self.argv)}' in {self.node}"
+            raise ConvergenceError(what, timeout_s, self.output()[-200:] or "no output") from None
+
+    def check(self, timeout_s: float) -> str:
+        """Waits for the end and returns the output.
+
+        Raises:
+            CommandError: it ended with an exit code other than 0.
+        """
+        code = self.wait(timeout_s)
+        if code != 0:
+            raise CommandError(self.node, self.argv, code, self.output())
+        return self.output()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Sends a signal if the program still runs."""
+        if self.running:
+            self.popen.send_signal(number)
+
+    def stop(self, with_signal: signal.Signals | None = None) -> int:
+        """Ends the program: politely, then by SIGKILL."""
+        if self.running:
+            self.popen.send_signal(with_signal or self.stop_signal)
+            try:
+                return self.popen.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+        return self.popen.wait()
+
+    def output(self) -> str:
+        """What the program printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+class RunningNetwork:
+    """A running network, with captures, kernel events, programs and a log of events.
+
+    Attributes:
+        network: the network; ``net.network["h1"]`` is a node as Mininet knows it.
+        path: the scenario's folder; only raw artefacts go there.
+    """
+
+    def __init__(self, net: Network, path: Path) -> None:
+        self.network, self.path = net, path
+        self._processes: list[Process] = []
+        self._captures: dict[str, Process] = {}
+        self._tracer: Tracer | None = None
+        self._monitor: Monitor | None = None
+        self._state: Path | None = None
+        for folder in ("captures", "logs"):
+            (path / folder).mkdir(exist_ok=True)
+        self._events: IO[str] = (path / "events.jsonl").open("a", encoding="utf-8", buffering=1)
+        self._t0_s = time.monotonic()
+
+    def __enter__(self) -> RunningNetwork:
+        self._t0_s = time.monotonic()
+        self.event("start", monotonic_ns=time.monotonic_ns())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.event("end", monotonic_ns=time.monotonic_ns())
+        if self._monitor and (lost := self._monitor.close()):
+            self.event("watch-lost", nodes=lost)
+        for process in reversed(self._processes):
+            process.send_signal(process.stop_signal)
+        for process in reversed(self._processes):
+            process.stop()
+        self._close_captures()
+        if self._tracer:
+            self._tracer.close()
+        self._events.close()
+        if self._state:
+            shutil.rmtree(self._state)
+
+    # ---- time and events
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since `run` began."""
+        return time.monotonic() - self._t0_s
+
+    def sleep(self, seconds: float) -> None:
+        """Lets time pass."""
+        time.sleep(max(0.0, seconds))
+
+    def sleep_until(self, time_s: float) -> None:
+        """Lets time pass until `time_s` after the start; returns at once if that is over."""
+        self.sleep(time_s - self.time_s)
+
+    def event(self, event: str, **data: Any) -> None:
+        """Notes that something happened now, with data for `measure`."""
+        row = {"time_ns": time.time_ns(), "event": event, **data}
+        self._events.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def wait_until(
+        self,
+        what: str,
+        predicate: Callable[[], Any],
+        timeout_s: float,
+        *,
+        every_s: float = 0.05,
+        state: Callable[[], str] = lambda: "still not so",
+    ) -> Any:
+        """Waits until `predicate` returns something true, and returns that.
+
+        Raises:
+            ConvergenceError: not within `timeout_s`; carries `what` and the last `state`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not (result := predicate()):
+            if time.monotonic() >= deadline:
+                raise ConvergenceError(what, timeout_s, state())
+            time.sleep(every_s)
+        return result
+
+    # ---- nodes and programs
+
+    def address(self, node: str) -> str:
+        """The node's IPv4 address, without prefix length.
+
+        Raises:
+            ConfigError: no such node in this topology, or it has no IPv4 address.
+        """
+        address = self._node(node).IP()
+        if not address:
+            raise ConfigError(f"node '{node}': has no IPv4 address")
+        return str(address)
+
+    def _node(self, name: str) -> Any:
+        if name not in self.network:
+            known = list(self.network.keys())
+            others = nearest(name, known) or f"; there are: {', '.join(known[:_LISTED])}"
+            raise ConfigError(f"node '{name}': not in this topology{others}")
+        return self.network[name]
+
+    def start(
+        self,
+        node: str,
+        *argv: str,
+        log: str = "",
+        stdout: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Starts a program in a node and goes on; it is stopped when the experiment ends.
+
+        Args:
+            node: the node's name.
+            argv: the program and its arguments; no shell reads them.
+            log: name of its log; default ``<node>-<program>``, numbered.
+            stdout: where its standard output goes instead of the log.
+            environment: variables beside the run's.
+
+        Raises:
+            MissingPrerequisiteError: the program is not installed.
+        """
+        program = argv[0]
+        if shutil.which(program) is None:
+            raise MissingPrerequisiteError(program, install_command(program))
+        popen_in = self._node(node).popen
+        path = self._log_path(log or f"{node}-{Path(program).name}")
+        with path.open("w") as out:
+            popen = popen_in(
+                list(argv), stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out,
+                env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        process = Process(node, list(argv), popen, path)
+        self._processes.append(process)
+        return process
+
+    def exec(self, node: str, *argv: str, timeout_s: float = 600.0, log: str = "") -> str:
+        """Runs a program in a node to its end and returns what it printed.
+
+        Raises:
+            CommandError: its exit code is not 0.
+            ConvergenceError: it did not end within `timeout_s`.
+        """
+        return self.start(node, *argv, log=log).check(timeout_s)
+
+    def _log_path(self, name: str) -> Path:
+        path, number = self.path / "logs" / f"{name}.log", 1
+        while path.exists():
+            number += 1
+            path = self.path / "logs" / f"{name}-{number}.log"
+        return path
+
+    def state_folder(self, node: str) -> Path:
+        """A folder for sockets, PIDs and the like of a node's programs; not kept.
+
+        Its path is short (a Unix socket's is limited to 107 bytes) and on a local file system.
+        """
+        if self._state is None:
+            self._state = Path(f"/run/daemons-{self.network.engine.rooms.run_id}")
+            self._state.mkdir()
+        path = self._state / node
+        path.mkdir(exist_ok=True)
+        return path
+
+    # ---- the network, changed while it runs
+
+    def shape(self, interface: str) -> LinkShape:
+        """What the link does to packets that leave by an interface."""
+        return self.network.shape(interface)
+
+    def reshape(self, interface: str, shape: LinkShape) -> None:
+        """Changes what the link does to packets that leave by an interface, from now on."""
+        self.network.reshape(interface, shape)
+        self.event("reshape", interface=interface, shape=shape.as_dict())
+
+    def sysctl(self, node: str, name: str, value: str | int) -> None:
+        """Sets a sysctl such as ``net.ipv4.tcp_ecn`` in a node."""
+        self._node(node)
+        self.network.sysctl(node, name, value)
+
+    def cut(self, interface: str) -> None:
+        """Pulls the plug: both ends of the link are down from now on, and know it."""
+        self._plug(interface, "down")
+
+    def mend(self, interface: str) -> None:
+        """Puts the plug back."""
+        self._plug(interface, "up")
+
+    def _plug(self, interface: str, state: str) -> None:
+        self.event("link", interface=interface, state=state)
+        for end in self._ends(interface):
+            end.ifconfig(state)
+            # at an interface that is down libpcap looks every millisecond whether it is still there
+            if capture := self._captures.get(end.name):
+                capture.send_signal(signal.SIGSTOP if state == "down" else signal.SIGCONT)
+
+    def _ends(self, interface: str) -> tuple[Intf, Intf]:
+        """An interface and the one at the other end of its link."""
+        intf = self.network.interface(interface)
+        if intf.link is None:
+            raise ConfigError(f"interface '{interface}': is on no link")
+        return intf, intf.link.other(intf)
+
+    def silence(self, interface: str, *, both_ways: bool = True) -> None:
+        """The wire loses every packet from now on, and neither end is told.
+
+        Args:
+            interface: the sending end, e.g. ``r1-eth0``.
+            both_ways: what comes from the other end is lost too.
+        """
+        for end in self._ends(interface)[: 1 + both_ways]:
+            self.reshape(end.name, replace(self.shape(end.name), loss_percent=100.0))
+
+    # ---- recorders
+
+    def capture(self, *interfaces: str, snaplen_bytes: int = 0, filter: str = "") -> None:
+        """Captures packets at interfaces into ``captures/<interface>.pcap``, in ns.
+
+        A packet that leaves is seen when it leaves the queue; one that comes in, when it arrives.
+
+        Args:
+            interfaces: names such as ``r1-eth0``; ``r1-lo`` is r1's loopback, ``r1-any``
+                all of its interfaces (with Linux's own header in the place of Ethernet's).
+            snaplen_bytes: bytes kept of each packet; 0: all.
+            filter: an expression as tcpdump reads it.
+        """
+        started = [self._start_capture(i, snaplen_bytes, filter) for i in interfaces]
+        for process in started:
+            self.wait_until(
+                f"tcpdump listening in {process.node}",
+                lambda p=process: "listening on" in p.output() or not p.running,  # type: ignore[misc]
+                timeout_s=20,
+                every_s=0.01,
+            )
+            if not process.running:
+                raise CommandError(
+                    process.node, process.argv, process.popen.returncode, process.output()
+                )
+
+    def _start_capture(self, interface: str, snaplen_bytes: int, expression: str) -> Process:
+        if interface in self._captures:
+            raise ConfigError(f"capture '{interface}': is already being taken")
+        device = next((d for d in _DEVICES if interface.endswith(f"-{d}")), interface)
+        # to standard output: a file it opens itself it would give to root, which in a guest of an
+        # ordinary user it may not
+        argv = ["tcpdump", "-i", device, "-n", "-w", "-", "-Z", "root"]
+        argv += ["--time-stamp-precision=nano", "-B", "16384", "-s", str(snaplen_bytes)]
+        log = f"tcpdump-{interface}"
+        if device == interface:
+            node = self.network.interface(interface).node.name
+        else:
+            node = interface.rsplit("-", 1)[0]
+        with (self.path / "captures" / f"{interface}.pcap").open("wb") as out:
+            process = self.start(node, *argv, *expression.split(), log=log, stdout=out)
+        self._processes.remove(process)  # ends after all programs, in its own way
+        self._captures[interface] = process
+        return process
+
+    def _close_captures(self) -> None:
+        if self._captures:
+            for process in self._captures.values():
+                process.send_signal(signal.SIGCONT)  # of a link that was cut
+            self.sleep(_CAPTURE_DRAIN_S)
+        for process in self._captures.values():
+            if process.running:
+                process.popen.send_signal(signal.SIGINT)
+        stats = {}
+        for interface, process in self._captures.items():
+            process.stop(signal.SIGINT)
+            stats[interface] = _capture_stats(process.output())
+        write_json(self.path / "captures" / "captures.json", stats)
+
+    def watch(self, *kinds: str) -> None:
+        """Records changes of ``routes``, ``neighbours`` or ``links`` in every node; call it once.
+
+        See `testbed.net.monitor` for the files.
+        """
+        from testbed.net.monitor import Monitor
+
+        self._monitor = Monitor(self.network, self.path, kinds)
+
+    @property
+    def calm_s(self) -> float:
+        """How long nothing changed of what is watched, in seconds; see `watch`."""
+        if self._monitor is None:
+            raise ConfigError("calm_s: nothing is watched; call net.watch first")
+        return self._monitor.calm_s
+
+    def trace(self, *events: str, buffer_mb: int = 32) -> None:
+        """Records kernel events such as ``tcp_probe`` or ``inet_sock_set_state``.
+
+        Where the kernel cannot trace, none are recorded and the run says so: claims that need
+        them become INCONCLUSIVE.
+        """
+        self._tracer = Tracer.start(self.path / "traces", events, buffer_mb)
+        if self._tracer is None:
+            self.event("no-tracing", events=list(events))
+
+
+def _capture_stats(output: str) -> dict[str, int]:
+    """Packets captured and dropped, from tcpdump's closing lines."""
+    found = {
+        "captured": re.search(r"^(\d+) packets? captured", output, re.M),
+        "dropped": re.search(r"^(\d+) packets? dropped by kernel", output, re.M),
+    }
+    return {name: int(match[1]) if match else -1 for name, match in found.items()}

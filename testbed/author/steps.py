@@ -1,0 +1,242 @@
+"""Exchanges of packets, step by step: what experiments on protocols measure and judge.
+
+`run` announces each step by `net.event("step", step="echo")`; `steps` and `packets` turn that and
+the captures into tables; a claim picks the packets of a step and judges those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from testbed.core.claims import MissingDataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from testbed.author.actions import Action
+    from testbed.author.experiment import Tables
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
+
+    Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def step(net: RunningNetwork, name: str, *, quiet_s: float = 0.0, **data: Any) -> None:
+    """Begins a step of the experiment.
+
+    Args:
+        net: the running network.
+        name: the step's name; packets from now on are its own.
+        quiet_s: lets what the step before left under way come to its end first.
+        data: what claims must know of the step.
+    """
+    net.sleep(quiet_s)
+    net.event("step", step=name, **data)
+
+
+def play(net: RunningNetwork, steps: Mapping[str, Action], *, quiet_s: float = 0.0) -> None:
+    """Does steps one after another, each announced, with silence before it."""
+    for name, act in steps.items():
+        step(net, name, quiet_s=quiet_s)
+        act(net)
+
+
+def measure(
+    data: ScenarioData,
+    columns: Iterable[str],
+    messages: Mapping[str, Change] | None = None,
+    thin: Change | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Tables ``steps`` and ``packets`` of a scenario.
+
+    Args:
+        data: the scenario's artefacts.
+        columns: packet columns wanted beside those of the description.
+        messages: table → dissector: packets of one capture (with ``payload``) to messages, with
+            ``frame``, and ``info`` that replaces the packet's.
+        thin: leaves out packets of a flood; nobody reads sixty thousand alike.
+
+    Returns:
+        ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
+        with `capture`, `step` and `info`, what the packet says in a few words;
+        ``addresses``: the interfaces' addresses.
+    """
+    import pandas as pd
+
+    from analysis import describe
+
+    steps = data.events("step").drop(columns=["time_ns", "event"], errors="ignore")
+    if steps.empty:
+        raise MissingDataError("the run announced no step")
+    parts: list[pd.DataFrame] = []
+    found_messages: dict[str, list[pd.DataFrame]] = {name: [] for name in messages or {}}
+    for capture in data.captures():
+        found = data.packets(capture, [*describe.COLUMNS, *columns])
+        found = thin(found) if thin else found
+        found.insert(0, "capture", capture)
+        found.insert(1, "step", step_at(steps, found["time_s"]))
+        found["info"] = describe.packets(found)
+        for name, dissect in (messages or {}).items():
+            said = _plain(dissect(found.drop(columns="info")))
+            found_messages[name].append(said)
+            words = dict(zip(said["frame"], said["info"], strict=True))
+            found["info"] = found["frame"].map(words).fillna(found["info"])
+        parts.append(found)
+    table = pd.concat(_plain(p) for p in parts) if parts else pd.DataFrame()
+    return {
+        **{name: pd.concat(p, ignore_index=True) for name, p in found_messages.items() if p},
+        "steps": steps,
+        "packets": table.reset_index(drop=True),
+        "addresses": pd.DataFrame(data.network["addresses"]),
+    }
+
+
+def step_at(steps: pd.DataFrame, time_s: pd.Series[float]) -> list[str]:
+    """The step that each time belongs to; an empty name before the first."""
+    import numpy as np
+
+    names = ["", *steps["step"]]
+    places = np.searchsorted(steps["time_s"].to_numpy(), time_s.to_numpy(), "right")
+    return [names[place] for place in places]
+
+
+def told(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame:
+    """What a program told as JSON, one object a line with ``time_ns``, in logs ``<log>*.log``.
+
+    Returns:
+        One row a line, with `time_s` and `step`; lines of other kinds are left out.
+    """
+    import json
+
+    import pandas as pd
+
+    rows = []
+    for path in sorted((data.path / "logs").glob(f"{log}*.log")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("{"):
+                rows.append(json.loads(line))
+    table = pd.DataFrame(rows, columns=None if rows else ["time_ns"]).sort_values("time_ns")
+    table.insert(0, "time_s", (table["time_ns"] - data.t0_ns) / 1e9)
+    table.insert(1, "step", step_at(steps, table["time_s"]))
+    return table.drop(columns="time_ns").reset_index(drop=True)
+
+
+def address(tables: Tables, interface: str, version: int = 4, *, scenario: str = "main") -> str:
+    """An interface's address by plan, without prefix length."""
+    row = tables.of("addresses", scenario=scenario, interface=interface).iloc[0]
+    return str(row[f"ipv{version}"]).split("/")[0]
+
+
+def mac(tables: Tables, interface: str, *, scenario: str = "main") -> str:
+    """An interface's MAC address."""
+    return str(tables.of("addresses", scenario=scenario, interface=interface).iloc[0]["mac"])
+
+
+def _plain(packets: pd.DataFrame) -> pd.DataFrame:
+    """Categories as strings: those of two captures differ."""
+    found = packets.select_dtypes("category").columns
+    return packets.astype(dict.fromkeys(found, "string"))
+
+
+def pick(
+    tables: Tables,
+    name: str,
+    capture: str | None = None,
+    *,
+    scenario: str = "main",
+    table: str = "packets",
+    **equals: Any,
+) -> pd.DataFrame:
+    """The packets of a step that have the given values; none is an answer too.
+
+    Args:
+        tables: of the run.
+        name: the step.
+        capture: where they were seen; None: at every capture.
+        scenario: whose packets.
+        table: where they are: ``packets``, or a table of messages.
+        equals: column → value, or a collection of allowed values.
+
+    Raises:
+        MissingDataError: the step never began.
+    """
+    tables.of("steps", scenario=scenario, step=name)
+    packets = tables.of(table, scenario=scenario)
+    wanted = packets["step"] == name
+    if capture:
+        wanted &= packets["capture"] == capture
+    for column, value in equals.items():
+        if isinstance(value, list | tuple | set):
+            wanted &= packets[column].isin(list(value)).fillna(False)
+        else:
+            wanted &= (packets[column] == value).fillna(False)
+    return packets[wanted.astype(bool)].reset_index(drop=True)
+
+
+def ladder(
+    tables: Tables,
+    name: str,
+    capture: str,
+    *,
+    scenario: str = "main",
+    hosts: Iterable[str] = (),
+    names: Mapping[str, str] | None = None,
+    **equals: Any,
+) -> str:
+    """A step's packets at one capture as a ladder diagram (SVG text).
+
+    Hosts are the nodes' names, whatever addresses they use; addresses nobody has by plan stay.
+
+    Args:
+        tables: of the run.
+        name: the step.
+        capture: where the packets were seen.
+        scenario: whose packets.
+        hosts: those that shall stand first, from left to right; others follow as they appear.
+        names: what to write for addresses that nobody has by plan.
+        equals: column → value, as for `pick`.
+    """
+    from analysis import ladder as ladders
+
+    packets = pick(tables, name, capture, scenario=scenario, **equals)
+    packets = name_hosts(packets, tables.of("addresses", scenario=scenario).to_dict("records"))
+    drawn = ladders.fold(ladders.messages(packets, packets["info"]), keep=_LADDER_ENDS)
+    if not drawn:
+        return _NOTHING_SEEN
+    seen = [end for m in drawn for end in (m.source, m.target) if end is not None]
+    order = dict.fromkeys([*(h for h in hosts if h in seen), *seen])
+    return ladders.svg(drawn, hosts=list(order), names=names, title=f"{name}, seen at {capture}")
+
+
+def name_hosts(packets: pd.DataFrame, addresses: Iterable[Mapping[Any, Any]]) -> pd.DataFrame:
+    """Packets with nodes' names in the place of addresses; addresses nobody has by plan stay.
+
+    Args:
+        packets: with ``ip_src``, ``ip_dst``, ``eth_src``, ``eth_dst``.
+        addresses: rows with ``node``, ``ipv4``, ``ipv6`` and ``mac``, as in ``network.json``.
+    """
+    packets = packets.copy()
+    owner: dict[str, str] = {}
+    for row in addresses:
+        for kind in ("ipv4", "ipv6", "mac"):
+            if isinstance(row[kind], str):
+                owner.setdefault(row[kind].split("/")[0], row["node"])
+    for end in ("src", "dst"):
+        by_mac = packets[f"eth_{end}"].astype(object).map(lambda a: owner.get(a, a))
+        ip = packets[f"ip_{end}"].astype(object)
+        by_ip = ip.map(lambda a: owner.get(a, a), na_action="ignore")
+        moved = (ip == "0.0.0.0") | (by_ip == ip)  # not by plan: who it is by its MAC address
+        by_ip = by_ip.where(ip.isna() | ~moved.fillna(False), by_mac)
+        packets[f"ip_{end}"] = by_ip.where(ip != "255.255.255.255", ip)
+        packets[f"eth_{end}"] = by_mac
+    return packets
+
+
+_LADDER_ENDS = 10
+"""Packets of a long run that stay at its beginning and its end."""
+
+_NOTHING_SEEN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="40">'
+    '<text x="10" y="25">no packets in this step</text></svg>\n'
+)

@@ -1,0 +1,231 @@
+"""What is there, what is missing, what each is for, and the one command that gets it."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from analysis import compiled
+from testbed.core.errors import MissingPrerequisiteError, TestbedError
+from testbed.core.project import PROJECT
+from testbed.execution.isolation.start import isolation_here
+from testbed.execution.runtime import choose
+from testbed.machine import kernel
+from testbed.machine.image import choice
+from testbed.machine.image.store import Image
+from testbed.machine.prerequisites import BUILDS_KERNEL, Package, find, installed_packages, packages
+
+State = Literal["there", "missing", "unknown"]
+
+_INSTALL = "sudo apt-get install --no-install-recommends"
+_HOST_FEATURES = {
+    "NET_SCH_NETEM": "delay, jitter and loss on links of the host runtime",
+    "NET_SCH_TBF": "rate limits on links of the host runtime",
+    "NET_SCH_FQ_CODEL": "FQ-CoDel queues in the host runtime",
+    "OPENVSWITCH": "Open vSwitch in the host runtime",
+    "VETH": "every network of the host runtime",
+}
+_IMPORT = "testbed image import FILE"
+_NO_KERNEL = "the virtual clock: without it runs take real time and differ between machines"
+_GUEST_DISK_BYTES = 1 * 10**9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing the testbed uses.
+
+    Attributes:
+        name: what.
+        state: whether it is there.
+        found: its version or place; empty if missing.
+        purpose: what it is for: what there is not, without it.
+        mend: the one command that gets it; empty if it is there or none can.
+    """
+
+    name: str
+    state: State
+    found: str = ""
+    purpose: str = ""
+    mend: str = ""
+
+
+def examine() -> list[Check]:
+    """Looks at everything; changes nothing."""
+    image, why, lacking = _image()
+    return [
+        *_runtimes(),
+        _image_check(image, why, lacking),
+        *([_kernel_in(image)] if image else _kernels()),
+        *_system(),
+        *_debian_packages(image),
+        *_python_packages(),
+        _compiled_reader(),
+        *_host_kernel(),
+    ]
+
+
+def as_data(checks: list[Check]) -> list[dict[str, Any]]:
+    """For ``--json``."""
+    return [asdict(check) for check in checks]
+
+
+def _runtimes() -> Iterator[Check]:
+    try:
+        chosen = choose()
+    except TestbedError as error:
+        yield Check("a runtime", "missing", "", f"nothing can run: {error}", kernel.BUILD_COMMAND)
+        return
+    yield Check("a runtime", "there", f"{chosen.name}, {chosen.clock} clock: {chosen.why}")
+
+
+def _image() -> tuple[Image | None, str, str]:
+    """The image that runs take (None: the host's programs), why, and what is wrong with it."""
+    try:
+        return *choice.choose(), ""
+    except TestbedError as error:
+        return None, "", str(error)
+
+
+def _image_check(image: Image | None, why: str, lacking: str) -> Check:
+    """Which image runs take, or why one would be good here."""
+    if lacking:
+        return Check("image", "missing", "", f"what it holds: {lacking}", _IMPORT)
+    if image is not None:
+        return Check("image", "there", f"{image.id}: {why}")
+    purpose = "optional: the programs of runs from one file, the same on every machine"
+    absent = [p.name for p in packages() if p.name not in installed_packages()]
+    if absent:
+        purpose += f"; it has the {len(absent)} Debian packages that are missing here"
+    return Check("image", "missing", "", purpose, _IMPORT)
+
+
+def _kernel_in(image: Image) -> Check:
+    found = f"{image.kernel.version} ({image.kernel.source}), in the image"
+    return Check("guest kernel", "there", found, _NO_KERNEL)
+
+
+def _kernels() -> Iterator[Check]:
+    purpose = _NO_KERNEL
+    if platform.machine() != "x86_64":
+        found = f"none for {platform.machine()}"
+        yield Check("guest kernel", "missing", found, purpose)
+        return
+    built = kernel.find()
+    if built is None:
+        yield Check("guest kernel", "missing", "", purpose, kernel.BUILD_COMMAND)
+    else:
+        yield Check("guest kernel", "there", f"{built.version} ({built.source})", purpose)
+    packaged = kernel.find_packaged()
+    spare = "a guest on the real clock where ours cannot be built"
+    if packaged is not None:
+        yield Check("Debian's guest kernel", "there", packaged.version, spare)
+    elif built is None:
+        mend = f"{_INSTALL} user-mode-linux"
+        yield Check("Debian's guest kernel", "missing", "", spare, mend)
+
+
+def _system() -> Iterator[Check]:
+    purpose = (
+        "the system's own guard that a run writes to its directory alone (the guest's remains)"
+    )
+    isolation = isolation_here()
+    sealed: State = "missing" if isolation == "process" else "there"
+    yield Check("the system's seal", sealed, isolation, purpose)
+    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    cpus = len(os.sched_getaffinity(0))
+    yield Check("processors", "there", f"{cpus}: so many guests run side by side")
+    enough: State = "there" if memory_mb >= 2048 else "missing"
+    yield Check("memory", enough, f"{memory_mb} MB", "guests of 1 GB each")
+    place = Path(tempfile.gettempdir())
+    for name, path in (("space for runs", PROJECT), ("space for files of a moment", place)):
+        free_bytes = shutil.disk_usage(path).free
+        state: State = "there" if free_bytes >= _GUEST_DISK_BYTES else "missing"
+        yield Check(name, state, f"{free_bytes / 1e9:.1f} GB free in {path}", "captures")
+    if os.geteuid() == 0:
+        yield Check("root", "there", "", "the host runtime")
+    else:
+        yield Check("root", "missing", "", "the host runtime", "sudo -E ...")
+
+
+def _debian_packages(image: Image | None) -> Iterator[Check]:
+    """What an image holds is there; what only builds a kernel is not wanted beside one."""
+    installed = installed_packages()
+    held: dict[str, str] = image.manifest.data["packages"] if image else {}
+    for package in packages():
+        if image is not None and package.purpose == BUILDS_KERNEL:
+            continue
+        version = installed.get(package.name) or _other_evidence(package)
+        if package.name in held:
+            version = f"{held[package.name]}, in the image"
+        mend = "" if version else f"{_INSTALL} {package.name}"
+        state: State = "there" if version else "missing"
+        yield Check(package.name, state, version, package.purpose, mend)
+
+
+def _other_evidence(package: Package) -> str:
+    """A package's programs may be there without dpkg knowing."""
+    if package.name == "python3-venv" and sys.prefix != sys.base_prefix:
+        return sys.prefix
+    paths = [find(program) for program in package.programs]
+    return ", ".join(p for p in paths if p) if paths and all(paths) else ""
+
+
+def _python_packages() -> Iterator[Check]:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    for requirement in project["project"]["dependencies"]:
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        try:
+            yield Check(f"Python {name}", "there", importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(f"Python {name}", "missing", "", "analysis or networks", "make setup")
+
+
+def _compiled_reader() -> Check:
+    """The packet reader's C, which set-up builds where there is a compiler."""
+    purpose = "reading captures at their full speed: without it, in several times the time"
+    try:
+        compiled.load(compiled.FOLDER)
+    except MissingPrerequisiteError as error:
+        compiler = "" if find("cc") or find("gcc") else f"{_INSTALL} gcc libc6-dev && "
+        return Check(compiled.NAME, "missing", error.why, purpose, compiler + error.install)
+    return Check(compiled.NAME, "there", "built from straight.c", purpose)
+
+
+def _host_kernel() -> Iterator[Check]:
+    """What the running kernel has, for the host runtime alone."""
+    options = _running_options()
+    for option, purpose in _HOST_FEATURES.items():
+        name = f"host kernel: {option}"
+        if options is None:
+            yield Check(name, "unknown", "the kernel does not show its options", purpose)
+        else:
+            value = options.get(option)
+            yield Check(
+                name, "there" if value else "missing", _SHAPES.get(value or "", ""), purpose
+            )
+
+
+_SHAPES = {"y": "built in", "m": "module"}
+
+
+def _running_options() -> dict[str, str] | None:
+    """Options of the running kernel, or None if it keeps them to itself."""
+    shown, installed = Path("/proc/config.gz"), Path(f"/boot/config-{platform.release()}")
+    if shown.is_file():
+        text = gzip.decompress(shown.read_bytes()).decode()
+    elif installed.is_file():
+        text = installed.read_text(encoding="utf-8")
+    else:
+        return None
+    return dict(re.findall(r"^CONFIG_(\w+)=([ym])$", text, re.MULTILINE))

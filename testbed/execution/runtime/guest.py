@@ -1,0 +1,117 @@
+"""The guest runtime: a User-Mode Linux kernel of the run's own, as an ordinary process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
+from testbed.execution import guest_init
+from testbed.execution.runtime import launch
+from testbed.execution.runtime.cpus import reserved_cpu
+from testbed.execution.runtime.limits import Limits
+from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.execution.runtime.sources import copied
+from testbed.machine.image.store import Image
+
+START_EPOCH_S = 1_700_000_000
+"""What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate's end."""
+
+_MIN_MEMORY_MB = 96
+_PYTHON = "/usr/bin/python3"
+_NO_DEVICES = ("fb_tunnels=none", "dummy.numdummies=0", "bonding.max_bonds=0", "ifb.numifbs=0")
+"""No devices that nobody asked for: sit0, gre0 and more in each of a network's namespaces."""
+
+_KERNEL_ENVIRONMENT = {"PATH": guest_init.ENVIRONMENT["PATH"], "HOME": "/dev/shm"}
+
+
+@dataclass(frozen=True)
+class GuestRuntime:
+    """Boots a guest kernel for each run.
+
+    Attributes:
+        path: the guest kernel's file.
+        clock: `virtual` needs our own kernel.
+        kernel: version and hash of it.
+        why: why this runtime and clock.
+        image: where programs and libraries come from; None: from the host.
+    """
+
+    path: Path
+    clock: Clock
+    kernel: KernelInfo
+    why: str
+    image: Image | None = None
+    name: str = "guest"
+
+    def run(
+        self,
+        scenario_dir: Path,
+        *,
+        seed: int,
+        memory_mb: int = 1024,
+        wall_limit_s: float = 600.0,
+        cpu: int | None = None,
+        on_progress: OnProgress | None = None,
+        stop: Stop | None = None,
+        module: str = "testbed.execution.inside",
+        terminal: int | None = None,
+        limits: Limits | None = None,
+    ) -> Outcome:
+        """See `Runtime.run`."""
+        if memory_mb < _MIN_MEMORY_MB:
+            raise ConfigError(f"memory_mb: {memory_mb} is too small; at least {_MIN_MEMORY_MB}")
+        if not 0 <= seed < 2**63:
+            raise ConfigError(f"seed: {seed} is out of range; 0 to 2^63 - 1")
+        argv = [str(self.path), *self._options(seed, memory_mb, module)]
+        root, site = (self.image.root, self.image.site) if self.image else (None, None)
+        with (
+            copied(PROJECT, module, root) as project,
+            reserved_cpu(cpu) as own_cpu,
+        ):
+            return launch.run(
+                launch.Job(argv, _KERNEL_ENVIRONMENT, project, True, root=root, site=site),
+                scenario_dir,
+                wall_limit_s=wall_limit_s,
+                cpu=own_cpu,
+                on_progress=on_progress,
+                stop=stop,
+                terminal=terminal,
+                limits=limits,
+            )
+
+    def _options(self, seed: int, memory_mb: int, module: str) -> list[str]:
+        """The kernel's command line: the same for every user, folder and machine.
+
+        ``mem=`` and ``seccomp=`` are taken by the start-up code and not seen inside.
+        """
+        virtual = ["time-travel=inf-cpu", f"time-travel-start={START_EPOCH_S * 10**9}"]
+        return [
+            f"mem={memory_mb}M",
+            "seccomp=auto",
+            *(virtual if self.clock == "virtual" else []),
+            f"lab_seed={seed}",
+            "norandmaps",
+            *_NO_DEVICES,
+            "root=98:0",  # this and the console would else be added behind the program's arguments
+            "console=tty0",
+            f"hostfs_writable=/proc/self/fd/{guest_init.LAB_FD}",
+            "rootfstype=hostfs",
+            f"rootflags=/proc/self/fd/{guest_init.ROOT_FD}" if self.image else "rootflags=/",
+            "ro",
+            "quiet",
+            "con=null",
+            "con0=fd:0,fd:1",
+            f"con1=null,fd:{guest_init.PROGRESS_FD}",
+            "panic=-1",
+            "PYTHONHASHSEED=0",
+            "PYTHONDONTWRITEBYTECODE=1",
+            f"init={_PYTHON}",
+            "--",
+            "-sSP",
+            "-c",
+            f'"{guest_init.BOOT}"',
+            "guest",
+            module,
+        ]

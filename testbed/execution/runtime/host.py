@@ -1,0 +1,65 @@
+"""The host runtime: the running kernel, in namespaces of the run's own. Needs root."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.core.errors import MissingPrerequisiteError
+from testbed.core.project import PROJECT
+from testbed.execution import guest_init
+from testbed.execution.runtime import launch
+from testbed.execution.runtime.limits import Limits
+from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.execution.runtime.sources import copied
+
+_PYTHON = "/usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class HostRuntime:
+    """Runs on the host's kernel, real clock; no way from inside to the host's network."""
+
+    why: str
+    name: str = "host"
+    clock: Clock = "real"
+
+    @property
+    def kernel(self) -> KernelInfo:
+        """The running kernel."""
+        return {"version": platform.release(), "sha256": ""}
+
+    def run(
+        self,
+        scenario_dir: Path,
+        *,
+        seed: int,
+        memory_mb: int = 1024,
+        wall_limit_s: float = 600.0,
+        cpu: int | None = None,
+        on_progress: OnProgress | None = None,
+        stop: Stop | None = None,
+        module: str = "testbed.execution.inside",
+        terminal: int | None = None,
+        limits: Limits | None = None,
+    ) -> Outcome:
+        """See `Runtime.run`; seed and memory size are the guest's matter."""
+        if os.geteuid() != 0:
+            raise MissingPrerequisiteError(
+                "root", "sudo testbed run --runtime host ...", "the host runtime makes networks"
+            )
+        boot = f"/proc/self/fd/{guest_init.PROJECT_FD}/testbed/execution/guest_init/boot.py"
+        argv = [_PYTHON, "-sSP", boot, "host", module]
+        with copied(PROJECT, module) as project:
+            return launch.run(
+                launch.Job(argv, guest_init.ENVIRONMENT, project, network=True),
+                scenario_dir,
+                wall_limit_s=wall_limit_s,
+                cpu=cpu,
+                on_progress=on_progress,
+                stop=stop,
+                terminal=terminal,
+                limits=limits,
+            )

@@ -1,0 +1,227 @@
+"""Starts a run's first process in its jail, watches it, and says how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import select
+import signal
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.core.errors import ConfigError
+from testbed.execution import guest_init, isolation
+from testbed.execution.runtime.ending import judge
+from testbed.execution.runtime.limits import Limits, Usage
+from testbed.execution.runtime.outcome import OnProgress, Outcome, Progress, Stop
+
+_JAIL = str(Path(isolation.__file__).with_name("__main__.py"))
+_POLL_S = 0.1
+_REPORT_FD = 8
+_FREE_FD = 64
+"""Descriptors are first copied above this number, so that none is overwritten by another."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to start.
+
+    Attributes:
+        argv: the first process: a guest kernel, or Python.
+        env: its environment.
+        project: the folder that it sees as the project.
+        read_only: seal the mounts, where the system lets us.
+        network: namespaces of network, name and message queues too.
+        root: of a guest's files; None: the host's own.
+        site: the guest side's Python libraries; None: those of this Python.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    project: Path
+    read_only: bool = False
+    network: bool = False
+    root: Path | None = None
+    site: Path | None = None
+
+    @property
+    def folders(self) -> dict[int, str | Path]:
+        """Number in the run → a folder it is lent, beside its own."""
+        lent: dict[int, str | Path] = {
+            guest_init.PROJECT_FD: self.project,
+            guest_init.SITE_FD: self.site or sysconfig.get_path("purelib"),
+        }
+        return lent | ({guest_init.ROOT_FD: self.root} if self.root else {})
+
+
+def run(
+    job: Job,
+    folder: Path,
+    *,
+    wall_limit_s: float,
+    cpu: int | None,
+    on_progress: OnProgress | None,
+    stop: Stop | None,
+    terminal: int | None = None,
+    limits: Limits | None = None,
+) -> Outcome:
+    """Runs a job to its end, whatever that is; nothing of it is left but what is in `folder`.
+
+    With a `terminal` (a descriptor) the job talks to that, and not to ``console.log``.
+
+    Raises:
+        ConfigError: the folder cannot be written, or the limit is no positive number.
+        KeyboardInterrupt: Ctrl-C in the main thread; the run is ended first.
+    """
+    if not (math.isfinite(wall_limit_s) and wall_limit_s > 0):
+        raise ConfigError(f"wall_limit_s: {wall_limit_s} is out of range; more than 0")
+    watch = _Watch(time.monotonic(), on_progress)
+    with _inherited(job, folder, watch.file, terminal) as descriptors:
+        (folder / guest_init.EXIT_FILE).unlink(missing_ok=True)
+        pid = _spawn(job, descriptors, cpu)
+        usage = Usage(limits, pid, folder) if limits else None
+        ended = ""
+        try:
+            ended = _wait(pid, watch, wall_limit_s, stop, usage)
+        finally:
+            returncode = _end(pid)
+    watch.look()
+    status, reason, exit_code, clock_s = judge(folder, ended, returncode, wall_limit_s)
+    watch.close()
+    (folder / f"{guest_init.EXIT_FILE}.part").unlink(missing_ok=True)
+    return Outcome(
+        status=status,
+        reason=reason,
+        exit_code=exit_code,
+        run_s=clock_s or watch.run_s,
+        wall_s=time.monotonic() - watch.began_s,
+        cpu=cpu,
+        isolation=watch.isolation,
+    )
+
+
+class _Watch:
+    """Reads what a run reports into a file in memory, and passes it on."""
+
+    def __init__(self, began_s: float, on_progress: OnProgress | None) -> None:
+        self.began_s, self._on_progress = began_s, on_progress
+        self.file = os.memfd_create("progress", os.MFD_CLOEXEC)
+        self.run_s, self.message, self.isolation = 0.0, "", ""
+        self._offset = 0
+
+    def look(self) -> None:
+        """Reads what is new; tells the caller in any case, for the wall clock went on."""
+        new = os.pread(self.file, 1 << 20, self._offset)
+        complete = new[: new.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        for line in complete.decode(errors="replace").splitlines():
+            first, _, rest = line.partition(" ")
+            if first == "isolation":
+                self.isolation = rest
+                continue
+            with contextlib.suppress(ValueError):
+                self.run_s = float(first)
+                self.message = rest.strip() or self.message
+        if self._on_progress:
+            wall_s = time.monotonic() - self.began_s
+            self._on_progress(Progress(self.run_s, wall_s, self.message))
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+@contextlib.contextmanager
+def _inherited(
+    job: Job, folder: Path, progress: int, terminal: int | None
+) -> Iterator[dict[int, int]]:
+    """Number in the run → descriptor here."""
+    directory = os.O_PATH | os.O_DIRECTORY
+    # a regular file never blocks: a pipe would make the guest wait for its reader
+    log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    wanted: dict[int, tuple[str | Path, int]] = {
+        0: (os.devnull, os.O_RDONLY),
+        1: (folder / guest_init.CONSOLE, log),
+        guest_init.LAB_FD: (folder, directory),
+        **{number: (path, directory) for number, path in job.folders.items()},
+    }
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for number, (path, flags) in wanted.items():
+            try:
+                low = os.open(path, flags | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                reason = f"{error.strerror}; choose a folder that can be written"
+                raise ConfigError(f"run directory {path}: {reason}") from None
+            found[number] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
+            os.close(low)
+            stack.callback(os.close, found[number])
+        copies = {_REPORT_FD: progress, guest_init.PROGRESS_FD: progress}
+        if terminal is not None:
+            copies |= {0: terminal, 1: terminal}
+        for number, source in copies.items():
+            found[number] = fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
+            stack.callback(os.close, found[number])
+        yield found | {2: found[1]}
+
+
+def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
+    spec = {
+        "argv": list(job.argv),
+        "env": dict(job.env),
+        "parent": os.getpid(),
+        "cpu": cpu,
+        "read_only": job.read_only,
+        "network": job.network,
+        "folder_fds": [guest_init.LAB_FD, *job.folders],
+        "report_fd": _REPORT_FD,
+    }
+    python = getattr(sys, "_base_executable", sys.executable)
+    return os.posix_spawn(
+        python,
+        [python, "-I", "-S", _JAIL, json.dumps(spec)],
+        {"PATH": guest_init.ENVIRONMENT["PATH"]},
+        file_actions=[(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in descriptors.items()],
+        setpgroup=0,  # Ctrl-C at the terminal reaches us alone, and we end the run
+        setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
+        setsigmask=[],
+    )
+
+
+def _wait(
+    pid: int,
+    watch: _Watch,
+    wall_limit_s: float,
+    stop: Stop | None,
+    usage: Usage | None,
+) -> str:
+    """Waits for the end; returns why we end it: ``time_limit`` or the like, or nothing."""
+    pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    try:
+        while not poll.poll(_POLL_S * 1e3):
+            watch.look()
+            if stop is not None and stop.is_set():
+                return "interrupted"
+            if time.monotonic() - watch.began_s > wall_limit_s:
+                return "time_limit"
+            if usage is not None and (over := usage.exceeded()):
+                return over
+        return ""
+    finally:
+        os.close(pidfd)
+
+
+def _end(pid: int) -> int:
+    """Ends the jail, and with it all in it, if it has not ended; returns its exit code."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)

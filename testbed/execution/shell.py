@@ -1,0 +1,153 @@
+"""`testbed shell`: a running topology with Mininet's command line, on either runtime.
+
+The program inside has a pseudo-terminal; this side copies bytes between it and the user's
+terminal, so Ctrl-C and Ctrl-D mean inside what they mean anywhere. Where the standard input is no
+terminal, its lines are a script for Mininet's command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import shutil
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.author import named_topologies, routing
+from testbed.core.rundir import write_json
+from testbed.daemons.frr import generate as frr_generate
+from testbed.execution.inside_shell import REQUEST, SCRIPT
+from testbed.execution.runtime import Outcome, choose
+from testbed.net.check import check_topology
+from testbed.net.plan import make_plan
+
+_WALL_LIMIT_S = 7 * 86400.0
+_END_OF_INPUT = b"\x04"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What to start.
+
+    Attributes:
+        topology: as `named_topologies.load` takes it.
+        runtime: ``auto``, ``guest`` or ``host``; the clock is real.
+        routing: ``static``, or None for routers that know only their own networks.
+        configs: FRR on every router: ``rip`` or ``ospf`` makes the configurations, anything else
+            is a folder with a ``frr.conf`` for each; empty: no FRR.
+        captures: interfaces to capture at, into the folder.
+        memory_mb: of a guest.
+        image: see `choice.choose`.
+    """
+
+    topology: str
+    runtime: str = "auto"
+    routing: str | None = "static"
+    configs: str = ""
+    captures: tuple[str, ...] = ()
+    memory_mb: int = 1024
+    image: str = ""
+
+
+def run(session: Session, folder: Path) -> Outcome:
+    """Runs a session until its user leaves it; captures stay in `folder`.
+
+    Raises:
+        ConfigError: the topology or an interface does not exist; nothing was started.
+    """
+    files = _configurations(session)
+    runtime = choose(session.runtime, clock="real", image=session.image)
+    folder.mkdir(parents=True, exist_ok=True)
+    request = {
+        "topology": _lend_file(session.topology, folder),
+        "routing": session.routing,
+        "captures": list(session.captures),
+        "runtime": runtime.name,
+    }
+    write_json(folder / REQUEST, request)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    if not sys.stdin.isatty():
+        (folder / SCRIPT).write_text(sys.stdin.read(), encoding="utf-8")
+    ours, theirs = pty.openpty()
+    done, wake = os.pipe()
+    with _raw_terminal(), contextlib.ExitStack() as stack:
+        for descriptor in (done, wake, ours):
+            stack.callback(os.close, descriptor)
+        copier = threading.Thread(target=_copy, args=(ours, done), daemon=True)
+        copier.start()
+        try:
+            return runtime.run(
+                folder,
+                seed=0,
+                memory_mb=session.memory_mb,
+                wall_limit_s=_WALL_LIMIT_S,
+                module="testbed.execution.inside_shell",
+                terminal=theirs,
+            )
+        finally:
+            os.close(theirs)
+            os.write(wake, b".")
+            copier.join(timeout=5)
+
+
+def _lend_file(topology: str, folder: Path) -> str:
+    """The topology as it is named inside, where of the user's files only the folder is seen."""
+    name, comma, arguments = topology.partition(",")
+    if not name.endswith(".py"):
+        return topology
+    shutil.copyfile(name, folder / Path(name).name)
+    return f"{Path(name).name}{comma}{arguments}"
+
+
+def _configurations(session: Session) -> dict[str, str]:
+    """FRR configurations as file → text; checked, before anything starts."""
+    topo = named_topologies.load(session.topology)
+    check_topology(topo)
+    make_plan(topo)
+    if not session.configs:
+        return {}
+    made: dict[str, routing.Generate] = {
+        "rip": lambda plan, router: frr_generate.rip(plan, router, frr_generate.Rip()),
+        "ospf": lambda plan, router: frr_generate.ospf(plan, router, frr_generate.Ospf()),
+    }
+    generate = made.get(session.configs, made["rip"])
+    folder = "" if session.configs in made else session.configs
+    return routing.config_files(topo, generate, folder)
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    """The user's terminal passes every key on, until the end."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def _copy(terminal: int, done: int) -> None:
+    """Copies both ways until `done` can be read and nothing is left to show."""
+    sources = [terminal, done, *([0] if sys.stdin.isatty() else [])]
+    while True:
+        ready = select.select(sources, [], [])[0]
+        if terminal in ready:
+            with contextlib.suppress(OSError):
+                os.write(1, os.read(terminal, 65536))
+                continue
+            return
+        if done in ready:
+            return
+        os.write(terminal, os.read(0, 4096) or _END_OF_INPUT)

@@ -1,1 +1,0 @@
-"""FRR configurations as text: made from a topology, read, checked. Starts nothing."""

@@ -1,0 +1,110 @@
+"""What daemons and programs said of a submission while it ran: the lines a student has to see.
+
+Logs are the submission's to write, so a line is a hint for the student and decides nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from testbed.core.errors import TestbedError
+from testbed.core.rundir import read_json
+from testbed.daemons import frr
+from testbed.grading.answers import shown
+from testbed.grading.submission import CONFIGS
+
+_MOST = 8
+"""Lines of each sort."""
+
+_TAIL_BYTES = 1 << 18
+_TRACE = "Traceback (most recent call last):"
+_FRAME = re.compile(r'\s+File "/(?:work|project/controller)/([^"/]+)", line (\d+)')
+
+
+def refused(scenarios: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Lines of routers' configurations that FRR did not take, by file and line.
+
+    Args:
+        scenarios: folder of a submission's scenarios.
+        files: the files as they were handed in, by name.
+    """
+    found: dict[str, None] = {}
+    for folder in sorted(scenarios.glob("*")):
+        configs = _configs(folder)
+        places = {name: _Places(files.get(name, b"")) for name in set(configs.values())}
+        for log in sorted((folder / "logs").glob("*.log")):
+            router, _, daemon = log.stem.rpartition("-")
+            if daemon in frr.KINDS and router in configs:
+                name = configs[router]
+                for line, why in frr.misunderstood(_tail(log)):
+                    place = places[name].of(line)
+                    found[f"{name}: {place}FRR: {why}: '{shown(line)}'; it was left out"] = None
+    return list(found)[:_MOST]
+
+
+class _Places:
+    """Where lines are in a file; one that is there twice is found twice."""
+
+    def __init__(self, data: bytes) -> None:
+        text = data.decode("utf-8", errors="replace")
+        self._lines = [" ".join(line.split()) for line in text.splitlines()]
+        self._met: Counter[str] = Counter()
+
+    def of(self, line: str) -> str:
+        wanted = " ".join(line.split())
+        numbers = [n for n, there in enumerate(self._lines, 1) if there == wanted]
+        self._met[wanted] += 1
+        return f"line {numbers[min(self._met[wanted], len(numbers)) - 1]}: " if numbers else ""
+
+
+def _configs(folder: Path) -> dict[str, str]:
+    """Router → the file that it was started with."""
+    try:
+        return dict(read_json(folder / CONFIGS))
+    except TestbedError:  # no router was started
+        return {}
+
+
+def raised(scenarios: Path, names: Mapping[str, str]) -> list[str]:
+    """Errors that students' programs raised and perhaps caught: file, line, the error's last line.
+
+    Args:
+        scenarios: folder of a submission's scenarios.
+        names: the submission's files, name → kind.
+    """
+    found: Counter[str] = Counter()
+    for log in sorted(scenarios.glob("*/logs/*.log")):
+        for name, line, words in _traces(_tail(log)):
+            if names.get(name) in ("app", "program"):
+                found[f"{name}: line {line}: {shown(words)}"] += 1
+    times = {line: f" ({count} times)" if count > 1 else "" for line, count in found.items()}
+    return [f"{line}{times[line]}" for line in list(found)[:_MOST]]
+
+
+def _traces(text: str) -> Iterator[tuple[str, int, str]]:
+    """Tracebacks: file and line of the innermost frame in the student's code, and what was raised.
+
+    Of exceptions raised while another was handled, each is one.
+    """
+    inside, frame = False, ("", 0)
+    for line in text.splitlines():
+        if line.strip() == _TRACE:
+            inside, frame = True, ("", 0)
+        elif not inside:
+            continue
+        elif match := _FRAME.match(line):
+            frame = (match[1], int(match[2][:9]))
+        elif line and not line[0].isspace():
+            inside = False
+            if frame[0]:
+                yield (*frame, line)
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL_BYTES))
+        return file.read().decode("utf-8", errors="replace")

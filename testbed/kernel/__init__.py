@@ -1,6 +1,0 @@
-"""The guest kernel: which one there is, and how it is made."""
-
-from testbed.kernel.builder import BuildProgress, build
-from testbed.kernel.store import BUILD_COMMAND, GuestKernel, find, find_packaged
-
-__all__ = ["BUILD_COMMAND", "BuildProgress", "GuestKernel", "build", "find", "find_packaged"]

@@ -1,0 +1,1 @@
+"""What a machine needs before anything runs: packages, the guest kernel, images."""

@@ -1,0 +1,235 @@
+"""Builds an image from Debian's packages, our Python libraries and the guest kernel.
+
+mmdebstrap (no root where the system has user namespaces) unpacks and configures the packages; what
+a guest never reads is left out; files are dated alike and Python's are compiled. The same versions
+of packages, libraries and kernel give the same image to the byte.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import IO, Any
+
+from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
+from testbed.execution.guest_init import OWNERS
+from testbed.machine import kernel
+from testbed.machine.image import container, manifest, native, recipe, store
+from testbed.machine.image.container import MTIME_S
+from testbed.machine.image.scan import kernel_facts, scan, take_kernel
+from testbed.machine.image.store import Image
+from testbed.machine.kernel.source import KEYRING, mirror
+
+_EXPECTED_BYTES = 300 * 10**6
+_TERMINATION_S = 20.0
+_OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private"]
+"""Before root's mmdebstrap: what it mounts in its tree (/proc, parts of /dev) is never seen by
+us, who remove that tree."""
+
+_PYTHON_FOLDERS = ("root/usr/lib", "root/usr/share", "site")
+_METADATA = ("METADATA", "entry_points.txt")
+
+OnStage = Callable[[str], None]
+
+
+def build(on_stage: OnStage = lambda _: None) -> Image:
+    """Makes an image in the cache (or finds the same one there) and takes hold of it.
+
+    Args:
+        on_stage: hears what is being done.
+
+    Raises:
+        MissingPrerequisiteError: mmdebstrap, the guest kernel, or a Python library.
+        TestbedError: a package is not to be had, or there is no room.
+    """
+    built = kernel.find()
+    if built is None:
+        raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
+    if shutil.which("mmdebstrap") is None:
+        raise MissingPrerequisiteError("mmdebstrap", "sudo apt-get install mmdebstrap")
+    with store.making(2 * _EXPECTED_BYTES) as work, tempfile.TemporaryDirectory(
+        prefix="testbed-image-", dir="/var/tmp", ignore_cleanup_errors=True
+    ) as scratch:  # fmt: skip
+        on_stage(f"packages of Debian's {recipe.SUITE}")
+        tarball = _bootstrap(Path(scratch))
+        on_stage("what a guest reads of them")
+        packages = _take_root(tarball, work / "root")
+        libraries = take_libraries(work / "site")
+        take_kernel(built.path.parent, work / "kernel")
+        on_stage("Python's compiled files")
+        _compile(work)
+        on_stage("hashes")
+        facts = {
+            "kernel": kernel_facts(built.path.parent),
+            "libraries": libraries,
+            "packages": packages,
+            "suite": recipe.SUITE,
+        }
+        return _keep(work, facts)
+
+
+def _keep(work: Path, facts: dict[str, Any]) -> Image:
+    made, listing = manifest.make(manifest.LAB, facts, scan(work))
+    (work / container.LISTING).write_bytes(listing)
+    (work / container.MANIFEST).write_bytes(made.raw)
+    manifest.parse_listing(made, listing, "the new image")
+    if not (store.images_root() / made.id).exists():
+        store.keep(work, made)
+    return store.get(made.id)
+
+
+def _bootstrap(scratch: Path) -> Path:
+    """Has mmdebstrap make a root tree; returns it as a tar file."""
+    scratch.chmod(0o755)  # without root, other users' numbers work in it
+    address, _ = mirror()
+    (scratch / "sources.list").write_text(
+        f"deb [signed-by={KEYRING}] {address} {recipe.SUITE} main\n"
+    )
+    excluded = [
+        f"--dpkgopt=path-exclude=/usr/share/{x}/*" for x in ("doc", "man", "locale", "info")
+    ]
+    argv = [
+        "mmdebstrap", "--variant=essential", "--architectures=amd64",
+        f"--include={','.join(recipe.package_names())}",
+        '--aptopt=APT::Install-Recommends "false"', *excluded, "--format=tar",
+        recipe.SUITE, str(scratch / "root.tar"), str(scratch / "sources.list"),
+    ]  # fmt: skip
+    log = scratch / "log"
+    kept = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k == "HOME"}
+    environment = kept | {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "TMPDIR": str(scratch),
+        "SOURCE_DATE_EPOCH": str(MTIME_S),
+    }
+    with log.open("wb") as out:
+        code = _run(_OWN_MOUNTS * (os.geteuid() == 0) + argv, environment, out)
+    if code != 0:
+        lines = [x for x in log.read_text(errors="replace").splitlines() if x.startswith("E: ")]
+        raise CommandError("image", argv[:1], code, stderr="\n".join(lines[:1]))
+    return scratch / "root.tar"
+
+
+def _run(argv: list[str], environment: dict[str, str], out: IO[bytes]) -> int:
+    """Runs a program to its end, or to ours: it then takes its files away itself."""
+    process = subprocess.Popen(
+        argv, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+    )
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_TERMINATION_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _take_root(tarball: Path, root: Path) -> dict[str, str]:
+    """Unpacks what is kept; returns the packages' versions.
+
+    The tar file is ours. Devices are left out, owners noted for the guest, hard links copied.
+    """
+    root.mkdir()
+    packages, owners = {}, {}
+    with tarfile.open(tarball) as members:
+        for member in members:
+            path = os.path.normpath(member.name)
+            if path == "var/lib/dpkg/status":
+                packages = _versions(_content(members, member))
+            if path == "." or not recipe.is_kept(path):
+                continue
+            if _put(members, member, root / path) and (member.uid or member.gid):
+                owners[f"/{path}"] = [member.uid, member.gid]
+    noted = root / OWNERS.lstrip("/")
+    noted.parent.mkdir(parents=True)
+    noted.write_text(json.dumps(owners, indent=1, sort_keys=True) + "\n")
+    return packages
+
+
+def _put(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bool:
+    """Makes one member; False if an image does not hold its kind."""
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+    elif member.issym():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(member.linkname)
+    elif member.isreg() or member.islnk():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_content(members, member).read())
+        path.chmod(member.mode & 0o777 | 0o600)
+    else:
+        return False
+    return True
+
+
+def _content(members: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    content = members.extractfile(member)
+    if content is None:
+        raise TestbedError(f"{member.name}: has no content")
+    return content
+
+
+def _versions(status: IO[bytes]) -> dict[str, str]:
+    """Package → version, from dpkg's own list."""
+    text = status.read().decode()
+    found = re.findall(r"^Package: (\S+)\n(?:.+\n)*?Version: (\S+)\n", text, re.MULTILINE)
+    return dict(found)
+
+
+def take_libraries(site: Path) -> dict[str, str]:
+    """Copies Python libraries from the builder's own; returns their versions."""
+    site.mkdir()
+    versions = {}
+    for name in recipe.LIBRARIES:
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            raise MissingPrerequisiteError(f"Python's {name}", "make setup") from None
+        versions[name] = found.version
+        for file in found.files or ():
+            top = file.parts[0]
+            unwanted = top.endswith(".dist-info") and file.name not in _METADATA
+            if unwanted or _unread(file):
+                continue
+            if file.suffix == ".so":
+                raise TestbedError(f"{name}: has a compiled part ({file}); an image cannot hold it")
+            (site / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), site / file)
+    return versions
+
+
+def _unread(file: PurePath) -> bool:
+    if not {"..", "__pycache__", "tests"}.isdisjoint(file.parts):
+        return True
+    return str(file.parent) in recipe.UNREAD_TABLES and file.suffix in {".txt", ".idx"}
+
+
+def _compile(work: Path) -> None:
+    """Compiles all Python files by the image's own Python, so that no guest has to.
+
+    The compiled files are taken without a look at the source's date, which all share.
+    """
+    root = work / "root"
+    for folder in _PYTHON_FOLDERS:
+        inside = f"/{folder}".replace("/root", "").replace("/site", "/run/site")
+        arguments = ["-m", "compileall", "-f", "-q", "--invalidation-mode", "unchecked-hash"]
+        paths = ["-s", str(work / folder), "-p", inside, str(work / folder)]
+        argv = native.argv(root, "usr/bin/python3", "-sSP", *arguments, *paths)
+        done = subprocess.run(
+            argv, env=native.environment(root), capture_output=True, text=True, check=False
+        )
+        if done.returncode not in (0, 1):  # 1: a file for another version of Python, say
+            raise CommandError(
+                "image", ["python3", "-m", "compileall"], done.returncode, done.stderr
+            )

@@ -1,0 +1,6 @@
+"""The guest kernel: which one there is, and how it is made."""
+
+from testbed.machine.kernel.builder import BuildProgress, build
+from testbed.machine.kernel.store import BUILD_COMMAND, GuestKernel, find, find_packaged
+
+__all__ = ["BUILD_COMMAND", "BuildProgress", "GuestKernel", "build", "find", "find_packaged"]

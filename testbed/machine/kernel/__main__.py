@@ -1,0 +1,80 @@
+"""``python -m testbed.machine.kernel [build|info]``: for set-up, before anything is installed.
+
+Needs nothing but Python's standard library.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+from testbed.core.errors import TestbedError
+from testbed.machine.kernel import BuildProgress, build, find
+
+_USAGE = "usage: python3 -m testbed.machine.kernel build|info\n"
+_MIN_GAP_S = 0.5
+_DOING = {
+    "download": "downloading ",
+    "unpack": "unpacking ",
+    "configure": "configuring ",
+    "compile": "compiling ",
+    "install": "installing ",
+}
+
+
+class _Printer:
+    """One line a stage, which counts up in place on a terminal; elsewhere one more every tenth."""
+
+    def __init__(self) -> None:
+        self._stage, self._tenths, self._last_s = "", 0, 0.0
+
+    def __call__(self, progress: BuildProgress) -> None:
+        live = sys.stderr.isatty()
+        share = progress.fraction
+        tenths = int(share * 10) if share is not None else 0
+        same = progress.stage == self._stage and share is not None
+        step = time.monotonic() - self._last_s >= _MIN_GAP_S if live else tenths > self._tenths
+        if same and not step:
+            return
+        start = "" if not live or not self._stage else "\r" if same else "\n"
+        self._stage, self._tenths, self._last_s = progress.stage, tenths, time.monotonic()
+        percent = f", {share:.0%}" if share else ""
+        doing = _DOING.get(progress.stage, "")
+        end = "\033[K" if live else "\n"
+        sys.stderr.write(f"{start}guest kernel: {doing}{progress.message}{percent}{end}")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Ends the line that counted up."""
+        if self._stage and sys.stderr.isatty():
+            sys.stderr.write("\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs a command; returns the exit code."""
+    if arguments not in (["build"], ["info"]):
+        sys.stderr.write(_USAGE)
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    printer = _Printer()
+    try:
+        kernel = build(printer) if arguments == ["build"] else find()
+    except TestbedError as error:
+        printer.end()
+        sys.stderr.write(f"{error}\n")
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        printer.end()
+        sys.stderr.write("interrupted; nothing was kept\n")
+        return 130
+    printer.end()
+    if kernel is None:
+        sys.stderr.write("no guest kernel is built\n")
+        return 3
+    sys.stdout.write(f"{kernel.version} ({kernel.source}) {kernel.path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""What `measure` reads: one scenario's raw artefacts as DataFrames. Needs no root, no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.core.claims import MissingDataError
+from testbed.core.errors import ParseError
+from testbed.core.rundir import read_json
+from testbed.results import gate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ScenarioData:
+    """The artefacts of one scenario.
+
+    Attributes:
+        name: the scenario's name.
+        path: its folder.
+        params: the parameters it ran with.
+    """
+
+    def __init__(self, name: str, path: Path, params: Any) -> None:
+        self.name, self.path, self.params = name, path, params
+
+    @cached_property
+    def clock(self) -> dict[str, int]:
+        """``realtime_ns`` and ``monotonic_ns`` of the moment the experiment's `run` began."""
+        found = [e for e in self._event_rows if e["event"] == "start"]
+        if not found:
+            raise MissingDataError("the experiment's run never began")
+        return {"realtime_ns": found[0]["time_ns"], "monotonic_ns": found[0]["monotonic_ns"]}
+
+    @property
+    def t0_ns(self) -> int:
+        """Time zero of all ``time_s`` columns: when `run` began, in ns since 1970."""
+        return self.clock["realtime_ns"]
+
+    @cached_property
+    def network(self) -> dict[str, Any]:
+        """Addresses, queue disciplines and sysctls as they were in the running network."""
+        return dict(read_json(self.path / "network.json"))
+
+    @cached_property
+    def topology(self) -> dict[str, Any]:
+        """The topology as data: nodes, links, shapes."""
+        return dict(read_json(self.path / "topology.json"))
+
+    def address(self, node: str) -> str:
+        """The node's first IPv4 address, without prefix length."""
+        for row in self.network["addresses"]:
+            if row["node"] == node and row["ipv4"]:
+                return str(row["ipv4"]).split("/")[0]
+        raise MissingDataError(f"{node} has no IPv4 address")
+
+    def captures(self) -> list[str]:
+        """Names of the captures: the interfaces they were taken at."""
+        return sorted(p.stem for p in (self.path / "captures").glob("*.pcap"))
+
+    def packets(self, capture: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
+        """A capture, one row a packet, with ``time_s`` since the run's start in front.
+
+        Raises:
+            MissingDataError: no such capture, or the kernel dropped packets of it.
+        """
+        from analysis import packets
+
+        path = self.path / "captures" / f"{capture}.pcap"
+        if not path.is_file():
+            raise MissingDataError(f"no capture '{capture}'; there are {self.captures()}")
+        lost = self.capture_drops.get(capture, 0)
+        if lost < 0:
+            raise MissingDataError(f"capture '{capture}': tcpdump did not come to its end")
+        if lost:
+            raise MissingDataError(f"capture '{capture}' misses {lost} packets the kernel dropped")
+        wanted = None if columns is None else list(dict.fromkeys(["time_ns", *columns]))
+        frame = packets.read(path, columns=wanted)
+        frame.attrs = {}  # pandas copies them at every step
+        frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
+        return frame
+
+    def frame(self, capture: str, number: int) -> bytes:
+        """The bytes of one packet of a capture, by its number."""
+        from analysis.dissect import ipv4
+
+        path = self.path / "captures" / f"{capture}.pcap"
+        found = ipv4.frames(path, [int(number)]) if path.is_file() else {}
+        if not found:
+            raise MissingDataError(f"capture '{capture}' has no packet {number}")
+        return found[int(number)]
+
+    @cached_property
+    def capture_drops(self) -> dict[str, int]:
+        """Packets that a capture could not keep, by capture."""
+        path = self.path / "captures" / "captures.json"
+        if not path.is_file():
+            raise MissingDataError("the captures were not closed; the run is incomplete")
+        return {name: int(stats["dropped"]) for name, stats in read_json(path).items()}
+
+    def events(self, event: str | None = None) -> pd.DataFrame:
+        """The run's own events (`net.event`), with ``time_s``, ``event`` and their data."""
+        import pandas as pd
+
+        rows = [
+            {"time_s": (row["time_ns"] - self.t0_ns) / 1e9, **row}
+            for row in self._event_rows
+            if event is None or row["event"] == event
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["time_s", "time_ns", "event"])
+
+    @cached_property
+    def _event_rows(self) -> list[dict[str, Any]]:
+        path = self.path / "events.jsonl"
+        if not path.is_file():
+            raise MissingDataError("no events; the run is incomplete")
+        return _json_lines(path, "event")
+
+    def notices(self, kind: str) -> pd.DataFrame:
+        """What `net.watch` recorded: ``routes``, ``neighbours`` or ``links``, with ``time_s``.
+
+        Raises:
+            MissingDataError: it was not watched, or the kernel lost notifications.
+        """
+        import pandas as pd
+
+        path = self.path / f"{kind}.jsonl"
+        if not path.is_file():
+            raise MissingDataError(f"changes of {kind} were not watched")
+        if any(row["event"] == "watch-lost" for row in self._event_rows):
+            raise MissingDataError(f"the kernel lost notifications of {kind}")
+        rows = _json_lines(path, "node")
+        frame = pd.DataFrame(rows)
+        frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
+        return frame
+
+    def state(self, label: str, node: str, daemon: str, number: int = 0) -> str:
+        """What a daemon answered at a moment named `label` (see `testbed.daemons.frr.save`)."""
+        path = self.path / "states" / label / f"{node}.{daemon}.{number}.txt"
+        if not path.is_file():
+            raise MissingDataError(f"no state '{label}' of {daemon} in {node}")
+        return path.read_text(encoding="utf-8")
+
+    @property
+    def traced(self) -> bool:
+        """True if the run's kernel could record events."""
+        return (self.path / "traces" / "trace.json").is_file()
+
+    def trace(self, event: str) -> pd.DataFrame:
+        """A kernel event such as ``tcp_probe``, one row an occurrence, with ``time_s``.
+
+        Raises:
+            MissingDataError: it was not traced, or the kernel's buffer lost occurrences.
+        """
+        from analysis import ftrace
+
+        folder = self.path / "traces"
+        if not self.traced:
+            raise MissingDataError("this run has no kernel events (its kernel cannot trace)")
+        frame = ftrace.read(folder, event)
+        offset_ns = self.clock["realtime_ns"] - self.clock["monotonic_ns"]
+        frame["time_ns"] += offset_ns
+        frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
+        return frame
+
+    def stalls(self) -> pd.DataFrame:
+        """When timers of the run's kernel fired late, in ns since time zero, and how late.
+
+        A stall lies between ``began_ns`` and ``ended_ns``, and took ``late_ns`` or up to
+        ``longest_ns``. Empty on the virtual clock.
+        """
+        import pandas as pd
+
+        zero_ns = self.clock["monotonic_ns"]
+        rows = [
+            (s.began_ns - zero_ns, s.ended_ns - zero_ns, s.late_ns, s.ended_ns - s.began_ns)
+            for s in gate.stalls(self.path)
+        ]
+        columns = ["began_ns", "ended_ns", "late_ns", "longest_ns"]
+        return pd.DataFrame(rows, columns=columns, dtype="int64")
+
+    def log(self, name: str) -> str:
+        """Output of a program started by ``net.start(..., log=name)``."""
+        path = self.path / "logs" / f"{name}.log"
+        if not path.is_file():
+            raise MissingDataError(f"no log '{name}'")
+        return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _json_lines(path: Path, word: str) -> list[dict[str, Any]]:
+    """Rows of a file with one JSON object a line; each has a time and the key `word`."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            rows.append(row | {"time_ns": int(row["time_ns"]), word: str(row[word])})
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise ParseError(str(path), f"line {number}", str(error)) from None
+    return rows

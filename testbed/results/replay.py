@@ -1,0 +1,329 @@
+"""Everything after `run`: measure → tables → claims → plots → report, from the run directory.
+
+Pure: reads a run directory and writes back into it. Needs no root, no network and no Linux.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.author import experiment_folder
+from testbed.author.experiment import (
+    Experiment,
+    Tables,
+    check_claims,
+    experiment_files,
+    load_file,
+    own_code,
+    require_dict,
+)
+from testbed.core import parameters
+from testbed.core.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.core.errors import ConfigError, ExitCode, TestbedError
+from testbed.core.rundir import (
+    OUTCOME,
+    SCENARIO,
+    VERDICTS,
+    RunDir,
+    read_json,
+    write_json,
+    write_text,
+)
+from testbed.results import gate
+from testbed.results.data import ScenarioData
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_FINGERPRINTED = ("captures/*.pcap", "events.jsonl", "topology.json", "network*.json")
+"""What must be the same, byte for byte, in two virtual-clock runs with the same inputs."""
+
+Judged = tuple[Claim, Verdict]
+
+
+def experiment_of(run: RunDir) -> type[Experiment]:
+    """The experiment a run was made by, as its file is today; or the run's own copy."""
+    return load_file(_file_of(run))
+
+
+def _file_of(run: RunDir) -> Path:
+    meta = run.meta()
+    name, given = meta["experiment"], meta.get("file")
+    if name in experiment_files():
+        return experiment_files()[name]
+    if given and Path(given).exists():
+        return Path(given)
+    if not (copies := experiment_folder.copies(run)):
+        raise ConfigError(f"{run.path}: experiment '{name}' is not in experiments/ nor in the run")
+    return copies[0]
+
+
+def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
+    """Measures, judges, plots and reports a run again; returns the verdicts."""
+    file, meta = _file_of(run), run.meta()
+    if run.path in file.parents:
+        gone = meta.get("file") or f"experiments/{meta['experiment']}"
+        logging.getLogger(__name__).warning("%s is not there; replay uses the copy %s", gone, file)
+    cls = load_file(file)
+    check_claims(cls(parameters.build(cls.Parameters, meta["parameters"])))
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[], Any]) -> Any:
+        on_stage(stage)
+        began = time.perf_counter()
+        result = work()
+        seconds[stage] = round(time.perf_counter() - began, 3)
+        return result
+
+    tables = timed("measure", lambda: measure(run, cls))
+    judged: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
+    wrong = None
+    try:
+        timed("plot", lambda: save_plots(run, cls, tables))
+    except TestbedError as error:  # the verdicts and the report are there all the same
+        wrong = error
+    from testbed.results.report import write_report
+
+    timed("report", lambda: write_report(run, cls, judged))
+    meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
+    run.write_meta({k: v for k, v in meta.items() if k != "format"})
+    if wrong:
+        raise wrong
+    return judged
+
+
+def measure(run: RunDir, cls: type[Experiment]) -> Tables:
+    """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
+    import pandas as pd
+
+    from analysis import label
+
+    names = complete_scenarios(run)
+    work = [(run.path, name) for name in names]
+    parts = _side_by_side(_measure_one, work, meanwhile=_import_what_follows)
+    tables = Tables()
+    for table in dict.fromkeys(t for part in parts for t in part):
+        pieces = []
+        for name, part in zip(names, parts, strict=True):
+            if table in part and len(part[table]):
+                piece = part[table]
+                if "scenario" in piece:
+                    piece = piece.drop(columns="scenario")
+                label(piece, "scenario", name)
+                pieces.append(piece)
+        if pieces:
+            tables[table] = pd.concat(pieces, ignore_index=True)
+    run.tables.mkdir(exist_ok=True)
+    with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
+        list(pool.map(partial(_save_table, run), tables, tables.values()))
+    return tables
+
+
+def _import_what_follows() -> None:
+    """What judging, drawing and reporting need, while others measure."""
+    import testbed.results.report  # noqa: F401
+    from analysis.plots import style
+
+    _ = style.COLOURS  # the module waits for a touch
+
+
+def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
+    texts = [column for column in table if table[column].dtype == "str"]
+    # a dictionary of numbers that hardly repeat takes half of the time and saves next to nothing
+    table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
+
+
+def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
+    import pandas as pd
+
+    path, name = work
+    run = RunDir(path)
+    cls = experiment_of(run)
+    folder = run.scenario(name)
+    params: Any = parameters.build(cls.Parameters, read_json(folder / SCENARIO)["parameters"])
+    try:
+        with own_code(cls, f"measure, scenario '{name}'"):
+            found = cls(params).measure(ScenarioData(name, folder, params))
+    except MissingDataError as missing:
+        return {"missing": pd.DataFrame([{"reason": str(missing)}])}
+    must = "a dict of DataFrames"
+    tables: dict[str, pd.DataFrame] = require_dict(cls, "measure", found, pd.DataFrame, must)
+    return tables
+
+
+def _side_by_side(
+    work: Callable[[Any], Any], items: list[Any], meanwhile: Callable[[], None] = lambda: None
+) -> list[Any]:
+    """`work` over the items on all cores, results in order; `meanwhile` is done here.
+
+    Raises:
+        TestbedError: a worker died.
+    """
+    workers = min(len(items), multiprocessing.cpu_count())
+    if workers < 2 or multiprocessing.parent_process():  # repetitions fill the cores already
+        meanwhile()
+        return [work(item) for item in items]
+    import pandas as pd  # noqa: F401  (loaded once, before the fork)
+    import pyarrow.parquet  # noqa: F401
+
+    context = multiprocessing.get_context("fork" if hasattr(__import__("os"), "fork") else None)
+    gc.freeze()  # what is there need not be looked through, and so copied, in each worker
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            try:
+                results = pool.map(work, items)  # the workers are there before it returns
+                meanwhile()
+                return list(results)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun
+                raise
+    except BrokenProcessPool as error:
+        raise TestbedError("a worker process was killed (is there memory enough?)") from error
+    finally:
+        gc.unfreeze()
+
+
+def complete_scenarios(run: RunDir) -> list[str]:
+    """Names of the scenarios that came to their end, in the run's order."""
+    names = run.meta()["scenarios"]
+    return [
+        name
+        for name in names
+        if (run.scenario(name) / OUTCOME).is_file()
+        and read_json(run.scenario(name) / OUTCOME)["status"] == "complete"
+    ]
+
+
+def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
+    """Judges each claim whose scenarios were part of the run; writes ``verdicts.json``."""
+    meta = run.meta()
+    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    judged = []
+    for claim in cls.claims():
+        if not set(claim.scenarios) <= set(meta["scenarios"]):
+            continue
+        try:
+            with own_code(cls, f"claim {claim.name}"):
+                verdict = claim.check(experiment, tables)
+                if not isinstance(verdict, Verdict):
+                    raise TypeError(f"returned {verdict!r}, no verdict")
+        except MissingDataError as missing:
+            verdict = inconclusive(_reason(missing, tables))
+        except ConfigError as error:
+            verdict = inconclusive(str(error))
+        if meta.get("clock") == "real":
+            verdict = _gated(verdict, run, claim, claim.scenarios or tuple(meta["scenarios"]))
+        judged.append((claim, verdict))
+    rows = [
+        {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
+        for c, v in judged
+    ]
+    write_json(run.path / VERDICTS, rows)
+    return judged
+
+
+def _gated(verdict: Verdict, run: RunDir, claim: Claim, scenarios: tuple[str, ...]) -> Verdict:
+    """The verdict, or none where a busy host may be what was observed."""
+    if busy := gate.reasons(run, scenarios):
+        return inconclusive(f"the host disturbed the run: {busy}", verdict.expected)
+    if verdict.status == Status.FAIL and (why := gate.stalled(run, scenarios, claim.bears_stall_s)):
+        observed = f"{verdict.observed}, but the host disturbed the run: {why}"
+        return inconclusive(observed, verdict.expected)
+    return verdict
+
+
+def _reason(missing: MissingDataError, tables: Tables) -> str:
+    reasons: list[str] = list(tables["missing"]["reason"].unique()) if "missing" in tables else []
+    return "; ".join([str(missing), *reasons])
+
+
+def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]:
+    """Draws the experiment's figures into ``plots/*``, the same bytes each time.
+
+    A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram.
+    """
+    from analysis.plots import style
+
+    meta = run.meta()
+    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    run.plots.mkdir(exist_ok=True)
+    for old in [*run.plots.glob("*.png"), *run.plots.glob("*.svg")]:
+        old.unlink()
+    with style.applied():
+        figures = _figures(experiment, tables)
+        paths = [
+            run.plots / f"{name}.{'svg' if isinstance(figure, str) else 'png'}"
+            for name, figure in figures.items()
+        ]
+        # figures reach the forked workers by inheritance
+        _FIGURES[:] = [(cls, *one) for one in zip(figures.values(), paths, strict=True)]
+        try:
+            _side_by_side(_save_figure, list(range(len(_FIGURES))))
+        finally:
+            _FIGURES.clear()
+    return paths
+
+
+def _figures(experiment: Experiment, tables: Tables) -> Mapping[str, Figure | str]:
+    """What the experiment draws; a run that lacks the data has verdicts still, but no figures."""
+    from matplotlib.figure import Figure
+
+    try:
+        with own_code(type(experiment), "plot"):
+            found = experiment.plot(tables) if tables else {}
+    except MissingDataError as missing:
+        logging.getLogger(__name__).warning("no figures: %s", missing)
+        return {}
+    must = "a dict of name → Figure (or SVG text)"
+    figures: Mapping[str, Figure | str] = require_dict(
+        type(experiment), "plot", found, (Figure, str), must
+    )
+    return figures
+
+
+_FIGURES: list[tuple[type[Experiment], Figure | str, Path]] = []
+
+
+def _save_figure(index: int) -> None:
+    from analysis.plots import style
+
+    cls, figure, path = _FIGURES[index]
+    if isinstance(figure, str):
+        write_text(path, figure)
+        return
+    with own_code(cls, f"figure {path.stem}"):
+        style.save(figure, path)
+
+
+def fingerprinted_files(run: RunDir) -> list[Path]:
+    """The files of a run that must not differ, sorted."""
+    folders = [run.scenario(name) for name in sorted(run.meta()["scenarios"])]
+    return [p for f in folders for pattern in _FINGERPRINTED for p in sorted(f.glob(pattern))]
+
+
+def fingerprint(run: RunDir) -> str:
+    """SHA-256 over what must not differ between two runs with the same inputs (64 hex digits)."""
+    total = hashlib.sha256()
+    for path in fingerprinted_files(run):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(run.path)} {digest}\n".encode())
+    return total.hexdigest()
+
+
+def exit_code(judged: list[Judged]) -> ExitCode:
+    """0 if all claims hold, 1 if any fails, else 4 if any is inconclusive."""
+    statuses = {verdict.status for _, verdict in judged}
+    if Status.FAIL in statuses:
+        return ExitCode.CLAIM_FAILED
+    return ExitCode.INCONCLUSIVE if Status.INCONCLUSIVE in statuses else ExitCode.PASS

@@ -1,0 +1,180 @@
+"""One self-contained HTML page per run: claims first, then figures, network and provenance."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from testbed.author.experiment import Experiment
+from testbed.core.claims import Evidence, MissingDataError
+from testbed.core.rundir import REPETITION, REPORT, RunDir, read_json, write_text
+from testbed.results.data import ScenarioData
+from testbed.results.drawing import draw
+from testbed.results.replay import Judged
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+SHOWN_FRAMES = 12
+"""How many packets of an evidence stand in the report; their numbers are all given."""
+
+
+def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
+    """Writes ``report.html`` from the run directory; returns its path."""
+    meta, captures = run.meta(), Captures(run)
+    page = _template("report.html.j2").render(
+        meta=meta,
+        title=cls.title().rstrip("."),
+        text=_paragraphs(cls),
+        claims=[_claim_row(captures, claim, verdict) for claim, verdict in judged],
+        plots=[_plot(cls, path) for path in _plots(run.plots)],
+        drawings=_drawings(run, meta),
+        parameters=_parameters(cls, meta),
+    )
+    write_text(run.path / REPORT, page)
+    return run.path / REPORT
+
+
+def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, Any]]) -> Path:
+    """Writes the page over several seeds; `claims` as in ``repetition.json``."""
+    from testbed.execution.repeat import mean_text
+
+    data = read_json(path / REPETITION)
+    metas = {seed: RunDir(path / f"seed-{seed}").meta() for seed in data["seeds"]}
+    any_meta = next(iter(metas.values()), None)
+    runs = [
+        {
+            "seed": seed,
+            "fingerprint": (meta.get("fingerprint") or "-")[:16],
+            "others": ", ".join(
+                c["claim"] for c in claims if c["statuses"].get(str(seed), "PASS") != "PASS"
+            ),
+        }
+        for seed, meta in metas.items()
+    ]
+    page = _template("repetition.html.j2").render(
+        title=cls.title(), experiment=cls.name, seeds=data["seeds"], failed=data["failed"],
+        claims=[c | {"mean_text": mean_text(c)} for c in claims], runs=runs,
+        plots=[_plot(cls, p) for p in _plots(path / "plots")],
+        meta=any_meta, parameters=_parameters(cls, any_meta) if any_meta else [],
+    )  # fmt: skip
+    write_text(path / REPORT, page)
+    return path / REPORT
+
+
+def _template(name: str) -> jinja2.Template:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    ).get_template(name)
+
+
+def _paragraphs(cls: type[Experiment]) -> list[str]:
+    text = (cls.__doc__ or "").split("\n\n")[1:]
+    return [" ".join(p.split()) for p in text if p.strip()]
+
+
+def _plots(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.png"), *folder.glob("*.svg")])
+
+
+def _plot(cls: type[Experiment], path: Path) -> dict[str, str]:
+    data = base64.b64encode(path.read_bytes()).decode()
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
+    return {
+        "caption": ": ".join(filter(None, cls.caption(path.stem))),
+        "src": f"data:image/{kind};base64,{data}",
+    }
+
+
+def _claim_row(captures: Captures, claim: Any, verdict: Any) -> dict[str, Any]:
+    return {
+        "claim": claim,
+        "verdict": verdict,
+        "evidence": [_evidence(captures, e) for e in verdict.evidence],
+    }
+
+
+def _evidence(captures: Captures, evidence: Evidence) -> dict[str, Any]:
+    rows = [dict(row) for row in evidence.rows]
+    if evidence.frames and evidence.capture:
+        rows = packet_rows(captures.shown(evidence)) or rows
+    return {"of": evidence, "rows": rows, "more": max(0, len(evidence.frames) - SHOWN_FRAMES)}
+
+
+class Captures:
+    """The packets of evidence, read out in a few words (``what``). Each capture is read once."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._read: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def data(self, evidence: Evidence) -> ScenarioData:
+        """The scenario an evidence is of."""
+        return ScenarioData(evidence.scenario, self._run.scenario(evidence.scenario), None)
+
+    def shown(self, evidence: Evidence) -> pd.DataFrame:
+        """The first packets of an evidence; none if the capture cannot be relied on."""
+        from analysis import describe
+
+        where = (evidence.scenario, evidence.capture)
+        if where not in self._read:
+            columns = ["time_ns", *describe.COLUMNS]
+            try:
+                self._read[where] = self.data(evidence).packets(evidence.capture, columns)
+            except MissingDataError:
+                return pd.DataFrame()
+        packets = self._read[where]
+        found = packets[packets["frame"].isin(evidence.frames[:SHOWN_FRAMES])]
+        return found.assign(what=describe.packets(found))
+
+
+_ROW = ["frame", "time_s", "ip_src", "eth_src", "ip_dst", "eth_dst", "what"]
+
+
+def packet_rows(packets: pd.DataFrame) -> list[dict[str, Any]]:
+    """Packets as `Captures.shown` gives them, as rows of a table."""
+    if packets.empty:
+        return []
+    return [
+        {
+            "packet": row.frame,
+            "time (s)": f"{row.time_s:.6f}",
+            "from": _address(row.ip_src, row.eth_src),
+            "to": _address(row.ip_dst, row.eth_dst),
+            "what": row.what,
+        }
+        for row in packets[_ROW].itertuples()
+    ]
+
+
+def _address(ip: Any, ethernet: Any) -> str:
+    return str(ip) if isinstance(ip, str) else str(ethernet)
+
+
+def _drawings(run: RunDir, meta: dict[str, Any]) -> list[dict[str, Any]]:
+    """The network's drawing, once for scenarios that share it."""
+    found: dict[str, list[str]] = {}
+    for name in meta["scenarios"]:
+        folder = run.scenario(name)
+        if (folder / "network.json").is_file():
+            addresses = read_json(folder / "network.json")["addresses"]
+            svg = draw(read_json(folder / "topology.json"), addresses)
+            found.setdefault(svg, []).append(name)
+    return [{"svg": Markup(svg), "scenarios": names} for svg, names in found.items()]
+
+
+def _parameters(cls: type[Experiment], meta: dict[str, Any]) -> list[dict[str, Any]]:
+    from testbed.core.parameters import parameters_of
+
+    return [
+        {"name": p.name, "value": meta["parameters"].get(p.name, p.default), "spec": p.spec}
+        for p in parameters_of(cls.Parameters)
+    ]
