@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from testbed.author import experiment as experiments
+from testbed.author import scenarios
 from testbed.author.experiment_folder import handout
 from testbed.book import coverage, reference, usage, words
 from testbed.core.errors import ConfigError, nearest
@@ -48,9 +49,19 @@ def experiments_table(page: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
+def scenarios_table(page: Path) -> str:
+    """A row for each scenario of the experiment whose folder the page is in: its own values."""
+    heads = ("场景", "与参数的不同") if page.name.endswith(".zh.md") else ("scenario", "own values")
+    rows = ["| " + " | ".join(heads) + " |", "| --- | --- |"]
+    for name, values in scenarios.table(experiments.load(page.parent.name)).items():
+        rows.append(f"| `{name}` | {values or '-'} |")
+    return "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "experiments": experiments_table,
     "coverage": coverage.table,
+    "scenarios": scenarios_table,
     "api": lambda _, *names: reference.api(*names),
     "commands": lambda _: usage.commands(),
     "topologies": lambda _: usage.topologies_list(),

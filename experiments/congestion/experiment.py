@@ -43,6 +43,13 @@ SETTLED_S = 5.0
 """From here on a lone flow is past its first loss; rates are measured behind it."""
 
 LOSSES_PERCENT = {"loss-0.25": 0.25, "loss-0.5": 0.5, "loss-1": 1.0, "loss-2": 2.0}
+LOSSY_MBPS = 50.0
+"""Rate of the scenarios with random loss: what limits them is loss, and not the link."""
+
+DURATION_S = 50.0
+BEHIND_OUTAGE_S = 15.0
+"""How long the sender goes on after an outage: its timer has doubled for a while."""
+
 LONE = ("reno", "cubic", "bbr")
 CODEL_TARGET_MS = 5.0
 """RFC 8289 §4.4."""
@@ -86,34 +93,46 @@ class Congestion(Experiment):
         )
         qdisc: str = param("fifo", "queue discipline of the bottleneck", choices=QDISCS)
         ecn: bool = param(False, "mark instead of drop where the discipline can")
-        duration_s: float = param(50.0, "how long the first flow sends", unit="s", low=5, high=3600)
+        duration_s: float = param(
+            DURATION_S, "how long the first flow sends", unit="s", low=5, high=3600
+        )
         stagger_s: float = param(10.0, "delay of each flow behind the one before", unit="s", low=0)
         loss_percent: float = param(0.0, "random loss on the wire", unit="%", low=0, high=50)
         outage_at_s: float = param(0.0, "when the wire goes dark (0: never)", unit="s", low=0)
         outage_s: float = param(4.0, "for how long", unit="s", low=0.01, high=600)
 
     params: Parameters
-    repeated_tables = ("goodput", "flows")
+    repeated_tables = ("goodput", "flows", "setting")
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """One network each: those that share and those with loss are the longest, and first."""
-        p = self.params
-        alone = replace(p, stagger_s=0.0, duration_s=min(p.duration_s, 20.0))
+        p = replace(self.params, outage_at_s=0.0)
+        alone = replace(p, stagger_s=0.0, duration_s=self._shorter(20.0))
         lone = {cc: replace(alone, cc=(cc,)) for cc in LONE}
-        deep = replace(lone["cubic"], queue_bdp=5.0, duration_s=min(p.duration_s, 15.0))
-        longer_s = min(p.duration_s, 30.0)  # some 75 losses at 0.25 %
-        lossy = replace(lone["reno"], rate_mbps=max(p.rate_mbps, 50.0), duration_s=longer_s)
+        some_75_losses_s = self._shorter(30.0)  # at 0.25 %
+        lossy = replace(lone["reno"], rate_mbps=LOSSY_MBPS, duration_s=some_75_losses_s)
+        dark_at_s = self.params.outage_at_s or 11.0  # not in a recovery
+        outage = replace(
+            lone["reno"],
+            outage_at_s=dark_at_s,
+            duration_s=max(self._shorter(30.0), dark_at_s + p.outage_s + BEHIND_OUTAGE_S),
+        )
+        deep = replace(lone["cubic"], queue_bdp=5.0, duration_s=self._shorter(15.0))
         return {
-            "competing": p,
+            "competing": self.params,
             "fair": replace(p, cc=("reno", "reno"), stagger_s=5.0),
             **{name: replace(lossy, loss_percent=x) for name, x in LOSSES_PERCENT.items()},
             **lone,
-            # not in a recovery
-            "outage": replace(lone["reno"], outage_at_s=11.0, duration_s=longer_s),
-            "fifo": deep,
-            "fq_codel": replace(deep, qdisc="fq_codel"),
+            "outage": outage,
+            "fifo": replace(deep, qdisc="fifo", ecn=False),
+            "fq_codel": replace(deep, qdisc="fq_codel", ecn=False),
             "ecn": replace(deep, qdisc="fq_codel", ecn=True),
         }
+
+    def _shorter(self, usual_s: float) -> float:
+        """How long a scenario lasts that is `usual_s` long with the default duration."""
+        given_s = self.params.duration_s
+        return min(given_s, max(usual_s, usual_s * given_s / DURATION_S))
 
     # ---- in the network
 
@@ -503,8 +522,8 @@ class Congestion(Experiment):
             1_window: The congestion window, with the retransmissions at the bottom. Look for slow
                 start, for Reno's sawtooth, for CUBIC's flat top at the old maximum, and for what a
                 single drop costs.
-            2_goodput: What each flow gets, and the sum. Look for who gives way when another begins,
-                and for whether the shares meet.
+            2_goodput: What each flow gets, their sum, and the rate of the link. Look for who gives
+                way when another begins, and for whether the shares meet.
             3_queue: The queue before the bottleneck, and above it what was dropped or marked. It
                 fills as the window grows; look for how much of a deep buffer FIFO fills and
                 FQ-CoDel does not.
@@ -534,7 +553,9 @@ class Congestion(Experiment):
                 windows,
             )
         if shared:
-            drawn["2_goodput"] = plots.goodput(tables["goodput"], tables["flows"], shared)
+            drawn["2_goodput"] = plots.goodput(
+                tables["goodput"], tables["flows"], tables["setting"], shared
+            )
         if queues:
             drawn["3_queue"] = plots.queue(
                 tables["queue"], tables["passage"], tables["setting"], queues
@@ -563,7 +584,10 @@ class Congestion(Experiment):
             flows = tables["flows"][tables["flows"]["scenario"] == scenario]
             if len(rates):
                 labels = dict(zip(flows["flow"], flows["label"], strict=True))
-                drawn[f"1_goodput_{scenario}"] = repeated.goodput(rates, labels, scenario)
+                rate_mbps = tables.of("setting", scenario=scenario)["rate_mbps"].iloc[0]
+                drawn[f"1_goodput_{scenario}"] = repeated.goodput(
+                    rates, labels, scenario, rate_mbps
+                )
         return drawn
 
     def _blackout_title(self, tables: Tables) -> dict[str, str]:

@@ -94,13 +94,14 @@ class DnsSpoofing(Experiment):
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """The attack, and each of three defences alone."""
-        p, faults = self.params, self.params.faults
+        faults = self.params.faults
         port = "random-port" in faults
+        open_to_all = replace(self.params, random_port=False, signed=False, filtered=False)
         return {
-            "fixed": replace(p, random_port=port),
-            "random": replace(p, random_port="fixed-port" not in faults),
-            "signed": replace(p, signed=True),
-            "filtered": replace(p, filtered="no-filter" not in faults),
+            "fixed": replace(open_to_all, random_port=port),
+            "random": replace(open_to_all, random_port="fixed-port" not in faults),
+            "signed": replace(open_to_all, signed=True),
+            "filtered": replace(open_to_all, filtered="no-filter" not in faults),
         }
 
     # ---- in the network

@@ -98,8 +98,12 @@ class Ospf(OspfNeighbours):
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """The longest first."""
-        p = self.params
-        plain = replace(p, configs="", fail="", duration_s=75.0)
+        p, usual = self.params, self.Parameters()
+        own = {} if p.topology == usual.topology and not p.ipv6 else {"own": p}
+        if p.topology != usual.topology:  # interfaces and files are those of the other graph
+            p = replace(p, topology=usual.topology, fail=usual.fail, configs="")
+        p = replace(p, ipv6=False)
+        plain = replace(p, configs="", fail="", late="", duration_s=75.0)
         cut = replace(plain, failure="cut", fail_at_s=SETTLED_S, duration_s=75.0)
         pair = replace(plain, topology="line", size=2)
         return {
@@ -112,7 +116,7 @@ class Ospf(OspfNeighbours):
             "ospfv3": replace(plain, topology="triangle", ipv6=True),
             "ospfv3-campus": replace(p, ipv6=True, configs=""),
             "ospfv3-areas": replace(plain, topology="areas", ipv6=True),
-        }
+        } | own
 
     # ---- in the network
 
@@ -225,7 +229,7 @@ class Ospf(OspfNeighbours):
     def converges(self, tables: Tables) -> Verdict:
         """From the start of the last router, within the budget."""
         found = tables.of("waits")
-        return routing.in_time(found[found["scenario"].isin(MAPS)])
+        return routing.in_time(found[found["scenario"].isin([*MAPS, "own"])])
 
     @claim("All routers of an area hold the same link-state database.",
            source="RFC 2328 §2, §13", scenarios=AREAS,
@@ -250,7 +254,8 @@ class Ospf(OspfNeighbours):
     def equals_dijkstra(self, tables: Tables) -> Verdict:
         """The kernel's next hops beside those computed from the LSAs in the packets."""
         verdicts, wrong = [], []
-        for scenario in MAPS:
+        own = [name for name in tables.scenarios if name == "own"]
+        for scenario in (*MAPS, *own):
             found = tables.of("routes", scenario=scenario)
             bad = found[found["kernel"] != found["computed"]]
             wrong.append(bad)

@@ -90,7 +90,11 @@ class Rip(RipMessages):
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """The longest first."""
-        p = self.params
+        p, usual = self.params, self.Parameters()
+        own = {} if p.topology == usual.topology and not p.ipv6 else {"own": p}
+        if p.topology != usual.topology:  # interfaces and files are those of the other graph
+            p = replace(p, topology=usual.topology, fail=usual.fail, configs="")
+        p = replace(p, ipv6=False)
         line = replace(p, topology="line", size=3, configs="")
         silent = replace(
             line,
@@ -114,7 +118,7 @@ class Rip(RipMessages):
             "ripng-silent": replace(silent, ipv6=True),
             "ripng-off": replace(count, ipv6=True, split_horizon="off"),
             "ripng-poisoned": replace(count, ipv6=True, split_horizon="poisoned-reverse"),
-        }  # fmt: skip
+        } | own  # fmt: skip
 
     # ---- in the network
 
@@ -244,7 +248,8 @@ class Rip(RipMessages):
     def equals_bellman_ford(self, tables: Tables) -> Verdict:
         """Metric of every prefix at every router, computed apart on the graph."""
         verdicts, wrong = [], []
-        for scenario in (*both(tables), "campus"):
+        own = [name for name in tables.scenarios if name == "own"]
+        for scenario in (*both(tables), "campus", *own):
             found = tables.of("rib", scenario=scenario)
             bad = found[found["metric"] != found["expected"]]
             wrong.append(bad)

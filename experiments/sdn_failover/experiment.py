@@ -77,10 +77,14 @@ class SdnFailover(Experiment):
         p = self.params
         return {
             "ospf-silent": replace(
-                p, control="ospf", failure="silence", ping_ms=100.0, watch_s=OSPF_DEAD_S + 10
+                p,
+                control="ospf",
+                failure="silence",
+                ping_ms=max(p.ping_ms, 100.0),
+                watch_s=max(p.watch_s, OSPF_DEAD_S + 10),
             ),
             "ospf-cut": replace(p, control="ospf", failure="cut"),
-            "sdn-silent": replace(p, control="sdn", failure="silence", watch_s=8.0),
+            "sdn-silent": replace(p, control="sdn", failure="silence", watch_s=max(p.watch_s, 8.0)),
             "sdn-cut": replace(p, control="sdn", failure="cut"),
         }
 

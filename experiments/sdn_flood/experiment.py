@@ -66,7 +66,7 @@ class SdnFlood(Experiment):
     def scenarios(self) -> Mapping[str, Parameters]:
         """With the defence, and without."""
         return {
-            "defended": self.params,
+            "defended": replace(self.params, defend=True),
             "undefended": replace(self.params, defend=False),
         }
 

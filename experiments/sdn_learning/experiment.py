@@ -84,11 +84,13 @@ class SdnLearning(Experiment):
     def scenarios(self) -> Mapping[str, Parameters]:
         """One network each."""
         p = self.params
+        learning = replace(p, openflow=True, controller_dies=False)
+        dying = replace(p, openflow=True, controller_dies=True)
         return {
-            "learning": p,
-            "bridge": replace(p, openflow=False),
-            "secure": replace(p, fail_mode="secure", controller_dies=True),
-            "standalone": replace(p, fail_mode="standalone", controller_dies=True),
+            "learning": learning,
+            "bridge": replace(learning, openflow=False),
+            "secure": replace(dying, fail_mode="secure"),
+            "standalone": replace(dying, fail_mode="standalone"),
         }
 
     # ---- in the network

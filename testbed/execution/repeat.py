@@ -27,6 +27,7 @@ from typing import Any
 import click
 
 from testbed.author.experiment import Experiment, Tables
+from testbed.author.scenarios import notes
 from testbed.cli.console import err, out
 from testbed.core import parameters
 from testbed.core.claims import Claim, Status
@@ -86,6 +87,8 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
             folder.mkdir()
             plans[f"seed {seed}"] = plan(replace(request, seed=seed), RunDir(folder))
         shown = [f"{label} {n}".strip() for label, made in plans.items() for n in made.scenarios]
+        for text in notes(first.cls, request.parameters, first.scenarios):
+            watcher.note(text)
         watcher.started(RunDir(parent), first.runtime, shown)
         build_and_run(plans, watcher)
         repetition = Repetition.open(parent)

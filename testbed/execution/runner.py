@@ -27,6 +27,7 @@ from testbed.author.experiment import (
     own_code,
     path_of,
 )
+from testbed.author.scenarios import notes
 from testbed.core import parameters
 from testbed.core.errors import (
     ConfigError,
@@ -77,6 +78,9 @@ class Watcher:
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
         """The run directory is there and the first guests boot."""
 
+    def note(self, text: str) -> None:
+        """Something to know about the run before it begins."""
+
     def progress(self, scenario: str, progress: Progress) -> None:
         """A scenario's clock moved."""
 
@@ -110,6 +114,8 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
     watcher = watcher or Watcher()
     made = plan(request)
     with made.rundir.in_use():
+        for text in notes(made.cls, request.parameters, made.scenarios):
+            watcher.note(text)
         watcher.started(made.rundir, made.runtime, list(made.scenarios))
         failed = build_and_run({"": made}, watcher)
         for error in failed.values():
