@@ -37,7 +37,8 @@ help: ## show this
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | expand -t 18
 	@echo
 	@echo "an experiment's options are variables: make exp-congestion RATE_MBPS=50 CC=bbr,cubic"
-	@ls experiments/*.py 2>/dev/null | sed -n 's,.*/\([a-z][a-z0-9_]*\)\.py,  make exp-\1,p'
+	@ls -d experiments/*/experiment.py experiments/*.py 2>/dev/null | \
+	  sed -n 's,/experiment\.py$$,,; s,\.py$$,,; s,.*/\([a-z][a-z0-9_]*\)$$,  make exp-\1,p'
 
 # Experiments need Debian or an image; elsewhere these targets run in the virtual machine (see
 # Vagrantfile).
@@ -72,7 +73,7 @@ endif
 setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (all others do it by themselves)
 
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit, replay and system tests
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
@@ -94,7 +95,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses other
 notebook: setup ## open the notebooks on the latest run (Jupyter)
 	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
 	@run=$$($(BIN)/python -m testbed.results.notebook) && TESTBED_RUN=$$run \
-	  $(BIN)/jupyter lab $(AS_ROOT) "analysis/notebooks/$$($(BIN)/python -m testbed.results.notebook --name)"
+	  $(BIN)/jupyter lab $(AS_ROOT) "$$($(BIN)/python -m testbed.results.notebook --file)"
 
 bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

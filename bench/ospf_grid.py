@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import routes
-from testbed import Experiment, Verdict, claim, in_rows, none_of, param, routing
+from testbed import Experiment, Verdict, claim, in_rows, none_of, param
+from testbed.author import routing
 from testbed.core.tables import Tables
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate

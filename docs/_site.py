@@ -14,6 +14,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from testbed.author import experiment
 from testbed.book import chapters, labs, pages, phrases, titles
@@ -34,6 +35,7 @@ ABOVE = {
 CELL = re.compile(r"<(t[dh])\b[^>]*>.*?</\1>", re.S)
 CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
 TEXT = re.compile(r"(?<=>)[^<]+(?=<)")
+HANDOUT = re.compile(r"\]\((?:[\w./]*experiments|\.\.)/(\w+)/handout(?:\.\w+)?\.md")
 ITEM = re.compile(r"^\d+\. .*\n(?:(?:   .*)?\n)+", re.M)
 
 
@@ -67,9 +69,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """What belongs to an item of a numbered list stands below its text: here that must be 4 in."""
-    return ITEM.sub(_item, markdown)
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Links to handouts lead to the book's pages; items of numbered lists are 4 columns in."""
+    return ITEM.sub(_item, to_pages(markdown, page.file.src_uri))
+
+
+def to_pages(markdown: str, address: str) -> str:
+    """Links between the project's files as links between the site's pages.
+
+    Args:
+        markdown: of the page.
+        address: the page's, below the site.
+    """
+    up = "../" * address.count("/")
+    markdown = HANDOUT.sub(rf"]({up}experiments/\1.md", markdown)
+    if address.startswith("experiments/"):
+        markdown = re.sub(r"\]\(\.\./\.\./docs/(?:zh/)?", f"]({up}", markdown)
+    return markdown
 
 
 def _item(found: re.Match[str]) -> str:
@@ -116,7 +132,7 @@ def translated_pages(text: Words, names: set[str]) -> dict[str, str]:
         own = DOCS / text.language / name
         if own.is_file():
             made[name] = inside(joined(own.read_text(encoding="utf-8")), name.count("/"))
-        elif not name.startswith("experiments/") and (DOCS / name).is_file():
+        elif (DOCS / name).is_file():
             made[name] = noted((DOCS / name).read_text(encoding="utf-8"), text)
     return made
 

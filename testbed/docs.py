@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from testbed.author import experiment as experiments
+from testbed.author import scenarios
+from testbed.author.experiment_folder import handout
 from testbed.book import coverage, reference, rooms, usage, words
 from testbed.core.errors import ConfigError, nearest
 from testbed.core.project import PROJECT
@@ -39,21 +41,27 @@ def experiments_table(page: Path) -> str:
     text = words.words("zh" if chinese else "en")
     heads = "| 实验 | 展示什么 |" if chinese else "| experiment | what it shows |"
     rows = [heads, "| --- | --- |"]
-    for name in experiments.experiment_files():
-        found = [p for p in _handouts(name, chinese) if p.is_file()]
+    for name, root in experiments.experiment_files().items():
+        languages = ("zh", "en") if chinese else ("en",)
+        found = [p for p in (handout(root, one) for one in languages) if p.is_file()]
         shown = f"[{name}]({os.path.relpath(found[0], page.parent)})" if found else name
         rows.append(f"| {shown} | {text(experiments.load(name).title())} |")
     return "\n".join(rows) + "\n"
 
 
-def _handouts(name: str, chinese: bool) -> Iterator[Path]:
-    for folder in ("docs/zh", "docs") if chinese else ("docs",):
-        yield PROJECT / folder / "experiments" / f"{name}.md"
+def scenarios_table(page: Path) -> str:
+    """A row for each scenario of the experiment whose folder the page is in: its own values."""
+    heads = ("场景", "与参数的不同") if page.name.endswith(".zh.md") else ("scenario", "own values")
+    rows = ["| " + " | ".join(heads) + " |", "| --- | --- |"]
+    for name, values in scenarios.table(experiments.load(page.parent.name)).items():
+        rows.append(f"| `{name}` | {values or '-'} |")
+    return "\n".join(rows) + "\n"
 
 
 PARTS: dict[str, Callable[..., str]] = {
     "experiments": experiments_table,
     "coverage": coverage.table,
+    "scenarios": scenarios_table,
     "api": lambda _, *names: reference.api(*names),
     "commands": lambda _: usage.commands(),
     "rooms": lambda _: rooms.drawing(),
@@ -66,6 +74,7 @@ def pages() -> Iterator[Path]:
     """The project's Markdown files."""
     yield from sorted(PROJECT.glob("*.md"))
     yield from sorted((PROJECT / "docs").rglob("*.md"))
+    yield from sorted((PROJECT / "experiments").glob("*/*.md"))
 
 
 def generated(page: Path, text: str) -> str:
@@ -86,17 +95,18 @@ def generated(page: Path, text: str) -> str:
 
 
 def stale() -> dict[Path, str]:
-    """Pages whose generated parts are out of date, and the catalogue → their text as it should be.
+    """Pages whose generated parts are out of date, and catalogues → their text as it should be.
 
-    The catalogue comes last: the pages are written with the translations it has.
+    Catalogues come last: the pages are written with the translations they have.
     """
     found = {}
     for page in pages():
         text = page.read_text(encoding="utf-8")
         if (fresh := generated(page, text)) != text:
             found[page] = fresh
-    if (fresh := words.fresh_catalogue()) != words.CATALOGUE.read_text(encoding="utf-8"):
-        found[words.CATALOGUE] = fresh
+    for path, fresh in words.fresh_catalogues().items():
+        if not path.is_file() or fresh != path.read_text(encoding="utf-8"):
+            found[path] = fresh
     return found
 
 

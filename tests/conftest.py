@@ -13,6 +13,13 @@ from analysis import compiled
 from testbed.results import notebook
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file stay on one worker and share what they made; a file may group otherwise."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(scope="module")
 def compiled_reader() -> None:
     """The packet reader's compiled part; where it can be built, it must have been."""

@@ -61,12 +61,15 @@ def _shade(axes: Axes, phases: pd.DataFrame) -> None:
                 first = False
 
 
-def goodput(rates: pd.DataFrame, flows: pd.DataFrame, titles: dict[str, str]) -> Figure:
-    """Goodput of each flow over time, one panel a scenario, and the sum.
+def goodput(
+    rates: pd.DataFrame, flows: pd.DataFrame, setting: pd.DataFrame, titles: dict[str, str]
+) -> Figure:
+    """Goodput of each flow over time, one panel per scenario, the sum, and the link's rate.
 
     Args:
         rates: ``goodput`` of `analysis.tcp_flow`: flow, time_s, mbps.
         flows: flow → ``label``.
+        setting: scenario, ``rate_mbps`` of the bottleneck.
         titles: scenario → title.
     """
     figure, panels = _panels(len(titles), "goodput (Mbit/s)", right_in=1.4)
@@ -77,6 +80,8 @@ def goodput(rates: pd.DataFrame, flows: pd.DataFrame, titles: dict[str, str]) ->
             axes.plot(series["time_s"], series["mbps"], label=labels[flow])
         total = mine.groupby("time_s")["mbps"].sum()
         axes.plot(total.index, total, ":", color="black", label="all", lw=1)
+        rate_mbps = setting.loc[setting["scenario"] == scenario, "rate_mbps"].iloc[0]
+        axes.axhline(rate_mbps, ls="--", color="grey", lw=1, label=f"link, {rate_mbps:g} Mbit/s")
         axes.set(title=title, xlim=(0, None), ylim=(0, None))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -70,15 +70,17 @@ def band(axes: Axes, times_s: np.ndarray, runs: np.ndarray, colour: str, label: 
     axes.fill_between(times_s, mean - half, mean + half, color=colour, alpha=0.25, lw=0)
 
 
-def goodput(rates: pd.DataFrame, labels: dict[str, str], title: str) -> Figure:
+def goodput(rates: pd.DataFrame, labels: dict[str, str], title: str, rate_mbps: float) -> Figure:
     """Goodput of each flow over time: mean over the seeds, with its 95 % confidence band.
 
     Args:
         rates: seed, flow, time_s, mbps of one scenario.
         labels: flow → its name in the legend.
         title: of the figure.
+        rate_mbps: of the bottleneck, in Mbit/s.
     """
     figure, axes = plt.subplots()
+    axes.axhline(rate_mbps, ls="--", color="grey", lw=1, label=f"link, {rate_mbps:g} Mbit/s")
     for (flow, label), colour in zip(labels.items(), COLOURS, strict=False):
         wide = rates[rates["flow"] == flow].pivot_table(
             index="seed", columns="time_s", values="mbps"

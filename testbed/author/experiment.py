@@ -1,7 +1,8 @@
-"""What an experiment is: one file, one class, five short methods.
+"""What an experiment is: one class, five short methods.
 
-A file ``experiments/<name>.py`` holds one subclass of `Experiment`; the file's name is the
-experiment's name, and the first line of the class's docstring its title. There is no registry.
+A file ``experiments/<name>.py``, or a folder ``experiments/<name>/`` with an ``experiment.py``,
+holds one subclass of `Experiment`. The file's or folder's name is the experiment's name, and the
+first line of the class's docstring its title. There is no registry.
 
     class Ping(Experiment):
         '''Round-trip time over one link.'''
@@ -29,17 +30,19 @@ import inspect
 import re
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from testbed.author.experiment_folder import MAIN, files_below, package_of, root_of
 from testbed.core.claims import Claim, MissingDataError, claims_of
-from testbed.core.errors import ConfigError, TestbedError, calling_line, last_line, nearest
+from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
-from testbed.core.tables import Tables as Tables  # noqa: PLC0414 (experiments have it from here)
+from testbed.core.tables import Tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +62,8 @@ class Experiment:
     """Base of all experiments. `self.params` are the parameters of the scenario at hand."""
 
     name: ClassVar[str] = ""
+    path: ClassVar[Path | None] = None
+    """What it was loaded from: a folder, or a file (set by the loader)."""
     Parameters: ClassVar[type]
     memory_mb: ClassVar[int] = 1024
     """Memory of a guest that runs one scenario, in MiB."""
@@ -166,12 +171,24 @@ def _unwritten(experiment: Experiment, method: str) -> ConfigError:
 
 
 def experiment_files(folder: Path = EXPERIMENTS) -> dict[str, Path]:
-    """Experiments by name: every file of the folder that does not begin with an underscore."""
-    return {p.stem: p for p in sorted(folder.glob("*.py")) if not p.stem.startswith("_")}
+    """Experiments by name: folders with an ``experiment.py``, and files.
+
+    Names that begin with an underscore are left out.
+
+    Raises:
+        ConfigError: a file and a folder have the same name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted([*(p.parent for p in folder.glob(f"*/{MAIN}")), *folder.glob("*.py")]):
+        if path.stem in found:
+            raise ConfigError(f"{path}: {found[path.stem]} has the same name; rename one")
+        if not path.name.startswith("_"):
+            found[path.stem] = path
+    return found
 
 
 def load(name: str) -> type[Experiment]:
-    """The experiment's class, by its name or by the path of its file.
+    """The experiment's class, by its name or by the path of its file or folder.
 
     Raises:
         ConfigError: no such file, or no single experiment in it.
@@ -180,11 +197,11 @@ def load(name: str) -> type[Experiment]:
     if name in known:
         return load_file(known[name])
     path = Path(name)
-    if path.is_dir():
-        raise ConfigError(f"{name}: is a folder; give an experiment's name or its .py file")
+    if path.is_dir() and not (path / MAIN).is_file():
+        raise ConfigError(f"{name}: has no {MAIN}; give an experiment's name, folder or .py file")
     if path.is_file() and path.suffix != ".py":
         raise ConfigError(f"{name}: is no .py file")
-    if path.is_file():
+    if path.exists():
         return load_file(path.resolve())
     if path.suffix == ".py" or len(path.parts) > 1:
         raise ConfigError(f"{name}: no such file")
@@ -230,7 +247,7 @@ def require_dict(cls: type[Experiment], method: str, found: Any, of: type | tupl
         if not bad:
             return found
         said = f"{type(bad[0][1]).__name__} as '{bad[0][0]}'"
-    raise ConfigError(f"{inspect.getfile(cls)}: {method} returned {said}; must be {must}")
+    raise ConfigError(f"{source_of(cls)}: {method} returned {said}; must be {must}")
 
 
 @contextmanager
@@ -245,7 +262,7 @@ def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
         ConfigError: what it raised; errors of ours pass as they are, but that what it called
             refuses its values comes with the place.
     """
-    source = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.name
+    source = source_of(cls)
     try:
         yield
     except ConfigError as error:
@@ -256,15 +273,35 @@ def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
         raise ConfigError(f"{_place(source, error)}: in {part}: {_words(error)}") from error
 
 
-def _place(source: str, error: Exception) -> str:
-    line = last_line(source, error)
-    return f"{source}:{line}" if line else source
+def source_of(cls: type[Experiment]) -> Path:
+    """The folder or file that holds all of an experiment's code."""
+    return root_of(path_of(cls))
 
 
-def _placed(source: str, error: ConfigError) -> ConfigError:
-    """With the line of the file that gave a bad value to what it called."""
-    line = calling_line(source, error)
-    return ConfigError(f"{error} ({source}:{line})") if line else error
+def path_of(cls: type[Experiment]) -> Path:
+    """What to give to `load_file` for this class: a folder or a file."""
+    return cls.path or Path(inspect.getfile(cls))
+
+
+def _lines(source: Path, error: BaseException) -> list[str]:
+    """``file:line`` of an experiment's own code that an error came through, outermost first.
+
+    The last is empty if what raised it is not the experiment's own code.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [Path(frame.filename).is_relative_to(source) for frame in frames]
+    found = [f"{f.filename}:{f.lineno}" for f, ours in zip(frames, own, strict=True) if ours]
+    return found if own and own[-1] else [*found, ""]
+
+
+def _place(source: Path, error: Exception) -> str:
+    return next((line for line in reversed(_lines(source, error)) if line), str(source))
+
+
+def _placed(source: Path, error: ConfigError) -> ConfigError:
+    """With the line that gave a bad value to what it called; own messages have their place."""
+    *lines, last = _lines(source, error)
+    return ConfigError(f"{error} ({lines[-1]})") if lines and not last else error
 
 
 def _words(error: Exception) -> str:
@@ -272,24 +309,46 @@ def _words(error: Exception) -> str:
     return f"{name}: {error}" if str(error) else name
 
 
+_loaded: dict[Path, tuple[object, type[Experiment]]] = {}
+"""Path → the state of the files it was loaded from, and the class."""
+
+
 def load_file(path: Path) -> type[Experiment]:
-    """The one `Experiment` subclass that a file defines."""
-    module = import_file(f"experiments.{path.stem}", path)
+    """The one `Experiment` subclass of a file, of a folder, or of a mutant in such a folder.
+
+    What did not change since it was loaded is not executed again.
+    """
+    root = root_of(path)
+    state = [(p, p.stat().st_mtime_ns, p.stat().st_size) for p in files_below(root, ".py")]
+    if path not in _loaded or _loaded[path][0] != state:
+        _loaded[path] = (state, _load_file(path, root))
+    return _loaded[path][1]
+
+
+def _load_file(path: Path, root: Path) -> type[Experiment]:
+    file = path / MAIN if path.is_dir() else path
+    module = import_file(package_of(root, file, EXPERIMENTS), file, root)
     found = list(experiments_in(module, module.__name__))
     if len(found) != 1:
-        raise ConfigError(f"{path}: holds {len(found)} Experiment classes; write exactly one")
-    found[0].name = path.stem
+        raise ConfigError(f"{file}: holds {len(found)} Experiment classes; write exactly one")
+    found[0].name = path.stem if path == root else f"{root.name}_{path.stem}"
+    found[0].path = path
     if not hasattr(found[0], "Parameters"):
-        raise ConfigError(f"{path}: class {found[0].__name__} needs a Parameters dataclass")
+        raise ConfigError(f"{file}: class {found[0].__name__} needs a Parameters dataclass")
     try:
         parameters_of(found[0].Parameters)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{file}: {error}") from error
     return found[0]
 
 
-def import_file(module_name: str, path: Path) -> ModuleType:
+def import_file(module_name: str, path: Path, root: Path | None = None) -> ModuleType:
     """A user's Python file as a module.
+
+    Args:
+        module_name: of the module.
+        path: the file.
+        root: the folder whose lines are named in errors; default: the file.
 
     Raises:
         ConfigError: what is wrong with it, in one line with the place.
@@ -299,18 +358,19 @@ def import_file(module_name: str, path: Path) -> ModuleType:
         raise ConfigError(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    root = root or path
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
+        raise ConfigError(f"{error.filename or path}:{error.lineno}: {error.msg}") from error
     except ImportError as error:
-        raise ConfigError(f"{_place(str(path), error)}: {error}") from error
+        raise ConfigError(f"{_place(root, error)}: {error}") from error
     except ConfigError as error:
-        raise _placed(str(path), error) from error
+        raise _placed(root, error) from error
     except TestbedError:
         raise
     except Exception as error:
-        raise ConfigError(f"{_place(str(path), error)}: {_words(error)}") from error
+        raise ConfigError(f"{_place(root, error)}: {_words(error)}") from error
     return module
 
 

@@ -1,15 +1,16 @@
 """The book's order: chapters and sections of the course, and which experiments show them.
 
-``docs/book.toml`` holds the order only. A new experiment need not be in it: it stands under
-*Further experiments* until it finds its section.
+``docs/book.toml`` holds the order only; an experiment names its sections in its own folder. One
+that names none stands under *Further experiments*.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from testbed.author import experiment_folder
 from testbed.author.experiment import experiment_files
 from testbed.core.errors import ParseError, nearest
 from testbed.core.project import PROJECT
@@ -51,34 +52,45 @@ def read() -> list[Chapter]:
     """The chapters, with the experiments that exist today.
 
     Raises:
-        ParseError: the plan is no TOML, lacks a field, or names an experiment that is not there.
+        ParseError: the plan is no TOML or lacks a field, or an experiment names no section of it.
     """
-    there = experiment_files()
-    found = []
     try:
         with PLAN.open("rb") as file:
-            plan = tomllib.load(file)
-        for chapter in plan["chapter"]:
-            sections = tuple(
-                Section(s.get("number", ""), s["title"], _known(s.get("experiments", ()), there))
-                for s in chapter["section"]
+            plan = tomllib.load(file)["chapter"]
+        outline = [
+            (
+                chapter.get("number", ""),
+                chapter["title"],
+                [(section.get("number", ""), section["title"]) for section in chapter["section"]],
             )
-            found.append(Chapter(chapter.get("number", ""), chapter["title"], sections))
+            for chapter in plan
+        ]
     except tomllib.TOMLDecodeError as error:
         raise ParseError(str(PLAN), "text", str(error)) from None
     except KeyError as error:
         raise ParseError(str(PLAN), str(error.args[0]), "is missing") from None
+    shown = _shown_by([title for _, _, sections in outline for _, title in sections])
+    found = [
+        Chapter(number, title, tuple(Section(n, t, shown[t]) for n, t in sections))
+        for number, title, sections in outline
+    ]
     placed = {name for chapter in found for name in chapter.experiments}
-    if further := tuple(name for name in there if name not in placed):
+    if further := tuple(name for name in experiment_files() if name not in placed):
         found.append(Chapter("", FURTHER, (Section("", FURTHER, further),)))
     return found
 
 
-def _known(names: Iterable[str], there: Collection[str]) -> tuple[str, ...]:
-    for name in names:
-        if name not in there:
-            raise ParseError(str(PLAN), "experiments", f"no '{name}'{nearest(name, there)}")
-    return tuple(names)
+def _shown_by(titles: list[str]) -> dict[str, tuple[str, ...]]:
+    """Section → the experiments that name it."""
+    shown: dict[str, tuple[str, ...]] = dict.fromkeys(titles, ())
+    for name, root in experiment_files().items():
+        for title in experiment_folder.about(root).sections:
+            if title not in shown:
+                place = str(root / experiment_folder.ABOUT)
+                reason = f"no '{title}' in {PLAN.name}{nearest(title, titles)}"
+                raise ParseError(place, "sections", reason)
+            shown[title] = (*shown[title], name)
+    return shown
 
 
 def sections_of(name: str) -> list[Section]:

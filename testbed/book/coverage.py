@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.author.experiment import load
+from testbed.author.experiment import experiment_files, load
+from testbed.author.experiment_folder import handout
 from testbed.core.errors import ConfigError, ParseError, nearest
 from testbed.core.project import PROJECT
 
@@ -90,4 +91,4 @@ def table(page: Path) -> str:
 
 
 def _handout(page: Path, experiment: str) -> str:
-    return os.path.relpath(PROJECT / "docs" / "experiments" / f"{experiment}.md", page.parent)
+    return os.path.relpath(handout(experiment_files()[experiment]), page.parent)

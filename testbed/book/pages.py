@@ -10,17 +10,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from testbed.author import experiment
+from testbed.author import experiment, experiment_folder
 from testbed.book import chapters, phrases
 from testbed.book.runs import latest
 from testbed.book.words import Words, joined, paragraphs
 from testbed.core.claims import Claim
 from testbed.core.parameters import Parameter, parameters_of
-from testbed.core.project import PROJECT
 from testbed.core.rundir import REPORT, VERDICTS, RunDir, read_json
 from testbed.results.drawing import draw
 
-DOCS = PROJECT / "docs"
 _SHOWN_FRAMES = 12
 
 
@@ -41,12 +39,10 @@ class Handout:
 
 def handout(name: str, language: str) -> Handout:
     """An experiment's handout in a language, else in English, else an empty one."""
-    for folder in (DOCS / language, DOCS) if language != "en" else (DOCS,):
-        path = folder / "experiments" / f"{name}.md"
+    root = experiment.experiment_files()[name]
+    for path in (experiment_folder.handout(root, one) for one in (language, "en")):
         if path.is_file():
             text = joined(path.read_text(encoding="utf-8"))
-            if folder != DOCS:  # on the site a language's pages lie one folder higher
-                text = text.replace("](../../", "](../")
             title, _, body = text.lstrip().partition("\n")
             start, mark, rest = body.partition("\n## ")
             return Handout(title.lstrip("# "), start.strip("\n"), (mark + rest).strip("\n"))

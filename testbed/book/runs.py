@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from testbed.author import experiment
+from testbed.author.experiment_folder import code, copies
 from testbed.core.errors import ParseError
 from testbed.core.parameters import parameters_of
 from testbed.core.rundir import RUN, VERDICTS, RunDir, default_runs
@@ -23,10 +24,10 @@ def latest(name: str, runs: Path | None = None) -> RunDir | None:
 
 
 def current(name: str, run: RunDir) -> bool:
-    """Whether the run was made by the experiment's file as it is today."""
-    file = experiment.experiment_files()[name].read_bytes()
-    copies = list((run.path / "scenarios").glob(f"*/{name}.py"))
-    return bool(copies) and all(copy.read_bytes() == file for copy in copies)
+    """Whether the run was made by the experiment's code as it is today."""
+    today = code(experiment.experiment_files()[name])
+    found = copies(run)
+    return bool(found) and all(code(copy) == today for copy in found)
 
 
 def outdated(runs: Path | None = None) -> list[str]:

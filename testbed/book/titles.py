@@ -27,7 +27,7 @@ def texts() -> Iterator[tuple[str, str]]:
     """All of them that need a translation, each with where it is from."""
     for path in sorted(DOCS.rglob("*.md")):
         page = path.relative_to(DOCS)
-        if page.parts[0] not in ("zh", "experiments") and not (DOCS / "zh" / page).is_file():
+        if page.parts[0] != "zh" and not (DOCS / "zh" / page).is_file():
             yield title(str(page)), f"docs/{page}"
     for address, file in _ABOVE.items():
         yield title(address), file

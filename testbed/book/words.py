@@ -1,8 +1,9 @@
 """English text and its Chinese: a gettext catalogue, filled from the code.
 
-Claims, titles and help texts are written once, in English, where they belong. The catalogue
-``docs/zh/messages.po`` has a translation for each, found by the English text itself: a sentence
-that changes loses its translation until somebody looks at it again, and shows in English till then.
+Claims, titles and help texts are written once, in English, where they belong. An experiment's
+folder has a catalogue of its own texts, ``zh.po``; all others are in ``docs/zh/messages.po``. A
+translation is found by the English text: a sentence that changes loses its translation until
+somebody looks at it again, and is shown in English until then.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from testbed.author import experiment
+from testbed.author import experiment, experiment_folder
 from testbed.book import chapters, titles
 from testbed.book.phrases import LABELS
 from testbed.core.parameters import ALLOWED, parameters_of
@@ -73,7 +75,7 @@ def words(language: str) -> Words:
     """
     if language not in LANGUAGES:
         raise KeyError(language)
-    return Words(language, _catalogue={} if language == "en" else translations(read_catalogue()))
+    return Words(language, _catalogue={} if language == "en" else all_translations())
 
 
 def paragraphs(cls: type[experiment.Experiment]) -> list[str]:
@@ -97,35 +99,47 @@ def joined(text: str) -> str:
     return _LINE_END.sub("", text)
 
 
-def messages() -> Iterator[tuple[str, str]]:
-    """All texts of the book, each with where it is from."""
-    for label in LABELS:
-        yield label, "testbed/book/phrases.py"
-    for text in ALLOWED:
-        yield text, "testbed/core/parameters.py"
-    yield from titles.texts()
-    for text in chapters.texts():
-        yield text, "docs/book.toml"
-    for name, path in experiment.experiment_files().items():
-        where = str(path.relative_to(PROJECT))
-        cls = experiment.load(name)
-        yield cls.title(), where
-        for paragraph in paragraphs(cls):
-            yield paragraph, where
-        for claim in cls.claims():
-            yield claim.sentence, where
-        for caption in cls.captions().values():
-            yield caption, where
-        for p in parameters_of(cls.Parameters):
-            if p.spec.help:
-                yield p.spec.help, where
+def messages() -> dict[Path, list[tuple[str, str]]]:
+    """All texts of the book by catalogue, each with where it is from.
+
+    An experiment that is a single file has its texts in the common catalogue.
+    """
+    common = [(label, "testbed/book/phrases.py") for label in LABELS]
+    common += [(text, "testbed/core/parameters.py") for text in ALLOWED]
+    common += titles.texts()
+    common += [(text, "docs/book.toml") for text in chapters.texts()]
+    found = {CATALOGUE: common}
+    for name, root in experiment.experiment_files().items():
+        where = str(root.relative_to(PROJECT))
+        catalogue = experiment_folder.catalogue(root) if root.is_dir() else CATALOGUE
+        known = {text for text, _ in common}
+        texts = [text for text in _texts(experiment.load(name)) if text not in known]
+        found.setdefault(catalogue, []).extend((text, where) for text in texts)
+    return found
 
 
-def read_catalogue() -> Catalog:
-    """The catalogue as it is stored; an empty one if there is none."""
-    if not CATALOGUE.is_file():
+def _texts(cls: type[experiment.Experiment]) -> Iterator[str]:
+    yield cls.title()
+    yield from paragraphs(cls)
+    for claim in cls.claims():
+        yield claim.sentence
+    yield from cls.captions().values()
+    for p in parameters_of(cls.Parameters):
+        if p.spec.help:
+            yield p.spec.help
+
+
+def catalogues() -> list[Path]:
+    """The files with translations: the common one, and one per experiment's folder."""
+    roots = experiment.experiment_files().values()
+    return [CATALOGUE, *(experiment_folder.catalogue(root) for root in roots if root.is_dir())]
+
+
+def read_catalogue(path: Path) -> Catalog:
+    """A catalogue as it is stored; an empty one if there is none."""
+    if not path.is_file():
         return Catalog(locale="zh_CN")
-    with CATALOGUE.open("rb") as file:
+    with path.open("rb") as file:
         return read_po(file, locale="zh_CN")
 
 
@@ -134,24 +148,41 @@ def translations(catalogue: Catalog) -> dict[str, str]:
     return {str(m.id): str(m.string) for m in catalogue if m.id and m.string and not m.fuzzy}
 
 
-def fresh_catalogue() -> str:
-    """The catalogue's text with today's messages: new ones empty, unused ones gone."""
-    old = read_catalogue()
+def all_translations() -> dict[str, str]:
+    """English → Chinese, of all catalogues; the common one has the last word."""
+    found: dict[str, str] = {}
+    for path in reversed(catalogues()):
+        found |= translations(read_catalogue(path))
+    return found
+
+
+def fresh_catalogues() -> dict[Path, str]:
+    """Each catalogue's text with today's messages: new ones empty, unused ones gone.
+
+    What another catalogue translates already is taken from there.
+    """
+    known = all_translations()
+    today = messages()
+    used = {text for texts in today.values() for text, _ in texts}
+    return {path: _fresh(path, texts, known, used) for path, texts in today.items()}
+
+
+def _fresh(path: Path, texts: list[tuple[str, str]], known: dict[str, str], used: set[str]) -> str:
+    old = read_catalogue(path)
     template = Catalog(locale="zh_CN")
-    for text, where in messages():
-        template.add(text, locations=[(where, None)])
-    near = {str(m.id): m for m in old}
-    template_ids = {str(m.id) for m in template}
+    for text, where in texts:
+        template.add(text, locations=[(where, None)] if path == CATALOGUE else [])
+    before = {str(m.id): m for m in old}
     for message in template:
-        if message.id and (known := near.get(str(message.id))):
-            message.string, message.flags = known.string, set(known.flags)
+        if message.id and (there := before.get(str(message.id))) and there.string:
+            message.string, message.flags = there.string, set(there.flags)
         elif message.id:
-            message.string = ""
-    kept = [m for m in old if m.id and m.string and str(m.id) not in template_ids]
+            message.string = known.get(str(message.id), "")
+    kept = [m for m in old if m.id and m.string and str(m.id) not in used]
     for message in kept:  # a sentence that was changed: its old words help who translates it again
         template.obsolete[message.id] = message
     for key, message in old.obsolete.items():
-        if key not in template_ids and message.string:
+        if key not in used and message.string:
             template.obsolete[key] = message
     return _text(template)
 

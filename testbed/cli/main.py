@@ -14,6 +14,7 @@ import click
 from rich.markup import escape
 
 from testbed.author import experiment as experiments
+from testbed.author import scenarios
 from testbed.cli.commands import Commands
 from testbed.cli.console import err, out
 from testbed.core.errors import ExitCode, TestbedError
@@ -61,7 +62,7 @@ def describe(experiment: str, as_json: bool) -> None:
     """Show an experiment's parameters, scenarios and claims."""
     cls = experiments.load(experiment)
     with experiments.own_code(cls, "scenarios"):
-        scenarios = list(cls(cls.Parameters()).scenarios())
+        found = scenarios.table(cls)
     experiments.check_claims(cls(cls.Parameters()))
     if as_json:
         _print_json(
@@ -72,7 +73,7 @@ def describe(experiment: str, as_json: bool) -> None:
                     {"name": p.name, "default": p.default, **vars(p.spec)}
                     for p in parameters_of(cls.Parameters)
                 ],
-                "scenarios": scenarios,
+                "scenarios": found,
                 "claims": [
                     {"name": c.name, "sentence": c.sentence, "source": c.source}
                     for c in cls.claims()
@@ -80,10 +81,10 @@ def describe(experiment: str, as_json: bool) -> None:
             }
         )
         return
-    _describe(cls, scenarios)
+    _describe(cls, found)
 
 
-def _describe(cls: type[experiments.Experiment], scenarios: list[str]) -> None:
+def _describe(cls: type[experiments.Experiment], found: dict[str, str]) -> None:
     import inspect
 
     from rich.table import Table
@@ -91,20 +92,16 @@ def _describe(cls: type[experiments.Experiment], scenarios: list[str]) -> None:
     out.print(f"[bold]{cls.name}[/]  {inspect.getdoc(cls)}\n", highlight=False)
     table = Table("parameter", "default", "allowed", "what it is", box=None, header_style="bold")
     for p in parameters_of(cls.Parameters):
-        table.add_row(p.option, _shown(p.default, p.spec.unit), p.allowed, p.spec.help)
+        table.add_row(p.option, p.shown(p.default), p.allowed, p.spec.help)
     out.print(table)
-    out.print(f"\n[bold]scenarios[/]  {', '.join(scenarios)}\n", highlight=False)
+    own = Table("scenario", "its own values", box=None, header_style="bold")
+    for name, values in found.items():
+        own.add_row(name, values)
+    out.print("", own, "", sep="\n")
     claims = Table("claim", "source", "sentence", box=None, header_style="bold")
     for c in cls.claims():
         claims.add_row(c.name, c.source, c.sentence)
     out.print(claims)
-
-
-def _shown(value: Any, unit: str) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return f"{text} {unit}".strip()
 
 
 # ---- run
@@ -130,7 +127,7 @@ class _Experiments(click.Group):
 
 
 def _option(p: Parameter) -> click.Option:
-    default = _shown(p.default, p.spec.unit)
+    default = p.shown(p.default)
     declared = [p.option]
     kind: dict[str, Any] = {"metavar": p.element_type.__name__.upper() + ",…" * p.is_tuple}
     if p.element_type is bool:

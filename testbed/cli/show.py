@@ -56,6 +56,10 @@ class RunView(Watcher):
         for name in scenarios:
             self._tasks[name] = self._bar.add_task(name, state="waits", total=None)
 
+    def note(self, text: str) -> None:
+        """Shows it above the run."""
+        self._console.print(f"[yellow]note[/] {escape(text)}", highlight=False)
+
     def progress(self, scenario: str, progress: Progress) -> None:
         """Shows the scenario's clocks."""
         self._bar.update(

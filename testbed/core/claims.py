@@ -34,6 +34,13 @@ ANY_STALL = math.inf
 """For claims on contents, order and counts: when something happens is no part of them."""
 
 
+JUDGED_SHARE = 0.25
+"""A link is judged if at least this share of its packets met no stall of the host."""
+
+_NAMED = 4
+"""Cases that could not be judged are named up to this number."""
+
+
 class Status(StrEnum):
     """Outcome of a claim."""
 
@@ -232,6 +239,24 @@ def all_of(verdicts: Sequence[Verdict]) -> Verdict:
         sum(numbers) / len(numbers) if like else None,
         units.pop() if like else "",
     )
+
+
+def with_unjudged(judged: Sequence[Verdict], unjudged: Sequence[str], worst_us: float) -> Verdict:
+    """FAIL if a judged case fails; a PASS only if all cases were judged.
+
+    Args:
+        judged: verdicts of those that could be judged.
+        unjudged: names of the others.
+        worst_us: the longest stall that fell on any case.
+    """
+    if not unjudged:
+        return all_of(judged)
+    more = f" and {len(unjudged) - _NAMED} more" if len(unjudged) > _NAMED else ""
+    spoiled = inconclusive(
+        f"the host's stalls (up to {worst_us / 1e3:.1f} ms) leave nothing to judge of "
+        f"{'; '.join(unjudged[:_NAMED])}{more}"
+    )
+    return all_of([*judged, spoiled])
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -114,6 +114,16 @@ class Parameter:
             return words(AT_MOST).format(_plain(s.high) + unit)
         return words(WHOLE if self.element_type is int else NUMBER) + unit
 
+    def shown(self, value: Any) -> str:
+        """A value as it is written on the command line, with its unit."""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, tuple | list):
+            text = ",".join(map(str, value))
+        else:
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+        return f"{text} {self.spec.unit}".strip() if text else "none"
+
     def parse(self, value: Any) -> Any:
         """A checked value from a string of the command line or a value from JSON.
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 class Tables(dict[str, "pd.DataFrame"]):
     """The measured tables by name, each with a column `scenario` in front."""
 
+    @property
+    def scenarios(self) -> list[str]:
+        """The scenarios that have a row in some table, in order."""
+        return list(dict.fromkeys(name for table in self.values() for name in table["scenario"]))
+
     def __missing__(self, name: str) -> pd.DataFrame:
         raise MissingDataError(f"no table '{name}' in this run")
 

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from testbed.author.scenarios import notes
 from testbed.core.rundir import RUN, RunDir
 from testbed.execution.runner import Request, Watcher, build_and_run, plan
 from testbed.results.repetition import Repetition, summarise
@@ -37,6 +38,8 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
             folder.mkdir()
             plans[f"seed {seed}"] = plan(replace(request, seed=seed), RunDir(folder))
         shown = [f"{label} {n}".strip() for label, made in plans.items() for n in made.scenarios]
+        for text in notes(first.cls, request.parameters, first.scenarios):
+            watcher.note(text)
         watcher.started(RunDir(parent), first.runtime, shown)
         build_and_run(plans, watcher)
         repetition = Repetition.open(parent)

@@ -5,10 +5,8 @@ Emits events (`Progress`, stage names) that the command line turns into progress
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
-import shutil
 import signal
 import threading
 import time
@@ -19,8 +17,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from testbed.author import named_topologies
-from testbed.author.experiment import Experiment, check_claims, experiment_files, load, own_code
+from testbed.author import experiment_folder, named_topologies
+from testbed.author.experiment import (
+    Experiment,
+    check_claims,
+    experiment_files,
+    load,
+    own_code,
+    path_of,
+)
+from testbed.author.scenarios import notes
 from testbed.core import parameters
 from testbed.core.claims import Judged
 from testbed.core.errors import (
@@ -73,6 +79,9 @@ class Watcher:
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
         """The run directory is there and the first guests boot."""
 
+    def note(self, text: str) -> None:
+        """Something to know about the run before it begins."""
+
     def progress(self, scenario: str, progress: Progress) -> None:
         """A scenario's clock moved."""
 
@@ -106,6 +115,8 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
     watcher = watcher or Watcher()
     made = plan(request)
     with made.rundir.in_use():
+        for text in notes(made.cls, request.parameters, made.scenarios):
+            watcher.note(text)
         watcher.started(made.rundir, made.runtime, list(made.scenarios))
         failed = build_and_run({"": made}, watcher)
         for error in failed.values():
@@ -122,10 +133,7 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     """
     cls = load(request.experiment)
     ours = experiment_files().get(cls.name)
-    if request.experiment.endswith(".py") and ours not in (
-        None,
-        Path(request.experiment).resolve(),
-    ):
+    if ours is not None and path_of(cls) != ours:
         raise ConfigError(
             f"{request.experiment}: has the name of {ours}, which would judge its runs; rename it"
         )
@@ -194,7 +202,7 @@ def _scenarios(
     for scenario_params in chosen.values():
         with own_code(cls, "topology"):
             topo = cls(scenario_params).topology()
-        named_topologies.require_nodes(topo, inspect.getfile(cls))
+        named_topologies.require_nodes(topo, str(path_of(cls)))
         with own_code(cls, "inputs"):
             cls(scenario_params).inputs()
     return {name: asdict(p) for name, p in chosen.items()}
@@ -276,8 +284,7 @@ def _prepare(
 ) -> Path:
     folder = rundir.scenario(name)
     folder.mkdir(parents=True)
-    source = Path(inspect.getfile(cls))
-    shutil.copyfile(source, folder / f"{cls.name}.py")
+    copy = experiment_folder.copy(path_of(cls), cls.name, folder)
     for file, text in cls(parameters.build(cls.Parameters, params)).inputs().items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")
@@ -285,7 +292,7 @@ def _prepare(
         folder / SCENARIO,
         {
             "experiment": cls.name,
-            "file": f"{cls.name}.py",
+            "file": copy,
             "scenario": name,
             "parameters": params,
             "seed": request.seed,
@@ -340,7 +347,7 @@ def _metadata(
     return {
         "testbed": __version__,
         "experiment": cls.name,
-        "file": inspect.getfile(cls) if cls.name not in experiment_files() else "",
+        "file": str(path_of(cls)) if cls.name not in experiment_files() else "",
         "title": cls.title(),
         "parameters": asdict(params),
         "seed": request.seed,

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from testbed.author import experiment_folder
 from testbed.author.experiment import experiment_files
 from testbed.core.errors import ConfigError, nearest
+from testbed.core.project import PROJECT
 from testbed.core.rundir import RunDir
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runner import Request, Watcher, run
@@ -92,8 +94,7 @@ def _image_now(recorded: RunDir, asked: str) -> Image | None:
 
 def _own_copy(recorded: RunDir) -> Path:
     name = recorded.meta()["experiment"]
-    copies = sorted(recorded.path.glob(f"scenarios/*/{name}.py"))
-    if not copies:
+    if not (copies := experiment_folder.copies(recorded)):
         known = nearest(name, experiment_files())
         raise ConfigError(f"{recorded.path}: experiment '{name}' is nowhere to be found{known}")
     return copies[0]
@@ -127,10 +128,12 @@ def _experiment_file(recorded: RunDir) -> Iterator[Difference]:
     name = recorded.meta()["experiment"]
     if name not in experiment_files():
         return
-    copy = _own_copy(recorded)
-    if copy.read_bytes() != experiment_files()[name].read_bytes():
-        where = copy.relative_to(recorded.path)
-        yield Difference(f"experiments/{name}.py", f"as in {where}", "edited since")
+    copy, today = _own_copy(recorded), experiment_files()[name]
+    then, now = experiment_folder.code(copy), experiment_folder.code(today)
+    for file in sorted(file for file in {*then, *now} if then.get(file) != now.get(file)):
+        where = (copy / file).relative_to(recorded.path)
+        place = (today / file).relative_to(PROJECT)
+        yield Difference(str(place), f"as in {where}", "edited since")
 
 
 def tampered(recorded: RunDir) -> Iterator[Difference]:

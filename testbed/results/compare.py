@@ -16,6 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from testbed.author import experiment_folder
 from testbed.core.errors import CaptureError
 from testbed.core.rundir import REPORT, RUN, VERDICTS, RunDir, read_json
 
@@ -51,11 +52,12 @@ def compared_files(run: RunDir) -> dict[str, Path]:
 
     The experiment's own copy is an input: it is compared with the versions.
     """
-    copy = f"{run.meta()['experiment']}.py"
+    copies = experiment_folder.copies(run)
     found = {}
     for path in run.path.rglob("*"):
         name = path.relative_to(run.path)
-        if path.is_file() and name.name not in (RUN, copy) and "__pycache__" not in name.parts:
+        own = any(path.is_relative_to(experiment_folder.root_of(copy)) for copy in copies)
+        if path.is_file() and name.name != RUN and not own and "__pycache__" not in name.parts:
             found[name.as_posix()] = path
     return found
 

@@ -1,4 +1,4 @@
-"""What the notebooks in `analysis/notebooks` call: one run, its tables, packets and pictures.
+"""What the experiments' notebooks call: one run, its tables, packets and pictures.
 
     from testbed.results import notebook
     run = notebook.open_run("icmp")
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import steps
-from testbed.author.experiment import Experiment
+from testbed.author.experiment import Experiment, experiment_files
+from testbed.author.experiment_folder import NOTEBOOK
 from testbed.core import parameters
 from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.project import PROJECT
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-NOTEBOOKS = PROJECT / "analysis" / "notebooks"
 MOST_DRAWN = 60
 """Most messages of a ladder diagram, so that it stays a picture."""
 
@@ -281,15 +281,16 @@ def _png(figure: Figure) -> Picture:
 
 
 def path_of(experiment: str) -> Path:
-    """The experiment's notebook."""
-    return NOTEBOOKS / f"{experiment}.ipynb"
+    """The experiment's notebook: where it is, or would be."""
+    root = experiment_files().get(experiment)
+    return (root or PROJECT / "experiments" / experiment) / NOTEBOOK
 
 
 def main() -> None:
-    """For `make notebook`: the latest run, or (``--name``) the file of its notebook."""
+    """For `make notebook`: the latest run, or (``--file``) its experiment's notebook."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--name", action="store_true", help="print the notebook's file name")
-    name_only: bool = parser.parse_args().name
+    parser.add_argument("--file", action="store_true", help="print the notebook's path")
+    file_only: bool = parser.parse_args().file
     try:
         run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
         path = path_of(run.meta()["experiment"])
@@ -297,7 +298,7 @@ def main() -> None:
             raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")
     except TestbedError as error:
         sys.exit(f"error: {error}")
-    sys.stdout.write(f"{path.name if name_only else run.path}\n")
+    sys.stdout.write(f"{path if file_only else run.path}\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.author import experiment_folder
 from testbed.author.experiment import (
     Experiment,
     check_claims,
@@ -66,10 +67,9 @@ def _file_of(run: RunDir) -> Path:
     name, given = meta["experiment"], meta.get("file")
     if name in experiment_files():
         return experiment_files()[name]
-    if given and Path(given).is_file():
+    if given and Path(given).exists():
         return Path(given)
-    copies = sorted(run.path.glob(f"scenarios/*/{name}.py"))
-    if not copies:
+    if not (copies := experiment_folder.copies(run)):
         raise ConfigError(f"{run.path}: experiment '{name}' is not in experiments/ nor in the run")
     return copies[0]
 
@@ -78,7 +78,7 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
     """Measures, judges, plots and reports a run again; returns the verdicts."""
     file, meta = _file_of(run), run.meta()
     if run.path in file.parents:
-        gone = meta.get("file") or f"experiments/{meta['experiment']}.py"
+        gone = meta.get("file") or f"experiments/{meta['experiment']}"
         logging.getLogger(__name__).warning("%s is not there; replay uses the copy %s", gone, file)
     cls = load_file(file)
     check_claims(cls(parameters.build(cls.Parameters, meta["parameters"])))

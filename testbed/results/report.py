@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from testbed.author.experiment import Experiment
 from testbed.core.claims import Evidence, Judged, MissingDataError
-from testbed.core.rundir import REPETITION, REPORT, RunDir, read_json, write_text
+from testbed.core.parameters import parameters_of
+from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json, write_text
 from testbed.results.data import ScenarioData
 from testbed.results.drawing import draw
 
@@ -33,6 +34,7 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
         plots=[_plot(cls, path) for path in _plots(run.plots)],
         drawings=_drawings(run, meta),
         parameters=_parameters(cls, meta),
+        scenarios=_scenarios(run, cls, meta),
     )
     write_text(run.path / REPORT, page)
     return run.path / REPORT
@@ -169,8 +171,6 @@ def _drawings(run: RunDir, meta: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _parameters(cls: type[Experiment], meta: dict[str, Any]) -> list[dict[str, Any]]:
-    from testbed.core.parameters import parameters_of
-
     return [
         {"name": p.name, "value": meta["parameters"].get(p.name, p.default), "spec": p.spec}
         for p in parameters_of(cls.Parameters)
@@ -183,3 +183,17 @@ def mean_text(row: dict[str, Any]) -> str:
         return ""
     half = "" if row["half_95"] is None else f" ± {row['half_95']:.2g}"
     return f"{row['mean']:.4g}{half} {row['unit']}".strip()
+
+
+def _scenarios(run: RunDir, cls: type[Experiment], meta: dict[str, Any]) -> dict[str, str]:
+    """Scenario → the values in which it differs from the run's parameters."""
+    found = {}
+    for name in meta["scenarios"]:
+        path = run.scenario(name) / SCENARIO
+        own = read_json(path).get("parameters", {}) if path.is_file() else {}
+        found[name] = ", ".join(
+            f"{p.name} {p.shown(own[p.name])}"
+            for p in parameters_of(cls.Parameters)
+            if p.name in own and own[p.name] != meta["parameters"].get(p.name)
+        )
+    return found

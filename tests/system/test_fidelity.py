@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments.fidelity import Fidelity
-from experiments.fidelity_tcp import FidelityTcp
 from testbed.core.claims import Status
 from testbed.core.rundir import RunDir
 from testbed.execution.runner import Request, run
@@ -18,42 +16,6 @@ from testbed.execution.verify import verify
 from testbed.results import gate
 
 pytestmark = pytest.mark.guest
-
-MUTANTS = Path(__file__).with_name("mutants")
-SUITE = {"fidelity": Fidelity, "fidelity_tcp": FidelityTcp}
-CLAIMS = [(name, claim.name) for name, cls in SUITE.items() for claim in cls.claims()]
-
-
-@pytest.fixture(scope="session")
-def verdicts(guest_kernel, tmp_path_factory):
-    """Verdicts of an experiment, or of its mutant, by claim; each is run once."""
-    known = {}
-
-    def of(name: str):
-        if name not in known:
-            result = run(Request(name, out=tmp_path_factory.mktemp("runs"), runtime="guest"))
-            known[name] = {claim.name: verdict for claim, verdict in result.judged}
-        return known[name]
-
-    return of
-
-
-@pytest.mark.parametrize(("experiment", "claim"), CLAIMS)
-def test_the_claim_holds(experiment, claim, verdicts):
-    verdict = verdicts(experiment)[claim]
-    assert verdict.status == Status.PASS, verdict
-
-
-@pytest.mark.parametrize("experiment", SUITE)
-def test_the_notebook_reads_the_run(experiment, verdicts, reads_notebook):
-    verdicts(experiment)
-    reads_notebook(experiment)
-
-
-@pytest.mark.parametrize(("experiment", "claim"), CLAIMS)
-def test_the_claim_fails_on_a_wrong_link(experiment, claim, verdicts):
-    verdict = verdicts(str(MUTANTS / f"{experiment}_wrong.py"))[claim]
-    assert verdict.status == Status.FAIL, verdict
 
 
 def fingerprint(folder: Path, *prefix: str, seed: int = 1) -> str:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from testbed.author import experiment, named_topologies
+from testbed.author import experiment, experiment_folder, named_topologies
 from testbed.author.experiment import load
 from testbed.book import chapters, docstrings, pages, phrases, runs, titles, words
 from testbed.core.errors import ParseError
@@ -20,7 +20,8 @@ def test_every_experiment_has_its_place():
     assert placed == set(experiment.experiment_files())
 
 
-def test_an_experiment_that_the_plan_does_not_name_stands_at_the_end(tmp_path, monkeypatch):
+def test_an_experiment_that_names_no_section_stands_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment_folder, "about", lambda _: experiment_folder.About())
     plan(tmp_path, monkeypatch, '[[chapter]]\ntitle = "A"\nsection = [{title = "B"}]\n')
     first, last = chapters.read()
     assert first.experiments == []
@@ -33,8 +34,8 @@ def test_an_experiment_that_the_plan_does_not_name_stands_at_the_end(tmp_path, m
         ("[[chapter]]\ntitle =", "text"),
         ('[[chapter]]\nsection = [{title = "B"}]\n', "title: is missing"),
         (
-            '[[chapter]]\ntitle = "A"\nsection = [{title = "B", experiments = ["icpm"]}]\n',
-            "no 'icpm'.*did you mean 'icmp'",
+            '[[chapter]]\ntitle = "A"\nsection = [{title = "Addresses"}]\n',
+            "addressing/experiment.toml: sections: no 'Addresses, subnets, .*' in book.toml",
         ),
     ],
 )
@@ -70,8 +71,9 @@ def run_of(folder, name="arp", stamp="20260101-000000", **changed):
     path = folder / f"{name}-{stamp}"
     for scenario in scenarios:
         (path / "scenarios" / scenario).mkdir(parents=True)
-        copy = path / "scenarios" / scenario / f"{name}.py"
-        copy.write_bytes(experiment.experiment_files()[name].read_bytes())
+        folder = path / "scenarios" / scenario
+        file = experiment_folder.copy(experiment.experiment_files()[name], name, folder)
+        (folder / "scenario.json").write_text(json.dumps({"file": file}))
     (path / "run.json").write_text(json.dumps(meta))
     (path / "verdicts.json").write_text("[]")
     return path
@@ -103,7 +105,10 @@ def test_a_run_of_an_older_file_is_outdated(tmp_path):
     path = run_of(tmp_path)
     assert "arp" not in runs.outdated(tmp_path)
     assert "icmp" in runs.outdated(tmp_path)
-    next(path.glob("scenarios/*/arp.py")).write_text("# of yesterday\n")
+    copy = next(path.glob("scenarios/*/experiment/arp"))
+    (copy / "handout.md").write_text("a text does not change a run\n")
+    assert "arp" not in runs.outdated(tmp_path)
+    (copy / "experiment.py").write_text("# of yesterday\n")
     assert "arp" in runs.outdated(tmp_path)
 
 
@@ -129,24 +134,27 @@ def test_a_changed_sentence_loses_its_translation_and_keeps_the_old_one_at_hand(
     tmp_path, monkeypatch
 ):
     catalogue(tmp_path, monkeypatch, 'msgid "an older sentence"\nmsgstr "旧句"\n')
-    monkeypatch.setattr(words, "messages", lambda: iter([("a newer sentence", "x.py")]))
-    text = words.fresh_catalogue()
+    monkeypatch.setattr(
+        words, "messages", lambda: {words.CATALOGUE: [("a newer sentence", "x.py")]}
+    )
+    text = words.fresh_catalogues()[words.CATALOGUE]
     assert 'msgid "a newer sentence"\nmsgstr ""' in text
     assert '#~ msgid "an older sentence"\n#~ msgstr "旧句"' in text
     words.CATALOGUE.write_text(text)
-    assert words.fresh_catalogue() == text
+    assert words.fresh_catalogues()[words.CATALOGUE] == text
 
 
 def test_every_text_of_the_book_is_in_the_catalogue():
     """`python -m testbed.docs` puts new ones there, to be translated; they show in English."""
-    listed = {str(message.id) for message in words.read_catalogue()}
-    assert {text for text, _ in words.messages()} <= listed
+    for path, texts in words.messages().items():
+        listed = {str(message.id) for message in words.read_catalogue(path)}
+        assert {text for text, _ in texts} <= listed, path
 
 
 def test_the_pages_ask_for_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
     run_of(tmp_path)
-    known = {text for text, _ in words.messages()}
+    known = {text for texts in words.messages().values() for text, _ in texts}
     chinese = words.Words("zh")
     for name in experiment.experiment_files():
         pages.page(name, chinese)
@@ -156,7 +164,7 @@ def test_the_pages_ask_for_nothing_else(tmp_path, monkeypatch):
 
 def test_a_translation_has_the_numbers_and_names_of_its_original():
     """What both languages write alike: numbers, addresses, names of messages, code."""
-    found = words.translations(words.read_catalogue())
+    found = words.all_translations()
     assert {en: left for en, zh in found.items() if (left := left_out(en, zh))} == {}
 
 

@@ -119,7 +119,7 @@ def bare_numbers(text):
 
 
 @pytest.mark.parametrize(
-    "path", [*(PROJECT / "experiments").glob("*.py"), *(PROJECT / "docs/examples").glob("*.py")],
+    "path", [*(PROJECT / "experiments").rglob("*.py"), *(PROJECT / "docs/examples").glob("*.py")],
     ids=lambda p: p.stem,
 )  # fmt: skip
 def test_every_number_of_a_claim_says_what_it_is(path):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from testbed.core.errors import ConfigError
-from testbed.core.rundir import RunDir
+from testbed.core.rundir import SCENARIO, RunDir, write_json
 from testbed.execution.verify import request_of, tampered, versions_that_differ
 from testbed.results.compare import bytes_that_differ, first_packet, numbers_that_differ
 from testbed.results.replay import fingerprint
@@ -46,6 +46,7 @@ def make(tmp_path):
             }
         )  # fmt: skip
         (made.scenario("main") / "congestion.py").write_text("# the recorded experiment\n")
+        write_json(made.scenario("main") / SCENARIO, {"file": "congestion.py"})
         return made
 
     return run
@@ -146,7 +147,7 @@ def test_other_versions_are_named(make):
     found = {d.where: d for d in versions_that_differ(run)}
     assert found["iperf3"].recorded == "iperf 0.1"
     assert "testbed's sources" in found
-    assert "experiments/congestion.py" in found
+    assert "experiments/congestion/experiment.py" in found
 
 
 def test_the_inputs_of_a_run_are_those_recorded(make, tmp_path):
@@ -159,4 +160,5 @@ def test_the_inputs_of_a_run_are_those_recorded(make, tmp_path):
 def test_an_experiment_that_is_gone_is_made_again_from_its_copy(make, tmp_path):
     run = make("one", experiment="no_longer_here")
     (run.scenario("main") / "no_longer_here.py").write_text("")
+    write_json(run.scenario("main") / SCENARIO, {"file": "no_longer_here.py"})
     assert request_of(run, tmp_path).experiment.endswith("scenarios/main/no_longer_here.py")

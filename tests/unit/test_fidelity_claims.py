@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.fidelity import Fidelity, _stall_us, _sum_us, _worst_us
-from experiments.fidelity_tcp import FidelityTcp
+from experiments.fidelity.experiment import Fidelity, _stall_us, _sum_us, _worst_us
+from experiments.fidelity_tcp.experiment import FidelityTcp
 from testbed.core.claims import Status
 from testbed.core.tables import Tables
 

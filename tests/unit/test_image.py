@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from testbed.author import experiment_folder
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.cli.image import image as command
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError, TestbedError
@@ -488,7 +489,8 @@ def recorded(tmp_path):
         })  # fmt: skip
         folder = run.path / "scenarios/main"
         folder.mkdir(parents=True)
-        shutil.copy(ROOT / "experiments/rip.py", folder)
+        experiment_folder.copy(ROOT / "experiments/rip", "rip", folder)
+        (folder / "scenario.json").write_text('{"file": "experiment/rip"}')
         return run
 
     return make

@@ -105,6 +105,7 @@ def test_a_claim_on_a_scenario_that_is_not_there_is_refused(tmp_path):
     run = RunDir(tmp_path / "run")
     run.scenario("calm").mkdir(parents=True)
     (run.scenario("calm") / path.name).write_text(MISSPELT)
+    write_json(run.scenario("calm") / SCENARIO, {"file": path.name})
     run.write_meta({"experiment": "own", "parameters": {}, "scenarios": {"calm": {}}})
     with pytest.raises(ConfigError, match="claim holds: scenario 'outtage': unknown"):
         replay.replay(run)
@@ -124,7 +125,7 @@ def test_the_known_scenarios_are_those_of_the_runs_parameters(tmp_path):
 
 def test_no_experiment_and_no_mutant_claims_of_a_scenario_it_lacks():
     """A mutant may leave out scenarios of the experiment that it derives from."""
-    broken = sorted((PROJECT / "tests/system/mutants").glob("*.py"))
+    broken = sorted((PROJECT / "experiments").glob("*/mutants/*.py"))
     assert broken
     for path in [*experiment_files().values(), *broken]:
         cls = load_file(path)
@@ -187,7 +188,7 @@ def test_what_plot_returns_must_be_figures_by_name(monkeypatch, found, said):
         ("away/nothere.py", "away/nothere.py: no such file"),
         ("nothere.py", "nothere.py: no such file"),
         ("away/icmp", "away/icmp: no such file"),
-        ("folder", "folder: is a folder; give an experiment's name or its .py file"),
+        ("folder", "folder: has no experiment.py; give an experiment's name, folder or .py file"),
         ("README.md", "README.md: is no .py file"),
     ],
 )
@@ -233,7 +234,7 @@ def test_replay_uses_the_file_given_while_it_is_there_and_then_the_copy(tmp_path
     folder = run.scenario("main")
     folder.mkdir(parents=True)
     (folder / "own.py").write_text("\n\n" + MEASURING)
-    write_json(folder / SCENARIO, {"parameters": {}})
+    write_json(folder / SCENARIO, {"file": "own.py", "parameters": {}})
     write_json(folder / OUTCOME, {"status": "complete"})
     meta = {"experiment": "own", "file": str(path), "parameters": {}, "scenarios": {"main": {}}}
     run.write_meta(meta)

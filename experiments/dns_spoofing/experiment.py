@@ -1,0 +1,434 @@
+"""DNS answers, forged: how a resolver is made to believe a lie, and what stops it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.plots import spoofing as plots
+from testbed.author import dns_lookups, name_service
+from testbed.author import steps as exchange
+from testbed.author.actions import Action, own_program, sysctl, wait
+from testbed.author.dns_lookups import CLIENT, RESOLVER, LookUps
+from testbed.author.evidence import in_rows, of_packets
+from testbed.author.experiment import Experiment
+from testbed.author.name_service import DAY_S, delegation
+from testbed.author.steps import address, pick
+from testbed.core.claims import (
+    ANY_STALL,
+    MissingDataError,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    near,
+    same,
+)
+from testbed.core.parameters import param
+from testbed.core.tables import Tables
+from testbed.daemons import dnssec, start
+from testbed.daemons.nsd import Nsd
+from testbed.daemons.unbound import ONE_PORT, Unbound
+from topologies.nameservers import NameServers
+
+if TYPE_CHECKING:
+    from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
+
+NAME, TRUTH, LIE = "www.example.org", "192.0.2.80", "203.0.113.66"
+SIGNED = "192.0.2.99"
+"""An address that n3 changes after it was signed."""
+
+ALTERED, ABSENT, OWN_NAME = "altered.example.org", "nope.example.org", "x.evil.org"
+NUMBERS = 1 << 16
+LIE_TTL_S, WAIT_S = DAY_S, 10
+ZONES = {"n1": ".", "n2": "org", "n3": "example.org"}
+"""Who serves what; n4's zone is the forging program's."""
+
+SERVERS = (*ZONES, "n4")
+SERVER = "n3-eth0"
+ROUTER, FORGERS_LAN = "r1", "r1-eth4"
+EVERY = 64
+"""So many forged answers are one point of the figure."""
+
+SHOWN = 3
+"""Forged answers kept from the flood's beginning and end, beside those that hit."""
+
+FAULTS = ("none", "random-port", "fixed-port", "no-filter", "no-validation")
+
+
+class DnsSpoofing(Experiment):
+    """DNS answers, forged by somebody who does not see the questions.
+
+    n4 serves a zone of its own, which tells it the resolver's port. Then it has the resolver v1 ask
+    n3 for a name and sends 65,536 answers in n3's name, one for each message number. If the port
+    is fixed, one of them is right; h1 asks afterwards. The other scenarios differ in one thing
+    each: v1 takes a random port for each question; v1 checks signatures; r1 lets nothing out of
+    n4's LAN that has another sender.
+
+    `faults` break things on purpose: see which claims fall with each.
+    """
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Options of the experiment; the scenarios vary port, signatures and filter."""
+
+        server_ms: float = param(
+            100.0, "one-way delay to n3: the forger's time", unit="ms", low=80, high=150
+        )
+        random_port: bool = param(False, "v1 asks from random ports")
+        signed: bool = param(False, "zones are signed, v1 checks")
+        filtered: bool = param(False, "r1 checks senders of n4's LAN")
+        faults: tuple[str, ...] = param(
+            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+        )
+
+    params: Parameters
+    programs = ("nsd", "unbound", "kdig", "getent", "unshare", "ping", *dnssec.PROGRAMS)
+    guest_only = True
+
+    def scenarios(self) -> Mapping[str, Parameters]:
+        """The attack, and each of three defences alone."""
+        faults = self.params.faults
+        port = "random-port" in faults
+        open_to_all = replace(self.params, random_port=False, signed=False, filtered=False)
+        return {
+            "fixed": replace(open_to_all, random_port=port),
+            "random": replace(open_to_all, random_port="fixed-port" not in faults),
+            "signed": replace(open_to_all, signed=True),
+            "filtered": replace(open_to_all, filtered="no-filter" not in faults),
+        }
+
+    # ---- in the network
+
+    def topology(self) -> NameServers:
+        """Client and resolver at home; the true server far away, the forger near."""
+        return NameServers(delays_ms=(10, 10, self.params.server_ms, 5))
+
+    def run(self, net: RunningNetwork) -> None:
+        """The attack, and what a client hears afterwards."""
+        p = self.params
+        zones, options = self._zones(net), self._port()
+        if p.signed:
+            zones, anchor = dnssec.sign(net, "n1", zones)
+            zones["example.org"] = zones["example.org"].replace(SIGNED, "192.0.2.98")
+            if "no-validation" not in p.faults:
+                options += ['module-config: "validator iterator"', f"trust-anchor: '{anchor}'"]
+        servers = {node: [Nsd({zone: zones[zone]})] for node, zone in ZONES.items()}
+        start(net, {**servers, "v1": [Unbound(root=net.address("n1"), options=options)]})
+        name_service.use_resolver(net, net.address("v1"))
+        name_service.reach(net, "v1", "h1", *SERVERS)
+        if p.filtered:
+            sysctl(ROUTER, f"net.ipv4.conf.{FORGERS_LAN}.rp_filter", 1)(net)
+        net.capture(CLIENT, RESOLVER, SERVER)
+        exchange.play(net, self._steps(net), quiet_s=2.0)
+
+    def _steps(self, net: RunningNetwork) -> dict[str, Action]:
+        resolver = net.address("v1")
+        lie = (NAME, net.address("n3"), LIE, str(LIE_TTL_S))
+        steps = {
+            "forge": own_program("n4", "forge", resolver, OWN_NAME, "ns.example.org", *lie),
+            "ask": name_service.look_up(net, "h1", NAME),
+            "later": wait(WAIT_S, name_service.ask("h1", resolver, NAME, "A", "+dnssec")),
+        }
+        checks = {
+            "altered": name_service.ask("h1", resolver, ALTERED),
+            "absent": name_service.ask("h1", resolver, ABSENT, "A", "+dnssec"),
+        }
+        return steps | checks if self.params.signed else steps
+
+    def _port(self) -> list[str]:
+        """Unbound's options for one port, where it shall have one."""
+        port = () if self.params.random_port else ONE_PORT
+        return ["trust-anchor-signaling: no", *port]
+
+    def _zones(self, net: RunningNetwork) -> dict[str, str]:
+        """Master files."""
+        servers = {"n1": "a.root.", "n2": "ns.org.", "n3": "ns.example.org.", "n4": "ns.evil.org."}
+        root, org, example, evil = ((name, net.address(n)) for n, name in servers.items())
+        below_org = delegation("example.org.", example) | delegation("evil.org.", evil)
+        own = {f"{NAME}.": [f"A {TRUTH}"], f"{ALTERED}.": [f"A {SIGNED}"]}
+        return {
+            ".": name_service.zone(".", root, DAY_S, delegation("org.", org)),
+            "org": name_service.zone("org.", org, DAY_S, below_org),
+            "example.org": name_service.zone("example.org.", example, 60, own, minimum_s=30),
+        }
+
+    # ---- from the run directory
+
+    def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        """Packets and DNS messages without most of the flood, and the flood in numbers."""
+        tables = dns_lookups.measure(data, _thinned)
+        packets = tables["packets"]
+        lies = _is_forged(packets)
+        numbers = _numbers(packets[lies])
+        packets.loc[lies, "info"] = [f"forged, number {n}: {LIE}" for n in numbers]
+        seen = data.packets(RESOLVER, ("udp_sport", "udp_dport", "payload"))
+        forged = seen[_is_forged(seen)]
+        some = forged.iloc[::EVERY]
+        tables["race"] = pd.DataFrame({"time_s": some["time_s"], "number": _numbers(some)})
+        told = exchange.told(data, tables["steps"], "n4-forge").reindex(columns=["sent", "port"])
+        tables["flood"] = pd.DataFrame([{
+            "sent": told["sent"].max(), "port_learnt": told["port"].max(), "came": len(forged),
+        }])  # fmt: skip
+        return tables
+
+    # ---- claims
+
+    @claim(
+        "A resolver that always asks from one port tells it to everybody who has a zone of his "
+        "own; what is left to guess is a number of 16 bits, and one of 65,536 forged answers that "
+        "come before the true one is taken for true.",
+        source="RFC 5452 §3, §4.5, §7",
+        scenarios=("fixed",),
+    )
+    def fixed_port_is_guessed(self, tables: Tables) -> Verdict:
+        """The flood, the answer that hit, and what h1's libc is told afterwards."""
+        flood = self._flood(tables, "fixed")
+        first = self._first_answers(tables, "fixed")
+        return all_of(
+            [
+                at_most(float(flood["sent"]), NUMBERS, unit="forged answers"),
+                same(_ports(first["asked"]), [int(flood["port_learnt"])], "port"),
+                self._lie_is_first(first),
+                same(LookUps(tables, "fixed").addresses("ask"), [LIE], "h1 hears"),
+            ]
+        ).because(*self._evidence(first))
+
+    @claim(
+        "The lie stays in the cache for as long as the forger said; nobody asks the true server.",
+        source="RFC 5452 §2.1, §7.2; RFC 1034 §5.3.3",
+        scenarios=("fixed",),
+    )
+    def lie_is_cached(self, tables: Tables) -> Verdict:
+        """h1's look-ups after the attack: TTL, and the resolver's queries."""
+        asked = pd.concat(LookUps(tables, "fixed").asked(s) for s in ("ask", "later"))
+        found = LookUps(tables, "fixed").records("later", "A")
+        return all_of(
+            [
+                at_most(len(asked), 0, unit="queries by the resolver"),
+                same(LookUps(tables, "fixed").addresses("later"), [LIE], "h1 hears"),
+                near(float(found["ttl_s"].min()), LIE_TTL_S - WAIT_S, abs=10, unit="s TTL left"),
+            ]
+        ).because(*of_packets("h1's look-ups", LookUps(tables, "fixed").heard("later")))
+
+    @claim(
+        "A random port for each question stops this attack: a forger must guess port and number, "
+        "32 bits, and 65,536 answers are one in 65,536 of what it takes.",
+        source="RFC 5452 §4.5, §7.2, §9.2",
+        scenarios=("random",),
+    )
+    def random_ports_defend(self, tables: Tables) -> Verdict:
+        """The same flood against the port of the question before."""
+        flood = self._flood(tables, "random")
+        first = self._first_answers(tables, "random")
+        elsewhere = int(flood["port_learnt"]) not in _ports(first["asked"])
+        return all_of(
+            [
+                near(float(flood["came"]), NUMBERS, abs=0, unit="forged answers came"),
+                holds(elsewhere, observed=f"asked from ports {_ports(first['asked'])}",
+                      expected=f"from others than {int(flood['port_learnt'])}"),
+                at_most(len(first["forged"]), 0, unit="with port and number of the question"),
+                same(LookUps(tables, "random").addresses("ask"), [TRUTH], "h1 hears"),
+            ]
+        ).because(*self._evidence(first))  # fmt: skip
+
+    @claim(
+        "A network that lets out only packets with its own addresses stops the forger at home.",
+        source="RFC 2827 §3 (BCP 38); RFC 3704 §2.2; RFC 5452 §9.3",
+        scenarios=("filtered",),
+    )
+    def senders_are_checked_at_home(self, tables: Tables) -> Verdict:
+        """The same flood behind a router that knows which senders live there."""
+        flood = self._flood(tables, "filtered")
+        return all_of(
+            [
+                near(float(flood["sent"]), NUMBERS, abs=0, unit="forged answers sent"),
+                at_most(float(flood["came"]), 0, unit="of them came"),
+                same(LookUps(tables, "filtered").addresses("ask"), [TRUTH], "h1 hears"),
+            ]
+        ).because(*self._evidence(self._first_answers(tables, "filtered")))
+
+    @claim(
+        "DNSSEC stops it whatever the port: the forged answer has the right number and comes "
+        "first, but no signature, so the resolver asks again.",
+        source="RFC 4033 §3, RFC 4035 §5",
+        scenarios=("signed",),
+    )
+    def signatures_defend(self, tables: Tables) -> Verdict:
+        """The same flood, fixed port, signed zones."""
+        first = self._first_answers(tables, "signed")
+        return all_of(
+            [
+                self._lie_is_first(first),
+                at_least(len(LookUps(tables, "signed").asked("forge", question=NAME, type="A")), 2,
+                         unit="queries for the name"),
+                same(LookUps(tables, "signed").addresses("ask"), [TRUTH], "h1 hears"),
+            ]
+        ).because(*self._evidence(first))  # fmt: skip
+
+    @claim(
+        "The resolver needs one key, the root's: each zone's parent vouches for the zone's key by "
+        "a DS record. A client that asks is told that the data is authentic (AD).",
+        source="RFC 4033 §3.1, §5; RFC 4034 §5; RFC 4035 §3.2.3",
+        scenarios=("signed",),
+        bears_stall_s=ANY_STALL,
+    )
+    def parents_vouch_for_keys(self, tables: Tables) -> Verdict:
+        """Keys asked for from the root down, DS records in referrals, the flag in h1's answer."""
+        asked = LookUps(tables, "signed").asked("forge", type="DNSKEY")
+        records = tables.of("records", scenario="signed", capture=RESOLVER, type="DS")
+        vouched = pick(tables, "forge", RESOLVER, scenario="signed", frame=set(records["frame"]))
+        told = LookUps(tables, "signed").heard("later")
+        keys = [str(q) or "." for q in asked["question"]]
+        return all_of(
+            [
+                same(keys, [".", "org", "example.org"], "keys asked for"),
+                same(set(records["name"]), {"org", "example.org"}, "vouched for"),
+                same([bool(f) for f in told["authentic"]], [True], "AD"),
+            ]
+        ).because(
+            *of_packets("keys", asked), *of_packets("DS records", vouched),
+            *of_packets("the answer to h1", told),
+        )  # fmt: skip
+
+    @claim(
+        "Data that was changed after it was signed is refused: the client hears SERVFAIL, not the "
+        "wrong address.",
+        source="RFC 4035 §5.5",
+        scenarios=("signed",),
+        bears_stall_s=ANY_STALL,
+    )
+    def altered_data_is_refused(self, tables: Tables) -> Verdict:
+        """n3 serves an address under the signature of another."""
+        came = pick(tables, "altered", RESOLVER, scenario="signed", table="dns", response=True,
+                    ip_src=address(tables, SERVER, scenario="signed"))  # fmt: skip
+        told = LookUps(tables, "signed").heard("altered")
+        return all_of(
+            [
+                same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
+                same(set(told["rcode"]), {"SERVFAIL"}, "h1 hears"),
+            ]
+        ).because(*of_packets("n3's answers", came), *of_packets("to h1", told))
+
+    @claim(
+        "That a name does not exist is signed too, as a gap between two names (NSEC).",
+        source="RFC 4034 §4, RFC 4035 §3.1.3.2, §5.4",
+        scenarios=("signed",),
+        bears_stall_s=ANY_STALL,
+    )
+    def absence_is_signed(self, tables: Tables) -> Verdict:
+        """The answer to h1: NXDOMAIN, authentic, with records around the gap."""
+        told = LookUps(tables, "signed").heard("absent")
+        gaps = LookUps(tables, "signed").records("absent", "NSEC", section="authority")
+        return all_of(
+            [
+                same(set(told["rcode"]), {"NXDOMAIN"}, "h1 hears"),
+                same([bool(f) for f in told["authentic"]], [True], "AD"),
+                at_least(len(gaps), 1, unit="NSEC records"),
+            ]
+        ).because(*of_packets("to h1", told))
+
+    # ---- what the claims look at
+
+    def _flood(self, tables: Tables, scenario: str) -> Any:
+        flood = tables.of("flood", scenario=scenario).iloc[0]
+        if pd.isna(flood["sent"]):
+            raise MissingDataError("the forging program did not come to its end")
+        return flood
+
+    def _first_answers(self, tables: Tables, scenario: str) -> dict[str, pd.DataFrame]:
+        """The resolver's first question for the name; forged and true answers to it."""
+        seen, server = LookUps(tables, scenario), address(tables, SERVER, scenario=scenario)
+        first = seen.asked("forge", question=NAME, type="A", ip_dst=server).head(1)
+        told = seen.told("forge", question=NAME, id=set(first["id"]),
+                         udp_dport=set(first["udp_sport"]))  # fmt: skip
+        genuine = pick(tables, "forge", SERVER, scenario=scenario, table="dns", response=True)
+        is_true = told["info"].isin(set(genuine["info"]))  # n3 never told the lie
+        return {"asked": first, "forged": told[~is_true], "true": told[is_true]}
+
+    def _lie_is_first(self, first: Mapping[str, pd.DataFrame]) -> Verdict:
+        lie_s, true_s = first["forged"]["time_s"].min(), first["true"]["time_s"].min()
+        ahead = len(first["forged"]) > 0 and not true_s < lie_s
+        return holds(ahead, observed=f"forged answers with its port and number: "
+                     f"{len(first['forged'])}, before the true one: {ahead}",
+                     expected="one, before the true one")  # fmt: skip
+
+    def _evidence(self, first: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
+        shown = pd.concat(list(first.values())).sort_values("frame")
+        rows = in_rows("number and port", str(shown["scenario"].iloc[0]),
+                       shown[["time_s", "id", "udp_sport", "udp_dport", "info"]])  # fmt: skip
+        return (*of_packets("question and answers", shown), rows)
+
+    # ---- figures
+
+    def plot(self, tables: Tables) -> dict[str, Any]:
+        """The race of forged numbers against the true answer; both outcomes as ladders.
+
+        Figures:
+            1_race: Forged answers, one for each message number, race the true answer. One hits
+                where the forged numbers cross the number of the question (grey), unless the port is
+                wrong.
+            2_fixed: The forger knows the port: of 65,536 answers (here the first, the last and the
+                one that hits) one is right, long before the true one comes, and h1 gets the lie.
+            3_signed: v1 checks signatures: the forged answer hits and proves nothing, so v1 asks
+                again, for keys and proofs, until what it has verifies.
+        """
+        races = {}
+        for scenario in dict.fromkeys(tables.of("flood")["scenario"]):
+            first = self._first_answers(tables, scenario)
+            forged = tables["race"][tables["race"]["scenario"] == scenario]
+            races[scenario] = (forged, first["asked"], first["true"], first["forged"])
+        ladders = {
+            name: exchange.ladder(
+                tables, "forge", RESOLVER, scenario=scenario, ip_version=4, ip_proto=17,
+                hosts=("n4", "v1", "n3"),
+            ) for name, scenario in (("2_fixed", "fixed"), ("3_signed", "signed"))
+        }  # fmt: skip
+        return {"1_race": plots.races(races), **ladders}
+
+
+def _is_forged(packets: pd.DataFrame) -> pd.Series[bool]:
+    """Answers with authority that end in the lie; neither server nor resolver says it so."""
+    end = ipaddress.IPv4Address(LIE).packed
+    of_server = packets["udp_sport"].isin([53]) & ~packets["udp_dport"].isin([53])
+    lies = [isinstance(p, bytes) and p[-4:] == end and bool(p[2] & 4) for p in packets["payload"]]
+    return of_server.astype(bool) & pd.Series(lies, index=packets.index, dtype=bool)
+
+
+def _asked(packets: pd.DataFrame) -> pd.DataFrame:
+    """Questions about the name, with their `id`."""
+    labels = NAME.split(".", maxsplit=1)[0].encode()
+    found = packets[packets["udp_dport"].isin([53]).astype(bool)]
+    found = found[[labels in p for p in found["payload"]]]
+    return found.assign(id=_numbers(found))
+
+
+def _numbers(packets: pd.DataFrame) -> pd.Series[int]:
+    numbers = [int.from_bytes(p[:2], "big") for p in packets["payload"]]
+    return pd.Series(numbers, index=packets.index, dtype=int)
+
+
+def _hits(forged: pd.DataFrame, asked: pd.DataFrame) -> pd.Series[bool]:
+    """Forged answers with the number and port of a question."""
+    wanted = set(zip(asked["id"], asked["udp_sport"], strict=True))
+    pairs = zip(_numbers(forged), forged["udp_dport"], strict=True)
+    return pd.Series([p in wanted for p in pairs], index=forged.index, dtype=bool)
+
+
+def _thinned(packets: pd.DataFrame) -> pd.DataFrame:
+    """Without the forged answers between the first and the last few that hit nothing."""
+    forged = packets[_is_forged(packets)]
+    kept = forged[_hits(forged, _asked(packets))].index.union(forged.index[:SHOWN])
+    kept = kept.union(forged.index[-SHOWN:])
+    return packets.drop(index=forged.index.difference(kept)).reset_index(drop=True)
+
+
+def _ports(asked: pd.DataFrame) -> list[int]:
+    return sorted({int(p) for p in asked["udp_sport"]})

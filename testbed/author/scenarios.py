@@ -1,0 +1,64 @@
+"""What sets each scenario of an experiment apart, and which scenarios an option reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from testbed.author.experiment import Experiment
+from testbed.core import parameters
+from testbed.core.parameters import Parameter, parameters_of
+
+
+def own_values(cls: type[Experiment], params: Any, scenario: Any) -> dict[str, str]:
+    """The parameters in which a scenario differs from those given, as name → value in words."""
+    return {
+        p.name: p.shown(getattr(scenario, p.name))
+        for p in parameters_of(cls.Parameters)
+        if getattr(scenario, p.name) != getattr(params, p.name)
+    }
+
+
+def table(cls: type[Experiment], params: Any = None) -> dict[str, str]:
+    """Scenario → its own values in one line; empty where all are as given.
+
+    Args:
+        cls: the experiment.
+        params: as given; default: the defaults.
+    """
+    params = cls.Parameters() if params is None else params
+    return {
+        name: ", ".join(f"{k} {v}" for k, v in own_values(cls, params, scenario).items())
+        for name, scenario in cls(params).scenarios().items()
+    }
+
+
+def notes(cls: type[Experiment], given: Mapping[str, Any], chosen: Collection[str]) -> list[str]:
+    """One line for each given option that some of the chosen scenarios do not obey."""
+    params: Any = parameters.build(cls.Parameters, given)
+    names = {name.replace("-", "_") for name in given}
+    wanted = [p for p in parameters_of(cls.Parameters) if p.name in names]
+    return [text for p in wanted for text in _note(cls, params, p, chosen)]
+
+
+def _note(
+    cls: type[Experiment], params: Any, p: Parameter, chosen: Collection[str]
+) -> Iterator[str]:
+    here = cls(params).scenarios()
+    default = cls(replace(params, **{p.name: p.default})).scenarios()
+    wanted = getattr(params, p.name)
+    own: dict[str, list[str]] = {}
+    for name in chosen:
+        value = getattr(here[name], p.name)
+        follows = name in default and value != getattr(default[name], p.name)
+        if value != wanted and not follows:
+            own.setdefault(p.shown(value), []).append(name)
+    if own:
+        pinned = {name for names in own.values() for name in names}
+        obey = [name for name in chosen if name not in pinned]
+        kept = "; ".join(f"{', '.join(names)} ({value})" for value, names in own.items())
+        yield (
+            f"{p.option} {p.shown(wanted)}: used by {', '.join(obey) or 'no scenario'}; "
+            f"scenarios with a value of their own: {kept}"
+        )
