@@ -59,7 +59,7 @@ class Wrong(Experiment):
 def test_a_claim_that_raises_takes_no_other_with_it(tmp_path):
     run = RunDir(tmp_path)
     run.write_meta({"parameters": {}, "scenarios": {}})
-    found = {c.name: verdict for c, verdict in replay.judge(run, Wrong, Tables())}
+    found = {c.name: verdict for c, verdict in replay.judge(run, Wrong(Wrong.Parameters()), Tables())}
     assert [v.status for v in found.values()] == [
         Status.INCONCLUSIVE, Status.INCONCLUSIVE, Status.PASS
     ]  # fmt: skip
