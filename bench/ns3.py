@@ -29,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from analysis import throughput
 from analysis.plots.style import COLOURS
 from bench.speed import children_cpu_s, measured
+from testbed import ScenarioData
 from testbed.author.bulk_flows import PORT
 from testbed.core.rundir import RunDir
 from testbed.machine.kernel.store import cache_root
-from testbed.results.data import ScenarioData
 from topologies.dumbbell import BOTTLENECK_FAR
 
 SOURCE = Path(__file__).with_name("cases") / "ns3_dumbbell.cc"

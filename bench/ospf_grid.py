@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import routes
-from testbed.author import routing
-from testbed.author.evidence import in_rows, none_of
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import Verdict, claim
-from testbed.core.parameters import param
+from testbed import Experiment, Verdict, claim, in_rows, none_of, param, routing
+from testbed.core.tables import Tables
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from testbed.net.plan import Plan
 from topologies.grid import Grid
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 
 class OspfGrid(Experiment):

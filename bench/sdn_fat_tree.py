@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import flow_tables
-from testbed import programs
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import Verdict, all_of, claim, near
-from testbed.core.parameters import param
+from testbed import Experiment, Verdict, all_of, claim, near, param, programs
+from testbed.core.tables import Tables
 from topologies.switch_fat_tree import SwitchFatTree
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 WAIT_S = 20.0
 

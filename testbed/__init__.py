@@ -5,11 +5,10 @@ all else is inside the house and may change. A name's module is loaded when the 
 so that a guest loads what `run` uses and nothing more.
 """
 
-TYPE_CHECKING = (
-    False  # as in `typing`, whose import costs the first process of a guest milliseconds
-)
+from testbed.core.version import __version__
+
+TYPE_CHECKING = False  # importing `typing` costs the first process of a guest milliseconds
 if TYPE_CHECKING:
-    from testbed import programs
     from testbed.author import (
         actions,
         bulk_flows,
@@ -34,10 +33,11 @@ if TYPE_CHECKING:
         wait,
         zeros,
     )
+    from testbed.author.dns_lookups import LookUps
     from testbed.author.evidence import in_packets, in_rows, none_of, of_packets
-    from testbed.author.experiment import Experiment, Tables
+    from testbed.author.experiment import Experiment
     from testbed.author.running_network import Process, RunningNetwork
-    from testbed.author.steps import address, mac, pick
+    from testbed.author.steps import address, mac, pick, step
     from testbed.author.topo import Topo, require_at_least, with_addresses
     from testbed.core.claims import (
         ANY_STALL,
@@ -63,7 +63,9 @@ if TYPE_CHECKING:
         TestbedError,
     )
     from testbed.core.parameters import param
+    from testbed.core.tables import Tables
     from testbed.core.tcp import CONGESTION_CONTROLS, MSS_BYTES
+    from testbed.grading.answers import shown
     from testbed.grading.assignment import Assignment
     from testbed.grading.partial_credit import share_of
     from testbed.grading.router_lab import RoutersLab
@@ -87,6 +89,7 @@ __all__ = [
     "Evidence",
     "Experiment",
     "LinkShape",
+    "LookUps",
     "MissingDataError",
     "MissingPrerequisiteError",
     "ParseError",
@@ -130,11 +133,12 @@ __all__ = [
     "pick",
     "ping",
     "program",
-    "programs",
     "require_at_least",
     "routing",
     "same",
     "share_of",
+    "shown",
+    "step",
     "steps",
     "sysctl",
     "tunnels",
@@ -144,7 +148,6 @@ __all__ = [
     "zeros",
 ]
 
-__version__ = "0.1.0"
 
 _HOME = {
     "author": ("actions bulk_flows dns_lookups name_service routing steps tunnels"),
@@ -152,10 +155,11 @@ _HOME = {
         "Action filter_packets in_order ip masquerade nothing own_program ping program sysctl"
         " unfilter wait zeros"
     ),
+    "author.dns_lookups": "LookUps",
     "author.evidence": "in_packets in_rows none_of of_packets",
-    "author.experiment": "Experiment Tables",
+    "author.experiment": "Experiment",
     "author.running_network": "Process RunningNetwork",
-    "author.steps": "address mac pick",
+    "author.steps": "address mac pick step",
     "author.topo": "Topo require_at_least with_addresses",
     "core.claims": (
         "ANY_STALL Evidence MissingDataError Verdict all_of at_least at_most between claim holds"
@@ -165,7 +169,9 @@ _HOME = {
         "CommandError ConfigError ConvergenceError MissingPrerequisiteError ParseError TestbedError"
     ),
     "core.parameters": "param",
+    "core.tables": "Tables",
     "core.tcp": "CONGESTION_CONTROLS MSS_BYTES",
+    "grading.answers": "shown",
     "grading.assignment": "Assignment",
     "grading.partial_credit": "share_of",
     "grading.router_lab": "RoutersLab",
@@ -185,9 +191,9 @@ def __getattr__(name: str) -> object:
     for module, names in _HOME.items():
         if name in names.split():
             home = importlib.import_module(f"{__name__}.{module}")
-            found = getattr(home, name, None) or importlib.import_module(f"{home.__name__}.{name}")
+            found: object = getattr(home, name, None)
+            if found is None:  # a module of that package
+                found = importlib.import_module(f"{home.__name__}.{name}")
             globals()[name] = found
             return found
-    if name == "programs":
-        return importlib.import_module("testbed.programs")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -20,7 +20,7 @@ from pathlib import Path
 from testbed.author import experiment as experiments
 from testbed.author import scenarios
 from testbed.author.experiment_folder import handout
-from testbed.book import coverage, reference, usage, words
+from testbed.book import coverage, reference, rooms, usage, words
 from testbed.core.errors import ConfigError, nearest
 from testbed.core.project import PROJECT
 
@@ -64,6 +64,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "scenarios": scenarios_table,
     "api": lambda _, *names: reference.api(*names),
     "commands": lambda _: usage.commands(),
+    "rooms": lambda _: rooms.drawing(),
     "topologies": lambda _: usage.topologies_list(),
 }
 """Name of a generated part → what makes its text of the page it stands in, and the words behind."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.author.topo import LinkShape, Topo
+from testbed import LinkShape, Topo
 from testbed.daemons.frr.generate import Ospf
 
 WIRE = LinkShape(rate_mbps=100, delay_ms=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.author.topo import LinkShape, Topo
+from testbed import LinkShape, Topo
 
 CORE = LinkShape(rate_mbps=100, delay_ms=0.1)
 UPLINK = LinkShape(rate_mbps=10, delay_ms=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.author.topo import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, require_at_least
 
 UPLINK = LinkShape(rate_mbps=50, delay_ms=10, queue_pkts=200)
 OUTSIDE = "edge-eth0"

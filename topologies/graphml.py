@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from testbed.author.topo import LinkShape, Topo
-from testbed.core.errors import ConfigError, ParseError
+from testbed import ConfigError, LinkShape, ParseError, Topo
 
 LIGHT_IN_FIBRE_KM_PER_MS = 200.0
 """Two thirds of the speed of light in vacuum."""

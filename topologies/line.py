@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from testbed.author.topo import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, require_at_least
 
 FAR_LAN, FAR_ROUTER = "198.51.100.0/24", "198.51.100.1/24"
 """The LAN of the last router."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from testbed.author.topo import LinkShape, Topo
+from testbed import LinkShape, Topo
 
 DELAYS_MS = (40.0, 25.0, 10.0, 10.0)
 """One-way delays to n1 (root), n2 (top level), n3 (authoritative) and n4."""

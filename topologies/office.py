@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.author.topo import LinkShape, Topo
+from testbed import LinkShape, Topo
 
 
 class Office(Topo):

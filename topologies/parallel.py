@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from testbed.author.topo import LinkShape, Topo
-from testbed.core.errors import ConfigError
+from testbed import ConfigError, LinkShape, Topo
 
 
 class Parallel(Topo):

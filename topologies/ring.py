@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from testbed.author.topo import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, require_at_least
 
 
 class Ring(Topo):

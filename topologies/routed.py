@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from testbed.author.topo import Topo
+from testbed import Topo
 from topologies.areas import Areas
 from topologies.campus import Campus
 from topologies.grid import Grid

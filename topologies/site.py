@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.author.topo import LinkShape, Topo
+from testbed import LinkShape, Topo
 
 PATH = LinkShape(delay_ms=10)
 """Each of the two links of the path, unless the experiment says otherwise."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from testbed.author.topo import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, require_at_least
 
 ACCESS = LinkShape(delay_ms=0.5)
 TRUNK = LinkShape(delay_ms=1)

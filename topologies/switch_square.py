@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.author.topo import LinkShape, Topo
+from testbed import LinkShape, Topo
 
 WIRE = LinkShape(rate_mbps=100, delay_ms=1)
 """As in `topologies.square`, to compare."""

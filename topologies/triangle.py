@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.author.topo import LinkShape, Topo
+from testbed import LinkShape, Topo
 
 SLOW = LinkShape(rate_mbps=1, delay_ms=10)
 FAST = LinkShape(rate_mbps=100, delay_ms=1)

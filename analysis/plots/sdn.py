@@ -13,7 +13,7 @@ from analysis import flow_tables, ladder
 from analysis.plots.style import COLOURS, LINES
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed.core.tables import Tables
 
 
 def learning(tables: Tables, control_delay_ms: float) -> dict[str, Figure | str]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.author import bulk_flows
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.topo import LinkShape
-from testbed.core.claims import Verdict, claim, holds
-from testbed.core.parameters import param
+from testbed import Experiment, LinkShape, Tables, Verdict, bulk_flows, claim, holds, param
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
 

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 
 from analysis import echo
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import Verdict, all_of, claim, near
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
+from testbed import Experiment, LinkShape, Tables, Verdict, all_of, claim, near, param
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 
 if TYPE_CHECKING:
@@ -20,8 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 EVERY_S = 0.1
 """From ping to ping."""

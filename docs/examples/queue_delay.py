@@ -10,17 +10,25 @@ import numpy as np
 import pandas as pd
 
 from analysis.plots import style
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import MissingDataError, Verdict, all_of, between, claim, near
-from testbed.core.parameters import param
-from testbed.net.shape import ETHERNET_HEADER_BYTES, LinkShape
+from testbed import (
+    ETHERNET_HEADER_BYTES,
+    Experiment,
+    LinkShape,
+    MissingDataError,
+    Tables,
+    Verdict,
+    all_of,
+    between,
+    claim,
+    near,
+    param,
+)
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 HEADERS_BYTES = ETHERNET_HEADER_BYTES + 20 + 8

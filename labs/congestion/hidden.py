@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from analysis import throughput
 from labs.congestion.lab import FRAME_BYTES
 from labs.congestion.lab import Lab as Public
-from testbed.core.claims import Verdict, claim
-from testbed.core.tcp import MSS_BYTES
-from testbed.grading.partial_credit import share_of
+from testbed import MSS_BYTES, Verdict, claim, share_of
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 MATHIS_C = math.sqrt(3 / 2)
 

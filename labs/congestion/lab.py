@@ -9,20 +9,27 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import bottleneck, throughput
-from testbed.author.evidence import in_packets
-from testbed.core.claims import Verdict, at_least, at_most, claim
-from testbed.core.parameters import param
-from testbed.core.tcp import CONGESTION_CONTROLS, MSS_BYTES
-from testbed.grading import Assignment, SeededChoices
-from testbed.grading.answers import shown
-from testbed.grading.submission import SubmissionError
-from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
+from testbed import (
+    CONGESTION_CONTROLS,
+    ETHERNET_HEADER_BYTES,
+    MSS_BYTES,
+    QDISCS,
+    Assignment,
+    LinkShape,
+    SeededChoices,
+    SubmissionError,
+    Verdict,
+    at_least,
+    at_most,
+    claim,
+    in_packets,
+    param,
+    shown,
+)
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables
 
 DATA_PORT = 40_001
 DURATION_S, SETTLED_S = 15.0, 4.0

@@ -10,20 +10,23 @@ import pandas as pd
 
 from analysis import echo, flow_tables
 from analysis.dissect import openflow
-from testbed import programs
-from testbed.author.evidence import of_packets
-from testbed.author.topo import LinkShape
-from testbed.core.claims import Verdict, claim, holds
-from testbed.core.parameters import param
+from testbed import (
+    Assignment,
+    LinkShape,
+    SeededChoices,
+    Verdict,
+    claim,
+    holds,
+    of_packets,
+    param,
+    programs,
+    share_of,
+)
 from testbed.daemons.controller import CONTROL_CAPTURE, CONTROL_FILTER, control_node
-from testbed.grading import Assignment, SeededChoices
-from testbed.grading.partial_credit import share_of
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables
 
 APP = "guard.py"
 HOSTS = ("h1", "h2", "h3", "h4")

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from labs.office.lab import NAME_SERVER
 from labs.office.lab import Lab as Public
-from testbed.author.evidence import of_packets
-from testbed.core.claims import Verdict, claim, holds
-from testbed.grading.partial_credit import share_of
+from testbed import Verdict, claim, holds, of_packets, share_of
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 
 class Hidden(Public):

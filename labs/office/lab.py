@@ -10,23 +10,30 @@ import pandas as pd
 
 from analysis import summaries
 from analysis.dissect import dns as messages
-from testbed.author import steps
-from testbed.author.evidence import of_packets
-from testbed.author.steps import pick, step
-from testbed.author.topo import with_addresses
-from testbed.core.claims import Verdict, all_of, at_least, claim, holds, near
-from testbed.core.parameters import param
+from testbed import (
+    Assignment,
+    SeededChoices,
+    SubmissionError,
+    Verdict,
+    all_of,
+    at_least,
+    claim,
+    holds,
+    near,
+    of_packets,
+    param,
+    pick,
+    share_of,
+    step,
+    steps,
+    with_addresses,
+)
 from testbed.daemons import start
 from testbed.daemons.dhcpcd import Dhcpcd, interface, resolv_conf
-from testbed.grading import Assignment, SeededChoices
-from testbed.grading.partial_credit import share_of
-from testbed.grading.submission import SubmissionError
 from topologies.office import Office
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables
 
 CLIENT, PRINTER, ADMIN = "h1", "h2", "h3"
 DHCP_SERVER, NAME_SERVER, WEB_SERVER = "d1", "d2", "w1"

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from labs.ospf.lab import LANS, LINKS, ROUTERS
 from labs.ospf.lab import Lab as Public
-from testbed.author.evidence import in_rows, none_of, of_packets
-from testbed.core.claims import Verdict, all_of, claim, holds
-from testbed.grading.partial_credit import share_of
+from testbed import Verdict, all_of, claim, holds, in_rows, none_of, of_packets, share_of
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 E_BIT = 0x02
 """Of the options: external routes are flooded here, so this is no stub (RFC 2328 §A.2)."""

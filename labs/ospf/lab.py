@@ -9,20 +9,27 @@ import pandas as pd
 
 from analysis import echo, routes
 from analysis.dissect import ospf as dissect
-from testbed import programs
-from testbed.author.evidence import of_packets
-from testbed.author.topo import LinkShape, Topo, with_addresses
-from testbed.core.claims import Verdict, all_of, at_least, at_most, claim, holds
-from testbed.core.parameters import param
+from testbed import (
+    LinkShape,
+    RoutersLab,
+    SeededChoices,
+    Topo,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    of_packets,
+    param,
+    programs,
+    share_of,
+    with_addresses,
+)
 from testbed.daemons import frr
-from testbed.grading import SeededChoices
-from testbed.grading.partial_credit import share_of
-from testbed.grading.router_lab import RoutersLab
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables
 
 ROUTERS = ("r1", "r2", "r3", "r4")
 LINKS = {"r1-r2": ("r1-eth1", "r2-eth0"), "r1-r3": ("r1-eth2", "r3-eth0"),

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from analysis.routes import INFINITY
 from labs.rip.lab import FAST_DELAY_MS, ROUTERS, SLOW_MBPS
 from labs.rip.lab import Lab as Public
-from testbed.author.evidence import none_of, of_packets
-from testbed.core.claims import Verdict, claim, holds, near
-from testbed.grading.partial_credit import share_of
+from testbed import Verdict, claim, holds, near, none_of, of_packets, share_of
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 PING_BYTES = 98
 """An echo request of ping on Ethernet: 56 bytes of data and the headers of ICMP, IP, Ethernet."""

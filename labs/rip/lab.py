@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import echo, rip, routes
-from testbed.author.evidence import of_packets
-from testbed.author.topo import LinkShape, with_addresses
-from testbed.core.claims import Verdict, all_of, at_least, claim, holds
-from testbed.core.parameters import param
+from testbed import (
+    LinkShape,
+    RoutersLab,
+    SeededChoices,
+    Verdict,
+    all_of,
+    at_least,
+    claim,
+    holds,
+    of_packets,
+    param,
+    share_of,
+    with_addresses,
+)
 from testbed.daemons import frr
-from testbed.grading import SeededChoices
-from testbed.grading.partial_credit import share_of
-from testbed.grading.router_lab import RoutersLab
 from topologies.triangle import DIRECT, Triangle
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables
 
 ROUTERS = ("r1", "r2", "r3")
 PAIRS = (("h1", "h2"), ("h1", "h3"), ("h2", "h3"))

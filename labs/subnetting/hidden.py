@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from labs.subnetting.lab import CABLES, LANS
 from labs.subnetting.lab import Lab as Public
-from testbed.author.evidence import in_rows, of_packets
-from testbed.core.claims import Verdict, claim, holds
-from testbed.grading.partial_credit import share_of
+from testbed import Verdict, claim, holds, in_rows, of_packets, share_of
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 DEFAULT = "0.0.0.0/0"
 

@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import echo, routes
-from testbed import programs
-from testbed.author.topo import LinkShape, Topo, with_addresses
-from testbed.core.claims import Verdict, claim, holds
-from testbed.core.parameters import param
+from testbed import (
+    Assignment,
+    LinkShape,
+    SeededChoices,
+    Topo,
+    Verdict,
+    claim,
+    holds,
+    param,
+    programs,
+    share_of,
+    with_addresses,
+)
 from testbed.daemons import frr
-from testbed.grading import Assignment, SeededChoices
-from testbed.grading.partial_credit import share_of
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables
 
 ROUTERS = ("r1", "r2", "r3")
 LANS = {"A": ("r1-eth0", "h1"), "B": ("r2-eth0", "h2"), "C": ("r3-eth0", "h3"),

@@ -12,7 +12,7 @@ from testbed.author.steps import address, pick
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.author.experiment import Tables
+    from testbed.core.tables import Tables
     from testbed.results.data import ScenarioData
 
 CLIENT, RESOLVER = "h1-eth0", "v1-eth0"

@@ -42,6 +42,7 @@ from testbed.core.claims import Claim, MissingDataError, claims_of
 from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
+from testbed.core.tables import Tables as Tables  # noqa: PLC0414 (experiments have it from here)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,45 +56,6 @@ EXPERIMENTS = PROJECT / "experiments"
 
 _CAPTIONS = re.compile(r"^Figures:[ \t]*\n((?:[ \t]+.*\n?|\n)+)", re.M)
 _CAPTION = re.compile(r"^(\S+):\s", re.M)
-
-
-class Tables(dict[str, "pd.DataFrame"]):
-    """The measured tables by name, each with a column `scenario` in front."""
-
-    @property
-    def scenarios(self) -> list[str]:
-        """The scenarios that have a row in some table, in order."""
-        return list(dict.fromkeys(name for table in self.values() for name in table["scenario"]))
-
-    def __missing__(self, name: str) -> pd.DataFrame:
-        raise MissingDataError(f"no table '{name}' in this run")
-
-    def of(self, name: str, **equals: Any) -> pd.DataFrame:
-        """The rows of a table where each named column has the given value.
-
-        Raises:
-            MissingDataError: no such table or no such row; the claim becomes INCONCLUSIVE.
-        """
-        table = self[name]
-        for column, value in equals.items():
-            table = table[table[column] == value]
-        if table.empty:
-            where = ", ".join(f"{k}={v}" for k, v in equals.items())
-            raise MissingDataError(f"table '{name}' has no rows" + (f" with {where}" * bool(where)))
-        return table.reset_index(drop=True)
-
-    def rows(self, name: str, **equals: Any) -> pd.DataFrame:
-        """As `of`, where no such row is an answer, too.
-
-        Raises:
-            MissingDataError: no such table, or one without a column asked for.
-        """
-        table = self[name]
-        for column, value in equals.items():
-            if column not in table:
-                raise MissingDataError(f"table '{name}' has no column '{column}'")
-            table = table[table[column] == value]
-        return table.reset_index(drop=True)
 
 
 class Experiment:

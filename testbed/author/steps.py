@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed.author.actions import Action
-    from testbed.author.experiment import Tables
     from testbed.author.running_network import RunningNetwork
+    from testbed.core.tables import Tables
     from testbed.results.data import ScenarioData
 
     Change = Callable[[pd.DataFrame], pd.DataFrame]

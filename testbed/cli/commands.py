@@ -21,7 +21,7 @@ COMMANDS = {
     "mininet": "testbed.cli.topology:mininet",
     "shell": "testbed.cli.topology:shell",
     "topologies": "testbed.cli.topology:list_topologies",
-    "verify": "testbed.execution.verify:command",
+    "verify": "testbed.cli.verify:command",
 }
 """Command → ``module:attribute`` of its click command."""
 

@@ -13,7 +13,6 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from testbed import __version__
 from testbed.author import experiment as experiments
 from testbed.author import scenarios
 from testbed.cli.commands import Commands
@@ -22,6 +21,7 @@ from testbed.core.errors import ExitCode, TestbedError
 from testbed.core.lazy import LazyFinder
 from testbed.core.parameters import Parameter, parameters_of
 from testbed.core.rundir import RunDir, default_runs
+from testbed.core.version import __version__
 
 
 @click.group(
@@ -181,7 +181,7 @@ def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
             image=given["image"] or "",
         )
         if given["repeat"] > 1:
-            from testbed.execution.repeat import repeat_command
+            from testbed.cli.repeat import repeat_command
 
             sys.exit(repeat_command(request, given["repeat"], given["as_json"]))
         with RunView(err) as view:

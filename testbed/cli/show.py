@@ -11,11 +11,10 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
-from testbed.core.claims import Status
+from testbed.core.claims import Judged, Status
 from testbed.core.rundir import REPORT, RunDir
 from testbed.execution.runner import Watcher
 from testbed.execution.runtime import Outcome, Progress, Runtime
-from testbed.results.replay import Judged
 
 COLOURS = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "yellow"}
 

@@ -319,3 +319,7 @@ def _of_one(unit: str) -> str:
     """``packets per RTT`` → ``packet per RTT``; what is not known as a plural stays."""
     noun, gap, rest = unit.partition(" ")
     return _SINGULAR.get(noun, noun) + gap + rest
+
+
+Judged = tuple[Claim, Verdict]
+"""A claim and what became of it."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from testbed import __version__
 from testbed.author import experiment_folder, named_topologies
 from testbed.author.experiment import (
     Experiment,
@@ -29,6 +28,7 @@ from testbed.author.experiment import (
 )
 from testbed.author.scenarios import notes
 from testbed.core import parameters
+from testbed.core.claims import Judged
 from testbed.core.errors import (
     ConfigError,
     ExitCode,
@@ -37,12 +37,13 @@ from testbed.core.errors import (
     nearest,
 )
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
+from testbed.core.version import __version__
 from testbed.execution.provenance import host, sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_of
 from testbed.machine.image.store import Image
 from testbed.machine.prerequisites import find, install_command
 from testbed.results import gate
-from testbed.results.replay import Judged, fingerprint, replay
+from testbed.results.replay import fingerprint, replay
 
 DEFAULT_SEED = 1
 

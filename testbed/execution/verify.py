@@ -1,24 +1,17 @@
-"""`testbed verify RUN`: a run made again with its recorded inputs, and compared with itself."""
+"""A run made again with its recorded inputs, and compared with itself."""
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import click
-from rich.table import Table
-
 from testbed.author import experiment_folder
 from testbed.author.experiment import experiment_files
-from testbed.cli.console import err, out
-from testbed.core.errors import ConfigError, ExitCode, nearest
+from testbed.core.errors import ConfigError, nearest
 from testbed.core.project import PROJECT
-from testbed.core.rundir import RunDir, default_runs
+from testbed.core.rundir import RunDir
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runner import Request, Watcher, run
 from testbed.machine import kernel as kernels
@@ -170,63 +163,3 @@ def verify(
     if versions:  # the report tells the versions, so it must differ; the rest need not
         found = (d for d in found if not d.where.startswith("report.html"))
     return Comparison(versions, [*differences, *found], again)
-
-
-@click.command("verify")
-@click.argument("run", default="latest")
-@click.option("--out", "target", type=click.Path(path_type=Path), help="Keep the new run there.")
-@click.option("--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0, show_default=True,
-              help="Wall-clock limit of each scenario, in s.")  # fmt: skip
-@click.option("--image", default="", metavar="NAME|FILE|none",
-              help="Another image than that of RUN; none: the host's programs.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_json: bool) -> None:
-    """Make RUN again with its recorded inputs and compare everything ('latest' by default).
-
-    Virtual clock: byte by byte; the first packet that differs is named. Real clock: verdicts, and
-    numbers within 10 %. Exit code 0: the same; 1: not the same.
-    """
-    from testbed.cli.show import RunView
-
-    recorded = RunDir.open(run, default_runs())
-    with tempfile.TemporaryDirectory(prefix="verify-") as scratch, RunView(err) as view:
-        found = verify(recorded, (target or Path(scratch)).resolve(), view, wall_limit_s, image)
-        meta = found.again.meta()
-    if as_json:
-        click.echo(json.dumps(comparison_data(recorded, found, meta), indent=1))
-    else:
-        _print(recorded, found, meta)
-    sys.exit(ExitCode.PASS if found.same else ExitCode.CLAIM_FAILED)
-
-
-def comparison_data(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> dict[str, Any]:
-    """The comparison as plain data; `meta` is the new run's."""
-    return {
-        "run": str(recorded.path),
-        "same": found.same,
-        "clock": meta["clock"],
-        "fingerprints": [recorded.meta().get("fingerprint"), meta.get("fingerprint")],
-        "versions": [vars(d) for d in found.versions],
-        "differences": [vars(d) for d in found.differences],
-    }
-
-
-def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
-    for title, rows in (
-        ("Made by other versions", found.versions),
-        ("Not the same", found.differences),
-    ):
-        if rows:
-            table = Table(box=None, header_style="bold", pad_edge=False, title=title)
-            table.title_justify = "left"
-            for column in ("what", "recorded", "now"):
-                table.add_column(column, overflow="fold")
-            for row in rows:
-                table.add_row(row.where, row.recorded, row.again)
-            out.print(table)
-    how = "byte by byte" if meta["clock"] == "virtual" else "verdicts, and numbers within 10 %"
-    mark = "[green]the same[/]" if found.same else f"[red]{len(found.differences)} differ[/]"
-    out.print(f"{recorded.path.name}: {mark} ({how})", highlight=False)
-    if meta.get("fingerprint"):
-        noted = (recorded.meta().get("fingerprint") or "none")[:16]
-        out.print(f"fingerprint {noted} recorded, {meta['fingerprint'][:16]} now", highlight=False)

@@ -13,7 +13,6 @@ from testbed.grading import sandbox
 
 if TYPE_CHECKING:
     from testbed.author.running_network import RunningNetwork
-    from testbed.grading.submission import Submission
 
 _POLL_S = 0.2
 
@@ -21,9 +20,9 @@ _POLL_S = 0.2
 class _SandboxedController(Controller):
     """An app of the student's, run like one of ours."""
 
-    def __init__(self, submission: Submission, name: str, settings: Mapping[str, Any]) -> None:
-        super().__init__(Path(name).stem, settings)
-        self._submission, self._file = submission, name
+    def __init__(self, folder: Path, app: Path, settings: Mapping[str, Any]) -> None:
+        super().__init__(app.stem, settings)
+        self._folder, self._file = folder, app
 
     def argv(self, place: Place) -> list[str]:
         """Our start-up line in the sandbox: the app stands among the package's own."""
@@ -31,12 +30,12 @@ class _SandboxedController(Controller):
             f"/project/controller/{p.name}": str(p)
             for p in sorted((PROJECT / "controller").glob("*.py"))
         }
-        package[f"/project/controller/{self.app}.py"] = str(self._submission.path(self._file))
+        package[f"/project/controller/{self.app}.py"] = str(self._file)
         command = ["python3", "-sP", "-m", "controller", self.app, "--listen", f"127.0.0.1:{PORT}"]
         command += ["--log", f"{sandbox.OUT}/controller.jsonl"]
         command += [f"{name}={value}" for name, value in self.settings.items()]
         return sandbox.argv(
-            command, self._submission.folder, sandbox.out_folder(self.app),
+            command, self._folder, sandbox.out_folder(self.app),
             shown=package | sandbox.python_packages(),
             environment={"PYTHONPATH": "/project:/site", "SDN_FRAMEWORK": self.framework},
         )  # fmt: skip
@@ -54,11 +53,11 @@ class _Network(ControlledNetwork):
 
 
 def start(
-    net: RunningNetwork, submission: Submission, name: str, settings: Mapping[str, Any]
+    net: RunningNetwork, folder: Path, app: Path, settings: Mapping[str, Any]
 ) -> ControlledNetwork:
-    """Starts the app and joins all switches to it."""
+    """Starts an app of the submission in `folder` and joins all switches to it."""
     control_node(net.network)
-    network = _Network(net, _SandboxedController(submission, name, settings))
+    network = _Network(net, _SandboxedController(folder, app, settings))
     network.start_controller()
     net.event("app", node=NODE)
     return network

@@ -22,7 +22,7 @@ GRAPH, REASON = "graph.json", "reason.json"
 MODULES = (
     "__init__.py",
     "author/__init__.py", "author/graph.py", "author/topo.py",
-    "core/__init__.py", "core/errors.py",
+    "core/__init__.py", "core/errors.py", "core/version.py",
     "net/__init__.py", "net/shape.py", "net/tclink.py",
 )  # fmt: skip
 """Files of ours that a topology file needs, and no more."""

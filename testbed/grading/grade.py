@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.author.experiment import Tables
 from testbed.core import parameters
 from testbed.core.claims import Claim, MissingDataError, Status, Verdict, inconclusive
 from testbed.core.errors import (
@@ -28,6 +27,7 @@ from testbed.core.errors import (
 )
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
+from testbed.core.tables import Tables
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.core.errors import MissingPrerequisiteError
-from testbed.execution.guest_init import files
+from testbed.guest_init import files
 from testbed.machine.prerequisites import install_command
 
 if TYPE_CHECKING:

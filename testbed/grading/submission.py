@@ -164,7 +164,7 @@ class Submission:
         from testbed.grading import app
 
         with blamed(name):
-            return app.start(net, self, name, settings or {})
+            return app.start(net, self.folder, self.path(name), settings or {})
 
     # ---- outside
 

@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import guest_init
 from testbed.core.errors import ParseError, nearest
-from testbed.execution import guest_init
 
 LIST = Path(__file__).with_name("packages.txt")
 SYSTEM_PATH = guest_init.ENVIRONMENT["PATH"]

@@ -6,14 +6,26 @@ import os
 import resource
 import struct
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed.core.errors import ConfigError
 from testbed.net import rtnl, traffic
 from testbed.net.netlink import NetlinkSocket, attributes
 
 if TYPE_CHECKING:
-    from testbed.net.network import Network
+    from testbed.net.engine import Engine
+
+
+class Inspected(Protocol):
+    """What is asked of a network here: `testbed.net.Network` has it."""
+
+    engine: Engine
+    links: list[Any]
+    hosts: list[Any]
+
+    def __getitem__(self, name: str) -> Any:
+        """A node by its name."""
+
 
 QdiscRow = dict[str, Any]
 """``node``, ``interface``, ``place`` (``sender`` or ``wire``), ``kind``, ``parent``, ``options`` as
@@ -57,7 +69,7 @@ def address_row(intf: Any) -> dict[str, str | None]:
     }  # fmt: skip
 
 
-def qdiscs(net: Network) -> list[QdiscRow]:
+def qdiscs(net: Inspected) -> list[QdiscRow]:
     """The queue disciplines of all shaped links; a wire's under the interface that sends to it."""
     names: dict[str, dict[int, tuple[str, str, str]]] = {}
     spaces = {}
@@ -188,7 +200,7 @@ def _sysctl_path(name: str) -> str:
     return f"/proc/sys/{parts}"
 
 
-def sysctls(net: Network, names: Iterable[str]) -> dict[str, dict[str, str | None]]:
+def sysctls(net: Inspected, names: Iterable[str]) -> dict[str, dict[str, str | None]]:
     """Sysctls of every host and router; None where the kernel has none of this name."""
     paths = {name: _sysctl_path(name) for name in names}
 
@@ -209,7 +221,7 @@ def _read_file(path: str) -> str | None:
         os.close(fd)
 
 
-def set_sysctl(net: Network, node: str, name: str, value: str) -> None:
+def set_sysctl(net: Inspected, node: str, name: str, value: str) -> None:
     """Set one in a node.
 
     Raises:
@@ -232,6 +244,6 @@ def set_sysctl(net: Network, node: str, name: str, value: str) -> None:
         raise ConfigError(f"{node}: sysctl '{name}': {value!r} is refused: {error}") from error
 
 
-def links(net: Network, node: str) -> list[rtnl.LinkState]:
+def links(net: Inspected, node: str) -> list[rtnl.LinkState]:
     """A node's interfaces as the kernel has them."""
     return net.engine.ask(net[node].namespace, lambda socket: list(rtnl.links(socket)))

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.core.rundir import RunDir, read_json
-from testbed.execution.guest_init.stalls import STALLS
+from testbed.guest_init.stalls import STALLS
 
 GATE = "gate.json"
 

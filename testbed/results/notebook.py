@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import steps
-from testbed.author.experiment import Experiment, Tables, experiment_files
+from testbed.author.experiment import Experiment, experiment_files
 from testbed.author.experiment_folder import NOTEBOOK
 from testbed.core import parameters
 from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RUN, SCENARIO, VERDICTS, RunDir, default_runs, read_json
+from testbed.core.tables import Tables
 from testbed.results.data import ScenarioData
 from testbed.results.replay import complete_scenarios, experiment_of
 

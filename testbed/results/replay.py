@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from testbed.author import experiment_folder
 from testbed.author.experiment import (
     Experiment,
-    Tables,
     check_claims,
     experiment_files,
     load_file,
@@ -28,7 +27,14 @@ from testbed.author.experiment import (
     require_dict,
 )
 from testbed.core import parameters
-from testbed.core.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.core.claims import (
+    Claim,
+    Judged,
+    MissingDataError,
+    Status,
+    Verdict,
+    inconclusive,
+)
 from testbed.core.errors import ConfigError, ExitCode, TestbedError
 from testbed.core.rundir import (
     OUTCOME,
@@ -39,6 +45,7 @@ from testbed.core.rundir import (
     write_json,
     write_text,
 )
+from testbed.core.tables import Tables
 from testbed.results import gate
 from testbed.results.data import ScenarioData
 
@@ -48,8 +55,6 @@ if TYPE_CHECKING:
 
 _FINGERPRINTED = ("captures/*.pcap", "events.jsonl", "topology.json", "network*.json")
 """What must be the same, byte for byte, in two virtual-clock runs with the same inputs."""
-
-Judged = tuple[Claim, Verdict]
 
 
 def experiment_of(run: RunDir) -> type[Experiment]:

@@ -11,12 +11,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from testbed.author.experiment import Experiment
-from testbed.core.claims import Evidence, MissingDataError
+from testbed.core.claims import Evidence, Judged, MissingDataError
 from testbed.core.parameters import parameters_of
 from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json, write_text
 from testbed.results.data import ScenarioData
 from testbed.results.drawing import draw
-from testbed.results.replay import Judged
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -43,8 +42,6 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
 
 def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, Any]]) -> Path:
     """Writes the page over several seeds; `claims` as in ``repetition.json``."""
-    from testbed.execution.repeat import mean_text
-
     data = read_json(path / REPETITION)
     metas = {seed: RunDir(path / f"seed-{seed}").meta() for seed in data["seeds"]}
     any_meta = next(iter(metas.values()), None)
@@ -178,6 +175,14 @@ def _parameters(cls: type[Experiment], meta: dict[str, Any]) -> list[dict[str, A
         {"name": p.name, "value": meta["parameters"].get(p.name, p.default), "spec": p.spec}
         for p in parameters_of(cls.Parameters)
     ]
+
+
+def mean_text(row: dict[str, Any]) -> str:
+    """``9.55 ± 0.02 Mbit/s``, or nothing for a claim without a number."""
+    if row["mean"] is None:
+        return ""
+    half = "" if row["half_95"] is None else f" ± {row['half_95']:.2g}"
+    return f"{row['mean']:.4g}{half} {row['unit']}".strip()
 
 
 def _scenarios(run: RunDir, cls: type[Experiment], meta: dict[str, Any]) -> dict[str, str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed import guest_init
 from testbed.core.errors import ConfigError
-from testbed.execution import guest_init
 from testbed.execution.runtime import choose
 
 PROGRAMS = "tests.system.programs"

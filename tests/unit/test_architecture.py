@@ -1,4 +1,4 @@
-"""Imports point one way, and every experiment file is loaded by a test that no one has to edit."""
+"""Rooms import those below them alone; every experiment file is loaded, without a list of them."""
 
 import ast
 import subprocess
@@ -7,21 +7,28 @@ from pathlib import Path
 
 import pytest
 
+import testbed
 from testbed.author.experiment import experiment_files, load
+from testbed.book import rooms
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
 
-FORBIDDEN = {
-    "analysis": {"mininet", "pyroute2", "topologies", "experiments", "controller"},
-    "topologies": {"mininet", "pyroute2", "experiments", "analysis", "controller"},
-    "experiments": {"mininet", "pyroute2", "controller", "labs"},
-    "labs": {"mininet", "pyroute2", "controller", "experiments"},
-    "testbed": {"experiments", "topologies", "controller", "labs"},
-    "controller": {"mininet", "pyroute2", "experiments", "topologies"},
+LIBRARIES = {  # folder → what none of its modules imports
+    "analysis": {"mininet", "pyroute2"},
+    "topologies": {"mininet", "pyroute2", "analysis"},
+    "experiments": {"mininet", "pyroute2"},
+    "labs": {"mininet", "pyroute2"},
+    "controller": {"mininet", "pyroute2"},
+}
+
+AUTHORS = {  # folder → what of ours its modules import
+    "topologies": {"testbed", "testbed.daemons", "topologies"},
+    "labs": {"testbed", "testbed.daemons", "topologies", "analysis", "labs"},
+    "controller": {"controller"},
 }
 
 
-def _imports(path: Path) -> set[str]:
+def _libraries(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -31,19 +38,108 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("folder", sorted(FORBIDDEN))
-def test_imports_point_one_way(folder):
+@pytest.mark.parametrize("folder", sorted(LIBRARIES))
+def test_only_the_machinery_knows_its_libraries(folder):
+    found = {p.name: _libraries(p) & LIBRARIES[folder] for p in (PROJECT / folder).rglob("*.py")}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("folder", sorted(AUTHORS))
+def test_authors_import_the_public_names_alone(folder):
     wrong = {
-        str(path.relative_to(PROJECT)): bad
-        for path in (PROJECT / folder).rglob("*.py")
-        if (bad := _imports(path) & FORBIDDEN[folder])
+        (one.source, one.target)
+        for one in rooms.imports()
+        if one.source.split(".")[0] == folder and _surface(one.target) not in AUTHORS[folder]
     }
-    assert not wrong
+    assert wrong == set()
+
+
+def _surface(module: str) -> str:
+    """What a module counts as: ``from testbed.daemons import frr`` is an import of the package."""
+    folder, _, rest = module.partition(".")
+    if folder != "testbed":
+        return folder
+    room = rest.partition(".")[0]
+    return {"daemons": "testbed.daemons", "programs": "testbed"}.get(room, module)
+
+
+def _edges(found):
+    edges = {}
+    for one in found:
+        edges.setdefault(one.source, set()).add(one.target)
+    return edges
+
+
+def test_no_module_imports_itself_on_a_way_round():
+    """Imports in functions and those for types alone count, too."""
+    assert rooms.circle(_edges(rooms.imports())) == []
+
+
+def test_a_circle_is_found(tmp_path):
+    files = {
+        "analysis/a.py": "def f():\n    from testbed.core import b\n",
+        "testbed/core/b.py": "if TYPE_CHECKING:\n    from testbed import c\n",
+        "testbed/c.py": "import analysis.a\n",
+        "testbed/d.py": "from testbed import c\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = rooms.imports(tmp_path)
+    assert rooms.circle(_edges(found)) == [
+        "analysis.a",
+        "testbed.core.b",
+        "testbed.c",
+        "analysis.a",
+    ]
+    assert rooms.circle(_edges(one for one in found if not one.for_types)) == []
+
+
+def test_rooms_import_those_below_alone():
+    order = list(rooms.ROOMS)
+    wrong = {
+        (room, other)
+        for room, others in rooms.between().items()
+        for other in others
+        if order.index(other) > order.index(room)
+    }
+    assert wrong == set()
+    inside = {path.parent.name for path in (PROJECT / "testbed").glob("*/__init__.py")}
+    assert inside | {"analysis"} == set(order)
+
+
+@pytest.mark.parametrize(
+    ("room", "allowed"),
+    [
+        ("core", set()),
+        ("guest_init", set()),
+        ("analysis", {"core"}),
+        ("results", {"core", "guest_init", "author", "analysis"}),
+    ],
+)
+def test_a_room_knows_no_more_than_it_must(room, allowed):
+    assert rooms.between().get(room, set()) <= allowed
+
+
+def test_analysis_knows_no_machinery_even_for_types():
+    targets = {one.target for one in rooms.imports() if one.source.startswith("analysis")}
+    assert {rooms.room_of(target) for target in targets} == {"analysis", "core"}
+
+
+def test_a_public_name_is_listed_once_and_leads_somewhere():
+    names = [name for names in testbed._HOME.values() for name in names.split()]
+    assert len(names) == len(set(names))
+    assert {*names, "__version__"} == set(testbed.__all__)
+    for name in names:
+        assert getattr(testbed, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Experimend'"):
+        _ = testbed.Experimend
 
 
 WITHOUT_MININET = """
 import sys
 sys.modules["mininet"] = None
+import testbed
 from testbed.author.experiment import experiment_files, load
 for name in experiment_files():
     cls = load(name)
@@ -64,6 +160,7 @@ IN_A_GUEST = """
 import sys
 from testbed.execution import inside
 sys.meta_path.insert(0, inside._LazyFinder())
+import testbed
 from testbed.author.experiment import experiment_files, load
 for name in experiment_files():
     cls = load(name)
@@ -85,6 +182,7 @@ WITHOUT_MATPLOTLIB = """
 import sys
 from testbed.core.lazy import LazyFinder
 sys.meta_path.insert(0, LazyFinder("analysis.plots"))
+import testbed
 from testbed.author.experiment import experiment_files, load
 for name in experiment_files():
     load(name)

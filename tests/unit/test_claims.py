@@ -4,7 +4,6 @@ import math
 import pandas as pd
 import pytest
 
-from testbed.author.experiment import Tables
 from testbed.core.claims import (
     MissingDataError,
     Status,
@@ -19,6 +18,7 @@ from testbed.core.claims import (
     same,
 )
 from testbed.core.project import PROJECT
+from testbed.core.tables import Tables
 
 
 @pytest.mark.parametrize(

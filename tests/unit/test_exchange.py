@@ -9,9 +9,9 @@ import pytest
 
 from analysis import describe
 from testbed.author import steps as exchange
-from testbed.author.experiment import Tables
 from testbed.author.steps import pick, step_at
 from testbed.core.claims import MissingDataError
+from testbed.core.tables import Tables
 
 _NOTHING: dict[str, Any] = dict.fromkeys(describe.COLUMNS, pd.NA)
 

@@ -6,8 +6,8 @@ import pytest
 
 from experiments.fidelity.experiment import Fidelity, _stall_us, _sum_us, _worst_us
 from experiments.fidelity_tcp.experiment import FidelityTcp
-from testbed.author.experiment import Tables
 from testbed.core.claims import Status
+from testbed.core.tables import Tables
 
 GOOD = {"worst_delay_error_us": 400.0, "measured_mbps": 0.998, "wrong_pkts": 0}
 BENT = {"worst_delay_error_us": 18_800.0, "measured_mbps": 0.9, "wrong_pkts": 9}

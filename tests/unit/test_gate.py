@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.author.experiment import Experiment, Tables, load
+from testbed.author.experiment import Experiment, load
 from testbed.core.claims import ANY_STALL, BEARS_STALL_S, claim, near, same
 from testbed.core.rundir import RunDir
-from testbed.execution.guest_init import init, stalls
-from testbed.execution.guest_init.stalls import STALLS, Stalls
+from testbed.core.tables import Tables
+from testbed.guest_init import init, stalls
+from testbed.guest_init.stalls import STALLS, Stalls
 from testbed.results import gate, replay
 
 QUIET = {"watched_s": 10.0, "pressure_s": 1.0, "clock_step_s": 0.0, "backlog_drops": 0}

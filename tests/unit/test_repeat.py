@@ -16,7 +16,8 @@ from analysis.statistics import (
 from testbed.author.experiment import load
 from testbed.core.claims import Status
 from testbed.core.rundir import RunDir
-from testbed.execution.repeat import Repetition, claims_over, mean_text, status_over, summarise
+from testbed.results.repetition import Repetition, claims_over, status_over, summarise
+from testbed.results.report import mean_text
 
 P, F, U = Status.PASS, Status.FAIL, Status.INCONCLUSIVE
 

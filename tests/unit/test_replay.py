@@ -11,19 +11,13 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from testbed.author.experiment import (
-    Experiment,
-    Tables,
-    check_claims,
-    experiment_files,
-    load,
-    load_file,
-)
+from testbed.author.experiment import Experiment, check_claims, experiment_files, load, load_file
 from testbed.cli.main import cli
 from testbed.core.claims import Status, claim, near
 from testbed.core.errors import ConfigError, TestbedError
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, write_json
+from testbed.core.tables import Tables
 from testbed.execution.runner import _scenarios
 from testbed.results import replay
 

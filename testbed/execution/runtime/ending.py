@@ -8,9 +8,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from testbed.execution.guest_init import CONSOLE, EXIT_FILE
 from testbed.execution.isolation import CANNOT_START
 from testbed.execution.runtime.outcome import Status
+from testbed.guest_init import CONSOLE, EXIT_FILE
 
 Verdict = tuple[Status, str, int | None, float]
 """Status, reason, the program's exit code, the run's clock at the end in s."""

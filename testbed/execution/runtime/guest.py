@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import guest_init
 from testbed.core.errors import ConfigError
 from testbed.core.project import PROJECT
-from testbed.execution import guest_init
 from testbed.execution.runtime import launch
 from testbed.execution.runtime.cpus import reserved_cpu
 from testbed.execution.runtime.limits import Limits

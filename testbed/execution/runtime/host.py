@@ -7,9 +7,9 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import guest_init
 from testbed.core.errors import MissingPrerequisiteError
 from testbed.core.project import PROJECT
-from testbed.execution import guest_init
 from testbed.execution.runtime import launch
 from testbed.execution.runtime.limits import Limits
 from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
@@ -50,7 +50,7 @@ class HostRuntime:
             raise MissingPrerequisiteError(
                 "root", "sudo testbed run --runtime host ...", "the host runtime makes networks"
             )
-        boot = f"/proc/self/fd/{guest_init.PROJECT_FD}/testbed/execution/guest_init/boot.py"
+        boot = f"/proc/self/fd/{guest_init.PROJECT_FD}/testbed/guest_init/boot.py"
         argv = [_PYTHON, "-sSP", boot, "host", module]
         with copied(PROJECT, module) as project:
             return launch.run(

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import guest_init
 from testbed.core.errors import ConfigError
-from testbed.execution import guest_init, isolation
+from testbed.execution import isolation
 from testbed.execution.runtime.ending import judge
 from testbed.execution.runtime.limits import Limits, Usage
 from testbed.execution.runtime.outcome import OnProgress, Outcome, Progress, Stop

@@ -23,9 +23,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from testbed import guest_init
 from testbed.core.errors import ConfigError
 from testbed.core.project import PROJECT
-from testbed.execution import guest_init
 from testbed.machine.image import native
 from testbed.machine.image.container import MTIME_S
 from testbed.machine.image.store import Image

@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any
 
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
-from testbed.execution.guest_init import OWNERS
+from testbed.guest_init import OWNERS
 from testbed.machine import kernel
 from testbed.machine.image import container, manifest, native, recipe, store
 from testbed.machine.image.container import MTIME_S

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from labs.letter.lab import Lab
-from testbed.author.experiment import Tables
-from testbed.core.claims import Verdict, claim, holds
-from testbed.grading.partial_credit import share_of
+from testbed import Tables, Verdict, claim, holds, share_of
 
 
 class Hidden(Lab):

@@ -6,18 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed.author.evidence import in_packets
-from testbed.author.experiment import Tables
-from testbed.core.claims import Verdict, claim, holds
-from testbed.core.parameters import param
-from testbed.grading import Assignment, SeededChoices
+from testbed import Assignment, SeededChoices, Tables, Verdict, claim, holds, in_packets, param
 from topologies.single import Single
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.author.running_network import RunningNetwork as RunningLab
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork as RunningLab
+    from testbed import ScenarioData
 
 PORT = 5000
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from testbed.author.topo import LinkShape, Topo
-from testbed.execution.guest_init.progress import report
+from testbed.guest_init.progress import report
 from testbed.net import Network
 
 DURATION_S = 5

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from testbed.execution.guest_init.progress import report
+from testbed.guest_init.progress import report
 
 
 def main(folder: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from analysis import echo, flow_tables
-from testbed.author.experiment import Experiment, Tables
+from testbed.author.experiment import Experiment
 from testbed.author.topo import LinkShape, Topo
 from testbed.core.claims import Verdict, all_of, at_least, between, claim, near
 from testbed.core.parameters import param
+from testbed.core.tables import Tables
 from topologies.switch_line import SwitchLine
 from topologies.switch_square import SwitchSquare
 from topologies.switch_star import SwitchStar

@@ -4,6 +4,6 @@ import sys
 
 sys.path.insert(0, "/proc/self/fd/4")
 
-from testbed.execution.guest_init.init import main
+from testbed.guest_init.init import main
 
 main(sys.argv[1:])

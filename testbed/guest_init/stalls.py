@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from testbed.execution.guest_init import record
+from testbed.guest_init import record
 
 STALLS = "stalls.json"
 """In the scenario's folder: ``nap_s``, how many ``cpus`` were watched, and ``stalls``: pairs of

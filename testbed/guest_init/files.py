@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable
 
-from testbed.execution.guest_init import LAB, LAB_FD, OWNERS, PROJECT, PROJECT_FD, SITE, SITE_FD
+from testbed.guest_init import LAB, LAB_FD, OWNERS, PROJECT, PROJECT_FD, SITE, SITE_FD
 
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC = 1, 32, 4096, 8192, 16384
 

@@ -14,7 +14,7 @@ import time
 import traceback
 from contextlib import suppress
 
-from testbed.execution.guest_init import (
+from testbed.guest_init import (
     ENVIRONMENT,
     EXIT_FILE,
     FIRST_S,
@@ -28,8 +28,8 @@ from testbed.execution.guest_init import (
     modules,
     record,
 )
-from testbed.execution.guest_init.progress import report
-from testbed.execution.guest_init.stalls import Stalls, watchable
+from testbed.guest_init.progress import report
+from testbed.guest_init.stalls import Stalls, watchable
 
 _PROGRESS_TTY = "/dev/tty1"
 _TICK_S = 1.0
@@ -82,7 +82,7 @@ def _prepare(guest: bool) -> None:
     standard = [p for p in sys.path if p.startswith(sys.base_prefix + "/lib")]
     sys.path[:] = [PROJECT, SITE, *standard, "/usr/lib/python3/dist-packages"]
     sys.path_importer_cache.clear()
-    loaded = ("testbed", "testbed.execution", "testbed.execution.guest_init")
+    loaded = ("testbed", "testbed.guest_init")
     for package in loaded:  # first found by a path that is gone now
         sys.modules[package].__path__ = [f"{PROJECT}/{package.replace('.', '/')}"]
 

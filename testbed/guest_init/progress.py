@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from testbed.execution.guest_init import PROGRESS_FD
+from testbed.guest_init import PROGRESS_FD
 
 
 def report(message: str) -> None:

@@ -29,7 +29,7 @@ BOOT = (
     "import ctypes,sys;"
     f"ctypes.CDLL(None).mount(b'none',b'/mnt',b'hostfs',1,b'/proc/self/fd/{PROJECT_FD}');"
     "sys.path.insert(0,'/mnt');"
-    "from testbed.execution.guest_init.init import main;"
+    "from testbed.guest_init.init import main;"
     "main(sys.argv[1:])"
 )
 """A guest's first program. Its root may be an image, in which the project is not to be seen yet.

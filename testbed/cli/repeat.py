@@ -1,0 +1,56 @@
+"""`testbed run NAME --repeat N`: the same experiment with N seeds, and what chance did to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from testbed.cli.console import err, out
+from testbed.cli.show import COLOURS, RunView
+from testbed.core.claims import Status
+from testbed.core.errors import ExitCode
+from testbed.core.rundir import REPETITION, REPORT, read_json
+from testbed.execution.repeat import repeat
+from testbed.execution.runner import Request
+from testbed.results.repetition import Repetition
+from testbed.results.report import mean_text
+
+
+def repeat_command(request: Request, count: int, as_json: bool) -> int:
+    """What ``--repeat`` does; returns the exit code."""
+    with RunView(err) as view:
+        repetition = repeat(request, count, view)
+    data = read_json(repetition.path / REPETITION)
+    if as_json:
+        click.echo(json.dumps({"path": str(repetition.path), **data}, indent=1, ensure_ascii=False))
+    else:
+        _print(repetition, data)
+    if repetition.failed:
+        return ExitCode.ENVIRONMENT
+    found = {row["status"] for row in data["claims"]}
+    if Status.FAIL in found:
+        return ExitCode.CLAIM_FAILED
+    return ExitCode.INCONCLUSIVE if Status.INCONCLUSIVE in found else ExitCode.PASS
+
+
+def _print(repetition: Repetition, data: dict[str, Any]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("verdict", "claim", "mean and 95 % interval", "expected", "held"):
+        table.add_column(column, overflow="fold")
+    for row in data["claims"]:
+        colour = COLOURS[Status(row["status"])]
+        table.add_row(
+            f"[{colour}]{row['status']}[/]",
+            f"{escape(row['sentence'])} [dim]{escape(row['source'])}[/]",
+            mean_text(row),
+            escape(row["expected"]),
+            f"{row['counts'].get('PASS', 0)} of {sum(row['counts'].values())}",
+        )
+    out.print(table)
+    for seed, reason in repetition.failed.items():
+        err.print(f"[red]seed {seed}: {escape(reason)}[/]")
+    out.print(f"report {repetition.path / REPORT}", soft_wrap=True, highlight=False)
