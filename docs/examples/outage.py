@@ -35,9 +35,12 @@ class Outage(Experiment):
         """Options of the experiment."""
 
         outages_s: tuple[float, ...] = param(
-            (0.5, 1.0, 2.0, 4.0), "how long the link fails, a scenario each",
-            unit="s", low=0.2, high=60,
-        )  # fmt: skip
+            (0.5, 1.0, 2.0, 4.0),
+            "how long the link fails, a scenario each",
+            unit="s",
+            low=0.2,
+            high=60,
+        )
         loss_percent: float = param(100.0, "what it loses then", unit="%", low=0, high=100)
         delay_ms: float = param(5.0, "delay of the link, one way", unit="ms", low=0, high=100)
 
@@ -86,11 +89,16 @@ class Outage(Experiment):
         """How many pings were lost though it worked, or answered though it failed."""
         return all_of(
             [
-                near((pings["lost"] != pings["failing"]).sum(), 0, abs=0, unit="other pings",
-                     what=f"{s:g} s")
+                near(
+                    (pings["lost"] != pings["failing"]).sum(),
+                    0,
+                    abs=0,
+                    unit="other pings",
+                    what=f"{s:g} s",
+                )
                 for s, pings in self._each(tables).items()
             ]
-        )  # fmt: skip
+        )
 
     @claim("An outage costs its length, in pings.", source="arithmetic: length / interval")
     def costs_its_length(self, tables: Tables) -> Verdict:

@@ -68,9 +68,18 @@ class QueueDelay(Experiment):
         net.exec("tx1", "ping", "-c", "1", receiver)  # everybody's ARP is done once this returns
         net.capture("tx1-eth0", BOTTLENECK)
         net.exec(
-            "tx1", "ping", "-f", "-q", "-l", str(p.window), "-c", str(p.pings),
-            "-s", str(p.data_bytes), receiver,
-        )  # fmt: skip
+            "tx1",
+            "ping",
+            "-f",
+            "-q",
+            "-l",
+            str(p.window),
+            "-c",
+            str(p.pings),
+            "-s",
+            str(p.data_bytes),
+            receiver,
+        )
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """One row a ping: when it was sent, what was in front of it, when the answer came."""
@@ -111,10 +120,14 @@ class QueueDelay(Experiment):
         return all_of(
             [
                 near(slope_ms, own_ms, rel=0.02, unit="ms a packet"),
-                between(empty_ms, self._empty_ms(), self._empty_ms() + 1.1 * own_ms,
-                        unit="ms with nobody in front"),
+                between(
+                    empty_ms,
+                    self._empty_ms(),
+                    self._empty_ms() + 1.1 * own_ms,
+                    unit="ms with nobody in front",
+                ),
             ]
-        )  # fmt: skip
+        )
 
     @claim("A full queue drops what arrives.", source="RFC 7567 §2, tail drop")
     def full_queue_drops(self, tables: Tables) -> Verdict:
@@ -125,12 +138,22 @@ class QueueDelay(Experiment):
             raise MissingDataError("the queue was never full; try a larger --window")
         return all_of(
             [
-                near(dropped["queue_pkts"].min(), self.params.queue_pkts, abs=1, unit="packets",
-                     what="shortest queue that dropped"),
-                near(pings["queue_pkts"].max(), self.params.queue_pkts, abs=1, unit="packets",
-                     what="longest"),
+                near(
+                    dropped["queue_pkts"].min(),
+                    self.params.queue_pkts,
+                    abs=1,
+                    unit="packets",
+                    what="shortest queue that dropped",
+                ),
+                near(
+                    pings["queue_pkts"].max(),
+                    self.params.queue_pkts,
+                    abs=1,
+                    unit="packets",
+                    what="longest",
+                ),
             ]
-        )  # fmt: skip
+        )
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
         """Round-trip time against queue length.
@@ -145,9 +168,14 @@ class QueueDelay(Experiment):
         ahead = np.arange(pings["queue_pkts"].max() + 1)
         low_ms = self._empty_ms() + ahead * self._sending_ms()
         axes.fill_between(
-            ahead, low_ms, low_ms + self._sending_ms(), color=style.COLOURS[1], alpha=0.3, lw=0,
+            ahead,
+            low_ms,
+            low_ms + self._sending_ms(),
+            color=style.COLOURS[1],
+            alpha=0.3,
+            lw=0,
             label="expected: two delays, and the time to send all that is in front",
-        )  # fmt: skip
+        )
         axes.set(xlabel="packets in front of it", ylabel="round-trip time (ms)", ylim=(0, None))
         axes.legend()
         return {"queue_delay": figure}

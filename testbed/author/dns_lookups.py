@@ -73,6 +73,4 @@ class LookUps:
         return [str(data) for data in self.records(step, "A")["data"]]
 
     def _pick(self, step: str, capture: str, **equals: Any) -> pd.DataFrame:
-        return pick(
-            self.tables, step, capture, scenario=self.scenario, table="dns", **equals
-        )  # fmt: skip
+        return pick(self.tables, step, capture, scenario=self.scenario, table="dns", **equals)

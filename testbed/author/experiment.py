@@ -234,8 +234,9 @@ def check_claims(experiment: Experiment) -> None:
                 )
 
 
-def require_dict(cls: type[Experiment], method: str, found: Any, of: type | tuple[type, ...],
-                 must: str) -> Any:  # fmt: skip
+def require_dict(
+    cls: type[Experiment], method: str, found: Any, of: type | tuple[type, ...], must: str
+) -> Any:
     """What a method of the experiment returned, if it is a dict of such values.
 
     Raises:

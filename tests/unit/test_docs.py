@@ -249,11 +249,12 @@ def told_names():
     names = set(reference.shown(*named_in_pages("api")))
     return names | {
         f"testbed.{place}"  # where these are imported from, too
-        for name, place in (("testbed.net.shape.LinkShape", "topo.LinkShape"),
-                            *((f"testbed.daemons.base.{n}", f"daemons.{n}")
-                              for n in daemons.__all__))
+        for name, place in (
+            ("testbed.net.shape.LinkShape", "topo.LinkShape"),
+            *((f"testbed.daemons.base.{n}", f"daemons.{n}") for n in daemons.__all__),
+        )
         if name in names
-    }  # fmt: skip
+    }
 
 
 EXPERIMENTS = [*(PROJECT / "experiments").rglob("*.py"), *(PROJECT / "docs/examples").glob("*.py")]
@@ -274,8 +275,9 @@ def test_what_the_reference_lacks_is_found():
         "rundir.REPORT, steps.play"
     )
     assert set(used_names(text)) - told_names() == {
-        "testbed.core.rundir.REPORT", "testbed.net.shape.nearest",
-    }  # fmt: skip
+        "testbed.core.rundir.REPORT",
+        "testbed.net.shape.nearest",
+    }
 
 
 def test_the_reference_is_readable_as_a_file():
