@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import rows, tcp_flow, trains
 from analysis.plots import fidelity as plots
 from testbed import bulk, programs
-from testbed.claims import MissingDataError, Verdict, all_of, at_most, claim, near
+from testbed.claims import Evidence, MissingDataError, Verdict, all_of, at_most, claim, near
 from testbed.evidence import in_rows
 from testbed.experiment import Experiment, Tables
 from testbed.parameters import param
@@ -100,7 +100,7 @@ class FidelityNodes(Experiment):
     def run(self, lab: Lab) -> None:
         """Datagrams at twice the queue's rate, then one TCP flow."""
         lab.trace("tcp_probe", "tcp_cong_state_set")
-        lab.capture("tx-eth0", "rx-eth0", snaplen_bytes=96, filter="udp or tcp")
+        lab.capture("tx-eth0", "rx-eth0", snaplen_bytes=96, filter="udp or tcp or arp")
         address = lab.address("rx")
         sink = lab.start("rx", *programs.argv("train", "sink"), log="sink")
         to = {"address": address, "size_bytes": FULL_BYTES, "buffer_bytes": 0, "then_s": 1.0}
@@ -120,6 +120,7 @@ class FidelityNodes(Experiment):
         flow = self._flow(data)
         delays_ms = self._delays_ms(data)
         lone = flow["reductions"].iloc[1:]  # the first ends slow start, which overshoots
+        held = lone["flight_before"] if len(lone) else flow["cwnd"]["flight_segments"]
         return {
             "train": train,
             "cwnd": flow["cwnd"],
@@ -128,7 +129,7 @@ class FidelityNodes(Experiment):
                   "clock": read_json(data.path / SCENARIO)["clock"],
                   "lost_pkts": int(train["arrived_ns"].isna().sum()),
                   "delay_ms": float(delays_ms.max()),
-                  "segments": float(lone["flight_before"].max()),
+                  "segments": float(held.max()),
                   "srtt_ms": float(flow["cwnd"]["srtt_ms"].max())}]
             ),
         }  # fmt: skip
@@ -169,7 +170,7 @@ class FidelityNodes(Experiment):
         return found[found["first"] != OWN]
 
     @claim(
-        "At twice the rate of a queue UDP loses what the queue cannot hold, whatever node it is in.",
+        "At twice a queue's rate UDP loses what the queue cannot hold, whatever node it is in.",
         source="queueing theory: a drop-tail queue",
     )
     def udp_loss_is_the_queues(self, tables: Tables) -> Verdict:
@@ -181,7 +182,7 @@ class FidelityNodes(Experiment):
                      abs=TARGETS[row.clock]["lost_pkts"], unit=f"packets lost ({row.scenario})")
                 for row in rows(found)
             ]
-        ).because(in_rows("each kind of node and link", None, found))  # fmt: skip
+        ).because(*_evidence(found))  # fmt: skip
 
     @claim(
         "TCP fills a queue to its end, whatever node it is in: the longest delay is that of a full "
@@ -197,7 +198,7 @@ class FidelityNodes(Experiment):
                      abs=TARGETS[row.clock]["delay_ms"], unit=f"ms at most ({row.scenario})")
                 for row in rows(found)
             ]
-        ).because(in_rows("each kind of node and link", None, found))  # fmt: skip
+        ).because(*_evidence(found))  # fmt: skip
 
     @claim(
         "TCP's window grows to what path and queue hold, whatever node the queue is in.",
@@ -212,7 +213,7 @@ class FidelityNodes(Experiment):
                      abs=TARGETS[row.clock]["segments"], unit=f"segments ({row.scenario})")
                 for row in rows(found)
             ]
-        ).because(in_rows("each kind of node and link", None, found))  # fmt: skip
+        ).because(*_evidence(found))  # fmt: skip
 
     @claim(
         "The queue at a sender's own interface holds it back: UDP waits, TCP keeps it short.",
@@ -220,7 +221,7 @@ class FidelityNodes(Experiment):
         scenarios=(OWN,),
     )
     def own_queue_pushes_back(self, tables: Tables) -> Verdict:
-        """Nothing is lost at twice the rate, and TCP's round-trip time stays far from a full queue."""
+        """Nothing is lost at twice the rate; TCP's round-trip time is far from a full queue's."""
         row = tables.of("nodes", scenario=OWN).iloc[0]
         full_ms = QUEUE_PKTS * FRAME_NS / 1e6
         return all_of(
@@ -245,6 +246,11 @@ class FidelityNodes(Experiment):
 # ---- helpers
 
 
+def _evidence(found: pd.DataFrame) -> list[Evidence]:
+    """What was measured in each scenario."""
+    return [in_rows("node and link", str(name), mine) for name, mine in found.groupby("scenario")]
+
+
 def _expected_lost_pkts() -> int:
     """Of an ideal queue that is offered the train."""
     arriving = [i * UDP_GAP_NS for i in range(UDP_PKTS)]
@@ -255,7 +261,9 @@ def _way_ms(first: str) -> float:
     """Of a frame over the first link, without waiting."""
     shape = FIRST[first]
     frame = trains.frame_bytes(FULL_BYTES)
-    return shape.delay_ms + (trains.frame_ns(frame, shape.rate_mbps) / 1e6 if shape.rate_mbps else 0)
+    return shape.delay_ms + (
+        trains.frame_ns(frame, shape.rate_mbps) / 1e6 if shape.rate_mbps else 0
+    )
 
 
 def _expected_delay_ms(first: str) -> float:
