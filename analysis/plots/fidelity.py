@@ -174,3 +174,21 @@ def fat(table: pd.DataFrame, rate_mbps: float) -> Figure:
     )
     axes.legend()
     return figure
+
+
+def windows(table: pd.DataFrame, limit_segments: float) -> Figure:
+    """The congestion window over time, one line per scenario.
+
+    Args:
+        table: scenario, time_s, cwnd_segments.
+        limit_segments: what path and queue hold.
+    """
+    figure, axes = plt.subplots(figsize=(9, 4))
+    for name, mine in table.groupby("scenario", sort=False):
+        axes.step(mine["time_s"] - mine["time_s"].iloc[0], mine["cwnd_segments"], where="post",
+                  lw=1, label=str(name))  # fmt: skip
+    axes.axhline(limit_segments, color="black", ls="--", lw=1, label="path and queue")
+    axes.set(title="TCP's window behind each kind of node", xlabel="time (s)",
+             ylabel="congestion window (segments)")  # fmt: skip
+    axes.legend(fontsize=8)
+    return figure

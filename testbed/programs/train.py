@@ -4,7 +4,9 @@ train.py sink     takes all datagrams and reads none, so that nobody is told the
 train.py '[{"address": "10.0.0.2", "count": 100, "size_bytes": 1472, "gap_ns": 0, "then_s": 1}]'
 
 `gap_ns` 0 sends as fast as the program can; `then_s` is the rest before the next train. Each train
-has a socket of its own, so that its datagrams' IP identifications count up by one.
+has a socket of its own, so that its datagrams' IP identifications count up by one. Its buffer holds
+more than any queue under test, so that the queue fills and the program never waits; `buffer_bytes`
+sets another size, 0 leaves the kernel's default.
 """
 
 import json
@@ -20,9 +22,9 @@ def main(trains: list) -> None:  # type: ignore[type-arg]
     """Sends all trains, one after another."""
     for train in trains:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        # the queue under test is what fills, not the socket's own buffer
-        force = getattr(socket, "SO_SNDBUFFORCE", 32)
-        sock.setsockopt(socket.SOL_SOCKET, force, _BUFFER_BYTES)
+        if buffer_bytes := train.get("buffer_bytes", _BUFFER_BYTES):
+            force = getattr(socket, "SO_SNDBUFFORCE", 32)
+            sock.setsockopt(socket.SOL_SOCKET, force, buffer_bytes)
         sock.connect((train["address"], _PORT))
         sent_ns = send(sock, train["count"], bytes(train["size_bytes"]), train["gap_ns"])
         row = {**train, "sport": sock.getsockname()[1], "sent_ns": sent_ns}

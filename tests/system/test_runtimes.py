@@ -1,6 +1,7 @@
 """Both runtimes show a program the same world, and tell how far it is."""
 
 import json
+import re
 import os
 import threading
 from pathlib import Path
@@ -68,6 +69,23 @@ def test_a_program_that_asks_over_and_over_but_not_for_the_time_gets_on(guest, t
     seen = json.loads((tmp_path / "spin.json").read_text())
     assert seen["took_s"] == pytest.approx(0.2, abs=0.001)
     assert seen["asked"] > 2**15, "the first ones take no time"
+
+
+@pytest.mark.guest
+def test_programs_that_work_take_no_time(guest, tmp_path):
+    """An error takes 1 µs (the compiler looks for files that are not there), all else nothing."""
+    outcome = guest.run(tmp_path, seed=1, module=f"{PROGRAMS}.work", wall_limit_s=120)
+    assert outcome.ok, outcome.reason
+    took_s = json.loads((tmp_path / "work.json").read_text())
+    assert {"dd", "sort", "gzip", "python"} <= set(took_s)
+    assert max(took_s.values()) < 0.005, took_s
+
+
+@pytest.mark.guest
+def test_a_program_that_works_without_end_is_named(guest, tmp_path):
+    outcome = guest.run(tmp_path, seed=1, module=f"{PROGRAMS}.endless", wall_limit_s=20)
+    assert outcome.status == "time_limit"
+    assert re.search(r"the last of them read\(\) by 'python3\S*' \(process \d+\)", outcome.reason)
 
 
 @pytest.mark.guest

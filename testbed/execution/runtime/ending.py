@@ -19,6 +19,11 @@ _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 _OUT_OF_MEMORY = re.compile(r"Out of memory|System is deadlocked on memory|invoked oom-killer")
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT})
 _OUT_OF_MEMORY_REASON = "the guest ran out of memory (raise its size)"
+_TIMELESS = re.compile(
+    r"no time passes: (?P<calls>\d+) system calls, the last one (?:__se_)?sys_(?P<call>\w+)\S* "
+    r"by (?P<program>.*) \((?P<pid>\d+)\)"
+)
+"""What the guest's kernel says of programs that work without end (patch 0009)."""
 _TAIL_BYTES = 64 * 1024
 
 
@@ -40,13 +45,26 @@ def judge(folder: Path, ended: str, returncode: int, wall_limit_s: float) -> Ver
     if ended:
         return (
             "time_limit",
-            f"not finished after {wall_limit_s:g} s of wall time (raise --wall-limit-s)",
+            f"not finished after {wall_limit_s:g} s of wall time (raise --wall-limit-s)"
+            f"{_busy(folder)}",
             None,
             0.0,
         )
     if (folder / EXIT_FILE).is_file():
         return _of_program(folder)
     return _of_kernel(folder, returncode)
+
+
+def _busy(folder: Path) -> str:
+    """The program that kept the virtual clock from moving, if the kernel has named one."""
+    found = list(_TIMELESS.finditer(_tail(folder / CONSOLE)))
+    if not found:
+        return ""
+    last = found[-1]
+    return (
+        f"; the virtual clock stood still during {last['calls']} system calls, the last of them "
+        f"{last['call']}() by '{last['program']}' (process {last['pid']})"
+    )
 
 
 def _of_program(folder: Path) -> Verdict:
