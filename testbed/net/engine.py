@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from testbed.errors import MissingPrerequisiteError
-from testbed.net import owned, rtnl, traffic
+from testbed.net import orphan, owned, rtnl, traffic
 from testbed.net.namespaces import Namespace, Rooms, read_setting
 from testbed.net.netlink import Message, NetlinkError, NetlinkSocket
 from testbed.shape import LinkShape
@@ -44,6 +44,7 @@ class Engine:
         control: the namespace of controllers and Open vSwitch, which must reach each other.
         wires: the namespace in which the wires of shaped links are; see `testbed.net.wire`.
         virtual_clock: True where the kernel's clock is virtual and therefore never late.
+        notes: what is not as it should be on this kernel; in the run's record.
         is_free: True for nodes that no network has taken over yet.
     """
 
@@ -60,6 +61,7 @@ class Engine:
         self._batching = False
         self._built = False
         self.is_free = False
+        self.notes: list[str] = []
         atexit.register(self.close)
         self.virtual_clock = "time-travel" in Path("/proc/cmdline").read_text()
 
@@ -98,6 +100,27 @@ class Engine:
                 raise
             return False
         return True
+
+    @cached_property
+    def orphan_fd(self) -> int | None:
+        """The program of `testbed.net.orphan`; None where it is not needed or cannot be had."""
+        if self.virtual_clock:  # our own kernel: a patch does the same
+            return None
+        self._learn_fresh({})
+        try:
+            fd = orphan.load()
+            probe = orphan.messages(rtnl.LOOPBACK_INDEX, fd, "probe")
+            self.ask(self._yard, lambda socket: socket.send(probe))
+        except (OSError, NetlinkError) as error:
+            self.notes.append(f"a queue behind a switch holds back its senders' sockets: {error}")
+            return None
+        self.at_close(lambda: os.close(fd))
+        return fd
+
+    def orphan(self, namespace: Namespace, index: int, what: str) -> None:
+        """What leaves by the interface belongs to no socket from now on."""
+        if self.orphan_fd is not None:
+            self.request(namespace, *orphan.messages(index, self.orphan_fd, what))
 
     def index(self, namespace: Namespace) -> int:
         """A free interface index; at run time beyond those the kernel itself gives out."""
