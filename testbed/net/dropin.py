@@ -9,9 +9,11 @@ Mininet's modules themselves stay as they are: they refer to each other by these
 from __future__ import annotations
 
 import importlib
+import os
 import runpy
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,7 @@ from testbed.net.network import Network
 from testbed.net.node import Host, NodeMixin, adopt
 from testbed.net.ovs import OVSBridge, OVSSwitch
 from testbed.net.switch import Switch
+from testbed.world import layers
 
 _INSTALL = "sudo apt-get install openvswitch-testcontroller"
 
@@ -150,8 +153,33 @@ def install() -> None:
         setattr(package, name, shim)
 
 
-def run(script: str, arguments: list[str]) -> None:
-    """Run a script (a file, or a program such as ``mn``) as Python does.
+def enter_layers(keep: Sequence[Path] = ()) -> layers.Layers:
+    """Have this process, and all that it starts, write to layers over the machine's files.
+
+    What is written in the working directory stays, unless that is one of the system's own folders.
+
+    Args:
+        keep: more folders of which that is true.
+
+    Raises:
+        ConfigError: a folder to keep is one of the system's.
+        MissingPrerequisiteError: the caller is not root.
+    """
+    if os.geteuid() != 0:
+        raise MissingPrerequisiteError("root", "sudo testbed mininet ...", "it makes networks")
+    kept = [str(folder.resolve()) for folder in keep]
+    for folder in kept:
+        if not layers.may_be_kept(folder):
+            raise ConfigError(f"--keep {folder}: belongs to the system; name a folder of your own")
+    here = os.getcwd()
+    kept += [here] if layers.may_be_kept(here) else []
+    made = layers.enter(kept)
+    os.chdir(here)
+    return made
+
+
+def find_script(script: str) -> str:
+    """The path of a script: a file, or a program such as ``mn``.
 
     Raises:
         ConfigError: there is no such script.
@@ -159,6 +187,11 @@ def run(script: str, arguments: list[str]) -> None:
     path = script if Path(script).is_file() else shutil.which(script)
     if path is None:
         raise ConfigError(f"script '{script}': there is no such file or program")
+    return path
+
+
+def run(path: str, arguments: list[str]) -> None:
+    """Run a script as Python does; see `find_script`."""
     install()
     log.lg.propagate = False  # Mininet's messages are shown by its own handler, once
     sys.argv = [path, *arguments]

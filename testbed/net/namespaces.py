@@ -28,9 +28,10 @@ from testbed.errors import CommandError, MissingPrerequisiteError
 from testbed.net.netlink import NetlinkSocket
 from testbed.net.owned import VARIABLE
 from testbed.prerequisites import install_command
+from testbed.world import layers
 
 CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID = 0x00020000, 0x40000000, 0x20000000
-_MS_BIND, _MS_REC, _MS_SLAVE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x80000, 0xE
+_MS_BIND, _MS_REC, _MS_PRIVATE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x40000, 0xE
 
 TERM_GRACE_S = 2.0
 """How long a program has to end by itself (write its buffers) before it is killed."""
@@ -174,7 +175,9 @@ class Rooms:
         """PID 1 of the network, in mounts of the network's own."""
         self.enter(origin)
         _unshare(CLONE_NEWNS | CLONE_NEWPID)  # from now on this thread's children are inside
-        _mount("none", "/", "none", _MS_REC | _MS_SLAVE)
+        _mount("none", "/", "none", _MS_REC | _MS_PRIVATE)
+        if not layers.are_here():  # a caller on the machine itself: its nodes write to layers
+            layers.stack([folder for folder in (os.getcwd(),) if layers.may_be_kept(folder)])
         reader, self._lifeline = os.pipe2(os.O_CLOEXEC)
         argv = ["/bin/sh", "-c", _WARDEN]
         self._warden = subprocess.Popen(
