@@ -171,7 +171,7 @@ def enter_layers(keep: Sequence[Path] = ()) -> layers.Layers:
     for folder in kept:
         if not layers.may_be_kept(folder):
             raise ConfigError(f"--keep {folder}: belongs to the system; name a folder of your own")
-    here = os.getcwd()
+    here = str(Path.cwd())
     kept += [here] if layers.may_be_kept(here) else []
     made = layers.enter(kept)
     os.chdir(here)

@@ -177,7 +177,7 @@ class Rooms:
         _unshare(CLONE_NEWNS | CLONE_NEWPID)  # from now on this thread's children are inside
         _mount("none", "/", "none", _MS_REC | _MS_PRIVATE)
         if not layers.are_here():  # a caller on the machine itself: its nodes write to layers
-            layers.stack([folder for folder in (os.getcwd(),) if layers.may_be_kept(folder)])
+            layers.stack([folder for folder in (str(Path.cwd()),) if layers.may_be_kept(folder)])
         reader, self._lifeline = os.pipe2(os.O_CLOEXEC)
         argv = ["/bin/sh", "-c", _WARDEN]
         self._warden = subprocess.Popen(

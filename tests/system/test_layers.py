@@ -44,7 +44,7 @@ done
 grep -q 6.6.6.6 /etc/resolv.conf /etc/hosts && cat /var/lib/new /root/x && echo harmed inside
 """
 
-SCRIPT = f"""
+SCRIPT = """
 import os, sys
 from mininet.net import Mininet
 from mininet.nodelib import LinuxBridge
@@ -131,7 +131,8 @@ with Network(SingleSwitchTopo(2)) as net:
     h1.cmd("ip addr flush dev h1-eth0")
     server = h2.popen(
         "dnsmasq --no-daemon -C /dev/null --port=0 --dhcp-range=10.0.0.100,10.0.0.110,1h "
-        "--dhcp-authoritative --dhcp-option=6,10.9.9.9 --interface=h2-eth0 --dhcp-leasefile=/tmp/leases"
+        "--dhcp-authoritative --dhcp-option=6,10.9.9.9 --interface=h2-eth0 "
+        "--dhcp-leasefile=/tmp/leases"
     )
     said = h1.cmd("dhcpcd -4 -1 --noarp -t 20 h1-eth0")
     print(said, h1.cmd("ip -4 addr show h1-eth0; cat /etc/resolv.conf; ls /var/lib/dhcpcd*"))
