@@ -29,7 +29,7 @@ import click
 from testbed import parameters
 from testbed.claims import Claim, Status
 from testbed.cli.console import err, out
-from testbed.errors import ExitCode, ParseError
+from testbed.errors import ExitCode, ParseError, said_once
 from testbed.experiment import Experiment, Tables
 from testbed.replay import experiment_of, replay
 from testbed.rundir import REPETITION, REPORT, RUN, VERDICTS, RunDir, read_json, write_json
@@ -270,8 +270,9 @@ def _print(repetition: Repetition, data: dict[str, Any]) -> None:
             f"{row['counts'].get('PASS', 0)} of {sum(row['counts'].values())}",
         )
     out.print(table)
-    for seed, reason in repetition.failed.items():
-        err.print(f"[red]seed {seed}: {escape(reason)}[/]")
+    if repetition.failed:
+        failed = {f"seed {seed}": reason for seed, reason in repetition.failed.items()}
+        err.print(f"[red]{escape(said_once(failed))}[/]", soft_wrap=True)
     out.print(f"report {repetition.path / REPORT}", soft_wrap=True, highlight=False)
 
 

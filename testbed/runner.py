@@ -26,6 +26,7 @@ from testbed.errors import (
     MissingPrerequisiteError,
     RunIncompleteError,
     nearest,
+    said_once,
 )
 from testbed.experiment import Experiment, check_claims, experiment_files, load, own_code
 from testbed.image.store import Image
@@ -310,7 +311,7 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
             failed[name] = reason or outcome.status
             exit_code = exit_code or inside.get("exit_code")
     meta["status"] = "incomplete" if failed else "complete"
-    meta["reason"] = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+    meta["reason"] = said_once(failed)
     rundir.write_meta(meta)
     if failed:
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")

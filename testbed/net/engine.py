@@ -49,7 +49,9 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        self.rooms = Rooms(owned.new_run())
+        kernel_options = Path("/proc/cmdline").read_text()
+        self.virtual_clock = "time-travel" in kernel_options
+        self.rooms = Rooms(owned.new_run(), on_machine="rootfstype=hostfs" not in kernel_options)
         self.control = Namespace("control", settings=CONTROL_SETTINGS)
         self.wires = Namespace("wires", settings=SILENT_SETTINGS, next_index=_FIRST_WIRE)
         # A link is requested from a namespace that has none of the names and indexes asked for.
@@ -63,7 +65,6 @@ class Engine:
         self.is_free = False
         self.notes: list[str] = []
         atexit.register(self.close)
-        self.virtual_clock = "time-travel" in Path("/proc/cmdline").read_text()
 
     def fd(self, namespace: Namespace) -> int:
         """Open file of the namespace, made now if it is not there."""
@@ -225,8 +226,9 @@ def _missing_in_kernel(error: NetlinkError) -> MissingPrerequisiteError | None:
     """What a refusal says about a discipline or filter this kernel was built without."""
     if "kind is unknown" not in error.detail and "not found" not in error.detail:
         return None
+    part = error.what.rpartition(": ")[2]  # whichever link came first: all of them need it
     return MissingPrerequisiteError(
-        f"'{error.what}' in the running kernel {os.uname().release}",
+        f"'{part}' in the running kernel {os.uname().release}",
         "make setup (it builds the guest's kernel, which has it; run with --runtime guest)",
         error.detail,
     )

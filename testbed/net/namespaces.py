@@ -111,8 +111,9 @@ class Rooms:
         run_id: marks what is ours: in the environment of every process it starts.
     """
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: str, *, on_machine: bool = True) -> None:
+        """Nothing is made yet; `on_machine`: the kernel is the machine's, not a guest's."""
+        self.run_id, self._on_machine = run_id, on_machine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"rooms-{run_id}")
         self._namespaces: list[Namespace] = []
         self._processes: list[subprocess.Popen[Any]] = []
@@ -174,10 +175,10 @@ class Rooms:
     def _start_warden(self, origin: Namespace) -> None:
         """PID 1 of the network, in mounts of the network's own."""
         self.enter(origin)
+        if not layers.are_here():  # a caller on the machine itself: its nodes write to layers
+            layers.enter([folder for folder in (str(Path.cwd()),) if layers.may_be_kept(folder)])
         _unshare(CLONE_NEWNS | CLONE_NEWPID)  # from now on this thread's children are inside
         _mount("none", "/", "none", _MS_REC | _MS_PRIVATE)
-        if not layers.are_here():  # a caller on the machine itself: its nodes write to layers
-            layers.stack([folder for folder in (str(Path.cwd()),) if layers.may_be_kept(folder)])
         reader, self._lifeline = os.pipe2(os.O_CLOEXEC)
         argv = ["/bin/sh", "-c", _WARDEN]
         self._warden = subprocess.Popen(
@@ -191,6 +192,8 @@ class Rooms:
             raise CommandError("the network", argv, self._warden.wait(), stderr=reason)
         self._warden.stdout.close()
         self._warden.stderr.close()
+        if self._on_machine:
+            layers.seal_settings()  # in the /proc that the warden mounted
         self._base = self._take_view()
 
     def _make_view(self, namespace: Namespace) -> MountView:

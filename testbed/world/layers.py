@@ -19,7 +19,7 @@ import stat
 from collections.abc import Sequence
 
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 32, 4096, 8192, 16384, 0x40000
-CLONE_NEWNS = 0x20000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 
 MARK = "/run/testbed"
 """A mount point in every world of ours."""
@@ -176,27 +176,41 @@ class Layers:
 def enter(keep: Sequence[str] = ()) -> Layers:
     """Move the calling thread, and all that it starts, into mounts of its own under layers.
 
+    The machine's name and its message queues are out of reach, too.
+
     Args:
         keep: see `Layers`.
 
     Raises:
         OSError: not root, or a mount is refused.
     """
-    if _libc.unshare(CLONE_NEWNS) != 0:
+    if _libc.unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"mount namespace: {os.strerror(number)}")
+        raise OSError(number, f"namespaces: {os.strerror(number)}")
     mount("none", "/", "none", MS_REC | MS_PRIVATE)
-    return stack(keep)
+    layers = stack(keep)
+    seal_settings()
+    return layers
 
 
 def stack(keep: Sequence[str] = (), *, overlay: bool = True) -> Layers:
-    """The same, in a mount namespace that is the thread's own already."""
+    """Layers as root, in a mount namespace that is the thread's own already."""
     layers = Layers(keep, overlay=overlay)
     layers.lend_kernels_own()
     layers.enter()
     os.makedirs(MARK, exist_ok=True)
     mount("tmpfs", MARK, "tmpfs", 0, "mode=755,size=4k")
     return layers
+
+
+def seal_settings() -> None:
+    """In the /proc there is, settings of the whole machine cannot be written; a network's can."""
+    for path, flags in (
+        ("/proc/sysrq-trigger", MS_RDONLY), ("/proc/sys", MS_RDONLY), ("/proc/sys/net", 0),
+    ):  # fmt: skip
+        if os.path.exists(path):
+            mount(path, path, "none", MS_BIND)
+            mount("none", path, "none", MS_BIND | MS_REMOUNT | flags)
 
 
 def _mount_points() -> list[str]:

@@ -122,6 +122,51 @@ def test_nodes_of_a_program_of_ones_own_write_to_layers(files):
     assert found["changed"] == []
 
 
+SETTINGS = """
+cat /proc/sys/vm/swappiness > /proc/sys/vm/swappiness || echo machine: refused
+echo 1 > /proc/sys/net/ipv4/ip_forward && echo network: written
+hostname node && hostname
+"""
+
+
+def test_settings_and_name_of_the_machine_are_out_of_reach(files):
+    (files / "harm.sh").write_text(SETTINGS)
+    name = os.uname().nodename
+    commands = [[*TESTBED, *mininet(files)], [sys.executable, "-c", NETWORK, files / "harm.sh"]]
+    for command in commands:
+        # a name space of its own, which may lose its name: the machine's would else be at stake
+        found = sacrificed(["unshare", "--uts", "sh", "-c", '"$@"; hostname', "-", *command], files)
+        assert found["output"].count("machine: refused") == 1, found
+        assert found["output"].count("network: written") == 1
+        assert "node\n" in found["output"] and f"\n{name}\n" in found["output"]
+    assert os.uname().nodename == name
+
+
+WITHOUT_OVERLAYS = (
+    "from testbed.world import layers; layers.stack.__kwdefaults__['overlay'] = False"
+)
+
+
+def test_a_kernel_without_overlays_has_the_rest_read_only(files):
+    found = sacrificed([sys.executable, "-c", WITHOUT_OVERLAYS + NETWORK, files / "harm.sh"], files)
+    assert found["code"] == 0 and "/root/x: Read-only file system" in found["output"], found
+    assert "/etc/new" not in found["output"] and "/var/lib/x" not in found["output"]
+    assert found["changed"] == []
+
+
+def test_nothing_of_a_killed_command_is_left(files):
+    (files / "waits.py").write_text("print('up', flush=True)\ninput()\n")
+    command = [*TESTBED, "mininet", "waits.py"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    before = Path("/proc/self/mountinfo").read_text()
+    with subprocess.Popen(command, cwd=files, **pipes) as process:
+        assert process.stdout.readline() == b"up\n"
+        inside = Path(f"/proc/{process.pid}/mountinfo").read_text()
+        process.kill()
+    assert "overlay" in inside and str(files) in inside
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
 LEASE = """
 import subprocess, sys, time
 from mininet.topo import SingleSwitchTopo

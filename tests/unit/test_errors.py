@@ -35,3 +35,18 @@ def test_it_survives_pickling(error):
 
 def test_none_is_forgotten():
     assert {type(e) for e in EXAMPLES} == concrete()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        ({"reno": "no room"}, "reno: no room"),
+        ({"reno": "no room", "cubic": "no room"}, "all 2: no room"),
+        (
+            {"reno": "no room", "bbr": "killed", "cubic": "no room"},
+            "reno, cubic: no room; bbr: killed",
+        ),
+    ],
+)
+def test_a_reason_of_many_is_said_once(reasons, said):
+    assert errors.said_once(reasons) == said
