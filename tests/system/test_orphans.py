@@ -22,6 +22,7 @@ pytestmark = [
 QUEUE_PKTS, SENT_PKTS = 120, 400
 """The queue is longer than what a UDP socket may have under way (92 such packets, by default)."""
 SLOW = LinkShape(rate_mbps=10, queue_pkts=QUEUE_PKTS)
+FRAME_BYTES = 1442
 BURST_PKTS = 3
 """What leaves at once at 10 Mbit/s on the real clock, and the packet that is being sent."""
 
@@ -42,15 +43,20 @@ except TimeoutError:
     print(count)
 """
 SEND = f"""
-import socket, sys
+import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.connect((sys.argv[1], 9000))
-for _ in range({SENT_PKTS}):
+began = time.monotonic()
+for number in range({SENT_PKTS}):
     s.send(bytes(1400))
+    if number % 20 == 0:
+        time.sleep(0.002)  # Open vSwitch in user space must come to read them
+print(time.monotonic() - began)
 """
 SINK = """
 import socket
 with socket.create_server(("", 9001)) as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)  # a window below the queue's length
     print("ready", flush=True)
     c, _ = s.accept()
     while c.recv(1 << 16):
@@ -61,7 +67,7 @@ import socket, struct, sys
 s = socket.create_connection((sys.argv[1], 9001))
 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
 s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400_000)
-s.sendall(bytes(1_500_000))
+s.sendall(bytes(1_000_000))
 print(struct.unpack_from("I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 68)[0])
 """
 
@@ -109,28 +115,36 @@ def talk(net, server, client):
 
 
 def received_pkts(net):
-    return int(talk(net, RECEIVE, SEND)[0])
+    """How many arrived, and how many the queue and its link can have let through."""
+    received, sending_s = talk(net, RECEIVE, SEND)
+    left_pkts = float(sending_s) * SLOW.rate_mbps * 1e6 / 8 / FRAME_BYTES
+    return int(received), QUEUE_PKTS + BURST_PKTS + left_pkts
+
+
+def rtt_ms(net):
+    return int(talk(net, SINK, STREAM)[1]) / 1000
 
 
 @pytest.mark.parametrize("topo", [BehindOne, BehindTwo])
 def test_a_queue_behind_a_switch_drops_what_does_not_fit(topo, switch):
     with Network(topo(), switch=switch) as net:
         assert not net.engine.notes
-        assert QUEUE_PKTS <= received_pkts(net) <= QUEUE_PKTS + BURST_PKTS + SENT_PKTS // 10
+        received, most = received_pkts(net)
+    assert QUEUE_PKTS <= received <= most < SENT_PKTS
 
 
 def test_tcp_measures_the_delay_of_a_queue_behind_a_switch():
+    """With its whole window in the queue."""
     with Network(BehindOne()) as net:
-        rtt_ms = int(talk(net, SINK, STREAM)[1]) / 1000
-    full_ms = QUEUE_PKTS * 1514 * 8 / 10e3
-    assert full_ms / 2 < rtt_ms < 1.3 * full_ms
+        assert 80 < rtt_ms(net) < 130
 
 
 def test_without_the_program_the_queue_holds_the_sender_back(monkeypatch):
     """What the tests above would see if it were not there."""
     monkeypatch.setattr(Engine, "orphan", lambda *_: None)
     with Network(BehindOne()) as net:
-        assert received_pkts(net) == SENT_PKTS
+        assert rtt_ms(net) < 30
+        assert received_pkts(net)[0] == SENT_PKTS
 
 
 def test_a_port_added_or_shaped_later_has_it_too():
@@ -140,7 +154,8 @@ def test_a_port_added_or_shaped_later_has_it_too():
         net.addLink(h3, net["s1"], shape2=SLOW)
         net.configHosts()
         net.nameToNode["h2"] = h3
-        assert received_pkts(net) <= QUEUE_PKTS + BURST_PKTS + SENT_PKTS // 10
+        received, most = received_pkts(net)
+    assert QUEUE_PKTS <= received <= most < SENT_PKTS
 
 
 def test_a_kernel_without_bpf_is_told_of_in_the_record(monkeypatch):
