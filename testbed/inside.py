@@ -132,7 +132,7 @@ def network_data(net: Network) -> dict[str, Any]:
         "addresses": net.addresses,
         "qdiscs": net.qdiscs(),
         "sysctls": net.sysctls(),
-        "notes": net.engine.notes,
+        **({"notes": net.engine.notes} if net.engine.notes else {}),
     }
 
 

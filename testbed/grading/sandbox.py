@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import MissingPrerequisiteError
 from testbed.prerequisites import install_command
-from testbed.world import layers
+from testbed.world.mounts import mount
 
 if TYPE_CHECKING:
     from testbed.lab import Lab, Process
@@ -63,7 +63,7 @@ def shown_of_host() -> list[Path]:
 def prepare() -> None:
     """Makes the guest ready for students' programs; once, before the network is made."""
     _OUT_ROOT.mkdir()
-    layers.mount("tmpfs", str(_OUT_ROOT), "tmpfs", 0, f"size={_OUT_MB}M,nr_inodes={_MOST_FILES}")
+    mount("tmpfs", str(_OUT_ROOT), "tmpfs", 0, f"size={_OUT_MB}M,nr_inodes={_MOST_FILES}")
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 
 from testbed.world import LAB, LAB_FD, OWNERS, PROJECT, PROJECT_FD, SITE, SITE_FD
-from testbed.world.layers import MS_BIND, MS_MOVE, MS_RDONLY, MS_REMOUNT, Layers, mount
+from testbed.world.mounts import MS_BIND, MS_MOVE, MS_RDONLY, MS_REMOUNT, mount
 
 MountFolder = Callable[[int, str, bool], None]
 """Mounts the folder behind a descriptor at a path; the third argument: writable."""
@@ -49,6 +49,8 @@ def build(mount_folder: MountFolder, *, guest: bool) -> None:
     if guest:
         _stack_root()
     else:
+        from testbed.world.layers import Layers  # with much that a guest has no use for
+
         Layers()
         _lend_devices()
     os.chdir(_ROOT)

@@ -18,7 +18,16 @@ import shutil
 import stat
 from collections.abc import Sequence
 
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 32, 4096, 8192, 16384, 0x40000
+from testbed.world.mounts import (
+    MS_BIND,
+    MS_MOVE,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    mount,
+)
+
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 
 MARK = "/run/testbed"
@@ -47,14 +56,6 @@ _SYSTEM = (
 )  # fmt: skip
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
-    """mount(2); raises OSError that names the target."""
-    data = options.encode() or None
-    if _libc.mount(source.encode(), target.encode(), kind.encode(), flags, data) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"mount {kind}: {os.strerror(number)}", target)
 
 
 def are_here() -> bool:
