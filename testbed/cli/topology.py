@@ -139,8 +139,7 @@ def shell(
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option(
-    "--keep", multiple=True, metavar="FOLDER",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    "--keep", multiple=True, metavar="FOLDER", type=click.Path(path_type=Path),
     help="Also keep what is written in FOLDER (repeatable); before SCRIPT.",
 )  # fmt: skip
 def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> None:

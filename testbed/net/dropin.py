@@ -162,13 +162,15 @@ def enter_layers(keep: Sequence[Path] = ()) -> layers.Layers:
         keep: more folders of which that is true.
 
     Raises:
-        ConfigError: a folder to keep is one of the system's.
+        ConfigError: a folder to keep is one of the system's, or not there.
         MissingPrerequisiteError: the caller is not root.
     """
     if os.geteuid() != 0:
         raise MissingPrerequisiteError("root", "sudo testbed mininet ...", "it makes networks")
     kept = [str(folder.resolve()) for folder in keep]
     for folder in kept:
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--keep {folder}: there is no such folder; make it first")
         if not layers.may_be_kept(folder):
             raise ConfigError(f"--keep {folder}: belongs to the system; name a folder of your own")
     here = str(Path.cwd())
