@@ -130,16 +130,16 @@ def calling_line(source: str, error: BaseException) -> int | None:
     return None if not frames or frames[-1].filename == source else last_line(source, error)
 
 
-def said_once(reasons: Mapping[str, str]) -> str:
+def said_once(reasons: Mapping[str, str], count: int) -> str:
     """Reasons of several things (name → reason) in one line, each reason once.
 
-    ``reno, cubic: no room; bbr: killed``, and for a reason of all of more than one ``all 13: …``.
+    ``reno, cubic: no room; bbr: killed``; and ``all 13: no room`` where all `count` have the same.
     """
     names: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
-    if len(names) == 1 < len(reasons):
-        return f"all {len(reasons)}: {next(iter(names))}"
+    if len(names) == 1 and len(reasons) == count > 1:
+        return f"all {count}: {next(iter(names))}"
     return "; ".join(f"{', '.join(who)}: {reason}" for reason, who in names.items())
 
 

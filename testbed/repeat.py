@@ -272,7 +272,8 @@ def _print(repetition: Repetition, data: dict[str, Any]) -> None:
     out.print(table)
     if repetition.failed:
         failed = {f"seed {seed}": reason for seed, reason in repetition.failed.items()}
-        err.print(f"[red]{escape(said_once(failed))}[/]", soft_wrap=True)
+        count = len(repetition.runs) + len(failed)
+        err.print(f"[red]{escape(said_once(failed, count))}[/]", soft_wrap=True)
     out.print(f"report {repetition.path / REPORT}", soft_wrap=True, highlight=False)
 
 

@@ -311,7 +311,7 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
             failed[name] = reason or outcome.status
             exit_code = exit_code or inside.get("exit_code")
     meta["status"] = "incomplete" if failed else "complete"
-    meta["reason"] = said_once(failed)
+    meta["reason"] = said_once(failed, len(outcomes))
     rundir.write_meta(meta)
     if failed:
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")
