@@ -12,7 +12,7 @@ from rich.table import Table
 from testbed.cli.console import err, out
 from testbed.cli.show import COLOURS, RunView
 from testbed.core.claims import Status
-from testbed.core.errors import ExitCode
+from testbed.core.errors import ExitCode, said_once
 from testbed.core.rundir import REPETITION, REPORT, read_json
 from testbed.execution.repeat import repeat
 from testbed.execution.runner import Request
@@ -51,6 +51,8 @@ def _print(repetition: Repetition, data: dict[str, Any]) -> None:
             f"{row['counts'].get('PASS', 0)} of {sum(row['counts'].values())}",
         )
     out.print(table)
-    for seed, reason in repetition.failed.items():
-        err.print(f"[red]seed {seed}: {escape(reason)}[/]")
+    if repetition.failed:
+        failed = {f"seed {seed}": reason for seed, reason in repetition.failed.items()}
+        count = len(repetition.runs) + len(failed)
+        err.print(f"[red]{escape(said_once(failed, count))}[/]", soft_wrap=True)
     out.print(f"report {repetition.path / REPORT}", soft_wrap=True, highlight=False)

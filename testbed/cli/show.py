@@ -32,6 +32,7 @@ class RunView(Watcher):
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._reasons: dict[str, str] = {}
 
     def __enter__(self) -> RunView:
         if self._console.is_terminal:
@@ -70,7 +71,10 @@ class RunView(Watcher):
     def finished(self, scenario: str, outcome: Outcome) -> None:
         """Leaves one line for a scenario that ended."""
         mark = "[green]✓[/]" if outcome.ok else "[red]✗[/]"
-        state = f"{outcome.wall_s:.1f} s" if outcome.ok else outcome.reason
+        state = f"{outcome.wall_s:.1f} s"
+        if not outcome.ok:
+            first = self._reasons.setdefault(outcome.reason, scenario)
+            state = outcome.reason if first == scenario else f"same as {first}"
         self._bar.remove_task(self._tasks.pop(scenario))
         self._console.print(f"  {mark} {escape(scenario)}  [dim]{escape(state)}[/]")
 

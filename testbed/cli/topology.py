@@ -17,6 +17,12 @@ from testbed.cli.console import out as console
 from testbed.core.errors import ConfigError, RunIncompleteError
 from testbed.core.rundir import write_text
 
+_FEW_FILES = 5
+"""So many files are named in a message."""
+
+_NOT_MISSED = ("/run/", "/var/run/", "/tmp/testbed-")
+"""Beginnings of files that programs write for themselves."""
+
 _MANY_NODES, _MOST_NODES = 200, 1000
 """Nodes whose layout takes more than a moment; more than a drawing shows."""
 
@@ -135,11 +141,36 @@ def shell(
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def mininet(script: str, arguments: tuple[str, ...]) -> None:
+@click.option(
+    "--keep", multiple=True, metavar="FOLDER", type=click.Path(path_type=Path),
+    help="Also keep what is written in FOLDER (repeatable); before SCRIPT.",
+)  # fmt: skip
+def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> None:
     """Run a SCRIPT written for Mininet, unchanged, on this engine (running kernel, as root).
 
     SCRIPT is a Python file, or a program such as Mininet's own: testbed mininet mn --topo tree,2
+
+    Files written in the working directory are kept. Anything else that the script or its nodes
+    write, in /tmp or /etc for example, goes to memory and is dropped at the end.
     """
     from testbed.net import dropin
 
-    dropin.run(script, list(arguments))
+    path = dropin.find_script(script)
+    layers = dropin.enter_layers(keep)
+    try:
+        dropin.run(path, list(arguments))
+    finally:
+        _tell_dropped(layers.written())
+
+
+def _tell_dropped(files: list[str]) -> None:
+    """Name the files that a user may miss."""
+    own = [f for f in files if "/__pycache__/" not in f and not f.startswith(_NOT_MISSED)]
+    if not own:
+        return
+    names = ", ".join(own[:_FEW_FILES]) + (f" and {n} more" if (n := len(own[_FEW_FILES:])) else "")
+    err.print(
+        f"not kept: {names} (to keep files, write them in the working directory, or give "
+        "--keep FOLDER before the script)",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip

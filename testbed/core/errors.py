@@ -7,7 +7,7 @@ code of the command line is the error's `exit_code`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -128,6 +128,19 @@ def calling_line(source: str, error: BaseException) -> int | None:
 
     frames = traceback.extract_tb(error.__traceback__)
     return None if not frames or frames[-1].filename == source else last_line(source, error)
+
+
+def said_once(reasons: Mapping[str, str], count: int) -> str:
+    """Reasons of several things (name → reason) in one line, each reason once.
+
+    ``reno, cubic: no room; bbr: killed``; and ``all 13: no room`` where all `count` have the same.
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    if len(names) == 1 and len(reasons) == count > 1:
+        return f"all {count}: {next(iter(names))}"
+    return "; ".join(f"{', '.join(who)}: {reason}" for reason, who in names.items())
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

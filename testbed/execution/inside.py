@@ -128,11 +128,12 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
 
 
 def network_data(net: Network) -> dict[str, Any]:
-    """Addresses, qdiscs and sysctls as they really are now."""
+    """Addresses, qdiscs and sysctls as they really are now, and what this kernel cannot do."""
     return {
         "addresses": net.addresses,
         "qdiscs": net.qdiscs(),
         "sysctls": net.sysctls(),
+        **({"notes": net.engine.notes} if net.engine.notes else {}),
     }
 
 

@@ -35,6 +35,7 @@ from testbed.core.errors import (
     MissingPrerequisiteError,
     RunIncompleteError,
     nearest,
+    said_once,
 )
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
 from testbed.core.version import __version__
@@ -324,7 +325,7 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
             failed[name] = reason or outcome.status
             exit_code = exit_code or inside.get("exit_code")
     meta["status"] = "incomplete" if failed else "complete"
-    meta["reason"] = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+    meta["reason"] = said_once(failed, len(outcomes))
     rundir.write_meta(meta)
     if failed:
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")

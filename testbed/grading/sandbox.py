@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.core.errors import MissingPrerequisiteError
-from testbed.guest_init import files
+from testbed.guest_init.mounts import mount
 from testbed.machine.prerequisites import install_command
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def shown_of_host() -> list[Path]:
 def prepare() -> None:
     """Makes the guest ready for students' programs; once, before the network is made."""
     _OUT_ROOT.mkdir()
-    files.mount("tmpfs", str(_OUT_ROOT), "tmpfs", 0, f"size={_OUT_MB}M,nr_inodes={_MOST_FILES}")
+    mount("tmpfs", str(_OUT_ROOT), "tmpfs", 0, f"size={_OUT_MB}M,nr_inodes={_MOST_FILES}")
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
 
 

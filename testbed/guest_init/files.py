@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 from collections.abc import Callable
 
 from testbed.guest_init import LAB, LAB_FD, OWNERS, PROJECT, PROJECT_FD, SITE, SITE_FD
-
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC = 1, 32, 4096, 8192, 16384
+from testbed.guest_init.mounts import MS_BIND, MS_MOVE, MS_RDONLY, MS_REMOUNT, mount
 
 MountFolder = Callable[[int, str, bool], None]
 """Mounts the folder behind a descriptor at a path; the third argument: writable."""
@@ -47,16 +45,6 @@ A system's own list may name services that are not here (systemd's): each progra
 then goes through a hundred system calls and a library more.
 """
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
-    """mount(2); raises OSError that names the target."""
-    data = options.encode() or None
-    if _libc.mount(source.encode(), target.encode(), kind.encode(), flags, data) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"mount {kind}: {os.strerror(number)}", target)
-
 
 def build(mount_folder: MountFolder, *, guest: bool) -> None:
     """Makes the file system and moves there.
@@ -65,8 +53,12 @@ def build(mount_folder: MountFolder, *, guest: bool) -> None:
         mount_folder: how a host's folder is mounted in this runtime.
         guest: True in a guest kernel, which has devices of its own.
     """
-    _stack_root()
-    if not guest:
+    if guest:
+        _stack_root()
+    else:
+        from testbed.guest_init.layers import Layers  # with much that a guest has no use for
+
+        Layers()
         _lend_devices()
     os.chdir(_ROOT)
     mount(".", "/", "none", MS_MOVE)
@@ -98,7 +90,7 @@ def mount_bound(fd: int, path: str, writable: bool) -> None:
 
 
 def _stack_root() -> None:
-    """The system's root, read-only, under a layer in memory, at `_ROOT`."""
+    """A guest's root, read-only, under a layer in memory, at `_ROOT`."""
     mount("tmpfs", "/tmp", "tmpfs")
     layers = {name: f"/tmp/{name}" for name in ("upper", "work")}
     for path in (*layers.values(), _ROOT):

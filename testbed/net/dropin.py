@@ -9,14 +9,17 @@ Mininet's modules themselves stay as they are: they refer to each other by these
 from __future__ import annotations
 
 import importlib
+import os
 import runpy
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from testbed.core.errors import ConfigError, MissingPrerequisiteError
+from testbed.guest_init import layers
 from testbed.net import control, owned
 from testbed.net.link import Intf, Link
 from testbed.net.mininet_api import log
@@ -162,8 +165,35 @@ def install() -> None:
         setattr(package, name, shim)
 
 
-def run(script: str, arguments: list[str]) -> None:
-    """Run a script (a file, or a program such as ``mn``) as Python does.
+def enter_layers(keep: Sequence[Path] = ()) -> layers.Layers:
+    """Have this process, and all that it starts, write to layers over the machine's files.
+
+    What is written in the working directory stays, unless that is one of the system's own folders.
+
+    Args:
+        keep: more folders of which that is true.
+
+    Raises:
+        ConfigError: a folder to keep is one of the system's, or not there.
+        MissingPrerequisiteError: the caller is not root.
+    """
+    if os.geteuid() != 0:
+        raise MissingPrerequisiteError("root", "sudo testbed mininet ...", "it makes networks")
+    kept = [str(folder.resolve()) for folder in keep]
+    for folder in kept:
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--keep {folder}: there is no such folder; make it first")
+        if not layers.may_be_kept(folder):
+            raise ConfigError(f"--keep {folder}: belongs to the system; name a folder of your own")
+    here = str(Path.cwd())
+    kept += [here] if layers.may_be_kept(here) else []
+    made = layers.enter(kept)
+    os.chdir(here)
+    return made
+
+
+def find_script(script: str) -> str:
+    """The path of a script: a file, or a program such as ``mn``.
 
     Raises:
         ConfigError: there is no such script.
@@ -171,6 +201,11 @@ def run(script: str, arguments: list[str]) -> None:
     path = script if Path(script).is_file() else shutil.which(script)
     if path is None:
         raise ConfigError(f"script '{script}': there is no such file or program")
+    return path
+
+
+def run(path: str, arguments: list[str]) -> None:
+    """Run a script as Python does; see `find_script`."""
     install()
     log.lg.propagate = False  # Mininet's messages are shown by its own handler, once
     sys.argv = [path, *arguments]

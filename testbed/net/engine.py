@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from testbed.core.errors import MissingPrerequisiteError
-from testbed.net import owned, rtnl, traffic
+from testbed.net import orphan, owned, rtnl, traffic
 from testbed.net.namespaces import Namespace, Rooms, read_setting
 from testbed.net.netlink import Message, NetlinkError, NetlinkSocket
 from testbed.net.shape import LinkShape
@@ -30,6 +30,9 @@ SILENT_SETTINGS = {
 }
 """Of a namespace that only switches or carries frames: without IPv6, ports speak no ND or MLD."""
 
+_PATCHED = Path("/sys/module/veth/parameters/wire")
+"""Where our guest kernel's patch is switched."""
+
 Result = TypeVar("Result")
 
 
@@ -44,11 +47,14 @@ class Engine:
         control: the namespace of controllers and Open vSwitch, which must reach each other.
         wires: the namespace in which the wires of shaped links are; see `testbed.net.wire`.
         virtual_clock: True where the kernel's clock is virtual and therefore never late.
+        notes: what is not as it should be on this kernel; in the run's record.
         is_free: True for nodes that no network has taken over yet.
     """
 
     def __init__(self) -> None:
-        self.rooms = Rooms(owned.new_run())
+        kernel_options = Path("/proc/cmdline").read_text()
+        self.virtual_clock = "time-travel" in kernel_options
+        self.rooms = Rooms(owned.new_run(), on_machine="rootfstype=hostfs" not in kernel_options)
         self.control = Namespace("control", settings=CONTROL_SETTINGS)
         self.wires = Namespace("wires", settings=SILENT_SETTINGS, next_index=_FIRST_WIRE)
         # A link is requested from a namespace that has none of the names and indexes asked for.
@@ -60,8 +66,8 @@ class Engine:
         self._batching = False
         self._built = False
         self.is_free = False
+        self.notes: list[str] = []
         atexit.register(self.close)
-        self.virtual_clock = "time-travel" in Path("/proc/cmdline").read_text()
 
     def fd(self, namespace: Namespace) -> int:
         """Open file of the namespace, made now if it is not there."""
@@ -98,6 +104,27 @@ class Engine:
                 raise
             return False
         return True
+
+    @cached_property
+    def orphan_fd(self) -> int | None:
+        """The program of `testbed.net.orphan`; None where it is not needed or cannot be had."""
+        if self.virtual_clock or _PATCHED.exists():  # our own kernel does it by itself
+            return None
+        self._learn_fresh({})
+        try:
+            fd = orphan.load()
+            probe = orphan.messages(rtnl.LOOPBACK_INDEX, fd, "probe")
+            self.ask(self._yard, lambda socket: socket.send(probe))
+        except (OSError, NetlinkError) as error:
+            self.notes.append(f"a queue behind a switch holds back its senders' sockets: {error}")
+            return None
+        self.at_close(lambda: os.close(fd))
+        return fd
+
+    def orphan(self, namespace: Namespace, index: int, what: str) -> None:
+        """What leaves by the interface belongs to no socket from now on."""
+        if self.orphan_fd is not None:
+            self.request(namespace, *orphan.messages(index, self.orphan_fd, what))
 
     def index(self, namespace: Namespace) -> int:
         """A free interface index; at run time beyond those the kernel itself gives out."""
@@ -202,8 +229,9 @@ def _missing_in_kernel(error: NetlinkError) -> MissingPrerequisiteError | None:
     """What a refusal says about a discipline or filter this kernel was built without."""
     if "kind is unknown" not in error.detail and "not found" not in error.detail:
         return None
+    part = error.what.rpartition(": ")[2]  # whichever link came first: all of them need it
     return MissingPrerequisiteError(
-        f"'{error.what}' in the running kernel {os.uname().release}",
+        f"'{part}' in the running kernel {os.uname().release}",
         "make setup (it builds the guest's kernel, which has it; run with --runtime guest)",
         error.detail,
     )

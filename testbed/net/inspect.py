@@ -47,7 +47,7 @@ RECORDED_SYSCTLS = (
 )
 """What changes how a host or router behaves and is the node's own."""
 
-_NO_QUEUE = {"noqueue", "ingress"}
+_NO_QUEUE = {"noqueue", "ingress", "clsact"}
 _TCA_STATS2, _TCA_STATS_BASIC, _TCA_STATS_QUEUE, _TCA_STATS_PKT64 = 7, 1, 3, 8
 
 

@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from testbed.core.errors import CommandError, MissingPrerequisiteError
+from testbed.guest_init import layers
 from testbed.machine.prerequisites import install_command
 from testbed.net.netlink import NetlinkSocket
 from testbed.net.owned import VARIABLE
 
 CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID = 0x00020000, 0x40000000, 0x20000000
-_MS_BIND, _MS_REC, _MS_SLAVE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x80000, 0xE
+_MS_BIND, _MS_REC, _MS_PRIVATE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x40000, 0xE
 
 TERM_GRACE_S = 2.0
 """How long a program has to end by itself (write its buffers) before it is killed."""
@@ -110,8 +111,9 @@ class Rooms:
         run_id: marks what is ours: in the environment of every process it starts.
     """
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: str, *, on_machine: bool = True) -> None:
+        """Nothing is made yet; `on_machine`: the kernel is the machine's, not a guest's."""
+        self.run_id, self._on_machine = run_id, on_machine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"rooms-{run_id}")
         self._namespaces: list[Namespace] = []
         self._processes: list[subprocess.Popen[Any]] = []
@@ -173,8 +175,10 @@ class Rooms:
     def _start_warden(self, origin: Namespace) -> None:
         """PID 1 of the network, in mounts of the network's own."""
         self.enter(origin)
+        if not layers.are_here():  # a caller on the machine itself: its nodes write to layers
+            layers.enter([folder for folder in (str(Path.cwd()),) if layers.may_be_kept(folder)])
         _unshare(CLONE_NEWNS | CLONE_NEWPID)  # from now on this thread's children are inside
-        _mount("none", "/", "none", _MS_REC | _MS_SLAVE)
+        _mount("none", "/", "none", _MS_REC | _MS_PRIVATE)
         reader, self._lifeline = os.pipe2(os.O_CLOEXEC)
         argv = ["/bin/sh", "-c", _WARDEN]
         self._warden = subprocess.Popen(
@@ -192,6 +196,8 @@ class Rooms:
             raise CommandError("the network", argv, self._warden.wait(), stderr=reason)
         self._warden.stdout.close()
         self._warden.stderr.close()
+        if self._on_machine:
+            layers.seal_settings()  # in the /proc that the warden mounted
         self._base = self._take_view()
 
     def _make_view(self, namespace: Namespace) -> MountView:

@@ -162,6 +162,16 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         self.engine.flush()
         self._fill_checksums(self.intf(intf))
         self.vsctl("--may-exist", "add-port", self, intf, self.intfOpts(intf))
+        self._orphan([self.intf(intf)])
+
+    def _orphan(self, ports: Sequence[Any]) -> None:
+        """Once Open vSwitch has the ports: it takes away what it finds at their entrance.
+
+        Its user-space data path needs this, too: what it sends would belong to its own socket.
+        """
+        for port in ports:
+            if getattr(port, "end", None):
+                self.engine.orphan(self.namespace, port.index, port.name)
 
     def controllerUUIDs(self, update: bool = False) -> list[str]:
         """Database rows of the switch's controllers."""
@@ -184,6 +194,8 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
             for port in self.intfList():
                 self._fill_checksums(port)
         super().start(controllers)
+        if not self.batch:
+            self._orphan(self.intfList())
 
     @classmethod
     def batchStartup(cls, switches: Any, run: Any = None) -> Any:
@@ -195,6 +207,8 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
             switch.commands, switch.batch = [], False
         if words:
             switches[0].ovs.run("ovs-vsctl", *words)
+        for switch in switches:
+            switch._orphan(switch.intfList())
         return switches
 
     @classmethod

@@ -70,6 +70,8 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
             rtnl.new_bridge(self.name, index, mac, self.stp, priority),
             *(rtnl.set_master(i.index, index, i.name) for i in ports),
         )
+        for port in ports:
+            self.engine.orphan(self.namespace, port.index, port.name)
 
     def attach(self, intf: Any) -> None:
         """Put a port in."""
@@ -78,6 +80,7 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
             self.engine.request(
                 self.namespace, rtnl.set_master(port.index, self.bridge_index, port.name)
             )
+            self.engine.orphan(self.namespace, port.index, port.name)
 
     def detach(self, intf: Any) -> None:
         """Take a port out."""

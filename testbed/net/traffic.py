@@ -50,7 +50,7 @@ VIRTUAL_CLOCK_BURST_S = 512e-9
 
 _TBF_HANDLE, _QUEUE_HANDLE = 0x00010000, 0x000A0000
 _TBF_CHILD = _TBF_HANDLE | 1
-_TC = struct.Struct("=BxxxiIII")  # struct tcmsg
+TCMSG = struct.Struct("=BxxxiIII")  # struct tcmsg
 _RATE = struct.Struct("=BBHhHI")  # struct tc_ratespec
 _LINKLAYER_ETHERNET = 1
 _NETEM_DIST_SCALE = 8192
@@ -82,14 +82,14 @@ def qdisc(index: int, parent: int, handle: int, kind: str, options: bytes, what:
 
     `options` is the payload of ``TCA_OPTIONS``.
     """
-    body = _TC.pack(socket.AF_UNSPEC, index, handle, parent, 0)
+    body = TCMSG.pack(socket.AF_UNSPEC, index, handle, parent, 0)
     body += text(TCA_KIND, kind) + attribute(TCA_OPTIONS, options)
     return Message(RTM_NEWQDISC, NLM_F_CREATE, body, f"{what}: queue discipline {kind}")
 
 
 def remove_root(index: int, what: str) -> Message:
     """A request to remove an interface's disciplines; none there is fine."""
-    body = _TC.pack(socket.AF_UNSPEC, index, 0, ROOT, 0)
+    body = TCMSG.pack(socket.AF_UNSPEC, index, 0, ROOT, 0)
     return Message(RTM_DELQDISC, 0, body, f"{what}: no queue discipline", (2, 22))
 
 
@@ -98,7 +98,7 @@ def redirect(index: int, to_index: int, what: str) -> list[Message]:
     mirror = struct.pack("=IIiiiiI", 0, 0, 4, 0, 0, 1, to_index)  # TC_ACT_STOLEN, egress redirect
     action = nest(1, text(1, "mirred"), nest(2, attribute(2, mirror)))
     protocol = socket.htons(3)  # ETH_P_ALL
-    body = _TC.pack(socket.AF_UNSPEC, index, 0, INGRESS_HANDLE, (1 << 16) | protocol)
+    body = TCMSG.pack(socket.AF_UNSPEC, index, 0, INGRESS_HANDLE, (1 << 16) | protocol)
     body += text(TCA_KIND, "matchall") + nest(TCA_OPTIONS, nest(2, action))
     return [
         qdisc(index, INGRESS, INGRESS_HANDLE, "ingress", b"", what),
@@ -245,10 +245,10 @@ def _normal_table() -> bytes:
 
 def request_all() -> bytes:
     """Body of a request that lists the queue disciplines of a namespace."""
-    return _TC.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+    return TCMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
 
 
 def parse(body: memoryview) -> tuple[int, int, dict[int, memoryview]]:
     """Interface index, parent and attributes of a listed queue discipline."""
-    _, index, _, parent, _ = _TC.unpack_from(body)
-    return index, parent, dict(attributes(body[_TC.size :]))
+    _, index, _, parent, _ = TCMSG.unpack_from(body)
+    return index, parent, dict(attributes(body[TCMSG.size :]))

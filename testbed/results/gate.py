@@ -37,6 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testbed.core.errors import said_once
 from testbed.core.rundir import RunDir, read_json
 from testbed.guest_init.stalls import STALLS
 
@@ -195,10 +196,9 @@ def _pressure(folder: Path) -> str:
 
 def reasons(run: RunDir, scenarios: Iterable[str]) -> str:
     """Why the numbers of these scenarios cannot be trusted, in one line; empty if they can."""
-    found = []
-    for name in scenarios:
-        found += [f"{name}: {why}" for why in _disturbances(run.scenario(name))]
-    return "; ".join(found)
+    names = list(scenarios)
+    found = {name: "; ".join(_disturbances(run.scenario(name))) for name in names}
+    return said_once({name: why for name, why in found.items() if why}, len(names))
 
 
 def _disturbances(folder: Path) -> Iterator[str]:

@@ -1,9 +1,14 @@
 """Errors of ours keep their words, and cross from worker processes."""
 
+import io
 import pickle
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
+from testbed.cli.show import RunView
 from testbed.core import errors
 
 EXAMPLES = [
@@ -35,3 +40,30 @@ def test_it_survives_pickling(error):
 
 def test_none_is_forgotten():
     assert {type(e) for e in EXAMPLES} == concrete()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "count", "said"),
+    [
+        ({"reno": "no room"}, 1, "reno: no room"),
+        ({"reno": "no room", "cubic": "no room"}, 2, "all 2: no room"),
+        ({"reno": "no room", "cubic": "no room"}, 3, "reno, cubic: no room"),
+        (
+            {"reno": "no room", "bbr": "killed", "cubic": "no room"},
+            3,
+            "reno, cubic: no room; bbr: killed",
+        ),
+    ],
+)
+def test_a_reason_of_many_is_said_once(reasons, count, said):
+    assert errors.said_once(reasons, count) == said
+
+
+def test_scenarios_that_fail_alike_show_the_reason_once():
+    shown = Console(record=True, width=200, file=io.StringIO())
+    view = RunView(shown)
+    run = SimpleNamespace(path=Path("arp-1"))
+    view.started(run, SimpleNamespace(name="host", clock="real", why="asked for"), ["a", "b"])
+    for scenario in ("a", "b"):
+        view.finished(scenario, SimpleNamespace(ok=False, reason="netem is missing", wall_s=1.0))
+    assert shown.export_text().count("netem is missing") == 1
