@@ -25,9 +25,10 @@ from testbed.core.errors import (
     RunIncompleteError,
     TestbedError,
 )
+from testbed.core.fingerprint import hash_of
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
-from testbed.core.tables import Tables
+from testbed.core.tables import Tables, combined
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
@@ -183,7 +184,7 @@ def grade(
         task.student,
         task.key(versions),
         tuple(accepted.problems),
-        _fingerprint(task.folder / RUN),
+        hash_of(task.folder / RUN, sorted((task.folder / RUN).glob("scenarios/*"))),
         checks,
     )
     write_json(task.folder / RESULT, result.as_dict())
@@ -259,7 +260,7 @@ class _Job:
         for name, end in ends.items():
             if not end.fault:
                 ends[name], parts[name] = self._measure(name, scenarios[name])
-        return ends, _combined(parts)
+        return ends, combined(parts, keep_empty=True)
 
     def _folder(self, name: str) -> Path:
         return self.task.folder / RUN / "scenarios" / name
@@ -344,23 +345,6 @@ class _Job:
             return _End("grader", _broken("measuring", error)), {}
 
 
-def _combined(parts: Mapping[str, Mapping[str, pd.DataFrame]]) -> Tables:
-    """Tables of all scenarios with a column `scenario`; empty ones stay: they say something."""
-    import pandas as pd
-
-    tables = Tables()
-    for table in dict.fromkeys(t for part in parts.values() for t in part):
-        pieces = []
-        for name, part in parts.items():
-            if table in part:
-                piece = part[table].drop(columns="scenario", errors="ignore")
-                piece.insert(0, "scenario", name)
-                pieces.append(piece)
-        filled = [p for p in pieces if len(p)] or pieces[:1]
-        tables[table] = pd.concat(filled, ignore_index=True)
-    return tables
-
-
 def _check(
     lab: LabFolder, experiment: Assignment, claim: Claim, ends: Mapping[str, _End], tables: Tables
 ) -> CheckResult:
@@ -415,15 +399,6 @@ def _broken(what: str, error: Exception) -> str:
     frames = [f for f in frames if Path(f.filename).name in (PUBLIC, HIDDEN)] or frames
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     return f"{what} failed in the grader: {type(error).__name__} ({place})"
-
-
-def _fingerprint(run: Path) -> str:
-    """SHA-256 over the captures of all scenarios."""
-    total = hashlib.sha256()
-    for path in sorted(run.glob("scenarios/*/captures/*.pcap")):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{path.relative_to(run)} {digest}\n".encode())
-    return total.hexdigest()
 
 
 def parameters_text(params: Mapping[str, Any], lab: LabFolder) -> list[tuple[str, str]]:
