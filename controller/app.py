@@ -167,12 +167,17 @@ class App(BaseApp):  # type: ignore[misc]
             steps.append(parser.OFPInstructionGotoTable(goto))
         switch.send_msg(
             parser.OFPFlowMod(
-                switch, cookie=cookie, table_id=table, priority=priority,
-                match=parser.OFPMatch(**match), instructions=steps,
-                idle_timeout=idle_s, hard_timeout=hard_s,
+                switch,
+                cookie=cookie,
+                table_id=table,
+                priority=priority,
+                match=parser.OFPMatch(**match),
+                instructions=steps,
+                idle_timeout=idle_s,
+                hard_timeout=hard_s,
                 flags=ofproto.OFPFF_SEND_FLOW_REM if notify else 0,
             )
-        )  # fmt: skip
+        )
 
     def delete(
         self,
@@ -192,14 +197,17 @@ class App(BaseApp):  # type: ignore[misc]
         mask = 0xFFFFFFFFFFFFFFFF if cookie else 0
         switch.send_msg(
             parser.OFPFlowMod(
-                switch, cookie=cookie, cookie_mask=mask,
+                switch,
+                cookie=cookie,
+                cookie_mask=mask,
                 table_id=ofproto.OFPTT_ALL if table is None else table,
                 command=ofproto.OFPFC_DELETE_STRICT if strict else ofproto.OFPFC_DELETE,
                 out_port=ofproto.OFPP_ANY if out_port is None else out_port,
-                out_group=ofproto.OFPG_ANY, priority=priority or 0,
+                out_group=ofproto.OFPG_ANY,
+                priority=priority or 0,
                 match=parser.OFPMatch(**(match or {})),
             )
-        )  # fmt: skip
+        )
 
     def send(
         self, switch: Any, ports: Sequence[int], data: bytes, in_port: int | None = None
@@ -213,10 +221,13 @@ class App(BaseApp):  # type: ignore[misc]
         """Has a switch apply actions to a packet."""
         switch.send_msg(
             parser.OFPPacketOut(
-                switch, buffer_id=ofproto.OFP_NO_BUFFER, actions=list(actions), data=data,
+                switch,
+                buffer_id=ofproto.OFP_NO_BUFFER,
+                actions=list(actions),
+                data=data,
                 in_port=ofproto.OFPP_CONTROLLER if in_port is None else in_port,
             )
-        )  # fmt: skip
+        )
 
 
 def output(*ports: int) -> list[Any]:

@@ -52,9 +52,7 @@ class LinkTable:
 
     def drop_switch(self, dpid: int) -> None:
         """Forgets all links of a switch."""
-        self._heard = {
-            s: (r, t) for s, (r, t) in self._heard.items() if dpid not in (s[0], r[0])
-        }  # fmt: skip
+        self._heard = {s: (r, t) for s, (r, t) in self._heard.items() if dpid not in (s[0], r[0])}
 
     def both_ways(self) -> dict[End, End]:
         """Links that work in both directions, end → other end; each stands here twice."""

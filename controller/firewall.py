@@ -45,7 +45,12 @@ class Firewall(LearningSwitch):
         """The first rule gets the highest priority; what none speaks of is dropped."""
         for number, rule in enumerate(self.rules):
             self.install(
-                switch, rules.HIGHEST_PRIORITY - number, rule.match(), [], table=RULES,
-                goto=FORWARDING_TABLE if rule.allow else None, cookie=number + 100,
-            )  # fmt: skip
+                switch,
+                rules.HIGHEST_PRIORITY - number,
+                rule.match(),
+                [],
+                table=RULES,
+                goto=FORWARDING_TABLE if rule.allow else None,
+                cookie=number + 100,
+            )
         self.install(switch, 0, {}, [], table=RULES)

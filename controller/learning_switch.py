@@ -88,10 +88,15 @@ class LearningSwitch(App):
         elif out is not None:
             match = {"in_port": port, "eth_src": frame.src, "eth_dst": frame.dst}
             self.install(
-                switch, FORWARDING, match, output(out),
-                idle_s=self.settings.idle_s, hard_s=self.settings.hard_s,
-                table=self.miss_table, cookie=LEARNT,
-            )  # fmt: skip
+                switch,
+                FORWARDING,
+                match,
+                output(out),
+                idle_s=self.settings.idle_s,
+                hard_s=self.settings.hard_s,
+                table=self.miss_table,
+                cookie=LEARNT,
+            )
             self.send(switch, [out], data, port)
 
     def learn(self, switch: Any, port: int, frame: Frame, now_s: float) -> MacTable:

@@ -163,19 +163,30 @@ class LoadBalancer(LearningSwitch):
         word = "tcp" if packet.proto == TCP else "udp"
         both = {"eth_type": IPV4, "ip_proto": packet.proto}
         there = {
-            **both, "ipv4_src": packet.src, "ipv4_dst": packet.dst,
-            f"{word}_src": packet.sport, f"{word}_dst": packet.dport,
-        }  # fmt: skip
+            **both,
+            "ipv4_src": packet.src,
+            "ipv4_dst": packet.dst,
+            f"{word}_src": packet.sport,
+            f"{word}_dst": packet.dport,
+        }
         back = {
-            **both, "ipv4_src": server, "ipv4_dst": packet.src,
-            f"{word}_src": packet.dport, f"{word}_dst": packet.sport,
-        }  # fmt: skip
+            **both,
+            "ipv4_src": server,
+            "ipv4_dst": packet.src,
+            f"{word}_src": packet.dport,
+            f"{word}_dst": packet.sport,
+        }
         to_client = [*_rewrite("src", VIRTUAL_MAC, packet.dst), *output(port)]
         self.install(switch, CONNECTION, back, to_client, idle_s=CONNECTION_IDLE_S)
         self.install(
-            switch, CONNECTION, there, to_server,
-            idle_s=CONNECTION_IDLE_S, notify=True, cookie=self._connections,
-        )  # fmt: skip
+            switch,
+            CONNECTION,
+            there,
+            to_server,
+            idle_s=CONNECTION_IDLE_S,
+            notify=True,
+            cookie=self._connections,
+        )
 
     @on(ofp_event.EventOFPFlowRemoved, MAIN_DISPATCHER)
     def _flow_removed(self, event: Any) -> None:

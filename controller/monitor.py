@@ -64,6 +64,11 @@ class Monitor(LearningSwitch):
         for key in sorted(pkts):
             _, port, src, dst = key
             self.note(
-                "rate", dpid=dpid, port=port, src=src, dst=dst,
-                pkts_per_s=round(pkts[key], 3), bits_per_s=round(bits[key], 1),
-            )  # fmt: skip
+                "rate",
+                dpid=dpid,
+                port=port,
+                src=src,
+                dst=dst,
+                pkts_per_s=round(pkts[key], 3),
+                bits_per_s=round(bits[key], 1),
+            )

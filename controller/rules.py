@@ -60,8 +60,9 @@ class Rule:
         for field, side in (("src", self.source), ("dst", self.target)):
             if side.network != EVERYWHERE:
                 found[f"ipv4_{field}"] = (
-                    str(side.network.network_address), str(side.network.netmask),
-                )  # fmt: skip
+                    str(side.network.network_address),
+                    str(side.network.netmask),
+                )
             if side.port is not None:
                 found[f"{self.protocol}_{field}"] = side.port
         return found

@@ -53,8 +53,9 @@ class SpanningTree(DiscoveringApp, LearningSwitch):
         """Out of the tree's ports and the edge's, but where it came from."""
         inner = self.links.ends()
         ports = [
-            p for p in sorted(self.ports.get(switch.id, {}))
+            p
+            for p in sorted(self.ports.get(switch.id, {}))
             if p != in_port and ((switch.id, p) in self.tree or (switch.id, p) not in inner)
-        ]  # fmt: skip
+        ]
         if ports:
             self.send(switch, ports, data, in_port)

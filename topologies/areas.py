@@ -12,9 +12,14 @@ WIRE = LinkShape(rate_mbps=100, delay_ms=1)
 BACKBONE, STUB, TRANSIT = "0.0.0.0", "0.0.0.1", "0.0.0.2"
 
 AREA_OF = {
-    "r1-eth0": STUB, "r1-eth1": STUB, "r1-eth2": STUB, "r2-eth0": STUB,
-    "r5-eth1": TRANSIT, "r6-eth0": TRANSIT, "r6-eth1": TRANSIT,
-}  # fmt: skip
+    "r1-eth0": STUB,
+    "r1-eth1": STUB,
+    "r1-eth2": STUB,
+    "r2-eth0": STUB,
+    "r5-eth1": TRANSIT,
+    "r6-eth0": TRANSIT,
+    "r6-eth1": TRANSIT,
+}
 """Interface → area; all others are in the backbone."""
 
 BORDER_ROUTERS = ("r2", "r5")
@@ -37,9 +42,13 @@ def configured(options: Ospf, *, ipv6: bool = False) -> Ospf:
     """OSPF as this topology means it: its areas, the stub, the range, the way outside."""
     span, outside = (STUB_RANGE6, OUTSIDE_PREFIX6) if ipv6 else (STUB_RANGE, OUTSIDE_PREFIX)
     return replace(
-        options, areas=AREA_OF, stub=(STUB,), ranges=((STUB, span),),
-        redistribute={OUTSIDE_ROUTER: ("static",)}, static={OUTSIDE_ROUTER: (outside,)},
-    )  # fmt: skip
+        options,
+        areas=AREA_OF,
+        stub=(STUB,),
+        ranges=((STUB, span),),
+        redistribute={OUTSIDE_ROUTER: ("static",)},
+        static={OUTSIDE_ROUTER: (outside,)},
+    )
 
 
 class Areas(Topo):

@@ -35,9 +35,12 @@ class Outage(Experiment):
         """Options of the experiment."""
 
         outages_s: tuple[float, ...] = param(
-            (0.5, 1.0, 2.0, 4.0), "how long the link fails, a scenario each",
-            unit="s", low=0.2, high=60,
-        )  # fmt: skip
+            (0.5, 1.0, 2.0, 4.0),
+            "how long the link fails, a scenario each",
+            unit="s",
+            low=0.2,
+            high=60,
+        )
         loss_percent: float = param(100.0, "what it loses then", unit="%", low=0, high=100)
         delay_ms: float = param(5.0, "delay of the link, one way", unit="ms", low=0, high=100)
 
@@ -81,18 +84,31 @@ class Outage(Experiment):
         lengths_s = [s for s in self.params.outages_s if f"{s:g}s" in ran]
         return {s: tables.of("pings", scenario=f"{s:g}s") for s in lengths_s}
 
-    @claim("Who sends while the link fails gets no answer; all others get theirs.", source="-")
+    @claim(
+        "Who sends while the link fails gets no answer; all others get theirs.",
+        source="-",
+        bears_stall_s=0.002,
+    )
     def only_those_are_lost(self, tables: Tables) -> Verdict:
         """How many pings were lost though it worked, or answered though it failed."""
         return all_of(
             [
-                near((pings["lost"] != pings["failing"]).sum(), 0, abs=0, unit="other pings",
-                     what=f"{s:g} s")
+                near(
+                    (pings["lost"] != pings["failing"]).sum(),
+                    0,
+                    abs=0,
+                    unit="other pings",
+                    what=f"{s:g} s",
+                )
                 for s, pings in self._each(tables).items()
             ]
-        )  # fmt: skip
+        )
 
-    @claim("An outage costs its length, in pings.", source="arithmetic: length / interval")
+    @claim(
+        "An outage costs its length, in pings.",
+        source="arithmetic: length / interval",
+        bears_stall_s=0.002,
+    )
     def costs_its_length(self, tables: Tables) -> Verdict:
         """How many were lost."""
         return all_of(

@@ -68,9 +68,18 @@ class QueueDelay(Experiment):
         net.exec("tx1", "ping", "-c", "1", receiver)  # everybody's ARP is done once this returns
         net.capture("tx1-eth0", BOTTLENECK)
         net.exec(
-            "tx1", "ping", "-f", "-q", "-l", str(p.window), "-c", str(p.pings),
-            "-s", str(p.data_bytes), receiver,
-        )  # fmt: skip
+            "tx1",
+            "ping",
+            "-f",
+            "-q",
+            "-l",
+            str(p.window),
+            "-c",
+            str(p.pings),
+            "-s",
+            str(p.data_bytes),
+            receiver,
+        )
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """One row a ping: when it was sent, what was in front of it, when the answer came."""
@@ -99,6 +108,7 @@ class QueueDelay(Experiment):
     @claim(
         "Each packet in the queue adds the time it takes to send it to the round-trip time.",
         source="arithmetic: packet length / rate",
+        bears_stall_s=0.002,
     )
     def each_packet_adds_its_time(self, tables: Tables) -> Verdict:
         """Slope of the round-trip time over the queue's length, and where the line begins.
@@ -111,12 +121,16 @@ class QueueDelay(Experiment):
         return all_of(
             [
                 near(slope_ms, own_ms, rel=0.02, unit="ms a packet"),
-                between(empty_ms, self._empty_ms(), self._empty_ms() + 1.1 * own_ms,
-                        unit="ms with nobody in front"),
+                between(
+                    empty_ms,
+                    self._empty_ms(),
+                    self._empty_ms() + 1.1 * own_ms,
+                    unit="ms with nobody in front",
+                ),
             ]
-        )  # fmt: skip
+        )
 
-    @claim("A full queue drops what arrives.", source="RFC 7567 §2, tail drop")
+    @claim("A full queue drops what arrives.", source="RFC 7567 §2, tail drop", bears_stall_s=0.002)
     def full_queue_drops(self, tables: Tables) -> Verdict:
         """The queue in front of those that were dropped, and of those that were not."""
         pings = tables.of("pings")
@@ -125,12 +139,22 @@ class QueueDelay(Experiment):
             raise MissingDataError("the queue was never full; try a larger --window")
         return all_of(
             [
-                near(dropped["queue_pkts"].min(), self.params.queue_pkts, abs=1, unit="packets",
-                     what="shortest queue that dropped"),
-                near(pings["queue_pkts"].max(), self.params.queue_pkts, abs=1, unit="packets",
-                     what="longest"),
+                near(
+                    dropped["queue_pkts"].min(),
+                    self.params.queue_pkts,
+                    abs=1,
+                    unit="packets",
+                    what="shortest queue that dropped",
+                ),
+                near(
+                    pings["queue_pkts"].max(),
+                    self.params.queue_pkts,
+                    abs=1,
+                    unit="packets",
+                    what="longest",
+                ),
             ]
-        )  # fmt: skip
+        )
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
         """Round-trip time against queue length.
@@ -145,9 +169,14 @@ class QueueDelay(Experiment):
         ahead = np.arange(pings["queue_pkts"].max() + 1)
         low_ms = self._empty_ms() + ahead * self._sending_ms()
         axes.fill_between(
-            ahead, low_ms, low_ms + self._sending_ms(), color=style.COLOURS[1], alpha=0.3, lw=0,
+            ahead,
+            low_ms,
+            low_ms + self._sending_ms(),
+            color=style.COLOURS[1],
+            alpha=0.3,
+            lw=0,
             label="expected: two delays, and the time to send all that is in front",
-        )  # fmt: skip
+        )
         axes.set(xlabel="packets in front of it", ylabel="round-trip time (ms)", ylim=(0, None))
         axes.legend()
         return {"queue_delay": figure}

@@ -22,11 +22,9 @@ from testbed.author.actions import (
     unfilter,
     wait,
 )
-from testbed.author.evidence import in_rows, of_packets
 from testbed.author.experiment import Experiment, Tables
 from testbed.author.steps import address, mac, pick
 from testbed.core.claims import (
-    ANY_STALL,
     Verdict,
     all_of,
     at_least,
@@ -137,8 +135,19 @@ class Arp(Experiment):
         lie = program(
             "h3", "arping", "-q", "-c", "2", "-U", "-I", "h3-eth0", "-s", gateway, gateway
         )
-        believe = program("h1", "ip", "neigh", "replace", gateway, "lladdr", gateway_mac,
-                          "dev", "h1-eth0", "nud", "permanent")  # fmt: skip
+        believe = program(
+            "h1",
+            "ip",
+            "neigh",
+            "replace",
+            gateway,
+            "lladdr",
+            gateway_mac,
+            "dev",
+            "h1-eth0",
+            "nud",
+            "permanent",
+        )
         return {
             "resolve": in_order(
                 ping("h1", other, 3, wait_s=5), ping("r1", me) if "chatty" in faults else nothing
@@ -181,9 +190,7 @@ class Arp(Experiment):
                 ping("h1", far, 3),
             ),
             "defended": in_order(
-                nothing if "no-static" in faults else believe,
-                lie,
-                ping("h1", far, 3),
+                nothing if "no-static" in faults else believe, lie, ping("h1", far, 3)
             ),
             "discovery": ping("h1", other6.split("/")[0]),
         }
@@ -204,58 +211,63 @@ class Arp(Experiment):
         "A host that does not know a MAC address asks everybody: the request is broadcast, with "
         "its own addresses and the target's IP; the target answers to the asker alone.",
         source="RFC 826",
-        bears_stall_s=ANY_STALL,
     )
     def request_broadcast_reply_unicast(self, tables: Tables) -> Verdict:
         """h1's first packet to h3."""
-        asked = pick(tables, "resolve", "h1-eth0", arp_op=REQUEST,
-                     arp_target_ip=address(tables, "h3-eth0"))  # fmt: skip
-        told = pick(tables, "resolve", "h1-eth0", arp_op=REPLY,
-                    arp_sender_ip=address(tables, "h3-eth0"))  # fmt: skip
+        asked = pick(
+            tables, "resolve", "h1-eth0", arp_op=REQUEST, arp_target_ip=address(tables, "h3-eth0")
+        )
+        told = pick(
+            tables, "resolve", "h1-eth0", arp_op=REPLY, arp_sender_ip=address(tables, "h3-eth0")
+        )
         me, other = mac(tables, "h1-eth0"), mac(tables, "h3-eth0")
         return all_of(
             [
-                _only(asked, ("eth_dst", "arp_sender_mac", "arp_target_mac"),
-                      (BROADCAST, me, UNKNOWN_MAC)),
+                _only(
+                    asked,
+                    ("eth_dst", "arp_sender_mac", "arp_target_mac"),
+                    (BROADCAST, me, UNKNOWN_MAC),
+                ),
                 _only(told, ("eth_dst", "arp_sender_mac", "arp_target_mac"), (me, other, me)),
             ]
-        ).because(*of_packets("request and reply", pd.concat([asked, told])))  # fmt: skip
+        ).because("request and reply", pd.concat([asked, told]))
 
-    @claim(
-        "The answer is cached: packets that follow need no request.",
-        source="RFC 1122 §2.3.2.1",
-        bears_stall_s=ANY_STALL,
-    )
+    @claim("The answer is cached: packets that follow need no request.", source="RFC 1122 §2.3.2.1")
     def answer_is_cached(self, tables: Tables) -> Verdict:
         """Three pings, one request."""
-        asked = pick(tables, "resolve", "h1-eth0", arp_op=REQUEST,
-                     arp_sender_ip=address(tables, "h1-eth0"))  # fmt: skip
-        pings = pick(tables, "resolve", "h1-eth0", icmp_type=ECHO_REQUEST,
-                     ip_dst=address(tables, "h3-eth0"))  # fmt: skip
+        asked = pick(
+            tables, "resolve", "h1-eth0", arp_op=REQUEST, arp_sender_ip=address(tables, "h1-eth0")
+        )
+        pings = pick(
+            tables, "resolve", "h1-eth0", icmp_type=ECHO_REQUEST, ip_dst=address(tables, "h3-eth0")
+        )
         return all_of(
             [
                 near(len(asked), 1, abs=0, unit="requests"),
                 near(len(pings), 3, abs=0, unit="pings sent"),
             ]
-        ).because(*of_packets("request and pings", pd.concat([asked, pings])))
+        ).because("request and pings", pd.concat([asked, pings]))
 
     @claim(
         "The target of a request learns the asker's address from it; others, who hear the same "
         "broadcast, learn nothing.",
         source="RFC 826 (packet reception)",
-        bears_stall_s=ANY_STALL,
     )
     def only_the_target_learns(self, tables: Tables) -> Verdict:
         """New entries for h1 in h3 and in r1 while h1 looks for h3."""
         learnt = self._changes(tables, "resolve", address=address(tables, "h1-eth0"))
         who = sorted(set(learnt[learnt["action"] != "del"]["node"]))
         heard = pick(tables, "resolve", "r1-eth0", arp_op=REQUEST)
-        return all_of(
-            [
-                same(who, ["h3"], "learnt by"),
-                at_least(len(heard), 1, unit="requests heard by r1"),
-            ]
-        ).because(in_rows("changes", "main", learnt), *of_packets("heard by r1", heard))
+        return (
+            all_of(
+                [
+                    same(who, ["h3"], "learnt by"),
+                    at_least(len(heard), 1, unit="requests heard by r1"),
+                ]
+            )
+            .because("changes", learnt, scenario="main")
+            .because("heard by r1", heard)
+        )
 
     @claim(
         "An entry without use loses its confirmation after 15 to 45 s and becomes stale.",
@@ -273,7 +285,7 @@ class Arp(Experiment):
             return holds(False, observed="never confirmed, or never stale", expected="both")
         slack_s = float(used.max() - confirmed.max())  # checked only while packets go
         return between(waited_s, REACHABLE_S[0], REACHABLE_S[1] + slack_s, unit="s").because(
-            in_rows("changes of h1's entry for h3", "main", mine)
+            "changes of h1's entry for h3", mine, scenario="main"
         )
 
     @claim(
@@ -285,13 +297,18 @@ class Arp(Experiment):
     def stale_entries_are_verified(self, tables: Tables) -> Verdict:
         """One ping after a minute of silence."""
         ping = pick(tables, "verify", "h1-eth0", icmp_type=ECHO_REQUEST)
-        asked = pick(tables, "verify", "h1-eth0", arp_op=REQUEST,
-                     arp_sender_ip=address(tables, "h1-eth0"))  # fmt: skip
-        told = pick(tables, "verify", "h1-eth0", arp_op=REPLY,
-                    arp_sender_ip=address(tables, "h3-eth0"))  # fmt: skip
+        asked = pick(
+            tables, "verify", "h1-eth0", arp_op=REQUEST, arp_sender_ip=address(tables, "h1-eth0")
+        )
+        told = pick(
+            tables, "verify", "h1-eth0", arp_op=REPLY, arp_sender_ip=address(tables, "h3-eth0")
+        )
         if ping.empty or asked.empty:
-            return holds(False, observed=f"{len(ping)} pings, {len(asked)} requests",
-                         expected="a ping, then a request")  # fmt: skip
+            return holds(
+                False,
+                observed=f"{len(ping)} pings, {len(asked)} requests",
+                expected="a ping, then a request",
+            )
         waited_s = float(asked["time_s"].iloc[0] - ping["time_s"].iloc[0])
         return all_of(
             [
@@ -299,7 +316,7 @@ class Arp(Experiment):
                 same(list(asked["eth_dst"]), [mac(tables, "h3-eth0")], "requests to"),
                 near(len(told), 1, abs=0, unit="replies"),
             ]
-        ).because(*of_packets("ping, request, reply", pd.concat([ping, asked, told])))  # fmt: skip
+        ).because("ping, request, reply", pd.concat([ping, asked, told]))
 
     @claim(
         "Used again, a stale entry is in delay for as long as a sign of life may come, then in "
@@ -314,16 +331,18 @@ class Arp(Experiment):
             self._cache_of_h1(tables, (name,), "h3-eth0") for name in ("verify", "vanished")
         )
         asked = pick(tables, "vanished", "h1-eth0", arp_op=REQUEST, eth_dst=mac(tables, "h3-eth0"))
-        waiting = tables.of("told").iloc[0]["delay"].split()[-1:]
-        return all_of(
-            [
-                same(waiting, ["DELAY"], "after the ping"),
-                same(list(verified["state"]), ["PROBE", "REACHABLE"], "with an answer"),
-                same(list(gone["state"])[:3], ["STALE", "PROBE", "FAILED"], "without"),
-                near(len(asked), TRIES, abs=0, unit="unicast requests in vain"),
-            ]
-        ).because(
-            in_rows("changes", "main", pd.concat([verified, gone])), *of_packets("in vain", asked)
+        waiting = tables.row("told")["delay"].split()[-1:]
+        return (
+            all_of(
+                [
+                    same(waiting, ["DELAY"], "after the ping"),
+                    same(list(verified["state"]), ["PROBE", "REACHABLE"], "with an answer"),
+                    same(list(gone["state"])[:3], ["STALE", "PROBE", "FAILED"], "without"),
+                    near(len(asked), TRIES, abs=0, unit="unicast requests in vain"),
+                ]
+            )
+            .because("changes", pd.concat([verified, gone]), scenario="main")
+            .because("in vain", asked)
         )
 
     @claim(
@@ -337,28 +356,35 @@ class Arp(Experiment):
         asked = pick(tables, "absent", "h1-eth0", arp_op=REQUEST)
         gaps = [float(g) for g in asked["time_s"].diff().dropna()]
         failed = self._changes(tables, "absent", node="h1", state="FAILED")
-        told = tables.of("told").iloc[0]["absent"]
+        told = tables.row("told")["absent"]
         said = re.findall("Destination.*|.*loss", told)
-        return all_of(
-            [
-                near(len(asked), TRIES, abs=0, unit="requests"),
-                *[near(gap, 1.0, abs=0.1, unit="s apart") for gap in gaps],
-                at_least(len(failed), 1, unit="entries failed"),
-                holds("Host Unreachable" in told, observed=f"ping says: {' '.join(said)}",
-                      expected="Destination Host Unreachable"),
-            ]
-        ).because(*of_packets("requests", asked), in_rows("changes", "main", failed))  # fmt: skip
+        return (
+            all_of(
+                [
+                    near(len(asked), TRIES, abs=0, unit="requests"),
+                    *[near(gap, 1.0, abs=0.1, unit="s apart") for gap in gaps],
+                    at_least(len(failed), 1, unit="entries failed"),
+                    holds(
+                        "Host Unreachable" in told,
+                        observed=f"ping says: {' '.join(said)}",
+                        expected="Destination Host Unreachable",
+                    ),
+                ]
+            )
+            .because("requests", asked)
+            .because("changes", failed, scenario="main")
+        )
 
     @claim(
         "ARP does not cross a router: for a far host h1 asks for its gateway, and the next link "
         "hears nothing of h1's LAN.",
         source="RFC 826, RFC 1812 §3.3.2",
-        bears_stall_s=ANY_STALL,
     )
     def arp_stays_on_its_lan(self, tables: Tables) -> Verdict:
         """A ping to h2; ARP packets on h1's LAN and behind r1."""
-        asked = pick(tables, "far", "h1-eth0", arp_op=REQUEST,
-                     arp_sender_ip=address(tables, "h1-eth0"))  # fmt: skip
+        asked = pick(
+            tables, "far", "h1-eth0", arp_op=REQUEST, arp_sender_ip=address(tables, "h1-eth0")
+        )
         wanted = sorted(set(asked["arp_target_ip"]))
         beyond = tables.of("packets", capture="r2-eth0")
         beyond = beyond[beyond["arp_op"].notna()]
@@ -370,15 +396,12 @@ class Arp(Experiment):
                 at_least(len(beyond), 2, unit="ARP packets behind r1"),
                 at_most(len(crossed), 0, unit="of them about h1's LAN"),
             ]
-        ).because(
-            *of_packets("request, and ARP behind r1", pd.concat([asked, beyond]))
-        )  # fmt: skip
+        ).because("request, and ARP behind r1", pd.concat([asked, beyond]))
 
     @claim(
         "A gratuitous ARP overwrites the entries of those who have one, and makes none where "
         "there was none.",
         source="RFC 826 (merge flag), RFC 5944 §4.6",
-        bears_stall_s=ANY_STALL,
     )
     def announcements_update_and_do_not_create(self, tables: Tables) -> Verdict:
         """h3 announces its new network card; h1 knows h3, r1 does not."""
@@ -395,13 +418,9 @@ class Arp(Experiment):
                 at_most(len(made), 0, unit="entries made in r1"),
                 _only(pings, ("eth_dst",), (NEW_MAC,)),
             ]
-        ).because(*of_packets("announcement, ping", pd.concat([told, pings])))
+        ).because("announcement, ping", pd.concat([told, pings]))
 
-    @claim(
-        "A proxy answers for hosts behind it with its own MAC address.",
-        source="RFC 1027",
-        bears_stall_s=ANY_STALL,
-    )
+    @claim("A proxy answers for hosts behind it with its own MAC address.", source="RFC 1027")
     def proxy_answers_for_others(self, tables: Tables) -> Verdict:
         """h1 believes that h2 is on its LAN; r1 knows better."""
         far = address(tables, "h2-eth0")
@@ -412,13 +431,12 @@ class Arp(Experiment):
                 _only(told, ("arp_sender_mac",), (mac(tables, "r1-eth0"),)),
                 near(len(back), 1, abs=0, unit="echo replies from h2"),
             ]
-        ).because(*of_packets("reply by proxy, echo", pd.concat([told, back])))
+        ).because("reply by proxy, echo", pd.concat([told, back]))
 
     @claim(
         "Before using an address a host probes for it with sender 0.0.0.0; the owner answers, and "
         "nobody's cache changes by the probe. A free address draws no answer.",
         source="RFC 5227 §1.1, §2.1.1",
-        bears_stall_s=ANY_STALL,
     )
     def conflicts_are_detected(self, tables: Tables) -> Verdict:
         """h3 probes for h1's address, then for a free one."""
@@ -430,57 +448,57 @@ class Arp(Experiment):
         return all_of(
             [
                 at_least(int((probes["arp_sender_ip"] == ANYBODY).sum()), 1, unit="probes"),
-                _only(told, ("arp_sender_mac", "arp_sender_ip"),
-                      (mac(tables, "h1-eth0"), address(tables, "h1-eth0"))),
+                _only(
+                    told,
+                    ("arp_sender_mac", "arp_sender_ip"),
+                    (mac(tables, "h1-eth0"), address(tables, "h1-eth0")),
+                ),
                 at_least(len(asked_free), 1, unit="probes for the free address"),
                 at_most(len(free), 0, unit="answers for the free address"),
                 at_most(len(changed), 0, unit="entries for 0.0.0.0"),
             ]
-        ).because(
-            *of_packets("probes and answer", pd.concat([probes, told, asked_free]))
-        )  # fmt: skip
+        ).because("probes and answer", pd.concat([probes, told, asked_free]))
 
     @claim(
         "ARP believes whoever speaks last: a host that claims the gateway's address gets the "
         "victim's traffic.",
         source="RFC 826; RFC 5227 §1 (no authentication)",
-        bears_stall_s=ANY_STALL,
     )
     def poisoning_moves_the_traffic(self, tables: Tables) -> Verdict:
         """h1's pings to h2 before and after h3's lie; h3 passes them on, so h1 notices nothing."""
         pings = self._pings_to_far(tables, "poisoned")
         way = self._way(tables, pings)
         back = pick(tables, "poisoned", "h1-eth0", icmp_type=0)
-        return all_of(
-            [
-                same(way, ["r1", *["h3"] * (len(way) - 1)], "pings went to"),
-                near(len(back), len(pings), abs=0, unit="replies all the same"),
-            ]
-        ).because(*of_packets("the lie", self._lies(tables, "poisoned")),
-                  *of_packets("pings", pings))  # fmt: skip
+        return (
+            all_of(
+                [
+                    same(way, ["r1", *["h3"] * (len(way) - 1)], "pings went to"),
+                    near(len(back), len(pings), abs=0, unit="replies all the same"),
+                ]
+            )
+            .because("the lie", self._lies(tables, "poisoned"))
+            .because("pings", pings)
+        )
 
     @claim(
         "A static entry is not overwritten: the same lie moves nothing.",
         source="RFC 1027, ip-neighbour(8) (permanent)",
-        bears_stall_s=ANY_STALL,
     )
     def static_entry_defends(self, tables: Tables) -> Verdict:
         """The lie again, after h1 got a permanent entry for its gateway."""
         pings = self._pings_to_far(tables, "defended")
         lies = self._lies(tables, "defended")
         way = self._way(tables, pings)
-        return all_of(
-            [
-                at_least(len(lies), 1, unit="lies"),
-                same(set(way), {"r1"}, "pings went to"),
-            ]
-        ).because(*of_packets("the lie", lies), *of_packets("pings", pings))  # fmt: skip
+        return (
+            all_of([at_least(len(lies), 1, unit="lies"), same(set(way), {"r1"}, "pings went to")])
+            .because("the lie", lies)
+            .because("pings", pings)
+        )
 
     @claim(
         "IPv6 has no ARP: a neighbour solicitation goes to the multicast group of the target's "
         "last 24 bits, not to everybody, and a unicast advertisement answers it.",
         source="RFC 4861 §4.3, §7.2; RFC 4291 §2.7.1",
-        bears_stall_s=ANY_STALL,
     )
     def ipv6_solicits_a_group(self, tables: Tables) -> Verdict:
         """h1 pings h3 by IPv6."""
@@ -492,12 +510,18 @@ class Arp(Experiment):
         return all_of(
             [
                 _only(first, ("ip_dst", "eth_dst"), wanted),
-                _only(told.head(1), ("eth_dst", "ip_dst"),
-                      (mac(tables, "h1-eth0"), str(first["ip_src"].iloc[0]) if len(first) else "")),
-                at_most(len(pick(tables, "discovery", "h1-eth0", arp_op=REQUEST)), 0,
-                        unit="ARP requests"),
+                _only(
+                    told.head(1),
+                    ("eth_dst", "ip_dst"),
+                    (mac(tables, "h1-eth0"), str(first["ip_src"].iloc[0]) if len(first) else ""),
+                ),
+                at_most(
+                    len(pick(tables, "discovery", "h1-eth0", arp_op=REQUEST)),
+                    0,
+                    unit="ARP requests",
+                ),
             ]
-        ).because(*of_packets("solicitation, advertisement", pd.concat([asked, told])))  # fmt: skip
+        ).because("solicitation, advertisement", pd.concat([asked, told]))
 
     # ---- what the claims look at
 

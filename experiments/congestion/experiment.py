@@ -15,7 +15,6 @@ from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from analysis.plots import repetition as repeated
 from testbed.author import bulk_flows
-from testbed.author.evidence import in_packets, in_rows
 from testbed.author.experiment import Experiment, Tables
 from testbed.core.claims import (
     MissingDataError,
@@ -62,9 +61,20 @@ MIN_RTO_S = 0.2
 """Linux's smallest retransmission timeout beyond the smoothed RTT."""
 
 COLUMNS = (
-    "frame", "wire_bytes", "ip_src", "ip_dst", "ip_id", "ip_ecn", "tcp_sport", "tcp_dport",
-    "tcp_seq", "tcp_ack", "tcp_flags", "tcp_payload_bytes", "tcp_sack_count",
-)  # fmt: skip
+    "frame",
+    "wire_bytes",
+    "ip_src",
+    "ip_dst",
+    "ip_id",
+    "ip_ecn",
+    "tcp_sport",
+    "tcp_dport",
+    "tcp_seq",
+    "tcp_ack",
+    "tcp_flags",
+    "tcp_payload_bytes",
+    "tcp_sack_count",
+)
 
 MOST_TRACE_MB = 400
 """A guest has 1 GB."""
@@ -175,9 +185,8 @@ class Congestion(Experiment):
         p = self.params
         sport, seconds = DATA_PORT + i, max(1.0, p.duration_s - net.time_s)
         bulk_flows.send(
-            net, f"tx{i}", net.address(f"rx{i}"),
-            cc=p.cc[i - 1], seconds=seconds, sport=sport,
-        )  # fmt: skip
+            net, f"tx{i}", net.address(f"rx{i}"), cc=p.cc[i - 1], seconds=seconds, sport=sport
+        )
         net.event("flow", flow=f"tx{i}", cc=p.cc[i - 1], address=net.address(f"tx{i}"), sport=sport)
 
     # ---- from the run directory
@@ -232,10 +241,15 @@ class Congestion(Experiment):
         p = self.params
         shape = self.topology().bottleneck
         return {
-            "queue_pkts": shape.queue_limit_pkts, "qdisc": p.qdisc, "rate_mbps": p.rate_mbps,
-            "rtt_ms": p.rtt_ms, "loss_percent": p.loss_percent, "duration_s": p.duration_s,
-            "outage_at_s": p.outage_at_s, "outage_s": p.outage_s * bool(p.outage_at_s),
-        }  # fmt: skip
+            "queue_pkts": shape.queue_limit_pkts,
+            "qdisc": p.qdisc,
+            "rate_mbps": p.rate_mbps,
+            "rtt_ms": p.rtt_ms,
+            "loss_percent": p.loss_percent,
+            "duration_s": p.duration_s,
+            "outage_at_s": p.outage_at_s,
+            "outage_s": p.outage_s * bool(p.outage_at_s),
+        }
 
     # ---- claims
 
@@ -243,23 +257,25 @@ class Congestion(Experiment):
         "Slow start doubles the congestion window every round-trip time, until loss or ssthresh.",
         source="RFC 5681 §3.1",
         scenarios=("reno",),
+        bears_stall_s=0.002,
     )
     def slow_start_doubles(self, tables: Tables) -> Verdict:
         """Every whole round before the first reduction."""
-        loss_s = tables.of("reductions", scenario="reno")["time_s"].iloc[0]
+        loss_s = tables.row("reductions", scenario="reno")["time_s"]
         rounds = tables.of("rounds", scenario="reno")
         rounds = rounds[rounds["calm"] & rounds["full"] & (rounds["end_s"] <= loss_s)]
         if len(rounds) < 2:
             raise MissingDataError(f"only {len(rounds)} whole rounds before the first loss")
         factors = rounds["growth_factor"]
         return all_of([near(f, 2.0, rel=0.1, unit="times per RTT") for f in factors]).because(
-            in_rows("rounds of slow start", "reno", rounds)
+            "rounds of slow start", rounds, scenario="reno"
         )
 
     @claim(
         "In congestion avoidance Reno's window grows by about one segment per round-trip time.",
         source="RFC 5681 §3.1",
         scenarios=("reno",),
+        bears_stall_s=0.002,
     )
     def congestion_avoidance_adds_one(self, tables: Tables) -> Verdict:
         """Mean growth over all calm rounds at or above ssthresh."""
@@ -269,12 +285,13 @@ class Congestion(Experiment):
             raise MissingDataError(f"only {len(rounds)} rounds of congestion avoidance")
         return near(
             rounds["growth_segments"].mean(), 1.0, rel=0.1, unit="segments per RTT"
-        ).because(in_rows("rounds of congestion avoidance", "reno", rounds))
+        ).because("rounds of congestion avoidance", rounds, scenario="reno")
 
     @claim(
         "On loss Reno sets ssthresh to half of the data in flight (at least 2 segments).",
         source="RFC 5681 §3.1 (4)",
         scenarios=("reno",),
+        bears_stall_s=0.002,
     )
     def reno_halves(self, tables: Tables) -> Verdict:
         """Every fast recovery of the lone Reno flow."""
@@ -284,6 +301,7 @@ class Congestion(Experiment):
         "On loss CUBIC sets ssthresh to 0.7 of the congestion window.",
         source="RFC 9438 §4.6",
         scenarios=("cubic",),
+        bears_stall_s=0.002,
     )
     def cubic_keeps_seven_tenths(self, tables: Tables) -> Verdict:
         """Every fast recovery of the lone CUBIC flow."""
@@ -301,12 +319,13 @@ class Congestion(Experiment):
                 )
                 for loss in rows(losses.dropna(subset=["ssthresh_after"]))
             ]
-        ).because(in_rows("each fast recovery", scenario, losses))
+        ).because("each fast recovery", losses, scenario=scenario)
 
     @claim(
         "Three duplicate ACKs bring a fast retransmission, well before the timer would.",
         source="RFC 5681 §3.2",
         scenarios=("reno",),
+        bears_stall_s=0.002,
     )
     def three_duplicate_acks(self, tables: Tables) -> Verdict:
         """The first retransmission of each fast recovery, in the sender's capture."""
@@ -324,12 +343,13 @@ class Congestion(Experiment):
                 )
                 for row in rows(firsts)
             ]
-        ).because(in_packets("fast retransmissions", "reno", "tx1-eth0", firsts["frame"]))
+        ).because("fast retransmissions", firsts["frame"], scenario="reno", capture="tx1-eth0")
 
     @claim(
         "After fast recovery the sender goes on in congestion avoidance, not in slow start.",
         source="RFC 5681 §3.2 (6)",
         scenarios=("reno",),
+        bears_stall_s=0.002,
     )
     def recovery_ends_in_congestion_avoidance(self, tables: Tables) -> Verdict:
         """The window at the end of each recovery, and its growth in the round behind it."""
@@ -342,18 +362,27 @@ class Congestion(Experiment):
         windows, growths = [], []
         for loss in rows(losses):
             after = rounds[rounds["calm"] & (rounds["start_s"] >= loss.end_s)].head(1)
-            windows += [near(float(loss.cwnd_after), float(loss.ssthresh_after), abs=2.0,
-                             unit="segments cwnd")]  # fmt: skip
-            growths += [at_most(g, 2, unit="segments more in the next RTT")
-                        for g in after["growth_segments"]]  # fmt: skip
+            windows += [
+                near(
+                    float(loss.cwnd_after),
+                    float(loss.ssthresh_after),
+                    abs=2.0,
+                    unit="segments cwnd",
+                )
+            ]
+            growths += [
+                at_most(g, 2, unit="segments more in the next RTT")
+                for g in after["growth_segments"]
+            ]
         if not growths:
             raise MissingDataError("no calm round-trip time behind a recovery")
-        return all_of([*windows, *growths]).because(in_rows("each fast recovery", "reno", losses))
+        return all_of([*windows, *growths]).because("each fast recovery", losses, scenario="reno")
 
     @claim(
         "A timeout takes the window to one segment and ssthresh to half; slow start begins again.",
         source="RFC 5681 §3.1, RFC 6298 §5",
         scenarios=("outage",),
+        bears_stall_s=0.002,
     )
     def timeout_starts_again(self, tables: Tables) -> Verdict:
         """The blackout's timeout; then each segment acknowledged adds one to the window."""
@@ -367,31 +396,33 @@ class Congestion(Experiment):
             raise MissingDataError("no acknowledgements between the timeout and ssthresh")
         grown = float(again["cwnd_segments"].iloc[-1] - again["cwnd_segments"].iloc[0])
         acked = float(again["una_bytes"].iloc[-1] - again["una_bytes"].iloc[0]) / MSS_BYTES
-        return all_of(
-            [
-                near(loss["cwnd_first"], 1.0, abs=0.0, unit="segment after the timeout"),
-                near(
-                    float(loss["ssthresh_after"]),
-                    max(2.0, loss["cwnd_before"] / 2),
-                    abs=1.0,
-                    unit="segments ssthresh",
-                ),
-                near(grown / acked, 1.0, rel=0.1, unit="segments a segment acknowledged"),
-            ]
-        ).because(
-            in_rows("the timeout", "outage", losses),
-            in_rows("the window behind it", "outage", again),
+        return (
+            all_of(
+                [
+                    near(loss["cwnd_first"], 1.0, abs=0.0, unit="segment after the timeout"),
+                    near(
+                        float(loss["ssthresh_after"]),
+                        max(2.0, loss["cwnd_before"] / 2),
+                        abs=1.0,
+                        unit="segments ssthresh",
+                    ),
+                    near(grown / acked, 1.0, rel=0.1, unit="segments a segment acknowledged"),
+                ]
+            )
+            .because("the timeout", losses, scenario="outage")
+            .because("the window behind it", again, scenario="outage")
         )
 
     @claim(
         "The retransmission timer doubles each time it expires for the same segment.",
         source="RFC 6298 §5.5",
         scenarios=("outage",),
+        bears_stall_s=0.002,
     )
     def timer_doubles(self, tables: Tables) -> Verdict:
         """Gaps between repeated transmissions of one segment while the wire is dark."""
         repeated = tables.of("retransmissions", scenario="outage", kind="timeout")
-        setting = tables.of("setting", scenario="outage").iloc[0]
+        setting = tables.row("setting", scenario="outage")
         dark_until_s = setting["outage_at_s"] + setting["outage_s"]
         first = repeated["seq_bytes"].iloc[0]
         same = repeated[(repeated["seq_bytes"] == first) & (repeated["time_s"] <= dark_until_s + 8)]
@@ -400,19 +431,22 @@ class Congestion(Experiment):
             raise MissingDataError(f"only {len(same)} expiries for one segment; longer outage_s")
         return all_of(
             [near(f, 2.0, rel=0.1, unit="times") for f in (gaps / gaps.shift()).dropna()]
-        ).because(in_packets("the segment, again and again", "outage", "tx1-eth0", same["frame"]))
+        ).because(
+            "the segment, again and again", same["frame"], scenario="outage", capture="tx1-eth0"
+        )
 
     @claim(
         "A lone flow's goodput is the bottleneck's rate less the headers.",
         source="RFC 5681, RFC 9293; 1448 of 1514 bytes",
         scenarios=("reno", "cubic"),
+        bears_stall_s=0.002,
     )
     def lone_flow_fills_the_bottleneck(self, tables: Tables) -> Verdict:
         """Reno and CUBIC, each alone, once settled."""
         verdicts = []
         for scenario in ("reno", "cubic"):
-            rate = tables.of("setting", scenario=scenario)["rate_mbps"].iloc[0]
-            goodput = tables.of("flows", scenario=scenario)["goodput_mbps"].iloc[0]
+            rate = tables.row("setting", scenario=scenario)["rate_mbps"]
+            goodput = tables.row("flows", scenario=scenario)["goodput_mbps"]
             share = throughput.goodput_share(MSS_BYTES)
             verdicts.append(near(goodput, rate * share, rel=0.02, unit=f"Mbit/s {scenario}"))
         return all_of(verdicts)
@@ -421,6 +455,7 @@ class Congestion(Experiment):
         "Two flows of the same kind share the bottleneck equally.",
         source="Chiu & Jain 1989",
         scenarios=("fair",),
+        bears_stall_s=0.002,
     )
     def like_flows_share(self, tables: Tables) -> Verdict:
         """Jain's index over the goodputs, once both have settled."""
@@ -431,6 +466,7 @@ class Congestion(Experiment):
         "Under random loss p Reno's rate falls as 1/√p.",
         source="Mathis et al. 1997",
         scenarios=tuple(LOSSES_PERCENT),
+        bears_stall_s=0.002,
     )
     def mathis_law(self, tables: Tables) -> Verdict:
         """Slope over the loss rates, and the constant at each of them."""
@@ -442,12 +478,12 @@ class Congestion(Experiment):
                 near(float(slope), -0.5, abs=0.1, unit="power of p"),
                 *[between(r, 0.7, 1.3, unit="of Mathis' rate") for r in ratio],
             ]
-        ).because(in_rows("rate at each loss", "", points))
+        ).because("rate at each loss", points)
 
     def _mathis_points(self, tables: Tables) -> pd.DataFrame:
         points = []
         for scenario in LOSSES_PERCENT:
-            setting = tables.of("setting", scenario=scenario).iloc[0]
+            setting = tables.row("setting", scenario=scenario)
             sent = tables.of("segments", scenario=scenario)
             sent = sent[sent["time_s"] > SETTLED_S]
             loss = sent["retransmission"].mean()
@@ -456,7 +492,7 @@ class Congestion(Experiment):
                 {
                     "loss": loss,
                     "configured": setting["loss_percent"] / 100,
-                    "goodput_mbps": tables.of("flows", scenario=scenario)["goodput_mbps"].iloc[0],
+                    "goodput_mbps": tables.row("flows", scenario=scenario)["goodput_mbps"],
                     "mathis_mbps": MSS_BYTES * 8 / srtt_s * MATHIS_C / np.sqrt(loss) / 1e6,
                 }
             )
@@ -466,6 +502,7 @@ class Congestion(Experiment):
         "BBR's standing queue is shorter than CUBIC's.",
         source="Cardwell et al. 2017; RFC 9438",
         scenarios=("bbr", "cubic"),
+        bears_stall_s=0.002,
     )
     def bbr_queues_less(self, tables: Tables) -> Verdict:
         """Mean queue length of the lone flows, once settled."""
@@ -473,7 +510,7 @@ class Congestion(Experiment):
         return at_most(mean["bbr"], 0.7 * mean["cubic"], unit="packets on average")
 
     def _mean_queue_pkts(self, tables: Tables, scenario: str) -> float:
-        end_s = tables.of("setting", scenario=scenario)["duration_s"].iloc[0]
+        end_s = tables.row("setting", scenario=scenario)["duration_s"]
         queue = tables.of("queue", scenario=scenario)
         return bottleneck.time_average(queue, "length_pkts", SETTLED_S, end_s)
 
@@ -481,12 +518,13 @@ class Congestion(Experiment):
         "FQ-CoDel keeps the delay in the queue near its target where FIFO fills its buffer.",
         source="RFC 8289, RFC 8290",
         scenarios=("fifo", "fq_codel"),
+        bears_stall_s=0.002,
     )
     def fq_codel_keeps_delay_low(self, tables: Tables) -> Verdict:
         """Median delay under FQ-CoDel; longest queue under FIFO."""
         passed = tables.of("passage", scenario="fq_codel")
         delay_ms = passed.loc[passed["time_s"] > SETTLED_S, "delay_s"].median() * 1e3
-        limit = tables.of("setting", scenario="fifo")["queue_pkts"].iloc[0]
+        limit = tables.row("setting", scenario="fifo")["queue_pkts"]
         longest = tables.of("queue", scenario="fifo")["length_pkts"].max()
         return all_of(
             [
@@ -499,6 +537,7 @@ class Congestion(Experiment):
         "With ECN the queue marks packets instead of dropping them.",
         source="RFC 3168 §5",
         scenarios=("fq_codel", "ecn"),
+        bears_stall_s=0.002,
     )
     def ecn_marks_replace_drops(self, tables: Tables) -> Verdict:
         """The same network with and without ECN."""
@@ -511,7 +550,7 @@ class Congestion(Experiment):
                 at_most(marking["dropped"].sum(), 0, unit="drops with ECN"),
                 at_least(len(marked), 1, unit="marks"),
             ]
-        ).because(in_packets("marked on their way", "ecn", BOTTLENECK, marked["out_frame"]))
+        ).because("marked on their way", marked["out_frame"], scenario="ecn", capture=BOTTLENECK)
 
     # ---- figures
 
@@ -584,7 +623,7 @@ class Congestion(Experiment):
             flows = tables["flows"][tables["flows"]["scenario"] == scenario]
             if len(rates):
                 labels = dict(zip(flows["flow"], flows["label"], strict=True))
-                rate_mbps = tables.of("setting", scenario=scenario)["rate_mbps"].iloc[0]
+                rate_mbps = tables.row("setting", scenario=scenario)["rate_mbps"]
                 drawn[f"1_goodput_{scenario}"] = repeated.goodput(
                     rates, labels, scenario, rate_mbps
                 )
@@ -598,7 +637,7 @@ class Congestion(Experiment):
         return {"outage": f"reno, the wire dark from {start_s:g} s to {start_s + dark_s:g} s"}
 
     def _blackout(self, tables: Tables) -> Figure:
-        start_s = tables.of("setting", scenario="outage")["outage_at_s"].iloc[0]
+        start_s = tables.row("setting", scenario="outage")["outage_at_s"]
         acks = tables.of("acks", scenario="outage")
         again_s = acks.loc[acks["time_s"] > start_s + 1, "time_s"].min()
         return plots.time_sequence(

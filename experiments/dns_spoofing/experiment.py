@@ -14,12 +14,10 @@ from testbed.author import dns_lookups, name_service
 from testbed.author import steps as exchange
 from testbed.author.actions import Action, own_program, sysctl, wait
 from testbed.author.dns_lookups import CLIENT, RESOLVER, LookUps
-from testbed.author.evidence import in_rows, of_packets
 from testbed.author.experiment import Experiment, Tables
 from testbed.author.name_service import DAY_S, delegation
 from testbed.author.steps import address, pick
 from testbed.core.claims import (
-    ANY_STALL,
     MissingDataError,
     Verdict,
     all_of,
@@ -173,9 +171,9 @@ class DnsSpoofing(Experiment):
         some = forged.iloc[::EVERY]
         tables["race"] = pd.DataFrame({"time_s": some["time_s"], "number": _numbers(some)})
         told = exchange.told(data, tables["steps"], "n4-forge").reindex(columns=["sent", "port"])
-        tables["flood"] = pd.DataFrame([{
-            "sent": told["sent"].max(), "port_learnt": told["port"].max(), "came": len(forged),
-        }])  # fmt: skip
+        tables["flood"] = pd.DataFrame(
+            [{"sent": told["sent"].max(), "port_learnt": told["port"].max(), "came": len(forged)}]
+        )
         return tables
 
     # ---- claims
@@ -186,24 +184,29 @@ class DnsSpoofing(Experiment):
         "come before the true one is taken for true.",
         source="RFC 5452 §3, §4.5, §7",
         scenarios=("fixed",),
+        bears_stall_s=0.002,
     )
     def fixed_port_is_guessed(self, tables: Tables) -> Verdict:
         """The flood, the answer that hit, and what h1's libc is told afterwards."""
         flood = self._flood(tables, "fixed")
         first = self._first_answers(tables, "fixed")
-        return all_of(
-            [
-                at_most(float(flood["sent"]), NUMBERS, unit="forged answers"),
-                same(_ports(first["asked"]), [int(flood["port_learnt"])], "port"),
-                self._lie_is_first(first),
-                same(LookUps(tables, "fixed").addresses("ask"), [LIE], "h1 hears"),
-            ]
-        ).because(*self._evidence(first))
+        return self._shown(
+            all_of(
+                [
+                    at_most(float(flood["sent"]), NUMBERS, unit="forged answers"),
+                    same(_ports(first["asked"]), [int(flood["port_learnt"])], "port"),
+                    self._lie_is_first(first),
+                    same(LookUps(tables, "fixed").addresses("ask"), [LIE], "h1 hears"),
+                ]
+            ),
+            first,
+        )
 
     @claim(
         "The lie stays in the cache for as long as the forger said; nobody asks the true server.",
         source="RFC 5452 §2.1, §7.2; RFC 1034 §5.3.3",
         scenarios=("fixed",),
+        bears_stall_s=0.002,
     )
     def lie_is_cached(self, tables: Tables) -> Verdict:
         """h1's look-ups after the attack: TTL, and the resolver's queries."""
@@ -215,69 +218,86 @@ class DnsSpoofing(Experiment):
                 same(LookUps(tables, "fixed").addresses("later"), [LIE], "h1 hears"),
                 near(float(found["ttl_s"].min()), LIE_TTL_S - WAIT_S, abs=10, unit="s TTL left"),
             ]
-        ).because(*of_packets("h1's look-ups", LookUps(tables, "fixed").heard("later")))
+        ).because("h1's look-ups", LookUps(tables, "fixed").heard("later"))
 
     @claim(
         "A random port for each question stops this attack: a forger must guess port and number, "
         "32 bits, and 65,536 answers are one in 65,536 of what it takes.",
         source="RFC 5452 §4.5, §7.2, §9.2",
         scenarios=("random",),
+        bears_stall_s=0.002,
     )
     def random_ports_defend(self, tables: Tables) -> Verdict:
         """The same flood against the port of the question before."""
         flood = self._flood(tables, "random")
         first = self._first_answers(tables, "random")
         elsewhere = int(flood["port_learnt"]) not in _ports(first["asked"])
-        return all_of(
-            [
-                near(float(flood["came"]), NUMBERS, abs=0, unit="forged answers came"),
-                holds(elsewhere, observed=f"asked from ports {_ports(first['asked'])}",
-                      expected=f"from others than {int(flood['port_learnt'])}"),
-                at_most(len(first["forged"]), 0, unit="with port and number of the question"),
-                same(LookUps(tables, "random").addresses("ask"), [TRUTH], "h1 hears"),
-            ]
-        ).because(*self._evidence(first))  # fmt: skip
+        return self._shown(
+            all_of(
+                [
+                    near(float(flood["came"]), NUMBERS, abs=0, unit="forged answers came"),
+                    holds(
+                        elsewhere,
+                        observed=f"asked from ports {_ports(first['asked'])}",
+                        expected=f"from others than {int(flood['port_learnt'])}",
+                    ),
+                    at_most(len(first["forged"]), 0, unit="with port and number of the question"),
+                    same(LookUps(tables, "random").addresses("ask"), [TRUTH], "h1 hears"),
+                ]
+            ),
+            first,
+        )
 
     @claim(
         "A network that lets out only packets with its own addresses stops the forger at home.",
         source="RFC 2827 §3 (BCP 38); RFC 3704 §2.2; RFC 5452 §9.3",
         scenarios=("filtered",),
+        bears_stall_s=0.002,
     )
     def senders_are_checked_at_home(self, tables: Tables) -> Verdict:
         """The same flood behind a router that knows which senders live there."""
         flood = self._flood(tables, "filtered")
-        return all_of(
-            [
-                near(float(flood["sent"]), NUMBERS, abs=0, unit="forged answers sent"),
-                at_most(float(flood["came"]), 0, unit="of them came"),
-                same(LookUps(tables, "filtered").addresses("ask"), [TRUTH], "h1 hears"),
-            ]
-        ).because(*self._evidence(self._first_answers(tables, "filtered")))
+        return self._shown(
+            all_of(
+                [
+                    near(float(flood["sent"]), NUMBERS, abs=0, unit="forged answers sent"),
+                    at_most(float(flood["came"]), 0, unit="of them came"),
+                    same(LookUps(tables, "filtered").addresses("ask"), [TRUTH], "h1 hears"),
+                ]
+            ),
+            self._first_answers(tables, "filtered"),
+        )
 
     @claim(
         "DNSSEC stops it whatever the port: the forged answer has the right number and comes "
         "first, but no signature, so the resolver asks again.",
         source="RFC 4033 §3, RFC 4035 §5",
         scenarios=("signed",),
+        bears_stall_s=0.002,
     )
     def signatures_defend(self, tables: Tables) -> Verdict:
         """The same flood, fixed port, signed zones."""
         first = self._first_answers(tables, "signed")
-        return all_of(
-            [
-                self._lie_is_first(first),
-                at_least(len(LookUps(tables, "signed").asked("forge", question=NAME, type="A")), 2,
-                         unit="queries for the name"),
-                same(LookUps(tables, "signed").addresses("ask"), [TRUTH], "h1 hears"),
-            ]
-        ).because(*self._evidence(first))  # fmt: skip
+        return self._shown(
+            all_of(
+                [
+                    self._lie_is_first(first),
+                    at_least(
+                        len(LookUps(tables, "signed").asked("forge", question=NAME, type="A")),
+                        2,
+                        unit="queries for the name",
+                    ),
+                    same(LookUps(tables, "signed").addresses("ask"), [TRUTH], "h1 hears"),
+                ]
+            ),
+            first,
+        )
 
     @claim(
         "The resolver needs one key, the root's: each zone's parent vouches for the zone's key by "
         "a DS record. A client that asks is told that the data is authentic (AD).",
         source="RFC 4033 §3.1, §5; RFC 4034 §5; RFC 4035 §3.2.3",
         scenarios=("signed",),
-        bears_stall_s=ANY_STALL,
     )
     def parents_vouch_for_keys(self, tables: Tables) -> Verdict:
         """Keys asked for from the root down, DS records in referrals, the flag in h1's answer."""
@@ -286,41 +306,52 @@ class DnsSpoofing(Experiment):
         vouched = pick(tables, "forge", RESOLVER, scenario="signed", frame=set(records["frame"]))
         told = LookUps(tables, "signed").heard("later")
         keys = [str(q) or "." for q in asked["question"]]
-        return all_of(
-            [
-                same(keys, [".", "org", "example.org"], "keys asked for"),
-                same(set(records["name"]), {"org", "example.org"}, "vouched for"),
-                same([bool(f) for f in told["authentic"]], [True], "AD"),
-            ]
-        ).because(
-            *of_packets("keys", asked), *of_packets("DS records", vouched),
-            *of_packets("the answer to h1", told),
-        )  # fmt: skip
+        return (
+            all_of(
+                [
+                    same(keys, [".", "org", "example.org"], "keys asked for"),
+                    same(set(records["name"]), {"org", "example.org"}, "vouched for"),
+                    same([bool(f) for f in told["authentic"]], [True], "AD"),
+                ]
+            )
+            .because("keys", asked)
+            .because("DS records", vouched)
+            .because("the answer to h1", told)
+        )
 
     @claim(
         "Data that was changed after it was signed is refused: the client hears SERVFAIL, not the "
         "wrong address.",
         source="RFC 4035 §5.5",
         scenarios=("signed",),
-        bears_stall_s=ANY_STALL,
     )
     def altered_data_is_refused(self, tables: Tables) -> Verdict:
         """n3 serves an address under the signature of another."""
-        came = pick(tables, "altered", RESOLVER, scenario="signed", table="dns", response=True,
-                    ip_src=address(tables, SERVER, scenario="signed"))  # fmt: skip
+        came = pick(
+            tables,
+            "altered",
+            RESOLVER,
+            scenario="signed",
+            table="dns",
+            response=True,
+            ip_src=address(tables, SERVER, scenario="signed"),
+        )
         told = LookUps(tables, "signed").heard("altered")
-        return all_of(
-            [
-                same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
-                same(set(told["rcode"]), {"SERVFAIL"}, "h1 hears"),
-            ]
-        ).because(*of_packets("n3's answers", came), *of_packets("to h1", told))
+        return (
+            all_of(
+                [
+                    same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
+                    same(set(told["rcode"]), {"SERVFAIL"}, "h1 hears"),
+                ]
+            )
+            .because("n3's answers", came)
+            .because("to h1", told)
+        )
 
     @claim(
         "That a name does not exist is signed too, as a gap between two names (NSEC).",
         source="RFC 4034 §4, RFC 4035 §3.1.3.2, §5.4",
         scenarios=("signed",),
-        bears_stall_s=ANY_STALL,
     )
     def absence_is_signed(self, tables: Tables) -> Verdict:
         """The answer to h1: NXDOMAIN, authentic, with records around the gap."""
@@ -332,12 +363,12 @@ class DnsSpoofing(Experiment):
                 same([bool(f) for f in told["authentic"]], [True], "AD"),
                 at_least(len(gaps), 1, unit="NSEC records"),
             ]
-        ).because(*of_packets("to h1", told))
+        ).because("to h1", told)
 
     # ---- what the claims look at
 
     def _flood(self, tables: Tables, scenario: str) -> Any:
-        flood = tables.of("flood", scenario=scenario).iloc[0]
+        flood = tables.row("flood", scenario=scenario)
         if pd.isna(flood["sent"]):
             raise MissingDataError("the forging program did not come to its end")
         return flood
@@ -346,8 +377,9 @@ class DnsSpoofing(Experiment):
         """The resolver's first question for the name; forged and true answers to it."""
         seen, server = LookUps(tables, scenario), address(tables, SERVER, scenario=scenario)
         first = seen.asked("forge", question=NAME, type="A", ip_dst=server).head(1)
-        told = seen.told("forge", question=NAME, id=set(first["id"]),
-                         udp_dport=set(first["udp_sport"]))  # fmt: skip
+        told = seen.told(
+            "forge", question=NAME, id=set(first["id"]), udp_dport=set(first["udp_sport"])
+        )
         genuine = pick(tables, "forge", SERVER, scenario=scenario, table="dns", response=True)
         is_true = told["info"].isin(set(genuine["info"]))  # n3 never told the lie
         return {"asked": first, "forged": told[~is_true], "true": told[is_true]}
@@ -355,15 +387,21 @@ class DnsSpoofing(Experiment):
     def _lie_is_first(self, first: Mapping[str, pd.DataFrame]) -> Verdict:
         lie_s, true_s = first["forged"]["time_s"].min(), first["true"]["time_s"].min()
         ahead = len(first["forged"]) > 0 and not true_s < lie_s
-        return holds(ahead, observed=f"forged answers with its port and number: "
-                     f"{len(first['forged'])}, before the true one: {ahead}",
-                     expected="one, before the true one")  # fmt: skip
+        return holds(
+            ahead,
+            observed=f"forged answers with its port and number: "
+            f"{len(first['forged'])}, before the true one: {ahead}",
+            expected="one, before the true one",
+        )
 
-    def _evidence(self, first: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
-        shown = pd.concat(list(first.values())).sort_values("frame")
-        rows = in_rows("number and port", str(shown["scenario"].iloc[0]),
-                       shown[["time_s", "id", "udp_sport", "udp_dport", "info"]])  # fmt: skip
-        return (*of_packets("question and answers", shown), rows)
+    def _shown(self, verdict: Verdict, first: Mapping[str, pd.DataFrame]) -> Verdict:
+        """The verdict with the question and the answers."""
+        seen = pd.concat(list(first.values())).sort_values("frame")
+        rows = seen[["time_s", "id", "udp_sport", "udp_dport", "info"]]
+        scenario = str(seen["scenario"].iloc[0])
+        return verdict.because("question and answers", seen).because(
+            "number and port", rows, scenario=scenario
+        )
 
     # ---- figures
 
@@ -386,10 +424,16 @@ class DnsSpoofing(Experiment):
             races[scenario] = (forged, first["asked"], first["true"], first["forged"])
         ladders = {
             name: exchange.ladder(
-                tables, "forge", RESOLVER, scenario=scenario, ip_version=4, ip_proto=17,
+                tables,
+                "forge",
+                RESOLVER,
+                scenario=scenario,
+                ip_version=4,
+                ip_proto=17,
                 hosts=("n4", "v1", "n3"),
-            ) for name, scenario in (("2_fixed", "fixed"), ("3_signed", "signed"))
-        }  # fmt: skip
+            )
+            for name, scenario in (("2_fixed", "fixed"), ("3_signed", "signed"))
+        }
         return {"1_race": plots.races(races), **ladders}
 
 

@@ -16,11 +16,9 @@ import pandas as pd
 from analysis import rows, statistics, trains
 from analysis.plots import fidelity as plots
 from testbed import programs
-from testbed.author.evidence import in_rows
 from testbed.author.experiment import Experiment, Tables
 from testbed.author.topo import Topo
 from testbed.core.claims import (
-    ANY_STALL,
     JUDGED_SHARE,
     MissingDataError,
     Verdict,
@@ -45,9 +43,13 @@ if TYPE_CHECKING:
     from testbed.results.data import ScenarioData
 
 RATES_MBPS = {
-    "64 kbit/s": 0.064, "1 Mbit/s": 1.0, "10 Mbit/s": 10.0, "100 Mbit/s": 100.0,
-    "1 Gbit/s": 1e3, "10 Gbit/s": 1e4,
-}  # fmt: skip
+    "64 kbit/s": 0.064,
+    "1 Mbit/s": 1.0,
+    "10 Mbit/s": 10.0,
+    "100 Mbit/s": 100.0,
+    "1 Gbit/s": 1e3,
+    "10 Gbit/s": 1e4,
+}
 RTTS_MS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 QUEUE_PKTS = 20
 FULL_BYTES, SMALL_BYTES = 1472, 18
@@ -131,8 +133,10 @@ class Fidelity(Experiment):
     def run(self, net: RunningNetwork) -> None:
         """Sends the trains of this part."""
         part: dict[str, Callable[[RunningNetwork], None]] = {
-            "links": self._run_links, "chance": self._run_chance, "series": self._run_series,
-        }  # fmt: skip
+            "links": self._run_links,
+            "chance": self._run_chance,
+            "series": self._run_series,
+        }
         part[self.params.part](net)
 
     def _run_links(self, net: RunningNetwork) -> None:
@@ -145,8 +149,9 @@ class Fidelity(Experiment):
             # a question and answer of ARP, then the way there
             alone_s = 4 * shape.delay_ms / 1e3 + 4 * frame_s / 10 + 0.1
             alone = {"kind": "alone", "count": 1, "size_bytes": SMALL_BYTES, "then_s": alone_s}
-            count = min(max(self.params.train_pkts, math.ceil(TRAIN_S / frame_s)),
-                        LONGEST_TRAIN_PKTS)  # fmt: skip
+            count = min(
+                max(self.params.train_pkts, math.ceil(TRAIN_S / frame_s)), LONGEST_TRAIN_PKTS
+            )
             train = {"kind": "train", "count": count, "size_bytes": FULL_BYTES}
             # the first wakes ARP, the second travels alone
             plan += [to | alone | {"kind": "first"}, to | alone, to | train | {"then_s": rest_s}]
@@ -156,8 +161,13 @@ class Fidelity(Experiment):
         plan = []
         for i, name in enumerate(self._shapes()):
             gap_ns = CHANCE_GAP_NS if name in ("uniform", "normal") else CHANCE_GAP_NS // 10
-            to = {"link": name, "address": _far(net, i), "gap_ns": gap_ns, "then_s": 1.0,
-                  "size_bytes": SMALL_BYTES}  # fmt: skip
+            to = {
+                "link": name,
+                "address": _far(net, i),
+                "gap_ns": gap_ns,
+                "then_s": 1.0,
+                "size_bytes": SMALL_BYTES,
+            }
             plan += [to | {"kind": "first", "count": 1}]
             plan += [to | {"kind": "train", "count": self.params.chance_pkts}]
         self._send(net, plan)
@@ -170,8 +180,13 @@ class Fidelity(Experiment):
     def _run_series(self, net: RunningNetwork) -> None:
         net.capture("tx1-eth0", "r1-eth1", BOTTLENECK, "r2-eth0", snaplen_bytes=64, filter="udp")
         net.start("rx1", *programs.argv("train", "sink"), log="receiver")
-        to = {"link": "series", "address": net.address("rx1"), "gap_ns": 0, "then_s": 2.0,
-              "size_bytes": FULL_BYTES}  # fmt: skip
+        to = {
+            "link": "series",
+            "address": net.address("rx1"),
+            "gap_ns": 0,
+            "then_s": 2.0,
+            "size_bytes": FULL_BYTES,
+        }
         plan = [to | {"kind": "first", "count": 1}, to | {"kind": "train", "count": 80}]
         net.exec("tx1", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
 
@@ -180,9 +195,10 @@ class Fidelity(Experiment):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and links of this part."""
         part: dict[str, Callable[[ScenarioData], dict[str, pd.DataFrame]]] = {
-            "links": self._measure_links, "chance": self._measure_chance,
+            "links": self._measure_links,
+            "chance": self._measure_chance,
             "series": self._measure_series,
-        }  # fmt: skip
+        }
         clock = read_json(data.path / SCENARIO)["clock"]
         return part[self.params.part](data) | {"setting": pd.DataFrame([{"clock": clock}])}
 
@@ -204,16 +220,20 @@ class Fidelity(Experiment):
             handed_ns = passed["sent_ns"].shift(-1).fillna(passed["sent_ns"])
             found.append(
                 {
-                    "link": train["link"], "kind": train["kind"], "rate_mbps": shape.rate_mbps,
-                    "rtt_ms": 2 * shape.delay_ms, "sent_pkts": len(passed),
-                    "left_pkts": int(there.sum()), "judged_pkts": len(judged),
+                    "link": train["link"],
+                    "kind": train["kind"],
+                    "rate_mbps": shape.rate_mbps,
+                    "rtt_ms": 2 * shape.delay_ms,
+                    "sent_pkts": len(passed),
+                    "left_pkts": int(there.sum()),
+                    "judged_pkts": len(judged),
                     "wrong_pkts": trains.queue_violations(passed, QUEUE_PKTS, handed_ns),
                     "measured_mbps": trains.rate_mbps(passed["arrived_ns"], size),
                     "worst_delay_error_us": _worst_us(judged["delay_error_ns"]),
                     "stall_us": _longest_us(_met(stalls, passed)),
                     "stalled_us": _sum_us(_met(stalls, passed), limit_us),
                 }
-            )  # fmt: skip
+            )
             packets.append(passed.assign(link=train["link"], kind=train["kind"]))
         links = pd.DataFrame(found)
         return {"links": links[links["kind"] != "first"], "packets": pd.concat(packets)}
@@ -222,12 +242,13 @@ class Fidelity(Experiment):
         stalls = data.stalls()
         found = [
             passed.assign(
-                link=train["link"], delay_ms=_delay_ms(passed),
+                link=train["link"],
+                delay_ms=_delay_ms(passed),
                 stall_us=trains.stalls_met_us(stalls, passed["left_ns"], passed["arrived_ns"]),
             )
             for train, passed in _passages(data, "tx-any", "rx-any")
             if train["kind"] == "train"
-        ]  # fmt: skip
+        ]
         return {"chance": pd.concat(found)[["link", "number", "delay_ms", "copies", "stall_us"]]}
 
     def _measure_series(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
@@ -244,31 +265,40 @@ class Fidelity(Experiment):
             accepted = passed["left_ns"].notna()
             ideal = trains.ideal_fifo(
                 passed["sent_ns"][accepted].astype("int64"),
-                trains.frame_ns(size, shape.rate_mbps), limit_pkts=len(passed),
-            )  # fmt: skip
+                trains.frame_ns(size, shape.rate_mbps),
+                limit_pkts=len(passed),
+            )
             times.append(
-                pd.DataFrame({"queue": name, "number": passed["number"],
-                              "arriving_ns": passed["sent_ns"].astype("int64"),
-                              "ideal_ns": pd.Series(ideal, passed.index[accepted]),
-                              "left_ns": passed["left_ns"].astype("Float64")})
-            )  # fmt: skip
+                pd.DataFrame(
+                    {
+                        "queue": name,
+                        "number": passed["number"],
+                        "arriving_ns": passed["sent_ns"].astype("int64"),
+                        "ideal_ns": pd.Series(ideal, passed.index[accepted]),
+                        "left_ns": passed["left_ns"].astype("Float64"),
+                    }
+                )
+            )
             queues.append(
-                {"queue": name, "sent_pkts": len(passed), "left_pkts": int(accepted.sum()),
-                 "wrong_pkts": trains.queue_violations(passed, shape.queue_pkts),
-                 "stall_us": _longest_us(_met(data.stalls(), passed))}
-            )  # fmt: skip
+                {
+                    "queue": name,
+                    "sent_pkts": len(passed),
+                    "left_pkts": int(accepted.sum()),
+                    "wrong_pkts": trains.queue_violations(passed, shape.queue_pkts),
+                    "stall_us": _longest_us(_met(data.stalls(), passed)),
+                }
+            )
         return {"series": pd.concat(times), "queues": pd.DataFrame(queues)}
 
     # ---- claims
 
     def _target(self, tables: Tables, scenario: str, what: str) -> float:
-        return TARGETS[tables.of("setting", scenario=scenario)["clock"].iloc[0]][what]
+        return TARGETS[tables.row("setting", scenario=scenario)["clock"]][what]
 
     @claim(
         "Every packet takes its transmission time and the propagation delay, to 1 µs.",
         source="Kurose & Ross §1.4",
         scenarios=("links",),
-        bears_stall_s=ANY_STALL,
     )
     def delay_is_exact(self, tables: Tables) -> Verdict:
         """Each packet of each train and each lone packet, 64 kbit/s to 10 Gbit/s."""
@@ -278,14 +308,13 @@ class Fidelity(Experiment):
         limit = self._target(tables, "links", "delay_us")
         error_us = worst["worst_delay_error_us"].max(skipna=False)
         return _judged(at_most(error_us, limit, unit="µs from the formula"), links, kept).because(
-            in_rows("links, the worst first", "links", worst)
+            "links, the worst first", worst, scenario="links"
         )
 
     @claim(
         "A packet train leaves a link at the link's rate, to 0.1 %.",
         source="Kurose & Ross §1.4",
         scenarios=("links",),
-        bears_stall_s=ANY_STALL,
     )
     def rate_is_exact(self, tables: Tables) -> Verdict:
         """The spacing of each overflowing train, of each link."""
@@ -297,13 +326,12 @@ class Fidelity(Experiment):
         worst = links.loc[error.sort_values()[::-1].index]
         return _judged(
             at_most(100 * error.max(skipna=False), 100 * limit, unit="% off the rate"), links, kept
-        ).because(in_rows("links, the worst first", "links", worst))
+        ).because("links, the worst first", worst, scenario="links")
 
     @claim(
         "A drop-tail queue holds as many packets as its length says, and drops all beyond.",
         source="RFC 2309 §2",
         scenarios=("links",),
-        bears_stall_s=ANY_STALL,
     )
     def queue_is_exact(self, tables: Tables) -> Verdict:
         """Each packet dropped although there was room, or accepted although there was none."""
@@ -316,8 +344,9 @@ class Fidelity(Experiment):
         kept = links["stall_us"] <= bears_us
         return _judged(
             at_most(links["wrong_pkts"][kept].max(), limit, unit="packets treated wrongly"),
-            links, kept,
-        ).because(in_rows("links", "links", links[kept]))  # fmt: skip
+            links,
+            kept,
+        ).because("links", links[kept], scenario="links")
 
     def _links(self, tables: Tables, kinds: tuple[str, ...]) -> pd.DataFrame:
         """The trains of links that the clock's target is for."""
@@ -330,7 +359,6 @@ class Fidelity(Experiment):
         "Jitter has the distribution it is set to.",
         source="Kolmogorov & Smirnov's test, p = 0.001",
         scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
     )
     def jitter_is_distributed(self, tables: Tables) -> Verdict:
         """Distance of the measured delays from the uniform and from the normal distribution."""
@@ -365,7 +393,6 @@ class Fidelity(Experiment):
         "Packets are lost as independent trials with the probability set.",
         source="binomial distribution",
         scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
     )
     def loss_is_binomial(self, tables: Tables) -> Verdict:
         """Number lost at each loss rate, and pairs lost in a row, in standard deviations."""
@@ -385,7 +412,6 @@ class Fidelity(Experiment):
         "Packets are duplicated with the probability set.",
         source="binomial distribution",
         scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
     )
     def duplication_is_binomial(self, tables: Tables) -> Verdict:
         """Datagrams that arrived twice; none more often, none lost."""
@@ -403,7 +429,6 @@ class Fidelity(Experiment):
         "Reordered packets overtake the others by the whole delay, with the probability set.",
         source="binomial distribution",
         scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
     )
     def reordering_is_binomial(self, tables: Tables) -> Verdict:
         """Datagrams that skipped the delay; the others kept it."""
@@ -423,7 +448,6 @@ class Fidelity(Experiment):
         "Two queues in series each act as an ideal queue on what reaches them.",
         source="queueing theory: tandem queues",
         scenarios=("series",),
-        bears_stall_s=ANY_STALL,
     )
     def series_is_exact(self, tables: Tables) -> Verdict:
         """What each queue drops, and each departure against an ideal server of the rest."""
@@ -434,17 +458,24 @@ class Fidelity(Experiment):
         judged, series = queues[kept], series[series["queue"].isin(queues["queue"][kept])]
         error_us = (series["left_ns"] - series["ideal_ns"]).abs().max() / 1e3
         second = queues[queues["queue"] == "second"].iloc[0]
-        verdicts = [
-            at_most(judged["wrong_pkts"].max(), self._target(tables, "series", "queue_pkts"),
-                    unit="packets treated wrongly"),
-            at_most(error_us, limit_us, unit="µs from the ideal departure"),
-        ] if kept.any() else []  # fmt: skip
+        verdicts = (
+            [
+                at_most(
+                    judged["wrong_pkts"].max(),
+                    self._target(tables, "series", "queue_pkts"),
+                    unit="packets treated wrongly",
+                ),
+                at_most(error_us, limit_us, unit="µs from the ideal departure"),
+            ]
+            if kept.any()
+            else []
+        )
         if "second" in set(judged["queue"]):
             dropped = float(second["sent_pkts"] - second["left_pkts"])
             verdicts.append(at_least(dropped, 1, unit="packets dropped by the second queue"))
         spoiled = [f"the {name} queue" for name in queues["queue"][~kept]]
         return with_unjudged(verdicts, spoiled, queues["stall_us"].max()).because(
-            in_rows("the two queues", "series", queues)
+            "the two queues", queues, scenario="series"
         )
 
     # ---- figures

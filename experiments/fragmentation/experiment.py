@@ -20,20 +20,9 @@ from testbed.author.actions import (
     program,
     sysctl,
 )
-from testbed.author.evidence import in_rows, of_packets
 from testbed.author.experiment import Experiment, Tables
 from testbed.author.steps import address, pick
-from testbed.core.claims import (
-    ANY_STALL,
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    between,
-    claim,
-    near,
-    same,
-)
+from testbed.core.claims import Verdict, all_of, at_least, at_most, between, claim, near, same
 from testbed.core.parameters import param
 from testbed.net.shape import LinkShape
 from topologies.site import Site
@@ -125,10 +114,13 @@ class Fragmentation(Experiment):
         """All steps, one after another, with silence between them."""
         small = 65_536 if "large-buffer" in self.params.faults else SMALL_BUFFER_BYTES
         receivers = [
-            net.start(node, *programs.argv("udp", "receive", str(PORT), f"{SMALL_PORT}/{small}"),
-                      log=f"{node}-received")
+            net.start(
+                node,
+                *programs.argv("udp", "receive", str(PORT), f"{SMALL_PORT}/{small}"),
+                log=f"{node}-received",
+            )
             for node in ("h2", "h3")
-        ]  # fmt: skip
+        ]
         for receiver in receivers:
             net.wait_until("receivers ready", partial(_is_ready, receiver), 10)
         for fault in self.params.faults:
@@ -152,9 +144,10 @@ class Fragmentation(Experiment):
             "twice": _send(far, PORT, 3 * FITS_BYTES),
             "lossy": self._lossy(far),
             "df-path": _send(far, PORT, FITS_BYTES, FITS_BYTES, options=("--gap-ms", "500", *df)),
-            "ipv6": _send(far6, PORT, FITS_BYTES - 20, FITS_BYTES - 20,
-                          options=("--gap-ms", "500")),
-        }  # fmt: skip
+            "ipv6": _send(
+                far6, PORT, FITS_BYTES - 20, FITS_BYTES - 20, options=("--gap-ms", "500")
+            ),
+        }
 
     def _lossy(self, far: str) -> Action:
         """Many datagrams of four fragments each over a link that loses some packets."""
@@ -185,7 +178,6 @@ class Fragmentation(Experiment):
     @claim(
         "1472 bytes of UDP payload travel in one packet over Ethernet's MTU of 1500.",
         source="RFC 768, RFC 791, RFC 894",
-        bears_stall_s=ANY_STALL,
     )
     def fits_one_packet(self, tables: Tables) -> Verdict:
         """20 bytes of IP header, 8 of UDP, 1472 of payload."""
@@ -196,13 +188,12 @@ class Fragmentation(Experiment):
                 near(_most(seen, "ip_bytes"), ETHERNET_MTU, abs=0, unit="bytes"),
                 self._delivered(tables, "fits", [FITS_BYTES]),
             ]
-        ).because(*of_packets("the datagram", seen))
+        ).because("the datagram", seen)
 
     @claim(
         "One byte more makes two fragments, with the same identification, MF set on all but the "
         "last, and the UDP header only in the first.",
         source="RFC 791 p. 26–28",
-        bears_stall_s=ANY_STALL,
     )
     def one_more_byte_is_cut(self, tables: Tables) -> Verdict:
         """1473 bytes of payload to h3."""
@@ -216,13 +207,12 @@ class Fragmentation(Experiment):
                 near(int(seen["udp_dport"].notna().sum()), 1, abs=0, unit="UDP header"),
                 self._delivered(tables, "too-long", [FITS_BYTES + 1]),
             ]
-        ).because(*of_packets("fragments", seen))
+        ).because("fragments", seen)
 
     @claim(
         "Offsets count units of 8 bytes: every fragment but the last carries a multiple of 8, and "
         "each begins where the one before ends.",
         source="RFC 791 p. 13, 27",
-        bears_stall_s=ANY_STALL,
     )
     def offsets_count_eight_bytes(self, tables: Tables) -> Verdict:
         """The largest datagram: 45 fragments."""
@@ -239,13 +229,12 @@ class Fragmentation(Experiment):
                 at_most(gaps, 0, unit="gaps or overlaps"),
                 self._delivered(tables, "large", [LARGEST_BYTES]),
             ]
-        ).because(*of_packets("fragments", seen))
+        ).because("fragments", seen)
 
     @claim(
         "The IP total length has 16 bits: 65507 bytes is the longest UDP payload, and the system "
         "refuses one byte more.",
         source="RFC 791 p. 13, RFC 768",
-        bears_stall_s=ANY_STALL,
     )
     def length_has_sixteen_bits(self, tables: Tables) -> Verdict:
         """What the calls returned, and what came through."""
@@ -255,61 +244,58 @@ class Fragmentation(Experiment):
                 self._delivered(tables, "large", [LARGEST_BYTES]),
                 self._call(tables, "too-large", "EMSGSIZE"),
             ]
-        ).because(*of_packets("sent", self._sent_to(tables, "large", "h1-eth0", "h3-eth0")))
+        ).because("sent", self._sent_to(tables, "large", "h1-eth0", "h3-eth0"))
 
     @claim(
         "A datagram longer than the receiver's buffer is truncated: the socket says so, and the "
         "rest is gone; the next datagram begins afresh.",
         source="RFC 1122 §4.1.4; recvmsg(2) MSG_TRUNC",
-        bears_stall_s=ANY_STALL,
     )
     def long_datagrams_are_truncated(self, tables: Tables) -> Verdict:
         """A datagram ten times the buffer, then one that fits it."""
         got = self._got(tables, "truncated")
         found = [(int(r.got_bytes), bool(r.truncated)) for r in got.itertuples()]  # type: ignore[arg-type]
         wanted = [(SMALL_BUFFER_BYTES, True), (SMALL_BUFFER_BYTES, False)]
-        return same(found, wanted, "bytes, truncated").because(in_rows("receptions", "main", got))
+        return same(found, wanted, "bytes, truncated").because("receptions", got, scenario="main")
 
     @claim(
         "With DF set the sending host does not cut a packet that its own link cannot carry; the "
         "call fails.",
         source="RFC 791 p. 13, 25; ip(7) EMSGSIZE",
-        bears_stall_s=ANY_STALL,
     )
     def df_forbids_cutting_at_home(self, tables: Tables) -> Verdict:
         """1473 bytes with DF: an error, and nothing on the wire."""
         seen = self._sent_to(tables, "df-local", "h1-eth0", "h3-eth0")
         return all_of(
-            [
-                self._call(tables, "df-local", "EMSGSIZE"),
-                at_most(len(seen), 0, unit="packets sent"),
-            ]
-        ).because(in_rows("calls", "main", tables.of("sent", step="df-local")))
+            [self._call(tables, "df-local", "EMSGSIZE"), at_most(len(seen), 0, unit="packets sent")]
+        ).because("calls", tables.of("sent", step="df-local"), scenario="main")
 
     @claim(
         "With DF set a router drops what does not fit the next link and reports the MTU; the "
         "sender's next attempt fails at once.",
         source="RFC 791 p. 25, RFC 1191 §4",
-        bears_stall_s=ANY_STALL,
     )
     def df_forbids_cutting_on_the_way(self, tables: Tables) -> Verdict:
         """1472 bytes with DF to h2, twice."""
         seen = self._sent_to(tables, "df-path", "h1-eth0", "h2-eth0")
         told = pick(tables, "df-path", "h1-eth0", icmp_type=UNREACHABLE, icmp_code=TOO_BIG)
-        return all_of(
-            [
-                near(len(seen), 1, abs=0, unit="packet left"),
-                _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
-                self._calls(tables, "df-path", ["sent", "EMSGSIZE"]),
-                self._delivered(tables, "df-path", []),
-            ]
-        ).because(*of_packets("the packet", seen), *of_packets("the error", told))
+        return (
+            all_of(
+                [
+                    near(len(seen), 1, abs=0, unit="packet left"),
+                    _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
+                    self._calls(tables, "df-path", ["sent", "EMSGSIZE"]),
+                    self._delivered(tables, "df-path", []),
+                ]
+            )
+            .because("the packet", seen)
+            .because("the error", told)
+        )
 
     @claim(
         "A router cuts a packet that does not fit the next link; the pieces are put together at "
         "the destination only.",
         source="RFC 791 p. 8, 28; RFC 1812 §5.2.6",
-        bears_stall_s=ANY_STALL,
     )
     def routers_cut_and_hosts_join(self, tables: Tables) -> Verdict:
         """1472 bytes leave whole, come as fragments through r3, and reach the socket whole."""
@@ -324,12 +310,11 @@ class Fragmentation(Experiment):
                 at_most(_most(came, "ip_bytes"), self.params.mtu_bytes, unit="bytes each"),
                 self._delivered(tables, "router", [FITS_BYTES]),
             ]
-        ).because(*of_packets("on the way", pd.concat([left, between, came])))
+        ).because("on the way", pd.concat([left, between, came]))
 
     @claim(
         "Fragments may be cut again on the way; offsets stay those of the first datagram.",
         source="RFC 791 p. 26–27",
-        bears_stall_s=ANY_STALL,
     )
     def fragments_are_cut_again(self, tables: Tables) -> Verdict:
         """4416 bytes: three fragments leave, more arrive, with one identification."""
@@ -345,12 +330,11 @@ class Fragmentation(Experiment):
                 same(set(came["ip_id"]), set(left["ip_id"]), "identification"),
                 self._delivered(tables, "twice", [3 * FITS_BYTES]),
             ]
-        ).because(*of_packets("as they left and arrived", pd.concat([left, came])))  # fmt: skip
+        ).because("as they left and arrived", pd.concat([left, came]))
 
     @claim(
         "A datagram is delivered if and only if all of its fragments arrive.",
         source="RFC 791 p. 28–29, RFC 1122 §3.3.2",
-        bears_stall_s=ANY_STALL,
     )
     def all_fragments_or_nothing(self, tables: Tables) -> Verdict:
         """Sets of fragments that came to h2 whole, and datagrams its socket gave."""
@@ -364,13 +348,12 @@ class Fragmentation(Experiment):
                 near(given, whole, abs=0, unit=f"delivered of {some} seen"),
                 at_least(some - whole, 1, unit="datagrams with a fragment missing"),
             ]
-        ).because(*of_packets("fragments", came.head(24)))
+        ).because("fragments", came.head(24))
 
     @claim(
         "If each packet is lost with probability p, a datagram of k fragments survives with "
         "(1 − p)^k.",
         source="arithmetic; Kent & Mogul 1987",
-        bears_stall_s=ANY_STALL,
     )
     def loss_grows_with_fragments(self, tables: Tables) -> Verdict:
         """Share of datagrams delivered, within four standard deviations of the formula."""
@@ -384,7 +367,7 @@ class Fragmentation(Experiment):
                 near(left / p.datagrams, FRAGMENTS, abs=0, unit="fragments a datagram"),
                 near(share, survives, abs=slack, unit="of datagrams delivered"),
             ]
-        ).because(in_rows("receptions", "main", self._got(tables, "lossy")))
+        ).because("receptions", self._got(tables, "lossy"), scenario="main")
 
     @claim(
         "A host that waits in vain for fragments gives up and reports it (type 11 code 1), if it "
@@ -406,13 +389,12 @@ class Fragmentation(Experiment):
                     else []
                 ),
             ]
-        ).because(*of_packets("the errors", told))
+        ).because("the errors", told)
 
     @claim(
         "In IPv6 routers never cut: they drop and report the MTU, and the source itself fragments "
         "from then on, with a fragment header.",
         source="RFC 8200 §4.5, §5; RFC 8201 §4",
-        bears_stall_s=ANY_STALL,
     )
     def ipv6_is_cut_at_the_source(self, tables: Tables) -> Verdict:
         """Two equal datagrams to h2's IPv6 address."""
@@ -420,14 +402,18 @@ class Fragmentation(Experiment):
         came = self._sent_to(tables, "ipv6", "h2-eth0", "h2-eth0", 6)
         told = pick(tables, "ipv6", "h1-eth0", ip_version=6, icmp_type=V6_TOO_BIG)
         headers = seen["ip6_extensions"].fillna("").str.contains("fragment")
-        return all_of(
-            [
-                _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
-                same([bool(h) for h in headers], [False, True, True], "fragment headers"),
-                near(len(came), 2, abs=0, unit="packets arrived"),
-                self._delivered(tables, "ipv6", [FITS_BYTES - 20]),
-            ]
-        ).because(*of_packets("as they left", seen), *of_packets("the error", told))  # fmt: skip
+        return (
+            all_of(
+                [
+                    _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
+                    same([bool(h) for h in headers], [False, True, True], "fragment headers"),
+                    near(len(came), 2, abs=0, unit="packets arrived"),
+                    self._delivered(tables, "ipv6", [FITS_BYTES - 20]),
+                ]
+            )
+            .because("as they left", seen)
+            .because("the error", told)
+        )
 
     # ---- what the claims look at
 
@@ -436,9 +422,12 @@ class Fragmentation(Experiment):
     ) -> pd.DataFrame:
         """A step's packets from h1 to an interface's address, as a capture saw them."""
         return pick(
-            tables, name, capture,
-            ip_src=address(tables, "h1-eth0", version), ip_dst=address(tables, target, version),
-        )  # fmt: skip
+            tables,
+            name,
+            capture,
+            ip_src=address(tables, "h1-eth0", version),
+            ip_dst=address(tables, target, version),
+        )
 
     def _got(self, tables: Tables, name: str) -> pd.DataFrame:
         tables.of("steps", step=name)

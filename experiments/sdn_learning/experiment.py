@@ -12,10 +12,8 @@ import pandas as pd
 from analysis import echo, flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.author.evidence import in_packets, in_rows
 from testbed.author.experiment import Experiment, Tables
 from testbed.core.claims import (
-    ANY_STALL,
     MissingDataError,
     Verdict,
     all_of,
@@ -143,9 +141,9 @@ class SdnLearning(Experiment):
 
     def _ping(self, net: RunningNetwork, step: str, host: str, address: str, count: int) -> None:
         net.event("step", step=step)
-        net.start(
-            host, "ping", "-c", str(count), "-i", "0.5", "-W", "1", address
-        ).wait(timeout_s=60)  # fmt: skip
+        net.start(host, "ping", "-c", str(count), "-i", "0.5", "-W", "1", address).wait(
+            timeout_s=60
+        )
 
     def _show_bridges(self, net: RunningNetwork) -> None:
         for switch in ("s1", "s2"):
@@ -217,6 +215,7 @@ class SdnLearning(Experiment):
         "Only the first packet of a flow goes to the controller, once at each switch on its way.",
         source="OpenFlow 1.3.5 (TS-012) §5.4",
         scenarios=("learning",),
+        bears_stall_s=0.002,
     )
     def first_packet_goes_to_controller(self, tables: Tables) -> Verdict:
         """PACKET_INs that carry h1's echo requests."""
@@ -227,12 +226,15 @@ class SdnLearning(Experiment):
         return all_of(
             [near(counts[0], 2, abs=0, unit="packet-ins of the first")]
             + [near(count, 0, abs=0, unit="of a later one") for count in counts[1:]]
-        ).because(in_packets("packet-ins with echo requests", "learning", CONTROL, echoes["frame"]))
+        ).because(
+            "packet-ins with echo requests", echoes["frame"], scenario="learning", capture=CONTROL
+        )
 
     @claim(
         "The first packet pays one round trip to the controller at each switch on its way.",
         source="OpenFlow 1.3.5 (TS-012) §5.4; Kurose & Ross, §5.5",
         scenarios=("learning",),
+        bears_stall_s=0.002,
     )
     def first_packet_pays(self, tables: Tables) -> Verdict:
         """The first echo's round-trip time less that of the others; the reply finds flows."""
@@ -240,13 +242,14 @@ class SdnLearning(Experiment):
         paid_ms = asked["rtt_ms"].iloc[0] - asked["rtt_ms"].iloc[1:].median()
         expected_ms = 2 * 2 * self.params.control_delay_ms
         return near(paid_ms, expected_ms, abs=0.5 + 0.02 * expected_ms, unit="ms").because(
-            in_rows("echoes of h1", "learning", asked[["frame", "icmp_seq", "rtt_ms"]])
+            "echoes of h1", asked[["frame", "icmp_seq", "rtt_ms"]], scenario="learning"
         )
 
     @claim(
         "Once its flow is installed, a packet is as fast as through Linux bridges.",
         source="OpenFlow 1.3.5 (TS-012) §5",
         scenarios=("learning", "bridge"),
+        bears_stall_s=0.002,
     )
     def later_packets_are_as_fast(self, tables: Tables) -> Verdict:
         """Median round-trip times of all echoes but the first."""
@@ -262,7 +265,6 @@ class SdnLearning(Experiment):
         "A frame to an address nobody has shown is flooded; one to a learnt address is not.",
         source="IEEE 802.1D §7.7.2, §7.8",
         scenarios=("learning", "bridge"),
-        bears_stall_s=ANY_STALL,
     )
     def unknown_is_flooded(self, tables: Tables) -> Verdict:
         """Echo requests of h1 that h3, at the same switch, overhears."""
@@ -288,29 +290,32 @@ class SdnLearning(Experiment):
         idle_s = self.params.idle_s
         changes = tables.of("changes", scenario="learning", switch="s1")
         spoken = tables.of("spoken", scenario="learning")
-        end_s = tables.of("steps", scenario="learning", step="end")["time_s"].iloc[0]
+        end_s = tables.row("steps", scenario="learning", step="end")["time_s"]
         lives = flow_tables.idle_times(changes, spoken, end_s)
         if lives.empty:
             raise MissingDataError("no flow of h1 was installed")
         return all_of(
             [between(x, idle_s - 0.5, idle_s + EXPIRY_SLACK_S, unit="s") for x in lives["idle_s"]]
-        ).because(in_rows("h1's flows at s1", "learning", lives))
+        ).because("h1's flows at s1", lives, scenario="learning")
 
     @claim(
         "Flows for pairs make a table grow with the pairs of hosts, a bridge's with its hosts.",
         source="IEEE 802.1D §7.9; OpenFlow 1.3.5 (TS-012) §5.2",
         scenarios=("learning", "bridge"),
-        bears_stall_s=ANY_STALL,
     )
     def tables_grow_with_pairs(self, tables: Tables) -> Verdict:
         """Four hosts: twelve ordered pairs, of which two stay at the other switch."""
         flows = tables.of("entries", scenario="learning")
         addresses = tables.of("entries", scenario="bridge")
         pairs = len(HOSTS) * (len(HOSTS) - 1) - 2
-        return all_of(
-            [near(n, pairs, abs=0, unit="flows") for n in flows["entries"]]
-            + [near(n, len(HOSTS), abs=0, unit="addresses") for n in addresses["entries"]]
-        ).because(in_rows("flows", "learning", flows), in_rows("addresses", "bridge", addresses))
+        return (
+            all_of(
+                [near(n, pairs, abs=0, unit="flows") for n in flows["entries"]]
+                + [near(n, len(HOSTS), abs=0, unit="addresses") for n in addresses["entries"]]
+            )
+            .because("flows", flows, scenario="learning")
+            .because("addresses", addresses, scenario="bridge")
+        )
 
     @claim(
         "While the controller is gone, flows that are there go on working.",
@@ -331,7 +336,6 @@ class SdnLearning(Experiment):
         "back.",
         source="OpenFlow 1.3.5 (TS-012) §6.3.2; ovs-vswitchd.conf.db(5), fail_mode",
         scenarios=("secure",),
-        bears_stall_s=ANY_STALL,
     )
     def secure_waits(self, tables: Tables) -> Verdict:
         """h3's pings to h4."""
@@ -341,7 +345,6 @@ class SdnLearning(Experiment):
         "A switch in standalone mode becomes an ordinary learning switch without its controller.",
         source="OpenFlow 1.3.5 (TS-012) §6.3.2; ovs-vswitchd.conf.db(5), fail_mode",
         scenarios=("standalone",),
-        bears_stall_s=ANY_STALL,
     )
     def standalone_learns(self, tables: Tables) -> Verdict:
         """h3's pings to h4."""
@@ -358,7 +361,7 @@ class SdnLearning(Experiment):
         lost = 100.0 if silent else echo.lost_percent(away)
         wanted = at_most(lost, 0.0, unit="% lost") if answered else at_least(lost, 100.0, unit="%")
         return all_of([wanted, at_most(echo.lost_percent(back), 0.0, unit="% lost after")]).because(
-            in_rows("echoes of h3", scenario, asked[["step", "time_s", "icmp_seq", "rtt_ms"]])
+            "echoes of h3", asked[["step", "time_s", "icmp_seq", "rtt_ms"]], scenario=scenario
         )
 
     # ---- figures

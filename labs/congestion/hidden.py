@@ -55,26 +55,41 @@ class Hidden(Public):
 
     # ---- hidden checks
 
-    @claim("The bandwidth-delay product of the line, in bytes and in full packets.",
-           source="RFC 7323 §1.1")  # fmt: skip
+    @claim(
+        "The bandwidth-delay product of the line, in bytes and in full packets.",
+        source="RFC 7323 §1.1",
+    )
     def product(self, _tables: Tables) -> Verdict:
         """The two answers."""
-        return share_of([
-            self.answers.number("bdp_bytes", self.bdp_bytes, rel=0.03, unit="bytes"),
-            self.answers.number("bdp_pkts", self.bdp_bytes / FRAME_BYTES, abs=1.0, unit="packets"),
-        ])  # fmt: skip
+        return share_of(
+            [
+                self.answers.number("bdp_bytes", self.bdp_bytes, rel=0.03, unit="bytes"),
+                self.answers.number(
+                    "bdp_pkts", self.bdp_bytes / FRAME_BYTES, abs=1.0, unit="packets"
+                ),
+            ]
+        )
 
-    @claim("Reno's sawtooth on the line: its peak, its longest wait, its goodput.",
-           source="RFC 5681 §3.1")  # fmt: skip
+    @claim(
+        "Reno's sawtooth on the line: its peak, its longest wait, its goodput.",
+        source="RFC 5681 §3.1",
+        bears_stall_s=0.002,
+    )
     def sawtooth(self, _tables: Tables) -> Verdict:
         """The three answers."""
-        return share_of([
-            self.answers.number("peak_segments", self.peak_segments, rel=0.1, unit="segments"),
-            self.answers.number("queue_ms", self.queue_ms, rel=0.1, unit="ms"),
-            self.answers.number("goodput_mbps", self.goodput_mbps, rel=0.04, unit="Mbit/s"),
-        ])  # fmt: skip
+        return share_of(
+            [
+                self.answers.number("peak_segments", self.peak_segments, rel=0.1, unit="segments"),
+                self.answers.number("queue_ms", self.queue_ms, rel=0.1, unit="ms"),
+                self.answers.number("goodput_mbps", self.goodput_mbps, rel=0.04, unit="Mbit/s"),
+            ]
+        )
 
-    @claim("Reno's rate on the satellite link, by Mathis' formula.", source="Mathis et al. 1997")
+    @claim(
+        "Reno's rate on the satellite link, by Mathis' formula.",
+        source="Mathis et al. 1997",
+        bears_stall_s=0.002,
+    )
     def reno_with_losses(self, _tables: Tables) -> Verdict:
         """The answer; the constant may be 1.22 or 1."""
         middle = self.mathis_mbps * (1 + 1 / MATHIS_C) / 2

@@ -22,7 +22,6 @@ from testbed import (
     at_least,
     at_most,
     claim,
-    in_packets,
     param,
     shown,
 )
@@ -47,9 +46,17 @@ HOME_DELAY_MS = 20.0
 HOME_CC = "cubic"
 LONGEST_QUEUE_PKTS = 10_000
 COLUMNS = (
-    "frame", "wire_bytes", "ip_src", "ip_dst", "ip_id", "ip_ecn", "tcp_sport", "tcp_dport",
-    "tcp_seq", "tcp_payload_bytes",
-)  # fmt: skip
+    "frame",
+    "wire_bytes",
+    "ip_src",
+    "ip_dst",
+    "ip_id",
+    "ip_ecn",
+    "tcp_sport",
+    "tcp_dport",
+    "tcp_seq",
+    "tcp_payload_bytes",
+)
 
 
 class Lab(Assignment):
@@ -75,12 +82,14 @@ class Lab(Assignment):
     def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """Rates, round-trip times and loss."""
         return {
-            "rate_mbps": float(draw.integer(4, 9)), "rtt_ms": float(5 * draw.integer(6, 16)),
+            "rate_mbps": float(draw.integer(4, 9)),
+            "rtt_ms": float(5 * draw.integer(6, 16)),
             "satellite_mbps": float(draw.integer(5, 7)),
             "satellite_rtt_ms": float(5 * draw.integer(15, 21)),
             "loss_percent": draw.choice((1.0, 1.5, 2.0)),
-            "home_mbps": float(draw.integer(5, 7)), "home_rtt_ms": float(2 * draw.integer(14, 19)),
-        }  # fmt: skip
+            "home_mbps": float(draw.integer(5, 7)),
+            "home_rtt_ms": float(2 * draw.integer(14, 19)),
+        }
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """The two lines that something is chosen for."""
@@ -141,9 +150,19 @@ class Lab(Assignment):
         net.start("rx1", "iperf3", "--server", "--one-off", "--interval", "0")
         net.sleep(0.5)
         net.start(
-            "tx1", "iperf3", "--client", net.address("rx1"), "--congestion", cc,
-            "--time", f"{DURATION_S:.0f}", "--cport", str(DATA_PORT), "--interval", "0",
-        )  # fmt: skip
+            "tx1",
+            "iperf3",
+            "--client",
+            net.address("rx1"),
+            "--congestion",
+            cc,
+            "--time",
+            f"{DURATION_S:.0f}",
+            "--cport",
+            str(DATA_PORT),
+            "--interval",
+            "0",
+        )
         net.sleep(DURATION_S)
 
     # ---- from the run directory
@@ -159,25 +178,36 @@ class Lab(Assignment):
             "passage": bottleneck.passage(
                 sent[sent["ip_src"] == source], left[left["ip_src"] == source]
             ),
-        }  # fmt: skip
+        }
 
     # ---- public checks
 
-    @claim("The sender chosen for the satellite link fills it in spite of its losses.",
-           source="RFC 5681 §3.1; Mathis et al. 1997; RFC 9438; Cardwell et al. 2016",
-           scenarios=("satellite",))  # fmt: skip
+    @claim(
+        "The sender chosen for the satellite link fills it in spite of its losses.",
+        source="RFC 5681 §3.1; Mathis et al. 1997; RFC 9438; Cardwell et al. 2016",
+        scenarios=("satellite",),
+        bears_stall_s=0.002,
+    )
     def satellite_is_filled(self, tables: Tables) -> Verdict:
         """Goodput of the settled flow."""
         return self._filled(tables, "satellite", self.params.satellite_mbps, SATELLITE_SHARE)
 
-    @claim("The line at home still carries what it can.", source="RFC 7567 §2",
-           scenarios=("home",))  # fmt: skip
+    @claim(
+        "The line at home still carries what it can.",
+        source="RFC 7567 §2",
+        scenarios=("home",),
+        bears_stall_s=0.002,
+    )
     def home_is_filled(self, tables: Tables) -> Verdict:
         """Goodput of the settled flow."""
         return self._filled(tables, "home", self.params.home_mbps, HOME_SHARE)
 
-    @claim("Packets of the line at home wait a short time only.", source="RFC 7567 §2; RFC 8289 §3",
-           scenarios=("home",))  # fmt: skip
+    @claim(
+        "Packets of the line at home wait a short time only.",
+        source="RFC 7567 §2; RFC 8289 §3",
+        scenarios=("home",),
+        bears_stall_s=0.002,
+    )
     def home_stays_quick(self, tables: Tables) -> Verdict:
         """95 of 100 packets of the settled flow, in the queue."""
         waits = tables.of("passage", scenario="home")
@@ -185,7 +215,7 @@ class Lab(Assignment):
         longest = waits.sort_values("delay_s").tail(4)["frame"]
         return at_most(
             float(waits["delay_s"].quantile(0.95) * 1e3), HOME_DELAY_MS, unit="ms in the queue"
-        ).because(in_packets("those that waited longest", "home", "tx1-eth0", longest))
+        ).because("those that waited longest", longest, scenario="home", capture="tx1-eth0")
 
     def _filled(self, tables: Tables, scenario: str, rate_mbps: float, share: float) -> Verdict:
         arrived = tables.of("arrived", scenario=scenario)

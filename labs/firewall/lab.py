@@ -17,7 +17,6 @@ from testbed import (
     Verdict,
     claim,
     holds,
-    of_packets,
     param,
     programs,
     share_of,
@@ -34,9 +33,7 @@ ADMIN, STAFF, GUEST, SERVER = HOSTS
 CLIENTS = (ADMIN, STAFF, GUEST)
 DNS = 53
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
-COLUMNS = (
-    *echo.COLUMNS, "ip_proto", "tcp_sport", "tcp_dport", "udp_sport", "udp_dport",
-)  # fmt: skip
+COLUMNS = (*echo.COLUMNS, "ip_proto", "tcp_sport", "tcp_dport", "udp_sport", "udp_dport")
 
 
 @dataclass(frozen=True)
@@ -83,11 +80,16 @@ class Lab(Assignment):
         """Addresses, ports and a question."""
         ends = draw.sample(range(2, 251), 4)
         return {
-            "site": draw.integer(1, 250), "admin": ends[0], "staff": ends[1], "guest": ends[2],
-            "server": ends[3], "web": draw.choice((8000, 8008, 8080, 8081, 8888)),
-            "console": draw.integer(2000, 2999), "other": draw.integer(5000, 5999),
+            "site": draw.integer(1, 250),
+            "admin": ends[0],
+            "staff": ends[1],
+            "guest": ends[2],
+            "server": ends[3],
+            "web": draw.choice((8000, 8008, 8080, 8081, 8888)),
+            "console": draw.integer(2000, 2999),
+            "other": draw.integer(5000, 5999),
             "winner": draw.integer(0, 3),
-        }  # fmt: skip
+        }
 
     # ---- the variant, for handout and solution
 
@@ -105,19 +107,24 @@ class Lab(Assignment):
             *(Trial(host, SERVER, "tcp", p.web) for host in CLIENTS),
             *(Trial(host, SERVER, "udp", DNS) for host in CLIENTS),
             *(Trial(host, SERVER, "icmp") for host in CLIENTS),
-            Trial(ADMIN, STAFF, "icmp"), Trial(ADMIN, SERVER, "tcp", p.console),
-        ]  # fmt: skip
+            Trial(ADMIN, STAFF, "icmp"),
+            Trial(ADMIN, SERVER, "tcp", p.console),
+        ]
 
     @property
     def denied(self) -> list[Trial]:
         """What shall not."""
         p = self.params
         return [
-            Trial(STAFF, SERVER, "tcp", p.console), Trial(GUEST, SERVER, "tcp", p.console),
-            Trial(GUEST, ADMIN, "icmp"), Trial(GUEST, STAFF, "tcp", p.web),
-            Trial(ADMIN, SERVER, "udp", p.other), Trial(STAFF, SERVER, "tcp", p.other),
-            Trial(SERVER, ADMIN, "tcp", p.other), Trial(SERVER, GUEST, "udp", p.other),
-        ]  # fmt: skip
+            Trial(STAFF, SERVER, "tcp", p.console),
+            Trial(GUEST, SERVER, "tcp", p.console),
+            Trial(GUEST, ADMIN, "icmp"),
+            Trial(GUEST, STAFF, "tcp", p.web),
+            Trial(ADMIN, SERVER, "udp", p.other),
+            Trial(STAFF, SERVER, "tcp", p.other),
+            Trial(SERVER, ADMIN, "tcp", p.other),
+            Trial(SERVER, GUEST, "udp", p.other),
+        ]
 
     @property
     def priorities(self) -> list[int]:
@@ -202,39 +209,51 @@ class Lab(Assignment):
 
     # ---- public checks
 
-    @claim("Everybody reaches the web server, and gets an answer.",
-           source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3", scenarios=("main",))  # fmt: skip
+    @claim(
+        "Everybody reaches the web server, and gets an answer.",
+        source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3",
+        scenarios=("main",),
+    )
     def web_is_open(self, tables: Tables) -> Verdict:
         """TCP to the web server's port, from each client."""
-        return share_of([
-            self.passes(tables, Trial(host, SERVER, "tcp", self.params.web)) for host in CLIENTS
-        ])  # fmt: skip
+        return share_of(
+            [self.passes(tables, Trial(host, SERVER, "tcp", self.params.web)) for host in CLIENTS]
+        )
 
-    @claim("Everybody reaches the name server, and gets an answer.",
-           source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3", scenarios=("main",))  # fmt: skip
+    @claim(
+        "Everybody reaches the name server, and gets an answer.",
+        source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3",
+        scenarios=("main",),
+    )
     def names_are_open(self, tables: Tables) -> Verdict:
         """UDP to port 53, from each client."""
-        return share_of([
-            self.passes(tables, Trial(host, SERVER, "udp", DNS)) for host in CLIENTS
-        ])  # fmt: skip
+        return share_of([self.passes(tables, Trial(host, SERVER, "udp", DNS)) for host in CLIENTS])
 
-    @claim("Everybody may ping the server, and the staff each other.",
-           source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3", scenarios=("main",))  # fmt: skip
+    @claim(
+        "Everybody may ping the server, and the staff each other.",
+        source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3",
+        scenarios=("main",),
+    )
     def pings_pass(self, tables: Tables) -> Verdict:
         """ICMP from each client to the server, and from h1 to h2."""
         pairs = [*((host, SERVER) for host in CLIENTS), (ADMIN, STAFF)]
         return share_of([self.passes(tables, Trial(*pair, "icmp")) for pair in pairs])
 
-    @claim("The console's door is open for the administrator, and shut for all others.",
-           source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3", scenarios=("main",))  # fmt: skip
+    @claim(
+        "The console's door is open for the administrator, and shut for all others.",
+        source="TS-012 (OpenFlow 1.3.5) §5.2, §5.3",
+        scenarios=("main",),
+    )
     def console_is_guarded(self, tables: Tables) -> Verdict:
         """TCP to the console's port, from each client."""
         port = self.params.console
-        return share_of([
-            self.passes(tables, Trial(ADMIN, SERVER, "tcp", port)),
-            self.is_stopped(tables, Trial(STAFF, SERVER, "tcp", port)),
-            self.is_stopped(tables, Trial(GUEST, SERVER, "tcp", port)),
-        ])  # fmt: skip
+        return share_of(
+            [
+                self.passes(tables, Trial(ADMIN, SERVER, "tcp", port)),
+                self.is_stopped(tables, Trial(STAFF, SERVER, "tcp", port)),
+                self.is_stopped(tables, Trial(GUEST, SERVER, "tcp", port)),
+            ]
+        )
 
     # ---- what checks look at
 
@@ -257,11 +276,9 @@ class Lab(Assignment):
             tables, trial, row, bool(good), "does not arrive (and what is allowed does)"
         )
 
-    def _judged(
-        self, tables: Tables, trial: Trial, row: Any, good: bool, expected: str
-    ) -> Verdict:  # fmt: skip
+    def _judged(self, tables: Tables, trial: Trial, row: Any, good: bool, expected: str) -> Verdict:
         packets = self._of(tables.rows("seen"), trial, back=False)
         said = f"{row['sent']} sent, {row['arrived']} arrived, {row['answered']} answers"
         return holds(good, observed=f"{trial}: {said}", expected=f"{trial}: {expected}").because(
-            *of_packets(str(trial), packets.head(4))
+            str(trial), packets.head(4)
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labs.office.lab import NAME_SERVER
 from labs.office.lab import Lab as Public
-from testbed import Verdict, claim, holds, of_packets, share_of
+from testbed import Verdict, claim, holds, share_of
 
 if TYPE_CHECKING:
     from testbed import Tables
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 class Hidden(Public):
     """The office lab as the grader has it."""
 
-    @claim("Mail goes to the mail server: its preference is right, and its name is no alias.",
-           source="RFC 5321 §5.1; RFC 2181 §10.3", scenarios=("main",))  # fmt: skip
+    @claim(
+        "Mail goes to the mail server: its preference is right, and its name is no alias.",
+        source="RFC 5321 §5.1; RFC 2181 §10.3",
+        scenarios=("main",),
+    )
     def mail_finds_its_way(self, tables: Tables) -> Verdict:
         """The MX record, and the address of the host it names."""
         told = self.records(tables, self.domain, "MX")
@@ -24,15 +27,26 @@ class Hidden(Public):
         wanted = f"{self.params.preference} mail.{self.domain}"
         host = found[0].split()[-1] if found else ""
         kinds = list(self.records(tables, host, "A")["type"])
-        return share_of([
-            holds(found == [wanted], observed=f"MX {', '.join(found) or 'none'}",
-                  expected=f"MX {wanted}"),
-            holds(kinds == ["A"], observed=f"{host or 'no host'}: {', '.join(kinds) or 'nothing'}",
-                  expected="the mail exchanger's name has an address of its own"),
-        ]).because(*of_packets("the answer", self.answer(tables, self.domain, "MX")))  # fmt: skip
+        return share_of(
+            [
+                holds(
+                    found == [wanted],
+                    observed=f"MX {', '.join(found) or 'none'}",
+                    expected=f"MX {wanted}",
+                ),
+                holds(
+                    kinds == ["A"],
+                    observed=f"{host or 'no host'}: {', '.join(kinds) or 'nothing'}",
+                    expected="the mail exchanger's name has an address of its own",
+                ),
+            ]
+        ).because("the answer", self.answer(tables, self.domain, "MX"))
 
-    @claim("The zone names its own server, which answers with authority.",
-           source="RFC 1034 §4.2; RFC 1035 §4.1.1", scenarios=("main",))  # fmt: skip
+    @claim(
+        "The zone names its own server, which answers with authority.",
+        source="RFC 1034 §4.2; RFC 1035 §4.1.1",
+        scenarios=("main",),
+    )
     def zone_names_its_server(self, tables: Tables) -> Verdict:
         """The NS record with its address, and the flag AA."""
         told = self.records(tables, self.domain, "NS")
@@ -41,16 +55,26 @@ class Hidden(Public):
         answer = self.answer(tables, self.domain, "NS")
         own = bool(answer["authoritative"].any())
         server = self.server(NAME_SERVER)
-        return share_of([
-            holds(found == [f"ns.{self.domain}"] and address == [server],
-                  observed=f"NS {', '.join(found) or 'none'} at {', '.join(address) or 'none'}",
-                  expected=f"NS ns.{self.domain} at {server}"),
-            holds(own, observed="with authority" if own else "without authority",
-                  expected="with authority"),
-        ]).because(*of_packets("the answer", answer))  # fmt: skip
+        return share_of(
+            [
+                holds(
+                    found == [f"ns.{self.domain}"] and address == [server],
+                    observed=f"NS {', '.join(found) or 'none'} at {', '.join(address) or 'none'}",
+                    expected=f"NS ns.{self.domain} at {server}",
+                ),
+                holds(
+                    own,
+                    observed="with authority" if own else "without authority",
+                    expected="with authority",
+                ),
+            ]
+        ).because("the answer", answer)
 
-    @claim("Addresses and refusals live as long as they shall.", source="RFC 2308 §4, §5",
-           scenarios=("main",))  # fmt: skip
+    @claim(
+        "Addresses and refusals live as long as they shall.",
+        source="RFC 2308 §4, §5",
+        scenarios=("main",),
+    )
     def lives_are_right(self, tables: Tables) -> Verdict:
         """The TTL of the web server's address, and of the SOA record beside 'no such name'."""
         p = self.params
@@ -62,20 +86,26 @@ class Hidden(Public):
             told = self.records(tables, name, "A", section)
             ttl = [int(t) for t in told[told["type"] == kind]["ttl_s"]]
             cases.append(
-                holds(ttl == [wanted_s], observed=f"{name}: {kind} for {ttl or 'no'} s",
-                      expected=f"{name}: {kind} for {wanted_s} s"
-                      ).because(*of_packets("the answer", self.answer(tables, name, "A")))
-            )  # fmt: skip
+                holds(
+                    ttl == [wanted_s],
+                    observed=f"{name}: {kind} for {ttl or 'no'} s",
+                    expected=f"{name}: {kind} for {wanted_s} s",
+                ).because("the answer", self.answer(tables, name, "A"))
+            )
         return share_of(cases)
 
-    @claim("What the client does with its lease, and the resolver with a refusal.",
-           source="RFC 2131 §4.1, §4.4.5; RFC 2308 §5")  # fmt: skip
+    @claim(
+        "What the client does with its lease, and the resolver with a refusal.",
+        source="RFC 2131 §4.1, §4.4.5; RFC 2308 §5",
+    )
     def questions(self, _tables: Tables) -> Verdict:
         """The four answers."""
         p = self.params
-        return share_of([
-            self.answers.number("renew_s", p.lease_s / 2, abs=0, unit="s"),
-            self.answers.number("pool_size", p.count, abs=0),
-            self.answers.address("first_to", "255.255.255.255"),
-            self.answers.number("refusal_s", p.negative_s, abs=0, unit="s"),
-        ])  # fmt: skip
+        return share_of(
+            [
+                self.answers.number("renew_s", p.lease_s / 2, abs=0, unit="s"),
+                self.answers.number("pool_size", p.count, abs=0),
+                self.answers.address("first_to", "255.255.255.255"),
+                self.answers.number("refusal_s", p.negative_s, abs=0, unit="s"),
+            ]
+        )

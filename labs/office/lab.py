@@ -20,7 +20,6 @@ from testbed import (
     claim,
     holds,
     near,
-    of_packets,
     param,
     pick,
     share_of,
@@ -41,9 +40,27 @@ JOIN_S = 20.0
 """A client has asked, been offered, and looked whether the address is free."""
 
 COMPANIES = (
-    "acorn", "birch", "cedar", "dahlia", "elder", "fennel", "ginkgo", "hazel", "indigo", "juniper",
-    "laurel", "maple", "nettle", "orchid", "poplar", "rowan", "sorrel", "thyme", "violet", "willow",
-)  # fmt: skip
+    "acorn",
+    "birch",
+    "cedar",
+    "dahlia",
+    "elder",
+    "fennel",
+    "ginkgo",
+    "hazel",
+    "indigo",
+    "juniper",
+    "laurel",
+    "maple",
+    "nettle",
+    "orchid",
+    "poplar",
+    "rowan",
+    "sorrel",
+    "thyme",
+    "violet",
+    "willow",
+)
 
 
 class Lab(Assignment):
@@ -72,15 +89,18 @@ class Lab(Assignment):
     def variant(cls, draw: SeededChoices) -> dict[str, Any]:
         """Names, addresses and times."""
         return {
-            "company": draw.choice(COMPANIES), "site": draw.integer(1, 250),
-            "public": draw.integer(20, 200), "first": draw.integer(100, 180),
+            "company": draw.choice(COMPANIES),
+            "site": draw.integer(1, 250),
+            "public": draw.integer(20, 200),
+            "first": draw.integer(100, 180),
             "count": draw.integer(20, 50),
             "lease_s": draw.choice((900, 1200, 1500, 1800, 2400, 2700, 3600)),
             "printer": draw.integer(20, 90),
             "mac": "02:60:8c:" + ":".join(f"{draw.integer(16, 238):02x}" for _ in range(3)),
-            "www_ttl_s": 60 * draw.integer(2, 9), "negative_s": 10 * draw.integer(3, 11),
+            "www_ttl_s": 60 * draw.integer(2, 9),
+            "negative_s": 10 * draw.integer(3, 11),
             "preference": draw.integer(1, 50),
-        }  # fmt: skip
+        }
 
     # ---- the variant, for handout and solution
 
@@ -128,12 +148,18 @@ class Lab(Assignment):
     def topology(self) -> Office:
         """The office with this variant's addresses and printer."""
         site = self.params.site
-        topo = with_addresses(Office(), {
-            "r1-eth0": f"{self.router}/24", "d1-eth0": f"{self.server('d1')}/24",
-            "d2-eth0": f"{self.server('d2')}/24", "r1-eth1": f"10.{site}.2.1/24",
-            "h3-eth0": f"10.{site}.2.11/24", "r1-eth2": "203.0.113.1/24",
-            "w1-eth0": f"{self.www}/24",
-        })  # fmt: skip
+        topo = with_addresses(
+            Office(),
+            {
+                "r1-eth0": f"{self.router}/24",
+                "d1-eth0": f"{self.server('d1')}/24",
+                "d2-eth0": f"{self.server('d2')}/24",
+                "r1-eth1": f"10.{site}.2.1/24",
+                "h3-eth0": f"10.{site}.2.11/24",
+                "r1-eth2": "203.0.113.1/24",
+                "w1-eth0": f"{self.www}/24",
+            },
+        )
         topo.linkInfo(PRINTER, "s1")["addr1"] = self.params.mac
         return topo
 
@@ -142,10 +168,14 @@ class Lab(Assignment):
         net.capture(*(interface(node) for node in (CLIENT, PRINTER, ADMIN)))
         for node in (CLIENT, PRINTER):
             net.exec(node, "ip", "-4", "addr", "flush", "dev", interface(node))
-        self._serve(net, "office.zone", lambda: self.submission.start_nsd(
-            net, NAME_SERVER, {self.domain: "office.zone"}))  # fmt: skip
-        self._serve(net, "dhcp.conf", lambda: self.submission.start_dnsmasq(
-            net, {DHCP_SERVER: "dhcp.conf"}))  # fmt: skip
+        self._serve(
+            net,
+            "office.zone",
+            lambda: self.submission.start_nsd(net, NAME_SERVER, {self.domain: "office.zone"}),
+        )
+        self._serve(
+            net, "dhcp.conf", lambda: self.submission.start_dnsmasq(net, {DHCP_SERVER: "dhcp.conf"})
+        )
         step(net, "join")
         start(net, {node: [Dhcpcd()] for node in (CLIENT, PRINTER)})
         net.sleep(JOIN_S)
@@ -155,8 +185,9 @@ class Lab(Assignment):
         net.start(CLIENT, "unshare", "--mount", "sh", "-c", script).wait(timeout_s=60)
         step(net, "ask")
         asked = [word for question in self._questions() for word in question]
-        net.start(ADMIN, "kdig", f"@{self.server(NAME_SERVER)}", "+time=1", "+retry=1",
-                  *asked).wait(timeout_s=60)  # fmt: skip
+        net.start(
+            ADMIN, "kdig", f"@{self.server(NAME_SERVER)}", "+time=1", "+retry=1", *asked
+        ).wait(timeout_s=60)
 
     def _serve(self, net: RunningNetwork, file: str, begin: Any) -> None:
         """Starts a server; one that refuses its file leaves the other alone."""
@@ -192,12 +223,16 @@ class Lab(Assignment):
         given = [str(a) for a in acks["your_ip"].dropna()]
         good = bool(given) and all(first <= IPv4Address(a) <= last for a in given)
         return holds(
-            good, observed=", ".join(given) or self._why(tables, "dhcp.conf", "no lease"),
+            good,
+            observed=", ".join(given) or self._why(tables, "dhcp.conf", "no lease"),
             expected=f"{first} to {last}",
-        ).because(*self._exchange(tables, CLIENT))  # fmt: skip
+        ).because(f"DHCP at {CLIENT}", self._exchange(tables, CLIENT))
 
-    @claim("The lease brings mask, router, name server, and lasts as long as it shall.",
-           source="RFC 2132 §3.3, §3.5, §3.8, §9.2", scenarios=("main",))  # fmt: skip
+    @claim(
+        "The lease brings mask, router, name server, and lasts as long as it shall.",
+        source="RFC 2132 §3.3, §3.5, §3.8, §9.2",
+        scenarios=("main",),
+    )
     def lease_is_complete(self, tables: Tables) -> Verdict:
         """Four options of the acknowledgement."""
         acks = self.acks(tables, CLIENT, self._mac(tables, CLIENT))
@@ -210,43 +245,61 @@ class Lab(Assignment):
         cases = []
         for option, value in wanted.items():
             found = "no lease" if acks.empty else _text(acks[option].iloc[-1])
-            cases.append(holds(found == value, observed=f"{option}: {found}",
-                               expected=f"{option}: {value}"))  # fmt: skip
-        return share_of(cases).because(*of_packets("the acknowledgement", acks))
+            cases.append(
+                holds(found == value, observed=f"{option}: {found}", expected=f"{option}: {value}")
+            )
+        return share_of(cases).because("the acknowledgement", acks)
 
-    @claim("The printer always gets its own address.", source="RFC 2131 §1.6 (manual allocation)",
-           scenarios=("main",))  # fmt: skip
+    @claim(
+        "The printer always gets its own address.",
+        source="RFC 2131 §1.6 (manual allocation)",
+        scenarios=("main",),
+    )
     def printer_has_its_address(self, tables: Tables) -> Verdict:
         """The acknowledgement that the printer got."""
         acks = self.acks(tables, PRINTER, self.params.mac)
         given = [str(a) for a in acks["your_ip"].dropna()]
         return holds(
-            set(given) == {self.printer}, expected=self.printer,
+            set(given) == {self.printer},
+            expected=self.printer,
             observed=", ".join(given) or self._why(tables, "dhcp.conf", "no lease"),
-        ).because(*self._exchange(tables, PRINTER))  # fmt: skip
+        ).because(f"DHCP at {PRINTER}", self._exchange(tables, PRINTER))
 
-    @claim("The zone's names lead to their addresses.", source="RFC 1035 §3.3, §3.4",
-           scenarios=("main",))  # fmt: skip
+    @claim(
+        "The zone's names lead to their addresses.",
+        source="RFC 1035 §3.3, §3.4",
+        scenarios=("main",),
+    )
     def names_are_found(self, tables: Tables) -> Verdict:
         """What the name server answers to the administrator."""
-        wanted = {"www": [f"A {self.www}"], "printer": [f"A {self.printer}"],
-                  "intranet": [f"CNAME www.{self.domain}", f"A {self.www}"],
-                  "mail": [f"A {self.mail}"]}  # fmt: skip
-        return share_of([
-            self._answers(tables, f"{name}.{self.domain}", "A", records)
-            for name, records in wanted.items()
-        ])  # fmt: skip
+        wanted = {
+            "www": [f"A {self.www}"],
+            "printer": [f"A {self.printer}"],
+            "intranet": [f"CNAME www.{self.domain}", f"A {self.www}"],
+            "mail": [f"A {self.mail}"],
+        }
+        return share_of(
+            [
+                self._answers(tables, f"{name}.{self.domain}", "A", records)
+                for name, records in wanted.items()
+            ]
+        )
 
-    @claim("With what the lease brought, the client reaches the web server by its name.",
-           source="RFC 2131 §1.6; RFC 1034 §2.2", scenarios=("main",))  # fmt: skip
+    @claim(
+        "With what the lease brought, the client reaches the web server by its name.",
+        source="RFC 2131 §1.6; RFC 1034 §2.2",
+        scenarios=("main",),
+    )
     def client_goes_by_name(self, tables: Tables) -> Verdict:
         """One ping of the client's."""
         asked = pick(tables, "name", interface(CLIENT), udp_dport=53)
         back = pick(tables, "name", interface(CLIENT), icmp_type=0, ip_src=self.www)
-        return all_of([
-            at_least(len(asked), 1, unit="questions to a name server"),
-            near(len(back), 1, abs=0, unit="echo replies of the web server"),
-        ]).because(*of_packets("question and reply", pd.concat([asked, back])))  # fmt: skip
+        return all_of(
+            [
+                at_least(len(asked), 1, unit="questions to a name server"),
+                near(len(back), 1, abs=0, unit="echo replies of the web server"),
+            ]
+        ).because("question and reply", pd.concat([asked, back]))
 
     # ---- what checks look at
 
@@ -257,9 +310,8 @@ class Lab(Assignment):
     def _mac(self, tables: Tables, node: str) -> str:
         return steps.mac(tables, interface(node))
 
-    def _exchange(self, tables: Tables, node: str) -> Any:
-        seen = pick(tables, "join", interface(node), table="dhcp")
-        return of_packets(f"DHCP at {node}", seen.head(8))
+    def _exchange(self, tables: Tables, node: str) -> pd.DataFrame:
+        return pick(tables, "join", interface(node), table="dhcp").head(8)
 
     def _why(self, tables: Tables, file: str, otherwise: str) -> str:
         """Why a server said nothing: the reason it gave, if it refused its file."""
@@ -268,8 +320,9 @@ class Lab(Assignment):
 
     def answer(self, tables: Tables, name: str, kind: str) -> pd.DataFrame:
         """The name server's message that answers a question of the administrator's."""
-        return pick(tables, "ask", interface(ADMIN), table="dns", response=True, question=name,
-                    type=kind).tail(1)  # fmt: skip
+        return pick(
+            tables, "ask", interface(ADMIN), table="dns", response=True, question=name, type=kind
+        ).tail(1)
 
     def records(
         self, tables: Tables, name: str, kind: str, section: str = "answer"
@@ -281,14 +334,17 @@ class Lab(Assignment):
 
     def _answers(self, tables: Tables, name: str, kind: str, wanted: list[str]) -> Verdict:
         told = self.answer(tables, name, kind)
-        found = [f"{r.type} {str(r.data).rstrip('.')}"
-                 for r in self.records(tables, name, kind).itertuples()]  # fmt: skip
+        found = [
+            f"{r.type} {str(r.data).rstrip('.')}"
+            for r in self.records(tables, name, kind).itertuples()
+        ]
         silent = self._why(tables, "office.zone", "no answer")
         nothing = silent if told.empty else str(told["rcode"].iloc[-1])
         return holds(
-            found == wanted, observed=f"{name}: {', '.join(found) or nothing}",
+            found == wanted,
+            observed=f"{name}: {', '.join(found) or nothing}",
             expected=f"{name}: {', '.join(wanted)}",
-        ).because(*of_packets(f"the answer for {name}", told))  # fmt: skip
+        ).because(f"the answer for {name}", told)
 
 
 def _text(value: Any) -> str:

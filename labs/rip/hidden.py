@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analysis.routes import INFINITY
 from labs.rip.lab import FAST_DELAY_MS, ROUTERS, SLOW_MBPS
 from labs.rip.lab import Lab as Public
-from testbed import Verdict, claim, holds, near, none_of, of_packets, share_of
+from testbed import Verdict, claim, holds, near, none_of, share_of
 
 if TYPE_CHECKING:
     from testbed import Tables
@@ -34,22 +34,34 @@ class Hidden(Public):
 
     # ---- hidden checks
 
-    @claim("Every router tells its table as often as the lab asks.", source="RFC 2453 §3.8",
-           scenarios=("main",))  # fmt: skip
+    @claim(
+        "Every router tells its table as often as the lab asks.",
+        source="RFC 2453 §3.8",
+        scenarios=("main",),
+        bears_stall_s=0.002,
+    )
     def keeps_the_timers(self, tables: Tables) -> Verdict:
         """Mean gap between whole updates, a quarter of it left to chance."""
         update_s, cases = float(self.params.update_s), []
         for router in ROUTERS:
             gap_s = self.gap_s(tables, router)
             if gap_s is None:
-                cases.append(holds(False, observed=f"{router}: no two updates",
-                                   expected=f"{router}: every {update_s:g} s"))  # fmt: skip
+                cases.append(
+                    holds(
+                        False,
+                        observed=f"{router}: no two updates",
+                        expected=f"{router}: every {update_s:g} s",
+                    )
+                )
             else:
                 cases.append(near(gap_s, update_s, rel=0.2, unit=f"s between updates of {router}"))
         return share_of(cases)
 
-    @claim("Every router tells routes back with metric 16 where it learned them (poisoned "
-           "reverse).", source="RFC 2453 §3.4.3", scenarios=("main",))  # fmt: skip
+    @claim(
+        "Every router tells routes back with metric 16 where it learned them (poisoned reverse).",
+        source="RFC 2453 §3.4.3",
+        scenarios=("main",),
+    )
     def poisons_the_reverse(self, tables: Tables) -> Verdict:
         """What each router told over the cable it had learned it from."""
         cases = []
@@ -58,44 +70,67 @@ class Hidden(Public):
             good = len(back) > 0 and bool((back["metric"] == INFINITY).all())
             told = "nothing" if back.empty else f"metrics {sorted(set(back['metric']))}"
             cases.append(
-                holds(good, observed=f"{router} tells back {told}",
-                      expected=f"{router} tells back metric {INFINITY}"
-                      ).because(*of_packets(f"{router} tells back", back.head(4)))
-            )  # fmt: skip
+                holds(
+                    good,
+                    observed=f"{router} tells back {told}",
+                    expected=f"{router} tells back metric {INFINITY}",
+                ).because(f"{router} tells back", back.head(4))
+            )
         return share_of(cases)
 
-    @claim("No router that speaks RIP speaks it into a LAN of hosts.",
-           source="RFC 2453 §4.3; RFC 1812 §7.1", scenarios=("main",))  # fmt: skip
+    @claim(
+        "No router that speaks RIP speaks it into a LAN of hosts.",
+        source="RFC 2453 §4.3; RFC 1812 §7.1",
+        scenarios=("main",),
+    )
     def spares_the_lans(self, tables: Tables) -> Verdict:
         """Updates seen at the hosts; a router that never speaks earns nothing by its silence."""
         cases = []
         for number, router in enumerate(ROUTERS, 1):
             sent = tables.rows("messages", sender=router, command="response")
             if sent.empty:
-                cases.append(holds(False, observed=f"{router} never speaks RIP",
-                                   expected=f"{router} speaks to routers only"))  # fmt: skip
+                cases.append(
+                    holds(
+                        False,
+                        observed=f"{router} never speaks RIP",
+                        expected=f"{router} speaks to routers only",
+                    )
+                )
             else:
                 heard = self.spoken_on_lan(tables, number)
-                cases.append(none_of(heard, sent, f"updates of {router} heard by h{number}",
-                                     f"h{number} hears none"))  # fmt: skip
+                cases.append(
+                    none_of(
+                        heard,
+                        sent,
+                        f"updates of {router} heard by h{number}",
+                        f"h{number} hears none",
+                    )
+                )
         return share_of(cases)
 
-    @claim("Round-trip times of h1's pings to h3, before and after the cut.",
-           source="arithmetic; RFC 792")  # fmt: skip
+    @claim(
+        "Round-trip times of h1's pings to h3, before and after the cut.",
+        source="arithmetic; RFC 792",
+        bears_stall_s=0.002,
+    )
     def round_trips(self, _tables: Tables) -> Verdict:
         """The two answers."""
-        return share_of([
-            self.answers.number("rtt_before_ms", self.rtt_before_ms, rel=0.05, unit="ms"),
-            self.answers.number("rtt_after_ms", self.rtt_after_ms, rel=0.1, unit="ms"),
-        ])  # fmt: skip
+        return share_of(
+            [
+                self.answers.number("rtt_before_ms", self.rtt_before_ms, rel=0.05, unit="ms"),
+                self.answers.number("rtt_after_ms", self.rtt_after_ms, rel=0.1, unit="ms"),
+            ]
+        )
 
     @claim("The metric of h3's LAN at r1, before and after the cut.", source="RFC 2453 §3.5")
     def metrics(self, _tables: Tables) -> Verdict:
         """The two answers."""
-        return share_of([
-            self.answers.number("metric_before", 2, abs=0, unit="hops"),
-            self.answers.number("metric_after", 3, abs=0, unit="hops"),
-        ])  # fmt: skip
+        return share_of(
+            [
+                self.answers.number("metric_before", 2, abs=0, unit="hops"),
+                self.answers.number("metric_after", 3, abs=0, unit="hops"),
+            ]
+        )
 
     @claim("Why RIP chose the slow link.", source="RFC 2453 §3.5")
     def why_slow(self, _tables: Tables) -> Verdict:

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     from testbed import RunningNetwork, ScenarioData, Tables
 
 ROUTERS = ("r1", "r2", "r3")
-LANS = {"A": ("r1-eth0", "h1"), "B": ("r2-eth0", "h2"), "C": ("r3-eth0", "h3"),
-        "D": ("r3-eth1", "h4")}  # fmt: skip
+LANS = {
+    "A": ("r1-eth0", "h1"),
+    "B": ("r2-eth0", "h2"),
+    "C": ("r3-eth0", "h3"),
+    "D": ("r3-eth1", "h4"),
+}
 """LAN → its router's interface and its host."""
 
 CABLES = {"r1-r2": ("r1-eth1", "r2-eth1"), "r2-r3": ("r2-eth2", "r3-eth2")}
@@ -110,18 +114,26 @@ class Lab(Assignment):
         roomy = [draw.integer(2 ** (b - 1), 2**b - 4) for b in (bits[0], *bits[2:])]
         first, *others = draw.shuffled(roomy)
         second, third = draw.integer(1, 250), 8 * draw.integer(1, 30)
-        asked = (draw.integer(1, 250), 4 * draw.integer(16, 62) + draw.integer(1, 2),
-                 draw.integer(1, 250), draw.integer(18, 22))  # fmt: skip
+        asked = (
+            draw.integer(1, 250),
+            4 * draw.integer(16, 62) + draw.integer(1, 2),
+            draw.integer(1, 250),
+            draw.integer(18, 22),
+        )
         return {
             "block": f"10.{draw.integer(1, 250)}.{4 * draw.integer(1, 60)}.0/{length}",
             "hosts": (first, tight, *others),
             "uplink": draw.integer(0, 63),
             "question": "10.{}.{}.{}/{}".format(*asked),
             "target": f"10.{second}.{third + draw.integer(1, 3)}.{draw.integer(1, 250)}",
-            "prefixes": (f"10.{second}.0.0/16", f"10.{second}.{third}.0/22",
-                         f"10.{second}.{third}.0/25", "0.0.0.0/0"),
+            "prefixes": (
+                f"10.{second}.0.0/16",
+                f"10.{second}.{third}.0/22",
+                f"10.{second}.{third}.0/25",
+                "0.0.0.0/0",
+            ),
             "vias": tuple(draw.shuffled(("r5", "r6", "r7", "r8"))),
-        }  # fmt: skip
+        }
 
     # ---- the variant, for handout and solution
 
@@ -180,8 +192,12 @@ class Lab(Assignment):
         for _, host in LANS.values():
             _ip(net, host, f"addr flush dev {host}-eth0")
         to_r2 = self.uplink(1).split("/")[0]
-        _ip(net, PROVIDER, f"addr add {OUTSIDE}/32 dev lo",
-            f"route add {self.params.block} via {to_r2}")  # fmt: skip
+        _ip(
+            net,
+            PROVIDER,
+            f"addr add {OUTSIDE}/32 dev lo",
+            f"route add {self.params.block} via {to_r2}",
+        )
 
     def given_hosts(self) -> dict[str, tuple[IPv4Interface, str]]:
         """The rows of hosts.csv that make sense: host → address and gateway."""
@@ -235,9 +251,12 @@ class Lab(Assignment):
 
     # ---- public checks
 
-    @claim("Each LAN has the smallest prefix of the block with room for its hosts and its router, "
-           "and both have addresses in it.",
-           source="RFC 4632 §3.1", scenarios=("main",))  # fmt: skip
+    @claim(
+        "Each LAN has the smallest prefix of the block with room for its hosts and its router, "
+        "and both have addresses in it.",
+        source="RFC 4632 §3.1",
+        scenarios=("main",),
+    )
     def lans_fit(self, tables: Tables) -> Verdict:
         """The router's address as it has it, the host's as it was given."""
         return share_of([self._lan_fits(tables, lan) for lan in sorted(LANS)])
@@ -252,27 +271,41 @@ class Lab(Assignment):
             return holds(False, observed=f"LAN {lan}: {missing} has no address", expected=expected)
         near, far = router.network, given[0].network
         good = (
-            near == far and near.prefixlen == length and router.ip != given[0].ip
+            near == far
+            and near.prefixlen == length
+            and router.ip != given[0].ip
             and near.subnet_of(IPv4Network(self.params.block))
             and all(_is_usable(address) for address in (router, given[0]))
-        )  # fmt: skip
+        )
         return holds(good, observed=f"LAN {lan}: {router}, {given[0]}", expected=expected)
 
-    @claim("Each cable between routers has a /30 (or /31) of the block.", source="RFC 3021",
-           scenarios=("main",))  # fmt: skip
+    @claim(
+        "Each cable between routers has a /30 (or /31) of the block.",
+        source="RFC 3021",
+        scenarios=("main",),
+    )
     def cables_fit(self, tables: Tables) -> Verdict:
         """Both ends' addresses."""
         cases = []
         for name, ends in CABLES.items():
             one, two = (self.own(tables, end) for end in ends)
             good = (
-                one is not None and two is not None and one.network == two.network
-                and one.ip != two.ip and one.network.prefixlen in (30, 31)
+                one is not None
+                and two is not None
+                and one.network == two.network
+                and one.ip != two.ip
+                and one.network.prefixlen in (30, 31)
                 and one.network.subnet_of(IPv4Network(self.params.block))
-                and _is_usable(one) and _is_usable(two)
-            )  # fmt: skip
-            cases.append(holds(good, observed=f"{name}: {one or 'none'}, {two or 'none'}",
-                               expected=f"{name}: two addresses of one /30"))  # fmt: skip
+                and _is_usable(one)
+                and _is_usable(two)
+            )
+            cases.append(
+                holds(
+                    good,
+                    observed=f"{name}: {one or 'none'}, {two or 'none'}",
+                    expected=f"{name}: two addresses of one /30",
+                )
+            )
         return share_of(cases)
 
     @claim("No two networks overlap.", source="RFC 4632 §3.1", scenarios=("main",))
@@ -283,39 +316,54 @@ class Lab(Assignment):
         found = {name: self.own(tables, end) for name, end in names.items()}
         missing = [name for name, own in found.items() if own is None]
         if missing:
-            return holds(False, observed=f"no address: {', '.join(missing)}",
-                         expected="six networks")  # fmt: skip
+            return holds(
+                False, observed=f"no address: {', '.join(missing)}", expected="six networks"
+            )
         nets = {name: own.network for name, own in found.items() if own is not None}
-        clashes = [f"{a} {nets[a]} and {b} {nets[b]}" for a, b in combinations(nets, 2)
-                   if nets[a].overlaps(nets[b])]  # fmt: skip
-        return holds(not clashes, observed="; ".join(clashes) or "none overlap",
-                     expected="none overlap")  # fmt: skip
+        clashes = [
+            f"{a} {nets[a]} and {b} {nets[b]}"
+            for a, b in combinations(nets, 2)
+            if nets[a].overlaps(nets[b])
+        ]
+        return holds(
+            not clashes, observed="; ".join(clashes) or "none overlap", expected="none overlap"
+        )
 
-    @claim("The hosts of all LANs reach one another.", source="RFC 1812 §5.2",
-           scenarios=("main",))  # fmt: skip
+    @claim("The hosts of all LANs reach one another.", source="RFC 1812 §5.2", scenarios=("main",))
     def hosts_reach_one_another(self, tables: Tables) -> Verdict:
         """Each of the six pairs, both ways."""
         cases = []
         hosts = self.given_hosts()
         for one, two in combinations(sorted(host for _, host in LANS.values()), 2):
             lost = [
-                f"{a} to {b}" for a, b in ((one, two), (two, one))
+                f"{a} to {b}"
+                for a, b in ((one, two), (two, one))
                 if b not in hosts or not self.reached(tables, a, str(hosts[b][0].ip))
-            ]  # fmt: skip
-            cases.append(holds(not lost, observed=f"no answer: {', '.join(lost)}" if lost
-                               else f"{one} and {two}: answers both ways",
-                               expected=f"{one} and {two}: answers both ways"))  # fmt: skip
+            ]
+            cases.append(
+                holds(
+                    not lost,
+                    observed=f"no answer: {', '.join(lost)}"
+                    if lost
+                    else f"{one} and {two}: answers both ways",
+                    expected=f"{one} and {two}: answers both ways",
+                )
+            )
         return share_of(cases)
 
     @claim("Every host reaches the Internet.", source="RFC 1812 §5.2", scenarios=("main",))
     def internet_is_reached(self, tables: Tables) -> Verdict:
         """Pings to an address of the provider's."""
-        return share_of([
-            holds(good := self.reached(tables, host, OUTSIDE),
-                  observed=f"{host}: {'an' if good else 'no'} answer from {OUTSIDE}",
-                  expected=f"{host}: an answer from {OUTSIDE}")
-            for _, host in LANS.values()
-        ])  # fmt: skip
+        return share_of(
+            [
+                holds(
+                    good := self.reached(tables, host, OUTSIDE),
+                    observed=f"{host}: {'an' if good else 'no'} answer from {OUTSIDE}",
+                    expected=f"{host}: an answer from {OUTSIDE}",
+                )
+                for _, host in LANS.values()
+            ]
+        )
 
     # ---- what checks look at
 
@@ -343,8 +391,13 @@ def _addresses(log: str) -> list[dict[str, str]]:
         for row in interface["addr_info"]:
             address = IPv4Interface(f"{row['local']}/{row['prefixlen']}")
             if interface["ifname"] not in ("lo", UPLINK):
-                found.append({"interface": interface["ifname"], "address": str(address),
-                              "prefix": str(address.network)})  # fmt: skip
+                found.append(
+                    {
+                        "interface": interface["ifname"],
+                        "address": str(address),
+                        "prefix": str(address.network),
+                    }
+                )
     return found
 
 
