@@ -92,7 +92,7 @@ class Outage(Experiment):
     def only_those_are_lost(self, tables: Tables) -> Verdict:
         """How many pings were lost though it worked, or answered though it failed."""
         return all_of(
-            [
+            *(
                 near(
                     (pings["lost"] != pings["failing"]).sum(),
                     0,
@@ -101,7 +101,7 @@ class Outage(Experiment):
                     what=f"{s:g} s",
                 )
                 for s, pings in self._each(tables).items()
-            ]
+            )
         )
 
     @claim(
@@ -112,10 +112,10 @@ class Outage(Experiment):
     def costs_its_length(self, tables: Tables) -> Verdict:
         """How many were lost."""
         return all_of(
-            [
+            *(
                 near(pings["lost"].sum(), s / EVERY_S, abs=1, unit="pings", what=f"{s:g} s")
                 for s, pings in self._each(tables).items()
-            ]
+            )
         )
 
     def plot(self, tables: Tables) -> dict[str, Figure]:

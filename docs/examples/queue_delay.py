@@ -119,15 +119,13 @@ class QueueDelay(Experiment):
         slope_ms, empty_ms = np.polyfit(pings["queue_pkts"], pings["rtt_ms"], 1)
         own_ms = self._sending_ms()
         return all_of(
-            [
-                near(slope_ms, own_ms, rel=0.02, unit="ms a packet"),
-                between(
-                    empty_ms,
-                    self._empty_ms(),
-                    self._empty_ms() + 1.1 * own_ms,
-                    unit="ms with nobody in front",
-                ),
-            ]
+            near(slope_ms, own_ms, rel=0.02, unit="ms a packet"),
+            between(
+                empty_ms,
+                self._empty_ms(),
+                self._empty_ms() + 1.1 * own_ms,
+                unit="ms with nobody in front",
+            ),
         )
 
     @claim("A full queue drops what arrives.", source="RFC 7567 §2, tail drop", bears_stall_s=0.002)
@@ -138,22 +136,20 @@ class QueueDelay(Experiment):
         if dropped.empty:
             raise MissingDataError("the queue was never full; try a larger --window")
         return all_of(
-            [
-                near(
-                    dropped["queue_pkts"].min(),
-                    self.params.queue_pkts,
-                    abs=1,
-                    unit="packets",
-                    what="shortest queue that dropped",
-                ),
-                near(
-                    pings["queue_pkts"].max(),
-                    self.params.queue_pkts,
-                    abs=1,
-                    unit="packets",
-                    what="longest",
-                ),
-            ]
+            near(
+                dropped["queue_pkts"].min(),
+                self.params.queue_pkts,
+                abs=1,
+                unit="packets",
+                what="shortest queue that dropped",
+            ),
+            near(
+                pings["queue_pkts"].max(),
+                self.params.queue_pkts,
+                abs=1,
+                unit="packets",
+                what="longest",
+            ),
         )
 
     def plot(self, tables: Tables) -> dict[str, Figure]:

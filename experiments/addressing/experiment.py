@@ -10,25 +10,33 @@ import pandas as pd
 
 from analysis.dissect import igmp, ipv4
 from analysis.plots import headers as plots
-from testbed.author import steps as exchange
-from testbed.author import tunnels
-from testbed.author.actions import (
+from testbed import (
     Action,
+    LinkShape,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
     filter_packets,
     in_order,
     ip,
+    mac,
     masquerade,
+    near,
     nothing,
+    param,
+    pick,
     ping,
     program,
+    same,
     sysctl,
+    tunnels,
     zeros,
 )
-from testbed.author.experiment import Tables
-from testbed.author.steps import address, mac, pick
-from testbed.core.claims import Verdict, all_of, at_least, at_most, claim, near, same
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
+from testbed import steps as exchange
 from topologies.site import Site
 
 from .header import (
@@ -43,8 +51,7 @@ from .header import (
 )
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 ALL = "255.255.255.255"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
@@ -69,24 +76,12 @@ CLASSES = {
 }
 """An address of each class, and the length of the mask that came with it."""
 
-FAULTS = (
-    "none",
-    "classful",
-    "on-link",
-    "one-route",
-    "small-aggregate",
-    "forwarding",
-    "open-loopback",
-    "no-join",
-    "no-nat",
-    "raised",
-    "options",
-    "relay",
-    "classless",
-    "no-record",
-    "plain",
-    "unfiltered",
-    "bleached",
+FAULTS = tuple(
+    (
+        "none classful on-link one-route small-aggregate forwarding open-loopback "
+        "no-join no-nat raised options relay classless no-record plain unfiltered "
+        "bleached"
+    ).split()
 )
 
 
@@ -312,10 +307,8 @@ class Addressing(Ipv4Header):
         routed = pick(tables, "mask", "h1-eth0", ip_dst=OUTSIDE, eth_dst=mac(tables, "r1-eth0"))
         return (
             all_of(
-                [
-                    same(wanted, [INSIDE], "ARP for"),
-                    at_least(len(routed), 1, unit=f"packets to {OUTSIDE} by the router"),
-                ]
+                same(wanted, [INSIDE], "ARP for"),
+                at_least(len(routed), 1, unit=f"packets to {OUTSIDE} by the router"),
             )
             .because("ARP", asked)
             .because("by the router", routed)
@@ -339,10 +332,8 @@ class Addressing(Ipv4Header):
         sent = pick(tables, "one-wire", "h1-eth0", icmp_type=ECHO_REQUEST)
         way = sorted(set(sent["eth_dst"]))
         return all_of(
-            [
-                at_most(len(asked), 0, unit="ARP requests for 10.9.9.9 by h1"),
-                same(way, [mac(tables, "r1-eth0")], "sent to"),
-            ]
+            at_most(len(asked), 0, unit="ARP requests for 10.9.9.9 by h1"),
+            same(way, [mac(tables, "r1-eth0")], "sent to"),
         ).because("sent", sent)
 
     @claim(
@@ -356,10 +347,8 @@ class Addressing(Ipv4Header):
         sent = pick(tables, "longest-prefix", "h1-eth0", icmp_type=ECHO_REQUEST)
         return (
             all_of(
-                [
-                    at_most(len(low), 0, unit="packets for .5 by r2"),
-                    at_least(len(high), 1, unit="packets for .200 by r2"),
-                ]
+                at_most(len(low), 0, unit="packets for .5 by r2"),
+                at_least(len(high), 1, unit="packets for .200 by r2"),
             )
             .because("sent", sent)
             .because("by r2", pd.concat([low, high]))
@@ -387,11 +376,9 @@ class Addressing(Ipv4Header):
         beyond = pd.concat(pick(tables, "limited", c, ip_dst=ALL) for c in ("r2-eth0", "h4-eth0"))
         frames = sorted(set(near_by["eth_dst"]))
         return all_of(
-            [
-                near(len(near_by), 1, abs=0, unit="datagrams at h3"),
-                same(frames, [BROADCAST_MAC], "frames to"),
-                at_most(len(beyond), 0, unit="behind a router"),
-            ]
+            near(len(near_by), 1, abs=0, unit="datagrams at h3"),
+            same(frames, [BROADCAST_MAC], "frames to"),
+            at_most(len(beyond), 0, unit="behind a router"),
         ).because("at h3", near_by)
 
     @claim(
@@ -405,10 +392,8 @@ class Addressing(Ipv4Header):
         on_way = pick(tables, "directed", "r3-eth0", ip_dst=target)
         arrived = pick(tables, "directed", "h2-eth0", ip_dst=target)
         return all_of(
-            [
-                near(len(on_way), 1, abs=0, unit="packets at r3"),
-                at_most(len(arrived), 0, unit="on h2's LAN"),
-            ]
+            near(len(on_way), 1, abs=0, unit="packets at r3"),
+            at_most(len(arrived), 0, unit="on h2's LAN"),
         ).because("on the way", pd.concat([on_way, arrived]))
 
     @claim("Packets to 127/8 never appear on a wire.", source="RFC 1122 §3.2.1.3 (g), RFC 6890")
@@ -446,11 +431,9 @@ class Addressing(Ipv4Header):
         sent = pick(tables, "group", "h3-eth0", ip_dst=GROUP, ip_proto=UDP)
         return (
             all_of(
-                [
-                    same(kinds, [igmp.JOINED, igmp.LEFT], f"reports of {GROUP}"),
-                    same({int(t) for t in said["ip_ttl"]}, {1}, "TTL"),
-                    same(set(sent["eth_dst"]), {GROUP_MAC}, "frames to"),
-                ]
+                same(kinds, [igmp.JOINED, igmp.LEFT], f"reports of {GROUP}"),
+                same({int(t) for t in said["ip_ttl"]}, {1}, "TTL"),
+                same(set(sent["eth_dst"]), {GROUP_MAC}, "frames to"),
             )
             .because("reports", said)
             .because("to the group", sent)
@@ -473,15 +456,13 @@ class Addressing(Ipv4Header):
         back = set(inside["ip_dst"].astype(str))
         return (
             all_of(
-                [
-                    same(sources, [address(tables, "r1-eth1")], "outside from"),
-                    near(outside["udp_sport"].nunique(), 2, abs=0, unit="ports outside"),
-                    same(
-                        back,
-                        {address(tables, "h1-eth0"), address(tables, "h3-eth0")},
-                        "answers inside to",
-                    ),
-                ]
+                same(sources, [address(tables, "r1-eth1")], "outside from"),
+                near(outside["udp_sport"].nunique(), 2, abs=0, unit="ports outside"),
+                same(
+                    back,
+                    {address(tables, "h1-eth0"), address(tables, "h3-eth0")},
+                    "answers inside to",
+                ),
             )
             .because("translations", self._translations(tables), scenario="main")
             .because("outside", outside)
@@ -527,11 +508,9 @@ class Addressing(Ipv4Header):
         )
         return (
             all_of(
-                [
-                    at_least(len(bare), 1, unit="packets passed on by Linux as it is"),
-                    at_least(len(asked), 1, unit="packets sent to the filter"),
-                    at_most(len(passed), 0, unit="of them behind r1"),
-                ]
+                at_least(len(bare), 1, unit="packets passed on by Linux as it is"),
+                at_least(len(asked), 1, unit="packets sent to the filter"),
+                at_most(len(passed), 0, unit="of them behind r1"),
             )
             .because("sent", asked)
             .because("behind r1", pd.concat([bare, passed]))

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.dissect import ipv4
-from testbed.author.experiment import Experiment
-from testbed.author.steps import address, pick
-from testbed.core.claims import Verdict, all_of, at_least, at_most, claim, holds, same
+from testbed import (
+    Experiment,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    pick,
+    same,
+)
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
-    from testbed.results.data import ScenarioData
+    from testbed import ScenarioData, Tables
 
 ICMP, IGMP, TCP, UDP, GRE, ESP = 1, 2, 6, 17, 47, 50
 """Protocol numbers (IANA)."""
@@ -83,16 +91,12 @@ class Ipv4Header(Experiment):
         ttls = {p: sorted({int(t) for t in rows["ip_ttl"]}) for p, rows in seen.items()}
         bad = sum(int((~rows["ip_checksum_ok"].fillna(False)).sum()) for rows in seen.values())
         return all_of(
-            [
-                same(ttls, dict(zip(seen, ([64], [63], [62], [61]), strict=True)), "TTL"),
-                at_most(bad, 0, unit="wrong checksums"),
-                at_least(len(sums), len(seen), unit="checksums, another at each place"),
-                holds(
-                    kept and bool(first),
-                    observed=f"other fields the same: {kept}",
-                    expected="the same",
-                ),
-            ]
+            same(ttls, dict(zip(seen, ([64], [63], [62], [61]), strict=True)), "TTL"),
+            at_most(bad, 0, unit="wrong checksums"),
+            at_least(len(sums), len(seen), unit="checksums, another at each place"),
+            holds(
+                kept and bool(first), observed=f"other fields the same: {kept}", expected="the same"
+            ),
         ).because("on their way", pd.concat(seen.values()))
 
     @claim(
@@ -110,10 +114,8 @@ class Ipv4Header(Experiment):
         first, last = ([int(t) for t in dict.fromkeys(rows["ip_ttl"])] for rows in (left, came))
         return (
             all_of(
-                [
-                    same(first, [64, *FIRST_TTLS], "TTL at h1"),
-                    same(last, [ttl - 3 for ttl in first], "behind three routers"),
-                ]
+                same(first, [64, *FIRST_TTLS], "TTL at h1"),
+                same(last, [ttl - 3 for ttl in first], "behind three routers"),
             )
             .because("as they left", left)
             .because("as they came", came)
@@ -181,8 +183,6 @@ class Ipv4Header(Experiment):
         noted = tables.row("told")["noted"].replace(", 0.0.0.0", "")
         route = [address(tables, i) for i in ("h1-eth0", "r1-eth1", "r2-eth1", "r3-eth1")]
         return all_of(
-            [
-                same([int(b) for b in came["ip_header_bytes"]], [60], "bytes of header"),
-                same(noted, ", ".join(route), "noted"),
-            ]
+            same([int(b) for b in came["ip_header_bytes"]], [60], "bytes of header"),
+            same(noted, ", ".join(route), "noted"),
         ).because("with options", came)

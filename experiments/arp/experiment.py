@@ -9,39 +9,39 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed.author import steps
-from testbed.author.actions import (
+from testbed import (
     Action,
-    filter_packets,
-    in_order,
-    ip,
-    nothing,
-    ping,
-    program,
-    sysctl,
-    unfilter,
-    wait,
-)
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.steps import address, mac, pick
-from testbed.core.claims import (
+    Experiment,
+    LinkShape,
+    Tables,
     Verdict,
+    address,
     all_of,
     at_least,
     at_most,
     between,
     claim,
+    filter_packets,
     holds,
+    in_order,
+    ip,
+    mac,
     near,
+    nothing,
+    param,
+    pick,
+    ping,
+    program,
     same,
+    steps,
+    sysctl,
+    unfilter,
+    wait,
 )
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 BROADCAST, ANYBODY, UNKNOWN_MAC = "ff:ff:ff:ff:ff:ff", "0.0.0.0", "00:00:00:00:00:00"
 REQUEST, REPLY = 1, 2
@@ -222,14 +222,10 @@ class Arp(Experiment):
         )
         me, other = mac(tables, "h1-eth0"), mac(tables, "h3-eth0")
         return all_of(
-            [
-                _only(
-                    asked,
-                    ("eth_dst", "arp_sender_mac", "arp_target_mac"),
-                    (BROADCAST, me, UNKNOWN_MAC),
-                ),
-                _only(told, ("eth_dst", "arp_sender_mac", "arp_target_mac"), (me, other, me)),
-            ]
+            _only(
+                asked, ("eth_dst", "arp_sender_mac", "arp_target_mac"), (BROADCAST, me, UNKNOWN_MAC)
+            ),
+            _only(told, ("eth_dst", "arp_sender_mac", "arp_target_mac"), (me, other, me)),
         ).because("request and reply", pd.concat([asked, told]))
 
     @claim("The answer is cached: packets that follow need no request.", source="RFC 1122 §2.3.2.1")
@@ -242,10 +238,8 @@ class Arp(Experiment):
             tables, "resolve", "h1-eth0", icmp_type=ECHO_REQUEST, ip_dst=address(tables, "h3-eth0")
         )
         return all_of(
-            [
-                near(len(asked), 1, abs=0, unit="requests"),
-                near(len(pings), 3, abs=0, unit="pings sent"),
-            ]
+            near(len(asked), 1, abs=0, unit="requests"),
+            near(len(pings), 3, abs=0, unit="pings sent"),
         ).because("request and pings", pd.concat([asked, pings]))
 
     @claim(
@@ -260,10 +254,7 @@ class Arp(Experiment):
         heard = pick(tables, "resolve", "r1-eth0", arp_op=REQUEST)
         return (
             all_of(
-                [
-                    same(who, ["h3"], "learnt by"),
-                    at_least(len(heard), 1, unit="requests heard by r1"),
-                ]
+                same(who, ["h3"], "learnt by"), at_least(len(heard), 1, unit="requests heard by r1")
             )
             .because("changes", learnt, scenario="main")
             .because("heard by r1", heard)
@@ -311,11 +302,9 @@ class Arp(Experiment):
             )
         waited_s = float(asked["time_s"].iloc[0] - ping["time_s"].iloc[0])
         return all_of(
-            [
-                near(waited_s, DELAY_FIRST_PROBE_S, abs=0.7, unit="s from the ping to the request"),
-                same(list(asked["eth_dst"]), [mac(tables, "h3-eth0")], "requests to"),
-                near(len(told), 1, abs=0, unit="replies"),
-            ]
+            near(waited_s, DELAY_FIRST_PROBE_S, abs=0.7, unit="s from the ping to the request"),
+            same(list(asked["eth_dst"]), [mac(tables, "h3-eth0")], "requests to"),
+            near(len(told), 1, abs=0, unit="replies"),
         ).because("ping, request, reply", pd.concat([ping, asked, told]))
 
     @claim(
@@ -334,12 +323,10 @@ class Arp(Experiment):
         waiting = tables.row("told")["delay"].split()[-1:]
         return (
             all_of(
-                [
-                    same(waiting, ["DELAY"], "after the ping"),
-                    same(list(verified["state"]), ["PROBE", "REACHABLE"], "with an answer"),
-                    same(list(gone["state"])[:3], ["STALE", "PROBE", "FAILED"], "without"),
-                    near(len(asked), TRIES, abs=0, unit="unicast requests in vain"),
-                ]
+                same(waiting, ["DELAY"], "after the ping"),
+                same(list(verified["state"]), ["PROBE", "REACHABLE"], "with an answer"),
+                same(list(gone["state"])[:3], ["STALE", "PROBE", "FAILED"], "without"),
+                near(len(asked), TRIES, abs=0, unit="unicast requests in vain"),
             )
             .because("changes", pd.concat([verified, gone]), scenario="main")
             .because("in vain", asked)
@@ -360,16 +347,14 @@ class Arp(Experiment):
         said = re.findall("Destination.*|.*loss", told)
         return (
             all_of(
-                [
-                    near(len(asked), TRIES, abs=0, unit="requests"),
-                    *[near(gap, 1.0, abs=0.1, unit="s apart") for gap in gaps],
-                    at_least(len(failed), 1, unit="entries failed"),
-                    holds(
-                        "Host Unreachable" in told,
-                        observed=f"ping says: {' '.join(said)}",
-                        expected="Destination Host Unreachable",
-                    ),
-                ]
+                near(len(asked), TRIES, abs=0, unit="requests"),
+                *[near(gap, 1.0, abs=0.1, unit="s apart") for gap in gaps],
+                at_least(len(failed), 1, unit="entries failed"),
+                holds(
+                    "Host Unreachable" in told,
+                    observed=f"ping says: {' '.join(said)}",
+                    expected="Destination Host Unreachable",
+                ),
             )
             .because("requests", asked)
             .because("changes", failed, scenario="main")
@@ -391,11 +376,9 @@ class Arp(Experiment):
         lan = address(tables, "h1-eth0").rsplit(".", 1)[0] + "."
         crossed = beyond[beyond["arp_target_ip"].str.startswith(lan)]
         return all_of(
-            [
-                same(wanted, [address(tables, "r1-eth0")], "asked for"),
-                at_least(len(beyond), 2, unit="ARP packets behind r1"),
-                at_most(len(crossed), 0, unit="of them about h1's LAN"),
-            ]
+            same(wanted, [address(tables, "r1-eth0")], "asked for"),
+            at_least(len(beyond), 2, unit="ARP packets behind r1"),
+            at_most(len(crossed), 0, unit="of them about h1's LAN"),
         ).because("request, and ARP behind r1", pd.concat([asked, beyond]))
 
     @claim(
@@ -412,12 +395,10 @@ class Arp(Experiment):
         made = self._changes(tables, "replaced", node="r1", address=other)
         pings = pick(tables, "replaced", "h1-eth0", icmp_type=ECHO_REQUEST)
         return all_of(
-            [
-                near(len(told), 1, abs=0, unit="announcements"),
-                at_least(len(overwritten), 1, unit="changes of h1's entry"),
-                at_most(len(made), 0, unit="entries made in r1"),
-                _only(pings, ("eth_dst",), (NEW_MAC,)),
-            ]
+            near(len(told), 1, abs=0, unit="announcements"),
+            at_least(len(overwritten), 1, unit="changes of h1's entry"),
+            at_most(len(made), 0, unit="entries made in r1"),
+            _only(pings, ("eth_dst",), (NEW_MAC,)),
         ).because("announcement, ping", pd.concat([told, pings]))
 
     @claim("A proxy answers for hosts behind it with its own MAC address.", source="RFC 1027")
@@ -427,10 +408,8 @@ class Arp(Experiment):
         told = pick(tables, "proxy", "h1-eth0", arp_op=REPLY, arp_sender_ip=far)
         back = pick(tables, "proxy", "h1-eth0", icmp_type=0, ip_src=far)
         return all_of(
-            [
-                _only(told, ("arp_sender_mac",), (mac(tables, "r1-eth0"),)),
-                near(len(back), 1, abs=0, unit="echo replies from h2"),
-            ]
+            _only(told, ("arp_sender_mac",), (mac(tables, "r1-eth0"),)),
+            near(len(back), 1, abs=0, unit="echo replies from h2"),
         ).because("reply by proxy, echo", pd.concat([told, back]))
 
     @claim(
@@ -446,17 +425,15 @@ class Arp(Experiment):
         asked_free = pick(tables, "free", "h3-eth0", arp_op=REQUEST)
         changed = self._changes(tables, "conflict", address=ANYBODY)
         return all_of(
-            [
-                at_least(int((probes["arp_sender_ip"] == ANYBODY).sum()), 1, unit="probes"),
-                _only(
-                    told,
-                    ("arp_sender_mac", "arp_sender_ip"),
-                    (mac(tables, "h1-eth0"), address(tables, "h1-eth0")),
-                ),
-                at_least(len(asked_free), 1, unit="probes for the free address"),
-                at_most(len(free), 0, unit="answers for the free address"),
-                at_most(len(changed), 0, unit="entries for 0.0.0.0"),
-            ]
+            at_least(int((probes["arp_sender_ip"] == ANYBODY).sum()), 1, unit="probes"),
+            _only(
+                told,
+                ("arp_sender_mac", "arp_sender_ip"),
+                (mac(tables, "h1-eth0"), address(tables, "h1-eth0")),
+            ),
+            at_least(len(asked_free), 1, unit="probes for the free address"),
+            at_most(len(free), 0, unit="answers for the free address"),
+            at_most(len(changed), 0, unit="entries for 0.0.0.0"),
         ).because("probes and answer", pd.concat([probes, told, asked_free]))
 
     @claim(
@@ -471,10 +448,8 @@ class Arp(Experiment):
         back = pick(tables, "poisoned", "h1-eth0", icmp_type=0)
         return (
             all_of(
-                [
-                    same(way, ["r1", *["h3"] * (len(way) - 1)], "pings went to"),
-                    near(len(back), len(pings), abs=0, unit="replies all the same"),
-                ]
+                same(way, ["r1", *["h3"] * (len(way) - 1)], "pings went to"),
+                near(len(back), len(pings), abs=0, unit="replies all the same"),
             )
             .because("the lie", self._lies(tables, "poisoned"))
             .because("pings", pings)
@@ -490,7 +465,7 @@ class Arp(Experiment):
         lies = self._lies(tables, "defended")
         way = self._way(tables, pings)
         return (
-            all_of([at_least(len(lies), 1, unit="lies"), same(set(way), {"r1"}, "pings went to")])
+            all_of(at_least(len(lies), 1, unit="lies"), same(set(way), {"r1"}, "pings went to"))
             .because("the lie", lies)
             .because("pings", pings)
         )
@@ -508,19 +483,15 @@ class Arp(Experiment):
         told = pick(tables, "discovery", "h1-eth0", icmp_type=ADVERTISEMENT, icmp6_target=target)
         wanted = _solicited_node(target)
         return all_of(
-            [
-                _only(first, ("ip_dst", "eth_dst"), wanted),
-                _only(
-                    told.head(1),
-                    ("eth_dst", "ip_dst"),
-                    (mac(tables, "h1-eth0"), str(first["ip_src"].iloc[0]) if len(first) else ""),
-                ),
-                at_most(
-                    len(pick(tables, "discovery", "h1-eth0", arp_op=REQUEST)),
-                    0,
-                    unit="ARP requests",
-                ),
-            ]
+            _only(first, ("ip_dst", "eth_dst"), wanted),
+            _only(
+                told.head(1),
+                ("eth_dst", "ip_dst"),
+                (mac(tables, "h1-eth0"), str(first["ip_src"].iloc[0]) if len(first) else ""),
+            ),
+            at_most(
+                len(pick(tables, "discovery", "h1-eth0", arp_op=REQUEST)), 0, unit="ARP requests"
+            ),
         ).because("solicitation, advertisement", pd.concat([asked, told]))
 
     # ---- what the claims look at
@@ -578,10 +549,10 @@ class Arp(Experiment):
 def _only(packets: pd.DataFrame, columns: tuple[str, ...], wanted: tuple[str, ...]) -> Verdict:
     """All packets, and at least one, have these values."""
     return all_of(
-        [
+        *(
             same(set(packets[column].astype(str)), {value}, column)
             for column, value in zip(columns, wanted, strict=True)
-        ]
+        )
     )
 
 

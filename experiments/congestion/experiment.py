@@ -14,28 +14,30 @@ import pandas as pd
 from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from analysis.plots import repetition as repeated
-from testbed.author import bulk_flows
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import (
+from testbed import (
+    CONGESTION_CONTROLS,
+    MSS_BYTES,
+    QDISCS,
+    Experiment,
+    LinkShape,
     MissingDataError,
+    Tables,
     Verdict,
     all_of,
     at_least,
     at_most,
     between,
+    bulk_flows,
     claim,
     near,
+    param,
 )
-from testbed.core.parameters import param
-from testbed.core.tcp import CONGESTION_CONTROLS, MSS_BYTES
-from testbed.net.shape import QDISCS, LinkShape
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 DATA_PORT = 40_000
 SETTLED_S = 5.0
@@ -60,20 +62,11 @@ acknowledged segments, RFC 3465)."""
 MIN_RTO_S = 0.2
 """Linux's smallest retransmission timeout beyond the smoothed RTT."""
 
-COLUMNS = (
-    "frame",
-    "wire_bytes",
-    "ip_src",
-    "ip_dst",
-    "ip_id",
-    "ip_ecn",
-    "tcp_sport",
-    "tcp_dport",
-    "tcp_seq",
-    "tcp_ack",
-    "tcp_flags",
-    "tcp_payload_bytes",
-    "tcp_sack_count",
+COLUMNS = tuple(
+    (
+        "frame wire_bytes ip_src ip_dst ip_id ip_ecn tcp_sport tcp_dport tcp_seq "
+        "tcp_ack tcp_flags tcp_payload_bytes tcp_sack_count"
+    ).split()
 )
 
 MOST_TRACE_MB = 400
@@ -267,7 +260,7 @@ class Congestion(Experiment):
         if len(rounds) < 2:
             raise MissingDataError(f"only {len(rounds)} whole rounds before the first loss")
         factors = rounds["growth_factor"]
-        return all_of([near(f, 2.0, rel=0.1, unit="times per RTT") for f in factors]).because(
+        return all_of(*(near(f, 2.0, rel=0.1, unit="times per RTT") for f in factors)).because(
             "rounds of slow start", rounds, scenario="reno"
         )
 
@@ -310,7 +303,7 @@ class Congestion(Experiment):
     def _ssthresh_after_loss(self, tables: Tables, scenario: str, factor: float) -> Verdict:
         losses = tables.of("reductions", scenario=scenario, state="Recovery")
         return all_of(
-            [
+            *(
                 near(
                     float(loss.ssthresh_after),
                     max(2.0, factor * loss.cwnd_before),
@@ -318,7 +311,7 @@ class Congestion(Experiment):
                     unit="segments",
                 )
                 for loss in rows(losses.dropna(subset=["ssthresh_after"]))
-            ]
+            )
         ).because("each fast recovery", losses, scenario=scenario)
 
     @claim(
@@ -334,15 +327,13 @@ class Congestion(Experiment):
         firsts = cwnd.first_retransmissions(losses, resent)
         srtt_s = tables.of("cwnd", scenario="reno")["srtt_ms"].max() / 1e3
         return all_of(
-            [
+            *(
                 all_of(
-                    [
-                        at_least(row.duplicate_acks, 3, unit="duplicates of an ACK"),
-                        at_most(row.waited_s, srtt_s + MIN_RTO_S, unit="s after it was sent"),
-                    ]
+                    at_least(row.duplicate_acks, 3, unit="duplicates of an ACK"),
+                    at_most(row.waited_s, srtt_s + MIN_RTO_S, unit="s after it was sent"),
                 )
                 for row in rows(firsts)
-            ]
+            )
         ).because("fast retransmissions", firsts["frame"], scenario="reno", capture="tx1-eth0")
 
     @claim(
@@ -376,7 +367,7 @@ class Congestion(Experiment):
             ]
         if not growths:
             raise MissingDataError("no calm round-trip time behind a recovery")
-        return all_of([*windows, *growths]).because("each fast recovery", losses, scenario="reno")
+        return all_of(*windows, *growths).because("each fast recovery", losses, scenario="reno")
 
     @claim(
         "A timeout takes the window to one segment and ssthresh to half; slow start begins again.",
@@ -398,16 +389,14 @@ class Congestion(Experiment):
         acked = float(again["una_bytes"].iloc[-1] - again["una_bytes"].iloc[0]) / MSS_BYTES
         return (
             all_of(
-                [
-                    near(loss["cwnd_first"], 1.0, abs=0.0, unit="segment after the timeout"),
-                    near(
-                        float(loss["ssthresh_after"]),
-                        max(2.0, loss["cwnd_before"] / 2),
-                        abs=1.0,
-                        unit="segments ssthresh",
-                    ),
-                    near(grown / acked, 1.0, rel=0.1, unit="segments a segment acknowledged"),
-                ]
+                near(loss["cwnd_first"], 1.0, abs=0.0, unit="segment after the timeout"),
+                near(
+                    float(loss["ssthresh_after"]),
+                    max(2.0, loss["cwnd_before"] / 2),
+                    abs=1.0,
+                    unit="segments ssthresh",
+                ),
+                near(grown / acked, 1.0, rel=0.1, unit="segments a segment acknowledged"),
             )
             .because("the timeout", losses, scenario="outage")
             .because("the window behind it", again, scenario="outage")
@@ -430,7 +419,7 @@ class Congestion(Experiment):
         if len(gaps) < 2:
             raise MissingDataError(f"only {len(same)} expiries for one segment; longer outage_s")
         return all_of(
-            [near(f, 2.0, rel=0.1, unit="times") for f in (gaps / gaps.shift()).dropna()]
+            *(near(f, 2.0, rel=0.1, unit="times") for f in (gaps / gaps.shift()).dropna())
         ).because(
             "the segment, again and again", same["frame"], scenario="outage", capture="tx1-eth0"
         )
@@ -449,7 +438,7 @@ class Congestion(Experiment):
             goodput = tables.row("flows", scenario=scenario)["goodput_mbps"]
             share = throughput.goodput_share(MSS_BYTES)
             verdicts.append(near(goodput, rate * share, rel=0.02, unit=f"Mbit/s {scenario}"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "Two flows of the same kind share the bottleneck equally.",
@@ -474,10 +463,8 @@ class Congestion(Experiment):
         slope = np.polyfit(np.log(points["loss"]), np.log(points["goodput_mbps"]), 1)[0]
         ratio = points["goodput_mbps"] / points["mathis_mbps"]
         return all_of(
-            [
-                near(float(slope), -0.5, abs=0.1, unit="power of p"),
-                *[between(r, 0.7, 1.3, unit="of Mathis' rate") for r in ratio],
-            ]
+            near(float(slope), -0.5, abs=0.1, unit="power of p"),
+            *[between(r, 0.7, 1.3, unit="of Mathis' rate") for r in ratio],
         ).because("rate at each loss", points)
 
     def _mathis_points(self, tables: Tables) -> pd.DataFrame:
@@ -527,10 +514,8 @@ class Congestion(Experiment):
         limit = tables.row("setting", scenario="fifo")["queue_pkts"]
         longest = tables.of("queue", scenario="fifo")["length_pkts"].max()
         return all_of(
-            [
-                at_most(delay_ms, 2 * CODEL_TARGET_MS, unit="ms under FQ-CoDel"),
-                near(longest, limit, abs=2, unit="packets under FIFO"),
-            ]
+            at_most(delay_ms, 2 * CODEL_TARGET_MS, unit="ms under FQ-CoDel"),
+            near(longest, limit, abs=2, unit="packets under FIFO"),
         )
 
     @claim(
@@ -545,11 +530,9 @@ class Congestion(Experiment):
         marking = tables.of("passage", scenario="ecn")
         marked = marking[marking["marked"]]
         return all_of(
-            [
-                at_least(plain["dropped"].sum(), 1, unit="drops without ECN"),
-                at_most(marking["dropped"].sum(), 0, unit="drops with ECN"),
-                at_least(len(marked), 1, unit="marks"),
-            ]
+            at_least(plain["dropped"].sum(), 1, unit="drops without ECN"),
+            at_most(marking["dropped"].sum(), 0, unit="drops with ECN"),
+            at_least(len(marked), 1, unit="marks"),
         ).because("marked on their way", marked["out_frame"], scenario="ecn", capture=BOTTLENECK)
 
     # ---- figures

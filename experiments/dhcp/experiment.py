@@ -9,32 +9,39 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import summaries
-from testbed.author import steps as exchange
-from testbed.author.actions import Action, filter_packets, in_order, nothing, program, wait
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.steps import address, mac, pick
-from testbed.core.claims import (
+from testbed import (
+    Action,
+    Experiment,
+    LinkShape,
+    Tables,
     Verdict,
+    address,
     all_of,
     at_least,
     at_most,
     between,
     claim,
+    filter_packets,
     holds,
+    in_order,
+    mac,
     near,
+    nothing,
+    param,
+    pick,
+    program,
     same,
+    wait,
 )
-from testbed.core.parameters import param
+from testbed import steps as exchange
 from testbed.daemons import start
 from testbed.daemons.dhcpcd import Dhcpcd, interface, lease_file, resolv_conf
 from testbed.daemons.dnsmasq import Dnsmasq
-from testbed.net.shape import LinkShape
 from topologies.office import Office
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
+    from testbed import RunningNetwork, ScenarioData
     from testbed.daemons import Running
-    from testbed.results.data import ScenarioData
 
 CLIENT, SERVER = 68, 67
 NOBODY, EVERYBODY = "0.0.0.0", "255.255.255.255"
@@ -46,18 +53,11 @@ ROGUE_PORT = "s1-eth4"
 SERVER_DELAY_MS = 20.0
 """The honest server is farther away than the rogue: the first offer wins."""
 
-FAULTS = (
-    "none",
-    "no-server",
-    "no-options",
-    "no-arp",
-    "no-link-local",
-    "large-pool",
-    "no-release",
-    "one-server",
-    "no-relay",
-    "no-rogue",
-    "no-guard",
+FAULTS = tuple(
+    (
+        "none no-server no-options no-arp no-link-local large-pool no-release "
+        "one-server no-relay no-rogue no-guard"
+    ).split()
 )
 
 
@@ -276,11 +276,9 @@ class Dhcp(Experiment):
         mine = seen[seen["udp_sport"] == CLIENT]
         ways = set(zip(mine["ip_src"], mine["ip_dst"], mine["udp_dport"].astype(int), strict=True))
         return all_of(
-            [
-                _types(seen, ["DISCOVER", "OFFER", "REQUEST", "ACK"]),
-                near(seen["xid"].nunique(), 1, abs=0, unit="transaction number"),
-                same(ways, {(NOBODY, EVERYBODY, SERVER)}, "client speaks (from, to, port)"),
-            ]
+            _types(seen, ["DISCOVER", "OFFER", "REQUEST", "ACK"]),
+            near(seen["xid"].nunique(), 1, abs=0, unit="transaction number"),
+            same(ways, {(NOBODY, EVERYBODY, SERVER)}, "client speaks (from, to, port)"),
         ).because("the exchange", seen)
 
     @claim(
@@ -322,10 +320,8 @@ class Dhcp(Experiment):
         early = int((probes["time_s"] < used).sum()) if len(probes) else 0
         return (
             all_of(
-                [
-                    at_least(early, 1, unit="probes before use"),
-                    at_least(float(used - acked_s), 1.0, unit="s from ACK to use"),
-                ]
+                at_least(early, 1, unit="probes before use"),
+                at_least(float(used - acked_s), 1.0, unit="s from ACK to use"),
             )
             .because("probes", probes)
             .because("the ACK", given)
@@ -340,10 +336,8 @@ class Dhcp(Experiment):
         asked = pick(tables, "name", "h1-eth0", udp_dport=53)
         back = pick(tables, "name", "h1-eth0", icmp_type=0, ip_src=address(tables, "w1-eth0"))
         return all_of(
-            [
-                at_least(len(asked), 1, unit="questions to the name server"),
-                near(len(back), 1, abs=0, unit="echo replies from the host of that name"),
-            ]
+            at_least(len(asked), 1, unit="questions to the name server"),
+            near(len(back), 1, abs=0, unit="echo replies from the host of that name"),
         ).because("question and reply", pd.concat([asked, back]))
 
     @claim(
@@ -364,13 +358,11 @@ class Dhcp(Experiment):
         way = (str(asked["ip_src"].iloc[0]), str(asked["ip_dst"].iloc[0]))
         wanted = (str(own), address(tables, "d1-eth0"))
         return all_of(
-            [
-                between(t1_s / self.params.lease_s, 0.43, 0.5, unit="of the lease is T1"),
-                between(waited_s - t1_s, -1.0, 2.0, unit="s after T1"),
-                same(way, wanted, "REQUEST from, to"),
-                same(asked["client_ip"].iloc[0], own, "has"),
-                near(len(acked), 1, abs=0, unit="ACK"),
-            ]
+            between(t1_s / self.params.lease_s, 0.43, 0.5, unit="of the lease is T1"),
+            between(waited_s - t1_s, -1.0, 2.0, unit="s after T1"),
+            same(way, wanted, "REQUEST from, to"),
+            same(asked["client_ip"].iloc[0], own, "has"),
+            near(len(acked), 1, abs=0, unit="ACK"),
         ).because("renewal", pd.concat([asked, acked]))
 
     @claim("A server whose pool is empty makes no offer.", source="RFC 2131 §4.3.1")
@@ -378,16 +370,14 @@ class Dhcp(Experiment):
         """Two addresses, three clients: what the third hears."""
         seen = self._said(tables, "exhausted", "d2")
         return all_of(
-            [
-                at_least(int((seen["type"] == "DISCOVER").sum()), 2, unit="DISCOVERs"),
-                at_most(int((seen["type"] == "OFFER").sum()), 0, unit="OFFERs"),
-                near(
-                    int((self._said(tables, "exhausted", "h2")["type"] == "ACK").sum()),
-                    1,
-                    abs=0,
-                    unit="ACK to the second client",
-                ),
-            ]
+            at_least(int((seen["type"] == "DISCOVER").sum()), 2, unit="DISCOVERs"),
+            at_most(int((seen["type"] == "OFFER").sum()), 0, unit="OFFERs"),
+            near(
+                int((self._said(tables, "exhausted", "h2")["type"] == "ACK").sum()),
+                1,
+                abs=0,
+                unit="ACK to the second client",
+            ),
         ).because("the third client", seen)
 
     @claim(
@@ -404,15 +394,13 @@ class Dhcp(Experiment):
         taken = taken[taken["arp_sender_ip"].str.startswith(LINK_LOCAL)]
         same = set(probes["arp_target_ip"]) >= set(taken["arp_sender_ip"])
         return all_of(
-            [
-                at_least(len(probes), 3, unit="probes"),
-                at_least(len(taken), 1, unit="announcements"),
-                holds(
-                    same,
-                    observed=f"{_listed(taken['arp_sender_ip'])} probed: {same}",
-                    expected="probed: True",
-                ),
-            ]
+            at_least(len(probes), 3, unit="probes"),
+            at_least(len(taken), 1, unit="announcements"),
+            holds(
+                same,
+                observed=f"{_listed(taken['arp_sender_ip'])} probed: {same}",
+                expected="probed: True",
+            ),
         ).because("probes, announcements", pd.concat([probes, taken]))
 
     @claim(
@@ -424,7 +412,7 @@ class Dhcp(Experiment):
         seen = self._said(tables, "release", "h2")
         target = sorted(set(seen["ip_dst"].astype(str)))
         return all_of(
-            [_types(seen, ["RELEASE"]), same(target, [address(tables, "d1-eth0")], "to")]
+            _types(seen, ["RELEASE"]), same(target, [address(tables, "d1-eth0")], "to")
         ).because("the release", seen)
 
     @claim(
@@ -444,18 +432,16 @@ class Dhcp(Experiment):
         at_s, other = float(broadcast["time_s"].iloc[0]), address(tables, "d2-eth0")
         before, after = asked[asked["time_s"] < at_s], asked[asked["time_s"] > at_s]
         return all_of(
-            [
-                at_least(len(before), 1, unit="unicast REQUESTs before"),
-                between(
-                    (at_s - float(begun["time_s"])) / self.params.lease_s,
-                    0.8,
-                    0.89,
-                    unit="of the lease at the broadcast",
-                ),
-                same(set(acked["your_ip"].astype(str)), {str(begun["your_ip"])}, "address"),
-                same(set(acked["ip_src"].astype(str)), {other}, "ACK from"),
-                same(set(after["ip_dst"].astype(str)), {other}, "asked from then on"),
-            ]
+            at_least(len(before), 1, unit="unicast REQUESTs before"),
+            between(
+                (at_s - float(begun["time_s"])) / self.params.lease_s,
+                0.8,
+                0.89,
+                unit="of the lease at the broadcast",
+            ),
+            same(set(acked["your_ip"].astype(str)), {str(begun["your_ip"])}, "address"),
+            same(set(acked["ip_src"].astype(str)), {other}, "ACK from"),
+            same(set(after["ip_dst"].astype(str)), {other}, "asked from then on"),
         ).because("the exchange", seen)
 
     @claim(
@@ -472,15 +458,13 @@ class Dhcp(Experiment):
         own, ends_s = str(begun["your_ip"]), float(begun["time_s"]) + self.params.lease_s
         left = tables.row("told")["expired"]
         return all_of(
-            [
-                at_least(len(asked), 2, unit="REQUESTs in vain"),
-                at_least(ends_s - float(asked["time_s"].max()), -1.0, unit="s before its end"),
-                holds(
-                    f" {own}/" not in left,
-                    observed=f"afterwards: {' '.join(left.split()[:4])}",
-                    expected=f"without {own}",
-                ),
-            ]
+            at_least(len(asked), 2, unit="REQUESTs in vain"),
+            at_least(ends_s - float(asked["time_s"].max()), -1.0, unit="s before its end"),
+            holds(
+                f" {own}/" not in left,
+                observed=f"afterwards: {' '.join(left.split()[:4])}",
+                expected=f"without {own}",
+            ),
         ).because("requests in vain", asked)
 
     @claim(
@@ -502,19 +486,17 @@ class Dhcp(Experiment):
         conflict = pick(tables, "decline", "h1-eth0", arp_op=2, arp_sender_ip=refused)
         return (
             all_of(
-                [
-                    at_least(len(conflict), 1, unit="ARP answers for the address"),
-                    holds(
-                        "ACK" in kinds[:at],
-                        observed=f"{', '.join(kinds[: at + 1])}",
-                        expected="an ACK before the DECLINE",
-                    ),
-                    holds(
-                        len(given) > 0 and refused not in set(given["your_ip"]),
-                        observed=f"declined {refused}, then got {_listed(given['your_ip'])}",
-                        expected="another address",
-                    ),
-                ]
+                at_least(len(conflict), 1, unit="ARP answers for the address"),
+                holds(
+                    "ACK" in kinds[:at],
+                    observed=f"{', '.join(kinds[: at + 1])}",
+                    expected="an ACK before the DECLINE",
+                ),
+                holds(
+                    len(given) > 0 and refused not in set(given["your_ip"]),
+                    observed=f"declined {refused}, then got {_listed(given['your_ip'])}",
+                    expected="another address",
+                ),
             )
             .because("the exchange", seen)
             .because("in use", conflict)
@@ -545,15 +527,13 @@ class Dhcp(Experiment):
         named = set(asked["server_id"].dropna())
         by = set(acked["ip_src"].astype(str))
         return all_of(
-            [
-                near(offers["server_id"].nunique(), 2, abs=0, unit="servers offer"),
-                holds(
-                    len(named) == 1 and by == named,
-                    observed=f"REQUEST names {_listed(named)}, ACK by {_listed(by)}",
-                    expected="the same one",
-                ),
-                same(set(asked["ip_dst"].astype(str)), {EVERYBODY}, "REQUEST to"),
-            ]
+            near(offers["server_id"].nunique(), 2, abs=0, unit="servers offer"),
+            holds(
+                len(named) == 1 and by == named,
+                observed=f"REQUEST names {_listed(named)}, ACK by {_listed(by)}",
+                expected="the same one",
+            ),
+            same(set(asked["ip_dst"].astype(str)), {EVERYBODY}, "REQUEST to"),
         ).because("the exchange", seen)
 
     @claim(
@@ -573,15 +553,11 @@ class Dhcp(Experiment):
         given = seen[seen["type"] == "ACK"]["your_ip"]
         return (
             all_of(
-                [
-                    _types(seen, ["DISCOVER", "OFFER", "REQUEST", "ACK"]),
-                    near(len(relayed), 4, abs=0, unit="messages with the relay's address at d1"),
-                    at_most(
-                        int((relayed["ip_dst"] == EVERYBODY).sum()), 0, unit="of them broadcast"
-                    ),
-                    same(ways, {(SERVER, SERVER)}, "ports"),
-                    same([_lan(a) for a in given], [_lan(relay)], "network of the address given"),
-                ]
+                _types(seen, ["DISCOVER", "OFFER", "REQUEST", "ACK"]),
+                near(len(relayed), 4, abs=0, unit="messages with the relay's address at d1"),
+                at_most(int((relayed["ip_dst"] == EVERYBODY).sum()), 0, unit="of them broadcast"),
+                same(ways, {(SERVER, SERVER)}, "ports"),
+                same([_lan(a) for a in given], [_lan(relay)], "network of the address given"),
             )
             .because("at h3", seen)
             .because("at d1", relayed)
@@ -669,10 +645,8 @@ class Dhcp(Experiment):
         by, way = sorted(set(acked["server_id"])), sorted(set(pings["eth_dst"]))
         return (
             all_of(
-                [
-                    same(by, [address(tables, f"{server}-eth0")], "lease from"),
-                    same(way, [mac(tables, to)], "pings sent to"),
-                ]
+                same(by, [address(tables, f"{server}-eth0")], "lease from"),
+                same(way, [mac(tables, to)], "pings sent to"),
             )
             .because("the ACK", acked)
             .because("pings", pings)

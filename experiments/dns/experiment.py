@@ -10,23 +10,38 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed.author import dns_lookups, name_service, steps
-from testbed.author.actions import Action, filter_packets, in_order, wait
-from testbed.author.dns_lookups import LookUps
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.name_service import DAY_S, delegation
-from testbed.author.steps import address, pick
-from testbed.core.claims import Verdict, all_of, at_least, at_most, claim, holds, near, same
-from testbed.core.parameters import param
+from testbed import (
+    Action,
+    Experiment,
+    LookUps,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    dns_lookups,
+    filter_packets,
+    holds,
+    in_order,
+    name_service,
+    near,
+    param,
+    pick,
+    same,
+    steps,
+    wait,
+)
 from testbed.daemons import start
 from testbed.daemons.nsd import LARGEST_UDP_BYTES, Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
 from topologies.nameservers import NameServers
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
+delegation, DAY_S = name_service.delegation, name_service.DAY_S
 WWW, WWW6 = "192.0.2.80", "2001:db8::80"
 REVERSE = "2.0.192.in-addr.arpa"
 SERVERS = ("n1", "n2", "n3", "n4")
@@ -39,17 +54,8 @@ MANY = 20
 HALF = 8
 """Names looked up in the zone of which one server is dead; each picks a server at random."""
 
-FAULTS = (
-    "none",
-    "forwarding",
-    "no-cache",
-    "eternal",
-    "no-tcp",
-    "fixed-port",
-    "detour",
-    "alive",
-    "adopted",
-    "bare",
+FAULTS = tuple(
+    ("none forwarding no-cache eternal no-tcp fixed-port detour alive adopted bare").split()
 )
 
 
@@ -80,6 +86,7 @@ class Dns(Experiment):
         )
 
     params: Parameters
+    tables_type = LookUps
     programs = ("nsd", "unbound", "kdig", "getent", "unshare", "ping", "nft")
 
     # ---- in the network
@@ -228,18 +235,16 @@ class Dns(Experiment):
         source="RFC 1034 §5.3.3, §4.3.1",
         bears_stall_s=0.05,
     )
-    def walks_from_the_root(self, tables: Tables) -> Verdict:
+    def walks_from_the_root(self, tables: LookUps) -> Verdict:
         """Queries for the name as the resolver sends them, and who answered with what."""
-        asked = LookUps(tables).asked("cold", question="www.example.org", type="A")
-        told = LookUps(tables).told("cold", question="www.example.org", type="A")
+        asked = tables.asked("cold", question="www.example.org", type="A")
+        told = tables.told("cold", question="www.example.org", type="A")
         way = [self._node(tables, a) for a in asked["ip_dst"]]
         referrals = [int(n) for n in told["answers"]]
         return all_of(
-            [
-                same(way, ["n1", "n2", "n3"], "asked"),
-                same(referrals, [0, 0, 1], "answers in each reply"),
-                same(LookUps(tables).addresses("cold"), [WWW], "h1 got"),
-            ]
+            same(way, ["n1", "n2", "n3"], "asked"),
+            same(referrals, [0, 0, 1], "answers in each reply"),
+            same(tables.addresses("cold"), [WWW], "h1 got"),
         ).because("the walk", pd.concat([asked, told]))
 
     @claim(
@@ -247,20 +252,18 @@ class Dns(Experiment):
         "they answer from what they have (iterative).",
         source="RFC 1034 §4.3.1, §5.3.1; RFC 1035 §4.1.1",
     )
-    def recursion_is_for_clients(self, tables: Tables) -> Verdict:
+    def recursion_is_for_clients(self, tables: LookUps) -> Verdict:
         """The flags on both sides of the resolver."""
-        stub = LookUps(tables).wanted("cold")
-        back = LookUps(tables).heard("cold")
-        asked = LookUps(tables).asked("cold")
-        told = LookUps(tables).told("cold")
+        stub = tables.wanted("cold")
+        back = tables.heard("cold")
+        asked = tables.asked("cold")
+        told = tables.told("cold")
         return (
             all_of(
-                [
-                    _flags(stub, "recursion_desired", True, "RD of the stub"),
-                    _flags(back, "recursion_available", True, "RA of the resolver"),
-                    _flags(asked, "recursion_desired", False, "RD of the resolver"),
-                    _flags(told, "recursion_available", False, "RA of the servers"),
-                ]
+                _flags(stub, "recursion_desired", True, "RD of the stub"),
+                _flags(back, "recursion_available", True, "RA of the resolver"),
+                _flags(asked, "recursion_desired", False, "RD of the resolver"),
+                _flags(told, "recursion_available", False, "RA of the servers"),
             )
             .because("stub", stub)
             .because("resolver", asked)
@@ -271,16 +274,14 @@ class Dns(Experiment):
         "cache are without.",
         source="RFC 1035 §4.1.1, RFC 2181 §5.4.1",
     )
-    def authority_is_flagged(self, tables: Tables) -> Verdict:
+    def authority_is_flagged(self, tables: LookUps) -> Verdict:
         """AA in the answers of n1, n2 and n3, and in those to h1."""
-        told = LookUps(tables).told("cold", question="www.example.org", type="A")
+        told = tables.told("cold", question="www.example.org", type="A")
         found = {self._node(tables, m.ip_src): bool(m.authoritative) for m in told.itertuples()}
-        back = LookUps(tables).heard("cold")
+        back = tables.heard("cold")
         return all_of(
-            [
-                same(found, {"n1": False, "n2": False, "n3": True}, "AA"),
-                _flags(back, "authoritative", False, "AA of the resolver"),
-            ]
+            same(found, {"n1": False, "n2": False, "n3": True}, "AA"),
+            _flags(back, "authoritative", False, "AA of the resolver"),
         ).because("answers", told)
 
     @claim(
@@ -289,40 +290,33 @@ class Dns(Experiment):
         source="arithmetic; RFC 1034 §5.3.3",
         bears_stall_s=0.002,
     )
-    def latency_is_the_sum(self, tables: Tables) -> Verdict:
+    def latency_is_the_sum(self, tables: LookUps) -> Verdict:
         """From the stub's first query to its answer."""
         p = self.params
         rtt_ms = {"n1": 2 * p.root_ms, "n2": 2 * p.tld_ms, "n3": 2 * p.auth_ms, "n4": 2 * p.auth_ms}
-        way = [self._node(tables, a) for a in LookUps(tables).asked("cold")["ip_dst"]]
+        way = [self._node(tables, a) for a in tables.asked("cold")["ip_dst"]]
         cold_ms, warm_ms = (self._latency_ms(tables, s) for s in ("cold", "warm"))
         return all_of(
-            [
-                near(
-                    cold_ms,
-                    sum(rtt_ms[node] for node in way),
-                    rel=0.01,
-                    unit=f"ms by {', '.join(way)}",
-                ),
-                at_most(warm_ms, 0.5, unit="ms warm"),
-            ]
-        ).because("the walk", LookUps(tables).asked("cold"))
+            near(
+                cold_ms, sum(rtt_ms[node] for node in way), rel=0.01, unit=f"ms by {', '.join(way)}"
+            ),
+            at_most(warm_ms, 0.5, unit="ms warm"),
+        ).because("the walk", tables.asked("cold"))
 
     @claim(
         "Another look-up within the TTL is answered from the cache, and the TTL is counted down.",
         source="RFC 1034 §3.6, §5.3.3; RFC 1035 §3.2.1",
         bears_stall_s=0.1,
     )
-    def cache_counts_down(self, tables: Tables) -> Verdict:
+    def cache_counts_down(self, tables: LookUps) -> Verdict:
         """The same look-up some seconds later."""
-        asked = LookUps(tables).asked("warm")
+        asked = tables.asked("warm")
         first, again = (self._ttl(tables, s) for s in ("cold", "warm"))
         apart_s = _began_s(tables, "warm") - _began_s(tables, "cold")
         return all_of(
-            [
-                at_most(len(asked), 0, unit="queries by the resolver"),
-                near(first, self.params.ttl_s, abs=0, unit="s TTL at first"),
-                near(again, self.params.ttl_s - apart_s, abs=1.1, unit="s TTL again"),
-            ]
+            at_most(len(asked), 0, unit="queries by the resolver"),
+            near(first, self.params.ttl_s, abs=0, unit="s TTL at first"),
+            near(again, self.params.ttl_s - apart_s, abs=1.1, unit="s TTL again"),
         ).because("to and from h1", pick(tables, "warm", "h1-eth0", table="dns"))
 
     @claim(
@@ -331,9 +325,9 @@ class Dns(Experiment):
         source="RFC 1034 §5.3.3, RFC 1035 §7.3",
         bears_stall_s=0.05,
     )
-    def expired_names_are_asked_again(self, tables: Tables) -> Verdict:
+    def expired_names_are_asked_again(self, tables: LookUps) -> Verdict:
         """The look-up after the TTL of the address; NS records live longer."""
-        asked = LookUps(tables).asked("expired", question="www.example.org", type="A")
+        asked = tables.asked("expired", question="www.example.org", type="A")
         way = [self._node(tables, a) for a in asked["ip_dst"]]
         return same(way, ["n3"], "asked").because("queries", asked)
 
@@ -342,26 +336,24 @@ class Dns(Experiment):
         source="RFC 2308 §4, §5",
         bears_stall_s=0.05,
     )
-    def absence_is_cached(self, tables: Tables) -> Verdict:
+    def absence_is_cached(self, tables: LookUps) -> Verdict:
         """NXDOMAIN at once, ten seconds later, and after the negative TTL."""
         counts = {
-            s: len(LookUps(tables).asked(s, question="nope.example.org"))
+            s: len(tables.asked(s, question="nope.example.org"))
             for s in ("absent", "absent-again", "absent-late")
         }
-        codes = {code for s in counts for code in LookUps(tables).heard(s)["rcode"]}
+        codes = {code for s in counts for code in tables.heard(s)["rcode"]}
         return all_of(
-            [
-                same(counts, {"absent": 1, "absent-again": 0, "absent-late": 1}, "queries"),
-                same(codes, {"NXDOMAIN"}, "h1 hears"),
-            ]
-        ).because("queries", LookUps(tables).asked("absent"))
+            same(counts, {"absent": 1, "absent-again": 0, "absent-late": 1}, "queries"),
+            same(codes, {"NXDOMAIN"}, "h1 hears"),
+        ).because("queries", tables.asked("absent"))
 
     @claim(
         "An alias leads to another name, if need be over several; the answer holds the whole "
         "chain.",
         source="RFC 1034 §3.6.2, RFC 1035 §3.3.1",
     )
-    def aliases_are_followed(self, tables: Tables) -> Verdict:
+    def aliases_are_followed(self, tables: LookUps) -> Verdict:
         """alias → other → www → address."""
         return self._answer(
             tables, "alias", ["CNAME other.example.org", "CNAME www.example.org", f"A {WWW}"]
@@ -371,7 +363,7 @@ class Dns(Experiment):
         "MX names a domain's mail server and its preference, not its address.",
         source="RFC 1035 §3.3.9, RFC 5321 §5.1",
     )
-    def mail_has_its_record(self, tables: Tables) -> Verdict:
+    def mail_has_its_record(self, tables: LookUps) -> Verdict:
         """The answer about example.org."""
         return self._answer(tables, "mail", ["MX 10 mail.example.org"])
 
@@ -379,12 +371,12 @@ class Dns(Experiment):
         "An address is looked up backwards as a name below in-addr.arpa, its bytes reversed.",
         source="RFC 1035 §3.5",
     )
-    def addresses_have_names(self, tables: Tables) -> Verdict:
+    def addresses_have_names(self, tables: LookUps) -> Verdict:
         """PTR of the web server's address."""
         return self._answer(tables, "backwards", ["PTR www.example.org"])
 
     @claim("AAAA holds the IPv6 address of the same name.", source="RFC 3596 §2")
-    def names_have_ipv6_addresses(self, tables: Tables) -> Verdict:
+    def names_have_ipv6_addresses(self, tables: LookUps) -> Verdict:
         """The answer, carried over IPv4."""
         return self._answer(tables, "ipv6", [f"AAAA {WWW6}"])
 
@@ -392,7 +384,7 @@ class Dns(Experiment):
         "An answer too long for UDP comes truncated (TC); the asker repeats the question over TCP.",
         source="RFC 1035 §4.1.1, §4.2; RFC 7766 §5; RFC 6891 §6.2.3",
     )
-    def long_answers_come_by_tcp(self, tables: Tables) -> Verdict:
+    def long_answers_come_by_tcp(self, tables: LookUps) -> Verdict:
         """TXT records of 2.4 kB, between resolver and server, and between client and resolver."""
         verdicts = []
         for capture, peer in (("v1-eth0", "n3-eth0"), ("h1-eth0", "v1-eth0")):
@@ -402,15 +394,13 @@ class Dns(Experiment):
             carried = int(opened["tcp_payload_bytes"].fillna(0).sum())
             verdicts.append(
                 all_of(
-                    [
-                        at_least(len(cut), 1, unit=f"truncated answer from {peer[:2]}"),
-                        at_least(carried, LARGEST_UDP_BYTES + 1, unit="bytes by TCP"),
-                    ]
+                    at_least(len(cut), 1, unit=f"truncated answer from {peer[:2]}"),
+                    at_least(carried, LARGEST_UDP_BYTES + 1, unit="bytes by TCP"),
                 )
                 .because("truncated", cut)
                 .because("by TCP", opened)
             )
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "A server that does not answer is asked again, later and later; without another one there "
@@ -418,21 +408,19 @@ class Dns(Experiment):
         source="RFC 1035 §4.2.1, §7.2",
         bears_stall_s=0.01,
     )
-    def dead_servers_are_asked_again(self, tables: Tables) -> Verdict:
+    def dead_servers_are_asked_again(self, tables: LookUps) -> Verdict:
         """gone.org's only server is silent; h1 asks three times."""
-        asked = LookUps(tables).asked("dead", ip_dst=address(tables, "n4-eth0"))
+        asked = tables.asked("dead", ip_dst=address(tables, "n4-eth0"))
         gaps = [float(g) for g in asked["time_s"].diff().dropna()]
         steady = all(later > 0.95 * gap for gap, later in pairwise(gaps))
         return all_of(
-            [
-                at_least(len(asked), 3, unit="queries to n4"),
-                holds(
-                    bool(gaps) and gaps[-1] > 4 * gaps[0] and steady,
-                    observed="gaps " + ", ".join(f"{g:.2f}" for g in gaps) + " s",
-                    expected="growing",
-                ),
-                same(LookUps(tables).addresses("dead"), [], "h1 got"),
-            ]
+            at_least(len(asked), 3, unit="queries to n4"),
+            holds(
+                bool(gaps) and gaps[-1] > 4 * gaps[0] and steady,
+                observed="gaps " + ", ".join(f"{g:.2f}" for g in gaps) + " s",
+                expected="growing",
+            ),
+            same(tables.addresses("dead"), [], "h1 got"),
         ).because("queries", asked)
 
     @claim(
@@ -441,18 +429,16 @@ class Dns(Experiment):
         source="RFC 1034 §4.1, §5.3.3; RFC 2182 §3",
         bears_stall_s=0.1,
     )
-    def another_server_takes_over(self, tables: Tables) -> Verdict:
+    def another_server_takes_over(self, tables: LookUps) -> Verdict:
         """Names of half.org, served by n3 and the dead n4: all are found."""
-        vain = LookUps(tables).asked("backup", ip_dst=address(tables, "n4-eth0"))
-        told = LookUps(tables).told("backup", ip_src=address(tables, "n4-eth0"))
-        back = LookUps(tables).heard("backup", rcode="NOERROR")
+        vain = tables.asked("backup", ip_dst=address(tables, "n4-eth0"))
+        told = tables.told("backup", ip_src=address(tables, "n4-eth0"))
+        back = tables.heard("backup", rcode="NOERROR")
         return (
             all_of(
-                [
-                    at_least(len(vain), 1, unit="queries to n4"),
-                    at_most(len(told), 0, unit="answers by n4"),
-                    near(int((back["answers"] > 0).sum()), HALF, abs=0, unit="names found"),
-                ]
+                at_least(len(vain), 1, unit="queries to n4"),
+                at_most(len(told), 0, unit="answers by n4"),
+                near(int((back["answers"] > 0).sum()), HALF, abs=0, unit="names found"),
             )
             .because("in vain", vain)
             .because("answers to h1", back)
@@ -463,15 +449,12 @@ class Dns(Experiment):
         "hears SERVFAIL.",
         source="RFC 1912 §2.8, RFC 8499 §7",
     )
-    def lame_delegations_fail(self, tables: Tables) -> Verdict:
+    def lame_delegations_fail(self, tables: LookUps) -> Verdict:
         """org says that n3 serves lame.org."""
-        told = LookUps(tables).told("lame", ip_src=address(tables, "n3-eth0"))
-        codes = set(LookUps(tables).heard("lame")["rcode"])
+        told = tables.told("lame", ip_src=address(tables, "n3-eth0"))
+        codes = set(tables.heard("lame")["rcode"])
         return all_of(
-            [
-                same(set(told["rcode"]), {"REFUSED"}, "n3 says"),
-                same(codes, {"SERVFAIL"}, "h1 hears"),
-            ]
+            same(set(told["rcode"]), {"REFUSED"}, "n3 says"), same(codes, {"SERVFAIL"}, "h1 hears")
         ).because("n3's answers", told)
 
     @claim(
@@ -479,49 +462,43 @@ class Dns(Experiment):
         "does not see it must guess both, 32 bits instead of 16.",
         source="RFC 5452 §4.5, §9.1",
     )
-    def ports_and_numbers_are_random(self, tables: Tables) -> Verdict:
+    def ports_and_numbers_are_random(self, tables: LookUps) -> Verdict:
         """Many look-ups, one after another."""
-        asked = LookUps(tables).asked("many")
+        asked = tables.asked("many")
         asked = asked[asked["ip_dst"] == address(tables, "n3-eth0")]
         count = max(1, len(asked))
         rising = int((asked["id"].diff() == 1).sum())
         return all_of(
-            [
-                at_least(len(asked), MANY, unit="queries"),
-                at_least(
-                    asked["udp_sport"].nunique() / count,
-                    RANDOM_PORTS_AT_LEAST,
-                    unit="ports a query",
-                ),
-                at_least(
-                    asked["id"].nunique() / count, RANDOM_PORTS_AT_LEAST, unit="numbers a query"
-                ),
-                at_most(rising, 1, unit="numbers that follow the one before"),
-            ]
+            at_least(len(asked), MANY, unit="queries"),
+            at_least(
+                asked["udp_sport"].nunique() / count, RANDOM_PORTS_AT_LEAST, unit="ports a query"
+            ),
+            at_least(asked["id"].nunique() / count, RANDOM_PORTS_AT_LEAST, unit="numbers a query"),
+            at_most(rising, 1, unit="numbers that follow the one before"),
         ).because("queries", asked)
 
     # ---- what the claims look at
 
-    def _node(self, tables: Tables, ip: Any) -> str:
+    def _node(self, tables: LookUps, ip: Any) -> str:
         names = {address(tables, f"{node}-eth0"): node for node in SERVERS}
         return names.get(str(ip), str(ip))
 
-    def _latency_ms(self, tables: Tables, name: str) -> float | None:
-        asked = LookUps(tables).wanted(name, type="A")
-        told = LookUps(tables).heard(name, type="A")
+    def _latency_ms(self, tables: LookUps, name: str) -> float | None:
+        asked = tables.wanted(name, type="A")
+        told = tables.heard(name, type="A")
         if asked.empty or told.empty:
             return None
         return float(told["time_s"].iloc[0] - asked["time_s"].iloc[0]) * 1e3
 
-    def _answer(self, tables: Tables, name: str, wanted: list[str]) -> Verdict:
-        records = LookUps(tables).records(name)
+    def _answer(self, tables: LookUps, name: str, wanted: list[str]) -> Verdict:
+        records = tables.records(name)
         found = [f"{r.type} {r.data}".rstrip(".") for r in records.itertuples()]
         return same(found, wanted, "answer").because(
             "to and from h1", pick(tables, name, "h1-eth0", table="dns")
         )
 
-    def _ttl(self, tables: Tables, name: str) -> float | None:
-        found = LookUps(tables).records(name, "A")
+    def _ttl(self, tables: LookUps, name: str) -> float | None:
+        found = tables.records(name, "A")
         return float(found["ttl_s"].iloc[0]) if len(found) else None
 
     # ---- figures
@@ -539,7 +516,8 @@ class Dns(Experiment):
             4_latency: How long h1 waits: for the walk from the root (cold), for the cache (warm),
                 and for one question to n3 when that record alone has expired.
         """
-        took = {s: self._latency_ms(tables, s) for s in ("cold", "warm", "expired")}
+        look_ups = LookUps(tables)
+        took = {s: self._latency_ms(look_ups, s) for s in ("cold", "warm", "expired")}
         return {
             "1_cold": steps.ladder(tables, "cold", "v1-eth0", ip_version=4),
             "2_warm": steps.ladder(tables, "warm", "v1-eth0", ip_version=4),
@@ -560,8 +538,8 @@ def _hosts(zone: str, count: int) -> dict[str, list[str]]:
     return {f"host{i}.{zone}": [f"A 192.0.2.{100 + i}"] for i in range(count)}
 
 
-def _began_s(tables: Tables, name: str) -> float:
-    return float(LookUps(tables).wanted(name)["time_s"].min())
+def _began_s(tables: LookUps, name: str) -> float:
+    return float(tables.wanted(name)["time_s"].min())
 
 
 def _flags(found: pd.DataFrame, flag: str, wanted: bool, what: str) -> Verdict:

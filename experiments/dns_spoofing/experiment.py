@@ -10,34 +10,39 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import spoofing as plots
-from testbed.author import dns_lookups, name_service
-from testbed.author import steps as exchange
-from testbed.author.actions import Action, own_program, sysctl, wait
-from testbed.author.dns_lookups import CLIENT, RESOLVER, LookUps
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.name_service import DAY_S, delegation
-from testbed.author.steps import address, pick
-from testbed.core.claims import (
+from testbed import (
+    Action,
+    Experiment,
+    LookUps,
     MissingDataError,
+    Tables,
     Verdict,
+    address,
     all_of,
     at_least,
     at_most,
     claim,
+    dns_lookups,
     holds,
+    name_service,
     near,
+    own_program,
+    param,
+    pick,
     same,
+    sysctl,
+    wait,
 )
-from testbed.core.parameters import param
+from testbed import steps as exchange
 from testbed.daemons import dnssec, start
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
 from topologies.nameservers import NameServers
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
+delegation, DAY_S = name_service.delegation, name_service.DAY_S
 NAME, TRUTH, LIE = "www.example.org", "192.0.2.80", "203.0.113.66"
 SIGNED = "192.0.2.99"
 """An address that n3 changes after it was signed."""
@@ -87,6 +92,7 @@ class DnsSpoofing(Experiment):
         )
 
     params: Parameters
+    tables_type = LookUps
     programs = ("nsd", "unbound", "kdig", "getent", "unshare", "ping", *dnssec.PROGRAMS)
     guest_only = True
 
@@ -123,7 +129,7 @@ class DnsSpoofing(Experiment):
         name_service.reach(net, "v1", "h1", *SERVERS)
         if p.filtered:
             sysctl(ROUTER, f"net.ipv4.conf.{FORGERS_LAN}.rp_filter", 1)(net)
-        net.capture(CLIENT, RESOLVER, SERVER)
+        net.capture(dns_lookups.CLIENT, dns_lookups.RESOLVER, SERVER)
         exchange.play(net, self._steps(net), quiet_s=2.0)
 
     def _steps(self, net: RunningNetwork) -> dict[str, Action]:
@@ -166,7 +172,7 @@ class DnsSpoofing(Experiment):
         lies = _is_forged(packets)
         numbers = _numbers(packets[lies])
         packets.loc[lies, "info"] = [f"forged, number {n}: {LIE}" for n in numbers]
-        seen = data.packets(RESOLVER, ("udp_sport", "udp_dport", "payload"))
+        seen = data.packets(dns_lookups.RESOLVER, ("udp_sport", "udp_dport", "payload"))
         forged = seen[_is_forged(seen)]
         some = forged.iloc[::EVERY]
         tables["race"] = pd.DataFrame({"time_s": some["time_s"], "number": _numbers(some)})
@@ -186,18 +192,16 @@ class DnsSpoofing(Experiment):
         scenarios=("fixed",),
         bears_stall_s=0.002,
     )
-    def fixed_port_is_guessed(self, tables: Tables) -> Verdict:
+    def fixed_port_is_guessed(self, tables: LookUps) -> Verdict:
         """The flood, the answer that hit, and what h1's libc is told afterwards."""
         flood = self._flood(tables, "fixed")
         first = self._first_answers(tables, "fixed")
         return self._shown(
             all_of(
-                [
-                    at_most(float(flood["sent"]), NUMBERS, unit="forged answers"),
-                    same(_ports(first["asked"]), [int(flood["port_learnt"])], "port"),
-                    self._lie_is_first(first),
-                    same(LookUps(tables, "fixed").addresses("ask"), [LIE], "h1 hears"),
-                ]
+                at_most(float(flood["sent"]), NUMBERS, unit="forged answers"),
+                same(_ports(first["asked"]), [int(flood["port_learnt"])], "port"),
+                self._lie_is_first(first),
+                same(tables.addresses("ask", scenario="fixed"), [LIE], "h1 hears"),
             ),
             first,
         )
@@ -208,17 +212,15 @@ class DnsSpoofing(Experiment):
         scenarios=("fixed",),
         bears_stall_s=0.002,
     )
-    def lie_is_cached(self, tables: Tables) -> Verdict:
+    def lie_is_cached(self, tables: LookUps) -> Verdict:
         """h1's look-ups after the attack: TTL, and the resolver's queries."""
-        asked = pd.concat(LookUps(tables, "fixed").asked(s) for s in ("ask", "later"))
-        found = LookUps(tables, "fixed").records("later", "A")
+        asked = pd.concat(tables.asked(s, scenario="fixed") for s in ("ask", "later"))
+        found = tables.records("later", "A", scenario="fixed")
         return all_of(
-            [
-                at_most(len(asked), 0, unit="queries by the resolver"),
-                same(LookUps(tables, "fixed").addresses("later"), [LIE], "h1 hears"),
-                near(float(found["ttl_s"].min()), LIE_TTL_S - WAIT_S, abs=10, unit="s TTL left"),
-            ]
-        ).because("h1's look-ups", LookUps(tables, "fixed").heard("later"))
+            at_most(len(asked), 0, unit="queries by the resolver"),
+            same(tables.addresses("later", scenario="fixed"), [LIE], "h1 hears"),
+            near(float(found["ttl_s"].min()), LIE_TTL_S - WAIT_S, abs=10, unit="s TTL left"),
+        ).because("h1's look-ups", tables.heard("later", scenario="fixed"))
 
     @claim(
         "A random port for each question stops this attack: a forger must guess port and number, "
@@ -227,23 +229,21 @@ class DnsSpoofing(Experiment):
         scenarios=("random",),
         bears_stall_s=0.002,
     )
-    def random_ports_defend(self, tables: Tables) -> Verdict:
+    def random_ports_defend(self, tables: LookUps) -> Verdict:
         """The same flood against the port of the question before."""
         flood = self._flood(tables, "random")
         first = self._first_answers(tables, "random")
         elsewhere = int(flood["port_learnt"]) not in _ports(first["asked"])
         return self._shown(
             all_of(
-                [
-                    near(float(flood["came"]), NUMBERS, abs=0, unit="forged answers came"),
-                    holds(
-                        elsewhere,
-                        observed=f"asked from ports {_ports(first['asked'])}",
-                        expected=f"from others than {int(flood['port_learnt'])}",
-                    ),
-                    at_most(len(first["forged"]), 0, unit="with port and number of the question"),
-                    same(LookUps(tables, "random").addresses("ask"), [TRUTH], "h1 hears"),
-                ]
+                near(float(flood["came"]), NUMBERS, abs=0, unit="forged answers came"),
+                holds(
+                    elsewhere,
+                    observed=f"asked from ports {_ports(first['asked'])}",
+                    expected=f"from others than {int(flood['port_learnt'])}",
+                ),
+                at_most(len(first["forged"]), 0, unit="with port and number of the question"),
+                same(tables.addresses("ask", scenario="random"), [TRUTH], "h1 hears"),
             ),
             first,
         )
@@ -254,16 +254,14 @@ class DnsSpoofing(Experiment):
         scenarios=("filtered",),
         bears_stall_s=0.002,
     )
-    def senders_are_checked_at_home(self, tables: Tables) -> Verdict:
+    def senders_are_checked_at_home(self, tables: LookUps) -> Verdict:
         """The same flood behind a router that knows which senders live there."""
         flood = self._flood(tables, "filtered")
         return self._shown(
             all_of(
-                [
-                    near(float(flood["sent"]), NUMBERS, abs=0, unit="forged answers sent"),
-                    at_most(float(flood["came"]), 0, unit="of them came"),
-                    same(LookUps(tables, "filtered").addresses("ask"), [TRUTH], "h1 hears"),
-                ]
+                near(float(flood["sent"]), NUMBERS, abs=0, unit="forged answers sent"),
+                at_most(float(flood["came"]), 0, unit="of them came"),
+                same(tables.addresses("ask", scenario="filtered"), [TRUTH], "h1 hears"),
             ),
             self._first_answers(tables, "filtered"),
         )
@@ -275,20 +273,18 @@ class DnsSpoofing(Experiment):
         scenarios=("signed",),
         bears_stall_s=0.002,
     )
-    def signatures_defend(self, tables: Tables) -> Verdict:
+    def signatures_defend(self, tables: LookUps) -> Verdict:
         """The same flood, fixed port, signed zones."""
         first = self._first_answers(tables, "signed")
         return self._shown(
             all_of(
-                [
-                    self._lie_is_first(first),
-                    at_least(
-                        len(LookUps(tables, "signed").asked("forge", question=NAME, type="A")),
-                        2,
-                        unit="queries for the name",
-                    ),
-                    same(LookUps(tables, "signed").addresses("ask"), [TRUTH], "h1 hears"),
-                ]
+                self._lie_is_first(first),
+                at_least(
+                    len(tables.asked("forge", question=NAME, type="A", scenario="signed")),
+                    2,
+                    unit="queries for the name",
+                ),
+                same(tables.addresses("ask", scenario="signed"), [TRUTH], "h1 hears"),
             ),
             first,
         )
@@ -299,20 +295,20 @@ class DnsSpoofing(Experiment):
         source="RFC 4033 §3.1, §5; RFC 4034 §5; RFC 4035 §3.2.3",
         scenarios=("signed",),
     )
-    def parents_vouch_for_keys(self, tables: Tables) -> Verdict:
+    def parents_vouch_for_keys(self, tables: LookUps) -> Verdict:
         """Keys asked for from the root down, DS records in referrals, the flag in h1's answer."""
-        asked = LookUps(tables, "signed").asked("forge", type="DNSKEY")
-        records = tables.of("records", scenario="signed", capture=RESOLVER, type="DS")
-        vouched = pick(tables, "forge", RESOLVER, scenario="signed", frame=set(records["frame"]))
-        told = LookUps(tables, "signed").heard("later")
+        asked = tables.asked("forge", type="DNSKEY", scenario="signed")
+        records = tables.of("records", scenario="signed", capture=dns_lookups.RESOLVER, type="DS")
+        vouched = pick(
+            tables, "forge", dns_lookups.RESOLVER, scenario="signed", frame=set(records["frame"])
+        )
+        told = tables.heard("later", scenario="signed")
         keys = [str(q) or "." for q in asked["question"]]
         return (
             all_of(
-                [
-                    same(keys, [".", "org", "example.org"], "keys asked for"),
-                    same(set(records["name"]), {"org", "example.org"}, "vouched for"),
-                    same([bool(f) for f in told["authentic"]], [True], "AD"),
-                ]
+                same(keys, [".", "org", "example.org"], "keys asked for"),
+                same(set(records["name"]), {"org", "example.org"}, "vouched for"),
+                same([bool(f) for f in told["authentic"]], [True], "AD"),
             )
             .because("keys", asked)
             .because("DS records", vouched)
@@ -325,24 +321,22 @@ class DnsSpoofing(Experiment):
         source="RFC 4035 §5.5",
         scenarios=("signed",),
     )
-    def altered_data_is_refused(self, tables: Tables) -> Verdict:
+    def altered_data_is_refused(self, tables: LookUps) -> Verdict:
         """n3 serves an address under the signature of another."""
         came = pick(
             tables,
             "altered",
-            RESOLVER,
+            dns_lookups.RESOLVER,
             scenario="signed",
             table="dns",
             response=True,
             ip_src=address(tables, SERVER, scenario="signed"),
         )
-        told = LookUps(tables, "signed").heard("altered")
+        told = tables.heard("altered", scenario="signed")
         return (
             all_of(
-                [
-                    same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
-                    same(set(told["rcode"]), {"SERVFAIL"}, "h1 hears"),
-                ]
+                same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
+                same(set(told["rcode"]), {"SERVFAIL"}, "h1 hears"),
             )
             .because("n3's answers", came)
             .because("to h1", told)
@@ -353,32 +347,36 @@ class DnsSpoofing(Experiment):
         source="RFC 4034 §4, RFC 4035 §3.1.3.2, §5.4",
         scenarios=("signed",),
     )
-    def absence_is_signed(self, tables: Tables) -> Verdict:
+    def absence_is_signed(self, tables: LookUps) -> Verdict:
         """The answer to h1: NXDOMAIN, authentic, with records around the gap."""
-        told = LookUps(tables, "signed").heard("absent")
-        gaps = LookUps(tables, "signed").records("absent", "NSEC", section="authority")
+        told = tables.heard("absent", scenario="signed")
+        gaps = tables.records("absent", "NSEC", section="authority", scenario="signed")
         return all_of(
-            [
-                same(set(told["rcode"]), {"NXDOMAIN"}, "h1 hears"),
-                same([bool(f) for f in told["authentic"]], [True], "AD"),
-                at_least(len(gaps), 1, unit="NSEC records"),
-            ]
+            same(set(told["rcode"]), {"NXDOMAIN"}, "h1 hears"),
+            same([bool(f) for f in told["authentic"]], [True], "AD"),
+            at_least(len(gaps), 1, unit="NSEC records"),
         ).because("to h1", told)
 
     # ---- what the claims look at
 
-    def _flood(self, tables: Tables, scenario: str) -> Any:
+    def _flood(self, tables: LookUps, scenario: str) -> Any:
         flood = tables.row("flood", scenario=scenario)
         if pd.isna(flood["sent"]):
             raise MissingDataError("the forging program did not come to its end")
         return flood
 
-    def _first_answers(self, tables: Tables, scenario: str) -> dict[str, pd.DataFrame]:
+    def _first_answers(self, tables: LookUps, scenario: str) -> dict[str, pd.DataFrame]:
         """The resolver's first question for the name; forged and true answers to it."""
-        seen, server = LookUps(tables, scenario), address(tables, SERVER, scenario=scenario)
-        first = seen.asked("forge", question=NAME, type="A", ip_dst=server).head(1)
-        told = seen.told(
-            "forge", question=NAME, id=set(first["id"]), udp_dport=set(first["udp_sport"])
+        server = address(tables, SERVER, scenario=scenario)
+        first = tables.asked(
+            "forge", question=NAME, type="A", ip_dst=server, scenario=scenario
+        ).head(1)
+        told = tables.told(
+            "forge",
+            question=NAME,
+            id=set(first["id"]),
+            udp_dport=set(first["udp_sport"]),
+            scenario=scenario,
         )
         genuine = pick(tables, "forge", SERVER, scenario=scenario, table="dns", response=True)
         is_true = told["info"].isin(set(genuine["info"]))  # n3 never told the lie
@@ -419,14 +417,14 @@ class DnsSpoofing(Experiment):
         """
         races = {}
         for scenario in dict.fromkeys(tables.of("flood")["scenario"]):
-            first = self._first_answers(tables, scenario)
+            first = self._first_answers(LookUps(tables), scenario)
             forged = tables["race"][tables["race"]["scenario"] == scenario]
             races[scenario] = (forged, first["asked"], first["true"], first["forged"])
         ladders = {
             name: exchange.ladder(
                 tables,
                 "forge",
-                RESOLVER,
+                dns_lookups.RESOLVER,
                 scenario=scenario,
                 ip_version=4,
                 ip_proto=17,

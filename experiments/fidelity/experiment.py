@@ -15,12 +15,13 @@ import pandas as pd
 
 from analysis import rows, statistics, trains
 from analysis.plots import fidelity as plots
-from testbed import programs
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.topo import Topo
-from testbed.core.claims import (
+from testbed import (
     JUDGED_SHARE,
+    Experiment,
+    LinkShape,
     MissingDataError,
+    Tables,
+    Topo,
     Verdict,
     all_of,
     at_least,
@@ -28,19 +29,17 @@ from testbed.core.claims import (
     claim,
     inconclusive,
     near,
+    param,
+    programs,
     with_unjudged,
 )
-from testbed.core.parameters import param
-from testbed.core.rundir import SCENARIO, read_json
-from testbed.net.shape import LinkShape
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 from topologies.parallel import Parallel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 RATES_MBPS = {
     "64 kbit/s": 0.064,
@@ -199,13 +198,13 @@ class Fidelity(Experiment):
             "chance": self._measure_chance,
             "series": self._measure_series,
         }
-        clock = read_json(data.path / SCENARIO)["clock"]
+        clock = data.clock_kind
         return part[self.params.part](data) | {"setting": pd.DataFrame([{"clock": clock}])}
 
     def _measure_links(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         found, packets = [], []
         shapes, stalls = self._shapes(), data.stalls()
-        limit_us = TARGETS[read_json(data.path / SCENARIO)["clock"]]["delay_us"]
+        limit_us = TARGETS[data.clock_kind]["delay_us"]
         for train, passed in _passages(data, "tx-any", "rx-any"):
             shape, size = shapes[train["link"]], trains.frame_bytes(train["size_bytes"])
             assert shape.rate_mbps is not None
@@ -372,7 +371,7 @@ class Fidelity(Experiment):
             limit = statistics.kolmogorov_critical(len(delays))
             distance = statistics.kolmogorov_distance(delays, cdf)
             verdicts.append(at_most(distance, limit, unit=f"distance ({link})"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     def _chance(self, tables: Tables, link: str) -> pd.DataFrame:
         """The datagrams over a link that no stall fell on which is longer than the delay's target.
@@ -406,7 +405,7 @@ class Fidelity(Experiment):
             verdicts.append(at_most(abs(count), CHANCE_SIGMAS, unit=f"σ lost ({link})"))
             if len(lost) * p * p > 5:
                 verdicts.append(at_most(abs(runs), 2 * CHANCE_SIGMAS, unit=f"σ pairs ({link})"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "Packets are duplicated with the probability set.",
@@ -419,10 +418,8 @@ class Fidelity(Experiment):
         p = CHANCE["duplicate 2 %"].duplicate_percent / 100
         twice = statistics.binomial_z(int((copies == 2).sum()), len(copies), p)
         return all_of(
-            [
-                at_most(abs(twice), CHANCE_SIGMAS, unit="σ from the mean"),
-                near(float(((copies < 1) | (copies > 2)).sum()), 0, abs=0, unit="others"),
-            ]
+            at_most(abs(twice), CHANCE_SIGMAS, unit="σ from the mean"),
+            near(float(((copies < 1) | (copies > 2)).sum()), 0, abs=0, unit="others"),
         )
 
     @claim(
@@ -438,10 +435,8 @@ class Fidelity(Experiment):
         early, late = delays <= limit_ms, (delays - shape.delay_ms).abs() <= limit_ms
         sigmas = statistics.binomial_z(int(early.sum()), len(delays), shape.reorder_percent / 100)
         return all_of(
-            [
-                at_most(abs(sigmas), CHANCE_SIGMAS, unit="σ from the mean"),
-                near(float((~early & ~late).sum()), 0, abs=0, unit="others"),
-            ]
+            at_most(abs(sigmas), CHANCE_SIGMAS, unit="σ from the mean"),
+            near(float((~early & ~late).sum()), 0, abs=0, unit="others"),
         )
 
     @claim(

@@ -11,29 +11,28 @@ import pandas as pd
 
 from analysis import rows, throughput, trains
 from analysis.plots import fidelity as plots
-from testbed.author import bulk_flows
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import (
+from testbed import (
     JUDGED_SHARE,
+    MSS_BYTES,
+    Experiment,
+    LinkShape,
     MissingDataError,
+    Tables,
     Verdict,
     all_of,
     at_most,
+    bulk_flows,
     claim,
     near,
+    param,
     with_unjudged,
 )
-from testbed.core.parameters import param
-from testbed.core.rundir import SCENARIO, read_json
-from testbed.core.tcp import MSS_BYTES
-from testbed.net.shape import LinkShape
 from topologies.parallel import Parallel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 TCP_LINKS = {
     "64 kbit/s, 100 ms": (0.064, 100.0, 100),
@@ -46,17 +45,11 @@ TCP_LINKS = {
 """Rate in Mbit/s, round-trip time in ms, segments to send."""
 
 TCP_PORT = 5201
-TCP_COLUMNS = (
-    "ip_src",
-    "ip_id",
-    "ip_bytes",
-    "tcp_sport",
-    "tcp_dport",
-    "tcp_seq",
-    "tcp_ack",
-    "tcp_payload_bytes",
-    "tcp_flags",
-    "wire_bytes",
+TCP_COLUMNS = tuple(
+    (
+        "ip_src ip_id ip_bytes tcp_sport tcp_dport tcp_seq tcp_ack tcp_payload_bytes "
+        "tcp_flags wire_bytes"
+    ).split()
 )
 
 FAT = LinkShape(rate_mbps=10_000, delay_ms=50, queue_bdp=2)
@@ -143,7 +136,7 @@ class FidelityTcp(Experiment):
         """Flows and acknowledgements of this part."""
         fat = self.params.part == "fat"
         tables = self._measure_fat(data) if fat else self._measure_links(data)
-        clock = read_json(data.path / SCENARIO)["clock"]
+        clock = data.clock_kind
         return tables | {"setting": pd.DataFrame([{"clock": clock}])}
 
     def _measure_links(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
@@ -172,14 +165,8 @@ class FidelityTcp(Experiment):
         }
 
     def _measure_fat(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        columns = (
-            "ip_src",
-            "ip_dst",
-            "tcp_sport",
-            "tcp_dport",
-            "tcp_seq",
-            "tcp_payload_bytes",
-            "wire_bytes",
+        columns = tuple(
+            ("ip_src ip_dst tcp_sport tcp_dport tcp_seq tcp_payload_bytes wire_bytes").split()
         )
         came = _new_bytes(data.packets("rx-eth0", columns), TCP_PORT)
         rtt_s = 2 * FAT.delay_ms / 1e3
@@ -236,7 +223,7 @@ class FidelityTcp(Experiment):
         flows = tables.of("tcp", scenario="links")
         flows = flows[flows["rate_mbps"] <= self._target(tables, "links", "top_mbps")]
         return all_of(
-            [
+            *(
                 near(
                     f.goodput_mbps,
                     f.expected_mbps,
@@ -244,7 +231,7 @@ class FidelityTcp(Experiment):
                     rel=self._target(tables, "links", "goodput"),
                 )
                 for f in rows(flows)
-            ]
+            )
         ).because("flows", flows, scenario="links")
 
     @claim(
@@ -288,11 +275,13 @@ class FidelityTcp(Experiment):
         factors = (growing / growing.shift()).dropna().iloc[1:]
         limit = self._target(tables, "fat", "fat goodput")
         return all_of(
-            [
-                near(flow["full_mbps"], expected, rel=limit, unit="Mbit/s"),
-                near(flow["seconds"], flow["expected_s"], rel=limit, unit="s in all"),
-            ]
-            + [near(f, 2.0, rel=0.05, unit="times per RTT") for f in factors]
+            *(
+                [
+                    near(flow["full_mbps"], expected, rel=limit, unit="Mbit/s"),
+                    near(flow["seconds"], flow["expected_s"], rel=limit, unit="s in all"),
+                ]
+                + [near(f, 2.0, rel=0.05, unit="times per RTT") for f in factors]
+            )
         ).because("bytes that arrived in each round-trip time", rounds, scenario="fat")
 
     # ---- figures

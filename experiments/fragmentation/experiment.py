@@ -9,27 +9,35 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed import programs
-from testbed.author import steps
-from testbed.author.actions import (
+from testbed import (
     Action,
+    Experiment,
+    LinkShape,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
     filter_packets,
     in_order,
+    near,
     nothing,
     own_program,
+    param,
+    pick,
     program,
+    programs,
+    same,
+    steps,
     sysctl,
 )
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.steps import address, pick
-from testbed.core.claims import Verdict, all_of, at_least, at_most, between, claim, near, same
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import Process, RunningNetwork, ScenarioData
 
 IP_HEADER, UDP_HEADER, ETHERNET_MTU = 20, 8, 1500
 FITS_BYTES = ETHERNET_MTU - IP_HEADER - UDP_HEADER
@@ -183,11 +191,9 @@ class Fragmentation(Experiment):
         """20 bytes of IP header, 8 of UDP, 1472 of payload."""
         seen = self._sent_to(tables, "fits", "h1-eth0", "h3-eth0")
         return all_of(
-            [
-                near(len(seen), 1, abs=0, unit="packet"),
-                near(_most(seen, "ip_bytes"), ETHERNET_MTU, abs=0, unit="bytes"),
-                self._delivered(tables, "fits", [FITS_BYTES]),
-            ]
+            near(len(seen), 1, abs=0, unit="packet"),
+            near(_most(seen, "ip_bytes"), ETHERNET_MTU, abs=0, unit="bytes"),
+            self._delivered(tables, "fits", [FITS_BYTES]),
         ).because("the datagram", seen)
 
     @claim(
@@ -199,14 +205,12 @@ class Fragmentation(Experiment):
         """1473 bytes of payload to h3."""
         seen = self._sent_to(tables, "too-long", "h1-eth0", "h3-eth0")
         return all_of(
-            [
-                _listed(seen, "ip_bytes", [ETHERNET_MTU, IP_HEADER + 1], "lengths"),
-                _listed(seen, "ip_offset_bytes", [0, ETHERNET_MTU - IP_HEADER], "offsets"),
-                _listed(seen, "ip_mf", [1, 0], "MF"),
-                near(seen["ip_id"].nunique(), 1, abs=0, unit="identification"),
-                near(int(seen["udp_dport"].notna().sum()), 1, abs=0, unit="UDP header"),
-                self._delivered(tables, "too-long", [FITS_BYTES + 1]),
-            ]
+            _listed(seen, "ip_bytes", [ETHERNET_MTU, IP_HEADER + 1], "lengths"),
+            _listed(seen, "ip_offset_bytes", [0, ETHERNET_MTU - IP_HEADER], "offsets"),
+            _listed(seen, "ip_mf", [1, 0], "MF"),
+            near(seen["ip_id"].nunique(), 1, abs=0, unit="identification"),
+            near(int(seen["udp_dport"].notna().sum()), 1, abs=0, unit="UDP header"),
+            self._delivered(tables, "too-long", [FITS_BYTES + 1]),
         ).because("fragments", seen)
 
     @claim(
@@ -222,13 +226,11 @@ class Fragmentation(Experiment):
         begins = carried.cumsum().shift(fill_value=0)
         gaps = int((begins != seen["ip_offset_bytes"]).sum())
         return all_of(
-            [
-                near(int(carried.sum()), LARGEST_BYTES + UDP_HEADER, abs=0, unit="bytes carried"),
-                at_least(len(seen), 2, unit="fragments"),
-                at_most(odd, 0, unit="of them not in units of 8"),
-                at_most(gaps, 0, unit="gaps or overlaps"),
-                self._delivered(tables, "large", [LARGEST_BYTES]),
-            ]
+            near(int(carried.sum()), LARGEST_BYTES + UDP_HEADER, abs=0, unit="bytes carried"),
+            at_least(len(seen), 2, unit="fragments"),
+            at_most(odd, 0, unit="of them not in units of 8"),
+            at_most(gaps, 0, unit="gaps or overlaps"),
+            self._delivered(tables, "large", [LARGEST_BYTES]),
         ).because("fragments", seen)
 
     @claim(
@@ -239,11 +241,9 @@ class Fragmentation(Experiment):
     def length_has_sixteen_bits(self, tables: Tables) -> Verdict:
         """What the calls returned, and what came through."""
         return all_of(
-            [
-                self._call(tables, "large", "sent"),
-                self._delivered(tables, "large", [LARGEST_BYTES]),
-                self._call(tables, "too-large", "EMSGSIZE"),
-            ]
+            self._call(tables, "large", "sent"),
+            self._delivered(tables, "large", [LARGEST_BYTES]),
+            self._call(tables, "too-large", "EMSGSIZE"),
         ).because("sent", self._sent_to(tables, "large", "h1-eth0", "h3-eth0"))
 
     @claim(
@@ -267,7 +267,7 @@ class Fragmentation(Experiment):
         """1473 bytes with DF: an error, and nothing on the wire."""
         seen = self._sent_to(tables, "df-local", "h1-eth0", "h3-eth0")
         return all_of(
-            [self._call(tables, "df-local", "EMSGSIZE"), at_most(len(seen), 0, unit="packets sent")]
+            self._call(tables, "df-local", "EMSGSIZE"), at_most(len(seen), 0, unit="packets sent")
         ).because("calls", tables.of("sent", step="df-local"), scenario="main")
 
     @claim(
@@ -281,12 +281,10 @@ class Fragmentation(Experiment):
         told = pick(tables, "df-path", "h1-eth0", icmp_type=UNREACHABLE, icmp_code=TOO_BIG)
         return (
             all_of(
-                [
-                    near(len(seen), 1, abs=0, unit="packet left"),
-                    _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
-                    self._calls(tables, "df-path", ["sent", "EMSGSIZE"]),
-                    self._delivered(tables, "df-path", []),
-                ]
+                near(len(seen), 1, abs=0, unit="packet left"),
+                _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
+                self._calls(tables, "df-path", ["sent", "EMSGSIZE"]),
+                self._delivered(tables, "df-path", []),
             )
             .because("the packet", seen)
             .because("the error", told)
@@ -303,13 +301,11 @@ class Fragmentation(Experiment):
         between = self._sent_to(tables, "router", "r3-eth0", "h2-eth0")
         came = self._sent_to(tables, "router", "h2-eth0", "h2-eth0")
         return all_of(
-            [
-                near(len(left), 1, abs=0, unit="packet left h1"),
-                near(len(between), 2, abs=0, unit="fragments reached r3"),
-                near(len(came), 2, abs=0, unit="fragments reached h2"),
-                at_most(_most(came, "ip_bytes"), self.params.mtu_bytes, unit="bytes each"),
-                self._delivered(tables, "router", [FITS_BYTES]),
-            ]
+            near(len(left), 1, abs=0, unit="packet left h1"),
+            near(len(between), 2, abs=0, unit="fragments reached r3"),
+            near(len(came), 2, abs=0, unit="fragments reached h2"),
+            at_most(_most(came, "ip_bytes"), self.params.mtu_bytes, unit="bytes each"),
+            self._delivered(tables, "router", [FITS_BYTES]),
         ).because("on the way", pd.concat([left, between, came]))
 
     @claim(
@@ -323,13 +319,11 @@ class Fragmentation(Experiment):
         carried = came["ip_bytes"] - came["ip_header_bytes"]
         gaps = int((carried.cumsum().shift(fill_value=0) != came["ip_offset_bytes"]).sum())
         return all_of(
-            [
-                near(len(left), 3 if len(left) else 0, abs=0, unit="fragments left"),
-                at_least(len(came), len(left) + 1, unit="fragments arrived"),
-                at_most(gaps, 0, unit="gaps or overlaps"),
-                same(set(came["ip_id"]), set(left["ip_id"]), "identification"),
-                self._delivered(tables, "twice", [3 * FITS_BYTES]),
-            ]
+            near(len(left), 3 if len(left) else 0, abs=0, unit="fragments left"),
+            at_least(len(came), len(left) + 1, unit="fragments arrived"),
+            at_most(gaps, 0, unit="gaps or overlaps"),
+            same(set(came["ip_id"]), set(left["ip_id"]), "identification"),
+            self._delivered(tables, "twice", [3 * FITS_BYTES]),
         ).because("as they left and arrived", pd.concat([left, came]))
 
     @claim(
@@ -344,10 +338,8 @@ class Fragmentation(Experiment):
         some = len(bytes_of)
         given = len(self._got(tables, "lossy"))
         return all_of(
-            [
-                near(given, whole, abs=0, unit=f"delivered of {some} seen"),
-                at_least(some - whole, 1, unit="datagrams with a fragment missing"),
-            ]
+            near(given, whole, abs=0, unit=f"delivered of {some} seen"),
+            at_least(some - whole, 1, unit="datagrams with a fragment missing"),
         ).because("fragments", came.head(24))
 
     @claim(
@@ -363,10 +355,8 @@ class Fragmentation(Experiment):
         share = len(self._got(tables, "lossy")) / p.datagrams
         left = len(self._sent_to(tables, "lossy", "h1-eth0", "h2-eth0"))
         return all_of(
-            [
-                near(left / p.datagrams, FRAGMENTS, abs=0, unit="fragments a datagram"),
-                near(share, survives, abs=slack, unit="of datagrams delivered"),
-            ]
+            near(left / p.datagrams, FRAGMENTS, abs=0, unit="fragments a datagram"),
+            near(share, survives, abs=slack, unit="of datagrams delivered"),
         ).because("receptions", self._got(tables, "lossy"), scenario="main")
 
     @claim(
@@ -381,14 +371,12 @@ class Fragmentation(Experiment):
         begun = pick(tables, "lossy", "h2-eth0")["time_s"].min()
         waited_s = float(told["time_s"].min() - begun) if len(told) else None
         return all_of(
-            [
-                at_least(len(told), 1, unit="errors"),
-                *(
-                    [between(waited_s, REASSEMBLY_S, 1.125 * REASSEMBLY_S, unit="s")]
-                    if waited_s
-                    else []
-                ),
-            ]
+            at_least(len(told), 1, unit="errors"),
+            *(
+                [between(waited_s, REASSEMBLY_S, 1.125 * REASSEMBLY_S, unit="s")]
+                if waited_s
+                else []
+            ),
         ).because("the errors", told)
 
     @claim(
@@ -404,12 +392,10 @@ class Fragmentation(Experiment):
         headers = seen["ip6_extensions"].fillna("").str.contains("fragment")
         return (
             all_of(
-                [
-                    _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
-                    same([bool(h) for h in headers], [False, True, True], "fragment headers"),
-                    near(len(came), 2, abs=0, unit="packets arrived"),
-                    self._delivered(tables, "ipv6", [FITS_BYTES - 20]),
-                ]
+                _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
+                same([bool(h) for h in headers], [False, True, True], "fragment headers"),
+                near(len(came), 2, abs=0, unit="packets arrived"),
+                self._delivered(tables, "ipv6", [FITS_BYTES - 20]),
             )
             .because("as they left", seen)
             .because("the error", told)

@@ -9,34 +9,34 @@ import pandas as pd
 
 from analysis import traceroute
 from analysis.plots import exchanges as plots
-from testbed.author import steps
-from testbed.author.actions import (
+from testbed import (
     Action,
-    filter_packets,
-    in_order,
-    nothing,
-    ping,
-    program,
-    sysctl,
-    unfilter,
-    zeros,
-)
-from testbed.author.experiment import Tables
-from testbed.author.steps import address, mac, pick
-from testbed.core.claims import (
+    LinkShape,
     MissingDataError,
+    Tables,
     Verdict,
+    address,
     all_of,
     at_least,
     at_most,
     between,
     claim,
+    filter_packets,
     holds,
+    in_order,
+    mac,
     near,
+    nothing,
+    param,
+    pick,
+    ping,
+    program,
     same,
+    steps,
+    sysctl,
+    unfilter,
+    zeros,
 )
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 from .traceroutes import (
@@ -51,8 +51,7 @@ from .traceroutes import (
 )
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 REDIRECT = 5
 """ICMP type (RFC 792)."""
@@ -295,11 +294,9 @@ class Icmp(Traceroutes):
         strange = sum(traceroute.quoted(e) not in known for e in errors["payload"])
         shortest = min((len(e) for e in errors["payload"]), default=0)
         return all_of(
-            [
-                at_least(len(errors), len(names), unit="errors"),
-                at_most(strange, 0, unit="of them about packets never sent"),
-                at_least(shortest, 28, unit="bytes quoted"),
-            ]
+            at_least(len(errors), len(names), unit="errors"),
+            at_most(strange, 0, unit="of them about packets never sent"),
+            at_least(shortest, 28, unit="bytes quoted"),
         ).because("errors", errors)
 
     @claim(
@@ -313,10 +310,8 @@ class Icmp(Traceroutes):
             tables, "broadcast", "h1-eth0", icmp_type={ECHO_REPLY, UNREACHABLE, TIME_EXCEEDED}
         )
         return all_of(
-            [
-                at_least(len(asked), 2, unit="requests to everybody"),
-                at_most(len(told), 0, unit="answers"),
-            ]
+            at_least(len(asked), 2, unit="requests to everybody"),
+            at_most(len(told), 0, unit="answers"),
         ).because("requests and answers", pd.concat([asked, told]))
 
     @claim(
@@ -329,10 +324,8 @@ class Icmp(Traceroutes):
         sent = pick(tables, "burst", "h1-eth0", ip_proto=UDP)
         errors = pick(tables, "burst", "h1-eth0", icmp_type=UNREACHABLE)
         return all_of(
-            [
-                near(len(sent), BURST_PKTS, abs=0, unit="datagrams"),
-                between(len(errors), 1, BURST_PKTS / 2, unit="errors"),
-            ]
+            near(len(sent), BURST_PKTS, abs=0, unit="datagrams"),
+            between(len(errors), 1, BURST_PKTS / 2, unit="errors"),
         ).because("errors", errors)
 
     @claim(
@@ -348,10 +341,8 @@ class Icmp(Traceroutes):
         way = [names.get(m, m) for m in asked["eth_dst"]]
         gateways = sorted({str(g) for g in told["icmp_gateway"]})
         return all_of(
-            [
-                same(gateways, [address(tables, "r4-eth0")], "redirected to"),
-                same([way[:1], way[-1:]], [["r1-eth0"], ["r4-eth0"]], "first and last sent to"),
-            ]
+            same(gateways, [address(tables, "r4-eth0")], "redirected to"),
+            same([way[:1], way[-1:]], [["r1-eth0"], ["r4-eth0"]], "first and last sent to"),
         ).because("requests and redirects", pd.concat([asked, told]))
 
     @claim(
@@ -368,12 +359,10 @@ class Icmp(Traceroutes):
         after = sent[sent["time_s"] > told["time_s"].min()] if len(told) else sent
         return (
             all_of(
-                [
-                    same({bool(df) for df in sent["ip_df"]}, {True}, "DF"),
-                    same({int(m) for m in told["icmp_mtu"]}, {mtu}, "MTU told in bytes"),
-                    near(_largest(after), mtu, abs=0, unit="bytes, largest afterwards"),
-                    self._arrived(tables, "path-mtu", TRANSFER_BYTES),
-                ]
+                same({bool(df) for df in sent["ip_df"]}, {True}, "DF"),
+                same({int(m) for m in told["icmp_mtu"]}, {mtu}, "MTU told in bytes"),
+                near(_largest(after), mtu, abs=0, unit="bytes, largest afterwards"),
+                self._arrived(tables, "path-mtu", TRANSFER_BYTES),
             )
             .because("the errors", told)
             .because("segments", sent.head(6))
@@ -390,11 +379,9 @@ class Icmp(Traceroutes):
         opened = ((shaken["tcp_flags"].astype(int) & 0x12) == 0x12).sum()
         sent = self._data_packets(tables, "black-hole", "h1-eth0")
         return all_of(
-            [
-                near(int(opened), 1, abs=0, unit="SYN+ACK"),
-                at_least(len(sent), 4, unit="segments sent, most of them again and again"),
-                self._arrived(tables, "black-hole", 0),
-            ]
+            near(int(opened), 1, abs=0, unit="SYN+ACK"),
+            at_least(len(sent), 4, unit="segments sent, most of them again and again"),
+            self._arrived(tables, "black-hole", 0),
         ).because("segments that vanish", sent)
 
     @claim(
@@ -410,12 +397,10 @@ class Icmp(Traceroutes):
         passed = self._data_packets(tables, "probing", "h2-eth0")
         errors = pick(tables, "probing", "h1-eth0", icmp_type=UNREACHABLE)
         return all_of(
-            [
-                at_most(len(errors), 0, unit="ICMP errors"),
-                at_least(_largest(sent), mtu + 1, unit="bytes at first"),
-                at_most(_largest(passed), mtu, unit="bytes at the end"),
-                self._arrived(tables, "probing", TRANSFER_BYTES),
-            ]
+            at_most(len(errors), 0, unit="ICMP errors"),
+            at_least(_largest(sent), mtu + 1, unit="bytes at first"),
+            at_most(_largest(passed), mtu, unit="bytes at the end"),
+            self._arrived(tables, "probing", TRANSFER_BYTES),
         ).because("segments", sent.head(12))
 
     # ---- what the claims look at

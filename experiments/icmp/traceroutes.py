@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analysis import traceroute
-from testbed.author.experiment import Experiment
-from testbed.author.steps import address, pick
-from testbed.core.claims import Verdict, all_of, claim, near, same
+from testbed import Experiment, Verdict, address, all_of, claim, near, pick, same
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 ECHO_REPLY, UNREACHABLE, ECHO_REQUEST, TIME_EXCEEDED = 0, 3, 8, 11
 """ICMP types (RFC 792)."""
@@ -43,8 +41,10 @@ class Traceroutes(Experiment):
             found = [(f"TTL {row.ttl}", row.by) for row in expired.itertuples()]
             wanted = [(f"TTL {ttl}", by) for ttl, by in enumerate(route[:-1], 1)]
             verdict = same(found, wanted, form)
-            verdicts.append(verdict.because("probes and answers", self._probes(tables, form)))
-        return all_of(verdicts)
+            verdicts.append(
+                verdict.because(f"{form} probes and answers", self._probes(tables, form))
+            )
+        return all_of(*verdicts)
 
     @claim("A packet whose TTL ends at a router is not seen behind it.", source="RFC 1812 §5.3.1")
     def expired_packets_go_no_further(self, tables: Tables) -> Verdict:
@@ -66,7 +66,7 @@ class Traceroutes(Experiment):
                     "the probe with TTL 1", sent[sent["ip_ttl"] == 1]
                 )
             )
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "A UDP traceroute ends with port unreachable (type 3 code 3): its probes go to ports from "
@@ -80,8 +80,8 @@ class Traceroutes(Experiment):
         wanted = list(range(TRACEROUTE_PORT, TRACEROUTE_PORT + max(1, len(ports))))
         last = self._last_answer(tables, "udp")
         return all_of(
-            [self._ends(tables, last, f"{UNREACHABLE}/{NO_PORT}"), same(ports, wanted, "ports")]
-        ).because("probes and answers", self._probes(tables, "udp"))
+            self._ends(tables, last, f"{UNREACHABLE}/{NO_PORT}"), same(ports, wanted, "ports")
+        ).because("udp probes and answers", self._probes(tables, "udp"))
 
     @claim(
         "An ICMP traceroute ends with the target's echo reply.", source="RFC 792 p. 14, RFC 2151"
@@ -90,7 +90,7 @@ class Traceroutes(Experiment):
         """The last answer."""
         last = self._last_answer(tables, "icmp")
         return self._ends(tables, last, f"{ECHO_REPLY}/0").because(
-            "probes and answers", self._probes(tables, "icmp")
+            "icmp probes and answers", self._probes(tables, "icmp")
         )
 
     @claim(
@@ -102,7 +102,7 @@ class Traceroutes(Experiment):
         """The last answer; port 80 is closed here."""
         last = self._last_answer(tables, "tcp")
         return self._ends(tables, last, "RST,ACK").because(
-            "probes and answers", self._probes(tables, "tcp")
+            "tcp probes and answers", self._probes(tables, "tcp")
         )
 
     # ---- what the claims look at

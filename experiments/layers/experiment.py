@@ -10,26 +10,34 @@ import pandas as pd
 from analysis import packets
 from analysis.dissect import http as messages
 from analysis.plots import exchanges as plots
-from testbed.author import steps
-from testbed.author.actions import (
+from testbed import (
     Action,
+    Experiment,
+    LinkShape,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
     filter_packets,
+    holds,
     in_order,
+    mac,
     masquerade,
+    near,
     nothing,
+    param,
+    pick,
     program,
+    steps,
     sysctl,
 )
-from testbed.author.experiment import Experiment, Tables
-from testbed.author.steps import address, mac, pick, step
-from testbed.core.claims import Verdict, all_of, at_least, at_most, claim, holds, near
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 ETHERNET, IP, TCP, TIMESTAMPS = 14, 20, 20, 12
 """Header bytes: Ethernet as captured (without preamble and FCS), IPv4, TCP, and the TCP timestamp
@@ -105,7 +113,7 @@ class Layers(Experiment):
         in_order(*(BREAKS[fault] for fault in faults))(net)
         net.start("h2", "busybox", "httpd", "-f", "-p", str(port), "-h", str(folder))
         net.capture(*PLACES)
-        step(net, "request", quiet_s=1.0)
+        steps.step(net, "request", quiet_s=1.0)
         url = f"http://{net.address('h2')}:{port}/index.html"
         program("h1", "curl", "--silent", "--max-time", "30", "--output", "/dev/null", url)(net)
         net.sleep(2)
@@ -137,17 +145,15 @@ class Layers(Experiment):
         ethernet = int(packet["wire_bytes"] - packet["ip_bytes"])
         text = bytes(packet["payload"])
         return all_of(
-            [
-                near(ethernet, ETHERNET, abs=0, unit="bytes of Ethernet"),
-                near(int(packet["ip_header_bytes"]), IP, abs=0, unit="bytes of IP"),
-                near(int(packet["tcp_header_bytes"]), TCP + TIMESTAMPS, abs=0, unit="bytes of TCP"),
-                near(len(text), int(packet["tcp_payload_bytes"]), abs=0, unit="bytes of HTTP"),
-                holds(
-                    text.startswith(b"GET "),
-                    observed=f"begins {text[:3].decode(errors='replace')}",
-                    expected="GET",
-                ),
-            ]
+            near(ethernet, ETHERNET, abs=0, unit="bytes of Ethernet"),
+            near(int(packet["ip_header_bytes"]), IP, abs=0, unit="bytes of IP"),
+            near(int(packet["tcp_header_bytes"]), TCP + TIMESTAMPS, abs=0, unit="bytes of TCP"),
+            near(len(text), int(packet["tcp_payload_bytes"]), abs=0, unit="bytes of HTTP"),
+            holds(
+                text.startswith(b"GET "),
+                observed=f"begins {text[:3].decode(errors='replace')}",
+                expected="GET",
+            ),
         ).because("the request", request)
 
     @claim(
@@ -195,23 +201,12 @@ class Layers(Experiment):
     @claim("A switch changes nothing in a frame.", source="IEEE 802.1D §7; RFC 7042 §2")
     def switches_change_nothing(self, tables: Tables) -> Verdict:
         """h1's frames before and behind the switch."""
-        kept = [
-            "eth_src",
-            "eth_dst",
-            "ip_src",
-            "ip_dst",
-            "ip_ttl",
-            "ip_id",
-            "tcp_seq",
-            "wire_bytes",
-        ]
+        kept = ("eth_src eth_dst ip_src ip_dst ip_ttl ip_id tcp_seq wire_bytes").split()
         before, behind = (self._segments(tables, p) for p in (LAN_SIDE, BEHIND_SWITCH))
         changed = self._changed(before, behind, kept)
         return all_of(
-            [
-                at_least(len(before), 3, unit="frames"),
-                at_most(len(changed), 0, unit=f"fields changed {changed or ''}".strip()),
-            ]
+            at_least(len(before), 3, unit="frames"),
+            at_most(len(changed), 0, unit=f"fields changed {changed or ''}".strip()),
         ).because("before and behind", pd.concat([before, behind]))
 
     @claim(
@@ -221,30 +216,20 @@ class Layers(Experiment):
     )
     def routers_change_frame_and_ttl(self, tables: Tables) -> Verdict:
         """h1's packets before and behind r1."""
-        fields = [
-            "eth_src",
-            "eth_dst",
-            "ip_src",
-            "ip_dst",
-            "ip_ttl",
-            "ip_id",
-            "tcp_sport",
-            "tcp_dport",
-            "tcp_seq",
-            "tcp_payload_bytes",
-        ]
+        fields = (
+            "eth_src eth_dst ip_src ip_dst ip_ttl ip_id tcp_sport tcp_dport tcp_seq "
+            "tcp_payload_bytes"
+        ).split()
         before, behind = (self._segments(tables, p) for p in (BEHIND_SWITCH, BEHIND_ROUTER))
         changed = self._changed(before, behind, fields)
         wanted = ["eth_src", "eth_dst", "ip_ttl"]
         return all_of(
-            [
-                at_least(len(before), 3, unit="packets"),
-                holds(
-                    changed == wanted,
-                    observed=f"changed: {', '.join(changed) or 'nothing'}",
-                    expected=f"changed: {', '.join(wanted)}",
-                ),
-            ]
+            at_least(len(before), 3, unit="packets"),
+            holds(
+                changed == wanted,
+                observed=f"changed: {', '.join(changed) or 'nothing'}",
+                expected=f"changed: {', '.join(wanted)}",
+            ),
         ).because("before and behind", pd.concat([before, behind]))
 
     @claim(
@@ -261,19 +246,17 @@ class Layers(Experiment):
         wanted = (address(tables, LAN_SIDE), address(tables, FAR_SIDE))
         return (
             all_of(
-                [
-                    holds(
-                        ip == [wanted, wanted],
-                        observed=f"IP {_way(ip[0])}, at last {_way(ip[1])}",
-                        expected=f"IP {_way(wanted)} at both ends",
-                    ),
-                    holds(
-                        macs[0] == (mac(tables, LAN_SIDE), mac(tables, BEHIND_SWITCH))
-                        and not set(macs[0]) & set(macs[1]),
-                        observed=f"MAC {_way(macs[0])}, at last {_way(macs[1])}",
-                        expected="all different",
-                    ),
-                ]
+                holds(
+                    ip == [wanted, wanted],
+                    observed=f"IP {_way(ip[0])}, at last {_way(ip[1])}",
+                    expected=f"IP {_way(wanted)} at both ends",
+                ),
+                holds(
+                    macs[0] == (mac(tables, LAN_SIDE), mac(tables, BEHIND_SWITCH))
+                    and not set(macs[0]) & set(macs[1]),
+                    observed=f"MAC {_way(macs[0])}, at last {_way(macs[1])}",
+                    expected="all different",
+                ),
             )
             .because("at h1", first.head(1))
             .because("at h2", last.head(1))

@@ -13,11 +13,20 @@ from analysis import adjacency, ospf, ospf3, routes, rows
 from analysis import route_history as recorded
 from analysis.dissect import ospf as dissect
 from analysis.plots import routing as plots
+from testbed import (
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    near,
+    none_of,
+    param,
+    routing,
+)
 from testbed import programs as own_programs
-from testbed.author import routing
-from testbed.author.evidence import none_of
-from testbed.core.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near
-from testbed.core.parameters import param
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import areas, routed
@@ -27,10 +36,7 @@ from .neighbours import OspfNeighbours
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables, Topo
 
 FLOWS_PORT, FLOWS = 7000, 16
 FILTER = f"ip proto 89 or ip6 proto 89 or udp portrange {FLOWS_PORT}-{FLOWS_PORT + FLOWS - 1}"
@@ -248,7 +254,7 @@ class Ospf(OspfNeighbours):
             held = found.groupby(names, dropna=False)["node"].transform("nunique")
             what = f"entries in {scenario} are not with every router of the area"
             verdicts.append(none_of(found[held != holders], found, what, "the same everywhere"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "Every router's routes are Dijkstra's shortest paths on its database, all equally "
@@ -265,7 +271,7 @@ class Ospf(OspfNeighbours):
             bad = found[found["kernel"] != found["computed"]]
             wrong.append(bad)
             verdicts.append(none_of(bad, found, f"routes in {scenario} differ", "none"))
-        return all_of(verdicts).because("that differ", pd.concat(wrong))
+        return all_of(*verdicts).because("that differ", pd.concat(wrong))
 
     @claim(
         "A link's cost comes from its bandwidth, so a fast detour beats a slow direct link.",
@@ -281,15 +287,13 @@ class Ospf(OspfNeighbours):
         costs = {x["id"]: x["metric"] for x in links if x["type"] == "point-to-point"}
         route = tables.of("kernel", scenario="triangle", node="r1", destination="10.0.3.0/24")
         return all_of(
-            [
-                near(float(costs.get("192.168.0.3", -1)), 100, abs=0, unit="for 1 Mbit/s"),
-                near(float(costs.get("192.168.0.2", -1)), 1, abs=0, unit="for 100 Mbit/s"),
-                holds(
-                    route["next_hops"].iloc[0] == "r2",
-                    expected="r2, two fast hops",
-                    observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}",
-                ),
-            ]
+            near(float(costs.get("192.168.0.3", -1)), 100, abs=0, unit="for 1 Mbit/s"),
+            near(float(costs.get("192.168.0.2", -1)), 1, abs=0, unit="for 100 Mbit/s"),
+            holds(
+                route["next_hops"].iloc[0] == "r2",
+                expected="r2, two fast hops",
+                observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}",
+            ),
         ).because("r1's LSA", lsas.tail(1))
 
     @claim(
@@ -304,15 +308,13 @@ class Ospf(OspfNeighbours):
         by_way = [flows[flows["capture"] == way] for way in ("r1-eth1", "r1-eth2")]
         both = pd.concat(by_way)
         return all_of(
-            [
-                holds(
-                    route["next_hops"].iloc[0] == "r2+r3",
-                    expected="r2 and r3",
-                    observed=f"next hops {route['next_hops'].iloc[0]}",
-                ),
-                near(float(both["udp_dport"].nunique()), FLOWS, abs=0, unit="flows"),
-                *(at_least(len(way), FLOWS // 8, unit="datagrams on each path") for way in by_way),
-            ]
+            holds(
+                route["next_hops"].iloc[0] == "r2+r3",
+                expected="r2 and r3",
+                observed=f"next hops {route['next_hops'].iloc[0]}",
+            ),
+            near(float(both["udp_dport"].nunique()), FLOWS, abs=0, unit="flows"),
+            *(at_least(len(way), FLOWS // 8, unit="datagrams on each path") for way in by_way),
         ).because("flows", both)
 
     @claim(
@@ -369,7 +371,7 @@ class Ospf(OspfNeighbours):
                     observed=f"{scenario}: r1's route to {lan} at last: {last['next_hops']}",
                 ),
             ]
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "A silent failure is noticed only when the dead interval is over.",
@@ -408,11 +410,9 @@ class Ospf(OspfNeighbours):
         gaps = gaps[gaps > 60]  # not a retransmission
         begin_s = later["time_s"].min()
         return all_of(
-            [
-                between(begin_s, REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s of silence at first"),
-                between(gaps.min(), REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s between refreshes"),
-                between(gaps.max(), REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s between refreshes"),
-            ]
+            between(begin_s, REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s of silence at first"),
+            between(gaps.min(), REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s between refreshes"),
+            between(gaps.max(), REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s between refreshes"),
         ).because("refreshes", later.head(6))
 
     @claim(
@@ -431,17 +431,13 @@ class Ospf(OspfNeighbours):
         routes_of_r1 = tables.of("kernel", scenario=scenario, node="r1")
         default = routes_of_r1[routes_of_r1["destination"] == anywhere]["next_hops"]
         return all_of(
-            [
-                none_of(
-                    inside[inside["ls_type"] == "external"], inside, "are external LSAs", "none"
-                ),
-                at_least(len(outside), 1, unit="external LSAs in the backbone"),
-                holds(
-                    list(default) == ["r2"],
-                    expected="by r2",
-                    observed=f"r1's default route by {', '.join(default) or 'nobody'}",
-                ),
-            ]
+            none_of(inside[inside["ls_type"] == "external"], inside, "are external LSAs", "none"),
+            at_least(len(outside), 1, unit="external LSAs in the backbone"),
+            holds(
+                list(default) == ["r2"],
+                expected="by r2",
+                observed=f"r1's default route by {', '.join(default) or 'nobody'}",
+            ),
         )
 
     @claim(
@@ -473,17 +469,13 @@ class Ospf(OspfNeighbours):
         hellos = sent[sent["type"] == "hello"]
         route = tables.of("kernel", scenario="ospfv3", node="r1", destination="fd00:0:0:3::/64")
         return all_of(
-            [
-                none_of(sent[sent["version"] != 3], sent, "of another version", "version 3"),
-                none_of(
-                    hellos[hellos["ip_dst"] != "ff02::5"], hellos, "to another group", "ff02::5"
-                ),
-                holds(
-                    route["next_hops"].iloc[0] == "r2",
-                    expected="r2, two fast hops",
-                    observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}",
-                ),
-            ]
+            none_of(sent[sent["version"] != 3], sent, "of another version", "version 3"),
+            none_of(hellos[hellos["ip_dst"] != "ff02::5"], hellos, "to another group", "ff02::5"),
+            holds(
+                route["next_hops"].iloc[0] == "r2",
+                expected="r2, two fast hops",
+                observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}",
+            ),
         )
 
     @claim(
@@ -495,10 +487,8 @@ class Ospf(OspfNeighbours):
     def ospfv3_areas(self, tables: Tables) -> Verdict:
         """The stub's router and the backbone's, in IPv6."""
         return all_of(
-            [
-                self._stub(tables, "ospfv3-areas", "::/0"),
-                self._summary(tables, "ospfv3-areas", areas.STUB_LANS6, areas.STUB_RANGE6),
-            ]
+            self._stub(tables, "ospfv3-areas", "::/0"),
+            self._summary(tables, "ospfv3-areas", areas.STUB_LANS6, areas.STUB_RANGE6),
         )
 
     # ---- figures

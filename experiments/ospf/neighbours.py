@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import adjacency
-from testbed.author.evidence import none_of
-from testbed.author.experiment import Experiment
-from testbed.core.claims import (
+from testbed import (
+    Experiment,
     Verdict,
     all_of,
     at_least,
@@ -18,11 +17,12 @@ from testbed.core.claims import (
     claim,
     holds,
     near,
+    none_of,
     same,
 )
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 ALL_ROUTERS, ALL_DESIGNATED = "224.0.0.5", "224.0.0.6"
 
@@ -42,15 +42,13 @@ class OspfNeighbours(Experiment):
         group = sent[sent["ip_dst"].astype(str).str.startswith("224.")]
         groups = set(group["ip_dst"].astype(str))
         return all_of(
-            [
-                none_of(sent[sent["ip_proto"] != 89], sent, "of another protocol", "protocol 89"),
-                none_of(group[group["ip_ttl"] != 1], group, "with a TTL above 1", "TTL 1"),
-                holds(
-                    groups == {ALL_ROUTERS, ALL_DESIGNATED},
-                    expected="both groups, no other",
-                    observed=", ".join(sorted(groups)),
-                ),
-            ]
+            none_of(sent[sent["ip_proto"] != 89], sent, "of another protocol", "protocol 89"),
+            none_of(group[group["ip_ttl"] != 1], group, "with a TTL above 1", "TTL 1"),
+            holds(
+                groups == {ALL_ROUTERS, ALL_DESIGNATED},
+                expected="both groups, no other",
+                observed=", ".join(sorted(groups)),
+            ),
         ).because("to the designated routers", group[group["ip_dst"] == ALL_DESIGNATED].head(3))
 
     @claim(
@@ -66,12 +64,10 @@ class OspfNeighbours(Experiment):
         gaps = sent.groupby(["capture", "sender"])["time_s"].diff().dropna()
         dead = sent["dead_interval_s"].dropna()
         return all_of(
-            [
-                near(gaps.mean(), float(setting["hello_s"]), rel=0.02, unit="s on average"),
-                at_most(gaps.max(), float(setting["hello_s"]) + 1.0, unit="s at most"),
-                near(float(dead.min()), float(setting["dead_s"]), abs=0, unit="s told"),
-                near(float(dead.max()), float(setting["dead_s"]), abs=0, unit="s told"),
-            ]
+            near(gaps.mean(), float(setting["hello_s"]), rel=0.02, unit="s on average"),
+            at_most(gaps.max(), float(setting["hello_s"]) + 1.0, unit="s at most"),
+            near(float(dead.min()), float(setting["dead_s"]), abs=0, unit="s told"),
+            near(float(dead.max()), float(setting["dead_s"]), abs=0, unit="s told"),
         )
 
     @claim(
@@ -100,7 +96,7 @@ class OspfNeighbours(Experiment):
                     observed=f"{link}: master {', '.join(sorted(masters)) or 'nobody'}",
                 ),
             ]
-        return all_of(verdicts).because("the steps", pd.concat(shown))
+        return all_of(*verdicts).because("the steps", pd.concat(shown))
 
     @claim(
         "All neighbours on point-to-point links become fully adjacent.",
@@ -126,7 +122,7 @@ class OspfNeighbours(Experiment):
                     observed=f"{len(full)} of {2 * links} in {scenario} are Full {why}".strip(),
                 )
             )
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "Routers whose hello intervals differ never become neighbours.",
@@ -140,13 +136,9 @@ class OspfNeighbours(Experiment):
         apart = adjacency.disagreements(hellos)
         listed = hellos[hellos["neighbours"].fillna("") != ""]
         return all_of(
-            [
-                at_least(len(apart), 1, unit="contradictions in the hellos"),
-                none_of(listed, hellos, "hellos list a neighbour", "none"),
-                none_of(
-                    sent[sent["type"] != "hello"], sent, "are more than hellos", "hellos alone"
-                ),
-            ]
+            at_least(len(apart), 1, unit="contradictions in the hellos"),
+            none_of(listed, hellos, "hellos list a neighbour", "none"),
+            none_of(sent[sent["type"] != "hello"], sent, "are more than hellos", "hellos alone"),
         ).because("who disagrees in what", apart, scenario="mismatch")
 
     @claim(
@@ -172,14 +164,12 @@ class OspfNeighbours(Experiment):
         others = [n for n in ids if ids[n] not in wanted]
         between_others = on_lan[on_lan["node"].isin(others) & on_lan["neighbour"].isin(others)]
         return all_of(
-            [
-                holds(
-                    chosen == {wanted},
-                    expected=f"all: DR {wanted[0]}, BDR {wanted[1]}",
-                    observed="; ".join(f"DR {d}, BDR {b}" for d, b in sorted(chosen)),
-                ),
-                same(set(between_others["state"]), {"2-Way"}, "the others among themselves"),
-            ]
+            holds(
+                chosen == {wanted},
+                expected=f"all: DR {wanted[0]}, BDR {wanted[1]}",
+                observed="; ".join(f"DR {d}, BDR {b}" for d, b in sorted(chosen)),
+            ),
+            same(set(between_others["state"]), {"2-Way"}, "the others among themselves"),
         )
 
     @claim(
@@ -203,19 +193,17 @@ class OspfNeighbours(Experiment):
             return holds(False, observed=f"DR stays {dr}", expected=f"{bdr} takes over")
         dead_s, hello_s = float(setting["dead_s"]), float(setting["hello_s"])
         return all_of(
-            [
-                between(
-                    after["time_s"].min() - gone,
-                    dead_s - 1,
-                    dead_s + hello_s + 1,
-                    unit="s from the DR's last hello",
-                ),
-                holds(
-                    hellos.iloc[-1]["bdr"] not in (dr, bdr, adjacency.NONE),
-                    expected="a third router",
-                    observed=f"new backup {hellos.iloc[-1]['bdr']}",
-                ),
-            ]
+            between(
+                after["time_s"].min() - gone,
+                dead_s - 1,
+                dead_s + hello_s + 1,
+                unit="s from the DR's last hello",
+            ),
+            holds(
+                hellos.iloc[-1]["bdr"] not in (dr, bdr, adjacency.NONE),
+                expected="a third router",
+                observed=f"new backup {hellos.iloc[-1]['bdr']}",
+            ),
         ).because("the backup is designated", after.head(1))
 
     @claim(
@@ -230,10 +218,8 @@ class OspfNeighbours(Experiment):
         known = {adjacency.NONE, *hellos["router_id"]}
         strange = hellos[~(hellos["dr"].isin(known) & hellos["bdr"].isin(known))]
         return all_of(
-            [
-                none_of(strange, hellos, "name somebody otherwise", "router ids"),
-                self._election(tables, "ospfv3-campus"),
-            ]
+            none_of(strange, hellos, "name somebody otherwise", "router ids"),
+            self._election(tables, "ospfv3-campus"),
         )
 
     @claim(

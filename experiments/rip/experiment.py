@@ -11,10 +11,19 @@ import pandas as pd
 from analysis import rip, routes
 from analysis import route_history as recorded
 from analysis.plots import routing as plots
-from testbed.author import routing
-from testbed.author.evidence import none_of
-from testbed.core.claims import Verdict, all_of, at_least, at_most, between, claim, holds, near
-from testbed.core.parameters import param
+from testbed import (
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    near,
+    none_of,
+    param,
+    routing,
+)
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
@@ -25,10 +34,7 @@ from .messages import DIRECT_LAN, SECOND_S, RipMessages, both, calm, failed_s
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.experiment import Tables
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables, Topo
 
 FILTER = "udp port 520 or udp port 521 or icmp or icmp6"
 LATE_AT_S = 10.0
@@ -248,7 +254,7 @@ class Rip(RipMessages):
             at_least(len(on_slow), 6, unit="echo packets on the slow link"),
             at_most(len(pings) - len(on_slow), 0, unit="echo packets on the detour"),
         ]
-        return all_of(verdicts).because("pings on the slow link", on_slow)
+        return all_of(*verdicts).because("pings on the slow link", on_slow)
 
     @claim(
         "The routers' tables are those of Bellman and Ford on the graph.",
@@ -265,7 +271,7 @@ class Rip(RipMessages):
             wrong.append(bad)
             what = f"routes in {scenario} differ"
             verdicts.append(none_of(bad, found, what, "every metric as computed"))
-        return all_of(verdicts).because("routes that differ", pd.concat(wrong))
+        return all_of(*verdicts).because("routes that differ", pd.concat(wrong))
 
     @claim(
         "A metric of 16 means unreachable: such a route leaves the kernel, none has more.",
@@ -280,15 +286,13 @@ class Rip(RipMessages):
         last = [f"{router} {action}" for router, action in ends.items()]
         reached = told[(told["prefix"] == FAR_LAN) & (told["metric"] == routes.INFINITY)]
         return all_of(
-            [
-                at_most(told["metric"].max(), 16, unit="highest metric told"),
-                at_least(len(reached), 1, unit="messages with metric 16"),
-                holds(
-                    set(ends) == {"del"},
-                    observed=f"last change of the route: {', '.join(last)}",
-                    expected="deleted everywhere",
-                ),
-            ]
+            at_most(told["metric"].max(), 16, unit="highest metric told"),
+            at_least(len(reached), 1, unit="messages with metric 16"),
+            holds(
+                set(ends) == {"del"},
+                observed=f"last change of the route: {', '.join(last)}",
+                expected="deleted everywhere",
+            ),
         ).because("told as unreachable", reached.head(6))
 
     @claim(
@@ -309,10 +313,10 @@ class Rip(RipMessages):
         if gone.empty:
             return holds(False, observed="no route expired", expected=f"{setting['timeout_s']} s")
         return all_of(
-            [
+            *(
                 near(t - heard, float(setting["timeout_s"]), abs=SECOND_S, unit="s")
                 for t in gone["time_s"]
-            ]
+            )
         ).because("routes removed at r2", gone, scenario=scenario)
 
     @claim(
@@ -338,16 +342,14 @@ class Rip(RipMessages):
         late = gone[gone["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
         wait = float(setting["garbage_s"])
         return all_of(
-            [
-                between(
-                    last_s - begin_s,
-                    wait - (1 + jitter) * setting["update_s"],
-                    wait + SECOND_S,
-                    unit="s told as gone",
-                ),
-                at_least(len(later), 1, unit="later updates"),
-                at_most(len(late), 0, unit="later entries of the LAN"),
-            ]
+            between(
+                last_s - begin_s,
+                wait - (1 + jitter) * setting["update_s"],
+                wait + SECOND_S,
+                unit="s told as gone",
+            ),
+            at_least(len(later), 1, unit="later updates"),
+            at_most(len(late), 0, unit="later entries of the LAN"),
         ).because("the LAN with metric 16", gone)
 
     @claim(
@@ -358,7 +360,7 @@ class Rip(RipMessages):
     def split_horizon(self, tables: Tables) -> Verdict:
         """Multicast updates of the settled triangle."""
         found = [self._told_back(tables, scenario) for scenario in both(tables)]
-        return all_of([none_of(back, told, "entries told back", "none") for back, told in found])
+        return all_of(*(none_of(back, told, "entries told back", "none") for back, told in found))
 
     @claim(
         "Poisoned reverse: it is told there with metric 16.",
@@ -374,12 +376,8 @@ class Rip(RipMessages):
         if back.empty:
             return holds(False, observed="none told back", expected="told back with metric 16")
         return all_of(
-            [
-                at_least(len(back), 1, unit="entries told back"),
-                none_of(
-                    back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"
-                ),
-            ]
+            at_least(len(back), 1, unit="entries told back"),
+            none_of(back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"),
         ).because("told back as unreachable", back.head(6))
 
     def _told_back(self, tables: Tables, scenario: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -404,10 +402,8 @@ class Rip(RipMessages):
         climb = self._climb(tables, scenario)
         values = climb["metric"].unique()
         return all_of(
-            [
-                at_least(len([m for m in values if m < routes.INFINITY]), 8, unit="finite metrics"),
-                near(float(climb["metric"].max()), 16, abs=0, unit="at last"),
-            ]
+            at_least(len([m for m in values if m < routes.INFINITY]), 8, unit="finite metrics"),
+            near(float(climb["metric"].max()), 16, abs=0, unit="at last"),
         ).because("the metric climbs", climb.drop_duplicates("metric"))
 
     @claim(
@@ -422,15 +418,13 @@ class Rip(RipMessages):
         offered = climb[(climb["sender"] == "r1") & (climb["metric"] < routes.INFINITY)]
         taken = climb[(climb["sender"] == "r2") & (climb["metric"] < routes.INFINITY)]
         return all_of(
-            [
-                at_least(len(offered), 1, unit="offers of r1"),
-                holds(
-                    bool(offered["next_hop"].notna().all()),
-                    expected="each names r2",
-                    observed=f"next hops {', '.join(map(str, offered['next_hop'].unique()))}",
-                ),
-                none_of(taken, climb, "taken up by r2", "none"),
-            ]
+            at_least(len(offered), 1, unit="offers of r1"),
+            holds(
+                bool(offered["next_hop"].notna().all()),
+                expected="each names r2",
+                observed=f"next hops {', '.join(map(str, offered['next_hop'].unique()))}",
+            ),
+            none_of(taken, climb, "taken up by r2", "none"),
         ).because("offers", offered)
 
     @claim(
@@ -441,18 +435,16 @@ class Rip(RipMessages):
     )
     def never_counts(self, tables: Tables) -> Verdict:
         """The same failure: after it the LAN is only ever told as unreachable."""
-        return all_of([self._stays_lost(tables, scenario) for scenario in ("simple", "poisoned")])
+        return all_of(*(self._stays_lost(tables, scenario) for scenario in ("simple", "poisoned")))
 
     def _stays_lost(self, tables: Tables, scenario: str) -> Verdict:
         climb = self._climb(tables, scenario)
         finite = climb[(climb["metric"] < routes.INFINITY) & (climb["sender"] == "r1")]
         told = climb[climb["sender"] == "r2"]
         return all_of(
-            [
-                at_least(len(told), 1, unit=f"messages of r2 on the lost LAN ({scenario})"),
-                none_of(finite, climb, "entries of r1 offer the lost LAN", "none"),
-                near(float(told["metric"].min()), 16, abs=0, unit=f"lowest of r2 ({scenario})"),
-            ]
+            at_least(len(told), 1, unit=f"messages of r2 on the lost LAN ({scenario})"),
+            none_of(finite, climb, "entries of r1 offer the lost LAN", "none"),
+            near(float(told["metric"].min()), 16, abs=0, unit=f"lowest of r2 ({scenario})"),
         )
 
     @claim(
@@ -465,10 +457,8 @@ class Rip(RipMessages):
     def ripng_forgets(self, tables: Tables) -> Verdict:
         """The same line in IPv6; FRR's ripngd takes up to half of 30 s off or on."""
         return all_of(
-            [
-                self._expires(tables, "ripng-silent"),
-                self._told_as_gone(tables, "ripng-silent", jitter=1.0),
-            ]
+            self._expires(tables, "ripng-silent"),
+            self._told_as_gone(tables, "ripng-silent", jitter=1.0),
         )
 
     @claim(
@@ -490,7 +480,7 @@ class Rip(RipMessages):
     def ripng_poisons(self, tables: Tables) -> Verdict:
         """Before the failure what is told back; after it the LAN is only told as unreachable."""
         return all_of(
-            [self._poisons(tables, "ripng-poisoned"), self._stays_lost(tables, "ripng-poisoned")]
+            self._poisons(tables, "ripng-poisoned"), self._stays_lost(tables, "ripng-poisoned")
         )
 
     def _climb(self, tables: Tables, scenario: str) -> pd.DataFrame:

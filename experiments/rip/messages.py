@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import rip, routes
-from testbed.author.evidence import none_of
-from testbed.author.experiment import Experiment
-from testbed.core.claims import (
+from testbed import (
+    Experiment,
     MissingDataError,
     Verdict,
     all_of,
@@ -18,10 +17,11 @@ from testbed.core.claims import (
     claim,
     holds,
     near,
+    none_of,
 )
 
 if TYPE_CHECKING:
-    from testbed.author.experiment import Tables
+    from testbed import Tables
 
 FIRST_CHANGES_S = 40.0
 """From here on the tables stand, and updates are no longer triggered."""
@@ -82,7 +82,7 @@ class RipMessages(Experiment):
                 ),
             ]
             shown += [firsts, answers]
-        return all_of(verdicts).because("request and answer", pd.concat(shown))
+        return all_of(*verdicts).because("request and answer", pd.concat(shown))
 
     @claim(
         "Every 30 s, a little at random, a router tells its neighbours its whole table.",
@@ -107,7 +107,7 @@ class RipMessages(Experiment):
                 at_most(gaps.max(), update_s + jitter_s, unit="s at most"),
                 at_least(gaps.max() - gaps.min(), 0.1, unit="s between shortest and longest"),
             ]
-        return all_of(verdicts).because("whole updates", whole, scenario=scenario)
+        return all_of(*verdicts).because("whole updates", whole, scenario=scenario)
 
     @claim(
         "A router tells its table to its neighbours only: nobody forwards it.",
@@ -130,7 +130,7 @@ class RipMessages(Experiment):
                     "TTL 1; hop limit 255, which no forwarded packet has",
                 ),
             ]
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "Version 2 speaks to 224.0.0.9 and tells masks; version 1 broadcasts, without masks.",
@@ -155,7 +155,7 @@ class RipMessages(Experiment):
                 near(float(sent["version"].mean()), version, abs=0, unit="version field"),
                 near(masks, float(version - 1), abs=0, unit="of entries with a mask"),
             ]
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "A link's end known to be down is told at once, by a triggered update.",
@@ -179,7 +179,7 @@ class RipMessages(Experiment):
                     "routes told as unreachable", told.head(6)
                 )
             )
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "RIPng does the same for IPv6: UDP port 521, group ff02::9, hop limit 255.",
@@ -191,18 +191,14 @@ class RipMessages(Experiment):
         sent = tables.of("messages", scenario="ripng")
         group = sent[sent["to_all"]]
         return all_of(
-            [
-                none_of(
-                    sent[(sent["udp_sport"] != 521) | (sent["udp_dport"] != 521)],
-                    sent,
-                    "use another port",
-                    "port 521",
-                ),
-                none_of(
-                    group[group["ip_dst"] != RIPNG_GROUP], group, "to another group", RIPNG_GROUP
-                ),
-                none_of(group[group["ip_ttl"] != 255], group, "with another hop limit", "255"),
-            ]
+            none_of(
+                sent[(sent["udp_sport"] != 521) | (sent["udp_dport"] != 521)],
+                sent,
+                "use another port",
+                "port 521",
+            ),
+            none_of(group[group["ip_dst"] != RIPNG_GROUP], group, "to another group", RIPNG_GROUP),
+            none_of(group[group["ip_ttl"] != 255], group, "with another hop limit", "255"),
         )
 
 

@@ -10,11 +10,20 @@ import pandas as pd
 
 from analysis import echo, routes
 from analysis.plots import routing as plots
-from testbed.author import routing
-from testbed.author.evidence import none_of
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import Verdict, all_of, at_least, at_most, between, claim, holds
-from testbed.core.parameters import param
+from testbed import (
+    Experiment,
+    Tables,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    none_of,
+    param,
+    routing,
+)
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
@@ -22,21 +31,11 @@ from topologies import routed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Topo
 
 FILTER = "udp port 520 or ip proto 89 or icmp"
-COLUMNS = (
-    "frame",
-    "wire_bytes",
-    "ip_src",
-    "ip_dst",
-    "ip_proto",
-    "udp_dport",
-    "icmp_type",
-    "icmp_id",
-    "icmp_seq",
+COLUMNS = tuple(
+    ("frame wire_bytes ip_src ip_dst ip_proto udp_dport icmp_type icmp_id icmp_seq").split()
 )
 PROTOCOLS = ("rip", "ospf")
 FAILURES = ("cut", "silence")
@@ -234,7 +233,7 @@ class RoutingComparison(Experiment):
             for when, paths in found.items()
         ]
         moved = found["before"]["rip-cut"] != found["after"]["rip-cut"]
-        return all_of([*verdicts, holds(moved, observed="", expected="another path after")])
+        return all_of(*verdicts, holds(moved, observed="", expected="another path after"))
 
     @claim(
         "Behind a cut its ends see, OSPF reroutes within seconds, RIP only with an update "
@@ -247,11 +246,9 @@ class RoutingComparison(Experiment):
         """How long the pings went unanswered."""
         outage = self._outages(tables, "cut")
         return all_of(
-            [
-                at_most(outage["ospf"], OSPF_CALCULATION_S, unit="s (OSPF)"),
-                at_most(outage["rip"], RIP_UPDATE_S + RIP_JITTER_S + 5, unit="s (RIP)"),
-                at_least(outage["rip"] - outage["ospf"], 1.0, unit="s longer with RIP"),
-            ]
+            at_most(outage["ospf"], OSPF_CALCULATION_S, unit="s (OSPF)"),
+            at_most(outage["rip"], RIP_UPDATE_S + RIP_JITTER_S + 5, unit="s (RIP)"),
+            at_least(outage["rip"] - outage["ospf"], 1.0, unit="s longer with RIP"),
         )
 
     @claim(
@@ -265,17 +262,15 @@ class RoutingComparison(Experiment):
         outage = self._outages(tables, "silence")
         slack_s = RIP_UPDATE_S + RIP_JITTER_S
         return all_of(
-            [
-                between(
-                    outage["ospf"],
-                    OSPF_DEAD_S - OSPF_HELLO_S - 1,
-                    OSPF_DEAD_S + OSPF_CALCULATION_S,
-                    unit="s (OSPF)",
-                ),
-                between(
-                    outage["rip"], RIP_TIMEOUT_S - slack_s, RIP_TIMEOUT_S + slack_s, unit="s (RIP)"
-                ),
-            ]
+            between(
+                outage["ospf"],
+                OSPF_DEAD_S - OSPF_HELLO_S - 1,
+                OSPF_DEAD_S + OSPF_CALCULATION_S,
+                unit="s (OSPF)",
+            ),
+            between(
+                outage["rip"], RIP_TIMEOUT_S - slack_s, RIP_TIMEOUT_S + slack_s, unit="s (RIP)"
+            ),
         )
 
     def _outages(self, tables: Tables, failure: str) -> dict[str, float]:
@@ -301,7 +296,7 @@ class RoutingComparison(Experiment):
             odd = asked[(during != lost) & ((asked["time_s"] - row["failed_s"]).abs() > RTT_S)]
             what = f"pings of {scenario} are lost while routes are right, or answered while wrong"
             verdicts += [none_of(odd, asked, what, "none"), at_least(lost.sum(), 1, unit="lost")]
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     # ---- figures
 

@@ -11,17 +11,25 @@ import pandas as pd
 from analysis import flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import Verdict, all_of, at_least, at_most, claim, holds, near
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
+from testbed import (
+    Experiment,
+    LinkShape,
+    Tables,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    near,
+    param,
+)
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 CONTROL = "c0-lo"
 VIRTUAL = "10.0.0.100"
@@ -103,15 +111,8 @@ class SdnBalance(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """One row a connection; what the clients saw; what the controller was asked."""
-        columns = (
-            "frame",
-            "ip_src",
-            "ip_dst",
-            "ip_proto",
-            "tcp_sport",
-            "tcp_dport",
-            "tcp_flags",
-            "tcp_payload_bytes",
+        columns = tuple(
+            ("frame ip_src ip_dst ip_proto tcp_sport tcp_dport tcp_flags tcp_payload_bytes").split()
         )
         opened, seen = [], []
         for client in CLIENTS:
@@ -163,7 +164,7 @@ class SdnBalance(Experiment):
         """Connections opened, and those that arrived at one server."""
         expected = self.params.connections * len(CLIENTS)
         return all_of(
-            [
+            *(
                 near(
                     int(tables.of("connections", scenario=name)["server"].notna().sum()),
                     expected,
@@ -171,7 +172,7 @@ class SdnBalance(Experiment):
                     unit="connections served",
                 )
                 for name in ("in_turn", "by_source")
-            ]
+            )
         )
 
     @claim(
@@ -183,10 +184,8 @@ class SdnBalance(Experiment):
         """The most and the fewest connections of a server differ by one at most."""
         counts = self._counts(tables, "in_turn")
         return all_of(
-            [
-                at_least(counts.sum(), 1, unit="connections served"),
-                at_most(counts.max() - counts.min(), 1, unit="connections apart"),
-            ]
+            at_least(counts.sum(), 1, unit="connections served"),
+            at_most(counts.max() - counts.min(), 1, unit="connections apart"),
         ).because("connections", tables.of("connections", scenario="in_turn"), scenario="in_turn")
 
     @claim(
@@ -198,7 +197,7 @@ class SdnBalance(Experiment):
         """Servers of each client."""
         found = tables.of("connections", scenario="by_source")
         servers = found.groupby("client")["server"].nunique()
-        return all_of([near(int(n), 1, abs=0, unit="server of a client") for n in servers])
+        return all_of(*(near(int(n), 1, abs=0, unit="server of a client") for n in servers))
 
     @claim(
         "Clients see the virtual address alone.",
@@ -225,10 +224,8 @@ class SdnBalance(Experiment):
         asked = tables.of("asked", scenario="in_turn")
         connections = tables.of("connections", scenario="in_turn")
         return all_of(
-            [
-                at_least(len(connections), 1, unit="connections"),
-                near(len(asked) / max(len(connections), 1), 1.0, rel=0.1, unit="packet-ins each"),
-            ]
+            at_least(len(connections), 1, unit="connections"),
+            near(len(asked) / max(len(connections), 1), 1.0, rel=0.1, unit="packet-ins each"),
         ).because("packet-ins", asked, scenario="in_turn")
 
     def _counts(self, tables: Tables, scenario: str) -> Any:

@@ -11,12 +11,20 @@ import pandas as pd
 
 from analysis import echo, flow_tables
 from analysis.plots import sdn as plots
-from testbed import programs
-from testbed.author import routing
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import Verdict, all_of, at_most, between, claim, holds
-from testbed.core.errors import ConvergenceError
-from testbed.core.parameters import param
+from testbed import (
+    ConvergenceError,
+    Experiment,
+    Tables,
+    Verdict,
+    all_of,
+    at_most,
+    between,
+    claim,
+    holds,
+    param,
+    programs,
+    routing,
+)
 from testbed.daemons.frr import generate as frr_generate
 from topologies.square import Square
 from topologies.switch_square import SwitchSquare
@@ -24,9 +32,7 @@ from topologies.switch_square import SwitchSquare
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Topo
 
 FAILOVERS = ("sdn-cut", "ospf-cut", "sdn-silent", "ospf-silent")
 LEARN_S = 5.0
@@ -252,7 +258,7 @@ class SdnFailover(Experiment):
         shorter = holds(
             sdn < other, observed=f"{sdn:.3g} s and {other:.3g} s", expected="SDN's is shorter"
         )
-        return all_of([ospf, shorter])
+        return all_of(ospf, shorter)
 
     @claim(
         "The new paths carry everything: behind the outage no ping is lost.",
@@ -267,7 +273,7 @@ class SdnFailover(Experiment):
             asked = tables.of("pings", scenario=name)
             late = asked[asked["after_s"] > asked["after_s"].max() - 1.0]
             verdicts.append(at_most(echo.lost_percent(late), 0.0, unit="% lost"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     def _outage(self, tables: Tables, scenario: str, low_s: float, high_s: float) -> Verdict:
         row = tables.row("outages", scenario=scenario)

@@ -12,19 +12,27 @@ import pandas as pd
 
 from analysis import flow_tables
 from analysis.plots import sdn as plots
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import MissingDataError, Verdict, all_of, at_least, claim, holds, near
-from testbed.core.errors import ConfigError
-from testbed.core.parameters import param
+from testbed import (
+    ConfigError,
+    Experiment,
+    LinkShape,
+    MissingDataError,
+    Tables,
+    Verdict,
+    all_of,
+    at_least,
+    claim,
+    holds,
+    near,
+    param,
+)
 from testbed.daemons import applications
-from testbed.net.shape import LinkShape
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 RULES = """\
 # Offices (h1, h2) and guests (h3); h4 serves web pages and has a secret port.
@@ -125,18 +133,11 @@ class SdnFirewall(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Which packets were sent, which arrived, and what the flows counted."""
-        columns = (
-            "frame",
-            "ip_src",
-            "ip_dst",
-            "ip_proto",
-            "ip_id",
-            "icmp_type",
-            "tcp_dport",
-            "tcp_flags",
-            "udp_dport",
-            "tcp_payload_bytes",
-            "ip_bytes",
+        columns = tuple(
+            (
+                "frame ip_src ip_dst ip_proto ip_id icmp_type tcp_dport tcp_flags udp_dport "
+                "tcp_payload_bytes ip_bytes"
+            ).split()
         )
         server = data.address(SERVER)
         arrived = data.packets(f"{SERVER}-eth0", columns)
@@ -175,8 +176,10 @@ class SdnFirewall(Experiment):
         """Trials that the rules allow: every packet sent."""
         trials = self._trials(tables, allowed=True)
         return all_of(
-            [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
-            + [near(t.arrived, t.sent, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
+            *(
+                [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
+                + [near(t.arrived, t.sent, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
+            )
         ).because("all trials", tables.of("trials"), scenario="main")
 
     @claim(
@@ -187,8 +190,10 @@ class SdnFirewall(Experiment):
         """Trials that the rules deny: sent, none arrived."""
         trials = self._trials(tables, allowed=False)
         return all_of(
-            [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
-            + [near(t.arrived, 0, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
+            *(
+                [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
+                + [near(t.arrived, 0, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
+            )
         ).because("all trials", tables.of("trials"), scenario="main")
 
     @claim(
@@ -201,10 +206,8 @@ class SdnFirewall(Experiment):
         table = tables.of("trials", client="h3")
         rows = dict(zip(table["trial"], table["arrived"], strict=True))
         return all_of(
-            [
-                at_least(rows["ping"], 1, unit="pings arrived"),
-                near(rows["web"], 0, abs=0, unit="web packets arrived"),
-            ]
+            at_least(rows["ping"], 1, unit="pings arrived"),
+            near(rows["web"], 0, abs=0, unit="web packets arrived"),
         )
 
     @claim(
@@ -222,14 +225,10 @@ class SdnFirewall(Experiment):
         tcp = int(guest[guest["trial"].isin(["web", "secret"])]["sent"].sum())
         caught = int(denial["packets"].sum())
         return all_of(
-            [
-                near(len(flows), len(rules) + 1, abs=0, unit="flows in table 0"),
-                holds(
-                    caught == tcp > 0,
-                    observed=f"{caught} caught",
-                    expected=f"{tcp} TCP packets of h3",
-                ),
-            ]
+            near(len(flows), len(rules) + 1, abs=0, unit="flows in table 0"),
+            holds(
+                caught == tcp > 0, observed=f"{caught} caught", expected=f"{tcp} TCP packets of h3"
+            ),
         ).because("flows of table 0", flows, scenario="main")
 
     def _trials(self, tables: Tables, *, allowed: bool) -> list[Any]:

@@ -10,18 +10,26 @@ import pandas as pd
 
 from analysis import echo, flow_tables
 from analysis.plots import sdn as plots
-from testbed import programs
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import MissingDataError, Verdict, all_of, at_least, at_most, claim, near
-from testbed.core.parameters import param
-from testbed.net.shape import LinkShape
+from testbed import (
+    Experiment,
+    LinkShape,
+    MissingDataError,
+    Tables,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    near,
+    param,
+    programs,
+)
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 SETTLE_S = 4.0
 BEFORE_S = 5.0
@@ -161,12 +169,8 @@ class SdnFlood(Experiment):
     def flood_hurts(self, tables: Tables) -> Verdict:
         """h2's requests during the flood, without defence; before it none is lost."""
         return all_of(
-            [
-                at_least(
-                    self._lost(tables, "undefended", "flood"), 50.0, unit="% lost in the flood"
-                ),
-                at_most(self._lost(tables, "undefended", "before"), 0.0, unit="% lost before"),
-            ]
+            at_least(self._lost(tables, "undefended", "flood"), 50.0, unit="% lost in the flood"),
+            at_most(self._lost(tables, "undefended", "before"), 0.0, unit="% lost before"),
         )
 
     @claim(
@@ -180,14 +184,19 @@ class SdnFlood(Experiment):
         deeds = tables.of("deeds", scenario="defended", event="isolated")
         begun_s = _begin(tables, "defended", "flood")
         return all_of(
-            [near(int(port), ATTACKERS_PORT, abs=0, unit="is the port") for port in deeds["port"]]
-            + [
-                at_most(
-                    float(deeds["time_s"].iloc[0]) - begun_s,
-                    2 * self.params.every_s + 0.2,
-                    unit="s until isolated",
-                )
-            ]
+            *(
+                [
+                    near(int(port), ATTACKERS_PORT, abs=0, unit="is the port")
+                    for port in deeds["port"]
+                ]
+                + [
+                    at_most(
+                        float(deeds["time_s"].iloc[0]) - begun_s,
+                        2 * self.params.every_s + 0.2,
+                        unit="s until isolated",
+                    )
+                ]
+            )
         ).because("what the controller did", tables.of("deeds"), scenario="defended")
 
     @claim(
@@ -203,12 +212,8 @@ class SdnFlood(Experiment):
         late = service[service["time_s"] > banned_s + 0.5]
         before = tables.of("service", scenario="defended", step="before")
         return all_of(
-            [
-                at_most(echo.lost_percent(late), 0.0, unit="% lost"),
-                near(
-                    late["rtt_ms"].median(), float(before["rtt_ms"].median()), rel=0.05, unit="ms"
-                ),
-            ]
+            at_most(echo.lost_percent(late), 0.0, unit="% lost"),
+            near(late["rtt_ms"].median(), float(before["rtt_ms"].median()), rel=0.05, unit="ms"),
         )
 
     @claim(
@@ -237,14 +242,12 @@ class SdnFlood(Experiment):
         again = again[(again["scenario"] == "defended") & (again["step"] == "again")]
         again = again[again["icmp_type"] == 8]
         return all_of(
-            [
-                at_most(
-                    float(deeds["time_s"].iloc[-1]) - over_s,
-                    CALM_S + 2 * self.params.every_s + 0.5,
-                    unit="s until let back",
-                ),
-                near(len(again), 3, abs=0, unit="pings of h3 that reach the server"),
-            ]
+            at_most(
+                float(deeds["time_s"].iloc[-1]) - over_s,
+                CALM_S + 2 * self.params.every_s + 0.5,
+                unit="s until let back",
+            ),
+            near(len(again), 3, abs=0, unit="pings of h3 that reach the server"),
         )
 
     def _banned_s(self, tables: Tables) -> float:

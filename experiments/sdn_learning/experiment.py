@@ -12,9 +12,10 @@ import pandas as pd
 from analysis import echo, flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.author.experiment import Experiment, Tables
-from testbed.core.claims import (
+from testbed import (
+    Experiment,
     MissingDataError,
+    Tables,
     Verdict,
     all_of,
     at_least,
@@ -22,15 +23,14 @@ from testbed.core.claims import (
     between,
     claim,
     near,
+    param,
 )
-from testbed.core.parameters import param
 from topologies.switch_line import SwitchLine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 CONTROL = "c0-lo"
 HOSTS = ("h1", "h2", "h3", "h4")
@@ -224,8 +224,10 @@ class SdnLearning(Experiment):
         echoes = messages[(messages["icmp_type"] == 8).fillna(False)]
         counts = [int((echoes["icmp_seq"] == seq).sum()) for seq in asked["icmp_seq"]]
         return all_of(
-            [near(counts[0], 2, abs=0, unit="packet-ins of the first")]
-            + [near(count, 0, abs=0, unit="of a later one") for count in counts[1:]]
+            *(
+                [near(counts[0], 2, abs=0, unit="packet-ins of the first")]
+                + [near(count, 0, abs=0, unit="of a later one") for count in counts[1:]]
+            )
         ).because(
             "packet-ins with echo requests", echoes["frame"], scenario="learning", capture=CONTROL
         )
@@ -277,7 +279,7 @@ class SdnLearning(Experiment):
                 near(int(counts.get("unknown", 0)), 2, abs=0, unit="of 2 to nobody overheard"),
                 near(int(counts.get("first", 0)), 0, abs=0, unit="of 5 to h2 overheard"),
             ]
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "A flow that carries no packet for its idle timeout ends.",
@@ -295,7 +297,7 @@ class SdnLearning(Experiment):
         if lives.empty:
             raise MissingDataError("no flow of h1 was installed")
         return all_of(
-            [between(x, idle_s - 0.5, idle_s + EXPIRY_SLACK_S, unit="s") for x in lives["idle_s"]]
+            *(between(x, idle_s - 0.5, idle_s + EXPIRY_SLACK_S, unit="s") for x in lives["idle_s"])
         ).because("h1's flows at s1", lives, scenario="learning")
 
     @claim(
@@ -310,8 +312,10 @@ class SdnLearning(Experiment):
         pairs = len(HOSTS) * (len(HOSTS) - 1) - 2
         return (
             all_of(
-                [near(n, pairs, abs=0, unit="flows") for n in flows["entries"]]
-                + [near(n, len(HOSTS), abs=0, unit="addresses") for n in addresses["entries"]]
+                *(
+                    [near(n, pairs, abs=0, unit="flows") for n in flows["entries"]]
+                    + [near(n, len(HOSTS), abs=0, unit="addresses") for n in addresses["entries"]]
+                )
             )
             .because("flows", flows, scenario="learning")
             .because("addresses", addresses, scenario="bridge")
@@ -329,7 +333,7 @@ class SdnLearning(Experiment):
         for name in ("secure", "standalone"):
             steady = tables.of("pings", scenario=name, host="h1", step="gone")
             verdicts.append(at_most(echo.lost_percent(steady), 0.0, unit="% lost"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "A switch in secure mode forwards nothing new without its controller; it does when it is "
@@ -360,7 +364,7 @@ class SdnLearning(Experiment):
         silent = away.empty and "back" in set(steps["step"])
         lost = 100.0 if silent else echo.lost_percent(away)
         wanted = at_most(lost, 0.0, unit="% lost") if answered else at_least(lost, 100.0, unit="%")
-        return all_of([wanted, at_most(echo.lost_percent(back), 0.0, unit="% lost after")]).because(
+        return all_of(wanted, at_most(echo.lost_percent(back), 0.0, unit="% lost after")).because(
             "echoes of h3", asked[["step", "time_s", "icmp_seq", "rtt_ms"]], scenario=scenario
         )
 

@@ -295,10 +295,8 @@ class Lab(Assignment):
         asked = pick(tables, "name", interface(CLIENT), udp_dport=53)
         back = pick(tables, "name", interface(CLIENT), icmp_type=0, ip_src=self.www)
         return all_of(
-            [
-                at_least(len(asked), 1, unit="questions to a name server"),
-                near(len(back), 1, abs=0, unit="echo replies of the web server"),
-            ]
+            at_least(len(asked), 1, unit="questions to a name server"),
+            near(len(back), 1, abs=0, unit="echo replies of the web server"),
         ).because("question and reply", pd.concat([asked, back]))
 
     # ---- what checks look at

@@ -114,18 +114,16 @@ class Hidden(Public):
         ends = set(stub["sender"].astype(str))
         default = tables.rows("kernel", node="r4", protocol="ospf", destination=DEFAULT)
         return all_of(
-            [
-                holds(
-                    ends == {"r3", "r4"},
-                    expected="hellos of r3 and r4 without the E bit",
-                    observed=f"without the E bit: {', '.join(sorted(ends)) or 'nobody'}",
-                ),
-                holds(
-                    len(default) == 1,
-                    observed=f"{len(default)} default routes at r4",
-                    expected="a default route at r4",
-                ),
-            ]
+            holds(
+                ends == {"r3", "r4"},
+                expected="hellos of r3 and r4 without the E bit",
+                observed=f"without the E bit: {', '.join(sorted(ends)) or 'nobody'}",
+            ),
+            holds(
+                len(default) == 1,
+                observed=f"{len(default)} default routes at r4",
+                expected="a default route at r4",
+            ),
         ).because("hellos on r3-r4", hellos.head(2))
 
     @claim(

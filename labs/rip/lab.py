@@ -249,10 +249,8 @@ class Lab(RoutersLab):
         echoes = tables.rows("echoes", link=self.link("r1-r2"))
         over = echoes[(echoes["ip_src"] == self.host(1)) & (echoes["ip_dst"] == self.host(3))]
         return all_of(
-            [
-                self._answered(tables, "after", *DETOUR),
-                at_least(len(over), 1, unit="requests on the cable to r2"),
-            ]
+            self._answered(tables, "after", *DETOUR),
+            at_least(len(over), 1, unit="requests on the cable to r2"),
         )
 
     def _answered(self, tables: Tables, when: str, one: str, two: str) -> Verdict:

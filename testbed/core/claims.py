@@ -259,7 +259,7 @@ def between(
     return _judge(observed, low, high, said, "", unit, what)
 
 
-def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+def all_of(*verdicts: Verdict) -> Verdict:
     """One verdict over several cases: FAIL if any fails, else INCONCLUSIVE if any is."""
     if not verdicts:
         return inconclusive("no case to judge")
@@ -289,13 +289,13 @@ def with_unjudged(judged: Sequence[Verdict], unjudged: Sequence[str], worst_us: 
         worst_us: the longest stall that fell on any case.
     """
     if not unjudged:
-        return all_of(judged)
+        return all_of(*judged)
     more = f" and {len(unjudged) - _NAMED} more" if len(unjudged) > _NAMED else ""
     spoiled = inconclusive(
         f"the host's stalls (up to {worst_us / 1e3:.1f} ms) leave nothing to judge of "
         f"{'; '.join(unjudged[:_NAMED])}{more}"
     )
-    return all_of([*judged, spoiled])
+    return all_of(*judged, spoiled)
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -117,7 +117,7 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
     names = complete_scenarios(run)
     work = [(run.path, name) for name in names]
     parts = _side_by_side(_measure_one, work, meanwhile=_import_what_follows)
-    tables = Tables()
+    tables = cls.tables_type()
     for table in dict.fromkeys(t for part in parts for t in part):
         pieces = []
         for name, part in zip(names, parts, strict=True):

@@ -42,14 +42,14 @@ def test_numbers_are_judged_and_gaps_are_not(verdict, status):
 
 def test_one_failure_fails_all_and_one_gap_leaves_it_open():
     good, bad, gap = at_least(2, 1), at_least(0, 1), inconclusive("nothing seen")
-    assert all_of([good, good]).status == Status.PASS
-    assert all_of([good, gap]).status == Status.INCONCLUSIVE
-    assert all_of([gap, bad, good]).status == Status.FAIL
-    assert all_of([]).status == Status.INCONCLUSIVE
+    assert all_of(good, good).status == Status.PASS
+    assert all_of(good, gap).status == Status.INCONCLUSIVE
+    assert all_of(gap, bad, good).status == Status.FAIL
+    assert all_of().status == Status.INCONCLUSIVE
 
 
 def test_a_failing_case_is_what_the_verdict_shows():
-    verdict = all_of([near(1.0, 1.0, abs=0.1), near(5.0, 1.0, abs=0.1)])
+    verdict = all_of(near(1.0, 1.0, abs=0.1), near(5.0, 1.0, abs=0.1))
     assert verdict.observed == "5"
 
 
@@ -98,12 +98,13 @@ def test_counts_are_told_in_full_and_measurements_by_four_digits():
 
 def test_numbers_beside_each_other_say_what_they_are():
     found = all_of(
-        [near(3, 3, abs=1, unit="pings", what="2 s"), at_most(None, 5, unit="ms", what="wait"),
-         between(9, 1, 2, what="ratio")]
-    )  # fmt: skip
+        near(3, 3, abs=1, unit="pings", what="2 s"),
+        at_most(None, 5, unit="ms", what="wait"),
+        between(9, 1, 2, what="ratio"),
+    )
     assert (found.observed, found.expected) == ("ratio: 9", "ratio: 1 to 2")
     assert at_most(None, 5, unit="ms", what="wait").observed == "wait: no measurement"
-    both = all_of([near(3, 3, abs=1, unit="pings", what="2 s"), at_least(5, 4, what="hops")])
+    both = all_of(near(3, 3, abs=1, unit="pings", what="2 s"), at_least(5, 4, what="hops"))
     assert both.observed == "2 s: 3 pings; hops: 5"
 
 
@@ -119,9 +120,10 @@ def bare_numbers(text):
 
 
 @pytest.mark.parametrize(
-    "path", [*(PROJECT / "experiments").rglob("*.py"), *(PROJECT / "docs/examples").glob("*.py")],
+    "path",
+    [*(PROJECT / "experiments").rglob("*.py"), *(PROJECT / "docs/examples").glob("*.py")],
     ids=lambda p: p.stem,
-)  # fmt: skip
+)
 def test_every_number_of_a_claim_says_what_it_is(path):
     assert not list(bare_numbers(path.read_text(encoding="utf-8")))
 
@@ -133,13 +135,20 @@ def test_a_bare_number_is_found():
 @pytest.mark.parametrize(
     ("unit", "told"),
     [
-        ("segments per RTT", "1 segment per RTT"), ("entries", "1 entry"),
-        ("addresses", "1 address"), ("matches of r1", "1 match of r1"), ("lies", "1 lie"),
-        ("ms", "1 ms"), ("loss", "1 loss"), ("Mbit/s", "1 Mbit/s"),
-        ("Jain's index", "1 Jain's index"), ("series", "1 series"), ("boxes", "1 boxes"),
+        ("segments per RTT", "1 segment per RTT"),
+        ("entries", "1 entry"),
+        ("addresses", "1 address"),
+        ("matches of r1", "1 match of r1"),
+        ("lies", "1 lie"),
+        ("ms", "1 ms"),
+        ("loss", "1 loss"),
+        ("Mbit/s", "1 Mbit/s"),
+        ("Jain's index", "1 Jain's index"),
+        ("series", "1 series"),
+        ("boxes", "1 boxes"),
         ("", "1"),
     ],
-)  # fmt: skip
+)
 def test_one_of_something_is_told_in_the_singular(unit, told):
     assert near(1.0, 1, abs=0, unit=unit).observed == told
     assert near(2, 2, abs=0, unit=unit).observed == f"2 {unit}".strip()
