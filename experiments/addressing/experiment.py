@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.dissect import igmp, ipv4
+from analysis.dissect import ipv4
 from analysis.plots import headers as plots
 from testbed import (
     Action,
@@ -23,7 +22,6 @@ from testbed import (
     filter_packets,
     in_order,
     ip,
-    mac,
     masquerade,
     near,
     nothing,
@@ -39,42 +37,22 @@ from testbed import (
 from testbed import steps as exchange
 from topologies.site import Site
 
-from .header import (
-    ECHO_REQUEST,
-    EXPEDITED,
-    FIRST_TTLS,
-    IGMP,
-    IGMP_GROUP,
-    UDP,
-    Ipv4Header,
-    header_fields,
-)
+from .header import ECHO_REQUEST, EXPEDITED, FIRST_TTLS, Ipv4Header, header_fields
+from .prefixes import CLASSES, INSIDE, OUTSIDE, Prefixes
+from .special import ALL, GROUP, SpecialAddresses
 
 if TYPE_CHECKING:
     from testbed import RunningNetwork, ScenarioData
 
-ALL = "255.255.255.255"
-BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
-GROUP, GROUP_MAC = "239.1.2.3", "01:00:5e:01:02:03"
 PORT, OWN_PORT = 7, 5000
 """The echo service, and the source port that both clients behind the translator use."""
 
 INNER = ("10.99.0.1", "10.99.0.2")
 """Addresses of h1 and h2 inside their tunnel."""
 
-INSIDE, OUTSIDE = "172.20.63.254", "172.20.64.1"
-"""The last address of the first /18 of 172.20.0.0/16, and the first of the second."""
 
 LINK_LOCAL = "169.254.7.7"
 
-CLASSES = {
-    "A": ("9.1.2.3", "8"),
-    "B": ("128.1.2.3", "16"),
-    "C": ("192.1.2.3", "24"),
-    "D": ("224.1.2.3", "refused"),
-    "E": ("240.1.2.3", "32"),
-}
-"""An address of each class, and the length of the mask that came with it."""
 
 FAULTS = tuple(
     (
@@ -85,7 +63,7 @@ FAULTS = tuple(
 )
 
 
-class Addressing(Ipv4Header):
+class Addressing(SpecialAddresses, Prefixes, Ipv4Header):
     """IPv4 addressing: which hosts are neighbours, which route wins, and what never leaves.
 
     Masks decide what h1 sends to its neighbours and what to its router. r1 chooses among routes by
@@ -269,175 +247,6 @@ class Addressing(Ipv4Header):
         return tables
 
     # ---- claims
-
-    @claim(
-        "The first bits of an address are its class, and a class was a mask: A (0) is /8, B (10) "
-        "/16, C (110) /24; D (1110) is for groups, no host has it; E (1111) is reserved.",
-        source="RFC 791 p. 24, RFC 1112 §4, RFC 3330 (history; RFC 4632 ended it)",
-    )
-    def classes_are_masks(self, tables: Tables) -> Verdict:
-        """Addresses given to h4 without a mask: what the kernel makes of each."""
-        told = tables.row("told")["classes"]
-        found = {
-            name: next(iter(re.findall(rf"inet {re.escape(ip)}/(\d+)", told)), "refused")
-            for name, (ip, _) in CLASSES.items()
-        }
-        rows = [
-            {
-                "class": name,
-                "first bits": f"{int(ip.split('.')[0]):08b}"[:4],
-                "address": ip,
-                "mask": f"/{found[name]}",
-            }
-            for name, (ip, _) in CLASSES.items()
-        ]
-        wanted = {name: mask for name, (_, mask) in CLASSES.items()}
-        return same(found, wanted, "masks").because("classes", pd.DataFrame(rows), scenario="main")
-
-    @claim(
-        "The mask decides who is a neighbour: in 172.20.0.0/18 (a class B network with two subnet "
-        "bits) 172.20.63.254 is one, 172.20.64.1 is not.",
-        source="RFC 950, RFC 1122 §3.3.1.1, RFC 4632",
-    )
-    def mask_decides_who_is_near(self, tables: Tables) -> Verdict:
-        """h1 as 172.20.0.1/18: whom it asks for by ARP, and what goes to its router."""
-        asked = pick(tables, "mask", "h1-eth0", arp_op=1)
-        asked = asked[asked["arp_target_ip"].str.startswith("172.20.")]
-        wanted = sorted(set(asked["arp_target_ip"]))
-        routed = pick(tables, "mask", "h1-eth0", ip_dst=OUTSIDE, eth_dst=mac(tables, "r1-eth0"))
-        return (
-            all_of(
-                same(wanted, [INSIDE], "ARP for"),
-                at_least(len(routed), 1, unit=f"packets to {OUTSIDE} by the router"),
-            )
-            .because("ARP", asked)
-            .because("by the router", routed)
-        )
-
-    @claim(
-        "Two hosts on one wire but in different subnets do not talk directly: the sender uses its "
-        "router.",
-        source="RFC 1122 §3.3.1.1",
-    )
-    def one_wire_two_subnets(self, tables: Tables) -> Verdict:
-        """h3 is 10.9.9.9 now; h1 pings that address."""
-        asked = pick(
-            tables,
-            "one-wire",
-            "h1-eth0",
-            arp_op=1,
-            arp_target_ip="10.9.9.9",
-            arp_sender_ip=address(tables, "h1-eth0"),
-        )
-        sent = pick(tables, "one-wire", "h1-eth0", icmp_type=ECHO_REQUEST)
-        way = sorted(set(sent["eth_dst"]))
-        return all_of(
-            at_most(len(asked), 0, unit="ARP requests for 10.9.9.9 by h1"),
-            same(way, [mac(tables, "r1-eth0")], "sent to"),
-        ).because("sent", sent)
-
-    @claim(
-        "Of all routes that match, the one with the longest prefix wins.",
-        source="RFC 1812 §5.2.4.3, RFC 4632 §5.1",
-    )
-    def longest_prefix_wins(self, tables: Tables) -> Verdict:
-        """203.0.113.0/24 by r4, 203.0.113.128/25 by r2, and a default route."""
-        low = pick(tables, "longest-prefix", "r2-eth0", ip_dst="203.0.113.5")
-        high = pick(tables, "longest-prefix", "r2-eth0", ip_dst="203.0.113.200")
-        sent = pick(tables, "longest-prefix", "h1-eth0", icmp_type=ECHO_REQUEST)
-        return (
-            all_of(
-                at_most(len(low), 0, unit="packets for .5 by r2"),
-                at_least(len(high), 1, unit="packets for .200 by r2"),
-            )
-            .because("sent", sent)
-            .because("by r2", pd.concat([low, high]))
-        )
-
-    @claim(
-        "One route can stand for many networks: 198.18.0.0/22 carries four /24, and not the fifth.",
-        source="RFC 4632 §3, §4",
-    )
-    def one_route_carries_four_networks(self, tables: Tables) -> Verdict:
-        """Which of five networks' packets reach the branch."""
-        came = pick(tables, "aggregate", "h4-eth0", icmp_type=ECHO_REQUEST)
-        found = sorted(set(came["ip_dst"].astype(str)))
-        wanted = [f"198.18.{i}.1" for i in range(4)]
-        return same(found, wanted, "at the branch").because("at the branch", came)
-
-    @claim(
-        "The limited broadcast 255.255.255.255 reaches all hosts of the LAN and no router passes "
-        "it on.",
-        source="RFC 919 §7, RFC 1812 §5.3.5.1",
-    )
-    def limited_broadcast_stays(self, tables: Tables) -> Verdict:
-        """One datagram to everybody."""
-        near_by = pick(tables, "limited", "h3-eth0", ip_dst=ALL)
-        beyond = pd.concat(pick(tables, "limited", c, ip_dst=ALL) for c in ("r2-eth0", "h4-eth0"))
-        frames = sorted(set(near_by["eth_dst"]))
-        return all_of(
-            near(len(near_by), 1, abs=0, unit="datagrams at h3"),
-            same(frames, [BROADCAST_MAC], "frames to"),
-            at_most(len(beyond), 0, unit="behind a router"),
-        ).because("at h3", near_by)
-
-    @claim(
-        "A directed broadcast travels as an ordinary packet to its network; the last router does "
-        "not make a broadcast of it unless told to.",
-        source="RFC 2644, RFC 1812 §5.3.5.2",
-    )
-    def directed_broadcast_ends_at_the_last_router(self, tables: Tables) -> Verdict:
-        """A datagram to the broadcast address of h2's LAN."""
-        target = address(tables, "h2-eth0").rsplit(".", 1)[0] + ".255"
-        on_way = pick(tables, "directed", "r3-eth0", ip_dst=target)
-        arrived = pick(tables, "directed", "h2-eth0", ip_dst=target)
-        return all_of(
-            near(len(on_way), 1, abs=0, unit="packets at r3"),
-            at_most(len(arrived), 0, unit="on h2's LAN"),
-        ).because("on the way", pd.concat([on_way, arrived]))
-
-    @claim("Packets to 127/8 never appear on a wire.", source="RFC 1122 §3.2.1.3 (g), RFC 6890")
-    def loopback_stays_inside(self, tables: Tables) -> Verdict:
-        """h1 pings 127.0.0.1."""
-        steps = tables.of("steps", step="loopback")
-        seen = pick(tables, "loopback", "h1-eth0")
-        asked = seen[
-            seen["ip_dst"].fillna("").str.startswith("127.")
-            | seen["arp_target_ip"].fillna("").str.startswith("127.")
-        ]
-        return (
-            at_most(len(asked), 0, unit="packets on the wire")
-            .because("the step", steps[["time_s", "step"]], scenario="main")
-            .because("seen", asked)
-        )
-
-    @claim(
-        "A host joins a multicast group by an IGMP report with TTL 1, and leaves by another; the "
-        "group's frames go to a MAC address made of the group's last 23 bits.",
-        source="RFC 3376 §4, §5.1; RFC 1112 §6.4",
-    )
-    def groups_are_joined_and_left(self, tables: Tables) -> Verdict:
-        """h3 joins, h1 sends one datagram, h3 leaves."""
-        said = pick(
-            tables,
-            "group",
-            "h3-eth0",
-            ip_proto=IGMP,
-            ip_dst=IGMP_GROUP,
-            ip_src=address(tables, "h3-eth0"),
-        )
-        records = [igmp.record(p) for p in said["payload"]]
-        kinds = list(dict.fromkeys(kind for kind, group in records if group == GROUP))
-        sent = pick(tables, "group", "h3-eth0", ip_dst=GROUP, ip_proto=UDP)
-        return (
-            all_of(
-                same(kinds, [igmp.JOINED, igmp.LEFT], f"reports of {GROUP}"),
-                same({int(t) for t in said["ip_ttl"]}, {1}, "TTL"),
-                same(set(sent["eth_dst"]), {GROUP_MAC}, "frames to"),
-            )
-            .because("reports", said)
-            .because("to the group", sent)
-        )
 
     @claim(
         "A translator lets many private addresses share one: it changes source address and, where "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,22 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
+from analysis import bottleneck, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from analysis.plots import repetition as repeated
 from testbed import (
     CONGESTION_CONTROLS,
     MSS_BYTES,
     QDISCS,
-    Experiment,
     LinkShape,
-    MissingDataError,
     Tables,
     Verdict,
     all_of,
     at_least,
     at_most,
-    between,
     bulk_flows,
     claim,
     near,
@@ -34,16 +30,17 @@ from testbed import (
 )
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
+from .rates import LOSSES_PERCENT, SETTLED_S, Rates
+from .recovery import Recovery
+from .window import Window
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from testbed import RunningNetwork, ScenarioData
 
 DATA_PORT = 40_000
-SETTLED_S = 5.0
-"""From here on a lone flow is past its first loss; rates are measured behind it."""
 
-LOSSES_PERCENT = {"loss-0.25": 0.25, "loss-0.5": 0.5, "loss-1": 1.0, "loss-2": 2.0}
 LOSSY_MBPS = 50.0
 """Rate of the scenarios with random loss: what limits them is loss, and not the link."""
 
@@ -55,12 +52,6 @@ LONE = ("reno", "cubic", "bbr")
 CODEL_TARGET_MS = 5.0
 """RFC 8289 §4.4."""
 
-MATHIS_C = 1.22
-"""√(3/2): Mathis et al.'s constant where the receiver's delayed ACKs cost no growth (Linux counts
-acknowledged segments, RFC 3465)."""
-
-MIN_RTO_S = 0.2
-"""Linux's smallest retransmission timeout beyond the smoothed RTT."""
 
 COLUMNS = tuple(
     (
@@ -73,7 +64,7 @@ MOST_TRACE_MB = 400
 """A guest has 1 GB."""
 
 
-class Congestion(Experiment):
+class Congestion(Rates, Recovery, Window):
     """TCP congestion control: slow start, AIMD, recovery, fairness and the queue it builds.
 
     Senders tx1, tx2, … send to receivers rx1, rx2, … through one bottleneck between the routers
@@ -245,245 +236,6 @@ class Congestion(Experiment):
         }
 
     # ---- claims
-
-    @claim(
-        "Slow start doubles the congestion window every round-trip time, until loss or ssthresh.",
-        source="RFC 5681 §3.1",
-        scenarios=("reno",),
-        bears_stall_s=0.002,
-    )
-    def slow_start_doubles(self, tables: Tables) -> Verdict:
-        """Every whole round before the first reduction."""
-        loss_s = tables.row("reductions", scenario="reno")["time_s"]
-        rounds = tables.of("rounds", scenario="reno")
-        rounds = rounds[rounds["calm"] & rounds["full"] & (rounds["end_s"] <= loss_s)]
-        if len(rounds) < 2:
-            raise MissingDataError(f"only {len(rounds)} whole rounds before the first loss")
-        factors = rounds["growth_factor"]
-        return all_of(*(near(f, 2.0, rel=0.1, unit="times per RTT") for f in factors)).because(
-            "rounds of slow start", rounds, scenario="reno"
-        )
-
-    @claim(
-        "In congestion avoidance Reno's window grows by about one segment per round-trip time.",
-        source="RFC 5681 §3.1",
-        scenarios=("reno",),
-        bears_stall_s=0.002,
-    )
-    def congestion_avoidance_adds_one(self, tables: Tables) -> Verdict:
-        """Mean growth over all calm rounds at or above ssthresh."""
-        rounds = tables.of("rounds", scenario="reno")
-        rounds = rounds[rounds["calm"] & (rounds["cwnd_segments"] >= rounds["ssthresh_segments"])]
-        if len(rounds) < 10:
-            raise MissingDataError(f"only {len(rounds)} rounds of congestion avoidance")
-        return near(
-            rounds["growth_segments"].mean(), 1.0, rel=0.1, unit="segments per RTT"
-        ).because("rounds of congestion avoidance", rounds, scenario="reno")
-
-    @claim(
-        "On loss Reno sets ssthresh to half of the data in flight (at least 2 segments).",
-        source="RFC 5681 §3.1 (4)",
-        scenarios=("reno",),
-        bears_stall_s=0.002,
-    )
-    def reno_halves(self, tables: Tables) -> Verdict:
-        """Every fast recovery of the lone Reno flow."""
-        return self._ssthresh_after_loss(tables, "reno", 0.5)
-
-    @claim(
-        "On loss CUBIC sets ssthresh to 0.7 of the congestion window.",
-        source="RFC 9438 §4.6",
-        scenarios=("cubic",),
-        bears_stall_s=0.002,
-    )
-    def cubic_keeps_seven_tenths(self, tables: Tables) -> Verdict:
-        """Every fast recovery of the lone CUBIC flow."""
-        return self._ssthresh_after_loss(tables, "cubic", 0.7)
-
-    def _ssthresh_after_loss(self, tables: Tables, scenario: str, factor: float) -> Verdict:
-        losses = tables.of("reductions", scenario=scenario, state="Recovery")
-        return all_of(
-            *(
-                near(
-                    float(loss.ssthresh_after),
-                    max(2.0, factor * loss.cwnd_before),
-                    abs=1.0,
-                    unit="segments",
-                )
-                for loss in rows(losses.dropna(subset=["ssthresh_after"]))
-            )
-        ).because("each fast recovery", losses, scenario=scenario)
-
-    @claim(
-        "Three duplicate ACKs bring a fast retransmission, well before the timer would.",
-        source="RFC 5681 §3.2",
-        scenarios=("reno",),
-        bears_stall_s=0.002,
-    )
-    def three_duplicate_acks(self, tables: Tables) -> Verdict:
-        """The first retransmission of each fast recovery, in the sender's capture."""
-        losses = tables.of("reductions", scenario="reno", state="Recovery")
-        resent = tables.of("retransmissions", scenario="reno", kind="fast")
-        firsts = cwnd.first_retransmissions(losses, resent)
-        srtt_s = tables.of("cwnd", scenario="reno")["srtt_ms"].max() / 1e3
-        return all_of(
-            *(
-                all_of(
-                    at_least(row.duplicate_acks, 3, unit="duplicates of an ACK"),
-                    at_most(row.waited_s, srtt_s + MIN_RTO_S, unit="s after it was sent"),
-                )
-                for row in rows(firsts)
-            )
-        ).because("fast retransmissions", firsts["frame"], scenario="reno", capture="tx1-eth0")
-
-    @claim(
-        "After fast recovery the sender goes on in congestion avoidance, not in slow start.",
-        source="RFC 5681 §3.2 (6)",
-        scenarios=("reno",),
-        bears_stall_s=0.002,
-    )
-    def recovery_ends_in_congestion_avoidance(self, tables: Tables) -> Verdict:
-        """The window at the end of each recovery, and its growth in the round behind it."""
-        losses = tables.of("reductions", scenario="reno", state="Recovery")
-        losses = losses.dropna(subset=["cwnd_after"])
-        # never set is infinite: whoever leaves recovery below it is in slow start
-        ssthresh = losses["ssthresh_after"].astype("Float64").fillna(math.inf)
-        losses = losses.assign(ssthresh_after=ssthresh)
-        rounds = tables.of("rounds", scenario="reno")
-        windows, growths = [], []
-        for loss in rows(losses):
-            after = rounds[rounds["calm"] & (rounds["start_s"] >= loss.end_s)].head(1)
-            windows += [
-                near(
-                    float(loss.cwnd_after),
-                    float(loss.ssthresh_after),
-                    abs=2.0,
-                    unit="segments cwnd",
-                )
-            ]
-            growths += [
-                at_most(g, 2, unit="segments more in the next RTT")
-                for g in after["growth_segments"]
-            ]
-        if not growths:
-            raise MissingDataError("no calm round-trip time behind a recovery")
-        return all_of(*windows, *growths).because("each fast recovery", losses, scenario="reno")
-
-    @claim(
-        "A timeout takes the window to one segment and ssthresh to half; slow start begins again.",
-        source="RFC 5681 §3.1, RFC 6298 §5",
-        scenarios=("outage",),
-        bears_stall_s=0.002,
-    )
-    def timeout_starts_again(self, tables: Tables) -> Verdict:
-        """The blackout's timeout; then each segment acknowledged adds one to the window."""
-        losses = tables.of("reductions", scenario="outage", state="Loss")
-        loss = losses.iloc[0]
-        last = losses[losses["end_s"] == loss["end_s"]]["time_s"].max()  # it expired several times
-        series = tables.of("cwnd", scenario="outage")
-        behind = series[(series["time_s"] > last) & (series["time_s"] < loss["end_s"])]
-        again = behind[behind["cwnd_segments"].between(2, loss["ssthresh_after"] - 1)]
-        if len(again) < 2:
-            raise MissingDataError("no acknowledgements between the timeout and ssthresh")
-        grown = float(again["cwnd_segments"].iloc[-1] - again["cwnd_segments"].iloc[0])
-        acked = float(again["una_bytes"].iloc[-1] - again["una_bytes"].iloc[0]) / MSS_BYTES
-        return (
-            all_of(
-                near(loss["cwnd_first"], 1.0, abs=0.0, unit="segment after the timeout"),
-                near(
-                    float(loss["ssthresh_after"]),
-                    max(2.0, loss["cwnd_before"] / 2),
-                    abs=1.0,
-                    unit="segments ssthresh",
-                ),
-                near(grown / acked, 1.0, rel=0.1, unit="segments a segment acknowledged"),
-            )
-            .because("the timeout", losses, scenario="outage")
-            .because("the window behind it", again, scenario="outage")
-        )
-
-    @claim(
-        "The retransmission timer doubles each time it expires for the same segment.",
-        source="RFC 6298 §5.5",
-        scenarios=("outage",),
-        bears_stall_s=0.002,
-    )
-    def timer_doubles(self, tables: Tables) -> Verdict:
-        """Gaps between repeated transmissions of one segment while the wire is dark."""
-        repeated = tables.of("retransmissions", scenario="outage", kind="timeout")
-        setting = tables.row("setting", scenario="outage")
-        dark_until_s = setting["outage_at_s"] + setting["outage_s"]
-        first = repeated["seq_bytes"].iloc[0]
-        same = repeated[(repeated["seq_bytes"] == first) & (repeated["time_s"] <= dark_until_s + 8)]
-        gaps = same["time_s"].diff().dropna()
-        if len(gaps) < 2:
-            raise MissingDataError(f"only {len(same)} expiries for one segment; longer outage_s")
-        return all_of(
-            *(near(f, 2.0, rel=0.1, unit="times") for f in (gaps / gaps.shift()).dropna())
-        ).because(
-            "the segment, again and again", same["frame"], scenario="outage", capture="tx1-eth0"
-        )
-
-    @claim(
-        "A lone flow's goodput is the bottleneck's rate less the headers.",
-        source="RFC 5681, RFC 9293; 1448 of 1514 bytes",
-        scenarios=("reno", "cubic"),
-        bears_stall_s=0.002,
-    )
-    def lone_flow_fills_the_bottleneck(self, tables: Tables) -> Verdict:
-        """Reno and CUBIC, each alone, once settled."""
-        verdicts = []
-        for scenario in ("reno", "cubic"):
-            rate = tables.row("setting", scenario=scenario)["rate_mbps"]
-            goodput = tables.row("flows", scenario=scenario)["goodput_mbps"]
-            share = throughput.goodput_share(MSS_BYTES)
-            verdicts.append(near(goodput, rate * share, rel=0.02, unit=f"Mbit/s {scenario}"))
-        return all_of(*verdicts)
-
-    @claim(
-        "Two flows of the same kind share the bottleneck equally.",
-        source="Chiu & Jain 1989",
-        scenarios=("fair",),
-        bears_stall_s=0.002,
-    )
-    def like_flows_share(self, tables: Tables) -> Verdict:
-        """Jain's index over the goodputs, once both have settled."""
-        flows = tables.of("flows", scenario="fair")
-        return at_least(throughput.jain(list(flows["goodput_mbps"])), 0.95, unit="Jain's index")
-
-    @claim(
-        "Under random loss p Reno's rate falls as 1/√p.",
-        source="Mathis et al. 1997",
-        scenarios=tuple(LOSSES_PERCENT),
-        bears_stall_s=0.002,
-    )
-    def mathis_law(self, tables: Tables) -> Verdict:
-        """Slope over the loss rates, and the constant at each of them."""
-        points = self._mathis_points(tables)
-        slope = np.polyfit(np.log(points["loss"]), np.log(points["goodput_mbps"]), 1)[0]
-        ratio = points["goodput_mbps"] / points["mathis_mbps"]
-        return all_of(
-            near(float(slope), -0.5, abs=0.1, unit="power of p"),
-            *[between(r, 0.7, 1.3, unit="of Mathis' rate") for r in ratio],
-        ).because("rate at each loss", points)
-
-    def _mathis_points(self, tables: Tables) -> pd.DataFrame:
-        points = []
-        for scenario in LOSSES_PERCENT:
-            setting = tables.row("setting", scenario=scenario)
-            sent = tables.of("segments", scenario=scenario)
-            sent = sent[sent["time_s"] > SETTLED_S]
-            loss = sent["retransmission"].mean()
-            srtt_s = tables.of("cwnd", scenario=scenario)["srtt_ms"].median() / 1e3
-            points.append(
-                {
-                    "loss": loss,
-                    "configured": setting["loss_percent"] / 100,
-                    "goodput_mbps": tables.row("flows", scenario=scenario)["goodput_mbps"],
-                    "mathis_mbps": MSS_BYTES * 8 / srtt_s * MATHIS_C / np.sqrt(loss) / 1e6,
-                }
-            )
-        return pd.DataFrame(points)
 
     @claim(
         "BBR's standing queue is shorter than CUBIC's.",

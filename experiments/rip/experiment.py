@@ -11,25 +11,14 @@ import pandas as pd
 from analysis import rip, routes
 from analysis import route_history as recorded
 from analysis.plots import routing as plots
-from testbed import (
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    between,
-    claim,
-    holds,
-    near,
-    none_of,
-    param,
-    routing,
-)
+from testbed import Verdict, all_of, at_least, claim, holds, near, none_of, param, routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
-from topologies.line import FAR_LAN, FAR_LAN6
 
-from .messages import DIRECT_LAN, SECOND_S, RipMessages, both, calm, failed_s
+from .distances import Distances
+from .messages import RipMessages, both, calm, failed_s
+from .timers import LOST_LAN, Timers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,11 +27,6 @@ if TYPE_CHECKING:
 
 FILTER = "udp port 520 or udp port 521 or icmp or icmp6"
 LATE_AT_S = 10.0
-LOST_LAN = {
-    **dict.fromkeys(("silent", "off", "next-hop", "simple", "poisoned"), FAR_LAN),
-    **dict.fromkeys(("ripng-silent", "ripng-off", "ripng-poisoned"), FAR_LAN6),
-}
-"""The last router's, where it is lost."""
 HORIZONS = {
     "off": "no split horizon (v1)",
     "next-hop": "v2: next hops told",
@@ -51,7 +35,7 @@ HORIZONS = {
 }
 
 
-class Rip(RipMessages):
+class Rip(Timers, Distances, RipMessages):
     """RIP: distance vectors, hops, timers, split horizon and counting to infinity.
 
     Routers run FRR's zebra and ripd. Most of it happens on a triangle whose direct link is a
@@ -214,143 +198,6 @@ class Rip(RipMessages):
         }
 
     # ---- claims
-
-    @claim(
-        "Routers that start know every prefix after a few messages, at the latest after updates "
-        "from all over the network.",
-        source="RFC 2453 §3.9.1",
-        scenarios=("triangle", "campus"),
-        bears_stall_s=1.0,
-    )
-    def converges(self, tables: Tables) -> Verdict:
-        """From the start of the last router, within the budget."""
-        return routing.in_time(tables.of("waits"))
-
-    @claim(
-        "The metric counts hops, and the fewest hops win, even where they are far slower.",
-        source="RFC 2453 §3.5",
-        scenarios=("triangle",),
-    )
-    def fewest_hops_win(self, tables: Tables) -> Verdict:
-        """r1's route to r3's LAN, and where the pings from h1 to h3 went."""
-        verdicts = []
-        for scenario in both(tables):
-            lan = DIRECT_LAN[scenario]
-            route = tables.of("kernel", scenario=scenario, node="r1", destination=lan)
-            rib = tables.of("rib", scenario=scenario, node="r1", prefix=lan)
-            verdicts += [
-                holds(
-                    route["next_hops"].iloc[0] == "r3",
-                    observed=f"r1 reaches {lan} by {route['next_hops'].iloc[0]}",
-                    expected="r3, over the slow direct link",
-                ),
-                near(float(rib["metric"].iloc[0]), 2, abs=0, unit="hops"),
-            ]
-        setting = tables.row("setting", scenario="triangle")
-        pings = tables.of("pings", scenario="triangle")
-        pings = pings[pings["time_s"] < setting["settled_s"]]
-        on_slow = pings[pings["capture"] == "r1-eth1"]
-        verdicts += [
-            at_least(len(on_slow), 6, unit="echo packets on the slow link"),
-            at_most(len(pings) - len(on_slow), 0, unit="echo packets on the detour"),
-        ]
-        return all_of(*verdicts).because("pings on the slow link", on_slow)
-
-    @claim(
-        "The routers' tables are those of Bellman and Ford on the graph.",
-        source="RFC 2453 §3.3, Bellman 1957",
-        scenarios=("triangle", "campus"),
-    )
-    def equals_bellman_ford(self, tables: Tables) -> Verdict:
-        """Metric of every prefix at every router, computed apart on the graph."""
-        verdicts, wrong = [], []
-        own = [name for name in tables.scenarios if name == "own"]
-        for scenario in (*both(tables), "campus", *own):
-            found = tables.of("rib", scenario=scenario)
-            bad = found[found["metric"] != found["expected"]]
-            wrong.append(bad)
-            what = f"routes in {scenario} differ"
-            verdicts.append(none_of(bad, found, what, "every metric as computed"))
-        return all_of(*verdicts).because("routes that differ", pd.concat(wrong))
-
-    @claim(
-        "A metric of 16 means unreachable: such a route leaves the kernel, none has more.",
-        source="RFC 2453 §3.6",
-        scenarios=("off",),
-    )
-    def sixteen_is_unreachable(self, tables: Tables) -> Verdict:
-        """The lost LAN at r1 and r2 while they count."""
-        told = tables.of("entries", scenario="off")
-        changes = tables.of("changes", scenario="off", destination=FAR_LAN)
-        ends = changes[changes["protocol"] == "rip"].groupby("node")["action"].last()
-        last = [f"{router} {action}" for router, action in ends.items()]
-        reached = told[(told["prefix"] == FAR_LAN) & (told["metric"] == routes.INFINITY)]
-        return all_of(
-            at_most(told["metric"].max(), 16, unit="highest metric told"),
-            at_least(len(reached), 1, unit="messages with metric 16"),
-            holds(
-                set(ends) == {"del"},
-                observed=f"last change of the route: {', '.join(last)}",
-                expected="deleted everywhere",
-            ),
-        ).because("told as unreachable", reached.head(6))
-
-    @claim(
-        "Routes of a neighbour that falls silent expire 180 s after its last word.",
-        source="RFC 2453 §3.8",
-        scenarios=("silent",),
-        bears_stall_s=0.15,
-    )
-    def silent_neighbour_expires(self, tables: Tables) -> Verdict:
-        """r2's routes by r3 leave the kernel, counted from r3's last message."""
-        return self._expires(tables, "silent")
-
-    def _expires(self, tables: Tables, scenario: str) -> Verdict:
-        setting = tables.row("setting", scenario=scenario)
-        heard = tables.of("messages", scenario=scenario, sender="r3")["time_s"].max()
-        gone = tables.of("changes", scenario=scenario, node="r2", action="del")
-        gone = gone[gone["time_s"] > heard]
-        if gone.empty:
-            return holds(False, observed="no route expired", expected=f"{setting['timeout_s']} s")
-        return all_of(
-            *(
-                near(t - heard, float(setting["timeout_s"]), abs=SECOND_S, unit="s")
-                for t in gone["time_s"]
-            )
-        ).because("routes removed at r2", gone, scenario=scenario)
-
-    @claim(
-        "For 120 s more an expired route is told with metric 16, then not at all.",
-        source="RFC 2453 §3.8",
-        scenarios=("silent",),
-        bears_stall_s=0.15,
-    )
-    def garbage_collection(self, tables: Tables) -> Verdict:
-        """What r2 tells r1 of the lost LAN."""
-        return self._told_as_gone(tables, "silent", jitter=0.5)
-
-    def _told_as_gone(self, tables: Tables, scenario: str, *, jitter: float) -> Verdict:
-        """`jitter`: by how much of itself the time between updates varies."""
-        setting = tables.row("setting", scenario=scenario)
-        told = tables.of("entries", scenario=scenario, sender="r2", prefix=LOST_LAN[scenario])
-        gone = told[told["metric"] == routes.INFINITY]
-        updates = tables.of("updates", scenario=scenario, sender="r2")
-        if gone.empty:
-            return holds(False, observed="never told as gone", expected="metric 16 for 120 s")
-        begin_s, last_s = gone["time_s"].min(), gone["time_s"].max()
-        later = updates[updates["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
-        late = gone[gone["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
-        wait = float(setting["garbage_s"])
-        return all_of(
-            between(
-                last_s - begin_s,
-                wait - (1 + jitter) * setting["update_s"],
-                wait + SECOND_S,
-                unit="s told as gone",
-            ),
-            at_least(len(later), 1, unit="later updates"),
-            at_most(len(late), 0, unit="later entries of the LAN"),
-        ).because("the LAN with metric 16", gone)
 
     @claim(
         "Split horizon: a route is never told on the link it was learned from.",
