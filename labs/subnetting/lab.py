@@ -388,11 +388,16 @@ def _addresses(log: str) -> list[dict[str, str]]:
     """What ``ip -j addr`` said of a router's inner interfaces."""
     found = []
     for interface in json.loads(log):
-        for own in interface["addr_info"]:
-            address = IPv4Interface(f"{own['local']}/{own['prefixlen']}")
+        for row in interface["addr_info"]:
+            address = IPv4Interface(f"{row['local']}/{row['prefixlen']}")
             if interface["ifname"] not in ("lo", UPLINK):
-                row = {"address": str(address), "prefix": str(address.network)}
-                found.append({"interface": interface["ifname"], **row})
+                found.append(
+                    {
+                        "interface": interface["ifname"],
+                        "address": str(address),
+                        "prefix": str(address.network),
+                    }
+                )
     return found
 
 

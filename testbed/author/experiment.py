@@ -73,6 +73,8 @@ class Experiment:
     """True: never in namespaces of the running kernel; for what must have no way out."""
     routing: ClassVar[str | None] = "static"
     """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
+    tables_type: ClassVar[type[Tables]] = Tables
+    """What claims and plots are given: a subclass may have methods for what they often ask."""
     repeated_tables: ClassVar[tuple[str, ...]] = ()
     """Tables that `plot_repeated` draws from."""
 

@@ -36,6 +36,14 @@ class Tables(dict[str, "pd.DataFrame"]):
             raise MissingDataError(f"table '{name}' has no rows" + (f" with {where}" * bool(where)))
         return table.reset_index(drop=True)
 
+    def row(self, name: str, **equals: Any) -> pd.Series[Any]:
+        """The first of the rows that `of` gives, where one is expected.
+
+        Raises:
+            MissingDataError: no such table or no such row; the claim becomes INCONCLUSIVE.
+        """
+        return self.of(name, **equals).iloc[0]
+
     def rows(self, name: str, **equals: Any) -> pd.DataFrame:
         """As `of`, where no such row is an answer, too.
 

@@ -245,7 +245,7 @@ class _Job:
         for name, end in ends.items():
             if not end.fault:
                 ends[name], parts[name] = self._measure(name, scenarios[name])
-        return ends, combined(parts, keep_empty=True)
+        return ends, self.task.lab.full.tables_type(combined(parts, keep_empty=True))
 
     def _folder(self, name: str) -> Path:
         return self.task.folder / RUN / "scenarios" / name

@@ -116,7 +116,7 @@ class NotebookRun:
         """What the experiment measured, by name."""
         import pandas as pd
 
-        return Tables(
+        return self.cls.tables_type(
             {p.stem: pd.read_parquet(p) for p in sorted(self.run.tables.glob("*.parquet"))}
         )
 

@@ -110,7 +110,7 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
     names = complete_scenarios(run)
     work = [(run.path, name) for name in names]
     parts = _side_by_side(_measure_one, work, meanwhile=_import_what_follows)
-    tables = combined(dict(zip(names, parts, strict=True)))
+    tables = cls.tables_type(combined(dict(zip(names, parts, strict=True))))
     run.tables.mkdir(exist_ok=True)
     with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
         list(pool.map(partial(_save_table, run), tables, tables.values()))
