@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import routes
-from testbed import Experiment, Verdict, claim, in_rows, none_of, param
+from testbed import Experiment, Verdict, claim, none_of, param
 from testbed.author import routing
 from testbed.core.tables import Tables
 from testbed.daemons import frr
@@ -89,7 +89,7 @@ class OspfGrid(Experiment):
         found = tables.of("routes")
         bad = found[found["kernel"] != found["computed"]]
         return none_of(bad, found, "routes differ from the graph's", "all as on the graph").because(
-            in_rows("that differ", "main", bad)
+            "that differ", bad, scenario="main"
         )
 
 

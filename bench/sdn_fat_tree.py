@@ -77,9 +77,7 @@ class SdnFatTree(Experiment):
         row = tables.of("result").iloc[0]
         k = self.params.k
         return all_of(
-            [
-                near(int(row["missing"]), 0, abs=0, unit="ordered pairs without an answer"),
-                near(int(row["hosts"]), k**3 / 4, abs=0, unit="hosts"),
-                near(int(row["links"]), k**3, abs=0, unit="links, each way"),
-            ]
+            near(int(row["missing"]), 0, abs=0, unit="ordered pairs without an answer"),
+            near(int(row["hosts"]), k**3 / 4, abs=0, unit="hosts"),
+            near(int(row["links"]), k**3, abs=0, unit="links, each way"),
         )

@@ -34,13 +34,15 @@ if TYPE_CHECKING:
         zeros,
     )
     from testbed.author.dns_lookups import LookUps
-    from testbed.author.evidence import in_packets, in_rows, none_of, of_packets
+    from testbed.author.evidence import none_of
     from testbed.author.experiment import Experiment
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
     from testbed.author.steps import address, mac, pick, step
     from testbed.author.topo import Topo, require_at_least, with_addresses
     from testbed.core.claims import (
         ANY_STALL,
+        JUDGED_SHARE,
         Evidence,
         MissingDataError,
         Verdict,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         inconclusive,
         near,
         same,
+        with_unjudged,
     )
     from testbed.core.errors import (
         CommandError,
@@ -79,6 +82,7 @@ __all__ = [
     "ANY_STALL",
     "CONGESTION_CONTROLS",
     "ETHERNET_HEADER_BYTES",
+    "JUDGED_SHARE",
     "MSS_BYTES",
     "QDISCS",
     "Action",
@@ -116,8 +120,6 @@ __all__ = [
     "filter_packets",
     "holds",
     "in_order",
-    "in_packets",
-    "in_rows",
     "inconclusive",
     "ip",
     "mac",
@@ -127,7 +129,6 @@ __all__ = [
     "none_of",
     "notebook",
     "nothing",
-    "of_packets",
     "own_program",
     "param",
     "pick",
@@ -145,6 +146,7 @@ __all__ = [
     "unfilter",
     "wait",
     "with_addresses",
+    "with_unjudged",
     "zeros",
 ]
 
@@ -156,14 +158,15 @@ _HOME = {
         " unfilter wait zeros"
     ),
     "author.dns_lookups": "LookUps",
-    "author.evidence": "in_packets in_rows none_of of_packets",
+    "author.evidence": "none_of",
     "author.experiment": "Experiment",
-    "author.running_network": "Process RunningNetwork",
+    "author.process": "Process",
+    "author.running_network": "RunningNetwork",
     "author.steps": "address mac pick step",
     "author.topo": "Topo require_at_least with_addresses",
     "core.claims": (
-        "ANY_STALL Evidence MissingDataError Verdict all_of at_least at_most between claim holds"
-        " inconclusive near same"
+        "ANY_STALL Evidence JUDGED_SHARE MissingDataError Verdict all_of at_least at_most between"
+        " claim holds inconclusive near same with_unjudged"
     ),
     "core.errors": (
         "CommandError ConfigError ConvergenceError MissingPrerequisiteError ParseError TestbedError"

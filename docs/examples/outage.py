@@ -84,11 +84,15 @@ class Outage(Experiment):
         lengths_s = [s for s in self.params.outages_s if f"{s:g}s" in ran]
         return {s: tables.of("pings", scenario=f"{s:g}s") for s in lengths_s}
 
-    @claim("Who sends while the link fails gets no answer; all others get theirs.", source="-")
+    @claim(
+        "Who sends while the link fails gets no answer; all others get theirs.",
+        source="-",
+        bears_stall_s=0.002,
+    )
     def only_those_are_lost(self, tables: Tables) -> Verdict:
         """How many pings were lost though it worked, or answered though it failed."""
         return all_of(
-            [
+            *(
                 near(
                     (pings["lost"] != pings["failing"]).sum(),
                     0,
@@ -97,17 +101,21 @@ class Outage(Experiment):
                     what=f"{s:g} s",
                 )
                 for s, pings in self._each(tables).items()
-            ]
+            )
         )
 
-    @claim("An outage costs its length, in pings.", source="arithmetic: length / interval")
+    @claim(
+        "An outage costs its length, in pings.",
+        source="arithmetic: length / interval",
+        bears_stall_s=0.002,
+    )
     def costs_its_length(self, tables: Tables) -> Verdict:
         """How many were lost."""
         return all_of(
-            [
+            *(
                 near(pings["lost"].sum(), s / EVERY_S, abs=1, unit="pings", what=f"{s:g} s")
                 for s, pings in self._each(tables).items()
-            ]
+            )
         )
 
     def plot(self, tables: Tables) -> dict[str, Figure]:

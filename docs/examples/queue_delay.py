@@ -108,6 +108,7 @@ class QueueDelay(Experiment):
     @claim(
         "Each packet in the queue adds the time it takes to send it to the round-trip time.",
         source="arithmetic: packet length / rate",
+        bears_stall_s=0.002,
     )
     def each_packet_adds_its_time(self, tables: Tables) -> Verdict:
         """Slope of the round-trip time over the queue's length, and where the line begins.
@@ -118,18 +119,16 @@ class QueueDelay(Experiment):
         slope_ms, empty_ms = np.polyfit(pings["queue_pkts"], pings["rtt_ms"], 1)
         own_ms = self._sending_ms()
         return all_of(
-            [
-                near(slope_ms, own_ms, rel=0.02, unit="ms a packet"),
-                between(
-                    empty_ms,
-                    self._empty_ms(),
-                    self._empty_ms() + 1.1 * own_ms,
-                    unit="ms with nobody in front",
-                ),
-            ]
+            near(slope_ms, own_ms, rel=0.02, unit="ms a packet"),
+            between(
+                empty_ms,
+                self._empty_ms(),
+                self._empty_ms() + 1.1 * own_ms,
+                unit="ms with nobody in front",
+            ),
         )
 
-    @claim("A full queue drops what arrives.", source="RFC 7567 §2, tail drop")
+    @claim("A full queue drops what arrives.", source="RFC 7567 §2, tail drop", bears_stall_s=0.002)
     def full_queue_drops(self, tables: Tables) -> Verdict:
         """The queue in front of those that were dropped, and of those that were not."""
         pings = tables.of("pings")
@@ -137,22 +136,20 @@ class QueueDelay(Experiment):
         if dropped.empty:
             raise MissingDataError("the queue was never full; try a larger --window")
         return all_of(
-            [
-                near(
-                    dropped["queue_pkts"].min(),
-                    self.params.queue_pkts,
-                    abs=1,
-                    unit="packets",
-                    what="shortest queue that dropped",
-                ),
-                near(
-                    pings["queue_pkts"].max(),
-                    self.params.queue_pkts,
-                    abs=1,
-                    unit="packets",
-                    what="longest",
-                ),
-            ]
+            near(
+                dropped["queue_pkts"].min(),
+                self.params.queue_pkts,
+                abs=1,
+                unit="packets",
+                what="shortest queue that dropped",
+            ),
+            near(
+                pings["queue_pkts"].max(),
+                self.params.queue_pkts,
+                abs=1,
+                unit="packets",
+                what="longest",
+            ),
         )
 
     def plot(self, tables: Tables) -> dict[str, Figure]:

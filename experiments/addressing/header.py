@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.dissect import ipv4
-from testbed.author.evidence import in_rows, of_packets
-from testbed.author.experiment import Experiment
-from testbed.author.steps import address, pick
-from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, same
+from testbed import (
+    Experiment,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    pick,
+    same,
+)
 
 if TYPE_CHECKING:
-    from testbed.core.tables import Tables
-    from testbed.results.data import ScenarioData
+    from testbed import ScenarioData, Tables
 
 ICMP, IGMP, TCP, UDP, GRE, ESP = 1, 2, 6, 17, 47, 50
 """Protocol numbers (IANA)."""
@@ -42,12 +49,19 @@ def header_fields(data: ScenarioData, packets: pd.DataFrame) -> tuple[pd.DataFra
         `meaning`); the addresses noted in the recorded route.
     """
     asked = packets[(packets["icmp_type"] == ECHO_REQUEST).fillna(False)]
-    fields = pd.DataFrame([
-        {"capture": capture, "field": field.name, "bits": field.bits, "value": field.value,
-         "meaning": field.meaning}
-        for capture, rows in asked[asked["step"] == "header"].groupby("capture")
-        for field in ipv4.fields(data.frame(str(capture), rows["frame"].iloc[0]))
-    ])  # fmt: skip
+    fields = pd.DataFrame(
+        [
+            {
+                "capture": capture,
+                "field": field.name,
+                "bits": field.bits,
+                "value": field.value,
+                "meaning": field.meaning,
+            }
+            for capture, rows in asked[asked["step"] == "header"].groupby("capture")
+            for field in ipv4.fields(data.frame(str(capture), rows["frame"].iloc[0]))
+        ]
+    )
     came = asked[(asked["step"] == "recorded") & (asked["capture"] == "h2-eth0")]
     noted = [ipv4.recorded_route(data.frame("h2-eth0", number)) for number in came["frame"]]
     return fields, ", ".join(ip for way in noted for ip in way)
@@ -66,7 +80,6 @@ class Ipv4Header(Experiment):
         "Every router lowers the TTL and so makes a new header checksum; addresses, identification "
         "and protocol stay.",
         source="RFC 791 p. 14, 30; RFC 1812 §5.3.1; RFC 1624",
-        bears_stall_s=ANY_STALL,
     )
     def routers_change_ttl_and_checksum_only(self, tables: Tables) -> Verdict:
         """The three pings as they pass each capture."""
@@ -78,20 +91,18 @@ class Ipv4Header(Experiment):
         ttls = {p: sorted({int(t) for t in rows["ip_ttl"]}) for p, rows in seen.items()}
         bad = sum(int((~rows["ip_checksum_ok"].fillna(False)).sum()) for rows in seen.values())
         return all_of(
-            [
-                same(ttls, dict(zip(seen, ([64], [63], [62], [61]), strict=True)), "TTL"),
-                at_most(bad, 0, unit="wrong checksums"),
-                at_least(len(sums), len(seen), unit="checksums, another at each place"),
-                holds(kept and bool(first), observed=f"other fields the same: {kept}",
-                      expected="the same"),
-            ]
-        ).because(*of_packets("on their way", pd.concat(seen.values())))  # fmt: skip
+            same(ttls, dict(zip(seen, ([64], [63], [62], [61]), strict=True)), "TTL"),
+            at_most(bad, 0, unit="wrong checksums"),
+            at_least(len(sums), len(seen), unit="checksums, another at each place"),
+            holds(
+                kept and bool(first), observed=f"other fields the same: {kept}", expected="the same"
+            ),
+        ).because("on their way", pd.concat(seen.values()))
 
     @claim(
         "The sender chooses the first TTL: Linux begins with 64 and can be told otherwise; what "
         "arrives is lower by the number of routers.",
         source="RFC 791 p. 14, 30; RFC 1700 (64); ip(7) ip_default_ttl",
-        bears_stall_s=ANY_STALL,
     )
     def sender_chooses_the_first_ttl(self, tables: Tables) -> Verdict:
         """Pings with the default, then with three others, across three routers."""
@@ -101,31 +112,31 @@ class Ipv4Header(Experiment):
             for c in ("h1-eth0", "h2-eth0")
         )
         first, last = ([int(t) for t in dict.fromkeys(rows["ip_ttl"])] for rows in (left, came))
-        return all_of(
-            [
+        return (
+            all_of(
                 same(first, [64, *FIRST_TTLS], "TTL at h1"),
                 same(last, [ttl - 3 for ttl in first], "behind three routers"),
-            ]
-        ).because(*of_packets("as they left", left), *of_packets("as they came", came))
+            )
+            .because("as they left", left)
+            .because("as they came", came)
+        )
 
     @claim(
         "The sender may mark packets in the type of service (DSCP); routers that do not care "
         "carry the mark unchanged.",
         source="RFC 791 p. 12, RFC 2474 §3, RFC 3246",
-        bears_stall_s=ANY_STALL,
     )
     def marks_are_carried(self, tables: Tables) -> Verdict:
         """A ping marked for expedited forwarding, at each capture of its way."""
         seen = _on_the_way(tables, "marked")
         found = {p: [int(d) for d in rows["ip_dscp"]] for p, rows in seen.items()}
         return same(found, {p: [EXPEDITED] for p in seen}, "DSCP").because(
-            *of_packets("on its way", pd.concat(seen.values()))
+            "on its way", pd.concat(seen.values())
         )
 
     @claim(
         "The header has 20 bytes without options; total length counts header and payload.",
         source="RFC 791 §3.1",
-        bears_stall_s=ANY_STALL,
     )
     def header_has_twenty_bytes(self, tables: Tables) -> Verdict:
         """A ping of 56 bytes: 20 of IP, 8 of ICMP; every field is in the figure."""
@@ -137,16 +148,16 @@ class Ipv4Header(Experiment):
         wanted = {"version": 4, "header_bytes": 20, "bytes": 20 + 8 + 56, "proto": ICMP}
         fields = tables.of("headers", capture="h2-eth0")
         rows = fields[["field", "bits", "value", "meaning"]]
-        return same(found, wanted, "header").because(
-            in_rows("field by field", "main", rows.head(9)),
-            in_rows("and its second part", "main", rows.tail(len(rows) - 9)),
-            *of_packets("the packet", sent),
+        return (
+            same(found, wanted, "header")
+            .because("field by field", rows.head(9), scenario="main")
+            .because("and its second part", rows.tail(len(rows) - 9), scenario="main")
+            .because("the packet", sent)
         )
 
     @claim(
         "The protocol field says what is inside: 1 ICMP, 2 IGMP, 6 TCP, 17 UDP, 47 GRE, 50 ESP.",
         source="RFC 791 p. 14; RFC 2784, RFC 4303; IANA",
-        bears_stall_s=ANY_STALL,
     )
     def protocol_says_what_is_inside(self, tables: Tables) -> Verdict:
         """A ping, a group, a SYN, a datagram, and pings through a tunnel and encrypted."""
@@ -159,22 +170,19 @@ class Ipv4Header(Experiment):
         found = {name: {int(n) for n in rows["ip_proto"]} for name, rows in seen.items()}
         return same(
             found, {name: {n} for name, n in wanted.items()} | {"group": {IGMP}}, "protocols"
-        ).because(*of_packets("one of each", pd.concat(r.head(1) for r in seen.values())))
+        ).because("one of each", pd.concat(r.head(1) for r in seen.values()))
 
     @claim(
         "Options lengthen the header, padded to whole 32-bit words; in a recorded route each "
         "router notes its address.",
         source="RFC 791 p. 15, 20, 23",
-        bears_stall_s=ANY_STALL,
     )
     def options_are_padded(self, tables: Tables) -> Verdict:
         """A record-route option has 39 bytes; one of padding makes ten words."""
         came = pick(tables, "recorded", "h2-eth0", icmp_type=ECHO_REQUEST)
-        noted = tables.of("told").iloc[0]["noted"].replace(", 0.0.0.0", "")
+        noted = tables.row("told")["noted"].replace(", 0.0.0.0", "")
         route = [address(tables, i) for i in ("h1-eth0", "r1-eth1", "r2-eth1", "r3-eth1")]
         return all_of(
-            [
-                same([int(b) for b in came["ip_header_bytes"]], [60], "bytes of header"),
-                same(noted, ", ".join(route), "noted"),
-            ]
-        ).because(*of_packets("with options", came))
+            same([int(b) for b in came["ip_header_bytes"]], [60], "bytes of header"),
+            same(noted, ", ".join(route), "noted"),
+        ).because("with options", came)

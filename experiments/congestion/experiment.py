@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,39 +10,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import bottleneck, cwnd, rows, tcp_flow, throughput
+from analysis import bottleneck, rows, tcp_flow, throughput
 from analysis.plots import congestion as plots
 from analysis.plots import repetition as repeated
-from testbed.author import bulk_flows
-from testbed.author.evidence import in_packets, in_rows
-from testbed.author.experiment import Experiment
-from testbed.core.claims import (
-    MissingDataError,
+from testbed import (
+    CONGESTION_CONTROLS,
+    MSS_BYTES,
+    QDISCS,
+    LinkShape,
+    Tables,
     Verdict,
     all_of,
     at_least,
     at_most,
-    between,
+    bulk_flows,
     claim,
     near,
+    param,
 )
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
-from testbed.core.tcp import CONGESTION_CONTROLS, MSS_BYTES
-from testbed.net.shape import QDISCS, LinkShape
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
+
+from .rates import LOSSES_PERCENT, SETTLED_S, Rates
+from .recovery import Recovery
+from .window import Window
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 DATA_PORT = 40_000
-SETTLED_S = 5.0
-"""From here on a lone flow is past its first loss; rates are measured behind it."""
 
-LOSSES_PERCENT = {"loss-0.25": 0.25, "loss-0.5": 0.5, "loss-1": 1.0, "loss-2": 2.0}
 LOSSY_MBPS = 50.0
 """Rate of the scenarios with random loss: what limits them is loss, and not the link."""
 
@@ -55,23 +52,19 @@ LONE = ("reno", "cubic", "bbr")
 CODEL_TARGET_MS = 5.0
 """RFC 8289 §4.4."""
 
-MATHIS_C = 1.22
-"""√(3/2): Mathis et al.'s constant where the receiver's delayed ACKs cost no growth (Linux counts
-acknowledged segments, RFC 3465)."""
 
-MIN_RTO_S = 0.2
-"""Linux's smallest retransmission timeout beyond the smoothed RTT."""
-
-COLUMNS = (
-    "frame", "wire_bytes", "ip_src", "ip_dst", "ip_id", "ip_ecn", "tcp_sport", "tcp_dport",
-    "tcp_seq", "tcp_ack", "tcp_flags", "tcp_payload_bytes", "tcp_sack_count",
-)  # fmt: skip
+COLUMNS = tuple(
+    (
+        "frame wire_bytes ip_src ip_dst ip_id ip_ecn tcp_sport tcp_dport tcp_seq "
+        "tcp_ack tcp_flags tcp_payload_bytes tcp_sack_count"
+    ).split()
+)
 
 MOST_TRACE_MB = 400
 """A guest has 1 GB."""
 
 
-class Congestion(Experiment):
+class Congestion(Rates, Recovery, Window):
     """TCP congestion control: slow start, AIMD, recovery, fairness and the queue it builds.
 
     Senders tx1, tx2, … send to receivers rx1, rx2, … through one bottleneck between the routers
@@ -176,9 +169,8 @@ class Congestion(Experiment):
         p = self.params
         sport, seconds = DATA_PORT + i, max(1.0, p.duration_s - net.time_s)
         bulk_flows.send(
-            net, f"tx{i}", net.address(f"rx{i}"),
-            cc=p.cc[i - 1], seconds=seconds, sport=sport,
-        )  # fmt: skip
+            net, f"tx{i}", net.address(f"rx{i}"), cc=p.cc[i - 1], seconds=seconds, sport=sport
+        )
         net.event("flow", flow=f"tx{i}", cc=p.cc[i - 1], address=net.address(f"tx{i}"), sport=sport)
 
     # ---- from the run directory
@@ -233,240 +225,23 @@ class Congestion(Experiment):
         p = self.params
         shape = self.topology().bottleneck
         return {
-            "queue_pkts": shape.queue_limit_pkts, "qdisc": p.qdisc, "rate_mbps": p.rate_mbps,
-            "rtt_ms": p.rtt_ms, "loss_percent": p.loss_percent, "duration_s": p.duration_s,
-            "outage_at_s": p.outage_at_s, "outage_s": p.outage_s * bool(p.outage_at_s),
-        }  # fmt: skip
+            "queue_pkts": shape.queue_limit_pkts,
+            "qdisc": p.qdisc,
+            "rate_mbps": p.rate_mbps,
+            "rtt_ms": p.rtt_ms,
+            "loss_percent": p.loss_percent,
+            "duration_s": p.duration_s,
+            "outage_at_s": p.outage_at_s,
+            "outage_s": p.outage_s * bool(p.outage_at_s),
+        }
 
     # ---- claims
-
-    @claim(
-        "Slow start doubles the congestion window every round-trip time, until loss or ssthresh.",
-        source="RFC 5681 §3.1",
-        scenarios=("reno",),
-    )
-    def slow_start_doubles(self, tables: Tables) -> Verdict:
-        """Every whole round before the first reduction."""
-        loss_s = tables.of("reductions", scenario="reno")["time_s"].iloc[0]
-        rounds = tables.of("rounds", scenario="reno")
-        rounds = rounds[rounds["calm"] & rounds["full"] & (rounds["end_s"] <= loss_s)]
-        if len(rounds) < 2:
-            raise MissingDataError(f"only {len(rounds)} whole rounds before the first loss")
-        factors = rounds["growth_factor"]
-        return all_of([near(f, 2.0, rel=0.1, unit="times per RTT") for f in factors]).because(
-            in_rows("rounds of slow start", "reno", rounds)
-        )
-
-    @claim(
-        "In congestion avoidance Reno's window grows by about one segment per round-trip time.",
-        source="RFC 5681 §3.1",
-        scenarios=("reno",),
-    )
-    def congestion_avoidance_adds_one(self, tables: Tables) -> Verdict:
-        """Mean growth over all calm rounds at or above ssthresh."""
-        rounds = tables.of("rounds", scenario="reno")
-        rounds = rounds[rounds["calm"] & (rounds["cwnd_segments"] >= rounds["ssthresh_segments"])]
-        if len(rounds) < 10:
-            raise MissingDataError(f"only {len(rounds)} rounds of congestion avoidance")
-        return near(
-            rounds["growth_segments"].mean(), 1.0, rel=0.1, unit="segments per RTT"
-        ).because(in_rows("rounds of congestion avoidance", "reno", rounds))
-
-    @claim(
-        "On loss Reno sets ssthresh to half of the data in flight (at least 2 segments).",
-        source="RFC 5681 §3.1 (4)",
-        scenarios=("reno",),
-    )
-    def reno_halves(self, tables: Tables) -> Verdict:
-        """Every fast recovery of the lone Reno flow."""
-        return self._ssthresh_after_loss(tables, "reno", 0.5)
-
-    @claim(
-        "On loss CUBIC sets ssthresh to 0.7 of the congestion window.",
-        source="RFC 9438 §4.6",
-        scenarios=("cubic",),
-    )
-    def cubic_keeps_seven_tenths(self, tables: Tables) -> Verdict:
-        """Every fast recovery of the lone CUBIC flow."""
-        return self._ssthresh_after_loss(tables, "cubic", 0.7)
-
-    def _ssthresh_after_loss(self, tables: Tables, scenario: str, factor: float) -> Verdict:
-        losses = tables.of("reductions", scenario=scenario, state="Recovery")
-        return all_of(
-            [
-                near(
-                    float(loss.ssthresh_after),
-                    max(2.0, factor * loss.cwnd_before),
-                    abs=1.0,
-                    unit="segments",
-                )
-                for loss in rows(losses.dropna(subset=["ssthresh_after"]))
-            ]
-        ).because(in_rows("each fast recovery", scenario, losses))
-
-    @claim(
-        "Three duplicate ACKs bring a fast retransmission, well before the timer would.",
-        source="RFC 5681 §3.2",
-        scenarios=("reno",),
-    )
-    def three_duplicate_acks(self, tables: Tables) -> Verdict:
-        """The first retransmission of each fast recovery, in the sender's capture."""
-        losses = tables.of("reductions", scenario="reno", state="Recovery")
-        resent = tables.of("retransmissions", scenario="reno", kind="fast")
-        firsts = cwnd.first_retransmissions(losses, resent)
-        srtt_s = tables.of("cwnd", scenario="reno")["srtt_ms"].max() / 1e3
-        return all_of(
-            [
-                all_of(
-                    [
-                        at_least(row.duplicate_acks, 3, unit="duplicates of an ACK"),
-                        at_most(row.waited_s, srtt_s + MIN_RTO_S, unit="s after it was sent"),
-                    ]
-                )
-                for row in rows(firsts)
-            ]
-        ).because(in_packets("fast retransmissions", "reno", "tx1-eth0", firsts["frame"]))
-
-    @claim(
-        "After fast recovery the sender goes on in congestion avoidance, not in slow start.",
-        source="RFC 5681 §3.2 (6)",
-        scenarios=("reno",),
-    )
-    def recovery_ends_in_congestion_avoidance(self, tables: Tables) -> Verdict:
-        """The window at the end of each recovery, and its growth in the round behind it."""
-        losses = tables.of("reductions", scenario="reno", state="Recovery")
-        losses = losses.dropna(subset=["cwnd_after"])
-        # never set is infinite: whoever leaves recovery below it is in slow start
-        ssthresh = losses["ssthresh_after"].astype("Float64").fillna(math.inf)
-        losses = losses.assign(ssthresh_after=ssthresh)
-        rounds = tables.of("rounds", scenario="reno")
-        windows, growths = [], []
-        for loss in rows(losses):
-            after = rounds[rounds["calm"] & (rounds["start_s"] >= loss.end_s)].head(1)
-            windows += [near(float(loss.cwnd_after), float(loss.ssthresh_after), abs=2.0,
-                             unit="segments cwnd")]  # fmt: skip
-            growths += [at_most(g, 2, unit="segments more in the next RTT")
-                        for g in after["growth_segments"]]  # fmt: skip
-        if not growths:
-            raise MissingDataError("no calm round-trip time behind a recovery")
-        return all_of([*windows, *growths]).because(in_rows("each fast recovery", "reno", losses))
-
-    @claim(
-        "A timeout takes the window to one segment and ssthresh to half; slow start begins again.",
-        source="RFC 5681 §3.1, RFC 6298 §5",
-        scenarios=("outage",),
-    )
-    def timeout_starts_again(self, tables: Tables) -> Verdict:
-        """The blackout's timeout; then each segment acknowledged adds one to the window."""
-        losses = tables.of("reductions", scenario="outage", state="Loss")
-        loss = losses.iloc[0]
-        last = losses[losses["end_s"] == loss["end_s"]]["time_s"].max()  # it expired several times
-        series = tables.of("cwnd", scenario="outage")
-        behind = series[(series["time_s"] > last) & (series["time_s"] < loss["end_s"])]
-        again = behind[behind["cwnd_segments"].between(2, loss["ssthresh_after"] - 1)]
-        if len(again) < 2:
-            raise MissingDataError("no acknowledgements between the timeout and ssthresh")
-        grown = float(again["cwnd_segments"].iloc[-1] - again["cwnd_segments"].iloc[0])
-        acked = float(again["una_bytes"].iloc[-1] - again["una_bytes"].iloc[0]) / MSS_BYTES
-        return all_of(
-            [
-                near(loss["cwnd_first"], 1.0, abs=0.0, unit="segment after the timeout"),
-                near(
-                    float(loss["ssthresh_after"]),
-                    max(2.0, loss["cwnd_before"] / 2),
-                    abs=1.0,
-                    unit="segments ssthresh",
-                ),
-                near(grown / acked, 1.0, rel=0.1, unit="segments a segment acknowledged"),
-            ]
-        ).because(
-            in_rows("the timeout", "outage", losses),
-            in_rows("the window behind it", "outage", again),
-        )
-
-    @claim(
-        "The retransmission timer doubles each time it expires for the same segment.",
-        source="RFC 6298 §5.5",
-        scenarios=("outage",),
-    )
-    def timer_doubles(self, tables: Tables) -> Verdict:
-        """Gaps between repeated transmissions of one segment while the wire is dark."""
-        repeated = tables.of("retransmissions", scenario="outage", kind="timeout")
-        setting = tables.of("setting", scenario="outage").iloc[0]
-        dark_until_s = setting["outage_at_s"] + setting["outage_s"]
-        first = repeated["seq_bytes"].iloc[0]
-        same = repeated[(repeated["seq_bytes"] == first) & (repeated["time_s"] <= dark_until_s + 8)]
-        gaps = same["time_s"].diff().dropna()
-        if len(gaps) < 2:
-            raise MissingDataError(f"only {len(same)} expiries for one segment; longer outage_s")
-        return all_of(
-            [near(f, 2.0, rel=0.1, unit="times") for f in (gaps / gaps.shift()).dropna()]
-        ).because(in_packets("the segment, again and again", "outage", "tx1-eth0", same["frame"]))
-
-    @claim(
-        "A lone flow's goodput is the bottleneck's rate less the headers.",
-        source="RFC 5681, RFC 9293; 1448 of 1514 bytes",
-        scenarios=("reno", "cubic"),
-    )
-    def lone_flow_fills_the_bottleneck(self, tables: Tables) -> Verdict:
-        """Reno and CUBIC, each alone, once settled."""
-        verdicts = []
-        for scenario in ("reno", "cubic"):
-            rate = tables.of("setting", scenario=scenario)["rate_mbps"].iloc[0]
-            goodput = tables.of("flows", scenario=scenario)["goodput_mbps"].iloc[0]
-            share = throughput.goodput_share(MSS_BYTES)
-            verdicts.append(near(goodput, rate * share, rel=0.02, unit=f"Mbit/s {scenario}"))
-        return all_of(verdicts)
-
-    @claim(
-        "Two flows of the same kind share the bottleneck equally.",
-        source="Chiu & Jain 1989",
-        scenarios=("fair",),
-    )
-    def like_flows_share(self, tables: Tables) -> Verdict:
-        """Jain's index over the goodputs, once both have settled."""
-        flows = tables.of("flows", scenario="fair")
-        return at_least(throughput.jain(list(flows["goodput_mbps"])), 0.95, unit="Jain's index")
-
-    @claim(
-        "Under random loss p Reno's rate falls as 1/√p.",
-        source="Mathis et al. 1997",
-        scenarios=tuple(LOSSES_PERCENT),
-    )
-    def mathis_law(self, tables: Tables) -> Verdict:
-        """Slope over the loss rates, and the constant at each of them."""
-        points = self._mathis_points(tables)
-        slope = np.polyfit(np.log(points["loss"]), np.log(points["goodput_mbps"]), 1)[0]
-        ratio = points["goodput_mbps"] / points["mathis_mbps"]
-        return all_of(
-            [
-                near(float(slope), -0.5, abs=0.1, unit="power of p"),
-                *[between(r, 0.7, 1.3, unit="of Mathis' rate") for r in ratio],
-            ]
-        ).because(in_rows("rate at each loss", "", points))
-
-    def _mathis_points(self, tables: Tables) -> pd.DataFrame:
-        points = []
-        for scenario in LOSSES_PERCENT:
-            setting = tables.of("setting", scenario=scenario).iloc[0]
-            sent = tables.of("segments", scenario=scenario)
-            sent = sent[sent["time_s"] > SETTLED_S]
-            loss = sent["retransmission"].mean()
-            srtt_s = tables.of("cwnd", scenario=scenario)["srtt_ms"].median() / 1e3
-            points.append(
-                {
-                    "loss": loss,
-                    "configured": setting["loss_percent"] / 100,
-                    "goodput_mbps": tables.of("flows", scenario=scenario)["goodput_mbps"].iloc[0],
-                    "mathis_mbps": MSS_BYTES * 8 / srtt_s * MATHIS_C / np.sqrt(loss) / 1e6,
-                }
-            )
-        return pd.DataFrame(points)
 
     @claim(
         "BBR's standing queue is shorter than CUBIC's.",
         source="Cardwell et al. 2017; RFC 9438",
         scenarios=("bbr", "cubic"),
+        bears_stall_s=0.002,
     )
     def bbr_queues_less(self, tables: Tables) -> Verdict:
         """Mean queue length of the lone flows, once settled."""
@@ -474,7 +249,7 @@ class Congestion(Experiment):
         return at_most(mean["bbr"], 0.7 * mean["cubic"], unit="packets on average")
 
     def _mean_queue_pkts(self, tables: Tables, scenario: str) -> float:
-        end_s = tables.of("setting", scenario=scenario)["duration_s"].iloc[0]
+        end_s = tables.row("setting", scenario=scenario)["duration_s"]
         queue = tables.of("queue", scenario=scenario)
         return bottleneck.time_average(queue, "length_pkts", SETTLED_S, end_s)
 
@@ -482,24 +257,24 @@ class Congestion(Experiment):
         "FQ-CoDel keeps the delay in the queue near its target where FIFO fills its buffer.",
         source="RFC 8289, RFC 8290",
         scenarios=("fifo", "fq_codel"),
+        bears_stall_s=0.002,
     )
     def fq_codel_keeps_delay_low(self, tables: Tables) -> Verdict:
         """Median delay under FQ-CoDel; longest queue under FIFO."""
         passed = tables.of("passage", scenario="fq_codel")
         delay_ms = passed.loc[passed["time_s"] > SETTLED_S, "delay_s"].median() * 1e3
-        limit = tables.of("setting", scenario="fifo")["queue_pkts"].iloc[0]
+        limit = tables.row("setting", scenario="fifo")["queue_pkts"]
         longest = tables.of("queue", scenario="fifo")["length_pkts"].max()
         return all_of(
-            [
-                at_most(delay_ms, 2 * CODEL_TARGET_MS, unit="ms under FQ-CoDel"),
-                near(longest, limit, abs=2, unit="packets under FIFO"),
-            ]
+            at_most(delay_ms, 2 * CODEL_TARGET_MS, unit="ms under FQ-CoDel"),
+            near(longest, limit, abs=2, unit="packets under FIFO"),
         )
 
     @claim(
         "With ECN the queue marks packets instead of dropping them.",
         source="RFC 3168 §5",
         scenarios=("fq_codel", "ecn"),
+        bears_stall_s=0.002,
     )
     def ecn_marks_replace_drops(self, tables: Tables) -> Verdict:
         """The same network with and without ECN."""
@@ -507,12 +282,10 @@ class Congestion(Experiment):
         marking = tables.of("passage", scenario="ecn")
         marked = marking[marking["marked"]]
         return all_of(
-            [
-                at_least(plain["dropped"].sum(), 1, unit="drops without ECN"),
-                at_most(marking["dropped"].sum(), 0, unit="drops with ECN"),
-                at_least(len(marked), 1, unit="marks"),
-            ]
-        ).because(in_packets("marked on their way", "ecn", BOTTLENECK, marked["out_frame"]))
+            at_least(plain["dropped"].sum(), 1, unit="drops without ECN"),
+            at_most(marking["dropped"].sum(), 0, unit="drops with ECN"),
+            at_least(len(marked), 1, unit="marks"),
+        ).because("marked on their way", marked["out_frame"], scenario="ecn", capture=BOTTLENECK)
 
     # ---- figures
 
@@ -585,7 +358,7 @@ class Congestion(Experiment):
             flows = tables["flows"][tables["flows"]["scenario"] == scenario]
             if len(rates):
                 labels = dict(zip(flows["flow"], flows["label"], strict=True))
-                rate_mbps = tables.of("setting", scenario=scenario)["rate_mbps"].iloc[0]
+                rate_mbps = tables.row("setting", scenario=scenario)["rate_mbps"]
                 drawn[f"1_goodput_{scenario}"] = repeated.goodput(
                     rates, labels, scenario, rate_mbps
                 )
@@ -599,7 +372,7 @@ class Congestion(Experiment):
         return {"outage": f"reno, the wire dark from {start_s:g} s to {start_s + dark_s:g} s"}
 
     def _blackout(self, tables: Tables) -> Figure:
-        start_s = tables.of("setting", scenario="outage")["outage_at_s"].iloc[0]
+        start_s = tables.row("setting", scenario="outage")["outage_at_s"]
         acks = tables.of("acks", scenario="outage")
         again_s = acks.loc[acks["time_s"] > start_s + 1, "time_s"].min()
         return plots.time_sequence(

@@ -10,39 +10,40 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed.author import dns_lookups, name_service, steps
-from testbed.author.actions import Action, filter_packets, in_order, wait
-from testbed.author.dns_lookups import LookUps
-from testbed.author.evidence import of_packets
-from testbed.author.experiment import Experiment
-from testbed.author.name_service import DAY_S, delegation
-from testbed.author.steps import address, pick
-from testbed.core.claims import (
-    ANY_STALL,
-    Evidence,
+from testbed import (
+    Action,
+    LookUps,
+    Tables,
     Verdict,
+    address,
     all_of,
     at_least,
     at_most,
     claim,
+    dns_lookups,
+    filter_packets,
     holds,
+    in_order,
+    name_service,
     near,
+    param,
     same,
+    steps,
+    wait,
 )
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
 from testbed.daemons import start
-from testbed.daemons.nsd import LARGEST_UDP_BYTES, Nsd
+from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
 from topologies.nameservers import NameServers
 
-if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+from .records import Records
+from .resolving import SERVERS, WWW, WWW6, Resolving
 
-WWW, WWW6 = "192.0.2.80", "2001:db8::80"
+if TYPE_CHECKING:
+    from testbed import RunningNetwork, ScenarioData
+
+delegation, DAY_S = name_service.delegation, name_service.DAY_S
 REVERSE = "2.0.192.in-addr.arpa"
-SERVERS = ("n1", "n2", "n3", "n4")
 RANDOM_PORTS_AT_LEAST = 0.9
 """Share of queries that must leave from a port of their own."""
 
@@ -52,13 +53,12 @@ MANY = 20
 HALF = 8
 """Names looked up in the zone of which one server is dead; each picks a server at random."""
 
-FAULTS = (
-    "none", "forwarding", "no-cache", "eternal", "no-tcp", "fixed-port", "detour", "alive",
-    "adopted", "bare",
-)  # fmt: skip
+FAULTS = tuple(
+    ("none forwarding no-cache eternal no-tcp fixed-port detour alive adopted bare").split()
+)
 
 
-class Dns(Experiment):
+class Dns(Records, Resolving):
     """DNS: the walk from the stub in h1's libc to the resolver v1, the root, org and example.org.
 
     h1 looks up a name cold, warm, and after its TTL; a name that is not there; aliases, mail
@@ -85,6 +85,7 @@ class Dns(Experiment):
         )
 
     params: Parameters
+    tables_type = LookUps
     programs = ("nsd", "unbound", "kdig", "getent", "unshare", "ping", "nft")
 
     # ---- in the network
@@ -160,24 +161,33 @@ class Dns(Experiment):
         root, org, example, gone, lame = (
             (name, net.address(node))
             for name, node in (
-                ("a.root.", "n1"), ("ns.org.", "n2"), ("ns.example.org.", "n3"),
-                ("ns.gone.org.", "n4"), ("ns.lame.org.", "n3"),
+                ("a.root.", "n1"),
+                ("ns.org.", "n2"),
+                ("ns.example.org.", "n3"),
+                ("ns.gone.org.", "n4"),
+                ("ns.lame.org.", "n3"),
             )
-        )  # fmt: skip
+        )
         below_root = delegation("org.", org) | delegation(f"{REVERSE}.", example)
         below_org = (
-            delegation("example.org.", example) | delegation("gone.org.", gone)
-            | delegation("lame.org.", lame) | delegation("half.org.", example, gone)
-        )  # fmt: skip
-        half = name_service.zone("half.org.", example, ttl_s, {"half.org.": [f"NS {gone[0]}"],
-                                                        **_hosts("half.org.", HALF)})  # fmt: skip
+            delegation("example.org.", example)
+            | delegation("gone.org.", gone)
+            | delegation("lame.org.", lame)
+            | delegation("half.org.", example, gone)
+        )
+        half = name_service.zone(
+            "half.org.",
+            example,
+            ttl_s,
+            {"half.org.": [f"NS {gone[0]}"], **_hosts("half.org.", HALF)},
+        )
         served = {
             "n1": {".": name_service.zone(".", root, DAY_S, below_root)},
             "n2": {"org": name_service.zone("org.", org, DAY_S, below_org)},
             "n3": {
-                "example.org": name_service.zone("example.org.", example, ttl_s,
-                                              self._own_records(),
-                                          self.params.negative_ttl_s),
+                "example.org": name_service.zone(
+                    "example.org.", example, ttl_s, self._own_records(), self.params.negative_ttl_s
+                ),
                 REVERSE: name_service.zone(f"{REVERSE}.", example, ttl_s, self._backwards()),
                 "half.org": half,
             },
@@ -185,7 +195,7 @@ class Dns(Experiment):
                 "gone.org": name_service.zone("gone.org.", gone, ttl_s, _www("gone.org.")),
                 "half.org": half,
             },
-        }  # fmt: skip
+        }
         if "adopted" in faults:
             served["n3"]["lame.org"] = name_service.zone(
                 "lame.org.", lame, ttl_s, _www("lame.org.")
@@ -219,217 +229,25 @@ class Dns(Experiment):
     # ---- claims
 
     @claim(
-        "A cold look-up walks down: the stub asks the resolver, the resolver asks the root, then "
-        "org's server, then example.org's; each refers it to the next.",
-        source="RFC 1034 §5.3.3, §4.3.1",
-        bears_stall_s=0.05,
-    )
-    def walks_from_the_root(self, tables: Tables) -> Verdict:
-        """Queries for the name as the resolver sends them, and who answered with what."""
-        asked = LookUps(tables).asked("cold", question="www.example.org", type="A")
-        told = LookUps(tables).told("cold", question="www.example.org", type="A")
-        way = [self._node(tables, a) for a in asked["ip_dst"]]
-        referrals = [int(n) for n in told["answers"]]
-        return all_of(
-            [
-                same(way, ["n1", "n2", "n3"], "asked"),
-                same(referrals, [0, 0, 1], "answers in each reply"),
-                same(LookUps(tables).addresses("cold"), [WWW], "h1 got"),
-            ]
-        ).because(*of_packets("the walk", pd.concat([asked, told])))  # fmt: skip
-
-    @claim(
-        "The stub desires recursion (RD) and gets it (RA); the resolver asks the servers without: "
-        "they answer from what they have (iterative).",
-        source="RFC 1034 §4.3.1, §5.3.1; RFC 1035 §4.1.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def recursion_is_for_clients(self, tables: Tables) -> Verdict:
-        """The flags on both sides of the resolver."""
-        stub = LookUps(tables).wanted("cold")
-        back = LookUps(tables).heard("cold")
-        asked = LookUps(tables).asked("cold")
-        told = LookUps(tables).told("cold")
-        return all_of(
-            [
-                _flags(stub, "recursion_desired", True, "RD of the stub"),
-                _flags(back, "recursion_available", True, "RA of the resolver"),
-                _flags(asked, "recursion_desired", False, "RD of the resolver"),
-                _flags(told, "recursion_available", False, "RA of the servers"),
-            ]
-        ).because(*of_packets("stub", stub), *of_packets("resolver", asked))
-
-    @claim(
-        "Only the zone's own server answers with authority (AA); referrals and answers from a "
-        "cache are without.",
-        source="RFC 1035 §4.1.1, RFC 2181 §5.4.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def authority_is_flagged(self, tables: Tables) -> Verdict:
-        """AA in the answers of n1, n2 and n3, and in those to h1."""
-        told = LookUps(tables).told("cold", question="www.example.org", type="A")
-        found = {self._node(tables, m.ip_src): bool(m.authoritative) for m in told.itertuples()}
-        back = LookUps(tables).heard("cold")
-        return all_of(
-            [
-                same(found, {"n1": False, "n2": False, "n3": True}, "AA"),
-                _flags(back, "authoritative", False, "AA of the resolver"),
-            ]
-        ).because(*of_packets("answers", told))
-
-    @claim(
-        "A cold look-up takes the sum of the round trips to the servers asked, one after another; "
-        "a warm one only that to the resolver.",
-        source="arithmetic; RFC 1034 §5.3.3",
-    )
-    def latency_is_the_sum(self, tables: Tables) -> Verdict:
-        """From the stub's first query to its answer."""
-        p = self.params
-        rtt_ms = {"n1": 2 * p.root_ms, "n2": 2 * p.tld_ms, "n3": 2 * p.auth_ms,
-                  "n4": 2 * p.auth_ms}  # fmt: skip
-        way = [self._node(tables, a) for a in LookUps(tables).asked("cold")["ip_dst"]]
-        cold_ms, warm_ms = (self._latency_ms(tables, s) for s in ("cold", "warm"))
-        return all_of(
-            [
-                near(cold_ms, sum(rtt_ms[node] for node in way), rel=0.01,
-                     unit=f"ms by {', '.join(way)}"),
-                at_most(warm_ms, 0.5, unit="ms warm"),
-            ]
-        ).because(*of_packets("the walk", LookUps(tables).asked("cold")))  # fmt: skip
-
-    @claim(
-        "Another look-up within the TTL is answered from the cache, and the TTL is counted down.",
-        source="RFC 1034 §3.6, §5.3.3; RFC 1035 §3.2.1",
-        bears_stall_s=0.1,
-    )
-    def cache_counts_down(self, tables: Tables) -> Verdict:
-        """The same look-up some seconds later."""
-        asked = LookUps(tables).asked("warm")
-        first, again = (self._ttl(tables, s) for s in ("cold", "warm"))
-        apart_s = _began_s(tables, "warm") - _began_s(tables, "cold")
-        return all_of(
-            [
-                at_most(len(asked), 0, unit="queries by the resolver"),
-                near(first, self.params.ttl_s, abs=0, unit="s TTL at first"),
-                near(again, self.params.ttl_s - apart_s, abs=1.1, unit="s TTL again"),
-            ]
-        ).because(*_at_h1(tables, "warm"))
-
-    @claim(
-        "When the TTL is over the resolver asks again, but only the zone's own server: it still "
-        "knows who that is.",
-        source="RFC 1034 §5.3.3, RFC 1035 §7.3",
-        bears_stall_s=0.05,
-    )
-    def expired_names_are_asked_again(self, tables: Tables) -> Verdict:
-        """The look-up after the TTL of the address; NS records live longer."""
-        asked = LookUps(tables).asked("expired", question="www.example.org", type="A")
-        way = [self._node(tables, a) for a in asked["ip_dst"]]
-        return same(way, ["n3"], "asked").because(*of_packets("queries", asked))
-
-    @claim(
-        "That a name does not exist is cached too, for the minimum of the SOA record.",
-        source="RFC 2308 §4, §5",
-        bears_stall_s=0.05,
-    )
-    def absence_is_cached(self, tables: Tables) -> Verdict:
-        """NXDOMAIN at once, ten seconds later, and after the negative TTL."""
-        counts = {
-            s: len(LookUps(tables).asked(s, question="nope.example.org"))
-            for s in ("absent", "absent-again", "absent-late")
-        }
-        codes = {
-            code for s in counts
-            for code in LookUps(tables).heard(s)["rcode"]
-        }  # fmt: skip
-        return all_of(
-            [
-                same(counts, {"absent": 1, "absent-again": 0, "absent-late": 1}, "queries"),
-                same(codes, {"NXDOMAIN"}, "h1 hears"),
-            ]
-        ).because(*of_packets("queries", LookUps(tables).asked("absent")))
-
-    @claim(
-        "An alias leads to another name, if need be over several; the answer holds the whole "
-        "chain.",
-        source="RFC 1034 §3.6.2, RFC 1035 §3.3.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def aliases_are_followed(self, tables: Tables) -> Verdict:
-        """alias → other → www → address."""
-        return self._answer(tables, "alias", [
-            "CNAME other.example.org", "CNAME www.example.org", f"A {WWW}"])  # fmt: skip
-
-    @claim(
-        "MX names a domain's mail server and its preference, not its address.",
-        source="RFC 1035 §3.3.9, RFC 5321 §5.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def mail_has_its_record(self, tables: Tables) -> Verdict:
-        """The answer about example.org."""
-        return self._answer(tables, "mail", ["MX 10 mail.example.org"])
-
-    @claim(
-        "An address is looked up backwards as a name below in-addr.arpa, its bytes reversed.",
-        source="RFC 1035 §3.5",
-        bears_stall_s=ANY_STALL,
-    )
-    def addresses_have_names(self, tables: Tables) -> Verdict:
-        """PTR of the web server's address."""
-        return self._answer(tables, "backwards", ["PTR www.example.org"])
-
-    @claim(
-        "AAAA holds the IPv6 address of the same name.",
-        source="RFC 3596 §2",
-        bears_stall_s=ANY_STALL,
-    )
-    def names_have_ipv6_addresses(self, tables: Tables) -> Verdict:
-        """The answer, carried over IPv4."""
-        return self._answer(tables, "ipv6", [f"AAAA {WWW6}"])
-
-    @claim(
-        "An answer too long for UDP comes truncated (TC); the asker repeats the question over TCP.",
-        source="RFC 1035 §4.1.1, §4.2; RFC 7766 §5; RFC 6891 §6.2.3",
-        bears_stall_s=ANY_STALL,
-    )
-    def long_answers_come_by_tcp(self, tables: Tables) -> Verdict:
-        """TXT records of 2.4 kB, between resolver and server, and between client and resolver."""
-        verdicts = []
-        for capture, peer in (("v1-eth0", "n3-eth0"), ("h1-eth0", "v1-eth0")):
-            server = address(tables, peer)
-            cut = pick(tables, "long", capture, table="dns", truncated=True, ip_src=server)
-            opened = pick(tables, "long", capture, ip_src=server, tcp_sport=53)
-            carried = int(opened["tcp_payload_bytes"].fillna(0).sum())
-            verdicts.append(
-                all_of(
-                    [
-                        at_least(len(cut), 1, unit=f"truncated answer from {peer[:2]}"),
-                        at_least(carried, LARGEST_UDP_BYTES + 1, unit="bytes by TCP"),
-                    ]
-                ).because(*of_packets("truncated", cut), *of_packets("by TCP", opened))
-            )
-        return all_of(verdicts)
-
-    @claim(
         "A server that does not answer is asked again, later and later; without another one there "
         "is no address.",
         source="RFC 1035 §4.2.1, §7.2",
         bears_stall_s=0.01,
     )
-    def dead_servers_are_asked_again(self, tables: Tables) -> Verdict:
+    def dead_servers_are_asked_again(self, tables: LookUps) -> Verdict:
         """gone.org's only server is silent; h1 asks three times."""
-        asked = LookUps(tables).asked("dead", ip_dst=address(tables, "n4-eth0"))
+        asked = tables.asked("dead", ip_dst=address(tables, "n4-eth0"))
         gaps = [float(g) for g in asked["time_s"].diff().dropna()]
         steady = all(later > 0.95 * gap for gap, later in pairwise(gaps))
         return all_of(
-            [
-                at_least(len(asked), 3, unit="queries to n4"),
-                holds(bool(gaps) and gaps[-1] > 4 * gaps[0] and steady,
-                      observed="gaps " + ", ".join(f"{g:.2f}" for g in gaps) + " s",
-                      expected="growing"),
-                same(LookUps(tables).addresses("dead"), [], "h1 got"),
-            ]
-        ).because(*of_packets("queries", asked))  # fmt: skip
+            at_least(len(asked), 3, unit="queries to n4"),
+            holds(
+                bool(gaps) and gaps[-1] > 4 * gaps[0] and steady,
+                observed="gaps " + ", ".join(f"{g:.2f}" for g in gaps) + " s",
+                expected="growing",
+            ),
+            same(tables.addresses("dead"), [], "h1 got"),
+        ).because("queries", asked)
 
     @claim(
         "That is why a zone has several servers: if one is dead another answers, at the price of a "
@@ -437,80 +255,55 @@ class Dns(Experiment):
         source="RFC 1034 §4.1, §5.3.3; RFC 2182 §3",
         bears_stall_s=0.1,
     )
-    def another_server_takes_over(self, tables: Tables) -> Verdict:
+    def another_server_takes_over(self, tables: LookUps) -> Verdict:
         """Names of half.org, served by n3 and the dead n4: all are found."""
-        vain = LookUps(tables).asked("backup", ip_dst=address(tables, "n4-eth0"))
-        told = LookUps(tables).told("backup", ip_src=address(tables, "n4-eth0"))
-        back = LookUps(tables).heard("backup", rcode="NOERROR")
-        return all_of(
-            [
+        vain = tables.asked("backup", ip_dst=address(tables, "n4-eth0"))
+        told = tables.told("backup", ip_src=address(tables, "n4-eth0"))
+        back = tables.heard("backup", rcode="NOERROR")
+        return (
+            all_of(
                 at_least(len(vain), 1, unit="queries to n4"),
                 at_most(len(told), 0, unit="answers by n4"),
                 near(int((back["answers"] > 0).sum()), HALF, abs=0, unit="names found"),
-            ]
-        ).because(*of_packets("in vain", vain), *of_packets("answers to h1", back))
+            )
+            .because("in vain", vain)
+            .because("answers to h1", back)
+        )
 
     @claim(
         "A delegation to a server that does not know the zone is lame: it refuses, and the client "
         "hears SERVFAIL.",
         source="RFC 1912 §2.8, RFC 8499 §7",
-        bears_stall_s=ANY_STALL,
     )
-    def lame_delegations_fail(self, tables: Tables) -> Verdict:
+    def lame_delegations_fail(self, tables: LookUps) -> Verdict:
         """org says that n3 serves lame.org."""
-        told = LookUps(tables).told("lame", ip_src=address(tables, "n3-eth0"))
-        codes = set(LookUps(tables).heard("lame")["rcode"])
+        told = tables.told("lame", ip_src=address(tables, "n3-eth0"))
+        codes = set(tables.heard("lame")["rcode"])
         return all_of(
-            [
-                same(set(told["rcode"]), {"REFUSED"}, "n3 says"),
-                same(codes, {"SERVFAIL"}, "h1 hears"),
-            ]
-        ).because(*of_packets("n3's answers", told))  # fmt: skip
+            same(set(told["rcode"]), {"REFUSED"}, "n3 says"), same(codes, {"SERVFAIL"}, "h1 hears")
+        ).because("n3's answers", told)
 
     @claim(
         "The resolver sends each query from another port and with another number: a forger who "
         "does not see it must guess both, 32 bits instead of 16.",
         source="RFC 5452 §4.5, §9.1",
-        bears_stall_s=ANY_STALL,
     )
-    def ports_and_numbers_are_random(self, tables: Tables) -> Verdict:
+    def ports_and_numbers_are_random(self, tables: LookUps) -> Verdict:
         """Many look-ups, one after another."""
-        asked = LookUps(tables).asked("many")
+        asked = tables.asked("many")
         asked = asked[asked["ip_dst"] == address(tables, "n3-eth0")]
         count = max(1, len(asked))
         rising = int((asked["id"].diff() == 1).sum())
         return all_of(
-            [
-                at_least(len(asked), MANY, unit="queries"),
-                at_least(asked["udp_sport"].nunique() / count, RANDOM_PORTS_AT_LEAST,
-                         unit="ports a query"),
-                at_least(asked["id"].nunique() / count, RANDOM_PORTS_AT_LEAST,
-                         unit="numbers a query"),
-                at_most(rising, 1, unit="numbers that follow the one before"),
-            ]
-        ).because(*of_packets("queries", asked))  # fmt: skip
+            at_least(len(asked), MANY, unit="queries"),
+            at_least(
+                asked["udp_sport"].nunique() / count, RANDOM_PORTS_AT_LEAST, unit="ports a query"
+            ),
+            at_least(asked["id"].nunique() / count, RANDOM_PORTS_AT_LEAST, unit="numbers a query"),
+            at_most(rising, 1, unit="numbers that follow the one before"),
+        ).because("queries", asked)
 
     # ---- what the claims look at
-
-    def _node(self, tables: Tables, ip: Any) -> str:
-        names = {address(tables, f"{node}-eth0"): node for node in SERVERS}
-        return names.get(str(ip), str(ip))
-
-    def _latency_ms(self, tables: Tables, name: str) -> float | None:
-        asked = LookUps(tables).wanted(name, type="A")
-        told = LookUps(tables).heard(name, type="A")
-        if asked.empty or told.empty:
-            return None
-        return float(told["time_s"].iloc[0] - asked["time_s"].iloc[0]) * 1e3
-
-    def _answer(self, tables: Tables, name: str, wanted: list[str]) -> Verdict:
-        records = LookUps(tables).records(name)
-        found = [f"{r.type} {r.data}".rstrip(".") for r in records.itertuples()]
-        return same(found, wanted, "answer").because(*_at_h1(tables, name))
-
-    def _ttl(self, tables: Tables, name: str) -> float | None:
-        found = LookUps(tables).records(name, "A")
-        return float(found["ttl_s"].iloc[0]) if len(found) else None
 
     # ---- figures
 
@@ -527,14 +320,18 @@ class Dns(Experiment):
             4_latency: How long h1 waits: for the walk from the root (cold), for the cache (warm),
                 and for one question to n3 when that record alone has expired.
         """
-        took = {s: self._latency_ms(tables, s) for s in ("cold", "warm", "expired")}
+        look_ups = LookUps(tables)
+        took = {s: self._latency_ms(look_ups, s) for s in ("cold", "warm", "expired")}
         return {
             "1_cold": steps.ladder(tables, "cold", "v1-eth0", ip_version=4),
             "2_warm": steps.ladder(tables, "warm", "v1-eth0", ip_version=4),
             "3_long": steps.ladder(tables, "long", "v1-eth0", ip_version=4),
-            "4_latency": plots.bars({k: v for k, v in took.items() if v is not None},
-                                    "look-up of www.example.org", "ms until the answer"),
-        }  # fmt: skip
+            "4_latency": plots.bars(
+                {k: v for k, v in took.items() if v is not None},
+                "look-up of www.example.org",
+                "ms until the answer",
+            ),
+        }
 
 
 def _www(zone: str) -> dict[str, list[str]]:
@@ -543,15 +340,3 @@ def _www(zone: str) -> dict[str, list[str]]:
 
 def _hosts(zone: str, count: int) -> dict[str, list[str]]:
     return {f"host{i}.{zone}": [f"A 192.0.2.{100 + i}"] for i in range(count)}
-
-
-def _began_s(tables: Tables, name: str) -> float:
-    return float(LookUps(tables).wanted(name)["time_s"].min())
-
-
-def _at_h1(tables: Tables, name: str) -> tuple[Evidence, ...]:
-    return of_packets("to and from h1", pick(tables, name, "h1-eth0", table="dns"))
-
-
-def _flags(found: pd.DataFrame, flag: str, wanted: bool, what: str) -> Verdict:
-    return same({bool(v) for v in found[flag]}, {wanted}, what)

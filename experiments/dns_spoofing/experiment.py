@@ -10,49 +10,43 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import spoofing as plots
-from testbed.author import dns_lookups, name_service
-from testbed.author import steps as exchange
-from testbed.author.actions import Action, own_program, sysctl, wait
-from testbed.author.dns_lookups import CLIENT, RESOLVER, LookUps
-from testbed.author.evidence import in_rows, of_packets
-from testbed.author.experiment import Experiment
-from testbed.author.name_service import DAY_S, delegation
-from testbed.author.steps import address, pick
-from testbed.core.claims import (
-    ANY_STALL,
-    MissingDataError,
+from testbed import (
+    Action,
+    LookUps,
+    Tables,
     Verdict,
+    address,
     all_of,
     at_least,
-    at_most,
     claim,
-    holds,
-    near,
+    dns_lookups,
+    name_service,
+    own_program,
+    param,
+    pick,
     same,
+    sysctl,
+    wait,
 )
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
+from testbed import steps as exchange
 from testbed.daemons import dnssec, start
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import ONE_PORT, Unbound
 from topologies.nameservers import NameServers
 
-if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+from .forgery import DAY_S, LIE, LIE_TTL_S, NAME, SERVER, TRUTH, WAIT_S, Forgery, delegation
 
-NAME, TRUTH, LIE = "www.example.org", "192.0.2.80", "203.0.113.66"
+if TYPE_CHECKING:
+    from testbed import RunningNetwork, ScenarioData
+
 SIGNED = "192.0.2.99"
 """An address that n3 changes after it was signed."""
 
 ALTERED, ABSENT, OWN_NAME = "altered.example.org", "nope.example.org", "x.evil.org"
-NUMBERS = 1 << 16
-LIE_TTL_S, WAIT_S = DAY_S, 10
 ZONES = {"n1": ".", "n2": "org", "n3": "example.org"}
 """Who serves what; n4's zone is the forging program's."""
 
 SERVERS = (*ZONES, "n4")
-SERVER = "n3-eth0"
 ROUTER, FORGERS_LAN = "r1", "r1-eth4"
 EVERY = 64
 """So many forged answers are one point of the figure."""
@@ -63,7 +57,7 @@ SHOWN = 3
 FAULTS = ("none", "random-port", "fixed-port", "no-filter", "no-validation")
 
 
-class DnsSpoofing(Experiment):
+class DnsSpoofing(Forgery):
     """DNS answers, forged by somebody who does not see the questions.
 
     n4 serves a zone of its own, which tells it the resolver's port. Then it has the resolver v1 ask
@@ -90,6 +84,7 @@ class DnsSpoofing(Experiment):
         )
 
     params: Parameters
+    tables_type = LookUps
     programs = ("nsd", "unbound", "kdig", "getent", "unshare", "ping", *dnssec.PROGRAMS)
     guest_only = True
 
@@ -126,7 +121,7 @@ class DnsSpoofing(Experiment):
         name_service.reach(net, "v1", "h1", *SERVERS)
         if p.filtered:
             sysctl(ROUTER, f"net.ipv4.conf.{FORGERS_LAN}.rp_filter", 1)(net)
-        net.capture(CLIENT, RESOLVER, SERVER)
+        net.capture(dns_lookups.CLIENT, dns_lookups.RESOLVER, SERVER)
         exchange.play(net, self._steps(net), quiet_s=2.0)
 
     def _steps(self, net: RunningNetwork) -> dict[str, Action]:
@@ -169,202 +164,110 @@ class DnsSpoofing(Experiment):
         lies = _is_forged(packets)
         numbers = _numbers(packets[lies])
         packets.loc[lies, "info"] = [f"forged, number {n}: {LIE}" for n in numbers]
-        seen = data.packets(RESOLVER, ("udp_sport", "udp_dport", "payload"))
+        seen = data.packets(dns_lookups.RESOLVER, ("udp_sport", "udp_dport", "payload"))
         forged = seen[_is_forged(seen)]
         some = forged.iloc[::EVERY]
         tables["race"] = pd.DataFrame({"time_s": some["time_s"], "number": _numbers(some)})
         told = exchange.told(data, tables["steps"], "n4-forge").reindex(columns=["sent", "port"])
-        tables["flood"] = pd.DataFrame([{
-            "sent": told["sent"].max(), "port_learnt": told["port"].max(), "came": len(forged),
-        }])  # fmt: skip
+        tables["flood"] = pd.DataFrame(
+            [{"sent": told["sent"].max(), "port_learnt": told["port"].max(), "came": len(forged)}]
+        )
         return tables
 
     # ---- claims
-
-    @claim(
-        "A resolver that always asks from one port tells it to everybody who has a zone of his "
-        "own; what is left to guess is a number of 16 bits, and one of 65,536 forged answers that "
-        "come before the true one is taken for true.",
-        source="RFC 5452 §3, §4.5, §7",
-        scenarios=("fixed",),
-    )
-    def fixed_port_is_guessed(self, tables: Tables) -> Verdict:
-        """The flood, the answer that hit, and what h1's libc is told afterwards."""
-        flood = self._flood(tables, "fixed")
-        first = self._first_answers(tables, "fixed")
-        return all_of(
-            [
-                at_most(float(flood["sent"]), NUMBERS, unit="forged answers"),
-                same(_ports(first["asked"]), [int(flood["port_learnt"])], "port"),
-                self._lie_is_first(first),
-                same(LookUps(tables, "fixed").addresses("ask"), [LIE], "h1 hears"),
-            ]
-        ).because(*self._evidence(first))
-
-    @claim(
-        "The lie stays in the cache for as long as the forger said; nobody asks the true server.",
-        source="RFC 5452 §2.1, §7.2; RFC 1034 §5.3.3",
-        scenarios=("fixed",),
-    )
-    def lie_is_cached(self, tables: Tables) -> Verdict:
-        """h1's look-ups after the attack: TTL, and the resolver's queries."""
-        asked = pd.concat(LookUps(tables, "fixed").asked(s) for s in ("ask", "later"))
-        found = LookUps(tables, "fixed").records("later", "A")
-        return all_of(
-            [
-                at_most(len(asked), 0, unit="queries by the resolver"),
-                same(LookUps(tables, "fixed").addresses("later"), [LIE], "h1 hears"),
-                near(float(found["ttl_s"].min()), LIE_TTL_S - WAIT_S, abs=10, unit="s TTL left"),
-            ]
-        ).because(*of_packets("h1's look-ups", LookUps(tables, "fixed").heard("later")))
-
-    @claim(
-        "A random port for each question stops this attack: a forger must guess port and number, "
-        "32 bits, and 65,536 answers are one in 65,536 of what it takes.",
-        source="RFC 5452 §4.5, §7.2, §9.2",
-        scenarios=("random",),
-    )
-    def random_ports_defend(self, tables: Tables) -> Verdict:
-        """The same flood against the port of the question before."""
-        flood = self._flood(tables, "random")
-        first = self._first_answers(tables, "random")
-        elsewhere = int(flood["port_learnt"]) not in _ports(first["asked"])
-        return all_of(
-            [
-                near(float(flood["came"]), NUMBERS, abs=0, unit="forged answers came"),
-                holds(elsewhere, observed=f"asked from ports {_ports(first['asked'])}",
-                      expected=f"from others than {int(flood['port_learnt'])}"),
-                at_most(len(first["forged"]), 0, unit="with port and number of the question"),
-                same(LookUps(tables, "random").addresses("ask"), [TRUTH], "h1 hears"),
-            ]
-        ).because(*self._evidence(first))  # fmt: skip
-
-    @claim(
-        "A network that lets out only packets with its own addresses stops the forger at home.",
-        source="RFC 2827 §3 (BCP 38); RFC 3704 §2.2; RFC 5452 §9.3",
-        scenarios=("filtered",),
-    )
-    def senders_are_checked_at_home(self, tables: Tables) -> Verdict:
-        """The same flood behind a router that knows which senders live there."""
-        flood = self._flood(tables, "filtered")
-        return all_of(
-            [
-                near(float(flood["sent"]), NUMBERS, abs=0, unit="forged answers sent"),
-                at_most(float(flood["came"]), 0, unit="of them came"),
-                same(LookUps(tables, "filtered").addresses("ask"), [TRUTH], "h1 hears"),
-            ]
-        ).because(*self._evidence(self._first_answers(tables, "filtered")))
 
     @claim(
         "DNSSEC stops it whatever the port: the forged answer has the right number and comes "
         "first, but no signature, so the resolver asks again.",
         source="RFC 4033 §3, RFC 4035 §5",
         scenarios=("signed",),
+        bears_stall_s=0.002,
     )
-    def signatures_defend(self, tables: Tables) -> Verdict:
+    def signatures_defend(self, tables: LookUps) -> Verdict:
         """The same flood, fixed port, signed zones."""
         first = self._first_answers(tables, "signed")
-        return all_of(
-            [
+        return self._shown(
+            all_of(
                 self._lie_is_first(first),
-                at_least(len(LookUps(tables, "signed").asked("forge", question=NAME, type="A")), 2,
-                         unit="queries for the name"),
-                same(LookUps(tables, "signed").addresses("ask"), [TRUTH], "h1 hears"),
-            ]
-        ).because(*self._evidence(first))  # fmt: skip
+                at_least(
+                    len(tables.asked("forge", question=NAME, type="A", scenario="signed")),
+                    2,
+                    unit="queries for the name",
+                ),
+                same(tables.addresses("ask", scenario="signed"), [TRUTH], "h1 hears"),
+            ),
+            first,
+        )
 
     @claim(
         "The resolver needs one key, the root's: each zone's parent vouches for the zone's key by "
         "a DS record. A client that asks is told that the data is authentic (AD).",
         source="RFC 4033 §3.1, §5; RFC 4034 §5; RFC 4035 §3.2.3",
         scenarios=("signed",),
-        bears_stall_s=ANY_STALL,
     )
-    def parents_vouch_for_keys(self, tables: Tables) -> Verdict:
+    def parents_vouch_for_keys(self, tables: LookUps) -> Verdict:
         """Keys asked for from the root down, DS records in referrals, the flag in h1's answer."""
-        asked = LookUps(tables, "signed").asked("forge", type="DNSKEY")
-        records = tables.of("records", scenario="signed", capture=RESOLVER, type="DS")
-        vouched = pick(tables, "forge", RESOLVER, scenario="signed", frame=set(records["frame"]))
-        told = LookUps(tables, "signed").heard("later")
+        asked = tables.asked("forge", type="DNSKEY", scenario="signed")
+        records = tables.of("records", scenario="signed", capture=dns_lookups.RESOLVER, type="DS")
+        vouched = pick(
+            tables, "forge", dns_lookups.RESOLVER, scenario="signed", frame=set(records["frame"])
+        )
+        told = tables.heard("later", scenario="signed")
         keys = [str(q) or "." for q in asked["question"]]
-        return all_of(
-            [
+        return (
+            all_of(
                 same(keys, [".", "org", "example.org"], "keys asked for"),
                 same(set(records["name"]), {"org", "example.org"}, "vouched for"),
                 same([bool(f) for f in told["authentic"]], [True], "AD"),
-            ]
-        ).because(
-            *of_packets("keys", asked), *of_packets("DS records", vouched),
-            *of_packets("the answer to h1", told),
-        )  # fmt: skip
+            )
+            .because("keys", asked)
+            .because("DS records", vouched)
+            .because("the answer to h1", told)
+        )
 
     @claim(
         "Data that was changed after it was signed is refused: the client hears SERVFAIL, not the "
         "wrong address.",
         source="RFC 4035 §5.5",
         scenarios=("signed",),
-        bears_stall_s=ANY_STALL,
     )
-    def altered_data_is_refused(self, tables: Tables) -> Verdict:
+    def altered_data_is_refused(self, tables: LookUps) -> Verdict:
         """n3 serves an address under the signature of another."""
-        came = pick(tables, "altered", RESOLVER, scenario="signed", table="dns", response=True,
-                    ip_src=address(tables, SERVER, scenario="signed"))  # fmt: skip
-        told = LookUps(tables, "signed").heard("altered")
-        return all_of(
-            [
+        came = pick(
+            tables,
+            "altered",
+            dns_lookups.RESOLVER,
+            scenario="signed",
+            table="dns",
+            response=True,
+            ip_src=address(tables, SERVER, scenario="signed"),
+        )
+        told = tables.heard("altered", scenario="signed")
+        return (
+            all_of(
                 same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
                 same(set(told["rcode"]), {"SERVFAIL"}, "h1 hears"),
-            ]
-        ).because(*of_packets("n3's answers", came), *of_packets("to h1", told))
+            )
+            .because("n3's answers", came)
+            .because("to h1", told)
+        )
 
     @claim(
         "That a name does not exist is signed too, as a gap between two names (NSEC).",
         source="RFC 4034 §4, RFC 4035 §3.1.3.2, §5.4",
         scenarios=("signed",),
-        bears_stall_s=ANY_STALL,
     )
-    def absence_is_signed(self, tables: Tables) -> Verdict:
+    def absence_is_signed(self, tables: LookUps) -> Verdict:
         """The answer to h1: NXDOMAIN, authentic, with records around the gap."""
-        told = LookUps(tables, "signed").heard("absent")
-        gaps = LookUps(tables, "signed").records("absent", "NSEC", section="authority")
+        told = tables.heard("absent", scenario="signed")
+        gaps = tables.records("absent", "NSEC", section="authority", scenario="signed")
         return all_of(
-            [
-                same(set(told["rcode"]), {"NXDOMAIN"}, "h1 hears"),
-                same([bool(f) for f in told["authentic"]], [True], "AD"),
-                at_least(len(gaps), 1, unit="NSEC records"),
-            ]
-        ).because(*of_packets("to h1", told))
+            same(set(told["rcode"]), {"NXDOMAIN"}, "h1 hears"),
+            same([bool(f) for f in told["authentic"]], [True], "AD"),
+            at_least(len(gaps), 1, unit="NSEC records"),
+        ).because("to h1", told)
 
     # ---- what the claims look at
-
-    def _flood(self, tables: Tables, scenario: str) -> Any:
-        flood = tables.of("flood", scenario=scenario).iloc[0]
-        if pd.isna(flood["sent"]):
-            raise MissingDataError("the forging program did not come to its end")
-        return flood
-
-    def _first_answers(self, tables: Tables, scenario: str) -> dict[str, pd.DataFrame]:
-        """The resolver's first question for the name; forged and true answers to it."""
-        seen, server = LookUps(tables, scenario), address(tables, SERVER, scenario=scenario)
-        first = seen.asked("forge", question=NAME, type="A", ip_dst=server).head(1)
-        told = seen.told("forge", question=NAME, id=set(first["id"]),
-                         udp_dport=set(first["udp_sport"]))  # fmt: skip
-        genuine = pick(tables, "forge", SERVER, scenario=scenario, table="dns", response=True)
-        is_true = told["info"].isin(set(genuine["info"]))  # n3 never told the lie
-        return {"asked": first, "forged": told[~is_true], "true": told[is_true]}
-
-    def _lie_is_first(self, first: Mapping[str, pd.DataFrame]) -> Verdict:
-        lie_s, true_s = first["forged"]["time_s"].min(), first["true"]["time_s"].min()
-        ahead = len(first["forged"]) > 0 and not true_s < lie_s
-        return holds(ahead, observed=f"forged answers with its port and number: "
-                     f"{len(first['forged'])}, before the true one: {ahead}",
-                     expected="one, before the true one")  # fmt: skip
-
-    def _evidence(self, first: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
-        shown = pd.concat(list(first.values())).sort_values("frame")
-        rows = in_rows("number and port", str(shown["scenario"].iloc[0]),
-                       shown[["time_s", "id", "udp_sport", "udp_dport", "info"]])  # fmt: skip
-        return (*of_packets("question and answers", shown), rows)
 
     # ---- figures
 
@@ -382,15 +285,21 @@ class DnsSpoofing(Experiment):
         """
         races = {}
         for scenario in dict.fromkeys(tables.of("flood")["scenario"]):
-            first = self._first_answers(tables, scenario)
+            first = self._first_answers(LookUps(tables), scenario)
             forged = tables["race"][tables["race"]["scenario"] == scenario]
             races[scenario] = (forged, first["asked"], first["true"], first["forged"])
         ladders = {
             name: exchange.ladder(
-                tables, "forge", RESOLVER, scenario=scenario, ip_version=4, ip_proto=17,
+                tables,
+                "forge",
+                dns_lookups.RESOLVER,
+                scenario=scenario,
+                ip_version=4,
+                ip_proto=17,
                 hosts=("n4", "v1", "n3"),
-            ) for name, scenario in (("2_fixed", "fixed"), ("3_signed", "signed"))
-        }  # fmt: skip
+            )
+            for name, scenario in (("2_fixed", "fixed"), ("3_signed", "signed"))
+        }
         return {"1_race": plots.races(races), **ladders}
 
 
@@ -428,7 +337,3 @@ def _thinned(packets: pd.DataFrame) -> pd.DataFrame:
     kept = forged[_hits(forged, _asked(packets))].index.union(forged.index[:SHOWN])
     kept = kept.union(forged.index[-SHOWN:])
     return packets.drop(index=forged.index.difference(kept)).reset_index(drop=True)
-
-
-def _ports(asked: pd.DataFrame) -> list[int]:
-    return sorted({int(p) for p in asked["udp_sport"]})

@@ -6,85 +6,61 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import rows, statistics, trains
+from analysis import trains
 from analysis.plots import fidelity as plots
-from testbed import programs
-from testbed.author.evidence import in_rows
-from testbed.author.experiment import Experiment
-from testbed.author.topo import Topo
-from testbed.core.claims import (
-    ANY_STALL,
-    JUDGED_SHARE,
+from testbed import (
+    LinkShape,
     MissingDataError,
+    Tables,
+    Topo,
     Verdict,
-    all_of,
     at_least,
     at_most,
     claim,
-    inconclusive,
-    near,
+    param,
+    programs,
     with_unjudged,
 )
-from testbed.core.parameters import param
-from testbed.core.rundir import SCENARIO, read_json
-from testbed.core.tables import Tables
-from testbed.net.shape import LinkShape
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 from topologies.parallel import Parallel
+
+from .chance import CHANCE, CHANCE_SIGMAS, Chance, _jitter_cdfs
+from .trains import FULL_BYTES, SMALL_BYTES, TARGETS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 RATES_MBPS = {
-    "64 kbit/s": 0.064, "1 Mbit/s": 1.0, "10 Mbit/s": 10.0, "100 Mbit/s": 100.0,
-    "1 Gbit/s": 1e3, "10 Gbit/s": 1e4,
-}  # fmt: skip
+    "64 kbit/s": 0.064,
+    "1 Mbit/s": 1.0,
+    "10 Mbit/s": 10.0,
+    "100 Mbit/s": 100.0,
+    "1 Gbit/s": 1e3,
+    "10 Gbit/s": 1e4,
+}
 RTTS_MS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 QUEUE_PKTS = 20
-FULL_BYTES, SMALL_BYTES = 1472, 18
-"""Payload of the largest and the smallest frame."""
 
-CHANCE = {
-    "uniform": LinkShape(delay_ms=20, jitter_ms=5),
-    "normal": LinkShape(delay_ms=20, jitter_ms=2, jitter_distribution="normal"),
-    "loss 0.1 %": LinkShape(delay_ms=5, loss_percent=0.1),
-    "loss 1 %": LinkShape(delay_ms=5, loss_percent=1),
-    "loss 10 %": LinkShape(delay_ms=5, loss_percent=10),
-    "duplicate 2 %": LinkShape(delay_ms=5, duplicate_percent=2),
-    "reorder 5 %": LinkShape(delay_ms=10, reorder_percent=5),
-}
 CHANCE_GAP_NS = 20_000_000
 """Between datagrams whose delay is measured: more than jitter can move them."""
 
 SERIES_FIRST = LinkShape(rate_mbps=10, delay_ms=3, queue_pkts=60)
 SERIES_SECOND = LinkShape(rate_mbps=4, delay_ms=7, queue_pkts=15)
 
-TARGETS = {
-    "virtual": {"delay_us": 1.0, "rate": 0.001, "queue_pkts": 0.0, "top_mbps": 1e4},
-    "real": {"delay_us": 2000.0, "rate": 0.02, "queue_pkts": 3.0, "top_mbps": 100.0},
-}
-"""How exact a link must be, by the clock, and up to which rate. A timer of the real clock fires
-late, the virtual clock's never does; and no guest carries 1 Gbit/s in real time."""
 
 TRAIN_S, LONGEST_TRAIN_PKTS = 0.1, 1000
 """A train lasts so long, where that takes no more packets: what a late timer costs is then little
 of it."""
 
-CHANCE_SIGMAS = 4.0
-"""So far from its mean a binomial count lies once in 16,000 times."""
 
-
-class Fidelity(Experiment):
+class Fidelity(Chance):
     """Links that are what their parameters say: rate, delay, chance and queues against formulae.
 
     Thirty links from 64 kbit/s to 10 Gbit/s and from 0.1 ms to 1 s of round-trip time carry UDP
@@ -132,8 +108,10 @@ class Fidelity(Experiment):
     def run(self, net: RunningNetwork) -> None:
         """Sends the trains of this part."""
         part: dict[str, Callable[[RunningNetwork], None]] = {
-            "links": self._run_links, "chance": self._run_chance, "series": self._run_series,
-        }  # fmt: skip
+            "links": self._run_links,
+            "chance": self._run_chance,
+            "series": self._run_series,
+        }
         part[self.params.part](net)
 
     def _run_links(self, net: RunningNetwork) -> None:
@@ -146,8 +124,9 @@ class Fidelity(Experiment):
             # a question and answer of ARP, then the way there
             alone_s = 4 * shape.delay_ms / 1e3 + 4 * frame_s / 10 + 0.1
             alone = {"kind": "alone", "count": 1, "size_bytes": SMALL_BYTES, "then_s": alone_s}
-            count = min(max(self.params.train_pkts, math.ceil(TRAIN_S / frame_s)),
-                        LONGEST_TRAIN_PKTS)  # fmt: skip
+            count = min(
+                max(self.params.train_pkts, math.ceil(TRAIN_S / frame_s)), LONGEST_TRAIN_PKTS
+            )
             train = {"kind": "train", "count": count, "size_bytes": FULL_BYTES}
             # the first wakes ARP, the second travels alone
             plan += [to | alone | {"kind": "first"}, to | alone, to | train | {"then_s": rest_s}]
@@ -157,8 +136,13 @@ class Fidelity(Experiment):
         plan = []
         for i, name in enumerate(self._shapes()):
             gap_ns = CHANCE_GAP_NS if name in ("uniform", "normal") else CHANCE_GAP_NS // 10
-            to = {"link": name, "address": _far(net, i), "gap_ns": gap_ns, "then_s": 1.0,
-                  "size_bytes": SMALL_BYTES}  # fmt: skip
+            to = {
+                "link": name,
+                "address": _far(net, i),
+                "gap_ns": gap_ns,
+                "then_s": 1.0,
+                "size_bytes": SMALL_BYTES,
+            }
             plan += [to | {"kind": "first", "count": 1}]
             plan += [to | {"kind": "train", "count": self.params.chance_pkts}]
         self._send(net, plan)
@@ -171,8 +155,13 @@ class Fidelity(Experiment):
     def _run_series(self, net: RunningNetwork) -> None:
         net.capture("tx1-eth0", "r1-eth1", BOTTLENECK, "r2-eth0", snaplen_bytes=64, filter="udp")
         net.start("rx1", *programs.argv("train", "sink"), log="receiver")
-        to = {"link": "series", "address": net.address("rx1"), "gap_ns": 0, "then_s": 2.0,
-              "size_bytes": FULL_BYTES}  # fmt: skip
+        to = {
+            "link": "series",
+            "address": net.address("rx1"),
+            "gap_ns": 0,
+            "then_s": 2.0,
+            "size_bytes": FULL_BYTES,
+        }
         plan = [to | {"kind": "first", "count": 1}, to | {"kind": "train", "count": 80}]
         net.exec("tx1", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
 
@@ -181,16 +170,17 @@ class Fidelity(Experiment):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and links of this part."""
         part: dict[str, Callable[[ScenarioData], dict[str, pd.DataFrame]]] = {
-            "links": self._measure_links, "chance": self._measure_chance,
+            "links": self._measure_links,
+            "chance": self._measure_chance,
             "series": self._measure_series,
-        }  # fmt: skip
-        clock = read_json(data.path / SCENARIO)["clock"]
+        }
+        clock = data.clock_kind
         return part[self.params.part](data) | {"setting": pd.DataFrame([{"clock": clock}])}
 
     def _measure_links(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         found, packets = [], []
         shapes, stalls = self._shapes(), data.stalls()
-        limit_us = TARGETS[read_json(data.path / SCENARIO)["clock"]]["delay_us"]
+        limit_us = TARGETS[data.clock_kind]["delay_us"]
         for train, passed in _passages(data, "tx-any", "rx-any"):
             shape, size = shapes[train["link"]], trains.frame_bytes(train["size_bytes"])
             assert shape.rate_mbps is not None
@@ -205,16 +195,20 @@ class Fidelity(Experiment):
             handed_ns = passed["sent_ns"].shift(-1).fillna(passed["sent_ns"])
             found.append(
                 {
-                    "link": train["link"], "kind": train["kind"], "rate_mbps": shape.rate_mbps,
-                    "rtt_ms": 2 * shape.delay_ms, "sent_pkts": len(passed),
-                    "left_pkts": int(there.sum()), "judged_pkts": len(judged),
+                    "link": train["link"],
+                    "kind": train["kind"],
+                    "rate_mbps": shape.rate_mbps,
+                    "rtt_ms": 2 * shape.delay_ms,
+                    "sent_pkts": len(passed),
+                    "left_pkts": int(there.sum()),
+                    "judged_pkts": len(judged),
                     "wrong_pkts": trains.queue_violations(passed, QUEUE_PKTS, handed_ns),
                     "measured_mbps": trains.rate_mbps(passed["arrived_ns"], size),
                     "worst_delay_error_us": _worst_us(judged["delay_error_ns"]),
                     "stall_us": _longest_us(_met(stalls, passed)),
                     "stalled_us": _sum_us(_met(stalls, passed), limit_us),
                 }
-            )  # fmt: skip
+            )
             packets.append(passed.assign(link=train["link"], kind=train["kind"]))
         links = pd.DataFrame(found)
         return {"links": links[links["kind"] != "first"], "packets": pd.concat(packets)}
@@ -223,12 +217,13 @@ class Fidelity(Experiment):
         stalls = data.stalls()
         found = [
             passed.assign(
-                link=train["link"], delay_ms=_delay_ms(passed),
+                link=train["link"],
+                delay_ms=_delay_ms(passed),
                 stall_us=trains.stalls_met_us(stalls, passed["left_ns"], passed["arrived_ns"]),
             )
             for train, passed in _passages(data, "tx-any", "rx-any")
             if train["kind"] == "train"
-        ]  # fmt: skip
+        ]
         return {"chance": pd.concat(found)[["link", "number", "delay_ms", "copies", "stall_us"]]}
 
     def _measure_series(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
@@ -245,186 +240,37 @@ class Fidelity(Experiment):
             accepted = passed["left_ns"].notna()
             ideal = trains.ideal_fifo(
                 passed["sent_ns"][accepted].astype("int64"),
-                trains.frame_ns(size, shape.rate_mbps), limit_pkts=len(passed),
-            )  # fmt: skip
+                trains.frame_ns(size, shape.rate_mbps),
+                limit_pkts=len(passed),
+            )
             times.append(
-                pd.DataFrame({"queue": name, "number": passed["number"],
-                              "arriving_ns": passed["sent_ns"].astype("int64"),
-                              "ideal_ns": pd.Series(ideal, passed.index[accepted]),
-                              "left_ns": passed["left_ns"].astype("Float64")})
-            )  # fmt: skip
+                pd.DataFrame(
+                    {
+                        "queue": name,
+                        "number": passed["number"],
+                        "arriving_ns": passed["sent_ns"].astype("int64"),
+                        "ideal_ns": pd.Series(ideal, passed.index[accepted]),
+                        "left_ns": passed["left_ns"].astype("Float64"),
+                    }
+                )
+            )
             queues.append(
-                {"queue": name, "sent_pkts": len(passed), "left_pkts": int(accepted.sum()),
-                 "wrong_pkts": trains.queue_violations(passed, shape.queue_pkts),
-                 "stall_us": _longest_us(_met(data.stalls(), passed))}
-            )  # fmt: skip
+                {
+                    "queue": name,
+                    "sent_pkts": len(passed),
+                    "left_pkts": int(accepted.sum()),
+                    "wrong_pkts": trains.queue_violations(passed, shape.queue_pkts),
+                    "stall_us": _longest_us(_met(data.stalls(), passed)),
+                }
+            )
         return {"series": pd.concat(times), "queues": pd.DataFrame(queues)}
 
     # ---- claims
-
-    def _target(self, tables: Tables, scenario: str, what: str) -> float:
-        return TARGETS[tables.of("setting", scenario=scenario)["clock"].iloc[0]][what]
-
-    @claim(
-        "Every packet takes its transmission time and the propagation delay, to 1 µs.",
-        source="Kurose & Ross §1.4",
-        scenarios=("links",),
-        bears_stall_s=ANY_STALL,
-    )
-    def delay_is_exact(self, tables: Tables) -> Verdict:
-        """Each packet of each train and each lone packet, 64 kbit/s to 10 Gbit/s."""
-        links = self._links(tables, ("alone", "train"))
-        kept = links["judged_pkts"] >= JUDGED_SHARE * links["left_pkts"]
-        worst = links[kept].sort_values("worst_delay_error_us", ascending=False)
-        limit = self._target(tables, "links", "delay_us")
-        error_us = worst["worst_delay_error_us"].max(skipna=False)
-        return _judged(at_most(error_us, limit, unit="µs from the formula"), links, kept).because(
-            in_rows("links, the worst first", "links", worst)
-        )
-
-    @claim(
-        "A packet train leaves a link at the link's rate, to 0.1 %.",
-        source="Kurose & Ross §1.4",
-        scenarios=("links",),
-        bears_stall_s=ANY_STALL,
-    )
-    def rate_is_exact(self, tables: Tables) -> Verdict:
-        """The spacing of each overflowing train, of each link."""
-        links = self._links(tables, ("train",))
-        limit = self._target(tables, "links", "rate")
-        # shorter stalls the rate limit makes good; longer ones must be little of the train
-        kept = links["stalled_us"] <= limit * links["left_pkts"] * _frame_us(links)
-        error = (links["measured_mbps"] / links["rate_mbps"] - 1).abs()[kept]
-        worst = links.loc[error.sort_values()[::-1].index]
-        return _judged(
-            at_most(100 * error.max(skipna=False), 100 * limit, unit="% off the rate"), links, kept
-        ).because(in_rows("links, the worst first", "links", worst))
-
-    @claim(
-        "A drop-tail queue holds as many packets as its length says, and drops all beyond.",
-        source="RFC 2309 §2",
-        scenarios=("links",),
-        bears_stall_s=ANY_STALL,
-    )
-    def queue_is_exact(self, tables: Tables) -> Verdict:
-        """Each packet dropped although there was room, or accepted although there was none."""
-        links = self._links(tables, ("train",))
-        if (links["left_pkts"] == links["sent_pkts"]).any():
-            raise MissingDataError("a train did not overflow its queue; raise train_pkts")
-        limit = self._target(tables, "links", "queue_pkts")
-        # a stall makes as many packets late as would have left in it
-        bears_us = (limit * _frame_us(links)).clip(lower=self._target(tables, "links", "delay_us"))
-        kept = links["stall_us"] <= bears_us
-        return _judged(
-            at_most(links["wrong_pkts"][kept].max(), limit, unit="packets treated wrongly"),
-            links, kept,
-        ).because(in_rows("links", "links", links[kept]))  # fmt: skip
-
-    def _links(self, tables: Tables, kinds: tuple[str, ...]) -> pd.DataFrame:
-        """The trains of links that the clock's target is for."""
-        links = tables.of("links", scenario="links")
-        wanted = links["kind"].isin(kinds)
-        wanted &= links["rate_mbps"] <= self._target(tables, "links", "top_mbps")
-        return links[wanted]
-
-    @claim(
-        "Jitter has the distribution it is set to.",
-        source="Kolmogorov & Smirnov's test, p = 0.001",
-        scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
-    )
-    def jitter_is_distributed(self, tables: Tables) -> Verdict:
-        """Distance of the measured delays from the uniform and from the normal distribution."""
-        verdicts = []
-        for link, cdf in _jitter_cdfs().items():
-            try:
-                delays = self._chance(tables, link)["delay_ms"].dropna()
-            except MissingDataError as spoiled:
-                verdicts.append(inconclusive(str(spoiled)))
-                continue
-            limit = statistics.kolmogorov_critical(len(delays))
-            distance = statistics.kolmogorov_distance(delays, cdf)
-            verdicts.append(at_most(distance, limit, unit=f"distance ({link})"))
-        return all_of(verdicts)
-
-    def _chance(self, tables: Tables, link: str) -> pd.DataFrame:
-        """The datagrams over a link that no stall fell on which is longer than the delay's target.
-
-        Raises:
-            MissingDataError: there are too few of them.
-        """
-        found = tables.of("chance", scenario="chance", link=link)
-        kept = found[found["stall_us"] <= self._target(tables, "chance", "delay_us")]
-        if len(kept) < JUDGED_SHARE * len(found):
-            raise MissingDataError(
-                f"the host disturbed {len(found) - len(kept)} of {len(found)} datagrams over the "
-                f"link '{link}' (stalls of up to {found['stall_us'].max() / 1e3:.1f} ms)"
-            )
-        return kept
-
-    @claim(
-        "Packets are lost as independent trials with the probability set.",
-        source="binomial distribution",
-        scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
-    )
-    def loss_is_binomial(self, tables: Tables) -> Verdict:
-        """Number lost at each loss rate, and pairs lost in a row, in standard deviations."""
-        verdicts = []
-        for link in (name for name in CHANCE if name.startswith("loss")):
-            lost = tables.of("chance", scenario="chance", link=link)["copies"] == 0
-            p = CHANCE[link].loss_percent / 100
-            count = statistics.binomial_z(int(lost.sum()), len(lost), p)
-            pairs = int((lost & lost.shift(fill_value=False)).sum())
-            runs = statistics.binomial_z(pairs, len(lost) - 1, p * p)
-            verdicts.append(at_most(abs(count), CHANCE_SIGMAS, unit=f"σ lost ({link})"))
-            if len(lost) * p * p > 5:
-                verdicts.append(at_most(abs(runs), 2 * CHANCE_SIGMAS, unit=f"σ pairs ({link})"))
-        return all_of(verdicts)
-
-    @claim(
-        "Packets are duplicated with the probability set.",
-        source="binomial distribution",
-        scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
-    )
-    def duplication_is_binomial(self, tables: Tables) -> Verdict:
-        """Datagrams that arrived twice; none more often, none lost."""
-        copies = tables.of("chance", scenario="chance", link="duplicate 2 %")["copies"]
-        p = CHANCE["duplicate 2 %"].duplicate_percent / 100
-        twice = statistics.binomial_z(int((copies == 2).sum()), len(copies), p)
-        return all_of(
-            [
-                at_most(abs(twice), CHANCE_SIGMAS, unit="σ from the mean"),
-                near(float(((copies < 1) | (copies > 2)).sum()), 0, abs=0, unit="others"),
-            ]
-        )
-
-    @claim(
-        "Reordered packets overtake the others by the whole delay, with the probability set.",
-        source="binomial distribution",
-        scenarios=("chance",),
-        bears_stall_s=ANY_STALL,
-    )
-    def reordering_is_binomial(self, tables: Tables) -> Verdict:
-        """Datagrams that skipped the delay; the others kept it."""
-        delays = self._chance(tables, "reorder 5 %")["delay_ms"]
-        shape = CHANCE["reorder 5 %"]
-        limit_ms = self._target(tables, "chance", "delay_us") / 1e3
-        early, late = delays <= limit_ms, (delays - shape.delay_ms).abs() <= limit_ms
-        sigmas = statistics.binomial_z(int(early.sum()), len(delays), shape.reorder_percent / 100)
-        return all_of(
-            [
-                at_most(abs(sigmas), CHANCE_SIGMAS, unit="σ from the mean"),
-                near(float((~early & ~late).sum()), 0, abs=0, unit="others"),
-            ]
-        )
 
     @claim(
         "Two queues in series each act as an ideal queue on what reaches them.",
         source="queueing theory: tandem queues",
         scenarios=("series",),
-        bears_stall_s=ANY_STALL,
     )
     def series_is_exact(self, tables: Tables) -> Verdict:
         """What each queue drops, and each departure against an ideal server of the rest."""
@@ -435,17 +281,24 @@ class Fidelity(Experiment):
         judged, series = queues[kept], series[series["queue"].isin(queues["queue"][kept])]
         error_us = (series["left_ns"] - series["ideal_ns"]).abs().max() / 1e3
         second = queues[queues["queue"] == "second"].iloc[0]
-        verdicts = [
-            at_most(judged["wrong_pkts"].max(), self._target(tables, "series", "queue_pkts"),
-                    unit="packets treated wrongly"),
-            at_most(error_us, limit_us, unit="µs from the ideal departure"),
-        ] if kept.any() else []  # fmt: skip
+        verdicts = (
+            [
+                at_most(
+                    judged["wrong_pkts"].max(),
+                    self._target(tables, "series", "queue_pkts"),
+                    unit="packets treated wrongly",
+                ),
+                at_most(error_us, limit_us, unit="µs from the ideal departure"),
+            ]
+            if kept.any()
+            else []
+        )
         if "second" in set(judged["queue"]):
             dropped = float(second["sent_pkts"] - second["left_pkts"])
             verdicts.append(at_least(dropped, 1, unit="packets dropped by the second queue"))
         spoiled = [f"the {name} queue" for name in queues["queue"][~kept]]
         return with_unjudged(verdicts, spoiled, queues["stall_us"].max()).because(
-            in_rows("the two queues", "series", queues)
+            "the two queues", queues, scenario="series"
         )
 
     # ---- figures
@@ -544,31 +397,6 @@ def _sum_us(stalls: pd.DataFrame, above_us: float) -> float:
     return float(longest_us[longest_us > above_us].sum())
 
 
-def _frame_us(links: pd.DataFrame) -> pd.Series:
-    """Transmission time of a full frame on each link."""
-    return trains.frame_bytes(FULL_BYTES) * 8 / links["rate_mbps"]
-
-
-def _judged(verdict: Verdict, links: pd.DataFrame, kept: pd.Series) -> Verdict:
-    """The verdict on those links that are `kept`, and what is to be said of the others."""
-    named = {"alone": "the lone packet", "train": "the train"}
-    spoiled = [f"{named[row.kind]} over {row.link}" for row in rows(links[~kept])]
-    return with_unjudged([verdict] * bool(kept.any()), spoiled, links["stall_us"].max())
-
-
 def _delay_ms(passed: pd.DataFrame) -> np.ndarray:
     delay_ns = passed["arrived_ns"] - passed["left_ns"]
     return delay_ns.astype("Float64").to_numpy(float, na_value=np.nan) / 1e6
-
-
-def _jitter_cdfs() -> dict[str, Callable[[float], float]]:
-    uniform, normal = CHANCE["uniform"], CHANCE["normal"]
-    low_ms, width_ms = uniform.delay_ms - uniform.jitter_ms, 2 * uniform.jitter_ms
-    return {
-        "uniform": partial(_uniform_cdf, low_ms, width_ms),
-        "normal": NormalDist(normal.delay_ms, normal.jitter_ms).cdf,
-    }
-
-
-def _uniform_cdf(low_ms: float, width_ms: float, x_ms: float) -> float:
-    return min(1.0, max(0.0, (x_ms - low_ms) / width_ms))

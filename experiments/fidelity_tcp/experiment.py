@@ -11,45 +11,46 @@ import pandas as pd
 
 from analysis import rows, throughput, trains
 from analysis.plots import fidelity as plots
-from testbed.author import bulk_flows
-from testbed.author.evidence import in_rows
-from testbed.author.experiment import Experiment
-from testbed.core.claims import (
-    ANY_STALL,
+from testbed import (
     JUDGED_SHARE,
+    MSS_BYTES,
+    Experiment,
+    LinkShape,
     MissingDataError,
+    Tables,
     Verdict,
     all_of,
     at_most,
+    bulk_flows,
     claim,
     near,
+    param,
     with_unjudged,
 )
-from testbed.core.parameters import param
-from testbed.core.rundir import SCENARIO, read_json
-from testbed.core.tables import Tables
-from testbed.core.tcp import MSS_BYTES
-from testbed.net.shape import LinkShape
 from topologies.parallel import Parallel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 TCP_LINKS = {
-    "64 kbit/s, 100 ms": (0.064, 100.0, 100), "1 Mbit/s, 50 ms": (1.0, 50.0, 400),
-    "10 Mbit/s, 200 ms": (10.0, 200.0, 6000), "100 Mbit/s, 10 ms": (100.0, 10.0, 4000),
-    "1 Gbit/s, 1 ms": (1e3, 1.0, 4000), "10 Gbit/s, 0.1 ms": (1e4, 0.1, 16_000),
-}  # fmt: skip
+    "64 kbit/s, 100 ms": (0.064, 100.0, 100),
+    "1 Mbit/s, 50 ms": (1.0, 50.0, 400),
+    "10 Mbit/s, 200 ms": (10.0, 200.0, 6000),
+    "100 Mbit/s, 10 ms": (100.0, 10.0, 4000),
+    "1 Gbit/s, 1 ms": (1e3, 1.0, 4000),
+    "10 Gbit/s, 0.1 ms": (1e4, 0.1, 16_000),
+}
 """Rate in Mbit/s, round-trip time in ms, segments to send."""
 
 TCP_PORT = 5201
-TCP_COLUMNS = (
-    "ip_src", "ip_id", "ip_bytes", "tcp_sport", "tcp_dport", "tcp_seq", "tcp_ack",
-    "tcp_payload_bytes", "tcp_flags", "wire_bytes",
-)  # fmt: skip
+TCP_COLUMNS = tuple(
+    (
+        "ip_src ip_id ip_bytes tcp_sport tcp_dport tcp_seq tcp_ack tcp_payload_bytes "
+        "tcp_flags wire_bytes"
+    ).split()
+)
 
 FAT = LinkShape(rate_mbps=10_000, delay_ms=50, queue_bdp=2)
 FAT_BYTES = 330_000_000
@@ -79,8 +80,9 @@ class FidelityTcp(Experiment):
         """Options of the experiment; `part` tells the scenarios apart."""
 
         part: str = param("links", "what is measured", choices=("links", "fat"))
-        fat_bytes: int = param(FAT_BYTES, "sent over the longest, fastest path", unit="bytes",
-                               low=1_000_000)  # fmt: skip
+        fat_bytes: int = param(
+            FAT_BYTES, "sent over the longest, fastest path", unit="bytes", low=1_000_000
+        )
 
     params: Parameters
     memory_mb = 8192
@@ -134,7 +136,7 @@ class FidelityTcp(Experiment):
         """Flows and acknowledgements of this part."""
         fat = self.params.part == "fat"
         tables = self._measure_fat(data) if fat else self._measure_links(data)
-        clock = read_json(data.path / SCENARIO)["clock"]
+        clock = data.clock_kind
         return tables | {"setting": pd.DataFrame([{"clock": clock}])}
 
     def _measure_links(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
@@ -144,10 +146,14 @@ class FidelityTcp(Experiment):
             rate, rtt, _ = TCP_LINKS[flow.link]
             came = _new_bytes(arrived, flow.port)
             found.append(
-                {"link": flow.link, "rate_mbps": rate, "rtt_ms": rtt,
-                 "goodput_mbps": _settled_mbps(came),
-                 "expected_mbps": rate * throughput.goodput_share(MSS_BYTES)}
-            )  # fmt: skip
+                {
+                    "link": flow.link,
+                    "rate_mbps": rate,
+                    "rtt_ms": rtt,
+                    "goodput_mbps": _settled_mbps(came),
+                    "expected_mbps": rate * throughput.goodput_share(MSS_BYTES),
+                }
+            )
             came_back = _ack_delays(arrived, sent, flow.port, rate, rtt)
             since_ns = [came_back[c] - data.t0_ns for c in ("left_ns", "came_ns")]
             came_back["stall_us"] = trains.stalls_met_us(data.stalls(), *since_ns)
@@ -159,8 +165,9 @@ class FidelityTcp(Experiment):
         }
 
     def _measure_fat(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        columns = ("ip_src", "ip_dst", "tcp_sport", "tcp_dport", "tcp_seq", "tcp_payload_bytes",
-                   "wire_bytes")  # fmt: skip
+        columns = tuple(
+            ("ip_src ip_dst tcp_sport tcp_dport tcp_seq tcp_payload_bytes wire_bytes").split()
+        )
         came = _new_bytes(data.packets("rx-eth0", columns), TCP_PORT)
         rtt_s = 2 * FAT.delay_ms / 1e3
         start_s = float(came["time_s"].iloc[0])
@@ -168,58 +175,69 @@ class FidelityTcp(Experiment):
         per_round = came.groupby(rounds)["new_bytes"].sum()
         return {
             "fat": pd.DataFrame(
-                {"round": per_round.index, "bytes": per_round.to_numpy(),
-                 "mbps": per_round.to_numpy() * 8 / rtt_s / 1e6}
+                {
+                    "round": per_round.index,
+                    "bytes": per_round.to_numpy(),
+                    "mbps": per_round.to_numpy() * 8 / rtt_s / 1e6,
+                }
             ),
             "fat_flow": pd.DataFrame(
-                [{"bytes": int(came["new_bytes"].sum()), "full_mbps": _full_rate_mbps(came, rtt_s),
-                  "seconds": float(came["time_s"].iloc[-1]) - start_s,
-                  "expected_s": _transfer_s(int(came["new_bytes"].sum()), FAT)}]
+                [
+                    {
+                        "bytes": int(came["new_bytes"].sum()),
+                        "full_mbps": _full_rate_mbps(came, rtt_s),
+                        "seconds": float(came["time_s"].iloc[-1]) - start_s,
+                        "expected_s": _transfer_s(int(came["new_bytes"].sum()), FAT),
+                    }
+                ]
             ),
-        }  # fmt: skip
+        }
 
     # ---- claims
 
     def _target(self, tables: Tables, scenario: str, what: str) -> float:
-        return TARGETS[tables.of("setting", scenario=scenario)["clock"].iloc[0]][what]
+        return TARGETS[tables.row("setting", scenario=scenario)["clock"]][what]
 
     @claim(
         "No packet is larger than the MTU: segmentation offload hides no queueing.",
         source="RFC 9293 §3.7.1",
         scenarios=("links",),
-        bears_stall_s=ANY_STALL,
     )
     def no_super_packets(self, tables: Tables) -> Verdict:
         """The largest IP packet at either end of all TCP flows."""
         return near(
-            float(tables.of("tcp", scenario="links")["largest_ip_bytes"].max()), 1500, abs=0,
+            float(tables.of("tcp", scenario="links")["largest_ip_bytes"].max()),
+            1500,
+            abs=0,
             unit="bytes at most",
-        )  # fmt: skip
+        )
 
     @claim(
         "A TCP flow that fills a link has the link's rate less the headers.",
         source="RFC 9293; 1448 of 1514 bytes",
         scenarios=("links",),
+        bears_stall_s=0.002,
     )
     def tcp_goodput_is_exact(self, tables: Tables) -> Verdict:
         """The settled part of each flow."""
         flows = tables.of("tcp", scenario="links")
         flows = flows[flows["rate_mbps"] <= self._target(tables, "links", "top_mbps")]
         return all_of(
-            [
+            *(
                 near(
-                    f.goodput_mbps, f.expected_mbps, unit="Mbit/s",
+                    f.goodput_mbps,
+                    f.expected_mbps,
+                    unit="Mbit/s",
                     rel=self._target(tables, "links", "goodput"),
                 )
                 for f in rows(flows)
-            ]
-        ).because(in_rows("flows", "links", flows))  # fmt: skip
+            )
+        ).because("flows", flows, scenario="links")
 
     @claim(
         "Acknowledgements take the way back as any packet: transmission time and delay.",
         source="Kurose & Ross §1.4",
         scenarios=("links",),
-        bears_stall_s=ANY_STALL,
     )
     def ack_path_is_exact(self, tables: Tables) -> Verdict:
         """Every acknowledgement of all flows."""
@@ -243,25 +261,28 @@ class FidelityTcp(Experiment):
         "TCP fills 10 Gbit/s over 100 ms once slow start has opened the window.",
         source="RFC 5681 §3.1, RFC 7323",
         scenarios=("fat",),
+        bears_stall_s=0.002,
     )
     def fat_path_is_filled(self, tables: Tables) -> Verdict:
         """The fastest whole round-trip time, the doubling on the way there, and the whole time."""
         if (FAT.rate_mbps or 0.0) > self._target(tables, "fat", "top_mbps"):
             raise MissingDataError("no kernel carries 10 Gbit/s on the real clock; not claimed")
         rounds = tables.of("fat", scenario="fat")
-        flow = tables.of("fat_flow", scenario="fat").iloc[0]
+        flow = tables.row("fat_flow", scenario="fat")
         expected = FAT.rate_mbps * throughput.goodput_share(MSS_BYTES) if FAT.rate_mbps else 0.0
         slow = rounds["mbps"] < DOUBLING_SHARE * expected
         growing = rounds[slow.cummin() & (rounds["round"] >= 1)]["bytes"]
         factors = (growing / growing.shift()).dropna().iloc[1:]
         limit = self._target(tables, "fat", "fat goodput")
         return all_of(
-            [
-                near(flow["full_mbps"], expected, rel=limit, unit="Mbit/s"),
-                near(flow["seconds"], flow["expected_s"], rel=limit, unit="s in all"),
-            ]
-            + [near(f, 2.0, rel=0.05, unit="times per RTT") for f in factors]
-        ).because(in_rows("bytes that arrived in each round-trip time", "fat", rounds))
+            *(
+                [
+                    near(flow["full_mbps"], expected, rel=limit, unit="Mbit/s"),
+                    near(flow["seconds"], flow["expected_s"], rel=limit, unit="s in all"),
+                ]
+                + [near(f, 2.0, rel=0.05, unit="times per RTT") for f in factors]
+            )
+        ).because("bytes that arrived in each round-trip time", rounds, scenario="fat")
 
     # ---- figures
 
@@ -341,6 +362,9 @@ def _ack_delays(
     frames = both["ip_bytes_left"].astype(int) + trains.ETHERNET_BYTES
     ideal_ns = trains.ideal_wire(left_ns, frames, rate_mbps, rtt_ms / 2)
     return pd.DataFrame(
-        {"error_us": (came_ns.to_numpy(float) - ideal_ns) / 1e3,
-         "left_ns": both["time_ns_left"], "came_ns": both["time_ns_came"]}
-    )  # fmt: skip
+        {
+            "error_us": (came_ns.to_numpy(float) - ideal_ns) / 1e3,
+            "left_ns": both["time_ns_left"],
+            "came_ns": both["time_ns_came"],
+        }
+    )

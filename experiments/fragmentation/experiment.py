@@ -9,49 +9,48 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.plots import exchanges as plots
-from testbed import programs
-from testbed.author import steps
-from testbed.author.actions import (
+from testbed import (
     Action,
-    filter_packets,
-    in_order,
-    nothing,
-    own_program,
-    program,
-    sysctl,
-)
-from testbed.author.evidence import in_rows, of_packets
-from testbed.author.experiment import Experiment
-from testbed.author.steps import address, pick
-from testbed.core.claims import (
-    ANY_STALL,
+    LinkShape,
+    Tables,
     Verdict,
     all_of,
     at_least,
     at_most,
     between,
     claim,
+    filter_packets,
+    in_order,
     near,
+    nothing,
+    own_program,
+    param,
+    pick,
+    program,
+    programs,
     same,
+    steps,
+    sysctl,
 )
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
-from testbed.net.shape import LinkShape
 from topologies.site import Site
 
+from .sending import (
+    ETHERNET_MTU,
+    FITS_BYTES,
+    IP_HEADER,
+    LARGEST_BYTES,
+    PORT,
+    SMALL_BUFFER_BYTES,
+    SMALL_PORT,
+    UDP_HEADER,
+    Sending,
+    _listed,
+    _most,
+)
+
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import Process, RunningNetwork, ScenarioData
 
-IP_HEADER, UDP_HEADER, ETHERNET_MTU = 20, 8, 1500
-FITS_BYTES = ETHERNET_MTU - IP_HEADER - UDP_HEADER
-"""Payload of the largest UDP datagram in one Ethernet frame: 1472."""
-
-LARGEST_BYTES = 65_535 - IP_HEADER - UDP_HEADER
-"""Payload of the largest UDP datagram there is (the IP total length has 16 bits): 65507."""
-
-UNIT_BYTES = 8
-"""The unit of the fragment offset (RFC 791 p. 13)."""
 
 FRAGMENTS = 4
 LOSSY_BYTES = FRAGMENTS * (ETHERNET_MTU - IP_HEADER) - UDP_HEADER
@@ -60,7 +59,6 @@ LOSSY_BYTES = FRAGMENTS * (ETHERNET_MTU - IP_HEADER) - UDP_HEADER
 WAY = ("h1", "r1", "r2", "r3", "h2")
 """Nodes in ladder diagrams, from left to right."""
 
-PORT, SMALL_PORT, SMALL_BUFFER_BYTES = 7000, 7001, 100
 TIME_EXCEEDED, REASSEMBLY, UNREACHABLE, TOO_BIG = 11, 1, 3, 4
 V6_TOO_BIG = 2
 QUIET_S = 5.0
@@ -90,7 +88,7 @@ BREAKS: dict[str, Action] = {
 """Faults: what is broken on purpose."""
 
 
-class Fragmentation(Experiment):
+class Fragmentation(Sending):
     """IP fragmentation, from the byte that no longer fits to the loss of a whole datagram.
 
     h1 sends UDP datagrams of chosen sizes: to h3 on its own LAN, and to h2 behind a link with a
@@ -126,10 +124,13 @@ class Fragmentation(Experiment):
         """All steps, one after another, with silence between them."""
         small = 65_536 if "large-buffer" in self.params.faults else SMALL_BUFFER_BYTES
         receivers = [
-            net.start(node, *programs.argv("udp", "receive", str(PORT), f"{SMALL_PORT}/{small}"),
-                      log=f"{node}-received")
+            net.start(
+                node,
+                *programs.argv("udp", "receive", str(PORT), f"{SMALL_PORT}/{small}"),
+                log=f"{node}-received",
+            )
             for node in ("h2", "h3")
-        ]  # fmt: skip
+        ]
         for receiver in receivers:
             net.wait_until("receivers ready", partial(_is_ready, receiver), 10)
         for fault in self.params.faults:
@@ -153,9 +154,10 @@ class Fragmentation(Experiment):
             "twice": _send(far, PORT, 3 * FITS_BYTES),
             "lossy": self._lossy(far),
             "df-path": _send(far, PORT, FITS_BYTES, FITS_BYTES, options=("--gap-ms", "500", *df)),
-            "ipv6": _send(far6, PORT, FITS_BYTES - 20, FITS_BYTES - 20,
-                          options=("--gap-ms", "500")),
-        }  # fmt: skip
+            "ipv6": _send(
+                far6, PORT, FITS_BYTES - 20, FITS_BYTES - 20, options=("--gap-ms", "500")
+            ),
+        }
 
     def _lossy(self, far: str) -> Action:
         """Many datagrams of four fragments each over a link that loses some packets."""
@@ -184,133 +186,29 @@ class Fragmentation(Experiment):
     # ---- claims
 
     @claim(
-        "1472 bytes of UDP payload travel in one packet over Ethernet's MTU of 1500.",
-        source="RFC 768, RFC 791, RFC 894",
-        bears_stall_s=ANY_STALL,
-    )
-    def fits_one_packet(self, tables: Tables) -> Verdict:
-        """20 bytes of IP header, 8 of UDP, 1472 of payload."""
-        seen = self._sent_to(tables, "fits", "h1-eth0", "h3-eth0")
-        return all_of(
-            [
-                near(len(seen), 1, abs=0, unit="packet"),
-                near(_most(seen, "ip_bytes"), ETHERNET_MTU, abs=0, unit="bytes"),
-                self._delivered(tables, "fits", [FITS_BYTES]),
-            ]
-        ).because(*of_packets("the datagram", seen))
-
-    @claim(
-        "One byte more makes two fragments, with the same identification, MF set on all but the "
-        "last, and the UDP header only in the first.",
-        source="RFC 791 p. 26–28",
-        bears_stall_s=ANY_STALL,
-    )
-    def one_more_byte_is_cut(self, tables: Tables) -> Verdict:
-        """1473 bytes of payload to h3."""
-        seen = self._sent_to(tables, "too-long", "h1-eth0", "h3-eth0")
-        return all_of(
-            [
-                _listed(seen, "ip_bytes", [ETHERNET_MTU, IP_HEADER + 1], "lengths"),
-                _listed(seen, "ip_offset_bytes", [0, ETHERNET_MTU - IP_HEADER], "offsets"),
-                _listed(seen, "ip_mf", [1, 0], "MF"),
-                near(seen["ip_id"].nunique(), 1, abs=0, unit="identification"),
-                near(int(seen["udp_dport"].notna().sum()), 1, abs=0, unit="UDP header"),
-                self._delivered(tables, "too-long", [FITS_BYTES + 1]),
-            ]
-        ).because(*of_packets("fragments", seen))
-
-    @claim(
-        "Offsets count units of 8 bytes: every fragment but the last carries a multiple of 8, and "
-        "each begins where the one before ends.",
-        source="RFC 791 p. 13, 27",
-        bears_stall_s=ANY_STALL,
-    )
-    def offsets_count_eight_bytes(self, tables: Tables) -> Verdict:
-        """The largest datagram: 45 fragments."""
-        seen = self._sent_to(tables, "large", "h1-eth0", "h3-eth0")
-        carried = seen["ip_bytes"] - seen["ip_header_bytes"]
-        odd = int((carried[seen["ip_mf"].astype(bool)] % UNIT_BYTES != 0).sum())
-        begins = carried.cumsum().shift(fill_value=0)
-        gaps = int((begins != seen["ip_offset_bytes"]).sum())
-        return all_of(
-            [
-                near(int(carried.sum()), LARGEST_BYTES + UDP_HEADER, abs=0, unit="bytes carried"),
-                at_least(len(seen), 2, unit="fragments"),
-                at_most(odd, 0, unit="of them not in units of 8"),
-                at_most(gaps, 0, unit="gaps or overlaps"),
-                self._delivered(tables, "large", [LARGEST_BYTES]),
-            ]
-        ).because(*of_packets("fragments", seen))
-
-    @claim(
-        "The IP total length has 16 bits: 65507 bytes is the longest UDP payload, and the system "
-        "refuses one byte more.",
-        source="RFC 791 p. 13, RFC 768",
-        bears_stall_s=ANY_STALL,
-    )
-    def length_has_sixteen_bits(self, tables: Tables) -> Verdict:
-        """What the calls returned, and what came through."""
-        return all_of(
-            [
-                self._call(tables, "large", "sent"),
-                self._delivered(tables, "large", [LARGEST_BYTES]),
-                self._call(tables, "too-large", "EMSGSIZE"),
-            ]
-        ).because(*of_packets("sent", self._sent_to(tables, "large", "h1-eth0", "h3-eth0")))
-
-    @claim(
-        "A datagram longer than the receiver's buffer is truncated: the socket says so, and the "
-        "rest is gone; the next datagram begins afresh.",
-        source="RFC 1122 §4.1.4; recvmsg(2) MSG_TRUNC",
-        bears_stall_s=ANY_STALL,
-    )
-    def long_datagrams_are_truncated(self, tables: Tables) -> Verdict:
-        """A datagram ten times the buffer, then one that fits it."""
-        got = self._got(tables, "truncated")
-        found = [(int(r.got_bytes), bool(r.truncated)) for r in got.itertuples()]  # type: ignore[arg-type]
-        wanted = [(SMALL_BUFFER_BYTES, True), (SMALL_BUFFER_BYTES, False)]
-        return same(found, wanted, "bytes, truncated").because(in_rows("receptions", "main", got))
-
-    @claim(
-        "With DF set the sending host does not cut a packet that its own link cannot carry; the "
-        "call fails.",
-        source="RFC 791 p. 13, 25; ip(7) EMSGSIZE",
-        bears_stall_s=ANY_STALL,
-    )
-    def df_forbids_cutting_at_home(self, tables: Tables) -> Verdict:
-        """1473 bytes with DF: an error, and nothing on the wire."""
-        seen = self._sent_to(tables, "df-local", "h1-eth0", "h3-eth0")
-        return all_of(
-            [
-                self._call(tables, "df-local", "EMSGSIZE"),
-                at_most(len(seen), 0, unit="packets sent"),
-            ]
-        ).because(in_rows("calls", "main", tables.of("sent", step="df-local")))
-
-    @claim(
         "With DF set a router drops what does not fit the next link and reports the MTU; the "
         "sender's next attempt fails at once.",
         source="RFC 791 p. 25, RFC 1191 §4",
-        bears_stall_s=ANY_STALL,
     )
     def df_forbids_cutting_on_the_way(self, tables: Tables) -> Verdict:
         """1472 bytes with DF to h2, twice."""
         seen = self._sent_to(tables, "df-path", "h1-eth0", "h2-eth0")
         told = pick(tables, "df-path", "h1-eth0", icmp_type=UNREACHABLE, icmp_code=TOO_BIG)
-        return all_of(
-            [
+        return (
+            all_of(
                 near(len(seen), 1, abs=0, unit="packet left"),
                 _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
                 self._calls(tables, "df-path", ["sent", "EMSGSIZE"]),
                 self._delivered(tables, "df-path", []),
-            ]
-        ).because(*of_packets("the packet", seen), *of_packets("the error", told))
+            )
+            .because("the packet", seen)
+            .because("the error", told)
+        )
 
     @claim(
         "A router cuts a packet that does not fit the next link; the pieces are put together at "
         "the destination only.",
         source="RFC 791 p. 8, 28; RFC 1812 §5.2.6",
-        bears_stall_s=ANY_STALL,
     )
     def routers_cut_and_hosts_join(self, tables: Tables) -> Verdict:
         """1472 bytes leave whole, come as fragments through r3, and reach the socket whole."""
@@ -318,19 +216,16 @@ class Fragmentation(Experiment):
         between = self._sent_to(tables, "router", "r3-eth0", "h2-eth0")
         came = self._sent_to(tables, "router", "h2-eth0", "h2-eth0")
         return all_of(
-            [
-                near(len(left), 1, abs=0, unit="packet left h1"),
-                near(len(between), 2, abs=0, unit="fragments reached r3"),
-                near(len(came), 2, abs=0, unit="fragments reached h2"),
-                at_most(_most(came, "ip_bytes"), self.params.mtu_bytes, unit="bytes each"),
-                self._delivered(tables, "router", [FITS_BYTES]),
-            ]
-        ).because(*of_packets("on the way", pd.concat([left, between, came])))
+            near(len(left), 1, abs=0, unit="packet left h1"),
+            near(len(between), 2, abs=0, unit="fragments reached r3"),
+            near(len(came), 2, abs=0, unit="fragments reached h2"),
+            at_most(_most(came, "ip_bytes"), self.params.mtu_bytes, unit="bytes each"),
+            self._delivered(tables, "router", [FITS_BYTES]),
+        ).because("on the way", pd.concat([left, between, came]))
 
     @claim(
         "Fragments may be cut again on the way; offsets stay those of the first datagram.",
         source="RFC 791 p. 26–27",
-        bears_stall_s=ANY_STALL,
     )
     def fragments_are_cut_again(self, tables: Tables) -> Verdict:
         """4416 bytes: three fragments leave, more arrive, with one identification."""
@@ -339,19 +234,16 @@ class Fragmentation(Experiment):
         carried = came["ip_bytes"] - came["ip_header_bytes"]
         gaps = int((carried.cumsum().shift(fill_value=0) != came["ip_offset_bytes"]).sum())
         return all_of(
-            [
-                near(len(left), 3 if len(left) else 0, abs=0, unit="fragments left"),
-                at_least(len(came), len(left) + 1, unit="fragments arrived"),
-                at_most(gaps, 0, unit="gaps or overlaps"),
-                same(set(came["ip_id"]), set(left["ip_id"]), "identification"),
-                self._delivered(tables, "twice", [3 * FITS_BYTES]),
-            ]
-        ).because(*of_packets("as they left and arrived", pd.concat([left, came])))  # fmt: skip
+            near(len(left), 3 if len(left) else 0, abs=0, unit="fragments left"),
+            at_least(len(came), len(left) + 1, unit="fragments arrived"),
+            at_most(gaps, 0, unit="gaps or overlaps"),
+            same(set(came["ip_id"]), set(left["ip_id"]), "identification"),
+            self._delivered(tables, "twice", [3 * FITS_BYTES]),
+        ).because("as they left and arrived", pd.concat([left, came]))
 
     @claim(
         "A datagram is delivered if and only if all of its fragments arrive.",
         source="RFC 791 p. 28–29, RFC 1122 §3.3.2",
-        bears_stall_s=ANY_STALL,
     )
     def all_fragments_or_nothing(self, tables: Tables) -> Verdict:
         """Sets of fragments that came to h2 whole, and datagrams its socket gave."""
@@ -361,17 +253,14 @@ class Fragmentation(Experiment):
         some = len(bytes_of)
         given = len(self._got(tables, "lossy"))
         return all_of(
-            [
-                near(given, whole, abs=0, unit=f"delivered of {some} seen"),
-                at_least(some - whole, 1, unit="datagrams with a fragment missing"),
-            ]
-        ).because(*of_packets("fragments", came.head(24)))
+            near(given, whole, abs=0, unit=f"delivered of {some} seen"),
+            at_least(some - whole, 1, unit="datagrams with a fragment missing"),
+        ).because("fragments", came.head(24))
 
     @claim(
         "If each packet is lost with probability p, a datagram of k fragments survives with "
         "(1 − p)^k.",
         source="arithmetic; Kent & Mogul 1987",
-        bears_stall_s=ANY_STALL,
     )
     def loss_grows_with_fragments(self, tables: Tables) -> Verdict:
         """Share of datagrams delivered, within four standard deviations of the formula."""
@@ -381,11 +270,9 @@ class Fragmentation(Experiment):
         share = len(self._got(tables, "lossy")) / p.datagrams
         left = len(self._sent_to(tables, "lossy", "h1-eth0", "h2-eth0"))
         return all_of(
-            [
-                near(left / p.datagrams, FRAGMENTS, abs=0, unit="fragments a datagram"),
-                near(share, survives, abs=slack, unit="of datagrams delivered"),
-            ]
-        ).because(in_rows("receptions", "main", self._got(tables, "lossy")))
+            near(left / p.datagrams, FRAGMENTS, abs=0, unit="fragments a datagram"),
+            near(share, survives, abs=slack, unit="of datagrams delivered"),
+        ).because("receptions", self._got(tables, "lossy"), scenario="main")
 
     @claim(
         "A host that waits in vain for fragments gives up and reports it (type 11 code 1), if it "
@@ -399,21 +286,18 @@ class Fragmentation(Experiment):
         begun = pick(tables, "lossy", "h2-eth0")["time_s"].min()
         waited_s = float(told["time_s"].min() - begun) if len(told) else None
         return all_of(
-            [
-                at_least(len(told), 1, unit="errors"),
-                *(
-                    [between(waited_s, REASSEMBLY_S, 1.125 * REASSEMBLY_S, unit="s")]
-                    if waited_s
-                    else []
-                ),
-            ]
-        ).because(*of_packets("the errors", told))
+            at_least(len(told), 1, unit="errors"),
+            *(
+                [between(waited_s, REASSEMBLY_S, 1.125 * REASSEMBLY_S, unit="s")]
+                if waited_s
+                else []
+            ),
+        ).because("the errors", told)
 
     @claim(
         "In IPv6 routers never cut: they drop and report the MTU, and the source itself fragments "
         "from then on, with a fragment header.",
         source="RFC 8200 §4.5, §5; RFC 8201 §4",
-        bears_stall_s=ANY_STALL,
     )
     def ipv6_is_cut_at_the_source(self, tables: Tables) -> Verdict:
         """Two equal datagrams to h2's IPv6 address."""
@@ -421,40 +305,18 @@ class Fragmentation(Experiment):
         came = self._sent_to(tables, "ipv6", "h2-eth0", "h2-eth0", 6)
         told = pick(tables, "ipv6", "h1-eth0", ip_version=6, icmp_type=V6_TOO_BIG)
         headers = seen["ip6_extensions"].fillna("").str.contains("fragment")
-        return all_of(
-            [
+        return (
+            all_of(
                 _listed(told, "icmp_mtu", [self.params.mtu_bytes], "MTU told"),
                 same([bool(h) for h in headers], [False, True, True], "fragment headers"),
                 near(len(came), 2, abs=0, unit="packets arrived"),
                 self._delivered(tables, "ipv6", [FITS_BYTES - 20]),
-            ]
-        ).because(*of_packets("as they left", seen), *of_packets("the error", told))  # fmt: skip
+            )
+            .because("as they left", seen)
+            .because("the error", told)
+        )
 
     # ---- what the claims look at
-
-    def _sent_to(
-        self, tables: Tables, name: str, capture: str, target: str, version: int = 4
-    ) -> pd.DataFrame:
-        """A step's packets from h1 to an interface's address, as a capture saw them."""
-        return pick(
-            tables, name, capture,
-            ip_src=address(tables, "h1-eth0", version), ip_dst=address(tables, target, version),
-        )  # fmt: skip
-
-    def _got(self, tables: Tables, name: str) -> pd.DataFrame:
-        tables.of("steps", step=name)
-        got = tables.of("received")
-        return got[got["step"] == name]
-
-    def _delivered(self, tables: Tables, name: str, sizes: list[int]) -> Verdict:
-        got = [int(b) for b in self._got(tables, name)["got_bytes"]]
-        return same(got, sizes, "bytes delivered")
-
-    def _call(self, tables: Tables, name: str, result: str) -> Verdict:
-        return self._calls(tables, name, [result])
-
-    def _calls(self, tables: Tables, name: str, results: list[str]) -> Verdict:
-        return same(list(tables.of("sent", step=name)["result"]), results, "calls")
 
     # ---- figures
 
@@ -494,11 +356,3 @@ def _is_ready(receiver: Process) -> bool:
 def _send(host: str, port: int, *sizes: int, options: tuple[str, ...] = ()) -> Action:
     words = [*options, host, str(port), *map(str, sizes)]
     return own_program("h1", "udp", "send", *words)
-
-
-def _most(packets: pd.DataFrame, column: str) -> float | None:
-    return float(packets[column].max()) if len(packets) else None
-
-
-def _listed(packets: pd.DataFrame, column: str, wanted: list[int], what: str) -> Verdict:
-    return same([int(v) for v in packets[column].dropna()], wanted, what)

@@ -7,60 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import traceroute
 from analysis.plots import exchanges as plots
-from testbed.author import steps
-from testbed.author.actions import (
+from testbed import (
     Action,
+    LinkShape,
+    MissingDataError,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
     filter_packets,
     in_order,
+    mac,
+    near,
     nothing,
+    param,
+    pick,
     ping,
     program,
+    same,
+    steps,
     sysctl,
     unfilter,
     zeros,
 )
-from testbed.author.evidence import of_packets
-from testbed.author.steps import address, mac, pick
-from testbed.core.claims import (
-    ANY_STALL,
-    MissingDataError,
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    between,
-    claim,
-    holds,
-    near,
-    same,
-)
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
-from testbed.net.shape import LinkShape
 from topologies.site import Site
 
-from .traceroutes import (
-    ECHO_REPLY,
-    ECHO_REQUEST,
-    NO_PORT,
-    TCP,
-    TIME_EXCEEDED,
-    UDP,
-    UNREACHABLE,
-    Traceroutes,
-)
+from .echo import Echo
+from .errors import BURST_PKTS, TOO_BIG, Errors
+from .traceroutes import ECHO_REQUEST, TCP, UNREACHABLE, Traceroutes
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 REDIRECT = 5
 """ICMP type (RFC 792)."""
 
-NO_NETWORK, NO_HOST, NO_PROTOCOL, TOO_BIG, PROHIBITED = 0, 1, 2, 4, 13
-"""Codes of destination unreachable (RFC 792, RFC 1812 §5.2.7.1)."""
 
 UNUSED_PROTOCOL = 253
 """For experiments (RFC 3692)."""
@@ -72,7 +57,6 @@ TRANSFER_BYTES = 60_000
 TRANSFER_S = 10.0
 """How long a transfer may take; the path needs less than one second."""
 
-BURST_PKTS = 20
 QUIET_S = 15.0
 """Between steps: what is under way arrives, and the kernel's allowance of errors is full again."""
 
@@ -106,7 +90,7 @@ BREAKS: dict[str, Action] = {
 """Faults: what is broken on purpose."""
 
 
-class Icmp(Traceroutes):
+class Icmp(Errors, Echo, Traceroutes):
     """ICMP: what hosts and routers tell each other about the packets they could not deliver.
 
     h1 asks h2 for echoes, walks the path in the three ways of traceroute, and sends what cannot
@@ -193,163 +177,9 @@ class Icmp(Traceroutes):
     # ---- claims
 
     @claim(
-        "An echo request is answered by an echo reply with the same identifier, sequence number "
-        "and data.",
-        source="RFC 792 p. 14, RFC 1122 §3.2.2.6",
-        bears_stall_s=ANY_STALL,
-    )
-    def echo_returns_the_data(self, tables: Tables) -> Verdict:
-        """Every request of the ping, at the sender."""
-        asked = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REQUEST)
-        told = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REPLY)
-        key = ["icmp_id", "icmp_seq", "payload"]
-        matched = asked.merge(told, on=key, suffixes=("", "_told"))
-        swapped = (matched["ip_src"] == matched["ip_dst_told"]) & (
-            matched["ip_dst"] == matched["ip_src_told"]
-        )
-        return near(int(swapped.sum()), 3, abs=0, unit="requests answered in kind").because(
-            *of_packets("requests and replies", pd.concat([asked, told]))
-        )
-
-    @claim(
-        "The round-trip time that ping tells is the sum of the links' delays, there and back.",
-        source="RFC 792; arithmetic",
-    )
-    def echo_takes_the_paths_delay(self, tables: Tables) -> Verdict:
-        """From each request to its reply, at the sender."""
-        asked = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REQUEST)
-        told = pick(tables, "echo", "h1-eth0", icmp_type=ECHO_REPLY)
-        both = asked.merge(told, on="icmp_seq", suffixes=("", "_told"))
-        rtt_ms = (both["time_s_told"] - both["time_s"]) * 1e3
-        if both.empty:
-            return holds(False, observed="no replies", expected="a reply to each request")
-        # the first one waits for ARP on three LANs; that is not the path's delay
-        return near(float(rtt_ms.min()), 4 * self.params.delay_ms, rel=0.01, unit="ms").because(
-            *of_packets("requests and replies", pd.concat([asked, told]))
-        )
-
-    @claim(
-        "Every router on the way lowers the TTL by one; Linux begins with 64.",
-        source="RFC 791 p. 30, RFC 1812 §5.3.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def routers_lower_the_ttl(self, tables: Tables) -> Verdict:
-        """The ping's requests as they leave, behind one router and behind three."""
-        seen = {
-            capture: pick(tables, "echo", capture, icmp_type=ECHO_REQUEST)
-            for capture in ("h1-eth0", "r2-eth0", "h2-eth0")
-        }
-        found = {c: {int(t) for t in p["ip_ttl"]} for c, p in seen.items()}
-        return same(found, {"h1-eth0": {64}, "r2-eth0": {63}, "h2-eth0": {61}}, "TTL").because(
-            *of_packets("requests on their way", pd.concat(seen.values()))
-        )
-
-    @claim(
-        "A router without a route to the network answers network unreachable (code 0).",
-        source="RFC 792 p. 4, RFC 1812 §4.3.3.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def no_route_is_network_unreachable(self, tables: Tables) -> Verdict:
-        """Ping to a network nobody knows; h1's gateway answers."""
-        return self._unreachable(tables, "no-network", NO_NETWORK, "r1-eth0")
-
-    @claim(
-        "A router that cannot find the host on its last network answers host unreachable (code 1).",
-        source="RFC 792 p. 4, RFC 1812 §5.2.7.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def silent_host_is_host_unreachable(self, tables: Tables) -> Verdict:
-        """Ping to an address of h2's LAN that nobody has; r3 answers when its ARP gives up."""
-        return self._unreachable(tables, "no-host", NO_HOST, "r3-eth0")
-
-    @claim(
-        "A host that does not know the transport protocol answers protocol unreachable (code 2).",
-        source="RFC 792 p. 5, RFC 1122 §3.2.2.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def unknown_protocol_is_protocol_unreachable(self, tables: Tables) -> Verdict:
-        """A packet of protocol 253 to h2."""
-        return self._unreachable(tables, "no-protocol", NO_PROTOCOL, "h2-eth0")
-
-    @claim(
-        "A host answers a datagram to a port without a listener by port unreachable (code 3).",
-        source="RFC 792 p. 5, RFC 1122 §4.1.3.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def closed_port_is_port_unreachable(self, tables: Tables) -> Verdict:
-        """A datagram to h2's port 9."""
-        return self._unreachable(tables, "no-port", NO_PORT, "h2-eth0")
-
-    @claim(
-        "A filter that refuses openly answers administratively prohibited (code 13).",
-        source="RFC 1812 §5.2.7.1",
-        bears_stall_s=ANY_STALL,
-    )
-    def filter_says_prohibited(self, tables: Tables) -> Verdict:
-        """A datagram to port 69, which r3 refuses to forward."""
-        return self._unreachable(tables, "prohibited", PROHIBITED, "r3-eth0")
-
-    @claim(
-        "An ICMP error carries the IP header of the packet it is about, and at least 8 bytes more.",
-        source="RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3.2.3",
-        bears_stall_s=ANY_STALL,
-    )
-    def errors_quote_the_packet(self, tables: Tables) -> Verdict:
-        """Every error that reaches h1: the quoted identification and destination are h1's own."""
-        names = ("traceroute-udp", "no-network", "no-host", "no-protocol", "no-port", "prohibited")
-        seen = pd.concat(pick(tables, name, "h1-eth0", ip_version=4) for name in names)
-        errors = seen[seen["icmp_type"].isin([UNREACHABLE, TIME_EXCEEDED])]
-        sent = seen[seen["ip_src"] == address(tables, "h1-eth0")]
-        known = set(zip(sent["ip_id"].astype(int), sent["ip_dst"].astype(str), strict=True))
-        strange = sum(traceroute.quoted(e) not in known for e in errors["payload"])
-        shortest = min((len(e) for e in errors["payload"]), default=0)
-        return all_of(
-            [
-                at_least(len(errors), len(names), unit="errors"),
-                at_most(strange, 0, unit="of them about packets never sent"),
-                at_least(shortest, 28, unit="bytes quoted"),
-            ]
-        ).because(*of_packets("errors", errors))
-
-    @claim(
-        "A ping to the broadcast address goes unanswered, and no error ever answers a broadcast.",
-        source="RFC 1122 §3.2.2, §3.2.2.6; RFC 2644",
-        bears_stall_s=ANY_STALL,
-    )
-    def broadcasts_get_no_answer(self, tables: Tables) -> Verdict:
-        """Two requests to the LAN's broadcast address."""
-        asked = pick(tables, "broadcast", "h1-eth0", icmp_type=ECHO_REQUEST)
-        told = pick(
-            tables, "broadcast", "h1-eth0", icmp_type={ECHO_REPLY, UNREACHABLE, TIME_EXCEEDED}
-        )
-        return all_of(
-            [
-                at_least(len(asked), 2, unit="requests to everybody"),
-                at_most(len(told), 0, unit="answers"),
-            ]
-        ).because(*of_packets("requests and answers", pd.concat([asked, told])))
-
-    @claim(
-        "Hosts and routers limit the rate of their errors; not every bad packet draws one.",
-        source="RFC 1812 §4.3.2.8, RFC 1122 §3.2.2",
-        bears_stall_s=0.1,
-    )
-    def errors_are_rate_limited(self, tables: Tables) -> Verdict:
-        """Twenty datagrams to a closed port, back to back (Linux: a bucket of 6, one a second)."""
-        sent = pick(tables, "burst", "h1-eth0", ip_proto=UDP)
-        errors = pick(tables, "burst", "h1-eth0", icmp_type=UNREACHABLE)
-        return all_of(
-            [
-                near(len(sent), BURST_PKTS, abs=0, unit="datagrams"),
-                between(len(errors), 1, BURST_PKTS / 2, unit="errors"),
-            ]
-        ).because(*of_packets("errors", errors))
-
-    @claim(
         "A router that sends a packet back out of the interface it came by tells the sender of "
         "the better router; the sender then goes there directly.",
         source="RFC 792 p. 12, RFC 1812 §5.2.7.2, RFC 1122 §3.2.2.2",
-        bears_stall_s=ANY_STALL,
     )
     def redirect_shortens_the_way(self, tables: Tables) -> Verdict:
         """h1 pings h4 by its gateway r1; r4 is on the same LAN."""
@@ -359,18 +189,15 @@ class Icmp(Traceroutes):
         way = [names.get(m, m) for m in asked["eth_dst"]]
         gateways = sorted({str(g) for g in told["icmp_gateway"]})
         return all_of(
-            [
-                same(gateways, [address(tables, "r4-eth0")], "redirected to"),
-                same([way[:1], way[-1:]], [["r1-eth0"], ["r4-eth0"]], "first and last sent to"),
-            ]
-        ).because(*of_packets("requests and redirects", pd.concat([asked, told])))
+            same(gateways, [address(tables, "r4-eth0")], "redirected to"),
+            same([way[:1], way[-1:]], [["r1-eth0"], ["r4-eth0"]], "first and last sent to"),
+        ).because("requests and redirects", pd.concat([asked, told]))
 
     @claim(
         "A router drops a packet with DF set that does not fit the next link, and sends "
         "fragmentation needed (type 3 code 4) with that link's MTU; the sender makes its packets "
         "that small.",
         source="RFC 1191 §3, §4",
-        bears_stall_s=ANY_STALL,
     )
     def path_mtu_is_discovered(self, tables: Tables) -> Verdict:
         """The transfer with ICMP: the message, the sizes behind it, and that all data arrives."""
@@ -378,14 +205,16 @@ class Icmp(Traceroutes):
         told = pick(tables, "path-mtu", "h1-eth0", icmp_type=UNREACHABLE, icmp_code=TOO_BIG)
         sent = self._data_packets(tables, "path-mtu", "h1-eth0")
         after = sent[sent["time_s"] > told["time_s"].min()] if len(told) else sent
-        return all_of(
-            [
+        return (
+            all_of(
                 same({bool(df) for df in sent["ip_df"]}, {True}, "DF"),
                 same({int(m) for m in told["icmp_mtu"]}, {mtu}, "MTU told in bytes"),
                 near(_largest(after), mtu, abs=0, unit="bytes, largest afterwards"),
                 self._arrived(tables, "path-mtu", TRANSFER_BYTES),
-            ]
-        ).because(*of_packets("the errors", told), *of_packets("segments", sent.head(6)))
+            )
+            .because("the errors", told)
+            .because("segments", sent.head(6))
+        )
 
     @claim(
         "Where that ICMP message is dropped, the connection opens and then hangs: a black hole.",
@@ -398,12 +227,10 @@ class Icmp(Traceroutes):
         opened = ((shaken["tcp_flags"].astype(int) & 0x12) == 0x12).sum()
         sent = self._data_packets(tables, "black-hole", "h1-eth0")
         return all_of(
-            [
-                near(int(opened), 1, abs=0, unit="SYN+ACK"),
-                at_least(len(sent), 4, unit="segments sent, most of them again and again"),
-                self._arrived(tables, "black-hole", 0),
-            ]
-        ).because(*of_packets("segments that vanish", sent))
+            near(int(opened), 1, abs=0, unit="SYN+ACK"),
+            at_least(len(sent), 4, unit="segments sent, most of them again and again"),
+            self._arrived(tables, "black-hole", 0),
+        ).because("segments that vanish", sent)
 
     @claim(
         "Packetisation-layer probing gets through a black hole without ICMP: after repeated "
@@ -418,22 +245,13 @@ class Icmp(Traceroutes):
         passed = self._data_packets(tables, "probing", "h2-eth0")
         errors = pick(tables, "probing", "h1-eth0", icmp_type=UNREACHABLE)
         return all_of(
-            [
-                at_most(len(errors), 0, unit="ICMP errors"),
-                at_least(_largest(sent), mtu + 1, unit="bytes at first"),
-                at_most(_largest(passed), mtu, unit="bytes at the end"),
-                self._arrived(tables, "probing", TRANSFER_BYTES),
-            ]
-        ).because(*of_packets("segments", sent.head(12)))
+            at_most(len(errors), 0, unit="ICMP errors"),
+            at_least(_largest(sent), mtu + 1, unit="bytes at first"),
+            at_most(_largest(passed), mtu, unit="bytes at the end"),
+            self._arrived(tables, "probing", TRANSFER_BYTES),
+        ).because("segments", sent.head(12))
 
     # ---- what the claims look at
-
-    def _unreachable(self, tables: Tables, name: str, code: int, by: str) -> Verdict:
-        errors = pick(tables, name, "h1-eth0", icmp_type=UNREACHABLE)
-        found = set(zip(errors["icmp_code"].astype(int), errors["ip_src"].astype(str), strict=True))
-        return same(found, {(code, address(tables, by))}, "code and sender").because(
-            *of_packets("the exchange", pick(tables, name, "h1-eth0", ip_version=4))
-        )
 
     def _data_packets(self, tables: Tables, name: str, capture: str) -> pd.DataFrame:
         source = address(tables, "h1-eth0")
@@ -473,8 +291,10 @@ class Icmp(Traceroutes):
         """
         forms = {f: self._walk(tables, f) for f in ("udp", "icmp", "tcp")}
         ladders = {
-            "3_traceroute": "traceroute-udp", "4_redirect": "redirect", "5_path_MTU": "path-mtu",
-        }  # fmt: skip
+            "3_traceroute": "traceroute-udp",
+            "4_redirect": "redirect",
+            "5_path_MTU": "path-mtu",
+        }
         transfers = {
             name: self._data_packets(tables, name, "h1-eth0")
             for name in ("path-mtu", "black-hole", "probing")

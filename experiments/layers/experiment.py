@@ -10,28 +10,34 @@ import pandas as pd
 from analysis import packets
 from analysis.dissect import http as messages
 from analysis.plots import exchanges as plots
-from testbed.author import steps
-from testbed.author.actions import (
+from testbed import (
     Action,
+    Experiment,
+    LinkShape,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
     filter_packets,
+    holds,
     in_order,
+    mac,
     masquerade,
+    near,
     nothing,
+    param,
+    pick,
     program,
+    steps,
     sysctl,
 )
-from testbed.author.evidence import of_packets
-from testbed.author.experiment import Experiment
-from testbed.author.steps import address, mac, pick, step
-from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
-from testbed.net.shape import LinkShape
 from topologies.site import Site
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 ETHERNET, IP, TCP, TIMESTAMPS = 14, 20, 20, 12
 """Header bytes: Ethernet as captured (without preamble and FCS), IPv4, TCP, and the TCP timestamp
@@ -51,9 +57,20 @@ BREAKS: dict[str, Action] = {
     "no-timestamps": sysctl("h1", "net.ipv4.tcp_timestamps", 0),
     "other-port": nothing,  # see `run`
     "small-segments": program("h1", "ip", "link", "set", "h1-eth0", "mtu", "600"),
-    "remembered": program("h1", "ip", "neigh", "replace", "10.0.1.1", "lladdr",
-                          "02:01:00:00:00:04", "dev", "h1-eth0", "nud", "permanent"),
-}  # fmt: skip
+    "remembered": program(
+        "h1",
+        "ip",
+        "neigh",
+        "replace",
+        "10.0.1.1",
+        "lladdr",
+        "02:01:00:00:00:04",
+        "dev",
+        "h1-eth0",
+        "nud",
+        "permanent",
+    ),
+}
 """Faults: what is broken on purpose."""
 
 
@@ -96,7 +113,7 @@ class Layers(Experiment):
         in_order(*(BREAKS[fault] for fault in faults))(net)
         net.start("h2", "busybox", "httpd", "-f", "-p", str(port), "-h", str(folder))
         net.capture(*PLACES)
-        step(net, "request", quiet_s=1.0)
+        steps.step(net, "request", quiet_s=1.0)
         url = f"http://{net.address('h2')}:{port}/index.html"
         program("h1", "curl", "--silent", "--max-time", "30", "--output", "/dev/null", url)(net)
         net.sleep(2)
@@ -118,7 +135,6 @@ class Layers(Experiment):
         "Each layer puts its header in front of what the layer above hands down: Ethernet 14, IP "
         "20, TCP 20 and 12 of options, then the request.",
         source="RFC 1122 §1.1.3, RFC 894, RFC 791, RFC 9293, RFC 7323",
-        bears_stall_s=ANY_STALL,
     )
     def headers_add_up(self, tables: Tables) -> Verdict:
         """The frame with the GET, from outside to inside."""
@@ -129,24 +145,21 @@ class Layers(Experiment):
         ethernet = int(packet["wire_bytes"] - packet["ip_bytes"])
         text = bytes(packet["payload"])
         return all_of(
-            [
-                near(ethernet, ETHERNET, abs=0, unit="bytes of Ethernet"),
-                near(int(packet["ip_header_bytes"]), IP, abs=0, unit="bytes of IP"),
-                near(int(packet["tcp_header_bytes"]), TCP + TIMESTAMPS, abs=0, unit="bytes of TCP"),
-                near(len(text), int(packet["tcp_payload_bytes"]), abs=0, unit="bytes of HTTP"),
-                holds(
-                    text.startswith(b"GET "),
-                    observed=f"begins {text[:3].decode(errors='replace')}",
-                    expected="GET",
-                ),
-            ]
-        ).because(*of_packets("the request", request))
+            near(ethernet, ETHERNET, abs=0, unit="bytes of Ethernet"),
+            near(int(packet["ip_header_bytes"]), IP, abs=0, unit="bytes of IP"),
+            near(int(packet["tcp_header_bytes"]), TCP + TIMESTAMPS, abs=0, unit="bytes of TCP"),
+            near(len(text), int(packet["tcp_payload_bytes"]), abs=0, unit="bytes of HTTP"),
+            holds(
+                text.startswith(b"GET "),
+                observed=f"begins {text[:3].decode(errors='replace')}",
+                expected="GET",
+            ),
+        ).because("the request", request)
 
     @claim(
         "Each header names the layer above it: EtherType 0x0800 is IP, protocol 6 is TCP, port 80 "
         "is HTTP.",
         source="RFC 1122 §2.3.3, RFC 791 p. 14, RFC 9110 §4.2.1",
-        bears_stall_s=ANY_STALL,
     )
     def headers_name_the_layer_above(self, tables: Tables) -> Verdict:
         """The three numbers in the frame with the GET."""
@@ -157,15 +170,15 @@ class Layers(Experiment):
         found = (int(packet["eth_type"]), int(packet["ip_proto"]), int(packet["tcp_dport"]))
         wanted = (IPV4_TYPE, TCP_NUMBER, HTTP_PORT)
         return holds(
-            found == wanted, observed=f"0x{found[0]:04x}, {found[1]}, {found[2]}",
+            found == wanted,
+            observed=f"0x{found[0]:04x}, {found[1]}, {found[2]}",
             expected=f"0x{wanted[0]:04x}, {wanted[1]}, {wanted[2]}",
-        ).because(*of_packets("the request", request))  # fmt: skip
+        ).because("the request", request)
 
     @claim(
         "Before the request come ARP and TCP's handshake; behind the answer the connection is "
         "closed.",
         source="RFC 1122 §2.3.2, RFC 9293 §3.5, RFC 9112 §9",
-        bears_stall_s=ANY_STALL,
     )
     def lower_layers_come_first(self, tables: Tables) -> Verdict:
         """The order of the first packets of each kind at h1."""
@@ -183,59 +196,45 @@ class Layers(Experiment):
         found = sorted(order, key=lambda name: order[name])
         return holds(
             found == list(firsts), observed=", ".join(found), expected=", ".join(firsts)
-        ).because(*of_packets("the first", seen.head(12)))
+        ).because("the first", seen.head(12))
 
-    @claim(
-        "A switch changes nothing in a frame.",
-        source="IEEE 802.1D §7; RFC 7042 §2",
-        bears_stall_s=ANY_STALL,
-    )
+    @claim("A switch changes nothing in a frame.", source="IEEE 802.1D §7; RFC 7042 §2")
     def switches_change_nothing(self, tables: Tables) -> Verdict:
         """h1's frames before and behind the switch."""
-        kept = [
-            "eth_src",
-            "eth_dst",
-            "ip_src",
-            "ip_dst",
-            "ip_ttl",
-            "ip_id",
-            "tcp_seq",
-            "wire_bytes",
-        ]
+        kept = ("eth_src eth_dst ip_src ip_dst ip_ttl ip_id tcp_seq wire_bytes").split()
         before, behind = (self._segments(tables, p) for p in (LAN_SIDE, BEHIND_SWITCH))
         changed = self._changed(before, behind, kept)
         return all_of(
-            [
-                at_least(len(before), 3, unit="frames"),
-                at_most(len(changed), 0, unit=f"fields changed {changed or ''}".strip()),
-            ]
-        ).because(*of_packets("before and behind", pd.concat([before, behind])))
+            at_least(len(before), 3, unit="frames"),
+            at_most(len(changed), 0, unit=f"fields changed {changed or ''}".strip()),
+        ).because("before and behind", pd.concat([before, behind]))
 
     @claim(
         "A router puts a packet into a new frame with new MAC addresses and lowers the TTL; all "
         "else of IP and TCP stays.",
         source="RFC 1812 §5.2, §5.3.1",
-        bears_stall_s=ANY_STALL,
     )
     def routers_change_frame_and_ttl(self, tables: Tables) -> Verdict:
         """h1's packets before and behind r1."""
-        fields = ["eth_src", "eth_dst", "ip_src", "ip_dst", "ip_ttl", "ip_id", "tcp_sport",
-                  "tcp_dport", "tcp_seq", "tcp_payload_bytes"]  # fmt: skip
+        fields = (
+            "eth_src eth_dst ip_src ip_dst ip_ttl ip_id tcp_sport tcp_dport tcp_seq "
+            "tcp_payload_bytes"
+        ).split()
         before, behind = (self._segments(tables, p) for p in (BEHIND_SWITCH, BEHIND_ROUTER))
         changed = self._changed(before, behind, fields)
         wanted = ["eth_src", "eth_dst", "ip_ttl"]
         return all_of(
-            [
-                at_least(len(before), 3, unit="packets"),
-                holds(changed == wanted, observed=f"changed: {', '.join(changed) or 'nothing'}",
-                      expected=f"changed: {', '.join(wanted)}"),
-            ]
-        ).because(*of_packets("before and behind", pd.concat([before, behind])))  # fmt: skip
+            at_least(len(before), 3, unit="packets"),
+            holds(
+                changed == wanted,
+                observed=f"changed: {', '.join(changed) or 'nothing'}",
+                expected=f"changed: {', '.join(wanted)}",
+            ),
+        ).because("before and behind", pd.concat([before, behind]))
 
     @claim(
         "IP addresses reach from end to end, MAC addresses only to the next hop.",
         source="RFC 791 p. 6, RFC 1122 §1.1.3",
-        bears_stall_s=ANY_STALL,
     )
     def addresses_have_their_reach(self, tables: Tables) -> Verdict:
         """The request at h1 and at h2."""
@@ -245,23 +244,27 @@ class Layers(Experiment):
         ip = [(str(p["ip_src"].iloc[0]), str(p["ip_dst"].iloc[0])) for p in (first, last)]
         macs = [(str(p["eth_src"].iloc[0]), str(p["eth_dst"].iloc[0])) for p in (first, last)]
         wanted = (address(tables, LAN_SIDE), address(tables, FAR_SIDE))
-        return all_of(
-            [
-                holds(ip == [wanted, wanted], observed=f"IP {_way(ip[0])}, at last {_way(ip[1])}",
-                      expected=f"IP {_way(wanted)} at both ends"),
-                holds(macs[0] == (mac(tables, LAN_SIDE), mac(tables, BEHIND_SWITCH))
-                      and not set(macs[0]) & set(macs[1]),
-                      observed=f"MAC {_way(macs[0])}, at last {_way(macs[1])}",
-                      expected="all different"),
-            ]
-        ).because(
-            *of_packets("at h1", first.head(1)), *of_packets("at h2", last.head(1))
-        )  # fmt: skip
+        return (
+            all_of(
+                holds(
+                    ip == [wanted, wanted],
+                    observed=f"IP {_way(ip[0])}, at last {_way(ip[1])}",
+                    expected=f"IP {_way(wanted)} at both ends",
+                ),
+                holds(
+                    macs[0] == (mac(tables, LAN_SIDE), mac(tables, BEHIND_SWITCH))
+                    and not set(macs[0]) & set(macs[1]),
+                    observed=f"MAC {_way(macs[0])}, at last {_way(macs[1])}",
+                    expected="all different",
+                ),
+            )
+            .because("at h1", first.head(1))
+            .because("at h2", last.head(1))
+        )
 
     @claim(
         "A full frame carries 1448 of 1514 bytes for the page: headers cost 4.4 %.",
         source="arithmetic: 1500 − 20 − 32 of 1500 + 14",
-        bears_stall_s=ANY_STALL,
     )
     def headers_cost_four_percent(self, tables: Tables) -> Verdict:
         """The largest segments of the response, as they reach h1."""
@@ -273,7 +276,7 @@ class Layers(Experiment):
         share = float(full["tcp_payload_bytes"].iloc[0] / full["wire_bytes"].iloc[0])
         wanted = (MTU - IP - TCP - TIMESTAMPS) / (MTU + ETHERNET)
         return near(share * 100, wanted * 100, abs=0.05, unit="% payload").because(
-            *of_packets("full frames", full)
+            "full frames", full
         )
 
     # ---- what the claims look at

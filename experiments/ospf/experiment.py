@@ -9,58 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import adjacency, ospf, ospf3, routes, rows
+from analysis import adjacency, ospf, ospf3
 from analysis import route_history as recorded
 from analysis.dissect import ospf as dissect
 from analysis.plots import routing as plots
+from testbed import Verdict, all_of, at_least, between, claim, holds, none_of, param, routing
 from testbed import programs as own_programs
-from testbed.author import routing
-from testbed.author.evidence import in_rows, none_of, of_packets
-from testbed.core.claims import (
-    ANY_STALL,
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    between,
-    claim,
-    holds,
-    near,
-)
-from testbed.core.parameters import param
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import areas, routed
 
+from .failures import Failures
 from .neighbours import OspfNeighbours
+from .shortest_paths import FLOWS, FLOWS_PORT, ShortestPaths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.core.tables import Tables
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables, Topo
 
-FLOWS_PORT, FLOWS = 7000, 16
 FILTER = f"ip proto 89 or ip6 proto 89 or udp portrange {FLOWS_PORT}-{FLOWS_PORT + FLOWS - 1}"
 SETTLED_S = 60.0
 """After the wait for a designated router (40 s) and the flooding behind it."""
 LATE_AT_S = 55.0
-MAPS = (
-    "campus", "areas", "square", "triangle", "ospfv3", "ospfv3-campus", "ospfv3-areas",
-)  # fmt: skip
-"""Scenarios whose databases and routes are held against Dijkstra's."""
-AREAS = ("campus", "areas", "ospfv3", "ospfv3-campus", "ospfv3-areas")
-"""Scenarios whose routers' databases are held against each other."""
 TYPES = tuple(dissect.TYPES.values())
 REFRESH_S = 1800
-FLOODED_S = 1.0
-"""A hop takes milliseconds; nothing was told in the 5 s before, which would delay it."""
 QUIET_S = 2.0 * REFRESH_S + 200
 
 
-class Ospf(OspfNeighbours):
+class Ospf(Failures, ShortestPaths, OspfNeighbours):
     """OSPF: hellos, adjacencies, databases, shortest paths, areas and failures.
 
     Routers run FRR's zebra and ospfd. On a campus LAN four routers elect a designated one, which
@@ -132,10 +109,12 @@ class Ospf(OspfNeighbours):
         p = self.params
         number = plan.routers.index(router)
         options = frr_generate.Ospf(
-            p.hello_s, p.dead_s, reference_mbps=p.reference_mbps,
+            p.hello_s,
+            p.dead_s,
+            reference_mbps=p.reference_mbps,
             priorities={router: p.priorities[min(number, len(p.priorities) - 1)]},
             hellos={"r2": p.odd_hello_s} if p.odd_hello_s else {},
-        )  # fmt: skip
+        )
         if p.topology == "areas":
             options = areas.configured(options, ipv6=p.ipv6)
         return (frr_generate.ospf6 if p.ipv6 else frr_generate.ospf)(plan, router, options)
@@ -203,10 +182,12 @@ class Ospf(OspfNeighbours):
         version = ospf3.V3 if p.ipv6 else ospf.V2
         daemon = "ospf6d" if p.ipv6 else "ospfd"
         states = {
-            router: (data.state("settled", router, daemon, 0),
-                     data.state("settled", router, daemon, 1))
+            router: (
+                data.state("settled", router, daemon, 0),
+                data.state("settled", router, daemon, 1),
+            )
             for router in names.values()
-        }  # fmt: skip
+        }
         return {
             "packets": pd.concat(sent, ignore_index=True),
             "flows": pd.concat(flows, ignore_index=True),
@@ -214,151 +195,27 @@ class Ospf(OspfNeighbours):
             "changes": history.named_changes(),
             "kernel": kernel,
             "waits": routing.waits(data),
-            "setting": pd.DataFrame([{
-                "failed_s": float(failed["time_s"].iloc[0]) if len(failed) else 0.0,
-                "duration_s": p.duration_s, "hello_s": p.hello_s, "dead_s": p.dead_s,
-                "settled_s": settled_s,
-            }]),
-        } | ospf.measured(version, states, lsas, kernel, names)  # fmt: skip
+            "setting": pd.DataFrame(
+                [
+                    {
+                        "failed_s": float(failed["time_s"].iloc[0]) if len(failed) else 0.0,
+                        "duration_s": p.duration_s,
+                        "hello_s": p.hello_s,
+                        "dead_s": p.dead_s,
+                        "settled_s": settled_s,
+                    }
+                ]
+            ),
+        } | ospf.measured(version, states, lsas, kernel, names)
 
     # ---- claims
 
-    @claim("Routers that start know every prefix when they have elected, flooded and calculated.",
-           source="RFC 2328 §9.4, §13, §16", scenarios=MAPS,
-           bears_stall_s=1.0)  # fmt: skip
-    def converges(self, tables: Tables) -> Verdict:
-        """From the start of the last router, within the budget."""
-        found = tables.of("waits")
-        return routing.in_time(found[found["scenario"].isin([*MAPS, "own"])])
-
-    @claim("All routers of an area hold the same link-state database.",
-           source="RFC 2328 §2, §13", scenarios=AREAS,
-           bears_stall_s=ANY_STALL)  # fmt: skip
-    def same_database(self, tables: Tables) -> Verdict:
-        """Type, id, origin, sequence number and checksum of every LSA, router by router."""
-        verdicts = []
-        names = ["area", "ls_type", "ls_id", "adv_router", "sequence", "checksum"]
-        for scenario in AREAS:
-            found = tables.of("databases", scenario=scenario)
-            found = found[found["area"] != ""]
-            holders = found.groupby("area")["node"].transform("nunique")
-            held = found.groupby(names, dropna=False)["node"].transform("nunique")
-            what = f"entries in {scenario} are not with every router of the area"
-            verdicts.append(none_of(found[held != holders], found, what, "the same everywhere"))
-        return all_of(verdicts)
-
-    @claim("Every router's routes are Dijkstra's shortest paths on its database, all equally "
-           "short ones at once.",
-           source="RFC 2328 §16, RFC 5340 §4.8, Dijkstra 1959", scenarios=MAPS,
-           bears_stall_s=ANY_STALL)  # fmt: skip
-    def equals_dijkstra(self, tables: Tables) -> Verdict:
-        """The kernel's next hops beside those computed from the LSAs in the packets."""
-        verdicts, wrong = [], []
-        own = [name for name in tables.scenarios if name == "own"]
-        for scenario in (*MAPS, *own):
-            found = tables.of("routes", scenario=scenario)
-            bad = found[found["kernel"] != found["computed"]]
-            wrong.append(bad)
-            verdicts.append(none_of(bad, found, f"routes in {scenario} differ", "none"))
-        return all_of(verdicts).because(in_rows("that differ", "", pd.concat(wrong)))
-
-    @claim("A link's cost comes from its bandwidth, so a fast detour beats a slow direct link.",
-           source="RFC 2328 §2, appendix C.3", scenarios=("triangle",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
-    def cost_from_bandwidth(self, tables: Tables) -> Verdict:
-        """r1's own LSA tells 100 for 1 Mbit/s and 1 for 100 Mbit/s; its route goes by r2."""
-        setting = tables.of("setting", scenario="triangle").iloc[0]
-        lsas = tables.of("lsas", scenario="triangle", ls_type="router", adv_router="192.168.0.1")
-        lsas = lsas[(lsas["body"] != "") & (lsas["time_s"] < setting["settled_s"])]
-        links = json.loads(lsas.iloc[-1]["body"])["links"]
-        costs = {x["id"]: x["metric"] for x in links if x["type"] == "point-to-point"}
-        route = tables.of("kernel", scenario="triangle", node="r1", destination="10.0.3.0/24")
-        return all_of([
-            near(float(costs.get("192.168.0.3", -1)), 100, abs=0, unit="for 1 Mbit/s"),
-            near(float(costs.get("192.168.0.2", -1)), 1, abs=0, unit="for 100 Mbit/s"),
-            holds(route["next_hops"].iloc[0] == "r2", expected="r2, two fast hops",
-                  observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}"),
-        ]).because(*of_packets("r1's LSA", lsas.tail(1)))  # fmt: skip
-
-    @claim("Several paths of equal cost are all installed, and flows are shared among them.",
-           source="RFC 2328 §16.8, RFC 2991", scenarios=("square",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
-    def equal_cost_paths(self, tables: Tables) -> Verdict:
-        """r1's route to the LAN at the opposite corner, and where the flows from h1 to it went."""
-        route = tables.of("kernel", scenario="square", node="r1", destination="10.0.2.0/24")
-        flows = tables.of("flows", scenario="square")
-        by_way = [flows[flows["capture"] == way] for way in ("r1-eth1", "r1-eth2")]
-        both = pd.concat(by_way)
-        return all_of([
-            holds(route["next_hops"].iloc[0] == "r2+r3", expected="r2 and r3",
-                  observed=f"next hops {route['next_hops'].iloc[0]}"),
-            near(float(both["udp_dport"].nunique()), FLOWS, abs=0, unit="flows"),
-            *(at_least(len(way), FLOWS // 8, unit="datagrams on each path") for way in by_way),
-        ]).because(*of_packets("flows", both))  # fmt: skip
-
-    @claim("A change is flooded at once, over every link, to all routers of the area.",
-           source="RFC 2328 §13.3", scenarios=("square",),
-           bears_stall_s=0.1)  # fmt: skip
-    def flooding(self, tables: Tables) -> Verdict:
-        """The ends of a cut link tell of it: their new LSAs on the links that remain."""
-        failed_s = float(tables.of("setting", scenario="square")["failed_s"].iloc[0])
-        told = tables.of("lsas", scenario="square", carrier="update", ls_type="router")
-        links = sorted(told["capture"].unique())
-        told = told[(told["time_s"] > failed_s) & (told["age_s"] < dissect.MAX_AGE_S)]
-        heard = {(row.adv_router, row.capture) for row in rows(told)}
-        ends = ("192.168.0.1", "192.168.0.2")
-        missing = [f"{link} of {end}" for link in links if link != "r1-eth1"
-                   for end in ends if (end, link) not in heard]  # fmt: skip
-        if missing:
-            return holds(False, observed=f"nothing on {', '.join(missing)}",
-                         expected="news of both ends on every link")  # fmt: skip
-        first = told.groupby(["adv_router", "capture"])["time_s"].min() - failed_s
-        return at_most(
-            first[list(ends)].max(),
-            FLOODED_S,
-            unit="s until all links have carried it",
-        ).because(*of_packets("new LSAs of the link's ends", told.head(8)))
-
-    @claim("A cut link that its ends see is routed around within a second or so.",
-           source="RFC 2328 §13, §16; FRR delays its calculation by at most 5 s",
-           scenarios=("square", "triangle"),
-           bears_stall_s=0.5)  # fmt: skip
-    def reconverges(self, tables: Tables) -> Verdict:
-        """From the cut to the last change of a kernel route; r1 still reaches the far LAN."""
-        verdicts = []
-        for scenario, lan in (("square", "10.0.2.0/24"), ("triangle", "10.0.3.0/24")):
-            failed_s = float(tables.of("setting", scenario=scenario)["failed_s"].iloc[0])
-            changes = tables.of("changes", scenario=scenario)
-            took_s = routes.convergence_s(changes, ["ospf"], failed_s)
-            last = changes[(changes["node"] == "r1") & (changes["destination"] == lan)].iloc[-1]
-            verdicts += [
-                at_most(took_s, 5.0, unit="s"),
-                holds(last["action"] != "del" and last["next_hops"] == "r3", expected="by r3",
-                      observed=f"{scenario}: r1's route to {lan} at last: {last['next_hops']}"),
-            ]  # fmt: skip
-        return all_of(verdicts)
-
-    @claim("A silent failure is noticed only when the dead interval is over.",
-           source="RFC 2328 §10.3 (InactivityTimer)", scenarios=("campus",),
-           bears_stall_s=0.1)  # fmt: skip
-    def silent_failure(self, tables: Tables) -> Verdict:
-        """From the last hello heard of r4 on the core to the first change of a kernel route."""
-        setting = tables.of("setting", scenario="campus").iloc[0]
-        hellos = tables.of("packets", scenario="campus", type="hello", sender="r4",
-                           capture="r1-eth0")  # fmt: skip
-        heard_s = hellos["time_s"].max()
-        changes = tables.of("changes", scenario="campus")
-        later = routes.changed(changes, ["ospf"], setting["failed_s"])
-        if later.empty:
-            return holds(False, observed="no route changed", expected="routes around r4")
-        dead_s = float(setting["dead_s"])
-        return between(later["time_s"].min() - heard_s, dead_s - 1, dead_s + 6, unit="s").because(
-            in_rows("first changes", "campus", later[["time_s", "node", "action", "destination"]])
-        )
-
-    @claim("When nothing changes nothing is flooded, but for a refresh of each LSA every 30 min.",
-           source="RFC 2328 §12.4, appendix B (LSRefreshTime)", scenarios=("quiet",),
-           bears_stall_s=1.0)  # fmt: skip
+    @claim(
+        "When nothing changes nothing is flooded, but for a refresh of each LSA every 30 min.",
+        source="RFC 2328 §12.4, appendix B (LSRefreshTime)",
+        scenarios=("quiet",),
+        bears_stall_s=1.0,
+    )
     def refresh(self, tables: Tables) -> Verdict:
         """Updates in a bit more than an hour of two routers left alone."""
         lsas = tables.of("lsas", scenario="quiet", carrier="update")
@@ -367,15 +224,17 @@ class Ospf(OspfNeighbours):
         gaps = again.diff().dropna()
         gaps = gaps[gaps > 60]  # not a retransmission
         begin_s = later["time_s"].min()
-        return all_of([
+        return all_of(
             between(begin_s, REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s of silence at first"),
             between(gaps.min(), REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s between refreshes"),
             between(gaps.max(), REFRESH_S * 0.9, REFRESH_S * 1.1, unit="s between refreshes"),
-        ]).because(*of_packets("refreshes", later.head(6)))  # fmt: skip
+        ).because("refreshes", later.head(6))
 
-    @claim("A stub area hears nothing of the outside: its border router tells a default route.",
-           source="RFC 2328 §3.6", scenarios=("areas",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "A stub area hears nothing of the outside: its border router tells a default route.",
+        source="RFC 2328 §3.6",
+        scenarios=("areas",),
+    )
     def stub_area(self, tables: Tables) -> Verdict:
         """r1's database and routes, in the stub; r3's, in the backbone."""
         return self._stub(tables, "areas", "0.0.0.0/0")
@@ -386,16 +245,21 @@ class Ospf(OspfNeighbours):
         outside = found[(found["node"] == "r3") & (found["ls_type"] == "external")]
         routes_of_r1 = tables.of("kernel", scenario=scenario, node="r1")
         default = routes_of_r1[routes_of_r1["destination"] == anywhere]["next_hops"]
-        return all_of([
+        return all_of(
             none_of(inside[inside["ls_type"] == "external"], inside, "are external LSAs", "none"),
             at_least(len(outside), 1, unit="external LSAs in the backbone"),
-            holds(list(default) == ["r2"], expected="by r2",
-                  observed=f"r1's default route by {', '.join(default) or 'nobody'}"),
-        ])  # fmt: skip
+            holds(
+                list(default) == ["r2"],
+                expected="by r2",
+                observed=f"r1's default route by {', '.join(default) or 'nobody'}",
+            ),
+        )
 
-    @claim("An area border router tells a range of its area as one prefix.",
-           source="RFC 2328 §12.4.3, appendix C.2", scenarios=("areas",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "An area border router tells a range of its area as one prefix.",
+        source="RFC 2328 §12.4.3, appendix C.2",
+        scenarios=("areas",),
+    )
     def summary(self, tables: Tables) -> Verdict:
         """The two LANs of area 1 as r3, in the backbone, knows them."""
         return self._summary(tables, "areas", areas.STUB_LANS, areas.STUB_RANGE)
@@ -403,35 +267,44 @@ class Ospf(OspfNeighbours):
     def _summary(self, tables: Tables, scenario: str, lans: tuple[str, ...], span: str) -> Verdict:
         found = tables.of("kernel", scenario=scenario, node="r3")
         told = found[found["destination"].isin([*lans, span])]
-        return holds(list(told["destination"]) == [span], expected=span,
-                     observed=", ".join(told["destination"]) or "nothing")  # fmt: skip
+        return holds(
+            list(told["destination"]) == [span],
+            expected=span,
+            observed=", ".join(told["destination"]) or "nothing",
+        )
 
-    @claim("OSPFv3 does the same for IPv6, to ff02::5, and also prefers the fast detour.",
-           source="RFC 5340 §2", scenarios=("ospfv3",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "OSPFv3 does the same for IPv6, to ff02::5, and also prefers the fast detour.",
+        source="RFC 5340 §2",
+        scenarios=("ospfv3",),
+    )
     def ospfv3(self, tables: Tables) -> Verdict:
         """Version, addresses, and r1's route to r3's LAN."""
         sent = tables.of("packets", scenario="ospfv3")
         hellos = sent[sent["type"] == "hello"]
         route = tables.of("kernel", scenario="ospfv3", node="r1", destination="fd00:0:0:3::/64")
-        return all_of([
+        return all_of(
             none_of(sent[sent["version"] != 3], sent, "of another version", "version 3"),
             none_of(hellos[hellos["ip_dst"] != "ff02::5"], hellos, "to another group", "ff02::5"),
-            holds(route["next_hops"].iloc[0] == "r2", expected="r2, two fast hops",
-                  observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}"),
-        ])  # fmt: skip
+            holds(
+                route["next_hops"].iloc[0] == "r2",
+                expected="r2, two fast hops",
+                observed=f"r1 reaches r3's LAN by {route['next_hops'].iloc[0]}",
+            ),
+        )
 
-    @claim("OSPFv3 has the same areas: a stub hears nothing of the outside, and a border router "
-           "tells a range of its area as one prefix.",
-           source="RFC 5340 §4.4.3.4, RFC 2328 §3.6, §12.4.3",
-           scenarios=("ospfv3-areas",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "OSPFv3 has the same areas: a stub hears nothing of the outside, and a border router "
+        "tells a range of its area as one prefix.",
+        source="RFC 5340 §4.4.3.4, RFC 2328 §3.6, §12.4.3",
+        scenarios=("ospfv3-areas",),
+    )
     def ospfv3_areas(self, tables: Tables) -> Verdict:
         """The stub's router and the backbone's, in IPv6."""
-        return all_of([
+        return all_of(
             self._stub(tables, "ospfv3-areas", "::/0"),
             self._summary(tables, "ospfv3-areas", areas.STUB_LANS6, areas.STUB_RANGE6),
-        ])  # fmt: skip
+        )
 
     # ---- figures
 
@@ -452,7 +325,7 @@ class Ospf(OspfNeighbours):
         ran = list(tables["setting"]["scenario"])
         drawn: dict[str, Figure | str] = {}
         for scenario in (s for s in ("campus", "square") if s in ran):
-            setting = tables.of("setting", scenario=scenario).iloc[0]
+            setting = tables.row("setting", scenario=scenario)
             failed_s, end_s = float(setting["failed_s"]), float(setting["duration_s"])
             sent = tables.of("packets", scenario=scenario)
             drawn[f"1_messages_{scenario}"] = plots.messages(sent, "type", TYPES, failed_s)

@@ -11,49 +11,31 @@ import pandas as pd
 from analysis import rip, routes
 from analysis import route_history as recorded
 from analysis.plots import routing as plots
-from testbed.author import routing
-from testbed.author.evidence import in_rows, none_of, of_packets
-from testbed.core.claims import (
-    ANY_STALL,
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    between,
-    claim,
-    holds,
-    near,
-)
-from testbed.core.parameters import param
+from testbed import Verdict, all_of, at_least, claim, holds, near, none_of, param, routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
-from topologies.line import FAR_LAN, FAR_LAN6
 
-from .messages import DIRECT_LAN, SECOND_S, RipMessages, both, calm, failed_s
+from .distances import Distances
+from .messages import RipMessages, both, calm, failed_s
+from .timers import LOST_LAN, Timers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.core.tables import Tables
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Tables, Topo
 
 FILTER = "udp port 520 or udp port 521 or icmp or icmp6"
 LATE_AT_S = 10.0
-LOST_LAN = {
-    **dict.fromkeys(("silent", "off", "next-hop", "simple", "poisoned"), FAR_LAN),
-    **dict.fromkeys(("ripng-silent", "ripng-off", "ripng-poisoned"), FAR_LAN6),
-}
-"""The last router's, where it is lost."""
 HORIZONS = {
-    "off": "no split horizon (v1)", "next-hop": "v2: next hops told",
-    "simple": "split horizon", "poisoned": "poisoned reverse",
-}  # fmt: skip
+    "off": "no split horizon (v1)",
+    "next-hop": "v2: next hops told",
+    "simple": "split horizon",
+    "poisoned": "poisoned reverse",
+}
 
 
-class Rip(RipMessages):
+class Rip(Timers, Distances, RipMessages):
     """RIP: distance vectors, hops, timers, split horizon and counting to infinity.
 
     Routers run FRR's zebra and ripd. Most of it happens on a triangle whose direct link is a
@@ -69,9 +51,10 @@ class Rip(RipMessages):
         topology: str = param("triangle", "the routers' graph", choices=routed.TOPOLOGIES)
         size: int = param(3, "routers in a line or ring, rows of a grid", low=2, high=20)
         split_horizon: str = param(
-            "simple", "what neighbours hear of their own routes",
+            "simple",
+            "what neighbours hear of their own routes",
             choices=("simple", "poisoned-reverse", "off"),
-        )  # fmt: skip
+        )
         version: int = param(2, "RIP's version", low=1, high=2)
         ipv6: bool = param(False, "RIPng in place of RIP")
         update_s: int = param(30, "time between updates", unit="s", low=5, high=3600)
@@ -118,7 +101,7 @@ class Rip(RipMessages):
             "ripng-silent": replace(silent, ipv6=True),
             "ripng-off": replace(count, ipv6=True, split_horizon="off"),
             "ripng-poisoned": replace(count, ipv6=True, split_horizon="poisoned-reverse"),
-        } | own  # fmt: skip
+        } | own
 
     # ---- in the network
 
@@ -200,136 +183,37 @@ class Rip(RipMessages):
             "rib": rip.compare_with_bellman_ford(rib, routes.bellman_ford(history.net)),
             "learned": rip.learned(history.table(settled_s), history.net),
             "waits": routing.waits(data),
-            "setting": pd.DataFrame([{
-                "settled_s": settled_s, "failed_s": failed_s, "duration_s": p.duration_s,
-                "update_s": p.update_s, "timeout_s": p.timeout_s, "garbage_s": p.garbage_s,
-            }]),
-        }  # fmt: skip
+            "setting": pd.DataFrame(
+                [
+                    {
+                        "settled_s": settled_s,
+                        "failed_s": failed_s,
+                        "duration_s": p.duration_s,
+                        "update_s": p.update_s,
+                        "timeout_s": p.timeout_s,
+                        "garbage_s": p.garbage_s,
+                    }
+                ]
+            ),
+        }
 
     # ---- claims
 
-    @claim("Routers that start know every prefix after a few messages, at the latest after updates "
-           "from all over the network.",
-           source="RFC 2453 §3.9.1", scenarios=("triangle", "campus"),
-           bears_stall_s=1.0)  # fmt: skip
-    def converges(self, tables: Tables) -> Verdict:
-        """From the start of the last router, within the budget."""
-        return routing.in_time(tables.of("waits"))
-
-    @claim("The metric counts hops, and the fewest hops win, even where they are far slower.",
-           source="RFC 2453 §3.5", scenarios=("triangle",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
-    def fewest_hops_win(self, tables: Tables) -> Verdict:
-        """r1's route to r3's LAN, and where the pings from h1 to h3 went."""
-        verdicts = []
-        for scenario in both(tables):
-            lan = DIRECT_LAN[scenario]
-            route = tables.of("kernel", scenario=scenario, node="r1", destination=lan)
-            rib = tables.of("rib", scenario=scenario, node="r1", prefix=lan)
-            verdicts += [
-                holds(route["next_hops"].iloc[0] == "r3",
-                      observed=f"r1 reaches {lan} by {route['next_hops'].iloc[0]}",
-                      expected="r3, over the slow direct link"),
-                near(float(rib["metric"].iloc[0]), 2, abs=0, unit="hops"),
-            ]  # fmt: skip
-        setting = tables.of("setting", scenario="triangle").iloc[0]
-        pings = tables.of("pings", scenario="triangle")
-        pings = pings[pings["time_s"] < setting["settled_s"]]
-        on_slow = pings[pings["capture"] == "r1-eth1"]
-        verdicts += [
-            at_least(len(on_slow), 6, unit="echo packets on the slow link"),
-            at_most(len(pings) - len(on_slow), 0, unit="echo packets on the detour"),
-        ]
-        return all_of(verdicts).because(*of_packets("pings on the slow link", on_slow))
-
-    @claim("The routers' tables are those of Bellman and Ford on the graph.",
-           source="RFC 2453 §3.3, Bellman 1957", scenarios=("triangle", "campus"),
-           bears_stall_s=ANY_STALL)  # fmt: skip
-    def equals_bellman_ford(self, tables: Tables) -> Verdict:
-        """Metric of every prefix at every router, computed apart on the graph."""
-        verdicts, wrong = [], []
-        own = [name for name in tables.scenarios if name == "own"]
-        for scenario in (*both(tables), "campus", *own):
-            found = tables.of("rib", scenario=scenario)
-            bad = found[found["metric"] != found["expected"]]
-            wrong.append(bad)
-            what = f"routes in {scenario} differ"
-            verdicts.append(none_of(bad, found, what, "every metric as computed"))
-        return all_of(verdicts).because(in_rows("routes that differ", "", pd.concat(wrong)))
-
-    @claim("A metric of 16 means unreachable: such a route leaves the kernel, none has more.",
-           source="RFC 2453 §3.6", scenarios=("off",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
-    def sixteen_is_unreachable(self, tables: Tables) -> Verdict:
-        """The lost LAN at r1 and r2 while they count."""
-        told = tables.of("entries", scenario="off")
-        changes = tables.of("changes", scenario="off", destination=FAR_LAN)
-        ends = changes[changes["protocol"] == "rip"].groupby("node")["action"].last()
-        last = [f"{router} {action}" for router, action in ends.items()]
-        reached = told[(told["prefix"] == FAR_LAN) & (told["metric"] == routes.INFINITY)]
-        return all_of([
-            at_most(told["metric"].max(), 16, unit="highest metric told"),
-            at_least(len(reached), 1, unit="messages with metric 16"),
-            holds(set(ends) == {"del"}, observed=f"last change of the route: {', '.join(last)}",
-                  expected="deleted everywhere"),
-        ]).because(*of_packets("told as unreachable", reached.head(6)))  # fmt: skip
-
-    @claim("Routes of a neighbour that falls silent expire 180 s after its last word.",
-           source="RFC 2453 §3.8", scenarios=("silent",),
-           bears_stall_s=0.15)  # fmt: skip
-    def silent_neighbour_expires(self, tables: Tables) -> Verdict:
-        """r2's routes by r3 leave the kernel, counted from r3's last message."""
-        return self._expires(tables, "silent")
-
-    def _expires(self, tables: Tables, scenario: str) -> Verdict:
-        setting = tables.of("setting", scenario=scenario).iloc[0]
-        heard = tables.of("messages", scenario=scenario, sender="r3")["time_s"].max()
-        gone = tables.of("changes", scenario=scenario, node="r2", action="del")
-        gone = gone[gone["time_s"] > heard]
-        if gone.empty:
-            return holds(False, observed="no route expired", expected=f"{setting['timeout_s']} s")
-        return all_of([
-            near(t - heard, float(setting["timeout_s"]), abs=SECOND_S, unit="s")
-            for t in gone["time_s"]
-        ]).because(in_rows("routes removed at r2", scenario, gone))  # fmt: skip
-
-    @claim("For 120 s more an expired route is told with metric 16, then not at all.",
-           source="RFC 2453 §3.8", scenarios=("silent",),
-           bears_stall_s=0.15)  # fmt: skip
-    def garbage_collection(self, tables: Tables) -> Verdict:
-        """What r2 tells r1 of the lost LAN."""
-        return self._told_as_gone(tables, "silent", jitter=0.5)
-
-    def _told_as_gone(self, tables: Tables, scenario: str, *, jitter: float) -> Verdict:
-        """`jitter`: by how much of itself the time between updates varies."""
-        setting = tables.of("setting", scenario=scenario).iloc[0]
-        told = tables.of("entries", scenario=scenario, sender="r2", prefix=LOST_LAN[scenario])
-        gone = told[told["metric"] == routes.INFINITY]
-        updates = tables.of("updates", scenario=scenario, sender="r2")
-        if gone.empty:
-            return holds(False, observed="never told as gone", expected="metric 16 for 120 s")
-        begin_s, last_s = gone["time_s"].min(), gone["time_s"].max()
-        later = updates[updates["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
-        late = gone[gone["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
-        wait = float(setting["garbage_s"])
-        return all_of([
-            between(last_s - begin_s, wait - (1 + jitter) * setting["update_s"], wait + SECOND_S,
-                    unit="s told as gone"),
-            at_least(len(later), 1, unit="later updates"),
-            at_most(len(late), 0, unit="later entries of the LAN"),
-        ]).because(*of_packets("the LAN with metric 16", gone))  # fmt: skip
-
-    @claim("Split horizon: a route is never told on the link it was learned from.",
-           source="RFC 2453 §3.4.3, RFC 2080 §2.6", scenarios=("triangle",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "Split horizon: a route is never told on the link it was learned from.",
+        source="RFC 2453 §3.4.3, RFC 2080 §2.6",
+        scenarios=("triangle",),
+    )
     def split_horizon(self, tables: Tables) -> Verdict:
         """Multicast updates of the settled triangle."""
         found = [self._told_back(tables, scenario) for scenario in both(tables)]
-        return all_of([none_of(back, told, "entries told back", "none") for back, told in found])
+        return all_of(*(none_of(back, told, "entries told back", "none") for back, told in found))
 
-    @claim("Poisoned reverse: it is told there with metric 16.",
-           source="RFC 2453 §3.4.3", scenarios=("poisoned",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "Poisoned reverse: it is told there with metric 16.",
+        source="RFC 2453 §3.4.3",
+        scenarios=("poisoned",),
+    )
     def poisoned_reverse(self, tables: Tables) -> Verdict:
         """The same, between two routers that poison."""
         return self._poisons(tables, "poisoned")
@@ -338,22 +222,25 @@ class Rip(RipMessages):
         back, _ = self._told_back(tables, scenario)
         if back.empty:
             return holds(False, observed="none told back", expected="told back with metric 16")
-        return all_of([
+        return all_of(
             at_least(len(back), 1, unit="entries told back"),
             none_of(back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"),
-        ]).because(*of_packets("told back as unreachable", back.head(6)))  # fmt: skip
+        ).because("told back as unreachable", back.head(6))
 
     def _told_back(self, tables: Tables, scenario: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Entries told over the link they were learned from, and all entries, once settled."""
         told = calm(tables, scenario, "entries")
-        settled_s = tables.of("setting", scenario=scenario)["settled_s"].iloc[0]
+        settled_s = tables.row("setting", scenario=scenario)["settled_s"]
         told = told[told["to_all"] & (told["command"] == "response")]
         told = told[told["time_s"] > settled_s / 2]
         return rip.told_back(told, tables.of("learned", scenario=scenario)), told
 
-    @claim("Without split horizon, one lost update lets routers (version 1) count to infinity.",
-           source="RFC 2453 §3.4.3, §3.5", scenarios=("off",),
-           bears_stall_s=1.0)  # fmt: skip
+    @claim(
+        "Without split horizon, one lost update lets routers (version 1) count to infinity.",
+        source="RFC 2453 §3.4.3, §3.5",
+        scenarios=("off",),
+        bears_stall_s=1.0,
+    )
     def counts_to_infinity(self, tables: Tables) -> Verdict:
         """The metrics of the far LAN, told in turns by r1 and r2, up to 16."""
         return self._counts(tables, "off")
@@ -361,69 +248,87 @@ class Rip(RipMessages):
     def _counts(self, tables: Tables, scenario: str) -> Verdict:
         climb = self._climb(tables, scenario)
         values = climb["metric"].unique()
-        return all_of([
+        return all_of(
             at_least(len([m for m in values if m < routes.INFINITY]), 8, unit="finite metrics"),
             near(float(climb["metric"].max()), 16, abs=0, unit="at last"),
-        ]).because(*of_packets("the metric climbs", climb.drop_duplicates("metric")))  # fmt: skip
+        ).because("the metric climbs", climb.drop_duplicates("metric"))
 
-    @claim("Version 2's next hop field alone also stops it: a router sees its own address there.",
-           source="RFC 2453 §4.4", scenarios=("next-hop",),
-           bears_stall_s=1.0)  # fmt: skip
+    @claim(
+        "Version 2's next hop field alone also stops it: a router sees its own address there.",
+        source="RFC 2453 §4.4",
+        scenarios=("next-hop",),
+        bears_stall_s=1.0,
+    )
     def next_hop_stops_it(self, tables: Tables) -> Verdict:
         """No split horizon, the same failure: r1 offers the far LAN, by r2, and r2 declines."""
         climb = self._climb(tables, "next-hop")
         offered = climb[(climb["sender"] == "r1") & (climb["metric"] < routes.INFINITY)]
         taken = climb[(climb["sender"] == "r2") & (climb["metric"] < routes.INFINITY)]
-        return all_of([
+        return all_of(
             at_least(len(offered), 1, unit="offers of r1"),
-            holds(bool(offered["next_hop"].notna().all()), expected="each names r2",
-                  observed=f"next hops {', '.join(map(str, offered['next_hop'].unique()))}"),
+            holds(
+                bool(offered["next_hop"].notna().all()),
+                expected="each names r2",
+                observed=f"next hops {', '.join(map(str, offered['next_hop'].unique()))}",
+            ),
             none_of(taken, climb, "taken up by r2", "none"),
-        ]).because(*of_packets("offers", offered))  # fmt: skip
+        ).because("offers", offered)
 
-    @claim("With split horizon, plain or with poisoned reverse, two routers never count.",
-           source="RFC 2453 §3.4.3", scenarios=("simple", "poisoned"),
-           bears_stall_s=1.0)  # fmt: skip
+    @claim(
+        "With split horizon, plain or with poisoned reverse, two routers never count.",
+        source="RFC 2453 §3.4.3",
+        scenarios=("simple", "poisoned"),
+        bears_stall_s=1.0,
+    )
     def never_counts(self, tables: Tables) -> Verdict:
         """The same failure: after it the LAN is only ever told as unreachable."""
-        return all_of([self._stays_lost(tables, scenario) for scenario in ("simple", "poisoned")])
+        return all_of(*(self._stays_lost(tables, scenario) for scenario in ("simple", "poisoned")))
 
     def _stays_lost(self, tables: Tables, scenario: str) -> Verdict:
         climb = self._climb(tables, scenario)
         finite = climb[(climb["metric"] < routes.INFINITY) & (climb["sender"] == "r1")]
         told = climb[climb["sender"] == "r2"]
-        return all_of([
+        return all_of(
             at_least(len(told), 1, unit=f"messages of r2 on the lost LAN ({scenario})"),
             none_of(finite, climb, "entries of r1 offer the lost LAN", "none"),
             near(float(told["metric"].min()), 16, abs=0, unit=f"lowest of r2 ({scenario})"),
-        ])  # fmt: skip
+        )
 
-    @claim("RIPng forgets as RIP does: 180 s behind a neighbour's last word its routes expire, "
-           "for 120 s more they are told with metric 16.",
-           source="RFC 2080 §2.3", scenarios=("ripng-silent",),
-           bears_stall_s=0.15)  # fmt: skip
+    @claim(
+        "RIPng forgets as RIP does: 180 s behind a neighbour's last word its routes expire, "
+        "for 120 s more they are told with metric 16.",
+        source="RFC 2080 §2.3",
+        scenarios=("ripng-silent",),
+        bears_stall_s=0.15,
+    )
     def ripng_forgets(self, tables: Tables) -> Verdict:
         """The same line in IPv6; FRR's ripngd takes up to half of 30 s off or on."""
-        return all_of([
+        return all_of(
             self._expires(tables, "ripng-silent"),
             self._told_as_gone(tables, "ripng-silent", jitter=1.0),
-        ])  # fmt: skip
+        )
 
-    @claim("Without split horizon RIPng counts to infinity as well.",
-           source="RFC 2080 §2.6", scenarios=("ripng-off",),
-           bears_stall_s=1.0)  # fmt: skip
+    @claim(
+        "Without split horizon RIPng counts to infinity as well.",
+        source="RFC 2080 §2.6",
+        scenarios=("ripng-off",),
+        bears_stall_s=1.0,
+    )
     def ripng_counts(self, tables: Tables) -> Verdict:
         """One lost update, in IPv6; no next hop is told that could stop it."""
         return self._counts(tables, "ripng-off")
 
-    @claim("With poisoned reverse RIPng tells a route back with metric 16, and never counts.",
-           source="RFC 2080 §2.6", scenarios=("ripng-poisoned",),
-           bears_stall_s=1.0)  # fmt: skip
+    @claim(
+        "With poisoned reverse RIPng tells a route back with metric 16, and never counts.",
+        source="RFC 2080 §2.6",
+        scenarios=("ripng-poisoned",),
+        bears_stall_s=1.0,
+    )
     def ripng_poisons(self, tables: Tables) -> Verdict:
         """Before the failure what is told back; after it the LAN is only told as unreachable."""
-        return all_of([
-            self._poisons(tables, "ripng-poisoned"), self._stays_lost(tables, "ripng-poisoned"),
-        ])  # fmt: skip
+        return all_of(
+            self._poisons(tables, "ripng-poisoned"), self._stays_lost(tables, "ripng-poisoned")
+        )
 
     def _climb(self, tables: Tables, scenario: str) -> pd.DataFrame:
         """What is told of the lost LAN after the failure."""
@@ -450,17 +355,21 @@ class Rip(RipMessages):
         drawn: dict[str, Figure] = {}
         if "triangle" in ran:
             drawn["1_messages"] = plots.messages(
-                tables.of("messages", scenario="triangle"), "command", ("request", "response"),
-                tables.of("setting", scenario="triangle")["failed_s"].iloc[0],
-            )  # fmt: skip
+                tables.of("messages", scenario="triangle"),
+                "command",
+                ("request", "response"),
+                tables.row("setting", scenario="triangle")["failed_s"],
+            )
         climbs = {s: self._climb(tables, s) for s in HORIZONS if s in ran}
         climbs = {HORIZONS[s]: climb for s, climb in climbs.items()}
         if climbs:
             drawn["2_counting_to_infinity"] = plots.climbs(climbs)
         for scenario in (s for s in ("silent", "triangle") if s in ran):
-            setting = tables.of("setting", scenario=scenario).iloc[0]
+            setting = tables.row("setting", scenario=scenario)
             drawn[f"3_tables_{scenario}"] = plots.tables_over_time(
-                tables.of("changes", scenario=scenario), "rip", float(setting["duration_s"]),
+                tables.of("changes", scenario=scenario),
+                "rip",
+                float(setting["duration_s"]),
                 float(setting["failed_s"]),
-            )  # fmt: skip
+            )
         return drawn

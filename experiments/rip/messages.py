@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import rip, routes
-from testbed.author.evidence import in_rows, none_of, of_packets
-from testbed.author.experiment import Experiment
-from testbed.core.claims import (
-    ANY_STALL,
+from testbed import (
+    Experiment,
     MissingDataError,
     Verdict,
     all_of,
@@ -19,10 +17,11 @@ from testbed.core.claims import (
     claim,
     holds,
     near,
+    none_of,
 )
 
 if TYPE_CHECKING:
-    from testbed.core.tables import Tables
+    from testbed import Tables
 
 FIRST_CHANGES_S = 40.0
 """From here on the tables stand, and updates are no longer triggered."""
@@ -44,18 +43,23 @@ DIRECT_LAN = {"triangle": "10.0.3.0/24", "ripng": "fd00:0:0:3::/64"}
 class RipMessages(Experiment):
     """What passes between RIP's routers."""
 
-    @claim("RIP messages are UDP datagrams from and to port 520.", source="RFC 2453 §3.9",
-           scenarios=("triangle",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "RIP messages are UDP datagrams from and to port 520.",
+        source="RFC 2453 §3.9",
+        scenarios=("triangle",),
+    )
     def udp_port_520(self, tables: Tables) -> Verdict:
         """Every message on every link."""
         sent = tables.of("messages", scenario="triangle")
         wrong = sent[(sent["udp_sport"] != 520) | (sent["udp_dport"] != 520)]
         return none_of(wrong, sent, "messages use another port", "all from and to port 520")
 
-    @claim("A router that starts asks its neighbours for their whole tables, and they answer it.",
-           source="RFC 2453 §3.9.1, RFC 2080 §2.4.1", scenarios=("triangle",),
-           bears_stall_s=0.1)  # fmt: skip
+    @claim(
+        "A router that starts asks its neighbours for their whole tables, and they answer it.",
+        source="RFC 2453 §3.9.1, RFC 2080 §2.4.1",
+        scenarios=("triangle",),
+        bears_stall_s=0.1,
+    )
     def request_on_start(self, tables: Tables) -> Verdict:
         """What r1, the last to start, sends first on each of its links, and what comes back."""
         verdicts, shown = [], []
@@ -64,17 +68,28 @@ class RipMessages(Experiment):
             firsts, answers = rip.first_exchanges(sent, "r1")
             asked = (firsts["command"] == "request") & firsts["whole_table"].astype(bool)
             verdicts += [
-                none_of(firsts[~asked], firsts, f"first messages of r1 ({scenario}) ask not",
-                        "each a request for the whole table"),
-                none_of(firsts[firsts["waited_s"] > ANSWER_S], firsts, "get no answer at once",
-                        f"all answered within {ANSWER_S:g} s"),
-            ]  # fmt: skip
+                none_of(
+                    firsts[~asked],
+                    firsts,
+                    f"first messages of r1 ({scenario}) ask not",
+                    "each a request for the whole table",
+                ),
+                none_of(
+                    firsts[firsts["waited_s"] > ANSWER_S],
+                    firsts,
+                    "get no answer at once",
+                    f"all answered within {ANSWER_S:g} s",
+                ),
+            ]
             shown += [firsts, answers]
-        return all_of(verdicts).because(*of_packets("request and answer", pd.concat(shown)))
+        return all_of(*verdicts).because("request and answer", pd.concat(shown))
 
-    @claim("Every 30 s, a little at random, a router tells its neighbours its whole table.",
-           source="RFC 2453 §3.8, RFC 2080 §2.3", scenarios=("triangle",),
-           bears_stall_s=0.1)  # fmt: skip
+    @claim(
+        "Every 30 s, a little at random, a router tells its neighbours its whole table.",
+        source="RFC 2453 §3.8, RFC 2080 §2.3",
+        scenarios=("triangle",),
+        bears_stall_s=0.1,
+    )
     def periodic_updates(self, tables: Tables) -> Verdict:
         """Gaps between whole updates of each router on each link, before anything fails."""
         verdicts = []
@@ -82,7 +97,7 @@ class RipMessages(Experiment):
             updates = calm(tables, scenario, "updates")
             whole = rip.whole_updates(updates[updates["time_s"] > FIRST_CHANGES_S])
             gaps = whole["gap_s"].dropna()
-            update_s = float(tables.of("setting", scenario=scenario)["update_s"].iloc[0])
+            update_s = float(tables.row("setting", scenario=scenario)["update_s"])
             jitter_s = JITTER_S[scenario] + SECOND_S
             if len(gaps) < 3:
                 raise MissingDataError(f"only {len(gaps)} gaps between updates before the failure")
@@ -92,11 +107,13 @@ class RipMessages(Experiment):
                 at_most(gaps.max(), update_s + jitter_s, unit="s at most"),
                 at_least(gaps.max() - gaps.min(), 0.1, unit="s between shortest and longest"),
             ]
-        return all_of(verdicts).because(in_rows("whole updates", scenario, whole))
+        return all_of(*verdicts).because("whole updates", whole, scenario=scenario)
 
-    @claim("A router tells its table to its neighbours only: nobody forwards it.",
-           source="RFC 2453 §3.4, §4.3; RFC 2080 §2.5", scenarios=("triangle",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "A router tells its table to its neighbours only: nobody forwards it.",
+        source="RFC 2453 §3.4, §4.3; RFC 2080 §2.5",
+        scenarios=("triangle",),
+    )
     def neighbours_only(self, tables: Tables) -> Verdict:
         """The sender of every message has an address on the link it was seen on."""
         verdicts = []
@@ -106,14 +123,20 @@ class RipMessages(Experiment):
             passing = sent["ip_ttl"] != (1 if scenario == "triangle" else 255)
             verdicts += [
                 none_of(strange, sent, "messages of routers not on the link", "neighbours alone"),
-                none_of(sent[sent["to_all"] & passing], sent, "messages to all may be forwarded",
-                        "TTL 1; hop limit 255, which no forwarded packet has"),
-            ]  # fmt: skip
-        return all_of(verdicts)
+                none_of(
+                    sent[sent["to_all"] & passing],
+                    sent,
+                    "messages to all may be forwarded",
+                    "TTL 1; hop limit 255, which no forwarded packet has",
+                ),
+            ]
+        return all_of(*verdicts)
 
-    @claim("Version 2 speaks to 224.0.0.9 and tells masks; version 1 broadcasts, without masks.",
-           source="RFC 2453 §4.3, §4.5; RFC 1058", scenarios=("silent", "simple"),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "Version 2 speaks to 224.0.0.9 and tells masks; version 1 broadcasts, without masks.",
+        source="RFC 2453 §4.3, §4.5; RFC 1058",
+        scenarios=("silent", "simple"),
+    )
     def versions(self, tables: Tables) -> Verdict:
         """Updates of a line of routers in both versions."""
         verdicts = []
@@ -124,16 +147,22 @@ class RipMessages(Experiment):
             masks = told["mask_given"].mean()
             right = groups == {RIP_GROUP} if version == 2 else RIP_GROUP not in groups
             verdicts += [
-                holds(right, observed=f"version {version} to {', '.join(sorted(groups))}",
-                      expected="224.0.0.9 in version 2 only"),
+                holds(
+                    right,
+                    observed=f"version {version} to {', '.join(sorted(groups))}",
+                    expected="224.0.0.9 in version 2 only",
+                ),
                 near(float(sent["version"].mean()), version, abs=0, unit="version field"),
                 near(masks, float(version - 1), abs=0, unit="of entries with a mask"),
-            ]  # fmt: skip
-        return all_of(verdicts)
+            ]
+        return all_of(*verdicts)
 
-    @claim("A link's end known to be down is told at once, by a triggered update.",
-           source="RFC 2453 §3.10.1, RFC 2080 §2.5.1", scenarios=("triangle",),
-           bears_stall_s=0.5)  # fmt: skip
+    @claim(
+        "A link's end known to be down is told at once, by a triggered update.",
+        source="RFC 2453 §3.10.1, RFC 2080 §2.5.1",
+        scenarios=("triangle",),
+        bears_stall_s=0.5,
+    )
     def triggered_update(self, tables: Tables) -> Verdict:
         """Between the cut and the first message that tells a lost route as unreachable."""
         verdicts = []
@@ -147,24 +176,30 @@ class RipMessages(Experiment):
             took_s = told["time_s"].min() - begin_s
             verdicts.append(
                 at_most(took_s, TRIGGERED_S, unit=f"s ({scenario})").because(
-                    *of_packets("routes told as unreachable", told.head(6))
+                    "routes told as unreachable", told.head(6)
                 )
             )
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
-    @claim("RIPng does the same for IPv6: UDP port 521, group ff02::9, hop limit 255.",
-           source="RFC 2080 §2.5", scenarios=("ripng",),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "RIPng does the same for IPv6: UDP port 521, group ff02::9, hop limit 255.",
+        source="RFC 2080 §2.5",
+        scenarios=("ripng",),
+    )
     def ripng(self, tables: Tables) -> Verdict:
         """All messages of the triangle in IPv6; other claims judge the rest of it."""
         sent = tables.of("messages", scenario="ripng")
         group = sent[sent["to_all"]]
-        return all_of([
-            none_of(sent[(sent["udp_sport"] != 521) | (sent["udp_dport"] != 521)], sent,
-                    "use another port", "port 521"),
+        return all_of(
+            none_of(
+                sent[(sent["udp_sport"] != 521) | (sent["udp_dport"] != 521)],
+                sent,
+                "use another port",
+                "port 521",
+            ),
             none_of(group[group["ip_dst"] != RIPNG_GROUP], group, "to another group", RIPNG_GROUP),
             none_of(group[group["ip_ttl"] != 255], group, "with another hop limit", "255"),
-        ])  # fmt: skip
+        )
 
 
 def both(tables: Tables) -> list[str]:
@@ -175,7 +210,7 @@ def both(tables: Tables) -> list[str]:
 
 def failed_s(tables: Tables, scenario: str) -> float:
     """When the link failed; 0: it did not."""
-    return float(tables.of("setting", scenario=scenario)["failed_s"].iloc[0])
+    return float(tables.row("setting", scenario=scenario)["failed_s"])
 
 
 def calm(tables: Tables, scenario: str, name: str) -> pd.DataFrame:

@@ -10,12 +10,20 @@ import pandas as pd
 
 from analysis import echo, routes
 from analysis.plots import routing as plots
-from testbed.author import routing
-from testbed.author.evidence import none_of
-from testbed.author.experiment import Experiment
-from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, between, claim, holds
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
+from testbed import (
+    Experiment,
+    Tables,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    between,
+    claim,
+    holds,
+    none_of,
+    param,
+    routing,
+)
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
@@ -23,13 +31,12 @@ from topologies import routed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Topo
 
 FILTER = "udp port 520 or ip proto 89 or icmp"
-COLUMNS = ("frame", "wire_bytes", "ip_src", "ip_dst", "ip_proto", "udp_dport", "icmp_type",
-           "icmp_id", "icmp_seq")  # fmt: skip
+COLUMNS = tuple(
+    ("frame wire_bytes ip_src ip_dst ip_proto udp_dport icmp_type icmp_id icmp_seq").split()
+)
 PROTOCOLS = ("rip", "ospf")
 FAILURES = ("cut", "silence")
 LEAD_S = 5.0
@@ -119,9 +126,18 @@ class RoutingComparison(Experiment):
         net.sleep_until(p.fail_at_s - LEAD_S)
         count = int((self.end_s - net.time_s) / p.ping_every_s)
         pinging = net.start(
-            p.source, "ping", "-n", "-q", "-i", str(p.ping_every_s), "-c", str(count),
-            "-W", "1", net.address(p.target),
-        )  # fmt: skip
+            p.source,
+            "ping",
+            "-n",
+            "-q",
+            "-i",
+            str(p.ping_every_s),
+            "-c",
+            str(count),
+            "-W",
+            "1",
+            net.address(p.target),
+        )
         net.sleep_until(p.fail_at_s)
         net.event("failure", interface=p.fail, how=p.failure)
         (net.cut if p.failure == "cut" else net.silence)(p.fail)
@@ -160,32 +176,45 @@ class RoutingComparison(Experiment):
             "paths": pd.DataFrame(
                 {"when": when, "hop": range(len(path)), "node": path}
                 for when, path in paths.items()
-            ).explode(["hop", "node"], ignore_index=True).astype({"hop": int}),
+            )
+            .explode(["hop", "node"], ignore_index=True)
+            .astype({"hop": int}),
             "waits": routing.waits(data),
             "links": pd.DataFrame(data.topology["links"])[["node1", "node2"]],
-            "result": pd.DataFrame([{
-                "protocol": p.protocol, "failure": p.failure, "failed_s": failed_s,
-                "end_s": self.end_s, "mended_s": mended_s,
-                "converged_s": routes.convergence_s(changes, ["rip", "ospf"], failed_s),
-                "outage_s": echo.outage_s(pings, failed_s),
-                "lost": int(pings["lost"].sum()), "sent": len(pings),
-            }]),
-        }  # fmt: skip
+            "result": pd.DataFrame(
+                [
+                    {
+                        "protocol": p.protocol,
+                        "failure": p.failure,
+                        "failed_s": failed_s,
+                        "end_s": self.end_s,
+                        "mended_s": mended_s,
+                        "converged_s": routes.convergence_s(changes, ["rip", "ospf"], failed_s),
+                        "outage_s": echo.outage_s(pings, failed_s),
+                        "lost": int(pings["lost"].sum()),
+                        "sent": len(pings),
+                    }
+                ]
+            ),
+        }
 
     # ---- claims
 
-    @claim("Before the failure every router knows every prefix, with either protocol.",
-           source="RFC 2453 §3.9.1, RFC 2328 §16",
-           scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"),
-           bears_stall_s=1.0)  # fmt: skip
+    @claim(
+        "Before the failure every router knows every prefix, with either protocol.",
+        source="RFC 2453 §3.9.1, RFC 2328 §16",
+        scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"),
+        bears_stall_s=1.0,
+    )
     def converges(self, tables: Tables) -> Verdict:
         """From the start of the last router, within the budget of each."""
         return routing.in_time(tables.of("waits"))
 
-    @claim("Where all links are equal, RIP and OSPF choose the same path, before and after.",
-           source="RFC 2453 §3.5, RFC 2328 §16",
-           scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"),
-           bears_stall_s=ANY_STALL)  # fmt: skip
+    @claim(
+        "Where all links are equal, RIP and OSPF choose the same path, before and after.",
+        source="RFC 2453 §3.5, RFC 2328 §16",
+        scenarios=("rip-cut", "ospf-cut", "rip-silence", "ospf-silence"),
+    )
     def same_paths(self, tables: Tables) -> Verdict:
         """The kernel's tables, followed from source to target."""
         found = {
@@ -196,65 +225,78 @@ class RoutingComparison(Experiment):
             for when in ("before", "after")
         }
         verdicts = [
-            holds(len(set(paths.values())) == 1 and paths["rip-cut"].endswith(self.params.target),
-                  observed=f"{when}: {'; '.join(sorted(set(paths.values())))}",
-                  expected=f"one path to {self.params.target}")
+            holds(
+                len(set(paths.values())) == 1 and paths["rip-cut"].endswith(self.params.target),
+                observed=f"{when}: {'; '.join(sorted(set(paths.values())))}",
+                expected=f"one path to {self.params.target}",
+            )
             for when, paths in found.items()
-        ]  # fmt: skip
+        ]
         moved = found["before"]["rip-cut"] != found["after"]["rip-cut"]
-        return all_of([*verdicts, holds(moved, observed="", expected="another path after")])
+        return all_of(*verdicts, holds(moved, observed="", expected="another path after"))
 
-    @claim("Behind a cut its ends see, OSPF reroutes within seconds, RIP only with an update "
-           "of a neighbour: up to half a minute.",
-           source="RFC 2328 §13; RFC 2453 §3.8", scenarios=("rip-cut", "ospf-cut"),
-           bears_stall_s=0.1)  # fmt: skip
+    @claim(
+        "Behind a cut its ends see, OSPF reroutes within seconds, RIP only with an update "
+        "of a neighbour: up to half a minute.",
+        source="RFC 2328 §13; RFC 2453 §3.8",
+        scenarios=("rip-cut", "ospf-cut"),
+        bears_stall_s=0.1,
+    )
     def cut(self, tables: Tables) -> Verdict:
         """How long the pings went unanswered."""
         outage = self._outages(tables, "cut")
-        return all_of([
+        return all_of(
             at_most(outage["ospf"], OSPF_CALCULATION_S, unit="s (OSPF)"),
             at_most(outage["rip"], RIP_UPDATE_S + RIP_JITTER_S + 5, unit="s (RIP)"),
             at_least(outage["rip"] - outage["ospf"], 1.0, unit="s longer with RIP"),
-        ])  # fmt: skip
+        )
 
-    @claim("A silent failure costs OSPF its dead interval, RIP its timeout.",
-           source="RFC 2328 §9.5 (40 s); RFC 2453 §3.8 (180 s)",
-           scenarios=("rip-silence", "ospf-silence"),
-           bears_stall_s=0.1)  # fmt: skip
+    @claim(
+        "A silent failure costs OSPF its dead interval, RIP its timeout.",
+        source="RFC 2328 §9.5 (40 s); RFC 2453 §3.8 (180 s)",
+        scenarios=("rip-silence", "ospf-silence"),
+        bears_stall_s=0.1,
+    )
     def silence(self, tables: Tables) -> Verdict:
         """How long the pings went unanswered, with the time since the last message heard."""
         outage = self._outages(tables, "silence")
         slack_s = RIP_UPDATE_S + RIP_JITTER_S
-        return all_of([
-            between(outage["ospf"], OSPF_DEAD_S - OSPF_HELLO_S - 1,
-                    OSPF_DEAD_S + OSPF_CALCULATION_S, unit="s (OSPF)"),
-            between(outage["rip"], RIP_TIMEOUT_S - slack_s, RIP_TIMEOUT_S + slack_s,
-                    unit="s (RIP)"),
-        ])  # fmt: skip
+        return all_of(
+            between(
+                outage["ospf"],
+                OSPF_DEAD_S - OSPF_HELLO_S - 1,
+                OSPF_DEAD_S + OSPF_CALCULATION_S,
+                unit="s (OSPF)",
+            ),
+            between(
+                outage["rip"], RIP_TIMEOUT_S - slack_s, RIP_TIMEOUT_S + slack_s, unit="s (RIP)"
+            ),
+        )
 
     def _outages(self, tables: Tables, failure: str) -> dict[str, float]:
         return {
-            protocol: float(
-                tables.of("result", scenario=f"{protocol}-{failure}")["outage_s"].iloc[0]
-            )
+            protocol: float(tables.row("result", scenario=f"{protocol}-{failure}")["outage_s"])
             for protocol in PROTOCOLS
         }
 
-    @claim("Packets are lost exactly while the routes are wrong.",
-           source="RFC 1812 §5.2.1", scenarios=("rip-cut", "ospf-cut"),
-           bears_stall_s=0.005)  # fmt: skip
+    @claim(
+        "Packets are lost exactly while the routes are wrong.",
+        source="RFC 1812 §5.2.1",
+        scenarios=("rip-cut", "ospf-cut"),
+        bears_stall_s=0.005,
+    )
     def losses_match_routes(self, tables: Tables) -> Verdict:
         """Requests sent between the failure and the change that mended the routes, both ways."""
         verdicts = []
         for scenario in ("rip-cut", "ospf-cut"):
-            row = tables.of("result", scenario=scenario).iloc[0]
+            row = tables.row("result", scenario=scenario)
             asked = tables.of("pings", scenario=scenario)
             during = (asked["time_s"] > row["failed_s"]) & (asked["time_s"] < row["mended_s"])
             lost = asked["lost"]
             odd = asked[(during != lost) & ((asked["time_s"] - row["failed_s"]).abs() > RTT_S)]
             what = f"pings of {scenario} are lost while routes are right, or answered while wrong"
             verdicts += [none_of(odd, asked, what, "none"), at_least(lost.sum(), 1, unit="lost")]
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     # ---- figures
 

@@ -11,19 +11,25 @@ import pandas as pd
 from analysis import flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.author.evidence import in_rows
-from testbed.author.experiment import Experiment
-from testbed.core.claims import ANY_STALL, Verdict, all_of, at_least, at_most, claim, holds, near
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
-from testbed.net.shape import LinkShape
+from testbed import (
+    Experiment,
+    LinkShape,
+    Tables,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    near,
+    param,
+)
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 CONTROL = "c0-lo"
 VIRTUAL = "10.0.0.100"
@@ -53,9 +59,10 @@ class SdnBalance(Experiment):
             "load_balancer", "the controller's application", choices=("load_balancer", "hub")
         )
         policy: str = param(
-            "round_robin", "who gets a new connection",
+            "round_robin",
+            "who gets a new connection",
             choices=("round_robin", "least_connections", "source_hash"),
-        )  # fmt: skip
+        )
         framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
         connections: int = param(4, "of each client, one after another", low=1, high=100)
 
@@ -104,8 +111,9 @@ class SdnBalance(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """One row a connection; what the clients saw; what the controller was asked."""
-        columns = ("frame", "ip_src", "ip_dst", "ip_proto", "tcp_sport", "tcp_dport", "tcp_flags",
-                   "tcp_payload_bytes")  # fmt: skip
+        columns = tuple(
+            ("frame ip_src ip_dst ip_proto tcp_sport tcp_dport tcp_flags tcp_payload_bytes").split()
+        )
         opened, seen = [], []
         for client in CLIENTS:
             packets = data.packets(f"{client}-eth0", columns)
@@ -123,10 +131,14 @@ class SdnBalance(Experiment):
             clients = {data.address(c): c for c in CLIENTS}
             arrived.append(
                 pd.DataFrame(
-                    {"server": server, "client": syns["ip_src"].astype("string").map(clients),
-                     "sport": syns["tcp_sport"], "time_s": syns["time_s"]}
+                    {
+                        "server": server,
+                        "client": syns["ip_src"].astype("string").map(clients),
+                        "sport": syns["tcp_sport"],
+                        "time_s": syns["time_s"],
+                    }
                 )
-            )  # fmt: skip
+            )
         connections = pd.concat(opened).merge(
             pd.concat(arrived), on=["client", "sport"], how="left"
         )
@@ -147,54 +159,50 @@ class SdnBalance(Experiment):
         "Every connection to the virtual address reaches a server.",
         source="Kurose & Ross, §6.6.1 (load balancers)",
         scenarios=("in_turn", "by_source"),
-        bears_stall_s=ANY_STALL,
     )
     def all_are_served(self, tables: Tables) -> Verdict:
         """Connections opened, and those that arrived at one server."""
         expected = self.params.connections * len(CLIENTS)
         return all_of(
-            [
+            *(
                 near(
                     int(tables.of("connections", scenario=name)["server"].notna().sum()),
-                    expected, abs=0, unit="connections served",
+                    expected,
+                    abs=0,
+                    unit="connections served",
                 )
                 for name in ("in_turn", "by_source")
-            ]
-        )  # fmt: skip
+            )
+        )
 
     @claim(
         "In turn, every server gets the same share.",
         source="Kurose & Ross, §6.6.1; controller/load_balancer.py",
         scenarios=("in_turn",),
-        bears_stall_s=ANY_STALL,
     )
     def shares_are_equal(self, tables: Tables) -> Verdict:
         """The most and the fewest connections of a server differ by one at most."""
         counts = self._counts(tables, "in_turn")
-        return all_of([
+        return all_of(
             at_least(counts.sum(), 1, unit="connections served"),
             at_most(counts.max() - counts.min(), 1, unit="connections apart"),
-        ]).because(
-            in_rows("connections", "in_turn", tables.of("connections", scenario="in_turn"))
-        )  # fmt: skip
+        ).because("connections", tables.of("connections", scenario="in_turn"), scenario="in_turn")
 
     @claim(
         "By the source's address, a client stays with its server.",
         source="RFC 2992; controller/load_balancer.py",
         scenarios=("by_source",),
-        bears_stall_s=ANY_STALL,
     )
     def clients_stay(self, tables: Tables) -> Verdict:
         """Servers of each client."""
         found = tables.of("connections", scenario="by_source")
         servers = found.groupby("client")["server"].nunique()
-        return all_of([near(int(n), 1, abs=0, unit="server of a client") for n in servers])
+        return all_of(*(near(int(n), 1, abs=0, unit="server of a client") for n in servers))
 
     @claim(
         "Clients see the virtual address alone.",
         source="RFC 3022 §2 (address translation)",
         scenarios=("in_turn", "by_source"),
-        bears_stall_s=ANY_STALL,
     )
     def servers_are_hidden(self, tables: Tables) -> Verdict:
         """Senders of all TCP packets that clients got."""
@@ -207,6 +215,7 @@ class SdnBalance(Experiment):
         "The controller is asked once for each connection.",
         source="OpenFlow 1.3.5 (TS-012) §5.4",
         scenarios=("in_turn",),
+        bears_stall_s=0.002,
     )
     def asked_once(self, tables: Tables) -> Verdict:
         """Packet-ins with TCP packets a connection; Open vSwitch may ask for a second packet that
@@ -214,10 +223,10 @@ class SdnBalance(Experiment):
         """
         asked = tables.of("asked", scenario="in_turn")
         connections = tables.of("connections", scenario="in_turn")
-        return all_of([
+        return all_of(
             at_least(len(connections), 1, unit="connections"),
             near(len(asked) / max(len(connections), 1), 1.0, rel=0.1, unit="packet-ins each"),
-        ]).because(in_rows("packet-ins", "in_turn", asked))  # fmt: skip
+        ).because("packet-ins", asked, scenario="in_turn")
 
     def _counts(self, tables: Tables, scenario: str) -> Any:
         found = tables.of("connections", scenario=scenario)["server"].value_counts()

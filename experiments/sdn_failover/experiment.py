@@ -11,14 +11,20 @@ import pandas as pd
 
 from analysis import echo, flow_tables
 from analysis.plots import sdn as plots
-from testbed import programs
-from testbed.author import routing
-from testbed.author.evidence import in_packets, in_rows
-from testbed.author.experiment import Experiment
-from testbed.core.claims import Verdict, all_of, at_most, between, claim, holds
-from testbed.core.errors import ConvergenceError
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
+from testbed import (
+    ConvergenceError,
+    Experiment,
+    Tables,
+    Verdict,
+    all_of,
+    at_most,
+    between,
+    claim,
+    holds,
+    param,
+    programs,
+    routing,
+)
 from testbed.daemons.frr import generate as frr_generate
 from topologies.square import Square
 from topologies.switch_square import SwitchSquare
@@ -26,9 +32,7 @@ from topologies.switch_square import SwitchSquare
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.author.topo import Topo
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData, Topo
 
 FAILOVERS = ("sdn-cut", "ospf-cut", "sdn-silent", "ospf-silent")
 LEARN_S = 5.0
@@ -57,9 +61,10 @@ class SdnFailover(Experiment):
 
         control: str = param("sdn", "who finds the paths", choices=("sdn", "ospf"))
         app: str = param(
-            "shortest_path", "the controller's application",
+            "shortest_path",
+            "the controller's application",
             choices=("shortest_path", "spanning_tree"),
-        )  # fmt: skip
+        )
         framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
         control_delay_ms: float = param(
             5.0, "one-way delay between switches and controller", unit="ms", low=0, high=1000
@@ -117,11 +122,13 @@ class SdnFailover(Experiment):
         pinging = net.start(
             "h1",
             *programs.argv(
-                "echoes", net.address("h4"), str(int(seconds / p.ping_ms * 1e3)),
+                "echoes",
+                net.address("h4"),
+                str(int(seconds / p.ping_ms * 1e3)),
                 f"{p.ping_ms / 1e3:g}",
             ),
             log="h1-echoes",
-        )  # fmt: skip
+        )
         net.sleep(1.0)
         used = self._used_sdn(net, controlled) if controlled else self._used_ospf(net)
         net.event("failed", interface=used, failure=p.failure)
@@ -206,6 +213,7 @@ class SdnFailover(Experiment):
         "Told of a failed port, a controller has new paths within one round trip to the switches.",
         source="OpenFlow 1.3.5 (TS-012) §7.4.3",
         scenarios=("sdn-cut",),
+        bears_stall_s=0.002,
     )
     def controller_reroutes_at_once(self, tables: Tables) -> Verdict:
         """From the failure to the first ping that comes through, for good."""
@@ -245,12 +253,12 @@ class SdnFailover(Experiment):
     def ospf_waits_for_dead_interval(self, tables: Tables) -> Verdict:
         """Both outages."""
         ospf = self._outage(tables, "ospf-silent", OSPF_DEAD_S - OSPF_HELLO_S - 1, OSPF_DEAD_S + 2)
-        sdn = tables.of("outages", scenario="sdn-silent")["outage_s"].iloc[0]
-        other = tables.of("outages", scenario="ospf-silent")["outage_s"].iloc[0]
+        sdn = tables.row("outages", scenario="sdn-silent")["outage_s"]
+        other = tables.row("outages", scenario="ospf-silent")["outage_s"]
         shorter = holds(
             sdn < other, observed=f"{sdn:.3g} s and {other:.3g} s", expected="SDN's is shorter"
         )
-        return all_of([ospf, shorter])
+        return all_of(ospf, shorter)
 
     @claim(
         "The new paths carry everything: behind the outage no ping is lost.",
@@ -265,20 +273,20 @@ class SdnFailover(Experiment):
             asked = tables.of("pings", scenario=name)
             late = asked[asked["after_s"] > asked["after_s"].max() - 1.0]
             verdicts.append(at_most(echo.lost_percent(late), 0.0, unit="% lost"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     def _outage(self, tables: Tables, scenario: str, low_s: float, high_s: float) -> Verdict:
-        row = tables.of("outages", scenario=scenario).iloc[0]
+        row = tables.row("outages", scenario=scenario)
         asked = tables.of("pings", scenario=scenario)
         lost = asked[asked["rtt_ms"].isna()]
         verdict = between(float(row["outage_s"]), low_s, high_s, unit="s")
-        found = [
-            in_packets("echo requests without an answer", scenario, "h1-eth0", lost["frame"][:20])
-        ]
+        what = "echo requests without an answer"
+        verdict = verdict.because(what, lost["frame"][:20], scenario=scenario, capture="h1-eth0")
         if "controller" in tables:
             done = tables["controller"][tables["controller"]["scenario"] == scenario]
-            found.append(in_rows("what the controller did after the failure", scenario, done))
-        return verdict.because(*found)
+            what = "what the controller did after the failure"
+            verdict = verdict.because(what, done, scenario=scenario)
+        return verdict
 
     # ---- figures
 

@@ -12,30 +12,27 @@ import pandas as pd
 
 from analysis import flow_tables
 from analysis.plots import sdn as plots
-from testbed.author.evidence import in_rows
-from testbed.author.experiment import Experiment
-from testbed.core.claims import (
-    ANY_STALL,
+from testbed import (
+    ConfigError,
+    Experiment,
+    LinkShape,
     MissingDataError,
+    Tables,
     Verdict,
     all_of,
     at_least,
     claim,
     holds,
     near,
+    param,
 )
-from testbed.core.errors import ConfigError
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
 from testbed.daemons import applications
-from testbed.net.shape import LinkShape
 from topologies.switch_star import SwitchStar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 RULES = """\
 # Offices (h1, h2) and guests (h3); h4 serves web pages and has a secret port.
@@ -121,16 +118,27 @@ class SdnFirewall(Experiment):
         for trial in trials:
             trial.wait(timeout_s=30)
         controlled.show("end")
-        controlled.trace("end", "s1", {f"{c}-{name}": _packet(net, c, proto, port)
-                                for c in CLIENTS for name, proto, port in TRIALS})  # fmt: skip
+        controlled.trace(
+            "end",
+            "s1",
+            {
+                f"{c}-{name}": _packet(net, c, proto, port)
+                for c in CLIENTS
+                for name, proto, port in TRIALS
+            },
+        )
         controlled.check()
 
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Which packets were sent, which arrived, and what the flows counted."""
-        columns = ("frame", "ip_src", "ip_dst", "ip_proto", "ip_id", "icmp_type", "tcp_dport",
-                   "tcp_flags", "udp_dport", "tcp_payload_bytes", "ip_bytes")  # fmt: skip
+        columns = tuple(
+            (
+                "frame ip_src ip_dst ip_proto ip_id icmp_type tcp_dport tcp_flags udp_dport "
+                "tcp_payload_bytes ip_bytes"
+            ).split()
+        )
         server = data.address(SERVER)
         arrived = data.packets(f"{SERVER}-eth0", columns)
         rows = []
@@ -143,15 +151,18 @@ class SdnFirewall(Experiment):
             for name, proto, port in TRIALS:
                 rows.append(
                     {
-                        "client": client, "trial": name,
-                        "sent": _count(out, proto, port), "arrived": _count(there, proto, port),
+                        "client": client,
+                        "trial": name,
+                        "sent": _count(out, proto, port),
+                        "arrived": _count(there, proto, port),
                         "answered": int((_of(back, proto)).sum()) if proto == 1 else None,
                     }
-                )  # fmt: skip
+                )
         ways = (
             flow_tables.path(data.state("end", "s1", f"{c}-{name}")).assign(packet=f"{c} {name}")
-            for c in CLIENTS for name, _, _ in TRIALS
-        )  # fmt: skip
+            for c in CLIENTS
+            for name, _, _ in TRIALS
+        )
         return {
             "trials": pd.DataFrame(rows),
             "flows": flow_tables.flows(data.state("end", "s1", "ovs")),
@@ -160,51 +171,48 @@ class SdnFirewall(Experiment):
 
     # ---- claims
 
-    @claim(
-        "What the rules allow arrives.",
-        source="Kurose & Ross, §8.9.1; rules.txt",
-        bears_stall_s=ANY_STALL,
-    )
+    @claim("What the rules allow arrives.", source="Kurose & Ross, §8.9.1; rules.txt")
     def allowed_arrives(self, tables: Tables) -> Verdict:
         """Trials that the rules allow: every packet sent."""
         trials = self._trials(tables, allowed=True)
         return all_of(
-            [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
-            + [near(t.arrived, t.sent, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
-        ).because(in_rows("all trials", "main", tables.of("trials")))
+            *(
+                [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
+                + [near(t.arrived, t.sent, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
+            )
+        ).because("all trials", tables.of("trials"), scenario="main")
 
     @claim(
         "What the rules deny, or do not speak of, does not arrive.",
         source="Kurose & Ross, §8.9.1; rules.txt",
-        bears_stall_s=ANY_STALL,
     )
     def denied_does_not(self, tables: Tables) -> Verdict:
         """Trials that the rules deny: sent, none arrived."""
         trials = self._trials(tables, allowed=False)
         return all_of(
-            [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
-            + [near(t.arrived, 0, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
-        ).because(in_rows("all trials", "main", tables.of("trials")))
+            *(
+                [at_least(t.sent, 1, unit=f"sent: {t.client} {t.trial}") for t in trials]
+                + [near(t.arrived, 0, abs=0, unit=f"of {t.client} {t.trial}") for t in trials]
+            )
+        ).because("all trials", tables.of("trials"), scenario="main")
 
     @claim(
         "The first rule that matches decides: h3 may ping, but its web requests meet the denial "
         "that stands before the permission.",
         source="OpenFlow 1.3.5 (TS-012) §5.3 (priorities)",
-        bears_stall_s=ANY_STALL,
     )
     def first_match_decides(self, tables: Tables) -> Verdict:
         """The guest's trials."""
         table = tables.of("trials", client="h3")
         rows = dict(zip(table["trial"], table["arrived"], strict=True))
-        return all_of([
+        return all_of(
             at_least(rows["ping"], 1, unit="pings arrived"),
             near(rows["web"], 0, abs=0, unit="web packets arrived"),
-        ])  # fmt: skip
+        )
 
     @claim(
         "Each rule is one flow, and the switch counts what it catches.",
         source="OpenFlow 1.3.5 (TS-012) §5.2, §5.8",
-        bears_stall_s=ANY_STALL,
     )
     def flows_count(self, tables: Tables) -> Verdict:
         """Flows of table 0, and the counter of h3's denial against what h3 sent."""
@@ -216,12 +224,12 @@ class SdnFirewall(Experiment):
         guest = tables.of("trials", client="h3")
         tcp = int(guest[guest["trial"].isin(["web", "secret"])]["sent"].sum())
         caught = int(denial["packets"].sum())
-        return all_of([
+        return all_of(
             near(len(flows), len(rules) + 1, abs=0, unit="flows in table 0"),
             holds(
                 caught == tcp > 0, observed=f"{caught} caught", expected=f"{tcp} TCP packets of h3"
             ),
-        ]).because(in_rows("flows of table 0", "main", flows))  # fmt: skip
+        ).because("flows of table 0", flows, scenario="main")
 
     def _trials(self, tables: Tables, *, allowed: bool) -> list[Any]:
         if self.params.rules:
@@ -256,8 +264,15 @@ def _packet(net: RunningNetwork, client: str, proto: int, port: int | None) -> s
     """A trial's packet, as Open vSwitch writes it."""
     one, other = net.network[client], net.network[SERVER]
     word = {1: "icmp", 6: "tcp", 17: "udp"}[proto]
-    words = [word, f"in_port={client[1:]}", f"dl_src={one.MAC()}", f"dl_dst={other.MAC()}",
-             f"nw_src={one.IP()}", f"nw_dst={other.IP()}", "nw_ttl=64"]  # fmt: skip
+    words = [
+        word,
+        f"in_port={client[1:]}",
+        f"dl_src={one.MAC()}",
+        f"dl_dst={other.MAC()}",
+        f"nw_src={one.IP()}",
+        f"nw_dst={other.IP()}",
+        "nw_ttl=64",
+    ]
     return ",".join([*words, f"{word}_dst={port}"] if port else words)
 
 

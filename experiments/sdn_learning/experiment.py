@@ -12,30 +12,16 @@ import pandas as pd
 from analysis import echo, flow_tables
 from analysis.dissect import openflow
 from analysis.plots import sdn as plots
-from testbed.author.evidence import in_packets, in_rows
-from testbed.author.experiment import Experiment
-from testbed.core.claims import (
-    ANY_STALL,
-    MissingDataError,
-    Verdict,
-    all_of,
-    at_least,
-    at_most,
-    between,
-    claim,
-    near,
-)
-from testbed.core.parameters import param
-from testbed.core.tables import Tables
+from testbed import Tables, Verdict, all_of, at_least, at_most, claim, near, param
 from topologies.switch_line import SwitchLine
+
+from .flows import CONTROL, EXPIRY_SLACK_S, Flows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
-CONTROL = "c0-lo"
 HOSTS = ("h1", "h2", "h3", "h4")
 SETTLE_S = 3.0
 """Hosts announce themselves (MLD) when their links come up; then it is quiet."""
@@ -47,11 +33,8 @@ ARP_PROBE_S = 6.0
 AWAY_S = 20.0
 """An Open vSwitch without its controller counts to three probes of 5 s before it acts alone."""
 
-EXPIRY_SLACK_S = 2.5
-"""Open vSwitch looks for idle flows about once a second, and reads the kernel's counters before."""
 
-
-class SdnLearning(Experiment):
+class SdnLearning(Flows):
     """A learning switch as a controller's program: flows, their growth, their end.
 
     Two switches of Open vSwitch, two hosts on each, and a controller some milliseconds away. Each
@@ -144,9 +127,9 @@ class SdnLearning(Experiment):
 
     def _ping(self, net: RunningNetwork, step: str, host: str, address: str, count: int) -> None:
         net.event("step", step=step)
-        net.start(
-            host, "ping", "-c", str(count), "-i", "0.5", "-W", "1", address
-        ).wait(timeout_s=60)  # fmt: skip
+        net.start(host, "ping", "-c", str(count), "-i", "0.5", "-W", "1", address).wait(
+            timeout_s=60
+        )
 
     def _show_bridges(self, net: RunningNetwork) -> None:
         for switch in ("s1", "s2"):
@@ -215,103 +198,25 @@ class SdnLearning(Experiment):
     # ---- claims
 
     @claim(
-        "Only the first packet of a flow goes to the controller, once at each switch on its way.",
-        source="OpenFlow 1.3.5 (TS-012) §5.4",
-        scenarios=("learning",),
-    )
-    def first_packet_goes_to_controller(self, tables: Tables) -> Verdict:
-        """PACKET_INs that carry h1's echo requests."""
-        asked = tables.of("pings", scenario="learning", step="first")
-        messages = tables.of("messages", scenario="learning", step="first", type="PACKET_IN")
-        echoes = messages[(messages["icmp_type"] == 8).fillna(False)]
-        counts = [int((echoes["icmp_seq"] == seq).sum()) for seq in asked["icmp_seq"]]
-        return all_of(
-            [near(counts[0], 2, abs=0, unit="packet-ins of the first")]
-            + [near(count, 0, abs=0, unit="of a later one") for count in counts[1:]]
-        ).because(in_packets("packet-ins with echo requests", "learning", CONTROL, echoes["frame"]))
-
-    @claim(
-        "The first packet pays one round trip to the controller at each switch on its way.",
-        source="OpenFlow 1.3.5 (TS-012) §5.4; Kurose & Ross, §5.5",
-        scenarios=("learning",),
-    )
-    def first_packet_pays(self, tables: Tables) -> Verdict:
-        """The first echo's round-trip time less that of the others; the reply finds flows."""
-        asked = tables.of("pings", scenario="learning", step="first")
-        paid_ms = asked["rtt_ms"].iloc[0] - asked["rtt_ms"].iloc[1:].median()
-        expected_ms = 2 * 2 * self.params.control_delay_ms
-        return near(paid_ms, expected_ms, abs=0.5 + 0.02 * expected_ms, unit="ms").because(
-            in_rows("echoes of h1", "learning", asked[["frame", "icmp_seq", "rtt_ms"]])
-        )
-
-    @claim(
-        "Once its flow is installed, a packet is as fast as through Linux bridges.",
-        source="OpenFlow 1.3.5 (TS-012) §5",
-        scenarios=("learning", "bridge"),
-    )
-    def later_packets_are_as_fast(self, tables: Tables) -> Verdict:
-        """Median round-trip times of all echoes but the first."""
-        times = {
-            name: tables.of("pings", scenario=name, step="first")["rtt_ms"].iloc[1:]
-            for name in ("learning", "bridge")
-        }
-        return near(
-            times["learning"].median(), float(times["bridge"].median()), rel=0.05, unit="ms"
-        )
-
-    @claim(
-        "A frame to an address nobody has shown is flooded; one to a learnt address is not.",
-        source="IEEE 802.1D §7.7.2, §7.8",
-        scenarios=("learning", "bridge"),
-        bears_stall_s=ANY_STALL,
-    )
-    def unknown_is_flooded(self, tables: Tables) -> Verdict:
-        """Echo requests of h1 that h3, at the same switch, overhears."""
-        verdicts = []
-        for name in ("learning", "bridge"):
-            tables.of("pings", scenario=name, step="first")
-            heard = tables.of("overheard", scenario=name)
-            counts = heard["step"].value_counts()
-            verdicts += [
-                near(int(counts.get("unknown", 0)), 2, abs=0, unit="of 2 to nobody overheard"),
-                near(int(counts.get("first", 0)), 0, abs=0, unit="of 5 to h2 overheard"),
-            ]
-        return all_of(verdicts)
-
-    @claim(
-        "A flow that carries no packet for its idle timeout ends.",
-        source="OpenFlow 1.3.5 (TS-012) §5.5",
-        scenarios=("learning",),
-        bears_stall_s=0.05,
-    )
-    def idle_flows_end(self, tables: Tables) -> Verdict:
-        """h1's flows at s1: from h1's last frame in each to its removal."""
-        idle_s = self.params.idle_s
-        changes = tables.of("changes", scenario="learning", switch="s1")
-        spoken = tables.of("spoken", scenario="learning")
-        end_s = tables.of("steps", scenario="learning", step="end")["time_s"].iloc[0]
-        lives = flow_tables.idle_times(changes, spoken, end_s)
-        if lives.empty:
-            raise MissingDataError("no flow of h1 was installed")
-        return all_of(
-            [between(x, idle_s - 0.5, idle_s + EXPIRY_SLACK_S, unit="s") for x in lives["idle_s"]]
-        ).because(in_rows("h1's flows at s1", "learning", lives))
-
-    @claim(
         "Flows for pairs make a table grow with the pairs of hosts, a bridge's with its hosts.",
         source="IEEE 802.1D §7.9; OpenFlow 1.3.5 (TS-012) §5.2",
         scenarios=("learning", "bridge"),
-        bears_stall_s=ANY_STALL,
     )
     def tables_grow_with_pairs(self, tables: Tables) -> Verdict:
         """Four hosts: twelve ordered pairs, of which two stay at the other switch."""
         flows = tables.of("entries", scenario="learning")
         addresses = tables.of("entries", scenario="bridge")
         pairs = len(HOSTS) * (len(HOSTS) - 1) - 2
-        return all_of(
-            [near(n, pairs, abs=0, unit="flows") for n in flows["entries"]]
-            + [near(n, len(HOSTS), abs=0, unit="addresses") for n in addresses["entries"]]
-        ).because(in_rows("flows", "learning", flows), in_rows("addresses", "bridge", addresses))
+        return (
+            all_of(
+                *(
+                    [near(n, pairs, abs=0, unit="flows") for n in flows["entries"]]
+                    + [near(n, len(HOSTS), abs=0, unit="addresses") for n in addresses["entries"]]
+                )
+            )
+            .because("flows", flows, scenario="learning")
+            .because("addresses", addresses, scenario="bridge")
+        )
 
     @claim(
         "While the controller is gone, flows that are there go on working.",
@@ -325,14 +230,13 @@ class SdnLearning(Experiment):
         for name in ("secure", "standalone"):
             steady = tables.of("pings", scenario=name, host="h1", step="gone")
             verdicts.append(at_most(echo.lost_percent(steady), 0.0, unit="% lost"))
-        return all_of(verdicts)
+        return all_of(*verdicts)
 
     @claim(
         "A switch in secure mode forwards nothing new without its controller; it does when it is "
         "back.",
         source="OpenFlow 1.3.5 (TS-012) §6.3.2; ovs-vswitchd.conf.db(5), fail_mode",
         scenarios=("secure",),
-        bears_stall_s=ANY_STALL,
     )
     def secure_waits(self, tables: Tables) -> Verdict:
         """h3's pings to h4."""
@@ -342,7 +246,6 @@ class SdnLearning(Experiment):
         "A switch in standalone mode becomes an ordinary learning switch without its controller.",
         source="OpenFlow 1.3.5 (TS-012) §6.3.2; ovs-vswitchd.conf.db(5), fail_mode",
         scenarios=("standalone",),
-        bears_stall_s=ANY_STALL,
     )
     def standalone_learns(self, tables: Tables) -> Verdict:
         """h3's pings to h4."""
@@ -358,8 +261,8 @@ class SdnLearning(Experiment):
         silent = away.empty and "back" in set(steps["step"])
         lost = 100.0 if silent else echo.lost_percent(away)
         wanted = at_most(lost, 0.0, unit="% lost") if answered else at_least(lost, 100.0, unit="%")
-        return all_of([wanted, at_most(echo.lost_percent(back), 0.0, unit="% lost after")]).because(
-            in_rows("echoes of h3", scenario, asked[["step", "time_s", "icmp_seq", "rtt_ms"]])
+        return all_of(wanted, at_most(echo.lost_percent(back), 0.0, unit="% lost after")).because(
+            "echoes of h3", asked[["step", "time_s", "icmp_seq", "rtt_ms"]], scenario=scenario
         )
 
     # ---- figures

@@ -73,6 +73,7 @@ class Hidden(Public):
     @claim(
         "Reno's sawtooth on the line: its peak, its longest wait, its goodput.",
         source="RFC 5681 §3.1",
+        bears_stall_s=0.002,
     )
     def sawtooth(self, _tables: Tables) -> Verdict:
         """The three answers."""
@@ -84,7 +85,11 @@ class Hidden(Public):
             ]
         )
 
-    @claim("Reno's rate on the satellite link, by Mathis' formula.", source="Mathis et al. 1997")
+    @claim(
+        "Reno's rate on the satellite link, by Mathis' formula.",
+        source="Mathis et al. 1997",
+        bears_stall_s=0.002,
+    )
     def reno_with_losses(self, _tables: Tables) -> Verdict:
         """The answer; the constant may be 1.22 or 1."""
         middle = self.mathis_mbps * (1 + 1 / MATHIS_C) / 2

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labs.office.lab import NAME_SERVER
 from labs.office.lab import Lab as Public
-from testbed import Verdict, claim, holds, of_packets, share_of
+from testbed import Verdict, claim, holds, share_of
 
 if TYPE_CHECKING:
     from testbed import Tables
@@ -40,7 +40,7 @@ class Hidden(Public):
                     expected="the mail exchanger's name has an address of its own",
                 ),
             ]
-        ).because(*of_packets("the answer", self.answer(tables, self.domain, "MX")))
+        ).because("the answer", self.answer(tables, self.domain, "MX"))
 
     @claim(
         "The zone names its own server, which answers with authority.",
@@ -68,7 +68,7 @@ class Hidden(Public):
                     expected="with authority",
                 ),
             ]
-        ).because(*of_packets("the answer", answer))
+        ).because("the answer", answer)
 
     @claim(
         "Addresses and refusals live as long as they shall.",
@@ -90,7 +90,7 @@ class Hidden(Public):
                     ttl == [wanted_s],
                     observed=f"{name}: {kind} for {ttl or 'no'} s",
                     expected=f"{name}: {kind} for {wanted_s} s",
-                ).because(*of_packets("the answer", self.answer(tables, name, "A")))
+                ).because("the answer", self.answer(tables, name, "A"))
             )
         return share_of(cases)
 

@@ -20,7 +20,6 @@ from testbed import (
     claim,
     holds,
     near,
-    of_packets,
     param,
     pick,
     share_of,
@@ -227,7 +226,7 @@ class Lab(Assignment):
             good,
             observed=", ".join(given) or self._why(tables, "dhcp.conf", "no lease"),
             expected=f"{first} to {last}",
-        ).because(*self._exchange(tables, CLIENT))
+        ).because(f"DHCP at {CLIENT}", self._exchange(tables, CLIENT))
 
     @claim(
         "The lease brings mask, router, name server, and lasts as long as it shall.",
@@ -249,7 +248,7 @@ class Lab(Assignment):
             cases.append(
                 holds(found == value, observed=f"{option}: {found}", expected=f"{option}: {value}")
             )
-        return share_of(cases).because(*of_packets("the acknowledgement", acks))
+        return share_of(cases).because("the acknowledgement", acks)
 
     @claim(
         "The printer always gets its own address.",
@@ -264,7 +263,7 @@ class Lab(Assignment):
             set(given) == {self.printer},
             expected=self.printer,
             observed=", ".join(given) or self._why(tables, "dhcp.conf", "no lease"),
-        ).because(*self._exchange(tables, PRINTER))
+        ).because(f"DHCP at {PRINTER}", self._exchange(tables, PRINTER))
 
     @claim(
         "The zone's names lead to their addresses.",
@@ -296,11 +295,9 @@ class Lab(Assignment):
         asked = pick(tables, "name", interface(CLIENT), udp_dport=53)
         back = pick(tables, "name", interface(CLIENT), icmp_type=0, ip_src=self.www)
         return all_of(
-            [
-                at_least(len(asked), 1, unit="questions to a name server"),
-                near(len(back), 1, abs=0, unit="echo replies of the web server"),
-            ]
-        ).because(*of_packets("question and reply", pd.concat([asked, back])))
+            at_least(len(asked), 1, unit="questions to a name server"),
+            near(len(back), 1, abs=0, unit="echo replies of the web server"),
+        ).because("question and reply", pd.concat([asked, back]))
 
     # ---- what checks look at
 
@@ -311,9 +308,8 @@ class Lab(Assignment):
     def _mac(self, tables: Tables, node: str) -> str:
         return steps.mac(tables, interface(node))
 
-    def _exchange(self, tables: Tables, node: str) -> Any:
-        seen = pick(tables, "join", interface(node), table="dhcp")
-        return of_packets(f"DHCP at {node}", seen.head(8))
+    def _exchange(self, tables: Tables, node: str) -> pd.DataFrame:
+        return pick(tables, "join", interface(node), table="dhcp").head(8)
 
     def _why(self, tables: Tables, file: str, otherwise: str) -> str:
         """Why a server said nothing: the reason it gave, if it refused its file."""
@@ -346,7 +342,7 @@ class Lab(Assignment):
             found == wanted,
             observed=f"{name}: {', '.join(found) or nothing}",
             expected=f"{name}: {', '.join(wanted)}",
-        ).because(*of_packets(f"the answer for {name}", told))
+        ).because(f"the answer for {name}", told)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labs.subnetting.lab import CABLES, LANS
 from labs.subnetting.lab import Lab as Public
-from testbed import Verdict, claim, holds, in_rows, of_packets, share_of
+from testbed import Verdict, claim, holds, share_of
 
 if TYPE_CHECKING:
     from testbed import Tables
@@ -68,7 +68,7 @@ class Hidden(Public):
                     list(found["destination"]) == [DEFAULT],
                     observed=f"{router}: {words}",
                     expected=f"{router}: {DEFAULT} alone",
-                ).because(in_rows(f"static routes of {router}", "main", found))
+                ).because(f"static routes of {router}", found, scenario="main")
             )
         return share_of(cases)
 
@@ -94,7 +94,7 @@ class Hidden(Public):
             observed=f"{len(up)} went up; TTL {up['ip_ttl'].max()} down to {up['ip_ttl'].min()}"
             if len(up)
             else "none went up",
-        ).because(*of_packets("sent up to the provider", up.head(6)))
+        ).because("sent up to the provider", up.head(6))
 
     @claim("Network, broadcast address and number of hosts of an address.", source="RFC 4632 §3.1")
     def subnet_of_an_address(self, _tables: Tables) -> Verdict:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import steps
 from testbed.author.steps import address, pick
+from testbed.core.tables import Tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed.core.tables import Tables
     from testbed.results.data import ScenarioData
 
 CLIENT, RESOLVER = "h1-eth0", "v1-eth0"
@@ -36,41 +35,42 @@ def measure(
     return tables
 
 
-@dataclass(frozen=True)
-class LookUps:
-    """The DNS messages of one scenario, step by step."""
+class LookUps(Tables):
+    """The tables of `measure`, and the DNS messages of a step: what claims on look-ups ask for.
 
-    tables: Tables
-    scenario: str = "main"
+    An experiment names it in `Experiment.tables_type`.
+    """
 
-    def asked(self, step: str, **equals: Any) -> pd.DataFrame:
+    def asked(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """Queries that the resolver sent."""
-        own = address(self.tables, RESOLVER, scenario=self.scenario)
-        return self._pick(step, RESOLVER, response=False, ip_src=own, **equals)
+        own = address(self, RESOLVER, scenario=scenario)
+        return self._pick(step, RESOLVER, scenario, response=False, ip_src=own, **equals)
 
-    def told(self, step: str, **equals: Any) -> pd.DataFrame:
+    def told(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """Answers that the resolver got."""
-        own = address(self.tables, RESOLVER, scenario=self.scenario)
-        return self._pick(step, RESOLVER, response=True, ip_dst=own, **equals)
+        own = address(self, RESOLVER, scenario=scenario)
+        return self._pick(step, RESOLVER, scenario, response=True, ip_dst=own, **equals)
 
-    def wanted(self, step: str, **equals: Any) -> pd.DataFrame:
+    def wanted(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """The client's questions."""
-        return self._pick(step, CLIENT, response=False, **equals)
+        return self._pick(step, CLIENT, scenario, response=False, **equals)
 
-    def heard(self, step: str, **equals: Any) -> pd.DataFrame:
+    def heard(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """Answers to the client."""
-        return self._pick(step, CLIENT, response=True, **equals)
+        return self._pick(step, CLIENT, scenario, response=True, **equals)
 
-    def records(self, step: str, *kinds: str, section: str = "answer") -> pd.DataFrame:
+    def records(
+        self, step: str, *kinds: str, section: str = "answer", scenario: str = "main"
+    ) -> pd.DataFrame:
         """Records in the last answer to the client; all kinds unless some are named."""
-        last = self.heard(step).tail(1)
-        found = self.tables.of("records", scenario=self.scenario, capture=CLIENT)
+        last = self.heard(step, scenario=scenario).tail(1)
+        found = self.of("records", scenario=scenario, capture=CLIENT)
         found = found[found["frame"].isin(last["frame"]) & (found["section"] == section)]
         return found[found["type"].isin(kinds)] if kinds else found
 
-    def addresses(self, step: str) -> list[str]:
+    def addresses(self, step: str, *, scenario: str = "main") -> list[str]:
         """IPv4 addresses that the client was told at last."""
-        return [str(data) for data in self.records(step, "A")["data"]]
+        return [str(data) for data in self.records(step, "A", scenario=scenario)["data"]]
 
-    def _pick(self, step: str, capture: str, **equals: Any) -> pd.DataFrame:
-        return pick(self.tables, step, capture, scenario=self.scenario, table="dns", **equals)
+    def _pick(self, step: str, capture: str, scenario: str, **equals: Any) -> pd.DataFrame:
+        return pick(self, step, capture, scenario=scenario, table="dns", **equals)

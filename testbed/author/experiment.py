@@ -73,6 +73,8 @@ class Experiment:
     """True: never in namespaces of the running kernel; for what must have no way out."""
     routing: ClassVar[str | None] = "static"
     """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
+    tables_type: ClassVar[type[Tables]] = Tables
+    """What claims and plots are given: a subclass may have methods for what they often ask."""
     repeated_tables: ClassVar[tuple[str, ...]] = ()
     """Tables that `plot_repeated` draws from."""
 
@@ -129,6 +131,12 @@ class Experiment:
                 mean, and its 95 % confidence interval in grey.
         """
         return {}
+
+    @classmethod
+    def paragraphs(cls) -> list[str]:
+        """The text of the docstring below the title, one string per paragraph."""
+        text = (inspect.getdoc(cls) or "").split("\n\n")[1:]
+        return [" ".join(paragraph.split()) for paragraph in text if paragraph.strip()]
 
     @classmethod
     def title(cls) -> str:

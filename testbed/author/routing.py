@@ -188,7 +188,7 @@ def waits(data: ScenarioData) -> pd.DataFrame:
 
 def in_time(found: pd.DataFrame) -> Verdict:
     """PASS if no wait of `waits` missed its budget; else who lacked what at its end."""
-    return all_of([_in_time(row) for row in found.to_dict("records")])
+    return all_of(*(_in_time(row) for row in found.to_dict("records")))
 
 
 def _in_time(wait: Mapping[Any, Any]) -> Verdict:

@@ -15,7 +15,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 F = TypeVar("F", bound=Callable[..., "Verdict"])
 
@@ -27,11 +30,11 @@ _LISTED = 6
 """So many cases of one verdict are spelled out."""
 
 
-BEARS_STALL_S = 0.002
-"""What the links' rate limits make good (`testbed.net.traffic.REAL_CLOCK_BURST_S`)."""
-
 ANY_STALL = math.inf
-"""For claims on contents, order and counts: when something happens is no part of them."""
+"""For claims about contents, order and counts: no delay of the host can make them fail."""
+
+_EVIDENCE_ROWS = 12
+"""Rows of a table that are kept as evidence."""
 
 
 JUDGED_SHARE = 0.25
@@ -72,6 +75,25 @@ class Evidence:
     rows: tuple[dict[str, Any], ...] = ()
 
 
+def evidence(
+    what: str, shown: pd.DataFrame | Iterable[int], scenario: str = "", capture: str = ""
+) -> tuple[Evidence, ...]:
+    """Evidence from packets of one or several captures, or from rows; as for `Verdict.because`."""
+    if capture:
+        numbers: Any = getattr(shown, "frame", shown)
+        return (Evidence(what, scenario, capture, tuple(int(n) for n in numbers)),)
+    columns = set(getattr(shown, "columns", ()))
+    if not scenario and {"scenario", "capture", "frame"} <= columns:
+        groups = shown.groupby(["scenario", "capture"], sort=False, observed=True)  # type: ignore[union-attr]
+        return tuple(
+            Evidence(what, str(name), str(where), tuple(int(n) for n in packets["frame"]))
+            for (name, where), packets in groups
+        )
+    rows = shown.head(_EVIDENCE_ROWS).round(4).to_dict("records")  # type: ignore[union-attr]
+    kept = tuple({str(key): value for key, value in row.items()} for row in rows)
+    return (Evidence(what, scenario, rows=kept),)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a check found.
@@ -94,9 +116,25 @@ class Verdict:
     unit: str = ""
     score: float = 0.0
 
-    def because(self, *evidence: Evidence) -> Verdict:
-        """The same verdict with more evidence."""
-        return replace(self, evidence=(*self.evidence, *evidence))
+    def because(
+        self,
+        what: str,
+        shown: pd.DataFrame | Iterable[int],
+        *,
+        scenario: str = "",
+        capture: str = "",
+    ) -> Verdict:
+        """The same verdict with more evidence.
+
+        Args:
+            what: what it shows.
+            shown: packets, as a table with ``scenario``, ``capture`` and ``frame``, or as numbers
+                of one capture; or a table of anything else, whose first rows are kept.
+            scenario: whose rows or packet numbers these are.
+            capture: the packet numbers' capture.
+        """
+        more = evidence(what, shown, scenario, capture)
+        return replace(self, evidence=(*self.evidence, *more))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``verdicts.json``; the score is a grader's business."""
@@ -113,7 +151,7 @@ class Claim:
     sentence: str
     source: str
     scenarios: tuple[str, ...] = ()
-    bears_stall_s: float = BEARS_STALL_S
+    bears_stall_s: float = ANY_STALL
     check: Callable[..., Verdict] = field(repr=False, compare=False, default=lambda *_: None)  # type: ignore[assignment]
 
 
@@ -122,7 +160,7 @@ def claim(
     *,
     source: str,
     scenarios: Iterable[str] = (),
-    bears_stall_s: float = BEARS_STALL_S,
+    bears_stall_s: float = ANY_STALL,
 ) -> Callable[[F], F]:
     """Marks a method of an experiment as the check of `sentence`.
 
@@ -130,10 +168,11 @@ def claim(
         sentence: what the textbook says, as one plain sentence.
         source: RFC section or book.
         scenarios: the scenarios whose data it needs; a run without them does not judge it.
-        bears_stall_s: how late the host may make a timer, on the real clock, and a FAIL is one
-            still; beside a later one it is INCONCLUSIVE. About a tenth of the tolerance or of the
-            shortest time that the claim is about; `ANY_STALL` where it is about none, or where
-            the check looks at `ScenarioData.stalls` itself.
+        bears_stall_s: for a claim about time: the longest delay of a timer, on the real clock,
+            with which a FAIL remains one; after a longer delay it is INCONCLUSIVE. About a tenth
+            of the tolerance or of the shortest time that the claim is about; 0.002 is what the
+            links' rate limits catch up with. The default is for claims about contents, order and
+            counts, and for checks that look at `ScenarioData.stalls` themselves.
     """
 
     def mark(check: F) -> F:
@@ -220,7 +259,7 @@ def between(
     return _judge(observed, low, high, said, "", unit, what)
 
 
-def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+def all_of(*verdicts: Verdict) -> Verdict:
     """One verdict over several cases: FAIL if any fails, else INCONCLUSIVE if any is."""
     if not verdicts:
         return inconclusive("no case to judge")
@@ -250,13 +289,13 @@ def with_unjudged(judged: Sequence[Verdict], unjudged: Sequence[str], worst_us: 
         worst_us: the longest stall that fell on any case.
     """
     if not unjudged:
-        return all_of(judged)
+        return all_of(*judged)
     more = f" and {len(unjudged) - _NAMED} more" if len(unjudged) > _NAMED else ""
     spoiled = inconclusive(
         f"the host's stalls (up to {worst_us / 1e3:.1f} ms) leave nothing to judge of "
         f"{'; '.join(unjudged[:_NAMED])}{more}"
     )
-    return all_of([*judged, spoiled])
+    return all_of(*judged, spoiled)
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -13,9 +13,9 @@ def share_of(verdicts: Sequence[Verdict]) -> Verdict:
 
     INCONCLUSIVE as soon as one case is: nobody knows what it would have earned.
     """
-    whole = all_of(verdicts)
+    whole = all_of(*verdicts)
     unknown = [v for v in verdicts if v.status is Status.INCONCLUSIVE]
     if unknown:
-        return replace(all_of(unknown), score=0.0)
+        return replace(all_of(*unknown), score=0.0)
     held = sum(1.0 if v.status is Status.PASS else v.score for v in verdicts)
     return whole if whole.status is Status.PASS else replace(whole, score=held / len(verdicts))

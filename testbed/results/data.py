@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.core.claims import MissingDataError
 from testbed.core.errors import ParseError
-from testbed.core.rundir import read_json
+from testbed.core.rundir import SCENARIO, read_json
 from testbed.results import gate
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ class ScenarioData:
         if not found:
             raise MissingDataError("the experiment's run never began")
         return {"realtime_ns": found[0]["time_ns"], "monotonic_ns": found[0]["monotonic_ns"]}
+
+    @property
+    def clock_kind(self) -> str:
+        """The clock of the run: ``virtual`` or ``real``."""
+        return str(read_json(self.path / SCENARIO)["clock"])
 
     @property
     def t0_ns(self) -> int:

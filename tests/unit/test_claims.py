@@ -42,14 +42,14 @@ def test_numbers_are_judged_and_gaps_are_not(verdict, status):
 
 def test_one_failure_fails_all_and_one_gap_leaves_it_open():
     good, bad, gap = at_least(2, 1), at_least(0, 1), inconclusive("nothing seen")
-    assert all_of([good, good]).status == Status.PASS
-    assert all_of([good, gap]).status == Status.INCONCLUSIVE
-    assert all_of([gap, bad, good]).status == Status.FAIL
-    assert all_of([]).status == Status.INCONCLUSIVE
+    assert all_of(good, good).status == Status.PASS
+    assert all_of(good, gap).status == Status.INCONCLUSIVE
+    assert all_of(gap, bad, good).status == Status.FAIL
+    assert all_of().status == Status.INCONCLUSIVE
 
 
 def test_a_failing_case_is_what_the_verdict_shows():
-    verdict = all_of([near(1.0, 1.0, abs=0.1), near(5.0, 1.0, abs=0.1)])
+    verdict = all_of(near(1.0, 1.0, abs=0.1), near(5.0, 1.0, abs=0.1))
     assert verdict.observed == "5"
 
 
@@ -98,15 +98,13 @@ def test_counts_are_told_in_full_and_measurements_by_four_digits():
 
 def test_numbers_beside_each_other_say_what_they_are():
     found = all_of(
-        [
-            near(3, 3, abs=1, unit="pings", what="2 s"),
-            at_most(None, 5, unit="ms", what="wait"),
-            between(9, 1, 2, what="ratio"),
-        ]
+        near(3, 3, abs=1, unit="pings", what="2 s"),
+        at_most(None, 5, unit="ms", what="wait"),
+        between(9, 1, 2, what="ratio"),
     )
     assert (found.observed, found.expected) == ("ratio: 9", "ratio: 1 to 2")
     assert at_most(None, 5, unit="ms", what="wait").observed == "wait: no measurement"
-    both = all_of([near(3, 3, abs=1, unit="pings", what="2 s"), at_least(5, 4, what="hops")])
+    both = all_of(near(3, 3, abs=1, unit="pings", what="2 s"), at_least(5, 4, what="hops"))
     assert both.observed == "2 s: 3 pings; hops: 5"
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..experiment import LOSSES_PERCENT, Congestion
+from ..experiment import Congestion
+from ..rates import LOSSES_PERCENT
 
 
 class WrongAlgorithm(Congestion):

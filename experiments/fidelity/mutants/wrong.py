@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from testbed.net.shape import LinkShape
+from testbed import LinkShape
 from topologies.dumbbell import Dumbbell
 from topologies.parallel import Parallel
 

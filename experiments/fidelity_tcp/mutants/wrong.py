@@ -20,9 +20,11 @@ class Wrong(FidelityTcp):
         """The same links with other shapes."""
         shapes = {
             name: replace(
-                shape, rate_mbps=1.03 * (shape.rate_mbps or 0), delay_ms=shape.delay_ms + 0.002,
+                shape,
+                rate_mbps=1.03 * (shape.rate_mbps or 0),
+                delay_ms=shape.delay_ms + 0.002,
                 mtu_bytes=1400,
             )
             for name, shape in self._shapes().items()
-        }  # fmt: skip
+        }
         return Parallel(links=shapes)

@@ -18,17 +18,19 @@ EDITS = {
     },
     "areas": {
         " area 0.0.0.1 stub\n": "",
-        " area 0.0.0.1 range 10.1.0.0/16\n": "", " area 0.0.0.1 range fd00::/62\n": "",
+        " area 0.0.0.1 range 10.1.0.0/16\n": "",
+        " area 0.0.0.1 range fd00::/62\n": "",
     },
     "square": {
         "router ospf\n": "router ospf\n maximum-paths 1\n timers throttle spf 9000 9000 9000\n"
     },
     "triangle": {
-        " bandwidth 1\n": "", " bandwidth 100\n": "",
+        " bandwidth 1\n": "",
+        " bandwidth 100\n": "",
         "router ospf\n": "router ospf\n timers throttle spf 9000 9000 9000\n",
     },
     "line": {"hello-interval 10": "hello-interval 7"},
-}  # fmt: skip
+}
 
 
 ROGUE = """
@@ -51,14 +53,18 @@ class WrongOspf(Ospf):
         return right | {
             "campus": replace(right["campus"], late="r4", duration_s=140.0),
             "quiet": replace(
-                right["quiet"], size=4, fail="r3-eth1", failure="cut", fail_at_s=400.0,
+                right["quiet"],
+                size=4,
+                fail="r3-eth1",
+                failure="cut",
+                fail_at_s=400.0,
                 duration_s=500.0,
             ),
             "square": replace(right["square"], failure="silence"),
             "triangle": replace(right["triangle"], odd_hello_s=4),
             "mismatch": replace(right["mismatch"], odd_hello_s=0),
             "ospfv3-campus": replace(right["ospfv3-campus"], late="r4", duration_s=140.0),
-        }  # fmt: skip
+        }
 
     def run(self, lab: Any) -> None:
         """A rogue on the campus; in the line r2 takes only shorter packets than r1 may send."""

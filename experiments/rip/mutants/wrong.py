@@ -47,7 +47,10 @@ class WrongRip(Rip):
         counting = right["off"]
         return {
             "triangle": replace(
-                right["triangle"], split_horizon="off", failure="silence", fail_at_s=130.0,
+                right["triangle"],
+                split_horizon="off",
+                failure="silence",
+                fail_at_s=130.0,
                 duration_s=150.0,
             ),
             "silent": replace(right["silent"], version=1, fail_at_s=45.0, duration_s=205.0),
@@ -58,11 +61,9 @@ class WrongRip(Rip):
             "poisoned": replace(right["poisoned"], split_horizon="simple"),
             "ripng": right["ripng"],
             "ripng-silent": replace(right["ripng-silent"], fail_at_s=45.0, duration_s=205.0),
-            "ripng-off": replace(
-                right["ripng-off"], split_horizon="simple", duration_s=130.0
-            ),
+            "ripng-off": replace(right["ripng-off"], split_horizon="simple", duration_s=130.0),
             "ripng-poisoned": replace(right["ripng-off"], split_horizon="off"),
-        }  # fmt: skip
+        }
 
     def run(self, lab: Any) -> None:
         """Before r1's daemons start, somebody else speaks there."""

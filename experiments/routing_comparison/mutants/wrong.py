@@ -10,13 +10,17 @@ from typing import Any
 from ..experiment import RoutingComparison
 
 EDITS = {
-    ("rip", "cut"): ("router rip\n", "access-list all permit any\nrouter rip\n"
-                                      " offset-list all in 3 r1-eth1\n"),
+    ("rip", "cut"): (
+        "router rip\n",
+        "access-list all permit any\nrouter rip\n offset-list all in 3 r1-eth1\n",
+    ),
     ("ospf", "cut"): ("router ospf\n", "router ospf\n timers throttle spf 9000 9000 9000\n"),
-    ("ospf", "silence"): ("hello-interval 10\n ip ospf dead-interval 40",
-                          "hello-interval 5\n ip ospf dead-interval 20"),
+    ("ospf", "silence"): (
+        "hello-interval 10\n ip ospf dead-interval 40",
+        "hello-interval 5\n ip ospf dead-interval 20",
+    ),
     ("rip", "silence"): ("router rip\n", "router rip\n passive-interface default\n"),
-}  # fmt: skip
+}
 _CHANGED = {"cut": "r1", "silence": "r2"}
 
 

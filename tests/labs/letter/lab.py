@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed import Assignment, SeededChoices, Tables, Verdict, claim, holds, in_packets, param
+from testbed import Assignment, SeededChoices, Tables, Verdict, claim, holds, param
 from topologies.single import Single
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class Lab(Assignment):
             return holds(False, observed="no datagram", expected=expected)
         said = bytes(found["payload"].iloc[0]).decode(errors="replace")
         verdict = holds(said == self.params.word, observed=f"'{said[:40]}'", expected=expected)
-        return verdict.because(in_packets("first datagram", "main", "h2-eth0", found["frame"][:3]))
+        return verdict.because(
+            "first datagram", found["frame"][:3], scenario="main", capture="h2-eth0"
+        )
 
     @claim("UDP's ports tell programs apart.", source="RFC 768")
     def port(self, tables: Tables) -> Verdict:

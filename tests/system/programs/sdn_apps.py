@@ -120,9 +120,7 @@ class SdnApps(Experiment):
         """h4 hears h1's ARP question once."""
         there = tables.of("there", scenario="spanning_tree")
         asked = there.query("arp_op == 1")["arp_target_ip"].eq("10.0.0.2").dropna()
-        return all_of(
-            [self._answered(tables, "spanning_tree", 4), near(int(asked.sum()), 1, abs=0)]
-        )
+        return all_of(self._answered(tables, "spanning_tree", 4), near(int(asked.sum()), 1, abs=0))
 
     @claim(
         "A router forwards with one TTL less, answers, and says when a TTL ends.",
@@ -136,12 +134,10 @@ class SdnApps(Experiment):
         here = tables.of("here", scenario="router")
         pings = tables.of("pings", scenario="router")
         return all_of(
-            [
-                near(int(pings["rtt_ms"].notna().sum()), 6, abs=0, unit="answers"),
-                near(int(ttl.max()), 63, abs=0, unit="TTL"),
-                near(len(ttl), 4, abs=0, unit="at h2"),
-                near(int((here["icmp_type"] == 11).sum()), 1, abs=0, unit="time exceeded"),
-            ]
+            near(int(pings["rtt_ms"].notna().sum()), 6, abs=0, unit="answers"),
+            near(int(ttl.max()), 63, abs=0, unit="TTL"),
+            near(len(ttl), 4, abs=0, unit="at h2"),
+            near(int((here["icmp_type"] == 11).sum()), 1, abs=0, unit="time exceeded"),
         )
 
     @claim(
@@ -154,7 +150,7 @@ class SdnApps(Experiment):
         events = tables.of("events", scenario="arp_responder", event="arp-answered")
         there = tables.of("there", scenario="arp_responder")
         asked = there.query("arp_op == 1")["arp_target_ip"].eq("10.0.0.2").dropna()
-        return all_of([at_least(len(events), 1), near(int(asked.sum()), 1, abs=0, unit="question")])
+        return all_of(at_least(len(events), 1), near(int(asked.sum()), 1, abs=0, unit="question"))
 
     @claim(
         "A meter holds a sender to its rate.",
