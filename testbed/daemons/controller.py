@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed import world
 from testbed.daemons import applications, base
 from testbed.errors import ConfigError
 from testbed.net import Network
@@ -103,7 +104,9 @@ class Controller(base.Daemon):
 
 def environment(framework: str) -> list[str]:
     """Variables for a Python that finds the applications and their framework."""
-    packages = [p for p in sys.path if "-packages" in p or p.endswith("/site")]
+    packages = [p for p in sys.path if "-packages" in p or p == world.SITE]
+    if world.SITE in packages:
+        packages.append(world.CONTROLLERS)
     if framework == "ryu":
         packages.insert(0, str(RYU_SITE))
     path = ":".join([str(PROJECT), *packages])

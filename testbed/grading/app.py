@@ -38,7 +38,9 @@ class _SandboxedController(Controller):
         return sandbox.argv(
             command, self._submission.folder, sandbox.out_folder(self.app),
             shown=package | sandbox.python_packages(),
-            environment={"PYTHONPATH": "/project:/site", "SDN_FRAMEWORK": self.framework},
+            environment={
+                "PYTHONPATH": "/project:/site:/site/controllers", "SDN_FRAMEWORK": self.framework,
+            },
         )  # fmt: skip
 
 

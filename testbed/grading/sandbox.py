@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import MissingPrerequisiteError
 from testbed.prerequisites import install_command
-from testbed.world import files
+from testbed.world import ENVIRONMENT, FIRST_PROCESS, files
 
 if TYPE_CHECKING:
     from testbed.lab import Lab, Process
@@ -44,11 +44,10 @@ _LARGEST_FILE_BYTES = 4 * _MB
 _LIMITS = (
     "--nproc=64", f"--as={512 * _MB}", f"--fsize={_LARGEST_FILE_BYTES}", "--nofile=256", "--core=0",
 )  # fmt: skip
-_ETC = ("ld.so.cache", "alternatives", "nsswitch.conf", "protocols", "services")
+_ETC = ("alternatives", "nsswitch.conf", "protocols", "services")
 _ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": OUT, "LANG": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
+    **{name: ENVIRONMENT[name] for name in (*FIRST_PROCESS, "LANG", "OPENSSL_ia32cap", "TZ")},
+    "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": OUT, "PYTHONUNBUFFERED": "1",
 }  # fmt: skip
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 """What setpriv needs to become `USER`; gone when the program starts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from testbed.runtime import launch
 from testbed.runtime.cpus import reserved_cpu
 from testbed.runtime.limits import Limits
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
-from testbed.runtime.sources import copied
+from testbed.runtime.sources import copied, copied_libraries
 
 START_EPOCH_S = 1_700_000_000
 """What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate's end."""
@@ -64,13 +65,14 @@ class GuestRuntime:
         if not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed} is out of range; 0 to 2^63 - 1")
         argv = [str(self.path), *self._options(seed, memory_mb, module)]
-        root, site = (self.image.root, self.image.site) if self.image else (None, None)
+        root = self.image.root if self.image else None
         with (
             copied(launch.PROJECT_ROOT, module, root) as project,
+            nullcontext(self.image.site) if self.image else copied_libraries() as site,
             reserved_cpu(cpu) as own_cpu,
         ):
             return launch.run(
-                launch.Job(argv, _KERNEL_ENVIRONMENT, project, True, root=root, site=site),
+                launch.Job(argv, _KERNEL_ENVIRONMENT, project, site, read_only=True, root=root),
                 scenario_dir,
                 wall_limit_s=wall_limit_s,
                 cpu=own_cpu,
@@ -104,8 +106,7 @@ class GuestRuntime:
             "con0=fd:0,fd:1",
             f"con1=null,fd:{world.PROGRESS_FD}",
             "panic=-1",
-            "PYTHONHASHSEED=0",
-            "PYTHONDONTWRITEBYTECODE=1",
+            *(f"{name}={world.ENVIRONMENT[name]}" for name in world.FIRST_PROCESS),
             f"init={_PYTHON}",
             "--",
             "-sSP",

@@ -12,7 +12,7 @@ from testbed.errors import MissingPrerequisiteError
 from testbed.runtime import launch
 from testbed.runtime.limits import Limits
 from testbed.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
-from testbed.runtime.sources import copied
+from testbed.runtime.sources import copied, copied_libraries
 
 _PYTHON = "/usr/bin/python3"
 
@@ -51,9 +51,9 @@ class HostRuntime:
             )
         boot = f"/proc/self/fd/{world.PROJECT_FD}/testbed/world/boot.py"
         argv = [_PYTHON, "-sSP", boot, "host", module]
-        with copied(launch.PROJECT_ROOT, module) as project:
+        with copied(launch.PROJECT_ROOT, module) as project, copied_libraries() as site:
             return launch.run(
-                launch.Job(argv, world.ENVIRONMENT, project, network=True),
+                launch.Job(argv, world.ENVIRONMENT, project, site, network=True),
                 scenario_dir,
                 wall_limit_s=wall_limit_s,
                 cpu=cpu,
