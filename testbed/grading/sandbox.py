@@ -46,7 +46,7 @@ _LIMITS = (
 )  # fmt: skip
 _ETC = ("alternatives", "nsswitch.conf", "protocols", "services")
 _ENVIRONMENT = {
-    **{name: ENVIRONMENT[name] for name in (*FIRST_PROCESS, "LANG", "OPENSSL_ia32cap", "TZ")},
+    **{name: ENVIRONMENT[name] for name in (*FIRST_PROCESS, "OPENSSL_ia32cap")},
     "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": OUT, "PYTHONUNBUFFERED": "1",
 }  # fmt: skip
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")

@@ -20,6 +20,9 @@ START_EPOCH_S = 1_700_000_000
 
 _MIN_MEMORY_MB = 96
 _PYTHON = "/usr/bin/python3"
+_LOADER = "/lib64/ld-linux-x86-64.so.2"
+"""Starts Python without a look at the machine's ``/etc/ld.so.cache``, which process 1 still sees:
+its size would show in the addresses of all that process 1, and what it forks, has in memory."""
 _NO_DEVICES = ("fb_tunnels=none", "dummy.numdummies=0", "bonding.max_bonds=0", "ifb.numifbs=0")
 """No devices that nobody asked for: sit0, gre0 and more in each of a network's namespaces."""
 
@@ -107,8 +110,10 @@ class GuestRuntime:
             f"con1=null,fd:{world.PROGRESS_FD}",
             "panic=-1",
             *(f"{name}={world.ENVIRONMENT[name]}" for name in world.FIRST_PROCESS),
-            f"init={_PYTHON}",
+            f"init={_LOADER}",
             "--",
+            "--inhibit-cache",
+            _PYTHON,
             "-sSP",
             "-c",
             f'"{world.BOOT}"',

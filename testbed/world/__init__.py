@@ -62,7 +62,7 @@ ENVIRONMENT = {
 }
 
 FIRST_PROCESS = (
-    "GLIBC_TUNABLES", "LOCPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED",
+    "GLIBC_TUNABLES", "LANG", "LOCPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TZ",
 )  # fmt: skip
 """Variables that process 1 is started with; it sets the others."""
 
