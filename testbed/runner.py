@@ -28,9 +28,15 @@ from testbed.errors import (
     nearest,
 )
 from testbed.experiment import Experiment, check_claims, experiment_files, load, own_code
-from testbed.image.store import Image
-from testbed.prerequisites import find, install_command
-from testbed.provenance import host, sources_hash, tool_versions
+from testbed.prerequisites import install_command
+from testbed.provenance import (
+    OPEN_VSWITCH,
+    host,
+    program_files,
+    sources_hash,
+    tool_versions,
+    which,
+)
 from testbed.replay import Judged, fingerprint, replay
 from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
 from testbed.runtime import Outcome, Progress, Runtime, choose, image_of
@@ -89,6 +95,7 @@ class Plan:
     runtime: Runtime
     rundir: RunDir
     meta: dict[str, Any]
+    programs: tuple[str, ...]
 
 
 def run(request: Request, watcher: Watcher | None = None) -> Result:
@@ -126,15 +133,17 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
             f"{request.experiment}: has the name of {ours}, which would judge its runs; rename it"
         )
     params: Any = parameters.build(cls.Parameters, request.parameters)
-    scenarios = _scenarios(cls, params, request.only)
+    scenarios, switched = _scenarios(cls, params, request.only)
+    programs = (*cls.programs, *(OPEN_VSWITCH if switched else ()))
     runtime = choose(request.runtime, clock=request.clock, image=request.image)
     if cls.guest_only and runtime.name != "guest":
         raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
-    _check_programs(cls, image_of(runtime))
+    _check_programs(cls.name, programs, runtime)
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
+    meta["tools"] = tool_versions(image_of(runtime), programs)
     rundir.write_meta(meta)
-    return Plan(request, cls, scenarios, runtime, rundir, meta)
+    return Plan(request, cls, scenarios, runtime, rundir, meta, programs)
 
 
 def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunIncompleteError]:
@@ -148,7 +157,8 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
         label → why that run did not come to its end; empty if all did.
     """
     began = time.perf_counter()
-    with _SignalsInterrupt():
+    with _SignalsInterrupt(), ThreadPoolExecutor(1) as aside:
+        files = {label: aside.submit(_files, made) for label, made in plans.items()}
         try:
             outcomes = _run_scenarios(plans, watcher)
         except BaseException as error:
@@ -158,6 +168,7 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
             raise
     failed = {}
     for label, made in plans.items():
+        made.meta["files"] = files[label].result()
         made.meta["wall_s"] = {"network": round(time.perf_counter() - began, 3)}
         try:
             _conclude(made.rundir, made.meta, outcomes[label])
@@ -168,8 +179,12 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
 
 def _scenarios(
     cls: type[Experiment], params: Any, only: tuple[str, ...]
-) -> dict[str, dict[str, Any]]:
-    """Scenario → parameters as data; topologies and inputs are made here, so that errors show."""
+) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Scenario → parameters as data, and whether any has an Open vSwitch.
+
+    Topologies and inputs are made here, so that errors show.
+    """
+    switched = False
     with own_code(cls, "scenarios"):
         found = dict(cls(params).scenarios())
     for name in found:
@@ -191,20 +206,28 @@ def _scenarios(
         with own_code(cls, "topology"):
             topo = cls(scenario_params).topology()
         topologies.require_nodes(topo, inspect.getfile(cls))
+        switched |= topologies.has_open_vswitch(topo)
         with own_code(cls, "inputs"):
             cls(scenario_params).inputs()
-    return {name: asdict(p) for name, p in chosen.items()}
+    return {name: asdict(p) for name, p in chosen.items()}, switched
 
 
-def _check_programs(cls: type[Experiment], image: Image | None) -> None:
-    for program in ("tcpdump", *cls.programs):
+def _check_programs(experiment: str, programs: tuple[str, ...], runtime: Runtime) -> None:
+    """Raises if a program is not where the run will look for it."""
+    image = image_of(runtime)
+    for program in ("tcpdump", *programs):
         if image is not None:
             if image.which(program) is None:
                 raise MissingPrerequisiteError(
-                    program, f"testbed run {cls.name} --image none", f"not in image {image.id}"
+                    program, f"testbed run {experiment} --image none", f"not in image {image.id}"
                 )
-        elif find(program) is None:
+        elif which(program) is None:
             raise MissingPrerequisiteError(program, install_command(program))
+
+
+def _files(made: Plan) -> dict[str, str]:
+    """Hashes of what the run executes; an image's are in its manifest."""
+    return {} if image_of(made.runtime) else program_files(made.programs)
 
 
 def _run_scenarios(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, dict[str, Outcome]]:
@@ -345,7 +368,6 @@ def _metadata(
         "runtime_why": runtime.why,
         "kernel": runtime.kernel,
         "image": image.summary() if image else None,
-        "tools": tool_versions(image),
         "sources": sources_hash(),
         "host": host(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

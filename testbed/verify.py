@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.text import Text
 
 from testbed import kernel as kernels
 from testbed.cli.console import err, out
@@ -20,7 +20,7 @@ from testbed.errors import ConfigError, ExitCode, nearest
 from testbed.experiment import experiment_files
 from testbed.image import choice
 from testbed.image.store import Image
-from testbed.provenance import sources_hash, tool_versions
+from testbed.provenance import files_that_differ, sources_hash, tool_versions
 from testbed.replay import fingerprint
 from testbed.rundir import RunDir, default_runs
 from testbed.runner import Request, Watcher, run
@@ -107,24 +107,28 @@ def _own_copy(recorded: RunDir) -> Path:
 
 
 def versions_that_differ(recorded: RunDir, asked: str = "") -> Iterator[Difference]:
-    """Image, programs, libraries, kernel and sources of the run that are others now, or gone.
+    """What made the run and is another now, or gone: the likeliest cause first.
 
-    Known before anything runs, so that it can be told first.
+    Known before anything runs, so that it can be told first. Packages and files are those that the
+    run itself used.
     """
     meta = recorded.meta()
     image = _image_now(recorded, asked)
     own, other = _image_id(meta), image.id if image else choice.NONE
     if own != other:
         yield Difference("image", *(n if n != choice.NONE else _HOSTS for n in (own, other)))
-    then, now = dict(meta["tools"]), tool_versions(image)
-    for name in sorted({*then, *now}):
-        if then.get(name) != now.get(name):
-            yield Difference(name, then.get(name, "missing"), now.get(name, "missing"))
     found = image.kernel if image else kernels.find()
     built = found if meta["runtime"] == "guest" else None
     if built and built.sha256 != meta["kernel"]["sha256"]:
         then_kernel = f"{meta['kernel']['version']} {meta['kernel']['sha256'][:12]}"
         yield Difference("guest kernel", then_kernel, f"{built.version} {built.sha256[:12]}")
+    now = tool_versions(image)
+    for name, then in meta["tools"].items():
+        if now.get(name) != then:
+            yield Difference(f"package {name}", then, now.get(name, "missing"))
+    if own == other == choice.NONE:
+        for path, then, today in files_that_differ(meta.get("files", {})):
+            yield Difference(f"file {path}", f"sha256 {then}", f"sha256 {today}")
     if "sources" in meta and meta["sources"] != (today := sources_hash()):
         yield Difference("testbed's sources", meta["sources"][:12], today[:12])
     yield from _experiment_file(recorded)
@@ -180,8 +184,9 @@ def verify(
 def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_json: bool) -> None:
     """Make RUN again with its recorded inputs and compare everything ('latest' by default).
 
-    Virtual clock: byte by byte; the first packet that differs is named. Real clock: verdicts, and
-    numbers within 10 %. Exit code 0: the same; 1: not the same.
+    Virtual clock: byte by byte. Real clock: verdicts, and numbers within 10 %. If it is not the
+    same, names the first cause (image, guest kernel, package, file or source that is not the one
+    of RUN) and the first packet that differs. Exit code 0: the same; 1: not the same.
     """
     from testbed.cli.show import RunView
 
@@ -203,27 +208,28 @@ def comparison_data(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -
         "same": found.same,
         "clock": meta["clock"],
         "fingerprints": [recorded.meta().get("fingerprint"), meta.get("fingerprint")],
-        "versions": [vars(d) for d in found.versions],
-        "differences": [vars(d) for d in found.differences],
+        "versions": [_data(d) for d in found.versions],
+        "differences": [_data(d) for d in found.differences],
     }
 
 
+def _data(found: Difference) -> dict[str, str]:
+    return {"where": found.where, "recorded": found.recorded, "again": found.again}
+
+
 def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
-    for title, rows in (
-        ("Made by other versions", found.versions),
-        ("Not the same", found.differences),
-    ):
-        if rows:
-            table = Table(box=None, header_style="bold", pad_edge=False, title=title)
-            table.title_justify = "left"
-            for column in ("what", "recorded", "now"):
-                table.add_column(column, overflow="fold")
-            for row in rows:
-                table.add_row(row.where, row.recorded, row.again)
-            out.print(table)
+    """One short block: whether it is the same, the first cause, the first effect."""
     how = "byte by byte" if meta["clock"] == "virtual" else "verdicts, and numbers within 10 %"
-    mark = "[green]the same[/]" if found.same else f"[red]{len(found.differences)} differ[/]"
+    mark = "[green]the same[/]" if found.same else "[red]not the same[/]"
     out.print(f"{recorded.path.name}: {mark} ({how})", highlight=False)
+    cause = "made by another" if found.same else "first cause"
+    for title, rows in ((cause, found.versions), ("first difference", found.differences)):
+        if rows:
+            more = f" (and {len(rows) - 1} more; --json lists them)" if rows[1:] else ""
+            out.print(Text(f"{title}: {rows[0].where}{more}"))
+            out.print(Text(f"  recorded  {rows[0].recorded}\n  now       {rows[0].again}"))
+    if found.differences and not found.versions:
+        out.print("first cause: none of the programs, files and sources that are recorded")
     if meta.get("fingerprint"):
         noted = (recorded.meta().get("fingerprint") or "none")[:16]
         out.print(f"fingerprint {noted} recorded, {meta['fingerprint'][:16]} now", highlight=False)
