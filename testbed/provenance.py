@@ -49,12 +49,13 @@ def tool_versions(
         programs: those the run starts, besides `ALWAYS`; None: all we have a package for.
     """
     wanted = _packages_of(None if programs is None else {*ALWAYS, *programs})
+    python = _libraries(controllers=programs is None or OPEN_VSWITCH[0] in programs)
     if image is None:
         debian = {n: number for n, number in installed_packages().items() if n in wanted}
-        return {"python": platform.python_version(), **debian, **_libraries()}
+        return {"python": platform.python_version(), **debian, **python}
     told = image.manifest.data
     debian = {n: number for n, number in told["packages"].items() if n in {*wanted, "python3"}}
-    return {**debian, **told["libraries"], **_libraries()}
+    return {**debian, **python, **told["libraries"]}
 
 
 def _packages_of(programs: set[str] | None) -> set[str]:
@@ -64,8 +65,8 @@ def _packages_of(programs: set[str] | None) -> set[str]:
     return {"mininet", *used}
 
 
-def _libraries() -> dict[str, str]:
-    found: dict[str, str] = libraries.versions()
+def _libraries(*, controllers: bool) -> dict[str, str]:
+    found: dict[str, str] = libraries.versions(controllers=controllers)
     for package in _ANALYSIS:
         try:
             found[package] = version(package)
@@ -83,13 +84,18 @@ def program_files(programs: Iterable[str]) -> dict[str, str]:
     Returns:
         path → the first characters of its SHA-256; Python libraries by their folder inside.
     """
-    paths = sorted({path for name in {*ALWAYS, *programs} if (path := which(name))})
+    programs = {*ALWAYS, *programs}
+    paths = sorted({path for name in programs if (path := which(name))})
     with ThreadPoolExecutor() as pool:
         loaded = pool.map(_loaded, paths)
     files = sorted({os.path.realpath(p) for p in (*paths, *(x for each in loaded for x in each))})
     hashes = {path: file_hash(path) for path in files}
-    ours = libraries.hashes(libraries.files())
-    return hashes | {f"{world.SITE}/{name}": text[:_HASH_CHARS] for name, text in ours.items()}
+    return hashes | _library_hashes(controllers=OPEN_VSWITCH[0] in programs)
+
+
+def _library_hashes(*, controllers: bool) -> dict[str, str]:
+    found = libraries.hashes(controllers=controllers)
+    return {f"{world.SITE}/{name}": text[:_HASH_CHARS] for name, text in found.items()}
 
 
 def which(program: str) -> str | None:
@@ -118,10 +124,7 @@ def file_hash(path: str) -> str:
 
 def files_that_differ(recorded: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     """Path, hash then and hash now of recorded `program_files` that are others today."""
-    ours = {
-        f"{world.SITE}/{name}": text[:_HASH_CHARS]
-        for name, text in libraries.hashes(libraries.files()).items()
-    }
+    ours = _library_hashes(controllers=True)
     for path, then in recorded.items():
         now = ours.get(path, "missing") if path.startswith(world.SITE) else file_hash(path)
         if now != then:

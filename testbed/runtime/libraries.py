@@ -40,10 +40,10 @@ Files = dict[str, Path]
 """Path inside the folder of libraries → where the file is."""
 
 
-def versions() -> dict[str, str]:
-    """Library → version, of those that are installed."""
+def versions(*, controllers: bool = True) -> dict[str, str]:
+    """Library → version, of those that are installed; those of controllers only if asked for."""
     found = {}
-    for name in (*LIBRARIES, *CONTROLLERS):
+    for name in (*LIBRARIES, *(CONTROLLERS if controllers else ())):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -118,10 +118,12 @@ def key(found: Files) -> str:
     return digest.hexdigest()[:16]
 
 
-def hashes(found: Files) -> dict[str, str]:
-    """Folder of a library → SHA-256 of its files."""
+def hashes(*, controllers: bool = True) -> dict[str, str]:
+    """Folder of a library → SHA-256 of its files; those of controllers only if asked for."""
     digests: dict[str, hashlib._Hash] = {}
-    for path, file in found.items():
+    for path, file in files().items():
+        if not controllers and path.startswith(f"{CONTROLLERS_FOLDER}/"):
+            continue
         top = path.removeprefix(f"{CONTROLLERS_FOLDER}/").partition("/")[0]
         digest = digests.setdefault(top, hashlib.sha256())
         digest.update(path.encode() + b"\0" + file.read_bytes())
