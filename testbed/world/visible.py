@@ -26,7 +26,7 @@ LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 FOLDERS = {
     "/dev": "", "/etc": "", "/home": "", "/media": "", "/mnt": "", "/opt": "", "/proc": "",
     "/root": "", "/run": "", "/srv": "", "/sys": "", "/tmp": "", "/usr": "", "/var": "",
-    "/etc/alternatives": "", "/etc/frr": "", "/etc/ssl": "", "/etc/ssl/certs": "",
+    "/etc/alternatives": "", "/etc/ssl": "", "/etc/ssl/certs": "",
     "/run/lock": "",
     "/var/cache": "", "/var/lib": "", "/var/lib/dhcpcd": "", "/var/lib/frr": "frr",
     "/var/lib/misc": "", "/var/lib/nsd": "nsd", "/var/lib/openvswitch": "",
