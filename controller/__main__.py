@@ -39,7 +39,8 @@ def main(argv: list[str] | None = None) -> None:
         found = settings.parse(getattr(module, "Settings", settings.Nothing), options.settings)
         getattr(module, "check", lambda _: None)(found)
     except settings.SettingsError as error:
-        sys.exit(f"{options.name}: {error}")
+        sys.stderr.write(f"error: {options.name}: {error}\n")
+        sys.exit(2)
     if options.check:
         return
     _serve(module.__name__, options.listen)

@@ -20,6 +20,7 @@ from pathlib import Path
 from testbed import experiment as experiments
 from testbed.book import coverage, reference, usage, words
 from testbed.errors import ConfigError, nearest
+from testbed.files import write_text
 
 PROJECT = experiments.PROJECT
 _PART = re.compile(
@@ -111,7 +112,7 @@ def main(arguments: list[str]) -> int:
                 f"{os.path.relpath(page, PROJECT)}: stale; run python -m testbed.docs\n"
             )
         else:
-            page.write_text(text, encoding="utf-8")
+            write_text(page, text)
             sys.stdout.write(f"{os.path.relpath(page, PROJECT)}\n")
     return 1 if arguments and found else 0
 

@@ -13,6 +13,7 @@ import argparse
 import io
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import exchange, parameters
 from testbed.data import ScenarioData
-from testbed.errors import ConfigError, TestbedError, nearest
+from testbed.errors import ConfigError, ParseError, TestbedError, nearest
 from testbed.experiment import PROJECT, Experiment, Tables
 from testbed.replay import complete_scenarios, experiment_of
-from testbed.rundir import RUN, SCENARIO, VERDICTS, RunDir, default_runs, read_json
+from testbed.rundir import RUN, SCENARIO, VERDICTS, RunDir, State, default_runs, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,15 +58,22 @@ def open_run(experiment: str) -> NotebookRun:
     if given:
         run = RunDir.open(given, default_runs())
         if run.meta()["experiment"] == experiment:
+            run.require_finished()
             return NotebookRun(run)
     folders = [default_runs(), PROJECT / "runs"]
     found = [p.parent for runs in folders for p in runs.glob(f"{experiment}-*/{RUN}")]
-    found = [p for p in found if RunDir(p).meta()["experiment"] == experiment]
+    found = [p for p in found if _is_finished(RunDir(p), experiment)]
     if not found:
         raise ConfigError(
             f"no run of '{experiment}' in {folders[-1]} yet; make one: make exp-{experiment}"
         )
     return NotebookRun(RunDir(max(found, key=lambda p: (p / RUN).stat().st_mtime_ns)))
+
+
+def _is_finished(run: RunDir, experiment: str) -> bool:
+    with suppress(ParseError):
+        return run.state is State.FINISHED and run.meta()["experiment"] == experiment
+    return False
 
 
 class NotebookRun:
@@ -289,11 +297,13 @@ def main() -> None:
     name_only: bool = parser.parse_args().name
     try:
         run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
+        run.require_finished()
         path = path_of(run.meta()["experiment"])
         if not path.is_file():
             raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")
     except TestbedError as error:
-        sys.exit(f"error: {error}")
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
     sys.stdout.write(f"{path.name if name_only else run.path}\n")
 
 

@@ -14,8 +14,9 @@ from testbed.claims import Evidence, MissingDataError
 from testbed.data import ScenarioData
 from testbed.draw import draw
 from testbed.experiment import Experiment
+from testbed.files import write_text
 from testbed.replay import Judged
-from testbed.rundir import REPETITION, REPORT, RunDir, read_json, write_text
+from testbed.rundir import REPETITION, REPORT, RunDir, read_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 

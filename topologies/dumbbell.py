@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.topo import LinkShape, Topo, at_least
+from testbed.topo import LinkShape, Topo, whole_number
 
 BOTTLENECK = "r1-eth0"
 """The interface whose queue the senders share."""
@@ -52,7 +52,7 @@ class Dumbbell(Topo):
             back: shape of its other direction; default: the same.
             access: shape of all other links; default: plain.
         """
-        at_least("dumbbell pairs", pairs, 1)
+        whole_number("dumbbell pairs", pairs, 1, 500)
         self.bottleneck = bottleneck
         r1, r2 = self.addRouter("r1"), self.addRouter("r2")
         self.addLink(r1, r2, shape1=bottleneck, shape2=back or bottleneck)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.topo import LinkShape, Topo, at_least
+from testbed.topo import LinkShape, Topo, whole_number
 
 _BOTTLENECK = LinkShape(rate_mbps=10, delay_ms=5, queue_bdp=2)
 
@@ -37,7 +37,7 @@ class ParkingLot(Topo):
             bottleneck: shape of each, both directions.
             access: shape of all other links; default: plain.
         """
-        at_least("parking_lot bottlenecks", bottlenecks, 1)
+        whole_number("parking_lot bottlenecks", bottlenecks, 1, 200)
         for i in range(1, bottlenecks + 2):
             self.addRouter(f"r{i}", x=2.0 * i, y=0.0)
         for i in range(1, bottlenecks + 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from testbed.topo import LinkShape, Topo, at_least
+from testbed.topo import LinkShape, Topo, whole_number
 
 ACCESS = LinkShape(delay_ms=0.5)
 TRUNK = LinkShape(delay_ms=1)
@@ -50,7 +50,7 @@ class SwitchLine(Topo):
             access: shape of the links to hosts.
             trunk: shape of the links between switches.
         """
-        at_least("switch_line switches", switches, 1)
+        whole_number("switch_line switches", switches, 1, 500)
         names = [f"s{i}" for i in range(1, switches + 1)]
         for name in names:
             if openflow:

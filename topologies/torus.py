@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.topo import LinkShape, Topo, at_least
+from testbed.topo import LinkShape, Topo, whole_number
 
 
 class Torus(Topo):
@@ -32,9 +32,9 @@ class Torus(Topo):
             hosts: on each switch.
             shape: of the links between switches, both directions; default: plain.
         """
-        at_least("torus rows", rows, 3)
-        at_least("torus columns", columns, 3)
-        at_least("torus hosts", hosts, 0)
+        whole_number("torus rows", rows, 3, 40)
+        whole_number("torus columns", columns, 3, 40)
+        whole_number("torus hosts", hosts, 0, 20)
         for row in range(1, rows + 1):
             for column in range(1, columns + 1):
                 number = f"{(row - 1) * columns + column:x}"

@@ -12,9 +12,10 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from testbed.cli.console import err, out
+from testbed.cli.console import err, out, tell_error
 from testbed.cli.grade import secret_option
 from testbed.errors import ConfigError, ExitCode, TestbedError, nearest
+from testbed.files import writing
 from testbed.grading import library
 from testbed.grading.result import points_text
 
@@ -39,7 +40,7 @@ def list_labs(as_json: bool) -> None:
             broken.append(f"{name}: {error}")
     _show_list(labs, as_json=as_json)
     for line in broken:
-        err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        tell_error(line)
     sys.exit(ExitCode.USAGE if broken else ExitCode.PASS)
 
 
@@ -167,10 +168,6 @@ def gradescope(lab: str, secret: Path, target: Path | None) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 def secret(path: Path) -> None:
     """Make a course's secret at PATH; from it come all variants, so keep it."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_hex(32) + "\n")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; a secret is made once and kept") from None
+    with writing(path, new=True, durable=True, mode=0o600) as file:
+        file.write(f"{secrets.token_hex(32)}\n".encode())
     err.print(f"{path}: keep it, and keep it from students", highlight=False)

@@ -14,7 +14,7 @@ from testbed import doctor as doctors
 from testbed import kernel as kernels
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
-from testbed.errors import ExitCode, ParseError
+from testbed.errors import ExitCode, MissingPrerequisiteError, ParseError
 from testbed.rundir import REPETITION, RUN, RunDir, default_runs
 
 _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
@@ -63,8 +63,7 @@ def info(as_json: bool) -> None:
     """Show the guest kernel: version, source, file and hash."""
     found = kernels.find() or kernels.find_packaged()
     if found is None:
-        click.echo(f"no guest kernel; {kernels.BUILD_COMMAND}", err=True)
-        sys.exit(ExitCode.ENVIRONMENT)
+        raise MissingPrerequisiteError("the guest kernel", kernels.BUILD_COMMAND)
     facts = {
         "version": found.version,
         "source": found.source,

@@ -16,6 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from testbed.errors import ConfigError
+from testbed.files import write_tree, writing
 from testbed.grading import manifest, questions
 from testbed.grading.library import BUNDLED, VARIANT, LabFolder
 
@@ -55,20 +56,12 @@ def write(
     """Writes a bundle to a new folder, or to an archive if the name ends with ``.zip``.
 
     Raises:
-        ConfigError: it is there already, or cannot be written.
+        OutputError: it is there already, or cannot be written; nothing is left.
     """
-    try:
-        if target.suffix == ".zip":
-            write_zip(files, target, executable)
-            return
-        target.mkdir(parents=True)
-        for name, data in files.items():
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            path.chmod(0o755 if name in executable else 0o644)
-    except OSError as error:
-        raise ConfigError(f"{target}: {error.strerror}; give another place with --out") from None
+    if target.suffix == ".zip":
+        write_zip(files, target, executable)
+    else:
+        write_tree(target, files, executable)
 
 
 def write_zip(
@@ -77,9 +70,12 @@ def write_zip(
     """Writes an archive, the same bytes every time.
 
     Raises:
-        OSError: it is there already, or cannot be written.
+        OutputError: it is there already, or cannot be written; nothing is left.
     """
-    with target.open("xb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        writing(target, new=True, durable=True) as out,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, data in sorted(files.items()):
             info = zipfile.ZipInfo(str(PurePosixPath(name)), _FIXED_TIME)
             info.external_attr = (0o755 if name in executable else 0o644) << 16

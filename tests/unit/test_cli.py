@@ -83,18 +83,27 @@ def test_a_drawing_takes_the_place_of_drawings_only(tmp_path):
     notes, drawn = tmp_path / "notes.txt", tmp_path / "net.svg"
     notes.write_text("mine")
     done = run_testbed("draw", "single", "-o", str(notes))
-    assert done.returncode == 2 and "is no drawing; name another file" in done.stderr
+    assert done.returncode == 2 and "is not a drawing; name another file" in done.stderr
     os.mkfifo(tmp_path / "pipe")
     done = run_testbed("draw", "single", "-o", str(tmp_path / "pipe"))
-    assert done.returncode == 2 and "is no drawing; name another file" in done.stderr
+    assert done.returncode == 2 and "is not a drawing; name another file" in done.stderr
     assert notes.read_text() == "mine"
     for _ in range(2):
         assert run_testbed("draw", "single", "-o", str(drawn)).returncode == 0
-    assert run_testbed("draw", "single", "-o", str(tmp_path)).returncode == 2
+    assert run_testbed("draw", "single", "-o", str(tmp_path)).returncode == 3
+    done = run_testbed("draw", "single,3", "-o", str(drawn))
+    assert done.returncode == 0 and f"replaces an older drawing: {drawn}" in done.stderr
+
+
+def test_each_size_of_a_topology_is_drawn_into_a_file_of_its_own(tmp_path):
+    for words in ("tree", "tree,2,3", "tree,depth=1"):
+        assert run_testbed("draw", words, cwd=tmp_path).stderr == ""
+    found = sorted(p.name for p in tmp_path.iterdir())
+    assert found == ["tree-2-3.svg", "tree-depth=1.svg", "tree.svg"]
 
 
 def test_what_no_drawing_can_show_is_refused_at_once(tmp_path):
-    done = run_testbed("draw", "grid,side=60", cwd=tmp_path)
+    done = run_testbed("draw", "linear,1000", cwd=tmp_path)
     assert done.returncode == 2 and "a drawing shows at most 1000; draw a smaller" in done.stderr
     assert not list(tmp_path.iterdir())
 

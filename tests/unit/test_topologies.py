@@ -330,8 +330,11 @@ def test_a_topology_files_mistake_is_named_with_its_place(tmp_path, change, says
     ("make", "says"),
     [
         (lambda: Dumbbell(2, bak=None), r"Dumbbell: has no 'bak' \(did you mean 'back'\?\)"),
-        (lambda: topologies.load("grid,side=1.5"), "grid side: 1.5 is no whole number"),
-        (lambda: topologies.load("tree,2,x"), "tree fanout: 'x' is no whole number"),
+        (lambda: topologies.load("grid,side=1.5"), "grid side: 1.5 is not a whole number"),
+        (
+            lambda: topologies.load("tree,2,x"),
+            "tree fanout: 'x' is not a whole number; allowed: 1 to 200",
+        ),
     ],
 )
 def test_an_argument_that_no_topology_takes_is_told(make, says):
