@@ -19,7 +19,7 @@ from pathlib import Path
 
 from testbed import experiment as experiments
 from testbed.book import coverage, reference, usage, words
-from testbed.errors import ConfigError, nearest
+from testbed.errors import ConfigError, TestbedError, nearest
 from testbed.files import write_text
 
 PROJECT = experiments.PROJECT
@@ -118,4 +118,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except TestbedError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -172,6 +173,21 @@ def write_tree(folder: Path, files: Mapping[str, bytes], executable: frozenset[s
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
             path.chmod(0o755 if name in executable else 0o644)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copies a folder and what is in it; `target` may be there.
+
+    Raises:
+        OutputError: something could not be copied; names the first one.
+    """
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except shutil.Error as error:  # it lists all that failed, each in words
+        _, where, words = error.args[0][0]
+        number = re.match(r"\[Errno (\d+)\]", str(words))
+        why = reason(OSError(int(number[1]), str(words))) if number else words
+        raise OutputError(f"{where}: cannot be written: {why}") from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ Times are seconds of the run's clock; on the virtual clock, waiting costs nothin
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from testbed.errors import (
     ConfigError,
     ConvergenceError,
     MissingPrerequisiteError,
+    OutputError,
     nearest,
 )
 from testbed.prerequisites import install_command
@@ -390,7 +392,10 @@ class Lab:
         stats = {}
         for interface, process in self._captures.items():
             process.stop(signal.SIGINT)
-            stats[interface] = _capture_stats(process.output())
+            output = process.output()
+            if os.strerror(errno.ENOSPC) in output:
+                raise OutputError(f"captures/{interface}.pcap: cannot be written: the disk is full")
+            stats[interface] = _capture_stats(output)
         write_json(self.path / "captures" / "captures.json", stats)
 
     def watch(self, *kinds: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from testbed.cli.console import err, out
-from testbed.errors import ConfigError, ExitCode, OutputError
-from testbed.files import building, write_text
+from testbed.errors import ConfigError, ExitCode
+from testbed.files import building, copy_tree, write_text
 from testbed.grading import library, trusted
 from testbed.grading.answers import shown
 from testbed.grading.classroom import Graded, Request, find, grade_class
@@ -210,11 +209,7 @@ def _keep(scenarios: Path, folder: Path) -> None:
         return
     with building(folder, what="--keep") as part:
         (part / KEPT).write_text(_KEPT_TEXT, encoding="utf-8")  # first: a copy may be cut off
-        try:
-            shutil.copytree(scenarios, part, dirs_exist_ok=True)
-        except shutil.Error as error:  # it lists every file that failed; the first one says why
-            why = error.args[0][0][2]
-            raise OutputError(f"--keep {folder}: cannot be written: {why}") from None
+        copy_tree(scenarios, part)
 
 
 def _print(result: Result) -> None:

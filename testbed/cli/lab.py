@@ -130,7 +130,8 @@ def test_lab(
 def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
     """Make a student's bundle of LAB: handout, starter files, their variant, public checks.
 
-    Solution, mutants and hidden checks are not in it. In the bundle's folder 'testbed check' works.
+    Solution, mutants and hidden checks are not in it. An archive holds one folder, LAB; in that,
+    'testbed check' works.
     """
     from testbed.grading import export as bundles
     from testbed.grading.classroom import folder_name
@@ -138,7 +139,7 @@ def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
     found, student = library.open_lab(lab), library.student_id(student)
     files = bundles.bundle(found, student, library.read_secret(secret))
     target = target or Path(f"{found.name}-{folder_name(student)}.zip")
-    bundles.write(files, target)
+    bundles.write(files, target, top=found.name)
     out.print(f"{target}: {bundles.describe(found, files)}", highlight=False, soft_wrap=True)
 
 
@@ -150,7 +151,8 @@ def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
 def gradescope(lab: str, secret: Path, target: Path | None) -> None:
     """Make LAB's autograder for Gradescope: upload the archive as it is.
 
-    It holds the course's secret and the hidden checks: it is for the platform alone.
+    It holds the course's secret and the hidden checks: it is for the platform alone. Gradescope
+    wants its files at the top of the archive: unpack it, if you must, in a folder of its own.
     """
     from testbed.grading import export as bundles
     from testbed.grading import gradescope as platform

@@ -66,9 +66,10 @@ def draw(topology: str, output: Path | None) -> None:
     if count > _MANY_NODES:
         err.print(f"laying out {count} nodes, which takes a while", highlight=False)
     drawn = drawing(as_data(topo), topologies.plan_rows(topo))
-    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") not in ("", drawn):
-        err.print(f"replaces an older drawing: {path}", highlight=False, soft_wrap=True)
+    older = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     write_text(path, drawn, what="--output")
+    if older not in ("", drawn):
+        err.print(f"{path}: an older drawing was replaced", highlight=False, soft_wrap=True)
     console.print(str(path), soft_wrap=True, highlight=False)
 
 

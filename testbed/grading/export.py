@@ -51,15 +51,28 @@ def _public_manifest(lab: LabFolder, params: Mapping[str, Any]) -> str:
 
 
 def write(
-    files: Mapping[str, bytes], target: Path, executable: frozenset[str] = frozenset()
+    files: Mapping[str, bytes],
+    target: Path,
+    executable: frozenset[str] = frozenset(),
+    *,
+    top: str = "",
 ) -> None:
     """Writes a bundle to a new folder, or to an archive if the name ends with ``.zip``.
+
+    Args:
+        files: contents by path.
+        target: the folder or the archive.
+        executable: those of the files that are programs.
+        top: folder in the archive that holds them all, so that archives unpacked in one place do
+            not mix; empty where a platform wants the files at the top.
 
     Raises:
         OutputError: it is there already, or cannot be written; nothing is left.
     """
     if target.suffix == ".zip":
-        write_zip(files, target, executable)
+        above = f"{top}/" if top else ""
+        inside = {f"{above}{name}": data for name, data in files.items()}
+        write_zip(inside, target, frozenset(f"{above}{name}" for name in executable))
     else:
         write_tree(target, files, executable)
 
