@@ -33,6 +33,13 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
     from controller import settings
 
+    if options.log:
+        try:
+            with Path(options.log).open("a", encoding="utf-8"):
+                pass
+        except OSError as error:
+            sys.stderr.write(f"error: --log {options.log}: cannot be written: {error.strerror}\n")
+            sys.exit(3)
     settings.given.words, settings.given.log = tuple(options.settings), options.log
     module = importlib.import_module(f"controller.{options.name}")
     try:

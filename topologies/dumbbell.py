@@ -47,7 +47,7 @@ class Dumbbell(Topo):
         """Builds the graph.
 
         Args:
-            pairs: number of senders, and of receivers.
+            pairs: number of senders, and of receivers, 1 to 500.
             bottleneck: shape of the shared link, from r1 to r2.
             back: shape of its other direction; default: the same.
             access: shape of all other links; default: plain.

@@ -37,7 +37,7 @@ class Enterprise(Topo):
         """Build it.
 
         Args:
-            desks: computers in each of the two LANs, 1 or more.
+            desks: computers in each of the two LANs, 1 to 200.
             uplink: shape of the link to the provider, both directions.
         """
         whole_number("enterprise desks", desks, 1, 200)

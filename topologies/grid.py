@@ -26,7 +26,7 @@ class Grid(Topo):
         """Builds the graph.
 
         Args:
-            side: routers in a row, and rows.
+            side: routers in a row, and rows, 2 to 30.
             shape: of all links between routers.
         """
         whole_number("grid side", side, 2, 30)

@@ -38,7 +38,7 @@ class Line(Topo):
         """Builds the graph.
 
         Args:
-            routers: how many; at least 2.
+            routers: how many, 2 to 500.
             shape: of the links between them.
         """
         whole_number("line routers", routers, 2, 500)

@@ -23,8 +23,8 @@ class Linear(Topo):
         """Build it.
 
         Args:
-            switches: how many, 1 or more.
-            hosts: on each switch, 1 or more.
+            switches: how many, 1 to 1000.
+            hosts: on each switch, 1 to 200.
             shape: of the links between switches, both directions; default: plain.
         """
         whole_number("linear switches", switches, 1, 1000)

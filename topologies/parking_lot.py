@@ -33,7 +33,7 @@ class ParkingLot(Topo):
         """Build it.
 
         Args:
-            bottlenecks: how many in a row, 1 or more.
+            bottlenecks: how many in a row, 1 to 200.
             bottleneck: shape of each, both directions.
             access: shape of all other links; default: plain.
         """

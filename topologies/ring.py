@@ -26,7 +26,7 @@ class Ring(Topo):
         """Build it.
 
         Args:
-            routers: how many, 3 or more.
+            routers: how many, 3 to 500.
             shape: of the links between routers, both directions; default: plain.
         """
         whole_number("ring routers", routers, 3, 500)

@@ -33,7 +33,7 @@ class RouterRing(Topo):
         """Builds the graph.
 
         Args:
-            routers: how many; at least 3.
+            routers: how many, 3 to 500.
             shape: of the links between them.
         """
         whole_number("ring routers", routers, 3, 500)

@@ -23,7 +23,7 @@ class Single(Topo):
         """Build it.
 
         Args:
-            hosts: how many, 1 or more.
+            hosts: how many, 1 to 1000.
             shape: of every link, both directions; default: plain.
         """
         whole_number("single hosts", hosts, 1, 1000)

@@ -25,7 +25,7 @@ class Star(Topo):
         """Build it.
 
         Args:
-            arms: how many, 1 or more.
+            arms: how many, 1 to 500.
             shape: of every arm, both directions; default: plain.
         """
         whole_number("star arms", arms, 1, 500)

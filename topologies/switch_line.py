@@ -44,7 +44,7 @@ class SwitchLine(Topo):
         """Builds the graph.
 
         Args:
-            switches: how many; 1 or more.
+            switches: how many, 1 to 500.
             openflow: of Open vSwitch, under a controller; else Linux bridges.
             fail_mode: what a switch without a controller does: ``secure`` or ``standalone``.
             access: shape of the links to hosts.

@@ -24,7 +24,7 @@ class SwitchStar(Topo):
         """Builds the graph.
 
         Args:
-            hosts: how many; 2 or more.
+            hosts: how many, 2 to 1000.
             access: shape of their links.
         """
         whole_number("switch_star hosts", hosts, 2, 1000)

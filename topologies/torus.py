@@ -27,9 +27,9 @@ class Torus(Topo):
         """Build it.
 
         Args:
-            rows: 3 or more.
-            columns: 3 or more.
-            hosts: on each switch.
+            rows: 3 to 40.
+            columns: 3 to 40.
+            hosts: on each switch, 0 to 20.
             shape: of the links between switches, both directions; default: plain.
         """
         whole_number("torus rows", rows, 3, 40)

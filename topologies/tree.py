@@ -25,8 +25,8 @@ class Tree(Topo):
         """Build it.
 
         Args:
-            depth: levels of switches, 1 or more.
-            fanout: children of each switch, 1 or more.
+            depth: levels of switches, 1 to 12.
+            fanout: children of each switch, 1 to 200.
             shape: of every link, both directions; default: plain.
         """
         whole_number("tree depth", depth, 1, 12)

@@ -114,6 +114,7 @@ def ladder(
     from analysis import describe
     from analysis import ladder as drawing
 
+    _refuse_itself(file, output)
     table = _read(file)
     problems = _problems(table)
     table = select(table, where)
@@ -148,6 +149,7 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
             f"export {target}: format '{form}' is unknown; "
             f"allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}"
         )
+    _refuse_itself(file, target)
     names = columns.split(",") if columns else None
     source = sys.stdin.buffer if str(file) == "-" else file
     try:
@@ -168,6 +170,12 @@ def columns_() -> None:
     from analysis.packets.columns import as_markdown
 
     click.echo(as_markdown(), nl=False)
+
+
+def _refuse_itself(file: Path, target: Path | None) -> None:
+    """What is read must not be replaced by what is made of it."""
+    if target is not None and file.is_file() and target.is_file() and file.samefile(target):
+        raise ConfigError(f"{target}: is the capture itself; name another file")
 
 
 def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:

@@ -59,7 +59,8 @@ class _View:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        self._bar.stop()
+        if self._console.is_terminal:  # where it never began it would leave an empty line
+            self._bar.stop()
 
     def graded(self, one: Graded) -> None:
         """A student is done."""

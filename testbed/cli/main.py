@@ -283,7 +283,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
-        if getattr(error, "message", "") == "" or type(error).__name__ == "NoArgsIsHelpError":
+        if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # a group without a command: its help
         else:
             tell_error(_usage_text(error))

@@ -107,7 +107,9 @@ def prune(
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("runs prune: there is nobody to ask; add --yes")
-        click.confirm(f"Remove these {len(chosen)} runs?", abort=True)
+        if not click.confirm(f"Remove these {len(chosen)} runs?"):
+            out.print("nothing was removed")
+            return
     for row in chosen:
         remove(row.path)
     out.print(f"removed {len(chosen)} runs", highlight=False)
