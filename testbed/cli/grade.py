@@ -209,7 +209,7 @@ def _keep(scenarios: Path, folder: Path) -> None:
         err.print(f"--keep {escape(str(folder))}: no network came up", highlight=False)
         return
     with building(folder, what="--keep") as part:
-        (part / KEPT).write_text(_KEPT_TEXT, encoding="utf-8")  # first: a copy may be cut off
+        write_text(part / KEPT, _KEPT_TEXT)
         copy_tree(scenarios, part)
 
 

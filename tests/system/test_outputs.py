@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,7 @@ class Pings(Experiment):
     @dataclass(frozen=True)
     class Parameters:
         count: int = param(10, "pings", low=1, high=1000)
+        sleep_s: float = param(0.0, "first of all", unit="s", low=0, high=600)
 
     programs = ("ping",)
     memory_mb = 256
@@ -47,6 +50,7 @@ class Pings(Experiment):
         assert lab.scenario in ("first", "second") and lab.path.name == "lab"
         lab.event("scenario", name=lab.scenario)
         lab.capture("h1-eth0")
+        lab.sleep(self.params.sleep_s)
         lab.exec("h1", "ping", "-c", str(self.params.count), "-i", "0.01", "-s", "1400",
                  lab.address("h2"))
 
@@ -134,3 +138,36 @@ def test_each_command_says_it_in_one_line(experiment, tmp_path, monkeypatch, wor
     assert (code, len(errors)) == (3, 1), errors
     left = [p.name for p in Path(f"{place}-after").rglob("*")]
     assert not [name for name in left if ".part" in name or name == "page.html"]
+
+
+def test_a_killed_run_is_interrupted_and_beside_one_nobody_writes(experiment, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TESTBED_RUNS": str(tmp_path / "runs")}
+    line = [*TESTBED, "run", experiment, "--clock", "real", "--sleep-s", "600"]
+    process = subprocess.Popen(line, cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        deadline_s = time.monotonic() + 60
+        while not (found := list(tmp_path.glob("runs/pings-*/scenarios/*/events.jsonl"))):
+            assert time.monotonic() < deadline_s and process.poll() is None
+            time.sleep(0.05)
+        run = RunDir(found[0].parents[2])
+        assert run.state is State.UNDER_WAY
+        before = sorted(p.name for p in run.path.iterdir()), (run.path / "run.json").read_bytes()
+        for words in (("replay", run.path), ("report", run.path), ("replay", "latest")):
+            done = subprocess.run(
+                [*TESTBED, *words], cwd=PROJECT, env=environment, capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+            assert done.returncode == 2 and done.stderr.count("\n") == 1
+            assert "is under way" in done.stderr or "no finished run" in done.stderr
+        assert before == (
+            sorted(p.name for p in run.path.iterdir()), (run.path / "run.json").read_bytes()
+        )  # fmt: skip
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        while run.under_way:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        assert run.state is State.INTERRUPTED
+    finally:
+        process.kill()
+        process.wait()

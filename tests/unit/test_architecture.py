@@ -1,6 +1,7 @@
 """Imports point one way, and every experiment file is loaded by a test that no one has to edit."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -154,3 +155,19 @@ def test_every_number_of_a_topology_has_both_limits_which_are_told(name, argumen
     for value in ("1000000000", "-1"):
         with pytest.raises(ConfigError, match=rf"{value} is out of range; allowed: \d.* to \d"):
             topologies.load(f"{given}{argument}={value}")
+
+
+WRITERS = (
+    "diff", "docs", "draw", "export", "pages", "repeat", "replay", "report", "rundir", "runner",
+    "runs", "shell",
+)  # fmt: skip
+"""Modules of `testbed`, wherever they are, that write what users keep."""
+
+
+def test_what_users_keep_is_written_in_one_way():
+    found = [*(PROJECT / "analysis").rglob("*.py"), *(PROJECT / "testbed/cli").glob("*.py")]
+    found += [p for name in WRITERS for p in (PROJECT / "testbed").rglob(f"{name}.py")]
+    assert len(found) > 40
+    by_hand = re.compile(r"(?<!files)\.write_(text|bytes)\(|\bopen\(\s*[\"'][wax]")
+    wrong = {p.name: by_hand.findall(p.read_text()) for p in found if by_hand.search(p.read_text())}
+    assert not wrong, "use testbed.files: whole or not at all, and one line if it fails"
