@@ -1,7 +1,8 @@
 """The one way to write files that users see: whole or not at all, and one line if it fails.
 
-A file is written under a temporary name in its own folder and renamed when it is complete, so a
-full disk, a signal or a crash leaves either the old file or the new one. A folder is filled alike.
+A file is written in its own folder without a name (or under a temporary one) and gets its name when
+it is complete, so a full disk, a signal or a crash leaves either the old file or the new one. A
+folder is filled under a temporary name.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _WORDS = {
 
 ENVIRONMENT = frozenset(_WORDS)
 """Errors that say that the machine, and not the program, is at fault."""
+
+_NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
+"""What file systems answer that have no files without names."""
 
 _number = itertools.count(1)
 
@@ -100,15 +104,15 @@ def writing(
             return
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
-        with _part_of(target) as part:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(part, flags, mode), "wb") as file:
-                yield file
-                file.flush()
-                if target.exists():
-                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
-                if durable:
-                    os.fsync(file.fileno())
+        with _part_of(target) as part, _opened(part, mode) as (file, has_name):
+            yield file
+            file.flush()
+            if target.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+            if durable:
+                os.fsync(file.fileno())
+            if not has_name:
+                _give_name(file, part)
             part.replace(target)
         if durable:
             _sync_folder(target.absolute().parent)
@@ -138,7 +142,7 @@ def make_folder(folder: Path, *, what: str = "") -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{os.getpid()}"
+        probe = folder / f".testbed-{os.getpid()}-{next(_number)}.part"
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -193,7 +197,7 @@ def copy_tree(source: Path, target: Path) -> None:
 @contextmanager
 def _part_of(target: Path) -> Iterator[Path]:
     """A temporary name beside `target`; what is left there at the end goes."""
-    part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{next(_number)}.part")
+    part = target.with_name(f".testbed-{os.getpid()}-{next(_number)}.part")
     try:
         yield part
     finally:
@@ -202,6 +206,32 @@ def _part_of(target: Path) -> Iterator[Path]:
         else:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(part: Path, mode: int) -> Iterator[tuple[IO[bytes], bool]]:
+    """A file to write, without a name where the file system can: then SIGKILL leaves nothing."""
+    try:
+        descriptor, has_name = (
+            os.open(part.absolute().parent, os.O_TMPFILE | os.O_WRONLY, mode),
+            False,
+        )
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED_FILES:
+            raise
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor, has_name = os.open(part, flags, mode), True
+    with os.fdopen(descriptor, "wb") as file:
+        yield file, has_name
+
+
+def _give_name(file: IO[bytes], part: Path) -> None:
+    folder = os.open(part.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:  # with a folder given, Python follows the link in /proc
+        link = f"/proc/self/fd/{file.fileno()}"
+        os.link(link, part, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def _is_special(path: Path) -> bool:

@@ -133,7 +133,12 @@ class RunDir:
         meta = self.meta()
         if "state" not in meta:  # written before runs had states
             return _old_state(meta)
-        state = State(meta["state"])
+        try:
+            state = State(meta["state"])
+        except ValueError:
+            known = ", ".join(State)
+            reason = f"is {meta['state']!r}; known: {known}"
+            raise ParseError(str(self.path / RUN), "state", reason) from None
         return State.INTERRUPTED if state is State.UNDER_WAY else state
 
     @property

@@ -77,7 +77,7 @@ def _run(run: RunDir) -> Row:
     size_bytes = _size_bytes(run.path)
     try:
         meta, state = run.meta(), run.state
-    except (ParseError, ValueError) as error:
+    except ParseError as error:
         return Row(run.path, "", DAMAGED, "", "", size_bytes, reason=str(error))
     return Row(
         run.path, str(meta.get("experiment", "")), state, str(meta.get("started", "")),

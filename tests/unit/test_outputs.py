@@ -159,3 +159,15 @@ def test_the_documentation_is_not_cut_off(tmp_path, monkeypatch):
     monkeypatch.setattr(docs, "stale", lambda: {page: "text"})
     with pytest.raises(OutputError, match="is a folder"):
         docs.main([])
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_a_killed_writer_leaves_nothing(tmp_path, monkeypatch, unnamed):
+    if not unnamed:  # a file system without files that have no name
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)
+    path = tmp_path / ("x" * 200)
+    with files.writing(path) as file:
+        file.write(b"whole")
+        file.flush()
+        assert len(list(tmp_path.iterdir())) == (0 if unnamed else 1)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"whole"]
