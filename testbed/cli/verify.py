@@ -42,6 +42,7 @@ def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_j
     numbers within 10 %. Exit code 0: the same; 1: not the same.
     """
     recorded = RunDir.open(run, default_runs())
+    recorded.require_finished()
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch, RunView(err) as view:
         found = verify(recorded, (target or Path(scratch)).resolve(), view, wall_limit_s, image)
         meta = found.again.meta()

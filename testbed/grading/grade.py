@@ -31,6 +31,7 @@ from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
 from testbed.execution.runtime.outcome import Stop
+from testbed.files import copy_tree
 from testbed.grading import accept, graph_schema, questions, sandbox, student_diagnostics
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
@@ -267,7 +268,7 @@ class _Job:
         """A scenario's folder with all that its guest may see."""
         folder, lab = self._folder(name), self.task.lab
         folder.mkdir(parents=True)
-        shutil.copytree(self.task.folder / FOLDER, folder / FOLDER)
+        copy_tree(self.task.folder / FOLDER, folder / FOLDER)
         shutil.copyfile(self.task.folder / HANDED, folder / HANDED)
         modules = folder / "lab" / lab.name
         modules.mkdir(parents=True)

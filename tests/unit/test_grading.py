@@ -964,3 +964,16 @@ def test_what_a_topology_file_sees_is_all_it_needs(tmp_path):
         argv, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_archives_of_bundles_hold_one_folder_and_the_platforms_none(lab, tmp_path):
+    files = export.bundle(lab, "ada", b"a" * 16)
+    export.write(files, tmp_path / "b.zip", frozenset({"README.md"}), top=lab.name)
+    export.write({"setup.sh": b"", "lab.txt": b""}, tmp_path / "g.zip", frozenset({"setup.sh"}))
+    modes = {}
+    for name in ("b", "g"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as archive:
+            modes |= {i.filename: i.external_attr >> 16 for i in archive.infolist()}
+    assert set(modes) == {f"{lab.name}/{name}" for name in files} | {"setup.sh", "lab.txt"}
+    assert modes[f"{lab.name}/README.md"] == modes["setup.sh"] == 0o755
+    assert modes["lab.txt"] == 0o644

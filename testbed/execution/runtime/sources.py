@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import IO
 
 from testbed import guest_init
-from testbed.core.errors import ConfigError
+from testbed.core.errors import ConfigError, OutputError
 from testbed.core.project import PROJECT
+from testbed.files import reason
 from testbed.machine.image import native
 from testbed.machine.image.container import MTIME_S
 from testbed.machine.image.store import Image
@@ -54,7 +55,8 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
         image_root: that of an image whose Python will run inside; None: the system's will.
 
     Raises:
-        ConfigError: a file cannot be read, or there is no room for the copy.
+        ConfigError: a file cannot be read.
+        OutputError: the copy cannot be written.
     """
     files = _read(root, sorted({*PACKAGES, module.partition(".")[0]}))
     name = f"{_kind(_python(image_root))}-{_key(files, root / RYU)}"
@@ -66,8 +68,10 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
                 _make(store, folder, files, root, image_root)
             found = _hold(folder)
     except OSError as error:
-        reason = f"{error.strerror}: {error.filename}; set TESTBED_CACHE to a folder of yours"
-        raise ConfigError(f"no copy of the project for the run: {reason}") from None
+        where = f"{error.filename}: {reason(error)}"
+        raise OutputError(
+            f"no copy of the project for the run: {where}; set TESTBED_CACHE to a folder of yours"
+        ) from None
     with found:
         yield folder / _COPY
 
