@@ -9,7 +9,6 @@ else the experiment's latest.
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
@@ -18,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import exchange, parameters
+from testbed import exchange, guard, parameters, start
 from testbed.data import ScenarioData
 from testbed.errors import ConfigError, TestbedError, nearest
 from testbed.experiment import PROJECT, Experiment, Tables
@@ -282,20 +281,28 @@ def path_of(experiment: str) -> Path:
     return NOTEBOOKS / f"{experiment}.ipynb"
 
 
-def main() -> None:
-    """For `make notebook`: the latest run, or (``--name``) the file of its notebook."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--name", action="store_true", help="print the notebook's file name")
-    name_only: bool = parser.parse_args().name
+def main(options: list[str]) -> int:
+    """For `make notebook`: opens the latest run's notebook in Jupyter, until Ctrl-C.
+
+    Args:
+        options: for Jupyter.
+
+    Returns:
+        The exit code.
+    """
     try:
         run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
         path = path_of(run.meta()["experiment"])
         if not path.is_file():
             raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")
     except TestbedError as error:
-        sys.exit(f"error: {error}")
-    sys.stdout.write(f"{path.name if name_only else run.path}\n")
+        sys.stderr.write(f"error: {error}\n")
+        return int(error.exit_code)
+    with guard.folder("jupyter") as runtime:  # addresses of servers and kernels that are running
+        variables = {"TESTBED_RUN": str(run.path), "JUPYTER_RUNTIME_DIR": str(runtime)}
+        argv = [sys.executable, "-m", "jupyterlab", *options, str(path)]
+        return guard.run(argv, env={**os.environ, **variables})
 
 
 if __name__ == "__main__":
-    main()
+    start.command("notebook", lambda: sys.exit(main(sys.argv[1:])))

@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from testbed import parameters
+from testbed import guard, parameters
 from testbed.claims import Claim, Status
 from testbed.cli.console import err, out
 from testbed.errors import ExitCode, ParseError
@@ -103,8 +101,7 @@ def replay_all(runs: Iterable[RunDir]) -> None:
         for run in waiting:
             replay(run)
         return
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with guard.forked(workers) as pool:
         list(pool.map(_replay, [run.path for run in waiting]))
 
 

@@ -9,14 +9,12 @@ import inspect
 import os
 import re
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from testbed import __version__, gate, parameters, topologies
@@ -148,14 +146,13 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
         label → why that run did not come to its end; empty if all did.
     """
     began = time.perf_counter()
-    with _SignalsInterrupt():
-        try:
-            outcomes = _run_scenarios(plans, watcher)
-        except BaseException as error:
-            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-            for made in plans.values():
-                made.rundir.write_meta(made.meta | {"status": "incomplete", "reason": reason})
-            raise
+    try:
+        outcomes = _run_scenarios(plans, watcher)
+    except BaseException as error:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+        for made in plans.values():
+            made.rundir.write_meta(made.meta | {"status": "incomplete", "reason": reason})
+        raise
     failed = {}
     for label, made in plans.items():
         made.meta["wall_s"] = {"network": round(time.perf_counter() - began, 3)}
@@ -353,21 +350,3 @@ def _metadata(
         "reason": "",
         "scenarios": {name: {"parameters": p} for name, p in scenarios.items()},
     }
-
-
-class _SignalsInterrupt:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: everything is taken down first."""
-
-    def __enter__(self) -> None:
-        self._old = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                self._old[number] = signal.signal(number, self._raise)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    @staticmethod
-    def _raise(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from testbed import guard
 from testbed import kernel as kernels
 from testbed.cli.console import err, out
 from testbed.compare import Difference, bytes_that_differ, numbers_that_differ
@@ -186,8 +186,8 @@ def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_j
     from testbed.cli.show import RunView
 
     recorded = RunDir.open(run, default_runs())
-    with tempfile.TemporaryDirectory(prefix="verify-") as scratch, RunView(err) as view:
-        found = verify(recorded, (target or Path(scratch)).resolve(), view, wall_limit_s, image)
+    with guard.folder("verify") as scratch, RunView(err) as view:
+        found = verify(recorded, (target or scratch).resolve(), view, wall_limit_s, image)
         meta = found.again.meta()
     if as_json:
         click.echo(json.dumps(comparison_data(recorded, found, meta), indent=1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
+from testbed import guard, start
 from testbed.book.runs import outdated
 from testbed.errors import ExitCode
 
@@ -17,12 +17,11 @@ def main() -> int:
     for number, name in enumerate(names, 1):
         sys.stdout.write(f"[{number}/{len(names)}] {name}\n")
         sys.stdout.flush()
-        line = [sys.executable, "-m", "testbed.cli.main", "run", name]
-        code = subprocess.run(line, check=False).returncode
+        code = guard.run([sys.executable, "-m", "testbed.cli.main", "run", name])
         if code not in (ExitCode.PASS, ExitCode.CLAIM_FAILED, ExitCode.INCONCLUSIVE):
             return code
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start.command("book", lambda: sys.exit(main()))

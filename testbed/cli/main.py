@@ -13,7 +13,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from testbed import __version__
+from testbed import __version__, guard, start
 from testbed import experiment as experiments
 from testbed.cli.commands import Commands
 from testbed.cli.console import err, out
@@ -22,17 +22,24 @@ from testbed.lazy import LazyFinder
 from testbed.parameters import Parameter, parameters_of
 from testbed.rundir import RunDir, default_runs
 
+_MAKE_NOTHING = {"clean", "controller", "describe", "doctor", "list", "mininet", "report",
+                 "topologies"}  # fmt: skip
+"""Commands without temporary files of their own; what a user's script makes is the script's."""
+
 
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show log messages and tracebacks.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Mininet topologies on a Linux kernel whose clock the testbed owns."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING)
     if not debug:  # that Matplotlib lists the fonts, once, is no matter of the user's
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    if ctx.invoked_subcommand not in _MAKE_NOTHING:
+        guard.use_own_folder()
 
 
 # ---- list, describe
@@ -268,9 +275,8 @@ def main() -> None:
         sys.exit(ExitCode.USAGE)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        err.print("interrupted")
-        sys.exit(130)
+    except click.Abort as error:  # click's word for Ctrl-C
+        raise KeyboardInterrupt from error
     except TestbedError as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
@@ -279,4 +285,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start.main()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 import click
 from rich.table import Table
 
+from testbed import abandoned, guard
 from testbed import doctor as doctors
 from testbed import kernel as kernels
 from testbed.cli.console import out
@@ -87,17 +91,12 @@ kernel.add_command(import_kernel)
 @click.option("--all-runs", is_flag=True, help="Remove every run directory, too.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
-    """Remove what dead runs of ours left behind, and nothing else.
+    """Remove leftovers of dead commands, and nothing else.
 
-    Namespaces and processes of a run vanish with it, so normally nothing is found.
+    Processes, namespaces and temporary files vanish with the command that made them, so normally
+    nothing is found.
     """
-    from testbed.net import leftovers, remove
-
-    found = leftovers()
-    for thing in found:
-        click.echo(f"left by dead run {thing.run}: {thing.what}")
-    if not dry_run:
-        remove(found)
+    count = _clean_leftovers(dry_run)
     removed = 0
     for path in _runs(all_runs) if runs or all_runs else []:
         with RunDir(path).in_use() as nobodys:
@@ -107,17 +106,40 @@ def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
             removed += 1
             if not dry_run:
                 shutil.rmtree(path)
-    click.echo(_summary(len(found), removed, dry_run))
+    click.echo(_summary(count, removed, dry_run))
     if not (runs or all_runs):
         click.echo(f"runs in {default_runs().resolve()} stay: --runs removes those that never ended"
                    ", --all-runs all")  # fmt: skip
 
 
+def _clean_leftovers(dry_run: bool) -> int:
+    """Removes what dead commands and networks left; returns how many things."""
+    from testbed.net import leftovers, remove
+
+    networks = leftovers()
+    for thing in networks:
+        click.echo(f"left by dead run {thing.run}: {thing.what}")
+    processes = abandoned.processes()
+    for number, name in processes.items():
+        click.echo(f"left by a dead command: process {number} ({name})")
+    if not dry_run:
+        remove(networks)
+        for number in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+    folders = [*abandoned.folders(), *abandoned.half_made(), *abandoned.of_earlier_versions()]
+    for path in folders:
+        click.echo(f"left by a dead command: folder {path}")
+        if not dry_run:
+            guard.remove(path)
+    return len(networks) + len(processes) + len(folders)
+
+
 def _summary(leftovers: int, runs: int, dry_run: bool) -> str:
     if not leftovers and not runs:
-        return "nothing to remove: no dead run has left a namespace, an interface or a process"
+        return "nothing to remove: no dead command has left a process or a temporary file"
     verb = "would be removed" if dry_run else "removed"
-    return f"{verb}: {leftovers} things of dead runs, {runs} run directories"
+    return f"{verb}: {leftovers} things of dead commands, {runs} run directories"
 
 
 def _runs(every: bool) -> list[Path]:

@@ -137,6 +137,8 @@ def mininet(script: str, arguments: tuple[str, ...]) -> None:
 
     SCRIPT is a Python file, or a program such as Mininet's own: testbed mininet mn --topo tree,2
     """
+    from testbed import start
     from testbed.net import dropin
 
+    start.leave_ctrl_c()
     dropin.run(script, list(arguments))

@@ -10,10 +10,11 @@ import hashlib
 import json
 import logging
 import shutil
+import threading
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,6 @@ from testbed.provenance import sources_hash, tool_versions
 from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
 from testbed.runtime import Outcome, Runtime, choose, image_of
 from testbed.runtime.limits import Limits
-from testbed.runtime.outcome import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +58,6 @@ _OVERRUN = {
     "out_of_memory": "it needed more memory than there is ({limits.memory_mb} MiB)",
 }
 """How a run ends by what the submission does, on every machine alike."""
-
-
-class StoppedError(RunIncompleteError):
-    """Grading was told to stop; there is no result."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +140,6 @@ def grade(
     runtime: Runtime,
     *,
     versions: str = "",
-    stop: Stop | None = None,
     workers: int = 1,
 ) -> Result:
     """Grades a submission anew; writes ``result.json`` last.
@@ -153,13 +148,12 @@ def grade(
         task: what to grade.
         runtime: where its networks live.
         versions: as `versions_hash` gave it; without, the result does not hold for later.
-        stop: set it to give up.
         workers: so many networks at a time.
     """
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
     accepted = accepted_of(task)
-    job = _Job(task, runtime, stop, accepted)
+    job = _Job(task, runtime, accepted)
     accepted.write(task.folder, **job.evaluate_topologies())
     ends, tables = job.run(workers)
     scenarios = task.folder / RUN / "scenarios"
@@ -205,8 +199,8 @@ class _Job:
 
     task: Task
     runtime: Runtime
-    stop: Stop | None
     accepted: Accepted
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def experiment(self, params: Any = None) -> Assignment:
         """The lab with the variant (or a scenario's parameters) and the submission."""
@@ -242,7 +236,12 @@ class _Job:
         scenarios = dict(experiment.scenarios())
         with ThreadPoolExecutor(workers) as pool:
             futures = {n: pool.submit(self._scenario, n, p) for n, p in scenarios.items()}
-            ends = {name: future.result() for name, future in futures.items()}
+            try:
+                ends = {name: future.result() for name, future in futures.items()}
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
         parts: dict[str, dict[str, pd.DataFrame]] = {}
         for name, end in ends.items():
             if not end.fault:
@@ -303,7 +302,7 @@ class _Job:
         if inside.get("error") == SubmissionError.__name__:
             return _End("submission", str(inside["reason"]))
         if outcome.status == "interrupted":
-            raise StoppedError("interrupted")
+            raise RunIncompleteError("interrupted")
         if outcome.ok:
             return _End()
         return _End("grader", f"the network did not come to its end ({outcome.status}):"

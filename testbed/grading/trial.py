@@ -11,7 +11,6 @@ from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
 from testbed.grading.pool import Pool, processors
 from testbed.grading.result import Mark, Result, points_text
-from testbed.runtime.outcome import Stop
 
 SOLUTION, STARTER = "solution", "starter"
 _SECRET = b"the secret of a lab's trial"
@@ -76,12 +75,12 @@ def run(
     return told
 
 
-def _one(lab: LabFolder, what: tuple[str, str, Path], stop: Stop) -> Trial:
+def _one(lab: LabFolder, what: tuple[str, str, Path]) -> Trial:
     """In a worker: one submission."""
     student, name, folder = what
     params = lab.variant(student, _SECRET)
     task = Task(lab, student, params, Handed(files(lab, name, student)), folder / student / name)
-    result = grade(task, grading_runtime(), stop=stop)
+    result = grade(task, grading_runtime())
     return Trial(name, student, result, tuple(_wrong(lab, name, result)))
 
 
