@@ -205,11 +205,10 @@ def _kill_all(
         if command.root and os.geteuid() != 0:
             print(f"{name:13} skipped: needs root")
             continue
-        for which, found in kill(
-            name, signals, given.times, given.seed, folder, not given.compare_last
-        ).items():
-            left = [(one, text) for one in found for text in one.left]
-            bad += len(left)
+        each = not given.compare_last
+        for which, found in kill(name, signals, given.times, given.seed, folder, each).items():
+            shown = [(one, text) for one in found for text in one.left]
+            bad += len(shown)
             slowest_s = max(one.took_s for one in found)
             print(
                 f"{name:13} {which:7} {len(found):5} {slowest_s:10.2f} s  {len(shown) or 'nothing'}"

@@ -3,10 +3,9 @@
 However a command ends, SIGKILL included, nothing of it is left:
 
 - **Temporary files** are in one folder of the command's, ``$TESTBED_CACHE/tmp/NAME-PID-…``, which
-  is TMPDIR for itself and for all it starts. A small process, the sweeper, reads from a pipe that
-  the command and its forked workers alone hold open, and removes the folder when the last of them
-  has ended. The folder is locked as long as its owner lives. If the sweeper is ended too, the next
-  command removes what nobody holds, and so does ``testbed clean``.
+  is TMPDIR for itself and for all it starts. A small process (`testbed.sweeper`) removes the folder
+  when the command and its workers have ended. It is locked as long as they live: if the sweeper is
+  ended, too, the next command removes what nobody holds, and so does ``testbed clean``.
 - **Programs** that it starts run under a supervisor (`testbed.jail.supervise`), which ends all
   their processes when the command ends. Forked **workers** ask the kernel to be ended with it.
 
@@ -31,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed import sweeper
+
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
@@ -44,20 +45,6 @@ LOCK = ".lock"
 """In the folder of temporary folders: held while one is made."""
 
 
-_SWEEP = """
-trap '' INT TERM HUP
-while IFS= read -r path; do set -- "$@" "$path"; done
-for try in 1 2 3 4 5 6 7 8 9 10; do
-    rm -rf -- "$@" && exit
-    if [ "$(id -u)" != 0 ]; then unshare --map-root-user --map-auto rm -rf -- "$@" && exit; fi
-    sleep 0.2
-done
-"""
-"""Paths come as lines; at their end all are removed. Others may still be writing there for a
-moment: guests end a little after what started them. Files of other users' numbers (mmdebstrap's
-without root) are removed by those numbers."""
-
-
 # ---- temporary folders
 
 
@@ -69,13 +56,11 @@ class _State:
         name: of the command.
         own: the temporary folder, once there is one.
         pid: of the process that made it: a forked worker does not remove it.
-        sweeper: the pipe's end.
     """
 
     name: str = "python"
     own: Path | None = None
     pid: int = 0
-    sweeper: int | None = None
 
 
 _state = _State()
@@ -114,8 +99,10 @@ def folder(
         for_all: other users' numbers must get into it.
     """
     if within is not None:
+        with contextlib.suppress(OSError):
+            _own_folder()  # and so a sweeper
         path = Path(tempfile.mkdtemp(prefix=WORK, dir=within))
-        also_remove(path)
+        sweeper.note(path)
     else:
         path = own_folder(purpose, for_all=for_all)
     try:
@@ -127,14 +114,6 @@ def folder(
 def own_folder(purpose: str, *, for_all: bool = False) -> Path:
     """A temporary folder for the rest of this command; see `folder`."""
     return Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=_place(for_all)))
-
-
-def also_remove(path: Path) -> None:
-    """This path, a file or a folder, is removed when the process ends, if it is there then."""
-    if _state.sweeper is None:
-        _start_sweeper()
-    assert _state.sweeper is not None
-    os.write(_state.sweeper, f"{path.absolute()}\n".encode())
 
 
 def remove(path: Path) -> None:
@@ -153,7 +132,7 @@ def _place(for_all: bool) -> Path:
     own = _own_folder()
     if for_all and not _open_to_all(own):
         own = _locked_folder(_common_root())
-        also_remove(own)
+        sweeper.note(own)
     return own
 
 
@@ -166,8 +145,9 @@ def _own_folder() -> Path:
             own = _locked_folder(cache)
         except OSError:
             own = _locked_folder(common)
-        _state.own, _state.pid, _state.sweeper = own, os.getpid(), None
-        also_remove(own)
+        _state.own, _state.pid = own, os.getpid()
+        sweeper.start()
+        sweeper.note(own)
         for dead in abandoned.folders():
             remove(dead)
     return _state.own
@@ -200,16 +180,6 @@ def _locked_folder(root: Path) -> Path:
         fcntl.flock(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), fcntl.LOCK_EX)
     path.chmod(0o711)
     return path
-
-
-def _start_sweeper() -> None:
-    reader, _state.sweeper = os.pipe()
-    subprocess.Popen(
-        ["/bin/sh", "-c", _SWEEP, "testbed-sweeper"],
-        stdin=reader, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        cwd="/", start_new_session=True,
-    ).returncode = 0  # it outlives us: nobody waits for it  # fmt: skip
-    os.close(reader)
 
 
 def put_in_place(made: Path, target: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from testbed import guard
+from testbed import guard, sweeper
 from testbed.errors import RunIncompleteError, TestbedError
 from testbed.grading import library
 from testbed.grading.library import LabFolder
@@ -114,24 +114,26 @@ class Pool:
 
 def _start(lab: Path, held: Sequence[int]) -> _Worker:
     ours, theirs = Pipe()
-    code = _BEGIN.format(path=sys.path, fd=theirs.fileno(), of=(os.getpid(), str(lab)))
+    of = (os.getpid(), str(lab), sweeper.handed_down())
+    code = _BEGIN.format(path=sys.path, fd=theirs.fileno(), of=of)
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=2,
-        pass_fds=(theirs.fileno(), *held), start_new_session=True,
+        pass_fds=(theirs.fileno(), *held, *sweeper.handed_down()), start_new_session=True,
     )  # fmt: skip
     theirs.close()
     return _Worker(process, ours)
 
 
-def serve(descriptor: int, of: tuple[int, str]) -> None:
+def serve(descriptor: int, of: tuple[int, str, tuple[int, ...]]) -> None:
     """A worker's whole life: jobs come and results go over the line, until that ends.
 
     Args:
         descriptor: the line's.
-        of: the number of the process that started this one, and the lab's folder.
+        of: the number of the process that started this one, the lab's folder, and the sweeper.
     """
-    parent, lab = of
+    parent, lab, sweepers = of
     guard.end_with(parent)
+    sweeper.take(sweepers)
     line: Connection[Any, Any] = Connection(descriptor)
     found = library.open_folder(Path(lab))
     while True:
