@@ -148,6 +148,7 @@ def kill(
     command, place = COMMANDS[name], Place(folder / name, folder / "images")
     lend_kernel(place)
     command.prepare(place)
+    command.again(place)
     first, took_s = _undisturbed(command, place)
     found: dict[str, list[Found]] = {}
     for which in signals:

@@ -93,7 +93,7 @@ def _of_grades(place: Place, _: str) -> str:
 
 def _printed(_: Place, text: str) -> str:
     """What was printed, without times, colours and the folder's name."""
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[0-9.]+ m?s\b|/\S+", "", text)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\[ *[0-9.]+\]|[0-9.]+ m?s\b|/\S+", "", text)
     return "\n".join(line.strip() for line in plain.splitlines() if line.strip())
 
 
@@ -103,6 +103,16 @@ def _of_site(place: Place, _: str) -> str:
 
 def _one_run(place: Place) -> None:
     quietly(place, [*TESTBED, "run", EXPERIMENT])
+
+
+def _all_runs(place: Place) -> None:
+    quietly(place, [sys.executable, "-m", "testbed.book"])
+
+
+def _without_one_run(place: Place) -> None:
+    """The book lacks one run, which the command makes again."""
+    for path in (place.root / "runs").glob(f"{EXPERIMENT}-*"):
+        shutil.rmtree(path)
 
 
 def _course(place: Place) -> None:
@@ -212,9 +222,7 @@ COMMANDS = {
     "image-import": Command([*TESTBED, "image", "import", "image.xz"], _printed, _image,
                             _drop_images),
     "docs": Command([sys.executable, "-m", "testbed.book.site"], _of_site),
-    "book": Command([sys.executable, "-m", "testbed.book"],
-                    lambda place, _: str(sorted(p.parent.name[:-16] for p in
-                                                place.root.glob("runs/*/verdicts.json")))),
+    "book": Command([sys.executable, "-m", "testbed.book"], _of_run, _all_runs, _without_one_run),
     "shell": Command([*TESTBED, "shell", "tree,2", "--out", "shell"], _printed,
                      again=_forget("shell"), stdin="pingall\n", quick=True),
     "shell-host": Command([*TESTBED, "shell", "tree,2", "--runtime", "host", "--out", "shell"],
