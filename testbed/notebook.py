@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import exchange, guard, parameters, start
+from testbed import exchange, parameters
 from testbed.data import ScenarioData
-from testbed.errors import ConfigError, TestbedError, nearest
+from testbed.errors import ConfigError, nearest
 from testbed.experiment import PROJECT, Experiment, Tables
 from testbed.replay import complete_scenarios, experiment_of
 from testbed.rundir import RUN, SCENARIO, VERDICTS, RunDir, default_runs, read_json
@@ -279,30 +278,3 @@ def _png(figure: Figure) -> Picture:
 def path_of(experiment: str) -> Path:
     """The experiment's notebook."""
     return NOTEBOOKS / f"{experiment}.ipynb"
-
-
-def main(options: list[str]) -> int:
-    """For `make notebook`: opens the latest run's notebook in Jupyter, until Ctrl-C.
-
-    Args:
-        options: for Jupyter.
-
-    Returns:
-        The exit code.
-    """
-    try:
-        run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
-        path = path_of(run.meta()["experiment"])
-        if not path.is_file():
-            raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")
-    except TestbedError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return int(error.exit_code)
-    with guard.folder("jupyter") as runtime:  # addresses of servers and kernels that are running
-        variables = {"TESTBED_RUN": str(run.path), "JUPYTER_RUNTIME_DIR": str(runtime)}
-        argv = [sys.executable, "-m", "jupyterlab", *options, str(path)]
-        return guard.run(argv, env={**os.environ, **variables})
-
-
-if __name__ == "__main__":
-    start.command("notebook", lambda: sys.exit(main(sys.argv[1:])))

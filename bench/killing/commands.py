@@ -15,7 +15,7 @@ from pathlib import Path
 from killing.place import PROJECT, Place, quietly
 from testbed.kernel import store
 
-TESTBED = (sys.executable, "-m", "testbed.cli.main")
+TESTBED = (sys.executable, "-m", "testbed")
 EXPERIMENT, LAB = "arp", "subnetting"
 STUDENTS = ("ada", "bob", "cyd")
 KERNELS = store.cache_root()
@@ -231,7 +231,7 @@ COMMANDS = {
     "mininet": Command([*TESTBED, "mininet", "script.py"], _printed, _mininet_script, root=True,
                        quick=True),
     "notebook": Command(
-        [sys.executable, "-m", "testbed.notebook", "--no-browser", "--port-retries=200",
+        [sys.executable, "-m", "testbed.jupyter", "--no-browser", "--port-retries=200",
          *["--allow-root"] * (os.geteuid() == 0)],
         lambda _, text: str("is running at" in text), _one_run, until="is running at",
     ),

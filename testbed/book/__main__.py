@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 
 from testbed import guard, start
-from testbed.book.runs import outdated
-from testbed.errors import ExitCode
 
 
 def main() -> int:
     """Runs what is missing; a claim that fails is a result, and stands in the book as such."""
+    from testbed.book.runs import outdated
+    from testbed.errors import ExitCode
+
     names = outdated()
     if not names:
         sys.stdout.write("every experiment has a run of its present file\n")
     for number, name in enumerate(names, 1):
         sys.stdout.write(f"[{number}/{len(names)}] {name}\n")
         sys.stdout.flush()
-        code = guard.run([sys.executable, "-m", "testbed.cli.main", "run", name])
+        code = guard.run([sys.executable, "-m", "testbed", "run", name])
         if code not in (ExitCode.PASS, ExitCode.CLAIM_FAILED, ExitCode.INCONCLUSIVE):
             return code
     return 0

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from testbed import guard, start
-from testbed.experiment import PROJECT
 
+PROJECT = Path(__file__).resolve().parents[2]
 BUILD = PROJECT / "build"
 SITE = BUILD / "site"
 _LANGUAGES = {"mkdocs.yml": "", "mkdocs.zh.yml": "zh"}

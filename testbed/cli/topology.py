@@ -137,8 +137,9 @@ def mininet(script: str, arguments: tuple[str, ...]) -> None:
 
     SCRIPT is a Python file, or a program such as Mininet's own: testbed mininet mn --topo tree,2
     """
-    from testbed import start
+    from testbed import start, sweeper
     from testbed.net import dropin
 
     start.leave_ctrl_c()
+    sweeper.start()
     dropin.run(script, list(arguments))
