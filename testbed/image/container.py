@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from testbed import sweeper
 from testbed.errors import ConfigError, ParseError
 from testbed.image import manifest as manifests
 from testbed.image.manifest import Entry, Manifest
@@ -82,6 +83,7 @@ def write(
     """
     entries = manifests.parse_listing(made, listing, str(folder))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    sweeper.note(part)
     try:
         with part.open("wb") as raw:
             raw.write(MAGIC + made.raw + b"\n")
