@@ -301,6 +301,7 @@ def _as_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)  # its parent's
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 

@@ -48,6 +48,10 @@ def command(name: str, run: Callable[[], object]) -> None:
         name: of the command; begins the name of its temporary folder.
         run: all of it, its own imports too.
     """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    _thread.start_new_thread(_end_late, (reader,))
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
             signal.signal(number, _on_signal)
@@ -70,12 +74,18 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     if _heard:  # once more: somebody is in a hurry
         _end(number)
     _heard.append(number)
-    # an exception may be swallowed, and what it passes through may take long
-    _thread.start_new_thread(_end_late, (number,))
     raise Interrupted(number)
 
 
-def _end_late(number: int) -> None:
+def _end_late(signals: int) -> None:
+    """Ends the process some time after a signal; a thread of its own.
+
+    An exception may be swallowed, what it passes through may take long, and a library's call that
+    takes long keeps Python from raising it at all.
+    """
+    number = 0
+    while signal.getsignal(number or signal.SIGKILL) is not _on_signal:
+        number = os.read(signals, 1)[0]
     time.sleep(GRACE_S)
     _end(number)
 

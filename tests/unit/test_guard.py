@@ -145,6 +145,34 @@ start.command("slow", run)
     assert (process.returncode, said) == (130, "interrupted (SIGINT)\n")
 
 
+@pytest.mark.parametrize(
+    "long",
+    [
+        "try: signal.pause()\n    except BaseException: time.sleep(60)",
+        "while True: ctypes.CDLL(None).sleep(60)",
+    ],
+    ids=["an end that takes long", "a call that takes long"],
+)
+def test_the_end_comes_whatever_goes_on(long):
+    code = f"""
+import ctypes, signal, time
+from testbed import start
+start.GRACE_S = 0.1
+def run():
+    print("ready", flush=True)
+    {long}
+start.command("long", run)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.05)  # until it is in the call
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, said) == (143, "interrupted (SIGTERM)\n")
+
+
 @pytest.mark.parametrize("number", guard.SIGNALS, ids=lambda n: n.name)
 def test_a_signal_while_the_imports_go_on(number):
     code = f"import os, sys; os.kill(os.getpid(), {int(number)})"
