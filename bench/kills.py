@@ -88,7 +88,7 @@ def _undisturbed(command: Command, place: Place) -> tuple[str, float]:
         process.terminate()
         process.wait()
         return command.results(place, _text(place, "stdout") + _text(place, "stderr")), took_s
-    if process.wait() not in (0, 1, 4):
+    if process.wait() not in (0, 1, 4) or "Traceback" in _text(place, "stderr"):
         raise SystemExit(f"{command.argv}: {process.returncode} {_text(place, 'stderr')[-2000:]}")
     return command.results(place, _text(place, "stdout")), time.monotonic() - began_s
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from testbed import experiment as experiments
 from testbed.book import coverage, reference, usage, words
-from testbed.errors import ConfigError, nearest
+from testbed.errors import ConfigError, TestbedError, nearest
+from testbed.files import write_text
 
 PROJECT = experiments.PROJECT
 _PART = re.compile(
@@ -111,10 +112,14 @@ def main(arguments: list[str]) -> int:
                 f"{os.path.relpath(page, PROJECT)}: stale; run python -m testbed.docs\n"
             )
         else:
-            page.write_text(text, encoding="utf-8")
+            write_text(page, text)
             sys.stdout.write(f"{os.path.relpath(page, PROJECT)}\n")
     return 1 if arguments and found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except TestbedError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import experiment as experiments
 from testbed import parameters
-from testbed.errors import ConfigError, ExitCode, TestbedError
+from testbed.errors import ConfigError, ExitCode, OutputError, TestbedError
+from testbed.files import ENVIRONMENT, reason
 from testbed.lazy import lazy
 from testbed.rundir import OUTCOME, SCENARIO, read_json, write_json
 
@@ -89,19 +91,18 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
     try:
         _run(folder, outcome, load)
     except TestbedError as error:
-        reason = f"{error}{_called_from(folder, error)}"
-        outcome |= {"status": "error", "reason": reason, "exit_code": int(error.exit_code)}
+        text = f"{error}{_called_from(folder, error)}"
+        outcome |= {"status": "error", "reason": text, "exit_code": int(error.exit_code)}
         outcome["error"] = type(error).__name__
     except Exception as error:  # noqa: BLE001 (this is the guest's top level)
-        (folder / "logs").mkdir(exist_ok=True)
-        (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
-        where, own = _where(folder, error)
-        reason = f"{where}: {type(error).__name__}: {error} (see logs/traceback.log)"
-        code = ExitCode.USAGE if own else ExitCode.ENVIRONMENT
-        outcome |= {"status": "error", "reason": reason, "exit_code": int(code)}
+        outcome |= {"status": "error", **_broken(folder, error)}
     outcome["loaded"] = loaded()
     outcome["virtual_s"] = round(time.monotonic() - began_s, 9)
-    write_json(folder / OUTCOME, outcome)
+    try:
+        write_json(folder / OUTCOME, outcome)
+    except OutputError as error:
+        sys.stdout.write(f"{error}\n")
+        return int(error.exit_code)
     return int(outcome["exit_code"])
 
 
@@ -119,7 +120,7 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     with network as net:
         write_json(folder / "network.json", network_data(net))
         began_s = time.monotonic()
-        with Lab(net, folder) as lab:
+        with Lab(net, folder, scenario["scenario"]) as lab:
             experiment.run(lab)
         outcome["run_s"] = round(time.monotonic() - began_s, 9)
         experiment.ended(lab)
@@ -133,6 +134,20 @@ def network_data(net: Network) -> dict[str, Any]:
         "qdiscs": net.qdiscs(),
         "sysctls": net.sysctls(),
     }
+
+
+def _broken(folder: Path, error: Exception) -> dict[str, Any]:
+    """Reason and exit code of what nobody raised on purpose: a full disk, or somebody's mistake."""
+    if isinstance(error, OSError) and error.errno in ENVIRONMENT:
+        text = f"the run directory could not be written: {reason(error)}"
+        return {"reason": text, "exit_code": int(ExitCode.ENVIRONMENT)}
+    with suppress(OSError):
+        (folder / "logs").mkdir(exist_ok=True)
+        (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
+    where, own = _where(folder, error)
+    code = ExitCode.USAGE if own else ExitCode.ENVIRONMENT
+    text = f"{where}: {type(error).__name__}: {error} (see logs/traceback.log)"
+    return {"reason": text, "exit_code": int(code)}
 
 
 def _where(folder: Path, error: BaseException) -> tuple[str, bool]:

@@ -23,6 +23,7 @@ def main(options: list[str]) -> int:
 
     try:
         run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
+        run.require_finished()
         path = notebook.path_of(run.meta()["experiment"])
         if not path.is_file():
             raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")

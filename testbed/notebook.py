@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import exchange, parameters
 from testbed.data import ScenarioData
-from testbed.errors import ConfigError, nearest
+from testbed.errors import ConfigError, ParseError, nearest
 from testbed.experiment import PROJECT, Experiment, Tables
 from testbed.replay import complete_scenarios, experiment_of
-from testbed.rundir import RUN, SCENARIO, VERDICTS, RunDir, default_runs, read_json
+from testbed.rundir import RUN, SCENARIO, VERDICTS, RunDir, State, default_runs, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,15 +56,22 @@ def open_run(experiment: str) -> NotebookRun:
     if given:
         run = RunDir.open(given, default_runs())
         if run.meta()["experiment"] == experiment:
+            run.require_finished()
             return NotebookRun(run)
     folders = [default_runs(), PROJECT / "runs"]
     found = [p.parent for runs in folders for p in runs.glob(f"{experiment}-*/{RUN}")]
-    found = [p for p in found if RunDir(p).meta()["experiment"] == experiment]
+    found = [p for p in found if _is_finished(RunDir(p), experiment)]
     if not found:
         raise ConfigError(
             f"no run of '{experiment}' in {folders[-1]} yet; make one: make exp-{experiment}"
         )
     return NotebookRun(RunDir(max(found, key=lambda p: (p / RUN).stat().st_mtime_ns)))
+
+
+def _is_finished(run: RunDir, experiment: str) -> bool:
+    with suppress(ParseError):
+        return run.state is State.FINISHED and run.meta()["experiment"] == experiment
+    return False
 
 
 class NotebookRun:

@@ -24,13 +24,13 @@ from typing import Any
 
 import click
 
-from testbed import guard, parameters
+from testbed import files, guard, parameters
 from testbed.claims import Claim, Status
 from testbed.cli.console import err, out
 from testbed.errors import ExitCode, ParseError
 from testbed.experiment import Experiment, Tables
 from testbed.replay import experiment_of, replay
-from testbed.rundir import REPETITION, REPORT, RUN, VERDICTS, RunDir, read_json, write_json
+from testbed.rundir import REPETITION, REPORT, SEED, VERDICTS, RunDir, read_json, write_json
 from testbed.runner import Request, Watcher, build_and_run, plan
 
 _FAIL_SHARE = 0.5
@@ -75,13 +75,12 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
     seeds = range(request.seed, request.seed + count)
     first = plan(request)  # checks everything before the others are made
     parent = first.rundir.path.with_name(f"{first.rundir.path.name}-x{count}")
-    first.rundir.path.rename(parent)
-    (parent / RUN).unlink()
+    with files.refused(parent):
+        first.rundir.path.rename(parent)
     with RunDir(parent).in_use():
         plans = {}
         for seed in seeds:
-            folder = parent / f"seed-{seed}"
-            folder.mkdir()
+            folder = files.make_folder(parent / f"{SEED}{seed}")
             plans[f"seed {seed}"] = plan(replace(request, seed=seed), RunDir(folder))
         shown = [f"{label} {n}".strip() for label, made in plans.items() for n in made.scenarios]
         watcher.started(RunDir(parent), first.runtime, shown)
@@ -210,7 +209,7 @@ def _plot(repetition: Repetition, cls: type[Experiment], rows: list[dict[str, An
     from analysis.plots import style
 
     folder = repetition.path / "plots"
-    folder.mkdir(exist_ok=True)
+    files.make_folder(folder)
     for old in folder.glob("*.png"):
         old.unlink()
     if not repetition.runs:

@@ -13,14 +13,15 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import gate, guard, parameters
+from testbed import files, gate, guard, parameters
 from testbed.claims import Claim, MissingDataError, Status, Verdict, inconclusive
 from testbed.data import ScenarioData
-from testbed.errors import ConfigError, ExitCode, TestbedError
+from testbed.errors import ConfigError, ExitCode, OutputError, TestbedError
 from testbed.experiment import (
     Experiment,
     Tables,
@@ -30,7 +31,7 @@ from testbed.experiment import (
     own_code,
     require_dict,
 )
-from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, read_json, write_json, write_text
+from testbed.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, State, read_json, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,24 @@ def _file_of(run: RunDir) -> Path:
 
 
 def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
-    """Measures, judges, plots and reports a run again; returns the verdicts."""
+    """Measures, judges, plots and reports a run again; returns the verdicts.
+
+    The run is `finished` only once all of that is there: `RunDir.in_use` is the caller's to take.
+    """
+    before = run.meta()
+    run.set_state(State.UNDER_WAY)
+    try:
+        return _replay(run, on_stage, before)
+    except BaseException as error:
+        if run.meta()["state"] == State.UNDER_WAY:  # a figure's error comes after the end
+            by_hand = isinstance(error, KeyboardInterrupt)
+            state = State.INTERRUPTED if by_hand else State.FAILED
+            with suppress(OutputError):  # a full disk is what `error` says already
+                run.set_state(state, "interrupted" if by_hand else str(error))
+        raise
+
+
+def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]) -> list[Judged]:
     file, meta = _file_of(run), run.meta()
     if run.path in file.parents:
         gone = meta.get("file") or f"experiments/{meta['experiment']}.py"
@@ -88,7 +106,8 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
 
     timed("report", lambda: write_report(run, cls, judged))
     meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
-    run.write_meta({k: v for k, v in meta.items() if k != "format"})
+    done = {"state": State.FINISHED, "reason": ""}
+    run.write_meta(meta | (done if run.ran else {"state": before.get("state", State.FAILED)}))
     if wrong:
         raise wrong
     return judged
@@ -115,7 +134,7 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
                 pieces.append(piece)
         if pieces:
             tables[table] = pd.concat(pieces, ignore_index=True)
-    run.tables.mkdir(exist_ok=True)
+    files.make_folder(run.tables)
     with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
         list(pool.map(partial(_save_table, run), tables, tables.values()))
     return tables
@@ -132,7 +151,8 @@ def _import_what_follows() -> None:
 def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
     texts = [column for column in table if table[column].dtype == "str"]
     # a dictionary of numbers that hardly repeat takes half of the time and saves next to nothing
-    table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
+    with files.writing(run.tables / f"{name}.parquet") as file:
+        table.to_parquet(file, index=False, use_dictionary=texts)
 
 
 def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
@@ -215,7 +235,7 @@ def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
         {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
         for c, v in judged
     ]
-    write_json(run.path / VERDICTS, rows)
+    write_json(run.path / VERDICTS, rows, durable=True)
     return judged
 
 
@@ -243,9 +263,10 @@ def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]
 
     meta = run.meta()
     experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
-    run.plots.mkdir(exist_ok=True)
+    files.make_folder(run.plots)
     for old in [*run.plots.glob("*.png"), *run.plots.glob("*.svg")]:
-        old.unlink()
+        with files.refused(old):
+            old.unlink()
     with style.applied():
         figures = _figures(experiment, tables)
         paths = [
@@ -286,7 +307,7 @@ def _save_figure(index: int) -> None:
 
     cls, figure, path = _FIGURES[index]
     if isinstance(figure, str):
-        write_text(path, figure)
+        files.write_text(path, figure)
         return
     with own_code(cls, f"figure {path.stem}"):
         style.save(figure, path)

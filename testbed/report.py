@@ -14,8 +14,9 @@ from testbed.claims import Evidence, MissingDataError
 from testbed.data import ScenarioData
 from testbed.draw import draw
 from testbed.experiment import Experiment
+from testbed.files import write_text
 from testbed.replay import Judged
-from testbed.rundir import REPETITION, REPORT, RunDir, read_json, write_text
+from testbed.rundir import REPETITION, REPORT, RunDir, read_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -26,7 +27,7 @@ SHOWN_FRAMES = 12
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
     meta, captures = run.meta(), Captures(run)
-    page = _template("report.html.j2").render(
+    page = template("report.html.j2").render(
         meta=meta,
         title=cls.title().rstrip("."),
         text=_paragraphs(cls),
@@ -56,7 +57,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         }
         for seed, meta in metas.items()
     ]
-    page = _template("repetition.html.j2").render(
+    page = template("repetition.html.j2").render(
         title=cls.title(), experiment=cls.name, seeds=data["seeds"], failed=data["failed"],
         claims=[c | {"mean_text": mean_text(c)} for c in claims], runs=runs,
         plots=[_plot(cls, p) for p in _plots(path / "plots")],
@@ -66,7 +67,8 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
     return path / REPORT
 
 
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page's template; it must be given all that it names."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

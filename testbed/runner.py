@@ -8,20 +8,21 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed import __version__, gate, parameters, topologies
+from testbed import __version__, files, gate, parameters, topologies
 from testbed.errors import (
     ConfigError,
     ExitCode,
     MissingPrerequisiteError,
+    OutputError,
     RunIncompleteError,
     nearest,
 )
@@ -30,10 +31,14 @@ from testbed.image.store import Image
 from testbed.prerequisites import find, install_command
 from testbed.provenance import host, sources_hash, tool_versions
 from testbed.replay import Judged, fingerprint, replay
-from testbed.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
+from testbed.rundir import OUTCOME, SCENARIO, RunDir, State, read_json, write_json
 from testbed.runtime import Outcome, Progress, Runtime, choose, image_of
+from testbed.start import Interrupted
 
 DEFAULT_SEED = 1
+
+_FROM_OUTSIDE = {"interrupted", "killed"}
+"""How a scenario ends if somebody wants it to."""
 
 _SCENARIO_NAME = re.compile(r"[\w][\w.+-]*")
 
@@ -108,7 +113,7 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
 
 
 def plan(request: Request, rundir: RunDir | None = None) -> Plan:
-    """Checks a request and makes its run directory (`rundir`, if given and empty).
+    """Checks a request and makes its run directory, still empty (`rundir`, if given).
 
     Raises:
         ConfigError: bad experiment, parameter or topology; nothing was made.
@@ -131,7 +136,6 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     _check_programs(cls, image_of(runtime))
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
-    rundir.write_meta(meta)
     return Plan(request, cls, scenarios, runtime, rundir, meta)
 
 
@@ -147,11 +151,19 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
     """
     began = time.perf_counter()
     try:
+        for made in plans.values():
+            made.rundir.write_meta(made.meta)
         outcomes = _run_scenarios(plans, watcher)
     except BaseException as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-        for made in plans.values():
-            made.rundir.write_meta(made.meta | {"status": "incomplete", "reason": reason})
+        by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
+        how = {
+            "status": "incomplete",
+            "state": State.INTERRUPTED if by_hand else State.FAILED,
+            "reason": str(error) or "interrupted",
+        }
+        with suppress(OutputError):  # a full disk is what `error` says already
+            for made in plans.values():
+                made.rundir.write_meta(made.meta | how)
         raise
     failed = {}
     for label, made in plans.items():
@@ -268,12 +280,12 @@ def _prepare(
     runtime: Runtime,
 ) -> Path:
     folder = rundir.scenario(name)
-    folder.mkdir(parents=True)
+    files.make_folder(folder)
     source = Path(inspect.getfile(cls))
-    shutil.copyfile(source, folder / f"{cls.name}.py")
+    files.write_bytes(folder / f"{cls.name}.py", source.read_bytes())
     for file, text in cls(parameters.build(cls.Parameters, params)).inputs().items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(text, encoding="utf-8")
+        files.make_folder((folder / file).parent)
+        files.write_text(folder / file, text)
     write_json(
         folder / SCENARIO,
         {
@@ -308,13 +320,16 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
             exit_code = exit_code or inside.get("exit_code")
     meta["status"] = "incomplete" if failed else "complete"
     meta["reason"] = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-    rundir.write_meta(meta)
     if failed:
+        ended = {outcomes[name].status for name in failed}
+        meta["state"] = State.INTERRUPTED if ended <= _FROM_OUTSIDE else State.FAILED
+        rundir.write_meta(meta)
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")
         error.exit_code = ExitCode(exit_code) if exit_code else error.exit_code
         raise error
     if meta["clock"] == "virtual":
-        rundir.write_meta(meta | {"fingerprint": fingerprint(rundir)})
+        meta["fingerprint"] = fingerprint(rundir)
+    rundir.write_meta(meta)
 
 
 def _outcome_data(rundir: RunDir, name: str) -> dict[str, Any]:
@@ -346,6 +361,7 @@ def _metadata(
         "sources": sources_hash(),
         "host": host(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "state": State.UNDER_WAY,
         "status": "running",
         "reason": "",
         "scenarios": {name: {"parameters": p} for name, p in scenarios.items()},

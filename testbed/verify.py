@@ -186,6 +186,7 @@ def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_j
     from testbed.cli.show import RunView
 
     recorded = RunDir.open(run, default_runs())
+    recorded.require_finished()
     with guard.folder("verify") as scratch, RunView(err) as view:
         found = verify(recorded, (target or scratch).resolve(), view, wall_limit_s, image)
         meta = found.again.meta()

@@ -52,13 +52,17 @@ class Lab(Assignment):
     class Parameters:
         """The variant; `path` is the network of a scenario."""
 
-        rate_mbps: float = param(6.0, "rate of the line you measure", unit="Mbit/s", low=1)
-        rtt_ms: float = param(50.0, "its round-trip time", unit="ms", low=1)
-        satellite_mbps: float = param(5.0, "rate of the satellite link", unit="Mbit/s", low=1)
-        satellite_rtt_ms: float = param(80.0, "its round-trip time", unit="ms", low=1)
+        rate_mbps: float = param(
+            6.0, "rate of the line you measure", unit="Mbit/s", low=1, high=100
+        )
+        rtt_ms: float = param(50.0, "its round-trip time", unit="ms", low=1, high=1000)
+        satellite_mbps: float = param(
+            5.0, "rate of the satellite link", unit="Mbit/s", low=1, high=100
+        )
+        satellite_rtt_ms: float = param(80.0, "its round-trip time", unit="ms", low=1, high=1000)
         loss_percent: float = param(1.0, "its random loss", unit="%", low=0, high=10)
-        home_mbps: float = param(5.0, "rate of the line at home", unit="Mbit/s", low=1)
-        home_rtt_ms: float = param(30.0, "its round-trip time", unit="ms", low=1)
+        home_mbps: float = param(5.0, "rate of the line at home", unit="Mbit/s", low=1, high=100)
+        home_rtt_ms: float = param(30.0, "its round-trip time", unit="ms", low=1, high=1000)
         path: str = param("satellite", "which of both is run", choices=("satellite", "home"))
 
     params: Parameters

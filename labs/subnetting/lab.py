@@ -78,7 +78,9 @@ class Lab(Assignment):
         """The variant."""
 
         block: str = param("10.20.4.0/22", "what the company was given")
-        hosts: tuple[int, ...] = param((400, 126, 100, 50), "hosts of LAN A, B, C, D", low=2)
+        hosts: tuple[int, ...] = param(
+            (400, 126, 100, 50), "hosts of LAN A, B, C, D", low=2, high=1022
+        )
         uplink: int = param(5, "which /30 of 203.0.113.0/24 leads to the provider", low=0, high=63)
         question: str = param("10.9.77.200/21", "address and prefix of the first question")
         target: str = param("10.77.10.140", "destination of the second question")

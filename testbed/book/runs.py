@@ -8,7 +8,7 @@ from pathlib import Path
 from testbed import experiment
 from testbed.errors import ParseError
 from testbed.parameters import parameters_of
-from testbed.rundir import RUN, VERDICTS, RunDir, default_runs
+from testbed.rundir import RUN, VERDICTS, RunDir, State, default_runs
 
 
 def latest(name: str, runs: Path | None = None) -> RunDir | None:
@@ -48,6 +48,7 @@ def _shows(name: str, run: RunDir) -> bool:
     """Complete, judged, with default parameters and all scenarios."""
     try:
         meta = run.meta()
+        state = run.state
     except ParseError:
         return False
     cls = experiment.load(name)
@@ -58,7 +59,7 @@ def _shows(name: str, run: RunDir) -> bool:
     }
     return (
         meta["experiment"] == name
-        and meta["status"] == "complete"
+        and state is State.FINISHED
         and all(default.get(key) == value for key, value in meta["parameters"].items())
         and set(cls(cls.Parameters()).scenarios()) == set(meta["scenarios"])
         and (run.path / VERDICTS).is_file()

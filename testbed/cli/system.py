@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
-from pathlib import Path
 
 import click
 from rich.table import Table
@@ -18,8 +16,7 @@ from testbed import doctor as doctors
 from testbed import kernel as kernels
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
-from testbed.errors import ExitCode, ParseError
-from testbed.rundir import REPETITION, RUN, RunDir, default_runs
+from testbed.errors import ExitCode, MissingPrerequisiteError
 
 _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
 
@@ -67,8 +64,7 @@ def info(as_json: bool) -> None:
     """Show the guest kernel: version, source, file and hash."""
     found = kernels.find() or kernels.find_packaged()
     if found is None:
-        click.echo(f"no guest kernel; {kernels.BUILD_COMMAND}", err=True)
-        sys.exit(ExitCode.ENVIRONMENT)
+        raise MissingPrerequisiteError("the guest kernel", kernels.BUILD_COMMAND)
     facts = {
         "version": found.version,
         "source": found.source,
@@ -87,29 +83,20 @@ kernel.add_command(import_kernel)
 
 
 @click.command()
-@click.option("--runs", is_flag=True, help="Remove incomplete run directories, too.")
-@click.option("--all-runs", is_flag=True, help="Remove every run directory, too.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
-def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
+def clean(dry_run: bool) -> None:
     """Remove leftovers of dead commands, and nothing else.
 
     Processes, namespaces and temporary files vanish with the command that made them, so normally
-    nothing is found.
+    nothing is found. Run directories are results: 'testbed runs prune' removes those.
     """
     count = _clean_leftovers(dry_run)
-    removed = 0
-    for path in _runs(all_runs) if runs or all_runs else []:
-        with RunDir(path).in_use() as nobodys:
-            if not nobodys:
-                continue
-            click.echo(f"run directory: {path}")
-            removed += 1
-            if not dry_run:
-                shutil.rmtree(path)
-    click.echo(_summary(count, removed, dry_run))
-    if not (runs or all_runs):
-        click.echo(f"runs in {default_runs().resolve()} stay: --runs removes those that never ended"
-                   ", --all-runs all")  # fmt: skip
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(
+        f"{verb}: {count} things of dead commands"
+        if count
+        else "nothing to remove: no dead command has left a process or a temporary file"
+    )
 
 
 def _clean_leftovers(dry_run: bool) -> int:
@@ -133,27 +120,3 @@ def _clean_leftovers(dry_run: bool) -> int:
         if not dry_run:
             guard.remove(path)
     return len(networks) + len(processes) + len(folders)
-
-
-def _summary(leftovers: int, runs: int, dry_run: bool) -> str:
-    if not leftovers and not runs:
-        return "nothing to remove: no dead command has left a process or a temporary file"
-    verb = "would be removed" if dry_run else "removed"
-    return f"{verb}: {leftovers} things of dead commands, {runs} run directories"
-
-
-def _runs(every: bool) -> list[Path]:
-    """Run directories and repetitions (known by ``run.json``): all, or those that never ended."""
-    runs, seeds = (default_runs().glob(pattern) for pattern in (f"*/{RUN}", f"*/seed-*/{RUN}"))
-    repetitions = {path.parent.parent for path in seeds}
-    return sorted(
-        [path.parent for path in runs if every or not _has_ended(RunDir(path.parent))]
-        + [path for path in repetitions if every or not (path / REPETITION).is_file()]
-    )
-
-
-def _has_ended(run: RunDir) -> bool:
-    try:
-        return bool(run.meta().get("status") == "complete")
-    except ParseError:
-        return False

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from testbed import guard
-from testbed.errors import ConfigError, RunIncompleteError
+from testbed import files, guard
+from testbed.errors import ConfigError, OutputError, RunIncompleteError
 from testbed.grading import accept, grade, library
 from testbed.grading.answers import shown
 from testbed.grading.library import VARIANT, LabFolder
@@ -158,7 +158,7 @@ def grade_class(
     """
     grade.refuse_if_shown(request.lab.path, request.out, *(s.path for s in request.sources))
     request.versions = grade.versions_hash(grade.grading_runtime())
-    request.out.mkdir(parents=True, exist_ok=True)
+    files.make_folder(request.out, what="--out")
     with guard.alone_in(request.out, _tell_waiting) as lock:
         return _grade_all(request, on_graded, lock)
 
@@ -217,9 +217,11 @@ def _one(request: Request, source: Source) -> Graded:
             return Graded(earlier, unchanged=True)
         result = grade.grade(task, runtime, versions=request.versions)
         pages.write_student(lab, result, params, folder)
-    except RunIncompleteError:
+    except (OutputError, RunIncompleteError):
         raise
-    except Exception as error:  # noqa: BLE001 (one student's trouble is not the class's)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in files.ENVIRONMENT:
+            raise OutputError(f"{folder}: cannot be written: {files.reason(error)}") from error
         _log.exception("grading of '%s' failed", source.student)
         result = not_judged(lab, source.student, f"the grader failed: {type(error).__name__}")
         pages.write_student(lab, result, params, folder)

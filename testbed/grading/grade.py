@@ -28,6 +28,7 @@ from testbed.errors import (
     TestbedError,
 )
 from testbed.experiment import PROJECT, Tables
+from testbed.files import copy_tree
 from testbed.grading import accept, graph_schema, questions, sandbox, told
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
@@ -268,7 +269,7 @@ class _Job:
         """A scenario's folder with all that its guest may see."""
         folder, lab = self._folder(name), self.task.lab
         folder.mkdir(parents=True)
-        shutil.copytree(self.task.folder / FOLDER, folder / FOLDER)
+        copy_tree(self.task.folder / FOLDER, folder / FOLDER)
         shutil.copyfile(self.task.folder / HANDED, folder / HANDED)
         modules = folder / "lab" / lab.name
         modules.mkdir(parents=True)

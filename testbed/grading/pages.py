@@ -22,11 +22,12 @@ import jinja2
 from testbed import report
 from testbed.claims import Evidence
 from testbed.errors import TestbedError
+from testbed.files import write_text, writing
 from testbed.grading.grade import RUN, parameters_text
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
-from testbed.rundir import RunDir, write_json, write_text
+from testbed.rundir import RunDir, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,10 +62,9 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
         folder: where to.
     """
     table = gradebook(results)
-    write_text(folder / BOOK, csv_text(table))
-    part = folder / f"{BOOK_PARQUET}.part"
-    table.to_parquet(part, index=False)
-    part.replace(folder / BOOK_PARQUET)
+    write_text(folder / BOOK, csv_text(table), durable=True)
+    with writing(folder / BOOK_PARQUET, durable=True) as file:
+        table.to_parquet(file, index=False)
     write_text(folder / JUNIT, junit(results))
     page = _template("class.html.j2").render(
         title=results[0].title, lab=results[0].lab, results=results, pages=pages,

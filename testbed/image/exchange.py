@@ -54,10 +54,11 @@ def import_kernel(path: Path, expected: str = "") -> tuple[GuestKernel, bool]:
         expected: the hash that it must have; empty: any.
 
     Raises:
-        ConfigError: no kernel, another than expected, or the cache cannot be written.
+        ConfigError: no kernel, or another than expected.
+        OutputError: the cache cannot be written.
         ParseError: a damaged or truncated one; nothing of it is kept.
     """
-    with container.opened(path) as source:
+    with container.opened(path, "kernel") as source:
         source.expect(expected)
         told = source.manifest.data["kernel"]
         if source.manifest.kind != manifest.KERNEL:

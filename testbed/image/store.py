@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from testbed import guard
-from testbed.errors import ConfigError, ParseError, TestbedError, nearest
+from testbed import files, guard
+from testbed.errors import ConfigError, OutputError, ParseError, TestbedError, nearest
 from testbed.image import container, manifest
 from testbed.image.container import LISTING, MANIFEST, MTIME_S, OnFraction
 from testbed.image.manifest import Manifest
@@ -161,7 +161,8 @@ def bring_in(path: Path, on_fraction: OnFraction = lambda _: None, expected: str
         expected: the hash that it must have; empty: any.
 
     Raises:
-        ConfigError: no image, another than expected, or no room.
+        ConfigError: no image, or another than expected.
+        OutputError: the cache cannot be written.
         ParseError: a damaged or truncated one; nothing of it is kept.
     """
     with container.opened(path) as source:
@@ -189,8 +190,8 @@ def making(size_bytes: int) -> Iterator[Path]:
         root.mkdir(parents=True, exist_ok=True)
         lock = (root / LOCK).open("w")
     except OSError as error:
-        reason = f"{error.strerror}; set TESTBED_CACHE to a folder of yours"
-        raise ConfigError(f"{root}: {reason}") from None
+        reason = f"{files.reason(error)}; set TESTBED_CACHE to a folder of yours"
+        raise OutputError(f"{root}: cannot be written: {reason}") from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for stale in root.glob("work-*"):
@@ -218,7 +219,8 @@ def remove(name: str) -> None:
 
     Raises:
         TestbedError: it is in use.
-        ConfigError: it is not there, or not ours to remove.
+        ConfigError: it is not there.
+        OutputError: it is not ours to remove.
     """
     folder = images_root() / name
     try:
@@ -231,7 +233,7 @@ def remove(name: str) -> None:
     except FileNotFoundError:
         raise ConfigError(f"image {name}: is not there (any more); testbed image list") from None
     except OSError as error:
-        raise ConfigError(f"image {name}: cannot be removed: {error.strerror}") from None
+        raise OutputError(f"image {name}: cannot be removed: {files.reason(error)}") from None
 
 
 def size_bytes(folder: Path) -> int:

@@ -62,12 +62,12 @@ def main(arguments: list[str]) -> int:
         kernel = build(printer) if arguments == ["build"] else find()
     except TestbedError as error:
         printer.end()
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"error: {error}\n")
         return int(error.exit_code)
     finally:
         printer.end()
     if kernel is None:
-        sys.stderr.write("no guest kernel is built\n")
+        sys.stderr.write("error: no guest kernel is built\n")
         return 3
     sys.stdout.write(f"{kernel.version} ({kernel.source}) {kernel.path}\n")
     return 0

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import jail, world
-from testbed.errors import ConfigError
+from testbed import files, jail, world
+from testbed.errors import ConfigError, OutputError
 from testbed.runtime.limits import Limits, Usage
 from testbed.runtime.outcome import OnProgress, Outcome, Progress, Stop
 from testbed.runtime.verdict import judge
@@ -79,7 +79,8 @@ def run(
     With a `terminal` (a descriptor) the job talks to that, and not to ``console.log``.
 
     Raises:
-        ConfigError: the folder cannot be written, or the limit is no positive number.
+        OutputError: the folder cannot be written.
+        ConfigError: the limit is no positive number.
         KeyboardInterrupt: Ctrl-C in the main thread; the run is ended first.
     """
     if not (math.isfinite(wall_limit_s) and wall_limit_s > 0):
@@ -159,8 +160,8 @@ def _inherited(
             try:
                 low = os.open(path, flags | os.O_CLOEXEC, 0o644)
             except OSError as error:
-                reason = f"{error.strerror}; choose a folder that can be written"
-                raise ConfigError(f"run directory {path}: {reason}") from None
+                reason = f"cannot be written: {files.reason(error)}"
+                raise OutputError(f"run directory {path}: {reason}") from None
             found[number] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
             os.close(low)
             stack.callback(os.close, found[number])

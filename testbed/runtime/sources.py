@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import IO
 
 from testbed import guard, world
-from testbed.errors import ConfigError
+from testbed.errors import ConfigError, OutputError
+from testbed.files import reason
 from testbed.image import native
 from testbed.image.container import MTIME_S
 from testbed.image.store import Image
@@ -53,7 +54,8 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
         image_root: that of an image whose Python will run inside; None: the system's will.
 
     Raises:
-        ConfigError: a file cannot be read, or there is no room for the copy.
+        ConfigError: a file cannot be read.
+        OutputError: the copy cannot be written.
     """
     files = _read(root, sorted({*PACKAGES, module.partition(".")[0]}))
     name = f"{_kind(_python(image_root))}-{_key(files, root / RYU)}"
@@ -65,8 +67,10 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
                 _make(store, folder, files, root, image_root)
             found = _hold(folder)
     except OSError as error:
-        reason = f"{error.strerror}: {error.filename}; set TESTBED_CACHE to a folder of yours"
-        raise ConfigError(f"no copy of the project for the run: {reason}") from None
+        where = f"{error.filename}: {reason(error)}"
+        raise OutputError(
+            f"no copy of the project for the run: {where}; set TESTBED_CACHE to a folder of yours"
+        ) from None
     with found:
         yield folder / _COPY
 
