@@ -63,7 +63,8 @@ def processes() -> dict[int, str]:
             continue
         given = [v[7:].decode(errors="replace") for v in environment if v.startswith(b"TMPDIR=")]
         owner = _owner(Path(given[0])) if given else None
-        if owner is not None and (not owner.exists() or _is_free(owner)):
+        # one that is not here may be in mounts that we do not see, and live
+        if owner is not None and _is_free(owner):
             found[int(entry.name)] = name
     return found
 
