@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from killing.place import PROJECT, Place
+from testbed import abandoned
 
 SETTLE_S = 5.0
 """How long what is killed with a command may take to vanish."""
@@ -90,7 +91,7 @@ def _left_now(place: Place, before: Before) -> list[str]:
     found += [
         f"file {path}" for path in sorted(place.files() - before.files) if _is_half_made(path)
     ]
-    found += map(str, (PROJECT / "build").glob("work-*"))
+    found += [str(path) for path in abandoned.half_made() if path.parent == PROJECT / "build"]
     return found
 
 
