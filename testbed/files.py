@@ -95,13 +95,13 @@ def writing(
         OutputError: it cannot be written; what was at `path` is untouched.
     """
     with refused(path, what):
+        target = path.resolve() if path.is_symlink() else path
         if new and os.path.lexists(path):
             raise OutputError(f"{what} {path}: exists already; name a new file".strip())
-        if _is_special(path):
-            with path.open("wb") as file:
+        if _is_special(target):
+            with target.open("wb") as file:
                 yield file
             return
-        target = path.resolve() if path.is_symlink() else path
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
         with _part_of(target) as part, _opened(part, mode) as (file, has_name):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from testbed import guard
 from testbed.cli.console import err, out
 from testbed.core.errors import ConfigError, ExitCode
 from testbed.files import building, copy_tree, write_text
@@ -197,10 +197,10 @@ def check_command(
 
     if keep is not None and os.path.lexists(keep):
         raise ConfigError(f"--keep {keep}: exists already; name a new folder")
-    with tempfile.TemporaryDirectory(prefix="check-") as scratch:
-        found, student, params = _own_lab(lab, folder, Path(scratch), trust)
+    with guard.folder("check") as scratch:
+        found, student, params = _own_lab(lab, folder, scratch, trust)
         handed = accept.read(folder.absolute(), found.manifest)
-        task = Task(found, student, params, handed, Path(scratch) / "student")
+        task = Task(found, student, params, handed, scratch / "student")
         with err.status("running your network"):
             result = grade(task, grading_runtime(), workers=2)
         if keep is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
+from testbed import guard
 from testbed.cli.console import err, out, tell_error
 from testbed.cli.grade import secret_option
 from testbed.core.errors import ConfigError, ExitCode, TestbedError, nearest
@@ -127,12 +127,12 @@ def test_lab(
         for line in tried.wrong:
             out.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
 
-    with tempfile.TemporaryDirectory(prefix="lab-") as scratch:
+    with guard.folder("lab") as scratch:
         done = trial.run(
             found,
             only or trial.names(found),
             students or ("example",),
-            (folder or Path(scratch)).resolve(),
+            (folder or scratch).resolve(),
             show,
         )
     sys.exit(ExitCode.CLAIM_FAILED if any(t.wrong for t in done) else ExitCode.PASS)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from testbed import guard, start
 from testbed.author import experiment as experiments
 from testbed.author import scenarios
 from testbed.cli.commands import Commands
@@ -23,17 +24,24 @@ from testbed.core.rundir import RunDir, default_runs
 from testbed.core.version import __version__
 from testbed.files import reason
 
+_MAKE_NOTHING = {"clean", "controller", "describe", "doctor", "list", "mininet", "report",
+                 "topologies"}  # fmt: skip
+"""Commands without temporary files of their own; what a user's script makes is the script's."""
+
 
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show log messages and tracebacks.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Mininet topologies on a Linux kernel whose clock the testbed owns."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING)
     if not debug:  # that Matplotlib lists the fonts, once, is no matter of the user's
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    if ctx.invoked_subcommand not in _MAKE_NOTHING:
+        guard.use_own_folder()
 
 
 # ---- list, describe
@@ -295,9 +303,8 @@ def main() -> None:
         sys.exit(ExitCode.USAGE)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        err.print("interrupted")
-        sys.exit(130)
+    except click.Abort as error:  # click's word for Ctrl-C
+        raise KeyboardInterrupt from error
     except TestbedError as error:
         tell_error(str(error))
         sys.exit(error.exit_code)
@@ -317,4 +324,4 @@ def _usage_text(error: click.ClickException) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    start.main()

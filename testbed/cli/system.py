@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import sys
 
 import click
 from rich.table import Table
 
+from testbed import abandoned, guard
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.core.errors import ExitCode, MissingPrerequisiteError
@@ -81,21 +85,38 @@ kernel.add_command(import_kernel)
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def clean(dry_run: bool) -> None:
-    """Remove what dead runs of ours left behind, and nothing else.
+    """Remove leftovers of dead commands, and nothing else.
 
-    Namespaces and processes of a run vanish with it, so normally nothing is found. Run directories
-    are results: 'testbed runs prune' removes those.
+    Processes, namespaces and temporary files vanish with the command that made them, so normally
+    nothing is found. Run directories are results: 'testbed runs prune' removes those.
     """
-    from testbed.net import leftovers, remove
-
-    found = leftovers()
-    for thing in found:
-        click.echo(f"left by dead run {thing.run}: {thing.what}")
-    if not dry_run:
-        remove(found)
+    count = _clean_leftovers(dry_run)
     verb = "would be removed" if dry_run else "removed"
     click.echo(
-        f"{verb}: {len(found)} things of dead runs"
-        if found
-        else "nothing to remove: no dead run has left a namespace, an interface or a process"
+        f"{verb}: {count} things of dead commands"
+        if count
+        else "nothing to remove: no dead command has left a process or a temporary file"
     )
+
+
+def _clean_leftovers(dry_run: bool) -> int:
+    """Removes what dead commands and networks left; returns how many things."""
+    from testbed.net import leftovers, remove
+
+    networks = leftovers()
+    for thing in networks:
+        click.echo(f"left by dead run {thing.run}: {thing.what}")
+    processes = abandoned.processes()
+    for number, name in processes.items():
+        click.echo(f"left by a dead command: process {number} ({name})")
+    if not dry_run:
+        remove(networks)
+        for number in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+    folders = [*abandoned.folders(), *abandoned.half_made(), *abandoned.of_earlier_versions()]
+    for path in folders:
+        click.echo(f"left by a dead command: folder {path}")
+        if not dry_run:
+            guard.remove(path)
+    return len(networks) + len(processes) + len(folders)

@@ -166,10 +166,13 @@ def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> 
     Files written in the working directory are kept. Anything else that the script or its nodes
     write, in /tmp or /etc for example, goes to memory and is dropped at the end.
     """
+    from testbed import start, sweeper
     from testbed.net import dropin
 
     path = dropin.find_script(script)
     layers = dropin.enter_layers(keep)
+    start.leave_ctrl_c()
+    sweeper.start()
     try:
         dropin.run(path, list(arguments))
     finally:
@@ -185,5 +188,7 @@ def _tell_dropped(files: list[str]) -> None:
     err.print(
         f"not kept: {names} (to keep files, write them in the working directory, or give "
         "--keep FOLDER before the script)",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

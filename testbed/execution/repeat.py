@@ -6,14 +6,12 @@ of its own; `testbed.results.repetition` says what chance did to it.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from testbed import files
+from testbed import files, guard
 from testbed.author.scenarios import notes
 from testbed.core.rundir import SEED, RunDir
 from testbed.execution.runner import Request, Watcher, build_and_run, plan
@@ -57,8 +55,7 @@ def replay_all(runs: Iterable[RunDir]) -> None:
         for run in waiting:
             replay(run)
         return
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with guard.forked(workers) as pool:
         list(pool.map(_replay, [run.path for run in waiting]))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from testbed import files
@@ -49,6 +47,7 @@ from testbed.machine.image.store import Image
 from testbed.machine.prerequisites import find, install_command
 from testbed.results import gate
 from testbed.results.replay import replay
+from testbed.start import Interrupted
 
 DEFAULT_SEED = 1
 
@@ -175,22 +174,21 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
         label → why that run did not come to its end; empty if all did.
     """
     began = time.perf_counter()
-    with _SignalsInterrupt():
-        try:
+    try:
+        for made in plans.values():
+            made.rundir.write_meta(made.meta)
+        outcomes = _run_scenarios(plans, watcher)
+    except BaseException as error:
+        by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
+        how = {
+            "status": "incomplete",
+            "state": State.INTERRUPTED if by_hand else State.FAILED,
+            "reason": str(error) or "interrupted",
+        }
+        with suppress(OutputError):  # a full disk is what `error` says already
             for made in plans.values():
-                made.rundir.write_meta(made.meta)
-            outcomes = _run_scenarios(plans, watcher)
-        except BaseException as error:
-            by_hand = isinstance(error, KeyboardInterrupt)
-            how = {
-                "status": "incomplete",
-                "state": State.INTERRUPTED if by_hand else State.FAILED,
-                "reason": "interrupted" if by_hand else str(error),
-            }
-            with suppress(OutputError):  # a full disk is what `error` says already
-                for made in plans.values():
-                    made.rundir.write_meta(made.meta | how)
-            raise
+                made.rundir.write_meta(made.meta | how)
+        raise
     failed = {}
     for label, made in plans.items():
         made.meta["wall_s"] = {"network": round(time.perf_counter() - began, 3)}
@@ -386,21 +384,3 @@ def _metadata(
         "reason": "",
         "scenarios": {name: {"parameters": s.parameters} for name, s in scenarios.items()},
     }
-
-
-class _SignalsInterrupt:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: everything is taken down first."""
-
-    def __enter__(self) -> None:
-        self._old = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                self._old[number] = signal.signal(number, self._raise)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    @staticmethod
-    def _raise(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt

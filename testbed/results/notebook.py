@@ -9,10 +9,8 @@ else the experiment's latest.
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +21,7 @@ from testbed.author import steps
 from testbed.author.experiment import Experiment, experiment_files
 from testbed.author.experiment_folder import NOTEBOOK
 from testbed.core import parameters
-from testbed.core.errors import ConfigError, ParseError, TestbedError, nearest
+from testbed.core.errors import ConfigError, ParseError, nearest
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RUN, SCENARIO, VERDICTS, RunDir, State, default_runs, read_json
 from testbed.core.tables import Tables
@@ -292,24 +290,3 @@ def path_of(experiment: str) -> Path:
     """The experiment's notebook: where it is, or would be."""
     root = experiment_files().get(experiment)
     return (root or PROJECT / "experiments" / experiment) / NOTEBOOK
-
-
-def main() -> None:
-    """For `make notebook`: the latest run, or (``--file``) its experiment's notebook."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--file", action="store_true", help="print the notebook's path")
-    file_only: bool = parser.parse_args().file
-    try:
-        run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
-        run.require_finished()
-        path = path_of(run.meta()["experiment"])
-        if not path.is_file():
-            raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")
-    except TestbedError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    sys.stdout.write(f"{path if file_only else run.path}\n")
-
-
-if __name__ == "__main__":
-    main()

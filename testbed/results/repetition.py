@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.author.experiment import Experiment
 from testbed import files
+from testbed.author.experiment import Experiment
 from testbed.core import parameters
 from testbed.core.claims import Claim, Status
 from testbed.core.errors import ParseError

@@ -10,14 +10,14 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import files
+from testbed import files, guard
 from testbed.author import experiment_folder
 from testbed.author.experiment import (
     Experiment,
@@ -177,17 +177,12 @@ def _side_by_side(
     import pandas as pd  # noqa: F401  (loaded once, before the fork)
     import pyarrow.parquet  # noqa: F401
 
-    context = multiprocessing.get_context("fork" if hasattr(__import__("os"), "fork") else None)
     gc.freeze()  # what is there need not be looked through, and so copied, in each worker
     try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            try:
-                results = pool.map(work, items)  # the workers are there before it returns
-                meanwhile()
-                return list(results)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun
-                raise
+        with guard.forked(workers) as pool:
+            results = pool.map(work, items)
+            meanwhile()
+            return list(results)
     except BrokenProcessPool as error:
         raise TestbedError("a worker process was killed (is there memory enough?)") from error
     finally:

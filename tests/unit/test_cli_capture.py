@@ -139,15 +139,6 @@ def test_a_count_below_0_is_no_count() -> None:
     assert "-1 is not in the range" in said
 
 
-def test_the_output_may_be_a_pipe() -> None:
-    line = f"{sys.executable} -m testbed.cli.main capture export {LAYERS} /dev/stdout --format csv"
-    done = subprocess.run(
-        f"{line} | head -1", shell=True, cwd=LAYERS.parents[2], capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    assert done.stdout.startswith("frame,")
-
-
 def test_a_capture_is_not_replaced_by_what_is_made_of_it(tmp_path: Path) -> None:
     copy = tmp_path / "mine.csv"
     copy.write_bytes(LAYERS.read_bytes())

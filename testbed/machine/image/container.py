@@ -216,7 +216,8 @@ def _pack(
         content = (folder / entry.path).read_bytes()
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise ParseError(str(folder), entry.path, "was changed since; import the image again")
-        packed.write(content)
+        for begin in range(0, len(content), _CHUNK_BYTES):  # one long call could not be interrupted
+            packed.write(content[begin : begin + _CHUNK_BYTES])
         done += entry.size
         on_fraction(done / max(1, total))
 

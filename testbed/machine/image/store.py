@@ -12,13 +12,12 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from testbed import files
+from testbed import files, guard
 from testbed.core.errors import ConfigError, OutputError, ParseError, TestbedError, nearest
 from testbed.machine.image import container, manifest
 from testbed.machine.image.container import LISTING, MANIFEST, MTIME_S, OnFraction
@@ -204,11 +203,8 @@ def making(size_bytes: int) -> Iterator[Path]:
                 f"{root}: {free_bytes / 1e6:.0f} MB free, the image needs {needed_mb:.0f} MB; "
                 "set TESTBED_CACHE to a folder with more"
             )
-        work = Path(tempfile.mkdtemp(prefix="work-", dir=root))
-        try:
+        with guard.folder(within=root) as work:
             yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 def keep(work: Path, made: Manifest) -> None:
@@ -228,9 +224,9 @@ def remove(name: str) -> None:
     """
     folder = images_root() / name
     try:
-        with (folder / LOCK).open("r+b") as lock:
+        with (folder / LOCK).open("r+b") as lock, contextlib.ExitStack() as stack:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            gone = Path(tempfile.mkdtemp(prefix="work-", dir=images_root()))
+            gone = stack.enter_context(guard.folder(within=images_root()))
             folder.rename(gone / name)  # from here on it cannot be found
     except BlockingIOError:
         raise TestbedError(f"image {name}: is in use by a run; remove it when that ended") from None
@@ -238,7 +234,6 @@ def remove(name: str) -> None:
         raise ConfigError(f"image {name}: is not there (any more); testbed image list") from None
     except OSError as error:
         raise OutputError(f"image {name}: cannot be removed: {files.reason(error)}") from None
-    shutil.rmtree(gone, ignore_errors=True)
 
 
 def size_bytes(folder: Path) -> int:

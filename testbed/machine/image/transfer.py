@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from testbed import guard
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError
 from testbed.machine import kernel
 from testbed.machine.image import container, manifest, store
@@ -39,8 +39,7 @@ def export_kernel(path: Path | None, on_fraction: OnFraction) -> Path:
     if built is None:
         raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
     target = _target(path, f"testbed-kernel-{built.version}.xz")
-    with tempfile.TemporaryDirectory(prefix="testbed-kernel-") as scratch:
-        work = Path(scratch)
+    with guard.folder("kernel") as work:
         take_kernel(built.path.parent, work / "kernel")
         facts = {"kernel": kernel_facts(built.path.parent)}
         made, listing = manifest.make(manifest.KERNEL, facts, scan(work))
