@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from testbed.grading.partial_credit import share_of
     from testbed.grading.router_lab import RoutersLab
     from testbed.grading.submission import SubmissionError
-    from testbed.grading.variants import SeededChoices
+    from testbed.grading.variants import SeededRandom
     from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
     from testbed.results import notebook
     from testbed.results.data import ScenarioData
@@ -101,7 +101,7 @@ __all__ = [
     "RoutersLab",
     "RunningNetwork",
     "ScenarioData",
-    "SeededChoices",
+    "SeededRandom",
     "SubmissionError",
     "Tables",
     "TestbedError",
@@ -180,7 +180,7 @@ _HOME = {
     "grading.partial_credit": "share_of",
     "grading.router_lab": "RoutersLab",
     "grading.submission": "SubmissionError",
-    "grading.variants": "SeededChoices",
+    "grading.variants": "SeededRandom",
     "net.shape": "ETHERNET_HEADER_BYTES LinkShape QDISCS",
     "results": "notebook",
     "results.data": "ScenarioData",

@@ -16,7 +16,7 @@ from testbed import (
     QDISCS,
     Assignment,
     LinkShape,
-    SeededChoices,
+    SeededRandom,
     SubmissionError,
     Verdict,
     at_least,
@@ -83,16 +83,16 @@ class Lab(Assignment):
     programs = ("iperf3",)
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
+    def variant(cls, random: SeededRandom) -> dict[str, Any]:
         """Rates, round-trip times and loss."""
         return {
-            "rate_mbps": float(draw.integer(4, 9)),
-            "rtt_ms": float(5 * draw.integer(6, 16)),
-            "satellite_mbps": float(draw.integer(5, 7)),
-            "satellite_rtt_ms": float(5 * draw.integer(15, 21)),
-            "loss_percent": draw.choice((1.0, 1.5, 2.0)),
-            "home_mbps": float(draw.integer(5, 7)),
-            "home_rtt_ms": float(2 * draw.integer(14, 19)),
+            "rate_mbps": float(random.integer(4, 9)),
+            "rtt_ms": float(5 * random.integer(6, 16)),
+            "satellite_mbps": float(random.integer(5, 7)),
+            "satellite_rtt_ms": float(5 * random.integer(15, 21)),
+            "loss_percent": random.choice((1.0, 1.5, 2.0)),
+            "home_mbps": float(random.integer(5, 7)),
+            "home_rtt_ms": float(2 * random.integer(14, 19)),
         }
 
     def scenarios(self) -> Mapping[str, Parameters]:

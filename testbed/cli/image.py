@@ -1,4 +1,4 @@
-"""`testbed image`: the lab as one file; and `testbed kernel export|import`."""
+"""`testbed image`: the testbed as one file; and `testbed kernel export|import`."""
 
 from __future__ import annotations
 

@@ -83,23 +83,23 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     topo = experiment.topology()
     network = Network(topo, routing=cls.routing, seed=scenario["seed"])
     write_json(folder / "topology.json", as_data(topo))
-    with network as net:
-        write_json(folder / "network.json", network_data(net))
+    with network:
+        write_json(folder / "network.json", network_data(network))
         began_s = time.monotonic()
-        with RunningNetwork(net, folder, scenario["scenario"]) as lab:
-            experiment.run(lab)
+        with RunningNetwork(network, folder, scenario["scenario"]) as net:
+            experiment.run(net)
         outcome["run_s"] = round(time.monotonic() - began_s, 9)
-        experiment.ended(lab)
-        write_json(folder / "network_after.json", network_data(net))
+        experiment.ended(net)
+        write_json(folder / "network_after.json", network_data(network))
 
 
-def network_data(net: Network) -> dict[str, Any]:
+def network_data(network: Network) -> dict[str, Any]:
     """Addresses, qdiscs and sysctls as they really are now, and what this kernel cannot do."""
     return {
-        "addresses": net.addresses,
-        "qdiscs": net.qdiscs(),
-        "sysctls": net.sysctls(),
-        **({"notes": net.engine.notes} if net.engine.notes else {}),
+        "addresses": network.addresses,
+        "qdiscs": network.qdiscs(),
+        "sysctls": network.sysctls(),
+        **({"notes": network.engine.notes} if network.engine.notes else {}),
     }
 
 

@@ -42,7 +42,7 @@ from testbed.grading.graphs import DataTopo
 from testbed.grading.partial_credit import share_of
 from testbed.grading.result import CheckResult, Mark, Result, mark_of
 from testbed.grading.submission import Submission, SubmissionError, blamed
-from testbed.grading.variants import SeededChoices
+from testbed.grading.variants import SeededRandom
 
 LETTER = PROJECT / "tests/labs/letter"
 YAML = (LETTER / "lab.yaml").read_text()
@@ -139,8 +139,8 @@ def test_an_edit_that_finds_nothing_is_told(lab):
 
 
 def test_a_variant_is_the_same_for_ever(lab):
-    draw = SeededChoices(b"secret", "rip", "ada")
-    drawn = [draw.integer(1, 254), draw.choice("abc"), draw.sample(range(10), 3)]
+    random = SeededRandom(b"secret", "rip", "ada")
+    drawn = [random.integer(1, 254), random.choice("abc"), random.sample(range(10), 3)]
     assert drawn == DRAWN
     assert lab.variant("ada", b"a" * 16) == lab.variant("ada", b"a" * 16)
 
@@ -155,8 +155,8 @@ def test_students_and_secrets_give_other_variants(lab):
 
 
 def test_draws_are_fair():
-    draw = SeededChoices(b"secret", "x", "y")
-    counts = pd.Series([draw.integer(0, 5) for _ in range(6000)]).value_counts()
+    random = SeededRandom(b"secret", "x", "y")
+    counts = pd.Series([random.integer(0, 5) for _ in range(6000)]).value_counts()
     assert len(counts) == 6
     assert counts.between(850, 1150).all()
 

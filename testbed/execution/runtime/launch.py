@@ -19,7 +19,7 @@ from pathlib import Path
 from testbed import files, guest_init
 from testbed.core.errors import ConfigError, OutputError
 from testbed.execution import isolation
-from testbed.execution.runtime.ending import judge
+from testbed.execution.runtime.ending import ending_of
 from testbed.execution.runtime.limits import Limits, Usage
 from testbed.execution.runtime.outcome import OnProgress, Outcome, Progress, Stop
 
@@ -95,7 +95,7 @@ def run(
         finally:
             returncode = _end(pid)
     watch.look()
-    status, reason, exit_code, clock_s = judge(folder, ended, returncode, wall_limit_s)
+    status, reason, exit_code, clock_s = ending_of(folder, ended, returncode, wall_limit_s)
     watch.close()
     (folder / f"{guest_init.EXIT_FILE}.part").unlink(missing_ok=True)
     return Outcome(
