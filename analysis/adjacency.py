@@ -30,10 +30,14 @@ def disagreements(hellos: pd.DataFrame) -> pd.DataFrame:
         for field in _MUST_AGREE:
             values = there.groupby("sender", observed=True)[field].first().dropna()
             if values.nunique() > 1:
-                rows.append({
-                    "capture": capture, "field": field, "routers": " and ".join(values.index),
-                    "values": " and ".join(str(v) for v in values),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "capture": capture,
+                        "field": field,
+                        "routers": " and ".join(values.index),
+                        "values": " and ".join(str(v) for v in values),
+                    }
+                )
     return pd.DataFrame(rows, columns=["capture", "field", "routers", "values"])
 
 
@@ -118,10 +122,14 @@ def drawn(sent: pd.DataFrame) -> str:
     shown = sent[sent["time_s"] <= got.max()]
     pair = sorted(set(names.values()))
     arrows = [
-        ladder.Message(int(time_ns), sender, pair[1 - pair.index(sender)],
-                       f"{text} → {reached[frame]}" if frame in reached else text)
+        ladder.Message(
+            int(time_ns),
+            sender,
+            pair[1 - pair.index(sender)],
+            f"{text} → {reached[frame]}" if frame in reached else text,
+        )
         for time_ns, sender, frame, text in zip(
             shown["time_ns"], shown["sender"], shown["frame"], words(shown, names), strict=True
         )
-    ]  # fmt: skip
+    ]
     return ladder.svg(arrows, hosts=pair, title="An adjacency comes up")

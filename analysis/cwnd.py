@@ -151,9 +151,15 @@ def reductions(series: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
             }
         )
     columns = [
-        "time_s", "state", "end_s", "cwnd_before", "flight_before", "ssthresh_after",
-        "cwnd_first", "cwnd_after",
-    ]  # fmt: skip
+        "time_s",
+        "state",
+        "end_s",
+        "cwnd_before",
+        "flight_before",
+        "ssthresh_after",
+        "cwnd_first",
+        "cwnd_after",
+    ]
     return pd.DataFrame(found, columns=columns)
 
 

@@ -12,33 +12,85 @@ import pandas as pd
 from analysis.packets import flag_names
 
 COLUMNS = (
-    "frame", "wire_bytes", "protocol", "eth_src", "eth_dst", "arp_op", "arp_sender_mac",
-    "arp_sender_ip", "arp_target_ip", "ip_version", "ip_src", "ip_dst", "ip_proto", "ip_bytes",
-    "ip_header_bytes", "ip_ttl", "ip_id", "ip_df", "ip_mf", "ip_offset_bytes", "icmp_type",
-    "icmp_code", "icmp_id", "icmp_seq", "icmp_mtu", "icmp6_target", "udp_sport", "udp_dport",
-    "udp_bytes", "tcp_sport", "tcp_dport", "tcp_seq", "tcp_ack", "tcp_flags", "tcp_payload_bytes",
-)  # fmt: skip
+    "frame",
+    "wire_bytes",
+    "protocol",
+    "eth_src",
+    "eth_dst",
+    "arp_op",
+    "arp_sender_mac",
+    "arp_sender_ip",
+    "arp_target_ip",
+    "ip_version",
+    "ip_src",
+    "ip_dst",
+    "ip_proto",
+    "ip_bytes",
+    "ip_header_bytes",
+    "ip_ttl",
+    "ip_id",
+    "ip_df",
+    "ip_mf",
+    "ip_offset_bytes",
+    "icmp_type",
+    "icmp_code",
+    "icmp_id",
+    "icmp_seq",
+    "icmp_mtu",
+    "icmp6_target",
+    "udp_sport",
+    "udp_dport",
+    "udp_bytes",
+    "tcp_sport",
+    "tcp_dport",
+    "tcp_seq",
+    "tcp_ack",
+    "tcp_flags",
+    "tcp_payload_bytes",
+)
 """What `packets` reads."""
 
 UNREACHABLE = {
-    0: "network unreachable", 1: "host unreachable", 2: "protocol unreachable",
-    3: "port unreachable", 4: "fragmentation needed", 5: "source route failed",
-    9: "network prohibited", 10: "host prohibited", 13: "administratively prohibited",
-}  # fmt: skip
+    0: "network unreachable",
+    1: "host unreachable",
+    2: "protocol unreachable",
+    3: "port unreachable",
+    4: "fragmentation needed",
+    5: "source route failed",
+    9: "network prohibited",
+    10: "host prohibited",
+    13: "administratively prohibited",
+}
 """RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1."""
 
 ICMP = {
-    0: "echo reply", 4: "source quench", 5: "redirect", 8: "echo request",
-    9: "router advertisement", 10: "router solicitation", 11: "time exceeded",
+    0: "echo reply",
+    4: "source quench",
+    5: "redirect",
+    8: "echo request",
+    9: "router advertisement",
+    10: "router solicitation",
+    11: "time exceeded",
     12: "parameter problem",
-}  # fmt: skip
+}
 
 ICMP6 = {
-    1: "unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem",
-    128: "echo request", 129: "echo reply", 130: "MLD query", 131: "MLD report", 132: "MLD done",
-    133: "router solicitation", 134: "router advertisement", 135: "neighbour solicitation",
-    136: "neighbour advertisement", 137: "redirect", 143: "MLDv2 report",
-}  # fmt: skip
+    1: "unreachable",
+    2: "packet too big",
+    3: "time exceeded",
+    4: "parameter problem",
+    128: "echo request",
+    129: "echo reply",
+    130: "MLD query",
+    131: "MLD report",
+    132: "MLD done",
+    133: "router solicitation",
+    134: "router advertisement",
+    135: "neighbour solicitation",
+    136: "neighbour advertisement",
+    137: "redirect",
+    143: "MLDv2 report",
+}
 
 _ICMP6_PROTO, _IGMP_PROTO = 58, 2
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 COLUMNS = (
-    "frame", "eth_src", "eth_dst", "ip_src", "ip_dst", "icmp_type", "icmp_id", "icmp_seq",
-)  # fmt: skip
+    "frame",
+    "eth_src",
+    "eth_dst",
+    "ip_src",
+    "ip_dst",
+    "icmp_type",
+    "icmp_id",
+    "icmp_seq",
+)
 """What `packets` must hold, beside ``time_s``."""
 
 _REQUESTS, _REPLIES = (8, 128), (0, 129)

@@ -75,12 +75,15 @@ def flows(text: str) -> pd.DataFrame:
             row = found.groupdict(default="")
             rows.append(
                 {
-                    "table": int(row["table"]), "priority": int(row["priority"]),
-                    "match": row["match"], "actions": row["actions"].strip(),
-                    "packets": int(row["packets"]), "bytes": int(row["bytes"]),
+                    "table": int(row["table"]),
+                    "priority": int(row["priority"]),
+                    "match": row["match"],
+                    "actions": row["actions"].strip(),
+                    "packets": int(row["packets"]),
+                    "bytes": int(row["bytes"]),
                     "duration_s": float(row["duration"]),
                 }
-            )  # fmt: skip
+            )
     return pd.DataFrame(rows, columns=list(FLOW))
 
 
@@ -98,9 +101,13 @@ def path(text: str) -> pd.DataFrame:
             match = "" if missed or found["match"].startswith("priority") else found["match"]
             number = _PRIORITY.search(line)
             rows.append(
-                {"table": int(found["table"]), "match": match,
-                 "priority": int(number[1]) if number else None, "actions": ""}
-            )  # fmt: skip
+                {
+                    "table": int(found["table"]),
+                    "match": match,
+                    "priority": int(number[1]) if number else None,
+                    "actions": "",
+                }
+            )
         elif rows and line.startswith("    "):
             said = [rows[-1]["actions"], line.strip()]
             rows[-1]["actions"] = ", ".join(word for word in said if word)

@@ -13,16 +13,42 @@ from testbed.core.errors import ConfigError
 FIVE_TUPLE = ("protocol", "src", "sport", "dst", "dport")
 
 NEEDED = (
-    "frame", "time_ns", "wire_bytes", "protocol", "ip_src", "ip_dst", "tcp_sport", "tcp_dport",
-    "udp_sport", "udp_dport",
-)  # fmt: skip
+    "frame",
+    "time_ns",
+    "wire_bytes",
+    "protocol",
+    "ip_src",
+    "ip_dst",
+    "tcp_sport",
+    "tcp_dport",
+    "udp_sport",
+    "udp_dport",
+)
 """Packet columns that `flows` reads."""
 
 MATCHED = (
-    "frame", "time_ns", "ip_version", "ip_src", "ip_dst", "ip_proto", "ip_id", "ip_offset_bytes",
-    "ip_bytes", "udp_sport", "udp_dport", "tcp_sport", "tcp_dport", "tcp_seq", "tcp_ack",
-    "tcp_flags", "tcp_tsval", "icmp_type", "icmp_code", "icmp_id", "icmp_seq",
-)  # fmt: skip
+    "frame",
+    "time_ns",
+    "ip_version",
+    "ip_src",
+    "ip_dst",
+    "ip_proto",
+    "ip_id",
+    "ip_offset_bytes",
+    "ip_bytes",
+    "udp_sport",
+    "udp_dport",
+    "tcp_sport",
+    "tcp_dport",
+    "tcp_seq",
+    "tcp_ack",
+    "tcp_flags",
+    "tcp_tsval",
+    "icmp_type",
+    "icmp_code",
+    "icmp_id",
+    "icmp_seq",
+)
 """Packet columns that `match` compares: what a router leaves as it is (not TTL, MAC, DSCP)."""
 
 MOST_BINS = 10_000_000
@@ -47,10 +73,11 @@ def with_flow(packets: pd.DataFrame, both_ways: bool = False) -> pd.DataFrame:
     _needs(packets, NEEDED)
     chosen = packets[packets["ip_src"].notna()]
     table = chosen.assign(
-        src=chosen["ip_src"], dst=chosen["ip_dst"],
+        src=chosen["ip_src"],
+        dst=chosen["ip_dst"],
         sport=chosen["tcp_sport"].fillna(chosen["udp_sport"]).astype("Int32"),
         dport=chosen["tcp_dport"].fillna(chosen["udp_dport"]).astype("Int32"),
-    )  # fmt: skip
+    )
     one = _socket(table["src"], table["sport"])
     two = _socket(table["dst"], table["dport"])
     _, codes = np.unique(np.concatenate([one, two]), return_inverse=True)

@@ -30,9 +30,20 @@ _PADDING, _TIME_EXTEND, _TIME_STAMP = 29, 30, 31
 _FAMILY_IPV4, _FAMILY_IPV6 = 2, 10
 
 TCP_STATES = (
-    "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
-    "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
-)  # fmt: skip
+    "",
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+    "NEW_SYN_RECV",
+)
 """Socket states by the kernel's number (include/net/tcp_states.h)."""
 
 CONG_STATES = ("Open", "Disorder", "CWR", "Recovery", "Loss")

@@ -73,12 +73,16 @@ def messages(
     rows = zip(packets["time_ns"], source, target, packets["protocol"], words, marks, strict=True)
     return [
         Message(
-            int(time_ns), str(src), None if _to_all(str(dst)) else str(dst), str(text), bool(mark),
+            int(time_ns),
+            str(src),
+            None if _to_all(str(dst)) else str(dst),
+            str(text),
+            bool(mark),
             str(protocol),
         )
         for time_ns, src, dst, protocol, text, mark in rows
         if not pd.isna(src)
-    ]  # fmt: skip
+    ]
 
 
 def _to_all(address: str) -> bool:
@@ -116,9 +120,15 @@ def _folded(run: list[Message], keep: int) -> list[Message]:
     ahead = sum(message.source == first.source for message in middle)
     text = f"{len(middle)} more: {ahead} this way, {len(middle) - ahead} back"
     folded = Message(
-        first.time_ns, first.source, first.target, text, first.problem, first.kind, len(middle),
+        first.time_ns,
+        first.source,
+        first.target,
+        text,
+        first.problem,
+        first.kind,
+        len(middle),
         last.time_ns,
-    )  # fmt: skip
+    )
     return [*run[:keep], folded, *run[len(run) - keep :]] if keep else [folded]
 
 

@@ -24,10 +24,12 @@ PACKET_COLUMNS = (*dissect.COLUMNS, "wire_bytes")
 BACKBONE = "0.0.0.0"
 
 _TABLES = {
-    "routerLinkStates": "router", "networkLinkStates": "network",
-    "summaryLinkStates": "summary", "asbrSummaryLinkStates": "summary-asbr",
+    "routerLinkStates": "router",
+    "networkLinkStates": "network",
+    "summaryLinkStates": "summary",
+    "asbrSummaryLinkStates": "summary-asbr",
     "asExternalLinkStates": "external",
-}  # fmt: skip
+}
 
 Instance = tuple[str, str, str, int, int]
 """LS type, link state id, advertising router, sequence number, checksum: one LSA's one version.
@@ -98,10 +100,14 @@ def neighbours(text: str) -> pd.DataFrame:
 
 def _header(area: str, ls_type: str, lsa: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "area": area, "ls_type": ls_type, "ls_id": lsa["lsId"],
-        "adv_router": lsa["advertisedRouter"], "age_s": int(lsa["lsaAge"]),
-        "sequence": int(lsa["sequenceNumber"], 16), "checksum": int(lsa["checksum"], 16),
-    }  # fmt: skip
+        "area": area,
+        "ls_type": ls_type,
+        "ls_id": lsa["lsId"],
+        "adv_router": lsa["advertisedRouter"],
+        "age_s": int(lsa["lsaAge"]),
+        "sequence": int(lsa["sequenceNumber"], 16),
+        "checksum": int(lsa["checksum"], 16),
+    }
 
 
 def bodies(lsas: pd.DataFrame) -> Contents:
@@ -316,8 +322,15 @@ def compare_routes(
         mine = {prefix for router, prefix in found if router == node}
         for prefix in sorted(mine | set(wanted)):
             cost, hops = wanted.get(prefix, (None, ""))
-            rows.append({"node": node, "prefix": prefix, "kernel": found.get((node, prefix), ""),
-                         "computed": hops, "cost": cost})  # fmt: skip
+            rows.append(
+                {
+                    "node": node,
+                    "prefix": prefix,
+                    "kernel": found.get((node, prefix), ""),
+                    "computed": hops,
+                    "cost": cost,
+                }
+            )
     return pd.DataFrame(rows, columns=["node", "prefix", "kernel", "computed", "cost"])
 
 

@@ -17,9 +17,13 @@ from analysis import ospf
 
 _TABLES = ("areaScopedLinkStateDb", "asScopedLinkStateDb")
 _TYPES = {
-    "Rtr": "router", "Net": "network", "IAP": "summary", "IAR": "summary-asbr", "ASE": "external",
+    "Rtr": "router",
+    "Net": "network",
+    "IAP": "summary",
+    "IAR": "summary-asbr",
+    "ASE": "external",
     "INP": "prefix",
-}  # fmt: skip
+}
 _STATES = {"Twoway": "2-Way", "ExChange": "Exchange"}
 """ospf6d's words for states, where they are not ospfd's."""
 _KEY = ["area", "ls_type", "ls_id", "adv_router"]
@@ -34,12 +38,17 @@ def database(text: str) -> pd.DataFrame:
     """
     data = json.loads(text)
     rows = [
-        (area.get("areaId", ""), _TYPES.get(lsa["type"], lsa["type"]), lsa["lsId"],
-         lsa["advRouter"], int(lsa["seqNum"]) & 0xFFFFFFFF)
+        (
+            area.get("areaId", ""),
+            _TYPES.get(lsa["type"], lsa["type"]),
+            lsa["lsId"],
+            lsa["advRouter"],
+            int(lsa["seqNum"]) & 0xFFFFFFFF,
+        )
         for table in _TABLES
         for area in data.get(table, [])
         for lsa in area.get("lsa", [])
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=[*_KEY, "sequence"]).drop_duplicates(ignore_index=True)
 
 

@@ -48,8 +48,11 @@ class Network:
 
     def prefix_of(self, interface: str) -> str:
         """The prefix an interface is on."""
-        return next(p for p, nodes in self.members.items()
-                    if any(own == interface for own, _ in nodes.values()))  # fmt: skip
+        return next(
+            p
+            for p, nodes in self.members.items()
+            if any(own == interface for own, _ in nodes.values())
+        )
 
     def addresses_on(self, prefix: str) -> set[str]:
         """All addresses of the nodes on a prefix that are valid there, link-local ones included."""

@@ -11,8 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _T_975 = (
-    12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281,
-)  # fmt: skip
+    12.7062,
+    4.3027,
+    3.1824,
+    2.7764,
+    2.5706,
+    2.4469,
+    2.3646,
+    2.3060,
+    2.2622,
+    2.2281,
+)
 """Student's t: 97.5 % quantile for 1 to 10 degrees of freedom."""
 
 

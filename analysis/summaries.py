@@ -23,8 +23,13 @@ def dhcp(packets: pd.DataFrame) -> pd.DataFrame:
 
 def _dhcp(row: dict[Any, Any]) -> str:
     parts = [f"DHCP {row['type']}"]
-    for text, name in (("gives", "your_ip"), ("wants", "requested_ip"), ("has", "client_ip"),
-                       ("server", "server_id"), ("relay", "relay_ip")):  # fmt: skip
+    for text, name in (
+        ("gives", "your_ip"),
+        ("wants", "requested_ip"),
+        ("has", "client_ip"),
+        ("server", "server_id"),
+        ("relay", "relay_ip"),
+    ):
         if not pd.isna(row[name]):
             parts.append(f"{text} {row[name]}")
     return ", ".join(parts)
@@ -43,8 +48,11 @@ def _dns(row: dict[Any, Any], told: str) -> str:
     asked = f"{row['type']} {row['question']}"
     if not row["response"]:
         return f"DNS {asked}?" + " (recursion desired)" * bool(row["recursion_desired"])
-    notes = [n for n, flag in (("authoritative", "authoritative"), ("truncated", "truncated"))
-             if row[flag]]  # fmt: skip
+    notes = [
+        n
+        for n, flag in (("authoritative", "authoritative"), ("truncated", "truncated"))
+        if row[flag]
+    ]
     rcode = "" if row["rcode"] == "NOERROR" else f"{row['rcode']} "
     return f"DNS {rcode}{told or 'no records'}" + f" ({', '.join(notes)})" * bool(notes)
 

@@ -69,9 +69,12 @@ def ours(name: str, count: int) -> dict[str, float]:
     net.stop()
     total = up + time.perf_counter() - began_down
     return {
-        "up_s": up, "removed_s": total, "settled_s": total + watch.settle(),
-        "own_kb_per_host": grown_kb / count, "kernel_kb_per_host": kernel_kb / count,
-    }  # fmt: skip
+        "up_s": up,
+        "removed_s": total,
+        "settled_s": total + watch.settle(),
+        "own_kb_per_host": grown_kb / count,
+        "kernel_kb_per_host": kernel_kb / count,
+    }
 
 
 def stock(name: str, count: int) -> dict[str, float]:
@@ -120,11 +123,13 @@ def kernel(name: str, count: int) -> dict[str, float]:
         for number, (one, two) in enumerate(links):
             ends = [
                 rtnl.VethEnd(
-                    namespace_fd=end[0].fd or 0, name=end[1], index=end[2],
+                    namespace_fd=end[0].fd or 0,
+                    name=end[1],
+                    index=end[2],
                     mac=f"02:{number:02x}:{side:02x}:00:{i >> 8:02x}:{i & 255:02x}",
                 )
                 for side, end in enumerate((one, two))
-            ]  # fmt: skip
+            ]
             engine._links.append(rtnl.new_veth(*ends))
         address = ipaddress.ip_interface((int(ipaddress.IPv4Address("10.0.0.1")) + i, 8))
         own = [rtnl.add_address(10, address, "x"), rtnl.set_up(1, True, "x")]
@@ -142,9 +147,11 @@ def kernel(name: str, count: int) -> dict[str, float]:
     engine.close()
     total = up + time.perf_counter() - began_down
     return {
-        "up_s": up, "removed_s": total, "settled_s": total + watch.settle(),
+        "up_s": up,
+        "removed_s": total,
+        "settled_s": total + watch.settle(),
         "kernel_kb_per_host": kernel_kb / count,
-    }  # fmt: skip
+    }
 
 
 def guest(name: str, count: int) -> dict[str, float]:
@@ -219,8 +226,12 @@ def kernel_memory_kb() -> int:
 
 
 WORK: dict[str, Callable[[str, int], dict[str, float]]] = {
-    "ours": ours, "stock": stock, "kernel": kernel, "pings": pings, "guest": guest,
-}  # fmt: skip
+    "ours": ours,
+    "stock": stock,
+    "kernel": kernel,
+    "pings": pings,
+    "guest": guest,
+}
 
 
 def measure(work: str, name: str, count: int) -> dict[str, float]:

@@ -49,16 +49,20 @@ def limited() -> Iterator[Group]:
     if (ROOT / "cgroup.controllers").is_file():
         folder = ROOT / name
         group = Group((folder,), folder / "memory.peak")
-        limits = {"memory.max": str(MEMORY_BYTES), "memory.swap.max": "0",
-                  "cpu.max": f"{quota_us} {PERIOD_US}"}  # fmt: skip
+        limits = {
+            "memory.max": str(MEMORY_BYTES),
+            "memory.swap.max": "0",
+            "cpu.max": f"{quota_us} {PERIOD_US}",
+        }
         written = {folder / file: value for file, value in limits.items()}
     else:
         memory, cpu = ROOT / "memory" / name, ROOT / "cpu" / name
         group = Group((memory, cpu), memory / "memory.max_usage_in_bytes")
         written = {
             memory / "memory.limit_in_bytes": str(MEMORY_BYTES),
-            cpu / "cpu.cfs_period_us": str(PERIOD_US), cpu / "cpu.cfs_quota_us": str(quota_us),
-        }  # fmt: skip
+            cpu / "cpu.cfs_period_us": str(PERIOD_US),
+            cpu / "cpu.cfs_quota_us": str(quota_us),
+        }
     made: list[Path] = []
     try:
         for folder in group.folders:

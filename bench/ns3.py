@@ -60,11 +60,23 @@ def program() -> Path:
             wheel.extractall(home)
     release = next(libraries.glob("libns3.*-core.so")).name.split("-")[0].removeprefix("lib")
     subprocess.run(
-        ["g++", "-O2", "-std=c++20", "-I", str(home / "ns3" / "include"), str(SOURCE),
-         "-o", str(made), "-L", str(libraries), *(f"-l{release}-{name}" for name in LIBRARIES),
-         f"-Wl,-rpath,{libraries}", "-Wl,--allow-shlib-undefined"],
+        [
+            "g++",
+            "-O2",
+            "-std=c++20",
+            "-I",
+            str(home / "ns3" / "include"),
+            str(SOURCE),
+            "-o",
+            str(made),
+            "-L",
+            str(libraries),
+            *(f"-l{release}-{name}" for name in LIBRARIES),
+            f"-Wl,-rpath,{libraries}",
+            "-Wl,--allow-shlib-undefined",
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return made
 
 
@@ -73,10 +85,19 @@ def ns3(flows: int, duration_s: float) -> tuple[float, float, pd.Series]:
     made = program()
     before_s, began_s = children_cpu_s(), time.perf_counter()
     done = subprocess.run(
-        [str(made), f"--flows={flows}", f"--duration={duration_s}", f"--rate={RATE_MBPS}",
-         f"--rtt={RTT_MS}", f"--queue={QUEUE_PKTS}", f"--folder={made.parent}"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            str(made),
+            f"--flows={flows}",
+            f"--duration={duration_s}",
+            f"--rate={RATE_MBPS}",
+            f"--rtt={RTT_MS}",
+            f"--queue={QUEUE_PKTS}",
+            f"--folder={made.parent}",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     wall_s, cpu_s = time.perf_counter() - began_s, children_cpu_s() - before_s
     for capture in made.parent.glob("ns3-*.pcap"):
         capture.unlink()
@@ -115,19 +136,29 @@ def main() -> None:
     ours: list[pd.Series] = []
     _, wall_s, cpu_s = measured(
         "speed",
-        {"flows": given.flows, "duration_s": given.duration_s, "rate_mbps": RATE_MBPS,
-         "rtt_ms": RTT_MS, "queue_pkts": QUEUE_PKTS, "probe": False},
+        {
+            "flows": given.flows,
+            "duration_s": given.duration_s,
+            "rate_mbps": RATE_MBPS,
+            "rtt_ms": RTT_MS,
+            "queue_pkts": QUEUE_PKTS,
+            "probe": False,
+        },
         500.0,
         lambda run: ours.append(received(run)),
-    )  # fmt: skip
+    )
     goodput_mbps = {"guest": ours[0].iloc[:-1] * 8e-6, "ns-3": theirs * 8e-6}
-    print(f"{given.flows} CUBIC, {RATE_MBPS:g} Mbit/s, {RTT_MS:g} ms, {QUEUE_PKTS} packets, "
-          f"{given.duration_s:g} s, captures at both ends")  # fmt: skip
+    print(
+        f"{given.flows} CUBIC, {RATE_MBPS:g} Mbit/s, {RTT_MS:g} ms, {QUEUE_PKTS} packets, "
+        f"{given.duration_s:g} s, captures at both ends"
+    )
     print(f"{'':8} {'wall s':>7} {'CPU s':>7} {'Mbit/s':>7} {'formula':>8}")
     for name, times in {"ns-3": (theirs_wall_s, theirs_cpu_s), "guest": (wall_s, cpu_s)}.items():
         settled = goodput_mbps[name].iloc[len(goodput_mbps[name]) // 6 :].mean()
-        print(f"{name:8} {times[0]:7.2f} {times[1]:7.2f} {settled:7.3f} "
-              f"{RATE_MBPS * SHARES[name]:8.3f}")  # fmt: skip
+        print(
+            f"{name:8} {times[0]:7.2f} {times[1]:7.2f} {settled:7.3f} "
+            f"{RATE_MBPS * SHARES[name]:8.3f}"
+        )
     print(f"{'ratio':8} {wall_s / theirs_wall_s:7.2f} {cpu_s / theirs_cpu_s:7.2f}   target ≤ 0.6")
     if given.figure:
         draw(goodput_mbps, given.figure)

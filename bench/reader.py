@@ -36,15 +36,43 @@ from analysis import compiled, packets, tcp
 from analysis.packets.feed import PIECE_BYTES
 
 FIELDS = (
-    "frame.number", "frame.time_epoch", "frame.len", "frame.cap_len", "eth.dst", "eth.src",
-    "eth.type", "ip.src", "ip.dst", "ip.proto", "ip.len", "ip.hdr_len", "ip.ttl",
-    "ip.dsfield.dscp", "ip.dsfield.ecn", "ip.id", "ip.flags.df", "ip.flags.mf", "ip.frag_offset",
-    "ip.checksum.status", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags",
-    "tcp.window_size_value", "tcp.urgent_pointer", "tcp.hdr_len", "tcp.len",
-    "tcp.options.mss_val", "tcp.options.wscale.shift", "tcp.options.sack_perm",
-    "tcp.options.timestamp.tsval", "tcp.options.timestamp.tsecr", "tcp.options.sack_le",
+    "frame.number",
+    "frame.time_epoch",
+    "frame.len",
+    "frame.cap_len",
+    "eth.dst",
+    "eth.src",
+    "eth.type",
+    "ip.src",
+    "ip.dst",
+    "ip.proto",
+    "ip.len",
+    "ip.hdr_len",
+    "ip.ttl",
+    "ip.dsfield.dscp",
+    "ip.dsfield.ecn",
+    "ip.id",
+    "ip.flags.df",
+    "ip.flags.mf",
+    "ip.frag_offset",
+    "ip.checksum.status",
+    "tcp.srcport",
+    "tcp.dstport",
+    "tcp.seq_raw",
+    "tcp.ack_raw",
+    "tcp.flags",
+    "tcp.window_size_value",
+    "tcp.urgent_pointer",
+    "tcp.hdr_len",
+    "tcp.len",
+    "tcp.options.mss_val",
+    "tcp.options.wscale.shift",
+    "tcp.options.sack_perm",
+    "tcp.options.timestamp.tsval",
+    "tcp.options.timestamp.tsecr",
+    "tcp.options.sack_le",
     "tcp.options.sack_re",
-)  # fmt: skip
+)
 """tshark's names of the core columns."""
 
 CORE = [
@@ -97,9 +125,18 @@ def frame(flow: int, back: bool, seq: int, number: int, sack: bool, tick: int) -
     source, target = (1, 0) if back else (0, 1)
     total = 40 + len(options) + (0 if back else 1448)
     ip = struct.pack(
-        ">BBHHHBBH4s4s", 0x45, 0, total, number & 0xFFFF, 0x4000, 64, 6, 0, ends[source],
+        ">BBHHHBBH4s4s",
+        0x45,
+        0,
+        total,
+        number & 0xFFFF,
+        0x4000,
+        64,
+        6,
+        0,
+        ends[source],
         ends[target],
-    )  # fmt: skip
+    )
     ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
     numbers = (1, seq) if back else (seq, 1)
     segment = struct.pack(
@@ -176,11 +213,34 @@ def with_dpkt(path: Path) -> Result:
             segment = ip.data
             options = dpkt.tcp.parse_opts(segment.opts)
             rows.append(
-                (stamp, ether.src, ether.dst, ether.type, ip.src, ip.dst, ip.p, ip.len, ip.hl,
-                 ip.ttl, ip.tos, ip.id, ip.df, ip.mf, ip.offset, ip.sum, segment.sport,
-                 segment.dport, segment.seq, segment.ack, segment.flags, segment.win,
-                 segment.urp, segment.off, options)
-            )  # fmt: skip
+                (
+                    stamp,
+                    ether.src,
+                    ether.dst,
+                    ether.type,
+                    ip.src,
+                    ip.dst,
+                    ip.p,
+                    ip.len,
+                    ip.hl,
+                    ip.ttl,
+                    ip.tos,
+                    ip.id,
+                    ip.df,
+                    ip.mf,
+                    ip.offset,
+                    ip.sum,
+                    segment.sport,
+                    segment.dport,
+                    segment.seq,
+                    segment.ack,
+                    segment.flags,
+                    segment.win,
+                    segment.urp,
+                    segment.off,
+                    options,
+                )
+            )
         return Result("dpkt", len(rows), used())
 
 
@@ -203,11 +263,33 @@ def with_scapy(path: Path) -> Result:
         for packet in reader:
             ip, segment = packet[IP], packet[TCP]
             rows.append(
-                (packet.time, packet.src, packet.dst, packet.type, ip.src, ip.dst, ip.proto,
-                 ip.len, ip.ihl, ip.ttl, ip.tos, ip.id, ip.flags, ip.frag, ip.chksum,
-                 segment.sport, segment.dport, segment.seq, segment.ack, segment.flags,
-                 segment.window, segment.urgptr, segment.dataofs, segment.options)
-            )  # fmt: skip
+                (
+                    packet.time,
+                    packet.src,
+                    packet.dst,
+                    packet.type,
+                    ip.src,
+                    ip.dst,
+                    ip.proto,
+                    ip.len,
+                    ip.ihl,
+                    ip.ttl,
+                    ip.tos,
+                    ip.id,
+                    ip.flags,
+                    ip.frag,
+                    ip.chksum,
+                    segment.sport,
+                    segment.dport,
+                    segment.seq,
+                    segment.ack,
+                    segment.flags,
+                    segment.window,
+                    segment.urgptr,
+                    segment.dataofs,
+                    segment.options,
+                )
+            )
         return Result("scapy", len(rows), used())
 
 
@@ -255,8 +337,16 @@ class Repeated(io.RawIOBase):
 
 def convert(path: Path, gib: float, target: Path) -> str:
     """Converts a large capture in a process of its own; says what that took."""
-    argv = [sys.executable, __file__, "--convert", str(target), "--gib", f"{gib:g}",
-            "--capture", str(path)]  # fmt: skip
+    argv = [
+        sys.executable,
+        __file__,
+        "--convert",
+        str(target),
+        "--gib",
+        f"{gib:g}",
+        "--capture",
+        str(path),
+    ]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -315,9 +405,12 @@ def compare(console: Console, path: Path, folder: Path) -> None:
 @click.command()
 @click.option("--packets", "count", default=1_000_000, help="Packets of the captures made.")
 @click.option(
-    "--snap", "snaps", default=(96, 0), multiple=True,
+    "--snap",
+    "snaps",
+    default=(96, 0),
+    multiple=True,
     help="Cut packets to this many bytes (0: whole packets); one capture each.",
-)  # fmt: skip
+)
 @click.option("--capture", type=click.Path(exists=True, path_type=Path), help="Use this instead.")
 @click.option("--gib", default=1.0, help="Size of the capture converted to Parquet (0: none).")
 @click.option("--convert", "target", hidden=True, type=click.Path(path_type=Path))

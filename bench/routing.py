@@ -128,9 +128,11 @@ def experiment(name: str, out: Path) -> dict[str, Any]:
     wall_s, cpu_s, result = timed(lambda: run(Request(name, runtime="guest", out=out)))
     scenarios = result.run.meta()["scenarios"].values()
     return {
-        "wall_s": wall_s, "cpu_s": cpu_s, "mb": float("nan"),
+        "wall_s": wall_s,
+        "cpu_s": cpu_s,
+        "mb": float("nan"),
         "network_s": sum(s["virtual_s"] for s in scenarios),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -91,9 +91,11 @@ def controller(framework: str) -> Iterator[None]:
     """The learning switch, running."""
     path = [str(PROJECT)] + [str(RYU_SITE)] * (framework == "ryu")
     environment = {
-        **os.environ, "PYTHONPATH": ":".join(path), "SDN_FRAMEWORK": framework,
+        **os.environ,
+        "PYTHONPATH": ":".join(path),
+        "SDN_FRAMEWORK": framework,
         "PYTHONWARNINGS": "ignore",
-    }  # fmt: skip
+    }
     argv = [sys.executable, "-m", "controller", "learning_switch", "--listen", f"127.0.0.1:{PORT}"]
     process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
     try:

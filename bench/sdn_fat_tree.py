@@ -64,10 +64,11 @@ class SdnFatTree(Experiment):
         missing = {name: len(data.log(f"{name}-reach").split()) for name in hosts}
         events = flow_tables.controller_events(data.path / "controller.jsonl", data.t0_ns)
         row = {
-            "hosts": len(hosts), "missing": sum(missing.values()),
+            "hosts": len(hosts),
+            "missing": sum(missing.values()),
             "links": int((events["event"] == "link").sum()),
             "discovered_s": float(data.events("discovered")["time_s"].iloc[0]),
-        }  # fmt: skip
+        }
         return {"result": pd.DataFrame([row])}
 
     @claim("Every host reaches every other.", source="Al-Fares et al., SIGCOMM 2008")
@@ -79,4 +80,4 @@ class SdnFatTree(Experiment):
             near(int(row["missing"]), 0, abs=0, unit="ordered pairs without an answer"),
             near(int(row["hosts"]), k**3 / 4, abs=0, unit="hosts"),
             near(int(row["links"]), k**3, abs=0, unit="links, each way"),
-        )  # fmt: skip
+        )

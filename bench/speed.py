@@ -50,8 +50,13 @@ def measured(
 ) -> tuple[float, float, float]:
     """Virtual, wall and CPU seconds of one run; `look` sees what it left, afterwards."""
     with tempfile.TemporaryDirectory(prefix="speed-") as folder:
-        request = Request(str(CASES / f"{case}.py"), parameters, out=Path(folder), runtime="guest",
-                          wall_limit_s=wall_limit_s)  # fmt: skip
+        request = Request(
+            str(CASES / f"{case}.py"),
+            parameters,
+            out=Path(folder),
+            runtime="guest",
+            wall_limit_s=wall_limit_s,
+        )
         tool_versions()  # once, not in the measurement
         before_s = children_cpu_s()
         made = run(request).run
@@ -65,14 +70,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wall-limit-s", type=float, default=500.0)
     given = parser.parse_args()
-    print(f"{'':50} {'virtual s':>9} {'wall s':>7} {'CPU s':>6} {'ratio':>7} {'of CPU':>7} "
-          f"{'target':>7} {'load':>5}")  # fmt: skip
+    print(
+        f"{'':50} {'virtual s':>9} {'wall s':>7} {'CPU s':>6} {'ratio':>7} {'of CPU':>7} "
+        f"{'target':>7} {'load':>5}"
+    )
     for name, target, case, parameters in ROWS:
         load = os.getloadavg()[0]
         virtual_s, wall_s, cpu_s = measured(case, parameters, given.wall_limit_s)
         wanted = f"≥ {target:g}" if target else "-"
-        print(f"{name:50} {virtual_s:9.1f} {wall_s:7.2f} {cpu_s:6.2f} {virtual_s / wall_s:7.1f} "
-              f"{virtual_s / cpu_s:7.1f} {wanted:>7} {load:5.1f}", flush=True)  # fmt: skip
+        print(
+            f"{name:50} {virtual_s:9.1f} {wall_s:7.2f} {cpu_s:6.2f} {virtual_s / wall_s:7.1f} "
+            f"{virtual_s / cpu_s:7.1f} {wanted:>7} {load:5.1f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

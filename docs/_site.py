@@ -25,11 +25,12 @@ from testbed.grading import library
 DOCS = PROJECT / "docs"
 ABOVE = {
     "en": {
-        "README.md": "index.md", "CONTRIBUTING.md": "contributing.md",
+        "README.md": "index.md",
+        "CONTRIBUTING.md": "contributing.md",
         "CHANGELOG.md": "changelog.md",
     },
     "zh": {"README.zh.md": "index.md"},
-}  # fmt: skip
+}
 """Files of the project's root → their pages; other languages fall back on ``en``."""
 
 CELL = re.compile(r"<(t[dh])\b[^>]*>.*?</\1>", re.S)

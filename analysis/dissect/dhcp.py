@@ -13,16 +13,40 @@ COLUMNS = ("frame", "ip_src", "ip_dst", "udp_sport", "udp_dport", "payload")
 
 MAGIC = b"\x63\x82\x53\x63"
 TYPES = {
-    1: "DISCOVER", 2: "OFFER", 3: "REQUEST", 4: "DECLINE", 5: "ACK", 6: "NAK", 7: "RELEASE",
+    1: "DISCOVER",
+    2: "OFFER",
+    3: "REQUEST",
+    4: "DECLINE",
+    5: "ACK",
+    6: "NAK",
+    7: "RELEASE",
     8: "INFORM",
-}  # fmt: skip
+}
 """RFC 2132 §9.6."""
 
 MESSAGE = (
-    "frame", "type", "xid", "secs_s", "broadcast", "client_ip", "your_ip", "server_ip", "relay_ip",
-    "client_mac", "requested_ip", "server_id", "lease_s", "renewal_s", "rebinding_s", "mask",
-    "routers", "dns_servers", "host_name", "hops", "malformed",
-)  # fmt: skip
+    "frame",
+    "type",
+    "xid",
+    "secs_s",
+    "broadcast",
+    "client_ip",
+    "your_ip",
+    "server_ip",
+    "relay_ip",
+    "client_mac",
+    "requested_ip",
+    "server_id",
+    "lease_s",
+    "renewal_s",
+    "rebinding_s",
+    "mask",
+    "routers",
+    "dns_servers",
+    "host_name",
+    "hops",
+    "malformed",
+)
 
 _ADDRESSES = {50: "requested_ip", 54: "server_id", 1: "mask", 3: "routers", 6: "dns_servers"}
 _TIMES = {51: "lease_s", 58: "renewal_s", 59: "rebinding_s"}

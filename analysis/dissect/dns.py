@@ -14,19 +14,52 @@ COLUMNS = ("frame", "ip_src", "ip_dst", "udp_sport", "udp_dport", "payload")
 """What `packets` must hold."""
 
 TYPES = {
-    1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA", 33: "SRV",
-    41: "OPT", 43: "DS", 46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 65: "HTTPS", 255: "ANY",
-}  # fmt: skip
+    1: "A",
+    2: "NS",
+    5: "CNAME",
+    6: "SOA",
+    12: "PTR",
+    15: "MX",
+    16: "TXT",
+    28: "AAAA",
+    33: "SRV",
+    41: "OPT",
+    43: "DS",
+    46: "RRSIG",
+    47: "NSEC",
+    48: "DNSKEY",
+    65: "HTTPS",
+    255: "ANY",
+}
 RCODES = {
-    0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED",
-}  # fmt: skip
+    0: "NOERROR",
+    1: "FORMERR",
+    2: "SERVFAIL",
+    3: "NXDOMAIN",
+    4: "NOTIMP",
+    5: "REFUSED",
+}
 SECTIONS = ("answer", "authority", "additional")
 
 MESSAGE = (
-    "frame", "id", "response", "opcode", "authoritative", "truncated", "recursion_desired",
-    "recursion_available", "authentic", "rcode", "question", "type", "questions", "answers",
-    "authorities", "additionals", "malformed",
-)  # fmt: skip
+    "frame",
+    "id",
+    "response",
+    "opcode",
+    "authoritative",
+    "truncated",
+    "recursion_desired",
+    "recursion_available",
+    "authentic",
+    "rcode",
+    "question",
+    "type",
+    "questions",
+    "answers",
+    "authorities",
+    "additionals",
+    "malformed",
+)
 RECORD = ("frame", "section", "name", "type", "ttl_s", "data")
 
 _MOST_JUMPS = 64
@@ -130,8 +163,12 @@ def _walk(data: bytes) -> Iterator[dict[str, Any]]:
             text = _data(data, here, size, kind)
             here += size
             yield {
-                "section": section, "name": name, "type": _type(kind), "ttl_s": ttl_s, "data": text,
-            }  # fmt: skip
+                "section": section,
+                "name": name,
+                "type": _type(kind),
+                "ttl_s": ttl_s,
+                "data": text,
+            }
 
 
 def _unpack(form: str, data: bytes, at: int) -> tuple[int, ...]:

@@ -11,9 +11,17 @@ COLUMNS = ("frame", "ip_src", "ip_dst", "tcp_sport", "tcp_dport", "payload")
 """What `packets` must hold. Messages are known by their first line, whatever the port."""
 
 MESSAGE = (
-    "frame", "kind", "method", "target", "status", "reason", "version", "host",
-    "content_bytes", "content_type",
-)  # fmt: skip
+    "frame",
+    "kind",
+    "method",
+    "target",
+    "status",
+    "reason",
+    "version",
+    "host",
+    "content_bytes",
+    "content_type",
+)
 
 _REQUEST = re.compile(rb"([A-Z]{3,16}) (\S{1,8000}) HTTP/(1\.[01])\r?\n")
 _RESPONSE = re.compile(rb"HTTP/(1\.[01]) (\d{3})(?: ([^\r\n]{0,200}))?\r?\n")

@@ -14,23 +14,57 @@ COLUMNS = ("frame", "time_s", "tcp_sport", "tcp_dport", "tcp_seq", "payload")
 """What `packets` must hold."""
 
 TYPES = {
-    0: "HELLO", 1: "ERROR", 2: "ECHO_REQUEST", 3: "ECHO_REPLY", 5: "FEATURES_REQUEST",
-    6: "FEATURES_REPLY", 7: "GET_CONFIG_REQUEST", 8: "GET_CONFIG_REPLY", 9: "SET_CONFIG",
-    10: "PACKET_IN", 11: "FLOW_REMOVED", 12: "PORT_STATUS", 13: "PACKET_OUT", 14: "FLOW_MOD",
-    15: "GROUP_MOD", 16: "PORT_MOD", 17: "TABLE_MOD", 18: "MULTIPART_REQUEST",
-    19: "MULTIPART_REPLY", 20: "BARRIER_REQUEST", 21: "BARRIER_REPLY", 24: "ROLE_REQUEST",
-    25: "ROLE_REPLY", 29: "METER_MOD",
-}  # fmt: skip
+    0: "HELLO",
+    1: "ERROR",
+    2: "ECHO_REQUEST",
+    3: "ECHO_REPLY",
+    5: "FEATURES_REQUEST",
+    6: "FEATURES_REPLY",
+    7: "GET_CONFIG_REQUEST",
+    8: "GET_CONFIG_REPLY",
+    9: "SET_CONFIG",
+    10: "PACKET_IN",
+    11: "FLOW_REMOVED",
+    12: "PORT_STATUS",
+    13: "PACKET_OUT",
+    14: "FLOW_MOD",
+    15: "GROUP_MOD",
+    16: "PORT_MOD",
+    17: "TABLE_MOD",
+    18: "MULTIPART_REQUEST",
+    19: "MULTIPART_REPLY",
+    20: "BARRIER_REQUEST",
+    21: "BARRIER_REPLY",
+    24: "ROLE_REQUEST",
+    25: "ROLE_REPLY",
+    29: "METER_MOD",
+}
 """§7.1 (A.1)."""
 
 COMMANDS = {0: "ADD", 1: "MODIFY", 2: "MODIFY_STRICT", 3: "DELETE", 4: "DELETE_STRICT"}
 """§7.3.4.1: of a FLOW_MOD."""
 
 MESSAGE = (
-    "frame", "time_s", "connection", "dpid", "to_switch", "type", "xid", "bytes", "command",
-    "priority", "idle_s", "eth_src", "eth_dst", "ip_src", "ip_dst", "ip_proto", "icmp_type",
-    "icmp_seq", "malformed",
-)  # fmt: skip
+    "frame",
+    "time_s",
+    "connection",
+    "dpid",
+    "to_switch",
+    "type",
+    "xid",
+    "bytes",
+    "command",
+    "priority",
+    "idle_s",
+    "eth_src",
+    "eth_dst",
+    "ip_src",
+    "ip_dst",
+    "ip_proto",
+    "icmp_type",
+    "icmp_seq",
+    "malformed",
+)
 
 _HEADER_BYTES = 8
 _IPV4, _ICMP = 0x0800, 1
@@ -93,9 +127,11 @@ def _first(data: bytes) -> bytes | None:
 def _message(raw: bytes) -> dict[str, Any]:
     version, kind, length, xid = struct.unpack_from("!BBHI", raw)
     found: dict[str, Any] = {
-        "type": TYPES.get(kind, str(kind)), "xid": xid, "bytes": len(raw),
+        "type": TYPES.get(kind, str(kind)),
+        "xid": xid,
+        "bytes": len(raw),
         "malformed": version not in (1, 4) or length != len(raw),
-    }  # fmt: skip
+    }
     if version != 4 and found["type"] != "HELLO":
         return found
     try:
@@ -135,8 +171,9 @@ def _carried(frame: bytes) -> dict[str, Any]:
         return found
     found |= {
         "ip_src": str(ipaddress.IPv4Address(packet[12:16])),
-        "ip_dst": str(ipaddress.IPv4Address(packet[16:20])), "ip_proto": packet[9],
-    }  # fmt: skip
+        "ip_dst": str(ipaddress.IPv4Address(packet[16:20])),
+        "ip_proto": packet[9],
+    }
     message = packet[4 * (packet[0] & 15) :]
     if packet[9] == _ICMP and len(message) >= 8:
         found |= {"icmp_type": message[0], "icmp_seq": int.from_bytes(message[6:8], "big")}
@@ -144,6 +181,8 @@ def _carried(frame: bytes) -> dict[str, Any]:
 
 
 _READERS = {
-    "FEATURES_REPLY": _features_reply, "FLOW_MOD": _flow_mod,
-    "PACKET_IN": _packet_in, "PACKET_OUT": _packet_out,
-}  # fmt: skip
+    "FEATURES_REPLY": _features_reply,
+    "FLOW_MOD": _flow_mod,
+    "PACKET_IN": _packet_in,
+    "PACKET_OUT": _packet_out,
+}

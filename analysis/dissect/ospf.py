@@ -18,9 +18,15 @@ TYPES = {1: "hello", 2: "description", 3: "request", 4: "update", 5: "acknowledg
 
 LSA_TYPES = {1: "router", 2: "network", 3: "summary", 4: "summary-asbr", 5: "external", 7: "nssa"}
 LSA_TYPES_V3 = {
-    0x2001: "router", 0x2002: "network", 0x2003: "summary", 0x2004: "summary-asbr",
-    0x4005: "external", 0x2007: "nssa", 0x0008: "link", 0x2009: "prefix",
-}  # fmt: skip
+    0x2001: "router",
+    0x2002: "network",
+    0x2003: "summary",
+    0x2004: "summary-asbr",
+    0x4005: "external",
+    0x2007: "nssa",
+    0x0008: "link",
+    0x2009: "prefix",
+}
 LINK_TYPES = {1: "point-to-point", 2: "transit", 3: "stub", 4: "virtual"}
 MAX_AGE_S = 3600
 """An LSA of this age is withdrawn (§B)."""
@@ -28,14 +34,38 @@ MAX_AGE_S = 3600
 _LSA_HEADER_BYTES = 20
 
 PACKET = (
-    "frame", "version", "type", "router_id", "area", "hello_interval_s", "dead_interval_s",
-    "priority", "dr", "bdr", "neighbours", "mask", "options", "dd_flags", "dd_sequence",
-    "mtu_bytes", "lsa_count", "malformed",
-)  # fmt: skip
+    "frame",
+    "version",
+    "type",
+    "router_id",
+    "area",
+    "hello_interval_s",
+    "dead_interval_s",
+    "priority",
+    "dr",
+    "bdr",
+    "neighbours",
+    "mask",
+    "options",
+    "dd_flags",
+    "dd_sequence",
+    "mtu_bytes",
+    "lsa_count",
+    "malformed",
+)
 LSA = (
-    "frame", "carrier", "area", "ls_type", "ls_id", "adv_router", "sequence", "age_s", "checksum",
-    "lsa_bytes", "body",
-)  # fmt: skip
+    "frame",
+    "carrier",
+    "area",
+    "ls_type",
+    "ls_id",
+    "adv_router",
+    "sequence",
+    "age_s",
+    "checksum",
+    "lsa_bytes",
+    "body",
+)
 
 
 def read(packets: pd.DataFrame) -> pd.DataFrame:
@@ -93,9 +123,13 @@ def _packet(data: bytes) -> dict[str, Any]:
         return {"malformed": True}
     kind = TYPES.get(data[1], str(data[1]))
     row = {
-        "version": data[0], "type": kind, "router_id": _ip(data[4:8]), "area": _ip(data[8:12]),
-        "malformed": False, "lsa_count": 0,
-    }  # fmt: skip
+        "version": data[0],
+        "type": kind,
+        "router_id": _ip(data[4:8]),
+        "area": _ip(data[8:12]),
+        "malformed": False,
+        "lsa_count": 0,
+    }
     body = data[_header_bytes(data) : int.from_bytes(data[2:4], "big")]
     if kind == "hello" and len(body) >= 20:
         return row | (_hello(body) if data[0] == 2 else _hello_v3(body))
@@ -109,19 +143,28 @@ def _packet(data: bytes) -> dict[str, Any]:
 def _hello(body: bytes) -> dict[str, Any]:
     mask, hello_s, options, priority, dead_s, dr, bdr = struct.unpack_from("!4sHBBI4s4s", body)
     return {
-        "mask": _ip(mask), "hello_interval_s": hello_s, "dead_interval_s": dead_s,
-        "options": options, "priority": priority, "dr": _ip(dr), "bdr": _ip(bdr),
+        "mask": _ip(mask),
+        "hello_interval_s": hello_s,
+        "dead_interval_s": dead_s,
+        "options": options,
+        "priority": priority,
+        "dr": _ip(dr),
+        "bdr": _ip(bdr),
         "neighbours": _ids(body[20:]),
-    }  # fmt: skip
+    }
 
 
 def _hello_v3(body: bytes) -> dict[str, Any]:
     _, priority, options, hello_s, dead_s, dr, bdr = struct.unpack_from("!IB3sHH4s4s", body)
     return {
-        "hello_interval_s": hello_s, "dead_interval_s": dead_s, "priority": priority,
-        "options": int.from_bytes(options, "big"), "dr": _ip(dr), "bdr": _ip(bdr),
+        "hello_interval_s": hello_s,
+        "dead_interval_s": dead_s,
+        "priority": priority,
+        "options": int.from_bytes(options, "big"),
+        "dr": _ip(dr),
+        "bdr": _ip(bdr),
         "neighbours": _ids(body[20:]),
-    }  # fmt: skip
+    }
 
 
 def _ids(raw: bytes) -> str:
@@ -137,9 +180,11 @@ def _description(body: bytes, version: int) -> dict[str, Any]:
         return {"malformed": True}
     letters = [name for bit, name in ((4, "I"), (2, "M"), (1, "MS")) if flags & bit]
     return {
-        "mtu_bytes": mtu_bytes, "options": options, "dd_flags": " ".join(letters),
+        "mtu_bytes": mtu_bytes,
+        "options": options,
+        "dd_flags": " ".join(letters),
         "dd_sequence": sequence,
-    }  # fmt: skip
+    }
 
 
 def _lsas(data: bytes) -> Iterator[dict[str, Any]]:
@@ -174,9 +219,14 @@ def _lsa_header(raw: bytes, version: int) -> dict[str, Any]:
     else:
         name = LSA_TYPES_V3.get(kind, hex(kind))
     return {
-        "ls_type": name, "ls_id": _ip(ls_id), "adv_router": _ip(router), "sequence": sequence,
-        "age_s": age_s & 0x7FFF, "checksum": checksum, "lsa_bytes": size,
-    }  # fmt: skip
+        "ls_type": name,
+        "ls_id": _ip(ls_id),
+        "adv_router": _ip(router),
+        "sequence": sequence,
+        "age_s": age_s & 0x7FFF,
+        "checksum": checksum,
+        "lsa_bytes": size,
+    }
 
 
 def _body(ls_type: str, raw: bytes) -> dict[str, Any] | None:
@@ -205,9 +255,11 @@ def _links(raw: bytes) -> Iterator[dict[str, Any]]:
             return
         ident, data, kind, extra, metric = struct.unpack_from("!4s4sBBH", raw, at)
         yield {
-            "type": LINK_TYPES.get(kind, str(kind)), "id": _ip(ident), "data": _ip(data),
+            "type": LINK_TYPES.get(kind, str(kind)),
+            "id": _ip(ident),
+            "data": _ip(data),
             "metric": metric,
-        }  # fmt: skip
+        }
         at += 12 + 4 * extra
 
 
@@ -222,11 +274,17 @@ def _body_v3(ls_type: str, raw: bytes) -> dict[str, Any] | None:
     if ls_type == "router" and len(raw) >= 4:
         whole = range(4, len(raw) - 15, 16)
         fields = [struct.unpack_from("!BxH4x4s4s", raw, at) for at in whole]
-        return {"links": [
-            {"type": LINK_TYPES.get(kind, str(kind)), "id": _ip(router), "interface": _ip(number),
-             "metric": metric}
-            for kind, metric, number, router in fields
-        ]}  # fmt: skip
+        return {
+            "links": [
+                {
+                    "type": LINK_TYPES.get(kind, str(kind)),
+                    "id": _ip(router),
+                    "interface": _ip(number),
+                    "metric": metric,
+                }
+                for kind, metric, number, router in fields
+            ]
+        }
     if ls_type == "network" and len(raw) >= 4:
         return {"routers": _ids(raw[4:]).split()}
     if ls_type == "prefix" and len(raw) >= 12:

@@ -75,10 +75,11 @@ def _message(frame: int, port: int, data: bytes) -> dict[str, Any]:
         "command": COMMANDS.get(data[0], str(data[0])),
         "version": data[1],
         "entry_count": (len(data) - 4) // 20,
-        "whole_table": data[0] == 1 and (len(data) - 4) // 20 == 1
+        "whole_table": data[0] == 1
+        and (len(data) - 4) // 20 == 1
         and int.from_bytes(data[20:24], "big") % 256 == INFINITY,
         "malformed": (len(data) - 4) % 20 != 0 or any(not e["prefix"] for e in found),
-    }  # fmt: skip
+    }
 
 
 def _entries(data: bytes) -> Iterator[dict[str, Any]]:

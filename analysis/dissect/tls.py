@@ -11,9 +11,16 @@ COLUMNS = ("frame", "ip_src", "ip_dst", "tcp_sport", "tcp_dport", "payload")
 
 VERSIONS = {0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 MESSAGE = (
-    "frame", "kind", "version", "versions", "server_name", "alpn", "ciphers", "session_bytes",
+    "frame",
+    "kind",
+    "version",
+    "versions",
+    "server_name",
+    "alpn",
+    "ciphers",
+    "session_bytes",
     "malformed",
-)  # fmt: skip
+)
 
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43

@@ -139,9 +139,11 @@ class Pairs:
         free = self.first[slot] < 0
         # Two new keys of one slot: the last one's key stands there, and so must its codes.
         for array, values in (
-            (self.wide, wide), (self.narrow, narrow),
-            (self.first, numbers[:, 0]), (self.second, numbers[:, 1]),
-        ):  # fmt: skip
+            (self.wide, wide),
+            (self.narrow, narrow),
+            (self.first, numbers[:, 0]),
+            (self.second, numbers[:, 1]),
+        ):
             array[slot[free]] = values[free]
         return numbers[which, 0], numbers[which, 1]
 

@@ -15,13 +15,31 @@ from analysis.packets.window import CELL_BYTES, WORD_BYTES, Bytes, Cells, Rows, 
 
 _CODE = {name: code for code, name in enumerate(PROTOCOLS)}
 _BY_ETHERTYPE = {
-    link.IPV4: "IPv4", link.IPV6: "IPv6", link.ARP: "ARP", 0x88CC: "LLDP", 0x8847: "MPLS",
-    0x8864: "PPPoE", 0x8863: "PPPoE",
-}  # fmt: skip
+    link.IPV4: "IPv4",
+    link.IPV6: "IPv6",
+    link.ARP: "ARP",
+    0x88CC: "LLDP",
+    0x8847: "MPLS",
+    0x8864: "PPPoE",
+    0x8863: "PPPoE",
+}
 _BY_PROTO = {
-    1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 17: "UDP", 41: "IPIP", 47: "GRE", 50: "ESP",
-    51: "AH", 58: "ICMPv6", 88: "EIGRP", 89: "OSPF", 103: "PIM", 112: "VRRP", 132: "SCTP",
-}  # fmt: skip
+    1: "ICMP",
+    2: "IGMP",
+    4: "IPIP",
+    6: "TCP",
+    17: "UDP",
+    41: "IPIP",
+    47: "GRE",
+    50: "ESP",
+    51: "AH",
+    58: "ICMPv6",
+    88: "EIGRP",
+    89: "OSPF",
+    103: "PIM",
+    112: "VRRP",
+    132: "SCTP",
+}
 _PROTO_CODES = np.zeros(256, np.int32)
 for _number, _name in _BY_PROTO.items():
     _PROTO_CODES[_number] = _CODE[_name]

@@ -8,8 +8,16 @@ import pandas as pd
 from testbed.core.errors import ConfigError, nearest
 
 FLAGS = {
-    "FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128, "AE": 256,
-}  # fmt: skip
+    "FIN": 1,
+    "SYN": 2,
+    "RST": 4,
+    "PSH": 8,
+    "ACK": 16,
+    "URG": 32,
+    "ECE": 64,
+    "CWR": 128,
+    "AE": 256,
+}
 """Bits of `tcp_flags` (RFC 9293 §3.1; AE: RFC 9768)."""
 
 

@@ -11,9 +11,14 @@ from analysis.packets.table import Table
 from analysis.packets.window import Bytes, Ints, Mask, Window
 
 COLUMNS = (
-    "tcp_mss", "tcp_wscale", "tcp_sack_permitted", "tcp_tsval", "tcp_tsecr", "tcp_sack_count",
+    "tcp_mss",
+    "tcp_wscale",
+    "tcp_sack_permitted",
+    "tcp_tsval",
+    "tcp_tsecr",
+    "tcp_sack_count",
     *(f"tcp_sack{i}_{side}" for i in (1, 2, 3, 4) for side in ("left", "right")),
-)  # fmt: skip
+)
 
 _FIXED = ((2, 4), (3, 3), (4, 2), (8, 10))
 """Kind and length of the options with one length: MSS, scale, SACK permitted, timestamps."""

@@ -26,18 +26,37 @@ _SAMPLE = 64
 """So many packets of a batch are looked at: if few are usual, the layers alone cost less."""
 
 _SAME = {
-    "protocol": PROTOCOLS.index("TCP"), "eth_type": link.IPV4, "ip_version": 4,
-    "ip_proto": transport.TCP, "ip_header_bytes": 20, "ip_mf": 0, "ip_offset_bytes": 0,
-}  # fmt: skip
+    "protocol": PROTOCOLS.index("TCP"),
+    "eth_type": link.IPV4,
+    "ip_version": 4,
+    "ip_proto": transport.TCP,
+    "ip_header_bytes": 20,
+    "ip_mf": 0,
+    "ip_offset_bytes": 0,
+}
 """Columns in which all usual packets are alike."""
 
 _MACS, _IPS = ("eth_dst", "eth_src"), ("ip_src", "ip_dst")
 _TIMESTAMPS = ("tcp_tsval", "tcp_tsecr")
 _WRITTEN = (
-    "ip_bytes", "ip_dscp", "ip_ecn", "ip_id", "ip_df", "ip_ttl", "ip_checksum_ok", "tcp_sport",
-    "tcp_dport", "tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "tcp_urgent", "tcp_header_bytes",
-    "tcp_payload_bytes", *_TIMESTAMPS,
-)  # fmt: skip
+    "ip_bytes",
+    "ip_dscp",
+    "ip_ecn",
+    "ip_id",
+    "ip_df",
+    "ip_ttl",
+    "ip_checksum_ok",
+    "tcp_sport",
+    "tcp_dport",
+    "tcp_seq",
+    "tcp_ack",
+    "tcp_flags",
+    "tcp_window",
+    "tcp_urgent",
+    "tcp_header_bytes",
+    "tcp_payload_bytes",
+    *_TIMESTAMPS,
+)
 """Columns that straight.c writes where they are; it writes addresses' codes to arrays of theirs."""
 
 Lengths = npt.NDArray[np.int32]
@@ -84,9 +103,13 @@ def decode(
     places, aside, usual = _places(out, count, payloads), _Aside(out, count), np.empty(count, "?")
     columns = _Columns(**{name: _address(place) for name, place in places.items()})
     found: int = library.put_usual(
-        packets, _table(out.mac_pairs), _table(out.ip_pairs), ctypes.byref(columns),
-        ctypes.byref(aside.struct), ctypes.c_void_p(_address(usual)),
-    )  # fmt: skip
+        packets,
+        _table(out.mac_pairs),
+        _table(out.ip_pairs),
+        ctypes.byref(columns),
+        ctypes.byref(aside.struct),
+        ctypes.c_void_p(_address(usual)),
+    )
     aside.keep(out)
     _put_addresses(out, data, start, usual, places)
     if found == count:
@@ -105,8 +128,9 @@ class _Packets(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("data", "start", "captured", "wire")),
-        ("size", ctypes.c_int64), ("count", ctypes.c_int64),
-    ]  # fmt: skip
+        ("size", ctypes.c_int64),
+        ("count", ctypes.c_int64),
+    ]
 
 
 class _Pairs(ctypes.Structure):
@@ -124,10 +148,14 @@ class _Columns(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_void_p)
         for name in (
-            *_MACS, *_IPS, *_WRITTEN, *(f"{name}_absent" for name in _TIMESTAMPS),
-            "payload_start", "payload_length",
+            *_MACS,
+            *_IPS,
+            *_WRITTEN,
+            *(f"{name}_absent" for name in _TIMESTAMPS),
+            "payload_start",
+            "payload_length",
         )
-    ]  # fmt: skip
+    ]
 
 
 class _Options(ctypes.Structure):
@@ -136,7 +164,7 @@ class _Options(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("octets", "stated", "captured", "packet")),
         ("count", ctypes.c_int64),
-    ]  # fmt: skip
+    ]
 
 
 class _Aside:

@@ -14,9 +14,29 @@ from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, MASKED
 from analysis.packets.window import Mask, Rows, Window
 
 PROTOCOLS = (
-    "?", "IPv4", "IPv6", "ARP", "TCP", "UDP", "ICMP", "ICMPv6", "OSPF", "IGMP", "GRE", "IPIP",
-    "SCTP", "ESP", "AH", "VRRP", "EIGRP", "PIM", "LLDP", "802.3", "MPLS", "PPPoE",
-)  # fmt: skip
+    "?",
+    "IPv4",
+    "IPv6",
+    "ARP",
+    "TCP",
+    "UDP",
+    "ICMP",
+    "ICMPv6",
+    "OSPF",
+    "IGMP",
+    "GRE",
+    "IPIP",
+    "SCTP",
+    "ESP",
+    "AH",
+    "VRRP",
+    "EIGRP",
+    "PIM",
+    "LLDP",
+    "802.3",
+    "MPLS",
+    "PPPoE",
+)
 """Values of `protocol`; the place of each is its code."""
 
 PROBLEMS = (
@@ -40,8 +60,13 @@ PROBLEMS = (
 _PROBLEM_CODES = {name: code for code, name in enumerate(PROBLEMS)}
 _MAC_COLUMNS = ("eth_dst", "eth_src", "arp_sender_mac", "arp_target_mac")
 _IP_COLUMNS = (
-    "ip_src", "ip_dst", "arp_sender_ip", "arp_target_ip", "icmp_gateway", "icmp6_target",
-)  # fmt: skip
+    "ip_src",
+    "ip_dst",
+    "arp_sender_ip",
+    "arp_target_ip",
+    "icmp_gateway",
+    "icmp6_target",
+)
 
 
 _LINE_BYTES = 64  # columns begin at a cache line

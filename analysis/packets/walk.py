@@ -77,10 +77,15 @@ def walk(data: Bytes, start: int, rule: RecordRule, most: int) -> Walked:
     offsets, end = np.empty(most, np.int64), _End()
     words = np.empty((rule.words, most), np.uint32)
     count: int = library.walk(
-        ctypes.c_void_p(data.ctypes.data), ctypes.c_int64(len(data)), ctypes.c_int64(start),
-        ctypes.byref(_Rule.of(rule)), ctypes.c_int64(most), ctypes.c_void_p(offsets.ctypes.data),
-        ctypes.c_void_p(words.ctypes.data), ctypes.byref(end),
-    )  # fmt: skip
+        ctypes.c_void_p(data.ctypes.data),
+        ctypes.c_int64(len(data)),
+        ctypes.c_int64(start),
+        ctypes.byref(_Rule.of(rule)),
+        ctypes.c_int64(most),
+        ctypes.c_void_p(offsets.ctypes.data),
+        ctypes.c_void_p(words.ctypes.data),
+        ctypes.byref(end),
+    )
     bad_length = None if end.bad_length < 0 else end.bad_length
     return Walked(offsets[:count], words[:, :count], end.next_offset, bad_length)
 
@@ -90,14 +95,30 @@ class _Rule(ctypes.Structure):
 
     _fields_ = [
         (name, ctypes.c_int64)
-        for name in ("big_endian", "header_bytes", "length_at", "overhead_bytes", "min_length",
-                     "max_length", "stop_at", "words")
-    ]  # fmt: skip
+        for name in (
+            "big_endian",
+            "header_bytes",
+            "length_at",
+            "overhead_bytes",
+            "min_length",
+            "max_length",
+            "stop_at",
+            "words",
+        )
+    ]
 
     @classmethod
     def of(cls, rule: RecordRule) -> _Rule:
-        return cls(rule.endian == ">", rule.header_bytes, rule.length_at, rule.overhead_bytes,
-                   rule.min_length, rule.max_length, rule.stop_at, rule.words)  # fmt: skip
+        return cls(
+            rule.endian == ">",
+            rule.header_bytes,
+            rule.length_at,
+            rule.overhead_bytes,
+            rule.min_length,
+            rule.max_length,
+            rule.stop_at,
+            rule.words,
+        )
 
 
 class _End(ctypes.Structure):

@@ -78,14 +78,27 @@ def time_sequence(segments: pd.DataFrame, side: int = 0) -> Figure:
     again = sent & segments["retransmission"]
     back = (segments["side"] != side) & segments["ack"].notna()
     if back.any():
-        axes.step(time_s[back], segments.loc[back, "ack"].astype(float) / 1e3, where="post",
-                  color=COLOURS[2], lw=1, label="acknowledged up to")  # fmt: skip
+        axes.step(
+            time_s[back],
+            segments.loc[back, "ack"].astype(float) / 1e3,
+            where="post",
+            color=COLOURS[2],
+            lw=1,
+            label="acknowledged up to",
+        )
     for rows, marker, colour, label in (
-        (sent & ~again, ".", COLOURS[0], "segment"), (again, "x", COLOURS[1], "sent again"),
-    ):  # fmt: skip
+        (sent & ~again, ".", COLOURS[0], "segment"),
+        (again, "x", COLOURS[1], "sent again"),
+    ):
         if rows.any():
-            axes.plot(time_s[rows], segments.loc[rows, "seq"] / 1e3, marker, color=colour, ms=4,
-                      label=label)  # fmt: skip
+            axes.plot(
+                time_s[rows],
+                segments.loc[rows, "seq"] / 1e3,
+                marker,
+                color=colour,
+                ms=4,
+                label=label,
+            )
     axes.set(xlabel="time (s)", ylabel="sequence number (kB)")
     _legend(axes)
     return figure
@@ -124,10 +137,19 @@ def grouped(table: pd.DataFrame, by: str, value: str) -> dict[str, pd.Series]:
 
 
 _PLACES = {
-    "CLOSED": (1, 5), "LISTEN": (2, 5), "SYN-SENT": (0, 4), "SYN-RECEIVED": (2, 4),
-    "ESTABLISHED": (1, 3), "FIN-WAIT-1": (0, 2), "CLOSE-WAIT": (2, 2), "FIN-WAIT-2": (0, 1),
-    "CLOSING": (1, 1), "LAST-ACK": (2, 1), "TIME-WAIT": (0, 0), "CLOSED ": (2, 0),
-}  # fmt: skip
+    "CLOSED": (1, 5),
+    "LISTEN": (2, 5),
+    "SYN-SENT": (0, 4),
+    "SYN-RECEIVED": (2, 4),
+    "ESTABLISHED": (1, 3),
+    "FIN-WAIT-1": (0, 2),
+    "CLOSE-WAIT": (2, 2),
+    "FIN-WAIT-2": (0, 1),
+    "CLOSING": (1, 1),
+    "LAST-ACK": (2, 1),
+    "TIME-WAIT": (0, 0),
+    "CLOSED ": (2, 0),
+}
 """Where each state stands, as in RFC 9293, figure 5; it ends in a CLOSED of its own."""
 
 
@@ -151,10 +173,20 @@ def states(path: pd.DataFrame, names: tuple[str, str] = ("opener", "other side")
                 _arrow(axes, row["before"], row["state"], colour, 2.2, text, line, side)
     visited = {*path["before"], *path["state"]}
     for state, (x, y) in _PLACES.items():
-        axes.text(x, y, state.strip(), ha="center", va="center", fontsize=9,
-                  weight="bold" if state in visited else "normal",
-                  bbox={"boxstyle": "round,pad=0.4", "fc": "white",
-                        "ec": "black" if state in visited else "0.7"})  # fmt: skip
+        axes.text(
+            x,
+            y,
+            state.strip(),
+            ha="center",
+            va="center",
+            fontsize=9,
+            weight="bold" if state in visited else "normal",
+            bbox={
+                "boxstyle": "round,pad=0.4",
+                "fc": "white",
+                "ec": "black" if state in visited else "0.7",
+            },
+        )
     axes.set(xlim=(-0.6, 2.6), ylim=(-0.5, 5.4))
     axes.axis("off")
     handles = [
@@ -166,21 +198,45 @@ def states(path: pd.DataFrame, names: tuple[str, str] = ("opener", "other side")
 
 
 def _arrow(
-    axes: Axes, before: str, after: str, colour: str, width: float, text: str, line: str = "-",
+    axes: Axes,
+    before: str,
+    after: str,
+    colour: str,
+    width: float,
+    text: str,
+    line: str = "-",
     side: int = 0,
-) -> None:  # fmt: skip
+) -> None:
     (x1, y1), (x2, y2) = _PLACES[before], _PLACES[after]
     bend = 0.12 * (1 if side == 0 else -1) if text else 0.0
     axes.annotate(
-        "", (x2, y2), (x1, y1), zorder=1,
-        arrowprops={"arrowstyle": "-|>", "color": colour, "lw": width, "linestyle": line,
-                    "shrinkA": 16, "shrinkB": 16, "connectionstyle": f"arc3,rad={bend}"},
-    )  # fmt: skip
+        "",
+        (x2, y2),
+        (x1, y1),
+        zorder=1,
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": colour,
+            "lw": width,
+            "linestyle": line,
+            "shrinkA": 16,
+            "shrinkB": 16,
+            "connectionstyle": f"arc3,rad={bend}",
+        },
+    )
     if text:
         at = 0.42 if side == 0 else 0.6
-        axes.text(x1 + at * (x2 - x1), y1 + at * (y2 - y1), text, fontsize=7.5, color=colour,
-                  ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 0.8},
-                  zorder=3)  # fmt: skip
+        axes.text(
+            x1 + at * (x2 - x1),
+            y1 + at * (y2 - y1),
+            text,
+            fontsize=7.5,
+            color=colour,
+            ha="center",
+            va="center",
+            bbox={"fc": "white", "ec": "none", "pad": 0.8},
+            zorder=3,
+        )
 
 
 def topology(links: pd.DataFrame, values: str = "shape") -> Figure:
@@ -199,8 +255,15 @@ def topology(links: pd.DataFrame, values: str = "shape") -> Figure:
     figure = Figure(figsize=(8.0, 5.0), layout="constrained")
     axes = figure.subplots()
     nx.draw_networkx_edges(graph, place, ax=axes, edge_color="0.5", width=1.4)
-    nx.draw_networkx_nodes(graph, place, ax=axes, node_color="white", edgecolors=COLOURS[0],
-                           node_size=900, linewidths=1.5)  # fmt: skip
+    nx.draw_networkx_nodes(
+        graph,
+        place,
+        ax=axes,
+        node_color="white",
+        edgecolors=COLOURS[0],
+        node_size=900,
+        linewidths=1.5,
+    )
     nx.draw_networkx_labels(graph, place, ax=axes, font_size=9)
     texts = nx.get_edge_attributes(graph, "text")
     nx.draw_networkx_edge_labels(graph, place, texts, ax=axes, font_size=7.5, rotate=False)

@@ -38,9 +38,14 @@ def window(
         if len(spans):
             ssthresh = mine["ssthresh_segments"].astype("Float64").to_numpy(float, na_value=np.nan)
             axes.step(
-                mine["time_s"], ssthresh, "--", where="post", color=COLOURS[1], lw=1,
+                mine["time_s"],
+                ssthresh,
+                "--",
+                where="post",
+                color=COLOURS[1],
+                lw=1,
                 label="ssthresh",
-            )  # fmt: skip
+            )
             _shade(axes, spans)
         top = float(mine["cwnd_segments"].max()) * 1.1
         lost = retransmissions.loc[retransmissions["scenario"] == scenario, "time_s"]
@@ -56,8 +61,14 @@ def _shade(axes: Axes, phases: pd.DataFrame) -> None:
         if name != "congestion avoidance" and len(spans):
             first = True
             for span in rows(spans):
-                axes.axvspan(span.start_s, span.end_s, color=colour, alpha=0.25, lw=0,
-                             label=name if first else None)  # fmt: skip
+                axes.axvspan(
+                    span.start_s,
+                    span.end_s,
+                    color=colour,
+                    alpha=0.25,
+                    lw=0,
+                    label=name if first else None,
+                )
                 first = False
 
 
@@ -136,10 +147,17 @@ def time_sequence(
     back = acks[acks["time_s"].between(start_s, end_s)]
     new, again = shown[~shown["retransmission"]], shown[shown["retransmission"]]
     axes.plot(new["time_s"], new["seq_bytes"] / 1e3, ".", ms=3, label="segment")
-    axes.plot(again["time_s"], again["seq_bytes"] / 1e3, "x", ms=6, color=COLOURS[1],
-              label="sent again")  # fmt: skip
-    axes.step(back["time_s"], back["ack_bytes"] / 1e3, where="post", lw=1, color=COLOURS[2],
-              label="acknowledged up to")  # fmt: skip
+    axes.plot(
+        again["time_s"], again["seq_bytes"] / 1e3, "x", ms=6, color=COLOURS[1], label="sent again"
+    )
+    axes.step(
+        back["time_s"],
+        back["ack_bytes"] / 1e3,
+        where="post",
+        lw=1,
+        color=COLOURS[2],
+        label="acknowledged up to",
+    )
     axes.set(title=title, xlabel="time (s)", ylabel="sequence number (kB)", xlim=(start_s, end_s))
     axes.legend()
     return figure
@@ -152,8 +170,13 @@ def mathis(points: pd.DataFrame) -> Figure:
         points: loss (fraction), goodput_mbps, mathis_mbps.
     """
     figure, axes = plt.subplots(figsize=(6.5, 4.2))
-    axes.loglog(points["loss"] * 100, points["mathis_mbps"], "--", color=COLOURS[1],
-                label="Mathis: MSS/RTT · √(3/2)/√p")  # fmt: skip
+    axes.loglog(
+        points["loss"] * 100,
+        points["mathis_mbps"],
+        "--",
+        color=COLOURS[1],
+        label="Mathis: MSS/RTT · √(3/2)/√p",
+    )
     axes.loglog(points["loss"] * 100, points["goodput_mbps"], "o", label="measured")
     axes.set(xlabel="packets lost (%)", ylabel="goodput (Mbit/s)")
     ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
@@ -200,9 +223,12 @@ def _panels(count: int, ylabel: str, right_in: float = 0.15) -> tuple[Figure, li
         count, 1, figsize=(width_in, height_in), squeeze=False, layout="none"
     )
     figure.subplots_adjust(
-        left=left_in / width_in, right=1 - right_in / width_in, bottom=bottom_in / height_in,
-        top=1 - top_in / height_in, hspace=gap_in / panel_in,
-    )  # fmt: skip
+        left=left_in / width_in,
+        right=1 - right_in / width_in,
+        bottom=bottom_in / height_in,
+        top=1 - top_in / height_in,
+        hspace=gap_in / panel_in,
+    )
     figure.supylabel(ylabel, x=0.08 / width_in, ha="left")
     figure.supxlabel("time (s)", y=0.08 / height_in, va="bottom")
     return figure, list(panels[:, 0])

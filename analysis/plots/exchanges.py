@@ -24,9 +24,13 @@ def walks(forms: Mapping[str, pd.DataFrame]) -> Figure:
         panel.bar(heard["ttl"], heard["rtt_ms"].astype(float), width=0.6)
         for row in heard.to_dict("records"):
             panel.annotate(
-                f"{row['by']}\n{row['answer']}", (row["ttl"], row["rtt_ms"]),
-                xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7,
-            )  # fmt: skip
+                f"{row['by']}\n{row['answer']}",
+                (row["ttl"], row["rtt_ms"]),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
         panel.set(title=f"{name.upper()} probes", xlabel="TTL of the probe")
         panel.set_xticks(range(1, int(walk["ttl"].max() if len(walk) else 1) + 1))
         panel.margins(y=0.25)
@@ -53,9 +57,14 @@ def segment_sizes(transfers: Mapping[str, pd.DataFrame], mtu_bytes: int) -> Figu
         panel.set(title=name.replace("-", " "), xlabel="ms since the first segment")
     panels[0].set_ylabel("IP packet in bytes")
     panels[0].annotate(
-        f"MTU {mtu_bytes}", (0.02, mtu_bytes), xycoords=("axes fraction", "data"),
-        xytext=(0, -3), textcoords="offset points", va="top", fontsize=8,
-    )  # fmt: skip
+        f"MTU {mtu_bytes}",
+        (0.02, mtu_bytes),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -3),
+        textcoords="offset points",
+        va="top",
+        fontsize=8,
+    )
     return figure
 
 
@@ -77,9 +86,15 @@ def fragments(cuts: Mapping[str, pd.DataFrame]) -> Figure:
         ):
             text = f"offset {begin / 8:.0f}×8, {length:.0f} B, MF {int(more)}"
             left = begin < middle
-            panel.annotate(text, (begin if left else begin + length, number - 0.25),
-                           xytext=(0, 2), textcoords="offset points", va="bottom",
-                           ha="left" if left else "right", fontsize=7)  # fmt: skip
+            panel.annotate(
+                text,
+                (begin if left else begin + length, number - 0.25),
+                xytext=(0, 2),
+                textcoords="offset points",
+                va="bottom",
+                ha="left" if left else "right",
+                fontsize=7,
+            )
         panel.set(title=name, xlabel="bytes of the datagram", ylabel="in order of sending")
         panel.set_yticks(list(order))
         panel.margins(y=0.15)
@@ -106,9 +121,14 @@ def loss_by_fragments(loss: float, measured_fragments: int, measured_share: floa
 
 
 _STATE_COLOURS = {
-    "REACHABLE": "tab:green", "STALE": "tab:gray", "DELAY": "tab:olive", "PROBE": "tab:orange",
-    "FAILED": "tab:red", "PERMANENT": "tab:blue", "INCOMPLETE": "tab:pink",
-}  # fmt: skip
+    "REACHABLE": "tab:green",
+    "STALE": "tab:gray",
+    "DELAY": "tab:olive",
+    "PROBE": "tab:orange",
+    "FAILED": "tab:red",
+    "PERMANENT": "tab:blue",
+    "INCOMPLETE": "tab:pink",
+}
 
 
 def cache_states(changes: pd.DataFrame, steps: pd.DataFrame, node: str) -> Figure:
@@ -139,8 +159,15 @@ def cache_states(changes: pd.DataFrame, steps: pd.DataFrame, node: str) -> Figur
     figure.legend(handles=handles, ncols=len(handles), fontsize=7, loc="outside lower left")
     for begin, name in zip(steps["time_s"], steps["step"], strict=True):
         axes.axvline(begin, color="0.7", linewidth=0.6)
-        axes.annotate(name, (begin, 1), xycoords=("data", "axes fraction"), xytext=(1, 2),
-                      textcoords="offset points", fontsize=7, rotation=45)  # fmt: skip
+        axes.annotate(
+            name,
+            (begin, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(1, 2),
+            textcoords="offset points",
+            fontsize=7,
+            rotation=45,
+        )
     axes.set_yticks(range(len(entries)), entries)
     axes.set(xlabel="seconds since the start", xlim=(0, end_s))
     axes.grid(False)
@@ -184,8 +211,9 @@ def encapsulation(packets: pd.DataFrame) -> Figure:
     for name, size in layers.items():
         lengths = [float(v) for v in size]
         drawn = axes.barh(rows, lengths, left=begin, label=name, height=0.7)
-        axes.bar_label(drawn, [f"{v:.0f}" if v >= 14 else "" for v in lengths],
-                       label_type="center", fontsize=6)  # fmt: skip
+        axes.bar_label(
+            drawn, [f"{v:.0f}" if v >= 14 else "" for v in lengths], label_type="center", fontsize=6
+        )
         begin = [b + v for b, v in zip(begin, lengths, strict=True)]
     axes.set_yticks(rows, [str(text) for text in packets["info"]], fontsize=7)
     axes.invert_yaxis()

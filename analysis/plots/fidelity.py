@@ -24,8 +24,12 @@ def links(table: pd.DataFrame, targets: Mapping[str, float]) -> Figure:
     for colour, (rtt_ms, mine) in zip(COLOURS, train.groupby("rtt_ms"), strict=False):
         error = 100 * (mine["measured_mbps"] / mine["rate_mbps"] - 1).abs().clip(lower=1e-6)
         left.plot(mine["rate_mbps"], error, "o", color=colour, label=f"RTT {rtt_ms:g} ms")
-        right.plot(mine["rate_mbps"], 1e3 * mine["worst_delay_error_us"].clip(lower=1e-4), "o",
-                   color=colour)  # fmt: skip
+        right.plot(
+            mine["rate_mbps"],
+            1e3 * mine["worst_delay_error_us"].clip(lower=1e-4),
+            "o",
+            color=colour,
+        )
     left.axhline(100 * targets["rate"], color="black", ls="--", lw=1, label="target")
     right.axhline(1e3 * targets["delay_us"], color="black", ls="--", lw=1)
     for axes in (left, right):
@@ -68,9 +72,10 @@ def chance(table: pd.DataFrame, expected_percent: Mapping[str, float], sigmas: f
         axes.plot([100 * _share(link, mine)], [row], "o", color=COLOURS[0])
     axes.set_yticks(range(len(expected_percent)), list(expected_percent))
     axes.set(
-        xlabel="share of packets (%)", xscale="log",
+        xlabel="share of packets (%)",
+        xscale="log",
         title=f"Measured share (dot), the one set (bar) and {sigmas:g} standard deviations",
-    )  # fmt: skip
+    )
     axes.invert_yaxis()
     return figure
 
@@ -91,13 +96,32 @@ def series(table: pd.DataFrame) -> Figure:
     for name, colour in marks:
         mine = table[table["queue"] == name]
         kept = mine.dropna(subset=["ideal_ns"])
-        axes.plot((kept["ideal_ns"] - start_ns) / 1e6, kept["number"], "-", color=colour, lw=5,
-                  alpha=0.25, label=f"ideal {name} queue")  # fmt: skip
-        axes.plot((mine["left_ns"] - start_ns) / 1e6, mine["number"], ".", color=colour, ms=3,
-                  label=f"left the {name} queue")  # fmt: skip
+        axes.plot(
+            (kept["ideal_ns"] - start_ns) / 1e6,
+            kept["number"],
+            "-",
+            color=colour,
+            lw=5,
+            alpha=0.25,
+            label=f"ideal {name} queue",
+        )
+        axes.plot(
+            (mine["left_ns"] - start_ns) / 1e6,
+            mine["number"],
+            ".",
+            color=colour,
+            ms=3,
+            label=f"left the {name} queue",
+        )
         lost = mine[mine["left_ns"].isna()]
-        axes.plot((lost["arriving_ns"] - start_ns) / 1e6, lost["number"], "x", color=colour, ms=5,
-                  label=f"dropped by the {name} queue")  # fmt: skip
+        axes.plot(
+            (lost["arriving_ns"] - start_ns) / 1e6,
+            lost["number"],
+            "x",
+            color=colour,
+            ms=5,
+            label=f"dropped by the {name} queue",
+        )
     axes.set(title="A train of packets through two queues", xlabel="time (ms)", ylabel="packet")
     axes.legend(fontsize=8)
     return figure
@@ -109,14 +133,22 @@ def tcp(table: pd.DataFrame) -> Figure:
     axes.plot(table["rate_mbps"], 100 * (table["goodput_mbps"] / table["expected_mbps"] - 1), "o")
     off = 100 * (table["goodput_mbps"] / table["expected_mbps"] - 1)
     for link, rate_mbps, percent in zip(table["link"], table["rate_mbps"], off, strict=True):
-        axes.annotate(link, (rate_mbps, percent), xytext=(0, 8), textcoords="offset points",
-                      fontsize=8, ha="center")  # fmt: skip
+        axes.annotate(
+            link,
+            (rate_mbps, percent),
+            xytext=(0, 8),
+            textcoords="offset points",
+            fontsize=8,
+            ha="center",
+        )
     axes.axhline(0, color="black", lw=1)
     axes.margins(x=0.15, y=0.3)
     axes.set(
-        xscale="log", xlabel="rate of the link (Mbit/s)", ylabel="off the formula (%)",
+        xscale="log",
+        xlabel="rate of the link (Mbit/s)",
+        ylabel="off the formula (%)",
         title="Goodput of a TCP flow, against rate × 1448 / 1514",
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -128,9 +160,17 @@ def fat(table: pd.DataFrame, rate_mbps: float) -> Figure:
     first = table["mbps"].iloc[0]
     rounds = table["round"]
     doubling = first * 2.0 ** (rounds - rounds.iloc[0])
-    axes.semilogy(rounds, doubling.clip(upper=rate_mbps), ":", color="black",
-                  label="doubling, up to the link's rate")  # fmt: skip
-    axes.set(title="TCP over 10 Gbit/s and 100 ms: slow start to full rate",
-             xlabel="round-trip time number", ylabel="Mbit/s")  # fmt: skip
+    axes.semilogy(
+        rounds,
+        doubling.clip(upper=rate_mbps),
+        ":",
+        color="black",
+        label="doubling, up to the link's rate",
+    )
+    axes.set(
+        title="TCP over 10 Gbit/s and 100 ms: slow start to full rate",
+        xlabel="round-trip time number",
+        ylabel="Mbit/s",
+    )
     axes.legend()
     return figure

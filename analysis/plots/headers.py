@@ -45,8 +45,14 @@ def _draw(panel: Axes, fields: Sequence[Field], same: Sequence[bool], rows: int)
         text = field.name if narrow else f"{field.name}\n{field.value}"
         middle = column + field.bits / 2
         if narrow:
-            panel.text(middle, row + 0.5, f"{field.name}\n{field.value}", ha="center",
-                       va="center", fontsize=5)  # fmt: skip
+            panel.text(
+                middle,
+                row + 0.5,
+                f"{field.name}\n{field.value}",
+                ha="center",
+                va="center",
+                fontsize=5,
+            )
         else:
             size = 6 if field.bits < 8 else 8
             name = text.replace("header length", "length") if field.bits < 8 else text

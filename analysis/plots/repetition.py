@@ -89,7 +89,10 @@ def goodput(rates: pd.DataFrame, labels: dict[str, str], title: str, rate_mbps: 
         band(axes, wide.columns.to_numpy(float), wide.to_numpy(float), colour, label)
     axes.set(
         title=f"{title}: mean of {rates['seed'].nunique()} seeds and its 95 % confidence band",
-        xlabel="time (s)", ylabel="goodput (Mbit/s)", xlim=(0, None), ylim=(0, None),
-    )  # fmt: skip
+        xlabel="time (s)",
+        ylabel="goodput (Mbit/s)",
+        xlim=(0, None),
+        ylim=(0, None),
+    )
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

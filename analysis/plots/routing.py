@@ -33,8 +33,15 @@ def messages(sent: pd.DataFrame, kind: str, kinds: Sequence[str], failed_s: floa
         mine = sent[sent[kind] == name]
         spread = 0.6 * (i / max(1, len(kinds) - 1) - 0.5) if len(kinds) > 1 else 0.0
         rows = [routers.index(s) + spread for s in mine["sender"]]
-        axes.plot(mine["time_s"], rows, "|", ms=11, mew=1.6, label=str(name),
-                  color=COLOURS[i % len(COLOURS)])  # fmt: skip
+        axes.plot(
+            mine["time_s"],
+            rows,
+            "|",
+            ms=11,
+            mew=1.6,
+            label=str(name),
+            color=COLOURS[i % len(COLOURS)],
+        )
     for row in range(0, len(routers), 2):  # so that it is clear whose a mark is
         axes.axhspan(row - 0.5, row + 0.5, color="#F2F2F2", lw=0, zorder=0)
     axes.set_yticks(range(len(routers)), routers)
@@ -53,12 +60,19 @@ def climbs(told: Mapping[str, pd.DataFrame]) -> Figure:
     Args:
         told: title → ``time_s``, ``sender``, ``metric``.
     """
-    figure, panels = plt.subplots(1, len(told), figsize=(10, 3.6), sharex=True, sharey=True,
-                                   squeeze=False)  # fmt: skip
+    figure, panels = plt.subplots(
+        1, len(told), figsize=(10, 3.6), sharex=True, sharey=True, squeeze=False
+    )
     for axes, (title, entries) in zip(panels[0], told.items(), strict=True):
         for i, (sender, mine) in enumerate(entries.groupby("sender")):
-            axes.plot(mine["time_s"], mine["metric"], "os^"[i % 3], ms=5, color=COLOURS[i],
-                      label=f"told by {sender}")  # fmt: skip
+            axes.plot(
+                mine["time_s"],
+                mine["metric"],
+                "os^"[i % 3],
+                ms=5,
+                color=COLOURS[i],
+                label=f"told by {sender}",
+            )
         axes.axhline(INFINITY, color="black", lw=0.8, ls=":")
         axes.set_title(title)
         axes.set_xlabel("time (s)")
@@ -94,8 +108,14 @@ def tables_over_time(
     for row, begin_s, until_s, hop in bars:
         label = f"by {hop}" if hop not in shown else None
         shown.add(hop)
-        axes.barh(rows.index(row), until_s - begin_s, left=begin_s, height=0.7, label=label,
-                  color=colour[hop])  # fmt: skip
+        axes.barh(
+            rows.index(row),
+            until_s - begin_s,
+            left=begin_s,
+            height=0.7,
+            label=label,
+            color=colour[hop],
+        )
     axes.set_yticks(range(len(rows)), [f"{node}  {prefix}" for node, prefix in rows], fontsize=8)
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, end_s)
@@ -137,11 +157,23 @@ def summary(result: pd.DataFrame) -> Figure:
                 float(row["outage_s"].iloc[0]),
                 j + 0.8 * (i - (len(protocols) - 1) / 2) / 2,
             )
-            axes.bar(at, max(outage_s, 0.01), width=0.36, color=COLOURS[i],
-                     label=protocol.upper() if j == 0 else None)  # fmt: skip
+            axes.bar(
+                at,
+                max(outage_s, 0.01),
+                width=0.36,
+                color=COLOURS[i],
+                label=protocol.upper() if j == 0 else None,
+            )
             text = f"{outage_s:.3g} s\n{row['lost'].iloc[0]} of {row['sent'].iloc[0]} lost"
-            axes.annotate(text, (at, max(outage_s, 0.01)), ha="center", va="bottom", fontsize=9,
-                          xytext=(0, 2), textcoords="offset points")  # fmt: skip
+            axes.annotate(
+                text,
+                (at, max(outage_s, 0.01)),
+                ha="center",
+                va="bottom",
+                fontsize=9,
+                xytext=(0, 2),
+                textcoords="offset points",
+            )
     axes.set_yscale("log")
     axes.set_ylim(0.01, 2000)
     axes.set_xticks(range(len(failures)), [f"link fails: {f}" for f in failures])
@@ -164,8 +196,13 @@ def traffic(
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(9, 4.8), sharex=True, height_ratios=(3, 1))
     for i, scenario in enumerate(scenarios):
         mine = sent[sent["scenario"] == scenario].sort_values("time_s")
-        upper.step(mine["time_s"], mine["wire_bytes"].astype(float).cumsum() / 1e3, where="post",
-                   color=COLOURS[i], label=f"{scenario}: {len(mine)} packets")  # fmt: skip
+        upper.step(
+            mine["time_s"],
+            mine["wire_bytes"].astype(float).cumsum() / 1e3,
+            where="post",
+            color=COLOURS[i],
+            label=f"{scenario}: {len(mine)} packets",
+        )
         asked = echoes[echoes["scenario"] == scenario]
         for lost, mark, colour in ((False, "|", "#BBBBBB"), (True, "|", COLOURS[i])):
             times = asked[asked["lost"] == lost]["time_s"]
@@ -191,8 +228,9 @@ def paths(links: pd.DataFrame, walked: pd.DataFrame, scenarios: Sequence[str]) -
         walked: ``scenario``, ``when`` (before, after), ``hop``, ``node``.
         scenarios: those to show.
     """
-    figure, panels = plt.subplots(1, len(scenarios), figsize=(3 * len(scenarios), 3.2),
-                                  squeeze=False)  # fmt: skip
+    figure, panels = plt.subplots(
+        1, len(scenarios), figsize=(3 * len(scenarios), 3.2), squeeze=False
+    )
     for axes, scenario in zip(panels[0], scenarios, strict=True):
         mine = links[links["scenario"] == scenario]
         graph = nx.Graph(list(zip(mine["node1"], mine["node2"], strict=True)))
@@ -201,10 +239,18 @@ def paths(links: pd.DataFrame, walked: pd.DataFrame, scenarios: Sequence[str]) -
         for when, colour, width in (("before", COLOURS[0], 6.0), ("after", COLOURS[1], 2.5)):
             path = walked[(walked["scenario"] == scenario) & (walked["when"] == when)]
             nodes = list(path.sort_values("hop")["node"])
-            nx.draw_networkx_edges(nx.Graph(list(pairwise(nodes))), places, ax=axes, width=width,
-                                   edge_color=colour, alpha=0.8, label=when)  # fmt: skip
-        nx.draw_networkx_nodes(graph, places, ax=axes, node_color="white", edgecolors="black",
-                               node_size=420)  # fmt: skip
+            nx.draw_networkx_edges(
+                nx.Graph(list(pairwise(nodes))),
+                places,
+                ax=axes,
+                width=width,
+                edge_color=colour,
+                alpha=0.8,
+                label=when,
+            )
+        nx.draw_networkx_nodes(
+            graph, places, ax=axes, node_color="white", edgecolors="black", node_size=420
+        )
         nx.draw_networkx_labels(graph, places, ax=axes, font_size=9)
         axes.set_title(scenario)
         axes.set_axis_off()
@@ -244,14 +290,23 @@ def _draw_tree(
     """One router's tree, the root filled."""
     nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#BBBBBB", style=":")
     ways = nx.DiGraph(list(zip(mine["parent"], mine["child"], strict=True)))
-    nx.draw_networkx_edges(ways, places, ax=axes, width=2.2, edge_color=COLOURS[0],
-                           node_size=600, arrowsize=14)  # fmt: skip
+    nx.draw_networkx_edges(
+        ways, places, ax=axes, width=2.2, edge_color=COLOURS[0], node_size=600, arrowsize=14
+    )
     cost = {root: 0} | dict(zip(mine["child"], mine["cost"], strict=True))
     lans = [n for n in graph if n.startswith("net")]
     for shape, nodes in (("o", [n for n in graph if n not in lans]), ("s", lans)):
         fill = ["#DDE8F4" if node == root else "white" for node in nodes]
-        nx.draw_networkx_nodes(graph, places, nodelist=nodes, ax=axes, node_shape=shape,
-                               node_color=fill, edgecolors="black", node_size=600)  # fmt: skip
+        nx.draw_networkx_nodes(
+            graph,
+            places,
+            nodelist=nodes,
+            ax=axes,
+            node_shape=shape,
+            node_color=fill,
+            edgecolors="black",
+            node_size=600,
+        )
     labels = {n: f"{'LAN' if n in lans else n}\n{cost.get(n, '?')}" for n in graph}
     nx.draw_networkx_labels(graph, places, labels, ax=axes, font_size=8)
     axes.set_title(f"from {root}")
@@ -274,16 +329,25 @@ def _places(graph: nx.Graph[str]) -> dict[str, tuple[float, float]]:
         places[host] = (1.7 * x, 1.7 * y)
     for lan in (n for n in graph if n.startswith("net")):
         around = [places[n] for n in graph[lan]]
-        places[lan] = (sum(x for x, _ in around) / len(around),
-                       sum(y for _, y in around) / len(around))  # fmt: skip
+        places[lan] = (
+            sum(x for x, _ in around) / len(around),
+            sum(y for _, y in around) / len(around),
+        )
     return places
 
 
 def _mark_failure(axes: Axes, failed_s: float) -> None:
     if failed_s:
         axes.axvline(failed_s, color="black", lw=1, ls="--")
-        axes.annotate("failure", (failed_s, 1), xycoords=("data", "axes fraction"), fontsize=8,
-                      xytext=(3, -2), textcoords="offset points", va="top")  # fmt: skip
+        axes.annotate(
+            "failure",
+            (failed_s, 1),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+        )
 
 
 def _natural(name: str) -> tuple[int, str]:

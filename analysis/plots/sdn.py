@@ -69,9 +69,12 @@ def first_packet(series: Mapping[str, pd.DataFrame], control_delay_ms: float) ->
     panel = figure.subplots()
     for (name, table), line, marker in zip(series.items(), LINES, "os^v", strict=False):
         panel.plot(
-            table["icmp_seq"].astype(int), table["rtt_ms"].astype(float), line,
-            marker=marker, label=name,
-        )  # fmt: skip
+            table["icmp_seq"].astype(int),
+            table["rtt_ms"].astype(float),
+            line,
+            marker=marker,
+            label=name,
+        )
     panel.set(xlabel="number of the echo request", ylabel="round-trip time in ms")
     panel.set_ylim(bottom=0)
     panel.set_xticks(sorted({int(x) for table in series.values() for x in table["icmp_seq"]}))
@@ -160,9 +163,16 @@ def mark(panel: Any, steps: pd.DataFrame) -> None:
     for step in steps.itertuples():
         panel.axvline(step.time_s, color="0.6", linewidth=0.8)
         panel.annotate(
-            step.step, (step.time_s, 1.0), xycoords=("data", "axes fraction"), fontsize=7,
-            xytext=(2, -2), textcoords="offset points", va="top", rotation=90, color="0.4",
-        )  # fmt: skip
+            step.step,
+            (step.time_s, 1.0),
+            xycoords=("data", "axes fraction"),
+            fontsize=7,
+            xytext=(2, -2),
+            textcoords="offset points",
+            va="top",
+            rotation=90,
+            color="0.4",
+        )
 
 
 def failover(tables: Tables) -> dict[str, Figure]:
@@ -178,9 +188,13 @@ def failover(tables: Tables) -> dict[str, Figure]:
         colour = COLOURS[0] if row.scenario.startswith("sdn") else COLOURS[1]
         panel.barh(number, max(row.outage_s, 1e-3), color=colour, height=0.6)
         panel.annotate(
-            f"{row.outage_s:.3g} s", (max(row.outage_s, 1e-3), number), xytext=(4, 0),
-            textcoords="offset points", va="center", fontsize=9,
-        )  # fmt: skip
+            f"{row.outage_s:.3g} s",
+            (max(row.outage_s, 1e-3), number),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
     panel.set_yticks(range(len(rows)), [row.scenario for row in rows])
     panel.set_xscale("log")
     panel.set_xlim(1e-3, 200)
@@ -234,8 +248,12 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
             )
         bottom.axhline(limit_pps, color="0.4", linewidth=1, linestyle=":")
         bottom.annotate(
-            "limit", (0.01, limit_pps), xycoords=("axes fraction", "data"), va="bottom", fontsize=8,
-        )  # fmt: skip
+            "limit",
+            (0.01, limit_pps),
+            xycoords=("axes fraction", "data"),
+            va="bottom",
+            fontsize=8,
+        )
         for panel in (top, bottom):
             mark(panel, tables.of("steps", scenario=name))
         deeds = tables.get("deeds", pd.DataFrame(columns=["scenario", "time_s", "event"]))
@@ -245,10 +263,14 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
         for deed in deeds[deeds["scenario"] == name].to_dict("records"):
             bottom.axvline(deed["time_s"], color=COLOURS[1], linewidth=1.2)
             bottom.annotate(
-                words.get(deed["event"], ""), (deed["time_s"], 0.6),
-                xycoords=("data", "axes fraction"), color=COLOURS[1],
-                fontsize=8, rotation=90, ha="right",
-            )  # fmt: skip
+                words.get(deed["event"], ""),
+                (deed["time_s"], 0.6),
+                xycoords=("data", "axes fraction"),
+                color=COLOURS[1],
+                fontsize=8,
+                rotation=90,
+                ha="right",
+            )
         bottom.set_xlabel("time in s")
     for panel, *_ in panels:  # the steps' names stand above what is drawn; rows share their scale
         panel.set_ylim(top=1.25 * panel.get_ylim()[1])
@@ -275,9 +297,13 @@ def firewall(tables: Tables) -> dict[str, Figure]:
             panel.barh(number, row.packets, color=COLOURS[2] if passes else COLOURS[1], height=0.6)
             word = "pass" if passes else "drop"
             panel.annotate(
-                f"{row.packets} {word}", (row.packets, number), xytext=(4, 0), va="center",
-                textcoords="offset points", fontsize=8,
-            )  # fmt: skip
+                f"{row.packets} {word}",
+                (row.packets, number),
+                xytext=(4, 0),
+                va="center",
+                textcoords="offset points",
+                fontsize=8,
+            )
         names = [_short(row.match) for row in rows]
         panel.set_yticks(range(len(rows)), names, fontsize=8)
         panel.invert_yaxis()
@@ -295,15 +321,18 @@ def paths(table: pd.DataFrame) -> Figure:
     """
     packets = list(dict.fromkeys(table["packet"]))
     columns = sorted(table["table"].unique())
-    figure = Figure(figsize=(2.4 + 2.9 * len(columns), 0.9 + 0.36 * len(packets)),
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(2.4 + 2.9 * len(columns), 0.9 + 0.36 * len(packets)), layout="constrained"
+    )
     panel = figure.subplots()
     for y, packet in enumerate(packets):
         met: list[Any] = list(table[table["packet"] == packet].itertuples())
         dropped = met[-1].actions in {"", "drop"}
         colour = COLOURS[1] if dropped else COLOURS[2]
-        stops = [(columns.index(row.table), _short(row.match) if row.match else "all others")
-                 for row in met]  # fmt: skip
+        stops = [
+            (columns.index(row.table), _short(row.match) if row.match else "all others")
+            for row in met
+        ]
         end = "dropped" if dropped else met[-1].actions.replace("output:", "out by port ")
         stops.append((len(columns), end))
         places = [x for x, _ in stops]
@@ -311,8 +340,15 @@ def paths(table: pd.DataFrame) -> Figure:
         between = [(one + other) / 2 for one, other in pairwise(places)]
         panel.plot(between, [y] * len(between), ">", color=colour, zorder=1)
         for x, words in stops:
-            panel.text(x, y, words, ha="center", va="center", fontsize=7,
-                       bbox={"boxstyle": "round", "fc": "white", "ec": colour})  # fmt: skip
+            panel.text(
+                x,
+                y,
+                words,
+                ha="center",
+                va="center",
+                fontsize=7,
+                bbox={"boxstyle": "round", "fc": "white", "ec": colour},
+            )
     panel.grid(visible=False)
     panel.set_yticks(range(len(packets)), packets, fontsize=8)
     panel.set_xticks(range(len(columns) + 1), [*(f"table {n}" for n in columns), "end"])
@@ -335,8 +371,14 @@ def trials(table: pd.DataFrame) -> Figure:
     for y, client in enumerate(sent.index):
         for x, trial in enumerate(sent.columns):
             through = arrived.loc[client, trial] > 0
-            panel.barh(y, 0.96, left=x - 0.48, height=0.9, alpha=0.35,
-                       color=COLOURS[2] if through else COLOURS[1])  # fmt: skip
+            panel.barh(
+                y,
+                0.96,
+                left=x - 0.48,
+                height=0.9,
+                alpha=0.35,
+                color=COLOURS[2] if through else COLOURS[1],
+            )
             text = f"{arrived.loc[client, trial]} of {sent.loc[client, trial]}"
             panel.annotate(text, (x, y), ha="center", va="center")
     panel.set_xticks(range(len(sent.columns)), list(sent.columns))

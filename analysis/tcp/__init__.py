@@ -23,11 +23,22 @@ from analysis.tcp.states import states
 __all__ = ["KINDS", "NEEDED", "analyse", "connections", "rates", "states"]
 
 KINDS = (
-    "retransmission", "fast_retransmission", "timeout_retransmission", "spurious_retransmission",
-    "out_of_order", "lost_segment", "ack_lost_segment", "duplicate_ack", "zero_window",
-    "zero_window_probe", "zero_window_probe_ack", "keep_alive", "keep_alive_ack",
-    "window_update", "window_full",
-)  # fmt: skip
+    "retransmission",
+    "fast_retransmission",
+    "timeout_retransmission",
+    "spurious_retransmission",
+    "out_of_order",
+    "lost_segment",
+    "ack_lost_segment",
+    "duplicate_ack",
+    "zero_window",
+    "zero_window_probe",
+    "zero_window_probe_ack",
+    "keep_alive",
+    "keep_alive_ack",
+    "window_update",
+    "window_full",
+)
 """Boolean columns of `analyse`."""
 
 

@@ -10,10 +10,19 @@ from analysis.tcp.flows import ACK, FIN, RST, SYN
 from testbed.core.errors import ConfigError
 
 COUNTED = (
-    "retransmission", "fast_retransmission", "timeout_retransmission", "spurious_retransmission",
-    "out_of_order", "lost_segment", "ack_lost_segment", "duplicate_ack", "zero_window",
-    "zero_window_probe", "window_full", "keep_alive",
-)  # fmt: skip
+    "retransmission",
+    "fast_retransmission",
+    "timeout_retransmission",
+    "spurious_retransmission",
+    "out_of_order",
+    "lost_segment",
+    "ack_lost_segment",
+    "duplicate_ack",
+    "zero_window",
+    "zero_window_probe",
+    "window_full",
+    "keep_alive",
+)
 
 
 MOST_BINS = 10_000_000
@@ -45,18 +54,25 @@ def connections(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
     keys = ["connection", "side"]
     groups = both.groupby(keys, sort=True)
     table = groups.agg(
-        src=("ip_src", "first"), sport=("tcp_sport", "first"), dst=("ip_dst", "first"),
-        dport=("tcp_dport", "first"), first_ns=("time_ns", "min"), last_ns=("time_ns", "max"),
-        segments=("frame", "size"), wire_bytes=("wire_bytes", "sum"),
-        payload_bytes=("payload_bytes", "sum"), max_in_flight_bytes=("bytes_in_flight", "max"),
-        max_window_bytes=("window_bytes", "max"), **{name: (name, "sum") for name in COUNTED},
-    )  # fmt: skip
+        src=("ip_src", "first"),
+        sport=("tcp_sport", "first"),
+        dst=("ip_dst", "first"),
+        dport=("tcp_dport", "first"),
+        first_ns=("time_ns", "min"),
+        last_ns=("time_ns", "max"),
+        segments=("frame", "size"),
+        wire_bytes=("wire_bytes", "sum"),
+        payload_bytes=("payload_bytes", "sum"),
+        max_in_flight_bytes=("bytes_in_flight", "max"),
+        max_window_bytes=("window_bytes", "max"),
+        **{name: (name, "sum") for name in COUNTED},
+    )
     table["unique_bytes"] = _unique_bytes(segments).reindex(table.index, fill_value=0)
     table = table.join(_offers(packets, segments))
     table = table.join(_rtts(segments))
-    table["handshake_rtt_ns"] = _handshake(segments).reindex(
-        table.index.get_level_values("connection")
-    ).array  # fmt: skip
+    table["handshake_rtt_ns"] = (
+        _handshake(segments).reindex(table.index.get_level_values("connection")).array
+    )
     seconds = (table["last_ns"] - table["first_ns"]).where(lambda ns: ns > 0) / 1e9
     table["goodput_mbps"] = table["unique_bytes"] * 8 / 1e6 / seconds
     table["throughput_mbps"] = table["wire_bytes"] * 8 / 1e6 / seconds
@@ -155,9 +171,14 @@ def rates(segments: pd.DataFrame, packets: pd.DataFrame, bin_s: float = 1.0) -> 
     if segments.empty:
         empty = pd.Series(dtype="float64")
         return pd.DataFrame(
-            {"connection": [], "side": [], "start_s": empty, "throughput_mbps": empty,
-             "goodput_mbps": empty}
-        )  # fmt: skip
+            {
+                "connection": [],
+                "side": [],
+                "start_s": empty,
+                "throughput_mbps": empty,
+                "goodput_mbps": empty,
+            }
+        )
     keys = [segments["connection"], segments["side"]]
     new = _new_bytes(segments)
     number = (segments["time_ns"] - segments["time_ns"].min()) // max(1, int(bin_s * 1e9))

@@ -21,11 +21,26 @@ NEVER = np.int64(-(2**62))
 """Stands for a sequence number not seen yet."""
 
 NEEDED = (
-    "frame", "time_ns", "wire_bytes", "ip_src", "ip_dst", "tcp_sport", "tcp_dport", "tcp_seq",
-    "tcp_ack", "tcp_flags", "tcp_window", "tcp_payload_bytes", "tcp_mss", "tcp_wscale",
-    "tcp_sack_permitted", "tcp_tsval", "tcp_tsecr", "tcp_sack_count",
+    "frame",
+    "time_ns",
+    "wire_bytes",
+    "ip_src",
+    "ip_dst",
+    "tcp_sport",
+    "tcp_dport",
+    "tcp_seq",
+    "tcp_ack",
+    "tcp_flags",
+    "tcp_window",
+    "tcp_payload_bytes",
+    "tcp_mss",
+    "tcp_wscale",
+    "tcp_sack_permitted",
+    "tcp_tsval",
+    "tcp_tsecr",
+    "tcp_sack_count",
     *(f"tcp_sack{i}_{side}" for i in (1, 2, 3) for side in ("left", "right")),
-)  # fmt: skip
+)
 """Packet columns the analysis reads."""
 
 
@@ -164,10 +179,24 @@ def segments(packets: pd.DataFrame) -> Segments:
     ack = _acks(plain(packets, "tcp_ack", rows), has_ack, raw_seq, _other_head(side, start), along)
     end = seq + length + ((flags & (SYN | FIN)) != 0)
     return Segments(
-        rows, _by_first_frame(connection, rows), start, side, previous, opposite,
-        packets["time_ns"].to_numpy()[rows], packets["frame"].to_numpy()[rows], seq, ack, end,
-        length, flags, plain(packets, "tcp_window", rows), has_ack, reused, along,
-    )  # fmt: skip
+        rows,
+        _by_first_frame(connection, rows),
+        start,
+        side,
+        previous,
+        opposite,
+        packets["time_ns"].to_numpy()[rows],
+        packets["frame"].to_numpy()[rows],
+        seq,
+        ack,
+        end,
+        length,
+        flags,
+        plain(packets, "tcp_window", rows),
+        has_ack,
+        reused,
+        along,
+    )
 
 
 def _codes(packets: pd.DataFrame, name: str) -> Ints:

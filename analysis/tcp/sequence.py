@@ -136,9 +136,16 @@ class Analysis:
         """Follows 'received without a hole up to here' through connections that have holes."""
         seg = self.seg
         columns = (
-            rows, seg.start[rows], seg.side[rows], seg.seq[rows], seg.ack[rows], seg.has_ack[rows],
-            self.highest[rows], self.duplicates[rows], self.zero_window_probe[rows],
-        )  # fmt: skip
+            rows,
+            seg.start[rows],
+            seg.side[rows],
+            seg.seq[rows],
+            seg.ack[rows],
+            seg.has_ack[rows],
+            self.highest[rows],
+            self.duplicates[rows],
+            self.zero_window_probe[rows],
+        )
         found: list[int] = []
         here, whole, top = -1, [None, None], [NEVER, NEVER]
         duplicates, told = [0, 0], [False, False]

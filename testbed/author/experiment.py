@@ -42,7 +42,7 @@ from testbed.core.claims import Claim, MissingDataError, claims_of
 from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
-from testbed.core.tables import Tables as Tables  # noqa: PLC0414 (experiments have it from here)
+from testbed.core.tables import Tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,8 +236,9 @@ def check_claims(experiment: Experiment) -> None:
                 )
 
 
-def require_dict(cls: type[Experiment], method: str, found: Any, of: type | tuple[type, ...],
-                 must: str) -> Any:  # fmt: skip
+def require_dict(
+    cls: type[Experiment], method: str, found: Any, of: type | tuple[type, ...], must: str
+) -> Any:
     """What a method of the experiment returned, if it is a dict of such values.
 
     Raises:

@@ -31,9 +31,12 @@ def zone(
         minimum_s: how long the absence of a name may be cached (RFC 2308 §4).
     """
     name, ip = server
-    lines = [f"$ORIGIN {origin}", f"$TTL {ttl_s}",
-             f"@ {DAY_S} SOA {name} admin.{origin.lstrip('.')} 1 7200 900 {DAY_S} {minimum_s}",
-             f"@ {DAY_S} NS {name}"]  # fmt: skip
+    lines = [
+        f"$ORIGIN {origin}",
+        f"$TTL {ttl_s}",
+        f"@ {DAY_S} SOA {name} admin.{origin.lstrip('.')} 1 7200 900 {DAY_S} {minimum_s}",
+        f"@ {DAY_S} NS {name}",
+    ]
     own = {name: [f"A {ip}"]} if name.endswith(origin) else {}
     for owner, entries in {**own, **records}.items():
         for entry in entries:

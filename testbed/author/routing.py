@@ -145,8 +145,11 @@ def wait_for_routes(
 
     net.wait_until(
         f"routes of every router to every prefix ({budget.name}: {budget.why})",
-        settled, budget.time_s, every_s=every_s, state=state,
-    )  # fmt: skip
+        settled,
+        budget.time_s,
+        every_s=every_s,
+        state=state,
+    )
 
 
 def settle(
@@ -169,9 +172,13 @@ def settle(
     except ConvergenceError as missed:
         state = missed.last_state
     net.event(
-        "convergence", budget=allowed.name, why=allowed.why, budget_s=allowed.time_s,
-        waited_s=round(net.time_s - began_s, 3), lacking=state,
-    )  # fmt: skip
+        "convergence",
+        budget=allowed.name,
+        why=allowed.why,
+        budget_s=allowed.time_s,
+        waited_s=round(net.time_s - began_s, 3),
+        lacking=state,
+    )
 
 
 def waits(data: ScenarioData) -> pd.DataFrame:
@@ -207,9 +214,10 @@ def _destinations(net: RunningNetwork, router: str, family: int) -> set[str]:
     body = bytes([_FAMILIES[family]]) + bytes(11)
     rows = net.network.engine.ask(
         node.namespace,
-        lambda s: [route_row(row, {}) for n, row in s.dump(RTM_GETROUTE, body)
-                   if n == RTM_NEWROUTE],
-    )  # fmt: skip
+        lambda s: [
+            route_row(row, {}) for n, row in s.dump(RTM_GETROUTE, body) if n == RTM_NEWROUTE
+        ],
+    )
     assert net.network.plan is not None
     own = str(net.network.plan.loopbacks[router][family == 6].network)
     return {own, *(row["destination"] for row in rows if row)}

@@ -243,9 +243,12 @@ class RunningNetwork:
         path = self._log_path(log or f"{node}-{Path(program).name}")
         with path.open("w") as out:
             popen = popen_in(
-                list(argv), stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out,
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or out,
+                stderr=out,
                 env={**os.environ, **(environment or {})},
-            )  # fmt: skip
+            )
         process = Process(node, list(argv), popen, path)
         self._processes.append(process)
         return process

@@ -46,10 +46,12 @@ def read(plan: Path = PLAN) -> list[Statement]:
     try:
         sections = tomllib.loads(plan.read_text(encoding="utf-8"))["section"]
         found = [
-            Statement(s["title"], one["text"], tuple(_split(one.get("claims", ()))),
-                      one.get("note", ""))
-            for s in sections for one in s["statement"]
-        ]  # fmt: skip
+            Statement(
+                s["title"], one["text"], tuple(_split(one.get("claims", ()))), one.get("note", "")
+            )
+            for s in sections
+            for one in s["statement"]
+        ]
     except (tomllib.TOMLDecodeError, KeyError) as error:
         raise ParseError(str(plan), "section", f"{error}") from error
     for one in found:

@@ -21,9 +21,13 @@ def contents(words: Words) -> str:
     """All labs, with what is handed in and their points."""
     heads = (phrases.LAB, phrases.HANDED_IN, phrases.POINTS)
     lines = [
-        f"# {words(phrases.LABS)}", "", words(phrases.LABS_INTRODUCTION), "",
-        "| " + " | ".join(words(head) for head in heads) + " |", "| --- | --- | --- |",
-    ]  # fmt: skip
+        f"# {words(phrases.LABS)}",
+        "",
+        words(phrases.LABS_INTRODUCTION),
+        "",
+        "| " + " | ".join(words(head) for head in heads) + " |",
+        "| --- | --- | --- |",
+    ]
     for name in library.names():
         found = library.open_lab(name).manifest
         files = ", ".join(f"`{file}`" for file in found.files)

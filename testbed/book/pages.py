@@ -254,10 +254,12 @@ def _provenance(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     yield f"## {words(phrases.THIS_RUN)}"
     yield words(phrases.MADE_BY if meta["clock"] == "virtual" else phrases.REAL_CLOCK)
     rows = [
-        (phrases.RUNTIME, meta["runtime"]), (phrases.CLOCK, meta["clock"]),
-        (phrases.SEED, str(meta["seed"])), (phrases.KERNEL, version),
+        (phrases.RUNTIME, meta["runtime"]),
+        (phrases.CLOCK, meta["clock"]),
+        (phrases.SEED, str(meta["seed"])),
+        (phrases.KERNEL, version),
         (phrases.FINGERPRINT, str(meta.get("fingerprint", ""))[:16]),
-    ]  # fmt: skip
+    ]
     facts = "".join(x for term, text in rows for x in _described(words(term), text))
     yield f"<dl class='facts'>{facts}</dl>"
     if (run.path / REPORT).is_file():

@@ -72,8 +72,10 @@ def topologies_list() -> str:
         cls = named_topologies.topology_class(name)
         told = docstrings.markdown(inspect.getdoc(cls) or "")
         arguments = named_topologies.usage(cls) or "none"
-        parts.append(f"## `{name}`\n\nClass `{cls.__name__}` of `topologies/{name}.py`; arguments: "
-                     f"`{arguments}`\n\n{told}\n")  # fmt: skip
+        parts.append(
+            f"## `{name}`\n\nClass `{cls.__name__}` of `topologies/{name}.py`; arguments: "
+            f"`{arguments}`\n\n{told}\n"
+        )
         if constants := reference.constants(f"topologies.{name}"):
             parts.append(constants)
     return reference.tidied("\n".join(parts))

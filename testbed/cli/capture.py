@@ -22,10 +22,16 @@ FORMATS = ("parquet", "csv", "json")
 MOST_DRAWN = 400
 
 _SHORT = {
-    "connection": "nr", "flow": "nr", "segments": "packets", "unique_bytes": "bytes",
-    "wire_bytes": "wire bytes", "duration_s": "seconds", "retransmission": "resent",
-    "duplicate_ack": "dup acks", "mss_bytes": "mss",
-}  # fmt: skip
+    "connection": "nr",
+    "flow": "nr",
+    "segments": "packets",
+    "unique_bytes": "bytes",
+    "wire_bytes": "wire bytes",
+    "duration_s": "seconds",
+    "retransmission": "resent",
+    "duplicate_ack": "dup acks",
+    "mss_bytes": "mss",
+}
 """Table headings of columns."""
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
@@ -39,9 +45,13 @@ def capture() -> None:
 @capture.command()
 @_FILE
 @click.option(
-    "-n", "--count", type=click.IntRange(min=0), default=50, show_default=True,
+    "-n",
+    "--count",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
     help="Packets shown (0: all).",
-)  # fmt: skip
+)
 @click.option("--columns", help="Columns by name, with commas, instead of the description.")
 @click.option("--where", help="Only packets for which this pandas query holds.")
 def show(file: Path, count: int, columns: str | None, where: str | None) -> None:

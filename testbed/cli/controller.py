@@ -39,9 +39,10 @@ def controller(
         raise MissingPrerequisiteError("Ryu", "scripts/install-ryu.sh")
     path = [str(PROJECT)] + [str(RYU_SITE)] * (framework == "ryu")
     environment = {
-        **os.environ, "SDN_FRAMEWORK": framework,
+        **os.environ,
+        "SDN_FRAMEWORK": framework,
         "PYTHONPATH": ":".join([*path, *filter(None, [os.environ.get("PYTHONPATH", "")])]),
-    }  # fmt: skip
+    }
     argv = [sys.executable, "-m", "controller", name, "--listen", listen]
     os.execve(sys.executable, [*argv, *["--verbose"] * verbose, *settings], environment)
 

@@ -35,9 +35,13 @@ def fidelity(seed: int, runtime: str, clock: str, target: Path | None, wall_limi
     codes = []
     for name in SUITE:
         request = Request(
-            experiment=name, seed=seed, runtime=runtime, clock=clock,
-            out=(target or default_runs()).resolve(), wall_limit_s=wall_limit_s,
-        )  # fmt: skip
+            experiment=name,
+            seed=seed,
+            runtime=runtime,
+            clock=clock,
+            out=(target or default_runs()).resolve(),
+            wall_limit_s=wall_limit_s,
+        )
         with RunView(err) as view:
             result = run(request, view)
         print_result(out, result.run, result.judged)

@@ -24,8 +24,12 @@ from testbed.grading.grade import refuse_if_shown
 from testbed.grading.result import Mark, Result, points_text
 
 SECRET = Path("course.secret")
-COLOURS = {Mark.PASS: "green", Mark.PARTIAL: "yellow", Mark.FAIL: "bold red",
-           Mark.INCONCLUSIVE: "bold blue"}  # fmt: skip
+COLOURS = {
+    Mark.PASS: "green",
+    Mark.PARTIAL: "yellow",
+    Mark.FAIL: "bold red",
+    Mark.INCONCLUSIVE: "bold blue",
+}
 
 _KEPT_TEXT = """\
 'testbed check --keep' made this folder. While this file is here, nothing in the folder counts as
@@ -33,9 +37,12 @@ handed in: take files of yours that you want to hand in out of it.
 """
 
 secret_option = click.option(
-    "--secret", type=click.Path(path_type=Path), default=SECRET, show_default=True,
+    "--secret",
+    type=click.Path(path_type=Path),
+    default=SECRET,
+    show_default=True,
     help="File with the course's secret (see 'testbed lab secret').",
-)  # fmt: skip
+)
 
 
 class _View:
@@ -44,9 +51,14 @@ class _View:
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("{task.fields[last]}"), console=console, transient=True,
-        )  # fmt: skip
+            TextColumn("grading"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}"),
+            console=console,
+            transient=True,
+        )
         self._task = self._bar.add_task("", total=total, last="")
 
     def __enter__(self) -> _View:
@@ -55,9 +67,11 @@ class _View:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._bar.stop()
 
     def graded(self, one: Graded) -> None:
@@ -76,16 +90,26 @@ class _View:
 @click.argument("lab")
 @click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path))
 @secret_option
-@click.option("--out", "folder", type=click.Path(path_type=Path),
-              help="Folder for results [default: grades/LAB].")  # fmt: skip
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder for results [default: grades/LAB].",
+)
 @click.option("--student", help="Whose the one folder or archive is, whatever its name.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="So many at a time [default: cores].")
 @click.option("--again", is_flag=True, help="Grade those that did not change, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def grade_command(
-    lab: str, submissions: tuple[Path, ...], secret: Path, folder: Path | None,
-    student: str | None, jobs: int | None, again: bool, as_json: bool,
-) -> None:  # fmt: skip
+    lab: str,
+    submissions: tuple[Path, ...],
+    secret: Path,
+    folder: Path | None,
+    student: str | None,
+    jobs: int | None,
+    again: bool,
+    as_json: bool,
+) -> None:
     """Grade SUBMISSIONS of LAB: the class's folder, or several folders or archives (zip, tar,
     tar.gz), one a student; the name is the student's id.
 
@@ -95,9 +119,12 @@ def grade_command(
     found = library.open_lab(lab)
     refuse_if_shown(secret)
     request = Request(
-        found, library.read_secret(secret), find(submissions, found.manifest, student),
-        (folder or Path("grades") / found.name).resolve(), again=again,
-    )  # fmt: skip
+        found,
+        library.read_secret(secret),
+        find(submissions, found.manifest, student),
+        (folder or Path("grades") / found.name).resolve(),
+        again=again,
+    )
     request.workers = jobs or request.workers
     with _View(err, len(request.sources)) as view:
         results = grade_class(request, view.graded)
@@ -115,8 +142,10 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
     regrade = [g.result for g in results if not g.result.conclusive]
     mean = sum(g.result.points for g in results) / len(results)
     of = points_text(results[0].result.of)
-    out.print(f"{len(results)} students, {new} graded now, on average {points_text(mean)} of {of}"
-              f" points", highlight=False)  # fmt: skip
+    out.print(
+        f"{len(results)} students, {new} graded now, on average {points_text(mean)} of {of} points",
+        highlight=False,
+    )
     if regrade:
         names = ", ".join(escape(shown(r.student)) for r in regrade[:10])
         more = f" and {len(regrade) - 10} more" * (len(regrade) > 10)
@@ -127,19 +156,34 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
 
 @click.command("check")
 @click.argument("lab", required=False)
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
-              default=Path(), help="Folder with your files [default: this one].")  # fmt: skip
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write a page with the evidence there.")  # fmt: skip
-@click.option("--keep", type=click.Path(path_type=Path, exists=False),
-              help="Keep your networks' captures and logs in this new folder.")  # fmt: skip
-@click.option("--trust", is_flag=True,
-              help="The lab's code in this folder is your course's: run it.")  # fmt: skip
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    help="Folder with your files [default: this one].",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with the evidence there.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, exists=False),
+    help="Keep your networks' captures and logs in this new folder.",
+)
+@click.option(
+    "--trust", is_flag=True, help="The lab's code in this folder is your course's: run it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def check_command(
-    lab: str | None, folder: Path, report: Path | None, keep: Path | None, trust: bool,
+    lab: str | None,
+    folder: Path,
+    report: Path | None,
+    keep: Path | None,
+    trust: bool,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Check your work on LAB: your public points, and why.
 
     In the folder of your bundle LAB can be left out. Exit code 0: all public points; 1: not all;
@@ -183,8 +227,9 @@ def _own_lab(
             f" the lab: {', '.join(library.names())}"
         )
     if variant is not None and name not in (None, variant[0]):
-        raise ConfigError(f"{folder.absolute()}: holds a bundle of lab '{variant[0]}', not"
-                          f" '{name}'")  # fmt: skip
+        raise ConfigError(
+            f"{folder.absolute()}: holds a bundle of lab '{variant[0]}', not '{name}'"
+        )
     wanted = name or (variant[0] if variant else "")
     if not wanted.isidentifier():
         raise ConfigError(f"lab '{wanted}': is no name of a lab")
@@ -232,10 +277,13 @@ def _print(result: Result) -> None:
         hint = f"\n[dim]hint: {escape(c.hint)}[/]" if c.hint and c.mark is not Mark.PASS else ""
         table.add_row(
             f"[{COLOURS[c.mark]}]{points}[/] of {points_text(c.of)}",
-            f"{escape(c.sentence)}{hint}", escape(c.observed),
+            f"{escape(c.sentence)}{hint}",
+            escape(c.observed),
             escape(f"{c.expected} {c.tolerance}".strip()),
-        )  # fmt: skip
+        )
     out.print(table)
     open_points = f", {points_text(result.open_points)} open" * (not result.conclusive)
-    out.print(f"\n{points_text(result.points)} of {points_text(result.of)} public points"
-              f"{open_points}", highlight=False)  # fmt: skip
+    out.print(
+        f"\n{points_text(result.points)} of {points_text(result.of)} public points{open_points}",
+        highlight=False,
+    )

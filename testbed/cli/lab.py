@@ -45,18 +45,30 @@ def list_labs(as_json: bool) -> None:
 
 def _show_list(labs: list[library.LabFolder], *, as_json: bool) -> None:
     if as_json:
-        rows = [{"name": x.name, "title": x.manifest.title, "points": x.manifest.points,
-                 "checks": len(x.manifest.checks)} for x in labs]  # fmt: skip
+        rows = [
+            {
+                "name": x.name,
+                "title": x.manifest.title,
+                "points": x.manifest.points,
+                "checks": len(x.manifest.checks),
+            }
+            for x in labs
+        ]
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    table = Table("lab", "points", "checks", "hidden", "mutants", "title", box=None,
-                  header_style="bold")  # fmt: skip
+    table = Table(
+        "lab", "points", "checks", "hidden", "mutants", "title", box=None, header_style="bold"
+    )
     for x in labs:
         hidden = sum(c.hidden for c in x.manifest.checks.values())
         table.add_row(
-            x.name, points_text(x.manifest.points), str(len(x.manifest.checks)), str(hidden),
-            str(len(x.manifest.mutants)), escape(x.manifest.title),
-        )  # fmt: skip
+            x.name,
+            points_text(x.manifest.points),
+            str(len(x.manifest.checks)),
+            str(hidden),
+            str(len(x.manifest.mutants)),
+            escape(x.manifest.title),
+        )
     out.print(table)
 
 
@@ -66,8 +78,10 @@ def describe(lab: str) -> None:
     """Show what LAB takes, checks and is worth, and its mutants."""
     found = library.open_lab(lab)
     manifest = found.manifest
-    out.print(f"[bold]{found.name}[/]  {escape(manifest.title)}, {points_text(manifest.points)}"
-              f" points\n", highlight=False)  # fmt: skip
+    out.print(
+        f"[bold]{found.name}[/]  {escape(manifest.title)}, {points_text(manifest.points)} points\n",
+        highlight=False,
+    )
     files = Table("file", "kind", "what", box=None, header_style="bold")
     for name, file in manifest.files.items():
         files.add_row(name, file.kind, escape(file.what))
@@ -114,9 +128,12 @@ def test_lab(
 
     with tempfile.TemporaryDirectory(prefix="lab-") as scratch:
         done = trial.run(
-            found, only or trial.names(found), students or ("example",),
-            (folder or Path(scratch)).resolve(), show,
-        )  # fmt: skip
+            found,
+            only or trial.names(found),
+            students or ("example",),
+            (folder or Path(scratch)).resolve(),
+            show,
+        )
     sys.exit(ExitCode.CLAIM_FAILED if any(t.wrong for t in done) else ExitCode.PASS)
 
 
@@ -124,8 +141,12 @@ def test_lab(
 @click.argument("lab")
 @click.option("--student", required=True, help="The student's id.")
 @secret_option
-@click.option("--out", "target", type=click.Path(path_type=Path),
-              help="Folder, or archive NAME.zip [default: LAB-STUDENT.zip].")  # fmt: skip
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path),
+    help="Folder, or archive NAME.zip [default: LAB-STUDENT.zip].",
+)
 def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
     """Make a student's bundle of LAB: handout, starter files, their variant, public checks.
 
@@ -144,8 +165,12 @@ def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
 @lab_group.command()
 @click.argument("lab")
 @secret_option
-@click.option("--out", "target", type=click.Path(path_type=Path),
-              help="Folder, or archive NAME.zip [default: LAB-gradescope.zip].")  # fmt: skip
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path),
+    help="Folder, or archive NAME.zip [default: LAB-gradescope.zip].",
+)
 def gradescope(lab: str, secret: Path, target: Path | None) -> None:
     """Make LAB's autograder for Gradescope: upload the archive as it is.
 
@@ -159,8 +184,11 @@ def gradescope(lab: str, secret: Path, target: Path | None) -> None:
     target = target or Path(f"{found.name}-gradescope.zip")
     bundles.write(files, target, platform.executables(files))
     size_mb = sum(map(len, files.values())) / 1e6
-    out.print(f"{target}: {len(files)} files, {size_mb:.0f} MB before packing", highlight=False,
-              soft_wrap=True)  # fmt: skip
+    out.print(
+        f"{target}: {len(files)} files, {size_mb:.0f} MB before packing",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @lab_group.command()

@@ -147,20 +147,28 @@ def run_options() -> list[click.Parameter]:
         option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, help="Seed of all chance."),
         option("--runtime", type=runtimes, default="auto", help="Where the network lives."),
         option("--clock", type=clocks, default="virtual", help="Clock of a guest."),
-        option("--image", default=None, metavar="NAME|FILE|auto|none",
-               help="Programs from this image; none: the host's [default: $TESTBED_IMAGE, auto]"),
+        option(
+            "--image",
+            default=None,
+            metavar="NAME|FILE|auto|none",
+            help="Programs from this image; none: the host's [default: $TESTBED_IMAGE, auto]",
+        ),
         option("--out", type=click.Path(path_type=Path), help="Folder for run directories."),
         option(
-            "--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0,
+            "--wall-limit-s",
+            type=click.FloatRange(1, 86400),
+            default=600.0,
             help="Wall-clock limit of each scenario, in s.",
         ),
         option("--scenario", multiple=True, help="Run only this scenario (repeatable)."),
         option(
-            "--repeat", type=click.IntRange(1, 1000), default=1,
+            "--repeat",
+            type=click.IntRange(1, 1000),
+            default=1,
             help="Repetitions with the seeds SEED, SEED+1, …",
         ),
         option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
-    ]  # fmt: skip
+    ]
 
 
 def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:

@@ -109,8 +109,10 @@ def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
                 shutil.rmtree(path)
     click.echo(_summary(len(found), removed, dry_run))
     if not (runs or all_runs):
-        click.echo(f"runs in {default_runs().resolve()} stay: --runs removes those that never ended"
-                   ", --all-runs all")  # fmt: skip
+        click.echo(
+            f"runs in {default_runs().resolve()} stay: --runs removes those that never ended"
+            ", --all-runs all"
+        )
 
 
 def _summary(leftovers: int, runs: int, dry_run: bool) -> str:

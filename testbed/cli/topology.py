@@ -88,9 +88,12 @@ def _is_drawing(path: Path) -> bool:
 @click.command()
 @click.argument("topology")
 @click.option(
-    "--runtime", type=click.Choice(["auto", "guest", "host"]), default="auto", show_default=True,
+    "--runtime",
+    type=click.Choice(["auto", "guest", "host"]),
+    default="auto",
+    show_default=True,
     help="Where the network lives.",
-)  # fmt: skip
+)
 @click.option("--image", default="", help="Programs from this image, or none: the host's.")
 @click.option("--capture", "captures", multiple=True, help="Capture at INTERFACE (repeatable).")
 @click.option(

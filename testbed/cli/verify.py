@@ -21,10 +21,19 @@ from testbed.execution.verify import Comparison, verify
 @click.command("verify")
 @click.argument("run", default="latest")
 @click.option("--out", "target", type=click.Path(path_type=Path), help="Keep the new run there.")
-@click.option("--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0, show_default=True,
-              help="Wall-clock limit of each scenario, in s.")  # fmt: skip
-@click.option("--image", default="", metavar="NAME|FILE|none",
-              help="Another image than that of RUN; none: the host's programs.")  # fmt: skip
+@click.option(
+    "--wall-limit-s",
+    type=click.FloatRange(1, 86400),
+    default=600.0,
+    show_default=True,
+    help="Wall-clock limit of each scenario, in s.",
+)
+@click.option(
+    "--image",
+    default="",
+    metavar="NAME|FILE|none",
+    help="Another image than that of RUN; none: the host's programs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_json: bool) -> None:
     """Make RUN again with its recorded inputs and compare everything ('latest' by default).

@@ -333,17 +333,42 @@ def _words(value: Any) -> str:
 
 
 _SINGULAR = {
-    "addresses": "address", "entries": "entry", "matches": "match", "queries": "query",
+    "addresses": "address",
+    "entries": "entry",
+    "matches": "match",
+    "queries": "query",
     "replies": "reply",
 } | {
     plural: plural.removesuffix("s")
     for plural in (
-        "announcements", "answers", "bytes", "connections", "datagrams", "drops", "duplicates",
-        "errors", "flows", "fragments", "frames", "hops", "lies", "marks", "messages", "offers",
-        "packet-ins", "packets", "pings", "ports", "probes", "questions", "requests", "rounds",
-        "segments", "times",
+        "announcements",
+        "answers",
+        "bytes",
+        "connections",
+        "datagrams",
+        "drops",
+        "duplicates",
+        "errors",
+        "flows",
+        "fragments",
+        "frames",
+        "hops",
+        "lies",
+        "marks",
+        "messages",
+        "offers",
+        "packet-ins",
+        "packets",
+        "pings",
+        "ports",
+        "probes",
+        "questions",
+        "requests",
+        "rounds",
+        "segments",
+        "times",
     )
-}  # fmt: skip
+}
 """What claims count. Others stay as they are given: no rule of spelling knows English."""
 
 

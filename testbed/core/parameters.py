@@ -23,9 +23,17 @@ from testbed.core.errors import ConfigError, nearest
 P = TypeVar("P")
 
 RESERVED = (
-    "clock", "help", "image", "json", "out", "repeat", "runtime", "scenario", "seed",
+    "clock",
+    "help",
+    "image",
+    "json",
+    "out",
+    "repeat",
+    "runtime",
+    "scenario",
+    "seed",
     "wall_limit_s",
-)  # fmt: skip
+)
 """Options of every run; no parameter has such a name."""
 
 ONE_OF, YES_OR_NO, ANY_TEXT = "one of {}", "yes or no", "any text"

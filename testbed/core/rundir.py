@@ -22,9 +22,13 @@ FORMAT = 1
 """Version of the layout, in ``run.json``."""
 
 RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
-    "run.json", "scenario.json", "outcome.json", "verdicts.json", "report.html",
+    "run.json",
+    "scenario.json",
+    "outcome.json",
+    "verdicts.json",
+    "report.html",
     "repetition.json",
-)  # fmt: skip
+)
 
 
 def write_json(path: Path, data: Any) -> None:

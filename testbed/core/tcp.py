@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 CONGESTION_CONTROLS = (
-    "reno", "cubic", "bbr", "bic", "cdg", "dctcp", "htcp", "hybla", "illinois", "lp",
-    "nv", "scalable", "vegas", "veno", "westwood", "yeah",
-)  # fmt: skip
+    "reno",
+    "cubic",
+    "bbr",
+    "bic",
+    "cdg",
+    "dctcp",
+    "htcp",
+    "hybla",
+    "illinois",
+    "lp",
+    "nv",
+    "scalable",
+    "vegas",
+    "veno",
+    "westwood",
+    "yeah",
+)
 """Congestion controls of Linux; the guest kernel has all but those its options leave out."""
 
 MSS_BYTES = 1448

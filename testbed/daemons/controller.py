@@ -183,9 +183,14 @@ class ControlledNetwork:
         for switch in self.switches:
             if not names or switch.name in names:
                 process = self.net.start(
-                    switch.name, "ovs-ofctl", "--timestamp", "monitor", switch.name, "watch:",
+                    switch.name,
+                    "ovs-ofctl",
+                    "--timestamp",
+                    "monitor",
+                    switch.name,
+                    "watch:",
                     log=f"flows-{switch.name}",
-                )  # fmt: skip
+                )
                 process.stop_signal = signal.SIGINT
 
     def show(self, label: str, *commands: str) -> None:

@@ -18,8 +18,13 @@ _PASSWD = "root:x:0:0:root:/root:/bin/sh\n"
 """All users it sees: without one of its own it stays a single process. Version 10's processes wait
 for each other at the end by asking over and over, for ever where asking takes no time."""
 
-_ALWAYS = ("ipv4only", "option domain_name_servers, broadcast_address", "option subnet_mask",
-           "option routers, dhcp_lease_time", "require dhcp_server_identifier")  # fmt: skip
+_ALWAYS = (
+    "ipv4only",
+    "option domain_name_servers, broadcast_address",
+    "option subnet_mask",
+    "option routers, dhcp_lease_time",
+    "require dhcp_server_identifier",
+)
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,21 @@ class Dhcpcd(Daemon):
     def argv(self, place: Place) -> list[str]:
         """In the foreground, telling what it does."""
         return [
-            "unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"',
-            f"{place.configs}/passwd", self.program, "--nobackground", "--debug", "--config",
-            f"{place.configs}/dhcpcd.conf", "--script", str(HOOK), interface(place.node),
-        ]  # fmt: skip
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            'mount --bind "$0" /etc/passwd && exec "$@"',
+            f"{place.configs}/passwd",
+            self.program,
+            "--nobackground",
+            "--debug",
+            "--config",
+            f"{place.configs}/dhcpcd.conf",
+            "--script",
+            str(HOOK),
+            interface(place.node),
+        ]
 
     def ready(self, place: Place, process: Process) -> bool:
         """It speaks as soon as it has its interface."""

@@ -31,13 +31,23 @@ class Nsd(Daemon):
     def files(self, place: Place) -> dict[str, str]:
         """The configuration and one master file a zone."""
         lines = [
-            "server:", '  username: ""', '  chroot: ""', "  server-count: 1", "  do-ip6: no",
-            '  database: ""', f"  zonesdir: {place.configs}", f"  pidfile: {place.state}/nsd.pid",
-            f"  xfrdfile: {place.state}/xfrd", f"  xfrdir: {place.state}",
-            f"  zonelistfile: {place.state}/zones", f"  ipv4-edns-size: {LARGEST_UDP_BYTES}",
-            "  rrl-ratelimit: 0", "  log-only-syslog: no", "remote-control:",
+            "server:",
+            '  username: ""',
+            '  chroot: ""',
+            "  server-count: 1",
+            "  do-ip6: no",
+            '  database: ""',
+            f"  zonesdir: {place.configs}",
+            f"  pidfile: {place.state}/nsd.pid",
+            f"  xfrdfile: {place.state}/xfrd",
+            f"  xfrdir: {place.state}",
+            f"  zonelistfile: {place.state}/zones",
+            f"  ipv4-edns-size: {LARGEST_UDP_BYTES}",
+            "  rrl-ratelimit: 0",
+            "  log-only-syslog: no",
+            "remote-control:",
             "  control-enable: no",
-        ]  # fmt: skip
+        ]
         for zone in self.zones:
             lines += ["zone:", f'  name: "{zone}"', f"  zonefile: {_file(zone)}"]
         text = {_file(zone): records for zone, records in self.zones.items()}

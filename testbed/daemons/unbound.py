@@ -35,16 +35,30 @@ class Unbound(Daemon):
     def files(self, place: Place) -> dict[str, str]:
         """The configuration and the root hints."""
         server = [
-            "interface: 0.0.0.0", "access-control: 0.0.0.0/0 allow", "do-ip6: no",
-            'username: ""', 'chroot: ""', f"directory: {place.state}",
-            f"pidfile: {place.state}/unbound.pid", "do-daemonize: no", "use-syslog: no",
-            'logfile: ""', "verbosity: 1", "num-threads: 1", f"root-hints: {place.configs}/hints",
-            'module-config: "iterator"', "edns-buffer-size: 1232",
+            "interface: 0.0.0.0",
+            "access-control: 0.0.0.0/0 allow",
+            "do-ip6: no",
+            'username: ""',
+            'chroot: ""',
+            f"directory: {place.state}",
+            f"pidfile: {place.state}/unbound.pid",
+            "do-daemonize: no",
+            "use-syslog: no",
+            'logfile: ""',
+            "verbosity: 1",
+            "num-threads: 1",
+            f"root-hints: {place.configs}/hints",
+            'module-config: "iterator"',
+            "edns-buffer-size: 1232",
             # one question after the other, each in full: the walk as textbooks have it
-            "qname-minimisation: no", 'target-fetch-policy: "0 0 0 0 0"', "prefetch: no",
-            "minimal-responses: no", "serve-expired: no", "aggressive-nsec: no",
+            "qname-minimisation: no",
+            'target-fetch-policy: "0 0 0 0 0"',
+            "prefetch: no",
+            "minimal-responses: no",
+            "serve-expired: no",
+            "aggressive-nsec: no",
             *self.options,
-        ]  # fmt: skip
+        ]
         conf = "".join(f"  {line}\n" for line in server)
         clauses = "".join(f"{clause}\n" for clause in (*self.clauses, _NO_CONTROL))
         hints = f". 3600000 NS a.root.\na.root. 3600000 A {self.root}\n"

@@ -24,9 +24,12 @@ _PROGRAMS = {
     "ovs": ["ovs-vswitchd", "--version"],
 }
 _IN_IMAGE = {
-    "iperf3": "iperf3", "tcpdump": "tcpdump", "frr": "frr", "ovs": "openvswitch-switch",
+    "iperf3": "iperf3",
+    "tcpdump": "tcpdump",
+    "frr": "frr",
+    "ovs": "openvswitch-switch",
     "python": "python3",
-}  # fmt: skip
+}
 """Program → its package in an image."""
 
 _LIBRARIES = ("pyroute2", "pandas", "numpy", "pyarrow", "matplotlib")

@@ -93,12 +93,20 @@ class Watcher:
 
 
 @dataclass(frozen=True)
+class Scenario:
+    """One scenario, checked: its parameters as data, and the files it starts with."""
+
+    parameters: dict[str, Any]
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Plan:
     """A run that is checked and has its directory, but no network yet."""
 
     request: Request
     cls: type[Experiment]
-    scenarios: dict[str, dict[str, Any]]
+    scenarios: dict[str, Scenario]
     runtime: Runtime
     rundir: RunDir
     meta: dict[str, Any]
@@ -178,10 +186,8 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
     return failed
 
 
-def _scenarios(
-    cls: type[Experiment], params: Any, only: tuple[str, ...]
-) -> dict[str, dict[str, Any]]:
-    """Scenario → parameters as data; topologies and inputs are made here, so that errors show."""
+def _scenarios(cls: type[Experiment], params: Any, only: tuple[str, ...]) -> dict[str, Scenario]:
+    """The scenarios by name; topologies and inputs are made here, so that errors show."""
     with own_code(cls, "scenarios"):
         found = dict(cls(params).scenarios())
     for name in found:
@@ -199,13 +205,16 @@ def _scenarios(
                 f"--scenario {name}: unknown{nearest(name, found)}; known: {', '.join(found)}"
             )
     chosen = {name: p for name, p in found.items() if not only or name in only}
-    for scenario_params in chosen.values():
-        with own_code(cls, "topology"):
-            topo = cls(scenario_params).topology()
-        named_topologies.require_nodes(topo, str(path_of(cls)))
-        with own_code(cls, "inputs"):
-            cls(scenario_params).inputs()
-    return {name: asdict(p) for name, p in chosen.items()}
+    return {name: _scenario(cls, cls(p)) for name, p in chosen.items()}
+
+
+def _scenario(cls: type[Experiment], experiment: Experiment) -> Scenario:
+    with own_code(cls, "topology"):
+        topo = experiment.topology()
+    named_topologies.require_nodes(topo, str(path_of(cls)))
+    with own_code(cls, "inputs"):
+        inputs = experiment.inputs()
+    return Scenario(asdict(experiment.params), inputs)
 
 
 def _check_programs(cls: type[Experiment], image: Image | None) -> None:
@@ -259,7 +268,7 @@ def _run_one(
     made: Plan, name: str, stop: threading.Event, on_progress: Callable[[Progress], None]
 ) -> Outcome:
     """One scenario's network, watched by the gate where the clock is real."""
-    folder = _prepare(made.rundir, made.cls, name, made.scenarios[name], made.request, made.runtime)
+    folder = _prepare(made, name)
     with gate.watching(made.runtime.clock == "real") as watch:
         outcome = made.runtime.run(
             folder,
@@ -274,30 +283,24 @@ def _run_one(
     return outcome
 
 
-def _prepare(
-    rundir: RunDir,
-    cls: type[Experiment],
-    name: str,
-    params: dict[str, Any],
-    request: Request,
-    runtime: Runtime,
-) -> Path:
-    folder = rundir.scenario(name)
+def _prepare(made: Plan, name: str) -> Path:
+    """The scenario's folder with all that a runtime needs: the experiment, its inputs, its data."""
+    folder = made.rundir.scenario(name)
     folder.mkdir(parents=True)
-    copy = experiment_folder.copy(path_of(cls), cls.name, folder)
-    for file, text in cls(parameters.build(cls.Parameters, params)).inputs().items():
+    copy = experiment_folder.copy(path_of(made.cls), made.cls.name, folder)
+    for file, text in made.scenarios[name].inputs.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")
     write_json(
         folder / SCENARIO,
         {
-            "experiment": cls.name,
+            "experiment": made.cls.name,
             "file": copy,
             "scenario": name,
-            "parameters": params,
-            "seed": request.seed,
-            "runtime": runtime.name,
-            "clock": runtime.clock,
+            "parameters": made.scenarios[name].parameters,
+            "seed": made.request.seed,
+            "runtime": made.runtime.name,
+            "clock": made.runtime.clock,
         },
     )
     return folder
@@ -341,7 +344,7 @@ def _metadata(
     params: Any,
     request: Request,
     runtime: Runtime,
-    scenarios: dict[str, dict[str, Any]],
+    scenarios: Mapping[str, Scenario],
 ) -> dict[str, Any]:
     image = image_of(runtime)
     return {
@@ -362,7 +365,7 @@ def _metadata(
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "status": "running",
         "reason": "",
-        "scenarios": {name: {"parameters": p} for name, p in scenarios.items()},
+        "scenarios": {name: {"parameters": s.parameters} for name, s in scenarios.items()},
     }
 
 

@@ -127,9 +127,15 @@ class _TooMuchError(Exception):
 
 
 _UNREADABLE = (
-    OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error,
-    tarfile.TarError, zipfile.BadZipFile,
-)  # fmt: skip
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 
 
 def is_archive(path: Path) -> bool:
@@ -359,9 +365,12 @@ class _Member(tarfile.TarInfo):
 
 
 _HEADERS = (
-    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
-)  # fmt: skip
+)
 """Entries that say something of the next one."""
 
 

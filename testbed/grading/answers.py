@@ -74,8 +74,9 @@ class Answers:
         """
         value = self.get(key)
         found = _as_number(value)
-        verdict = near(found if found is not None else expected, expected, rel=rel, abs=abs,
-                       unit=unit)  # fmt: skip
+        verdict = near(
+            found if found is not None else expected, expected, rel=rel, abs=abs, unit=unit
+        )
         if found is None:
             said = _NO_ANSWER if value is None else f"{shown(value)} (not a number)"
             verdict = Verdict(Status.FAIL, said, verdict.expected, verdict.tolerance)

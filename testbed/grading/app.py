@@ -35,10 +35,12 @@ class _SandboxedController(Controller):
         command += ["--log", f"{sandbox.OUT}/controller.jsonl"]
         command += [f"{name}={value}" for name, value in self.settings.items()]
         return sandbox.argv(
-            command, self._folder, sandbox.out_folder(self.app),
+            command,
+            self._folder,
+            sandbox.out_folder(self.app),
             shown=package | sandbox.python_packages(),
             environment={"PYTHONPATH": "/project:/site", "SDN_FRAMEWORK": self.framework},
-        )  # fmt: skip
+        )
 
 
 class _Network(ControlledNetwork):

@@ -107,10 +107,11 @@ def _each_submission(paths: Sequence[Path], manifest: Manifest) -> list[Path]:
             " --student ID"
         )
     inside = [
-        child.absolute() for child in sorted(root.iterdir())
+        child.absolute()
+        for child in sorted(root.iterdir())
         if not child.name.startswith(".")
         and (child.is_dir() or child.is_symlink() or accept.is_archive(child))
-    ]  # fmt: skip
+    ]
     if not inside:
         raise ConfigError(f"{root}: no submissions (folders or archives)")
     if len(inside) == 1:  # as of `submissions/*` with one student: a class would have more
@@ -220,14 +221,24 @@ def not_judged(lab: LabFolder, student: str, why: str) -> Result:
     manifest: Manifest = lab.manifest
     checks: Mapping[str, Any] = manifest.checks
     return Result(
-        lab.name, manifest.title, student, key="", problems=(why,),
+        lab.name,
+        manifest.title,
+        student,
+        key="",
+        problems=(why,),
         checks=tuple(
             CheckResult(
-                name=claim.name, sentence=claim.sentence, source=claim.source,
-                hint=checks[claim.name].hint, hidden=checks[claim.name].hidden,
-                mark=Mark.INCONCLUSIVE, points=0.0, of=round(manifest.points_of(claim.name), 4),
-                observed=why, expected="",
+                name=claim.name,
+                sentence=claim.sentence,
+                source=claim.source,
+                hint=checks[claim.name].hint,
+                hidden=checks[claim.name].hidden,
+                mark=Mark.INCONCLUSIVE,
+                points=0.0,
+                of=round(manifest.points_of(claim.name), 4),
+                observed=why,
+                expected="",
             )
             for claim in lab.full.claims()
         ),
-    )  # fmt: skip
+    )

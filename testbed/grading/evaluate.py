@@ -21,10 +21,16 @@ GRAPH, REASON = "graph.json", "reason.json"
 
 MODULES = (
     "__init__.py",
-    "author/__init__.py", "author/graph.py", "author/topo.py",
-    "core/__init__.py", "core/errors.py", "core/version.py",
-    "net/__init__.py", "net/shape.py", "net/tclink.py",
-)  # fmt: skip
+    "author/__init__.py",
+    "author/graph.py",
+    "author/topo.py",
+    "core/__init__.py",
+    "core/errors.py",
+    "core/version.py",
+    "net/__init__.py",
+    "net/shape.py",
+    "net/tclink.py",
+)
 """Files of ours that a topology file needs, and no more."""
 
 _TIMEOUT_S = 60
@@ -52,17 +58,24 @@ def main(folder: Path) -> None:
     shown |= sandbox.python_packages()
     line = sandbox.argv(
         ["python3", "-c", _PROGRAM, f"{sandbox.WORK}/{names[0]}"],
-        folder / FOLDER, sandbox.out_folder("topology"), shown=shown,
-        environment={"PYTHONPATH": "/testbed:/site"}, network=False,
-    )  # fmt: skip
+        folder / FOLDER,
+        sandbox.out_folder("topology"),
+        shown=shown,
+        environment={"PYTHONPATH": "/testbed:/site"},
+        network=False,
+    )
     log = folder / "topology.log"
     ended = ""
     with log.open("wb") as out:
         try:
             code = subprocess.run(
-                line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False,
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                check=False,
                 timeout=_TIMEOUT_S,
-            ).returncode  # fmt: skip
+            ).returncode
         except subprocess.TimeoutExpired:
             code, ended = -1, f"was not done after {_TIMEOUT_S} s"
     sandbox.collect(folder)

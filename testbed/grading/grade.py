@@ -87,10 +87,15 @@ class Task:
         """SHA-256 over all that the result depends on; `versions` as `versions_hash` gave it."""
         files = {n: hashlib.sha256(d).hexdigest() for n, d in sorted(self.handed.files.items())}
         about = {
-            "format": FORMAT, "lab": self.lab.source_hash(), "student": self.student,
-            "variant": self.params, "files": files, "problems": self.handed.problems,
-            "versions": versions, "questions": questions.asked(self.lab, self.params),
-        }  # fmt: skip
+            "format": FORMAT,
+            "lab": self.lab.source_hash(),
+            "student": self.student,
+            "variant": self.params,
+            "files": files,
+            "problems": self.handed.problems,
+            "versions": versions,
+            "questions": questions.asked(self.lab, self.params),
+        }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
@@ -168,13 +173,19 @@ def grade(
     accepted.problems += student_diagnostics.raised(scenarios, accepted.kinds)
     experiment = job.experiment()
     checks = tuple(
-        _check(task.lab, experiment, claim, ends, tables) for claim in task.lab.full.claims()
+        _check(task.lab, experiment, claim, ends, tables)
+        for claim in task.lab.full.claims()
         if claim.name in task.lab.manifest.checks
-    )  # fmt: skip
+    )
     result = Result(
-        task.lab.name, task.lab.manifest.title, task.student, task.key(versions),
-        tuple(accepted.problems), _fingerprint(task.folder / RUN), checks,
-    )  # fmt: skip
+        task.lab.name,
+        task.lab.manifest.title,
+        task.student,
+        task.key(versions),
+        tuple(accepted.problems),
+        _fingerprint(task.folder / RUN),
+        checks,
+    )
     write_json(task.folder / RESULT, result.as_dict())
     return result
 
@@ -281,20 +292,28 @@ class _Job:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text, encoding="utf-8")
         scenario = {
-            "experiment": lab.name, "file": f"lab/{lab.name}", "scenario": name,
-            "parameters": asdict(experiment.params), "seed": SEED,
-            "runtime": self.runtime.name, "clock": self.runtime.clock,
-        }  # fmt: skip
+            "experiment": lab.name,
+            "file": f"lab/{lab.name}",
+            "scenario": name,
+            "parameters": asdict(experiment.params),
+            "seed": SEED,
+            "runtime": self.runtime.name,
+            "clock": self.runtime.clock,
+        }
         write_json(folder / SCENARIO, scenario)
         return folder
 
     def _guest(self, folder: Path, module: str) -> Outcome:
         limits = self.task.lab.manifest.limits
         return self.runtime.run(
-            folder, seed=SEED, memory_mb=limits.memory_mb, module=module, stop=self.stop,
+            folder,
+            seed=SEED,
+            memory_mb=limits.memory_mb,
+            module=module,
+            stop=self.stop,
             wall_limit_s=max(_LEAST_WALL_S, _WALL_PER_CPU * limits.cpu_s),
             limits=Limits(limits.cpu_s, limits.disk_mb),
-        )  # fmt: skip
+        )
 
     def _end(self, folder: Path, outcome: Outcome) -> _End:
         if outcome.status in _OVERRUN:
@@ -307,8 +326,11 @@ class _Job:
             raise StoppedError("interrupted")
         if outcome.ok:
             return _End()
-        return _End("grader", f"the network did not come to its end ({outcome.status}):"
-                    f" {inside.get('reason') or outcome.reason}")  # fmt: skip
+        return _End(
+            "grader",
+            f"the network did not come to its end ({outcome.status}):"
+            f" {inside.get('reason') or outcome.reason}",
+        )
 
     def _measure(self, name: str, params: Any) -> tuple[_End, dict[str, pd.DataFrame]]:
         try:
@@ -347,11 +369,19 @@ def _check(
     mark, share = mark_of(verdict)
     check, of = lab.manifest.checks[claim.name], lab.manifest.points_of(claim.name)
     return CheckResult(
-        name=claim.name, sentence=claim.sentence, source=claim.source, hint=check.hint,
-        hidden=check.hidden, mark=mark, points=round(share * of, 4), of=round(of, 4),
-        observed=verdict.observed, expected=verdict.expected, tolerance=verdict.tolerance,
+        name=claim.name,
+        sentence=claim.sentence,
+        source=claim.source,
+        hint=check.hint,
+        hidden=check.hidden,
+        mark=mark,
+        points=round(share * of, 4),
+        of=round(of, 4),
+        observed=verdict.observed,
+        expected=verdict.expected,
+        tolerance=verdict.tolerance,
         evidence=tuple(asdict(e) for e in verdict.evidence),
-    )  # fmt: skip
+    )
 
 
 def _verdict(

@@ -82,10 +82,19 @@ exec "$root/source/venv/bin/python" -m testbed.grading.gradescope "$root"
 
 _UNUSED_PACKAGES = frozenset(
     {
-        "tshark", "gcc", "libc6-dev", "make", "flex", "bison", "bc", "patch", "xz-utils",
-        "binutils", "debian-archive-keyring",
+        "tshark",
+        "gcc",
+        "libc6-dev",
+        "make",
+        "flex",
+        "bison",
+        "bc",
+        "patch",
+        "xz-utils",
+        "binutils",
+        "debian-archive-keyring",
     }
-)  # fmt: skip
+)
 """For tests and for building the kernel, which is in the bundle."""
 
 

@@ -19,10 +19,13 @@ class DataTopo(Topo):
             make[node["kind"]](node["name"], **({"ip": node["ip"]} if "ip" in node else {}))
         for link in data["links"]:
             self.addLink(
-                link["node1"], link["node2"],
-                port1=_number(link["interface1"]), port2=_number(link["interface2"]),
-                shape1=LinkShape(**link["shape1"]), shape2=LinkShape(**link["shape2"]),
-            )  # fmt: skip
+                link["node1"],
+                link["node2"],
+                port1=_number(link["interface1"]),
+                port2=_number(link["interface2"]),
+                shape1=LinkShape(**link["shape1"]),
+                shape2=LinkShape(**link["shape2"]),
+            )
 
 
 def _number(interface: str) -> int:

@@ -132,9 +132,11 @@ class _Renderer:
     def __init__(self, lab: Assignment, student: str) -> None:
         self._values = {**asdict(lab.params), "lab": lab, "student": student}
         self._jinja = jinja2.Environment(
-            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
             keep_trailing_newline=True,
-        )  # fmt: skip
+        )
 
     def line(self, text: str, where: str) -> str:
         try:

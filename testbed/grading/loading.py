@@ -39,8 +39,9 @@ def load_lab(folder: Path, *, hidden: bool = True) -> type[Assignment]:
         raise ConfigError(f"{folder / file}: {error}") from error
     found = list(experiments_in(module, module_name))
     if len(found) != 1 or not issubclass(found[0], Assignment):
-        raise ConfigError(f"{folder / file}: holds {len(found)} labs; write one subclass of"
-                          " Assignment")  # fmt: skip
+        raise ConfigError(
+            f"{folder / file}: holds {len(found)} labs; write one subclass of Assignment"
+        )
     found[0].name = name
     return found[0]
 

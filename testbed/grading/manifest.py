@@ -22,9 +22,7 @@ FILE = "lab.yaml"
 COLUMNS = ("student", "points", "of", "open_points", "status")
 """Of a gradebook, before the checks': no check may have such a name."""
 
-Kind = Literal[
-    "answers", "app", "dnsmasq", "frr", "program", "run", "text", "topology", "zone"
-]  # fmt: skip
+Kind = Literal["answers", "app", "dnsmasq", "frr", "program", "run", "text", "topology", "zone"]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -173,9 +171,10 @@ def _first_line(path: Path, tree: Any, error: ValidationError) -> str:
         known = list(parent.model_fields) if parent else []
         message = f"unknown{nearest(str(place[-1]), known)}; allowed: {', '.join(known)}"
         lacks = [
-            str(e["loc"][-1]) for e in errors
+            str(e["loc"][-1])
+            for e in errors
             if e["type"] == "missing" and e["loc"][:-1] == first["loc"][:-1]
-        ]  # fmt: skip
+        ]
         message += f"; missing: {', '.join(lacks)}" * bool(lacks)
     elif "ctx" in first and "pattern" in first["ctx"]:
         message = "is no plain name (letters, digits, and . _ - in files, _ in checks)"
@@ -185,8 +184,11 @@ def _first_line(path: Path, tree: Any, error: ValidationError) -> str:
 def _model_at(place: Sequence[Any]) -> type[BaseModel] | None:
     """The part of the schema at a place such as ``files``, ``r1.conf``."""
     parts: dict[str, type[BaseModel]] = {
-        "limits": Limits, "files": HandedFile, "checks": Check, "mutants": Mutant,
-    }  # fmt: skip
+        "limits": Limits,
+        "files": HandedFile,
+        "checks": Check,
+        "mutants": Mutant,
+    }
     if not place:
         return Manifest
     return Edit if "edits" in place else parts.get(str(place[0]))

@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
 FEEDBACK, GRADESCOPE = "feedback.html", "results.json"
 CLASS_PAGE, BOOK, BOOK_PARQUET, JUNIT = (
-    "class.html", "gradebook.csv", "gradebook.parquet", "junit.xml",
-)  # fmt: skip
+    "class.html",
+    "gradebook.csv",
+    "gradebook.parquet",
+    "junit.xml",
+)
 
 _MOST_LANES = 6
 _BINS = 10
@@ -67,11 +70,15 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
     part.replace(folder / BOOK_PARQUET)
     write_text(folder / JUNIT, junit(results))
     page = _template("class.html.j2").render(
-        title=results[0].title, lab=results[0].lab, results=results, pages=pages,
-        bins=histogram(results), missed=missed(results),
+        title=results[0].title,
+        lab=results[0].lab,
+        results=results,
+        pages=pages,
+        bins=histogram(results),
+        missed=missed(results),
         mean=sum(r.points for r in results) / len(results),
         regrade=[r for r in results if not r.conclusive],
-    )  # fmt: skip
+    )
     write_text(folder / CLASS_PAGE, page)
 
 
@@ -79,8 +86,11 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
 def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", report.TEMPLATES]),
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
     environment.filters["points"] = points_text
     return environment.get_template(name)
 
@@ -91,8 +101,9 @@ def _template(name: str) -> jinja2.Template:
 def _evidence(captures: report.Captures, check: CheckResult) -> list[dict[str, Any]]:
     found = []
     for data in check.evidence:
-        evidence = Evidence(**{**data, "frames": tuple(data["frames"]),
-                               "rows": tuple(data["rows"])})  # fmt: skip
+        evidence = Evidence(
+            **{**data, "frames": tuple(data["frames"]), "rows": tuple(data["rows"])}
+        )
         shown: dict[str, Any] = {"of": evidence, "rows": [dict(r) for r in evidence.rows]}
         shown |= {"ladder": "", "more": max(0, len(evidence.frames) - report.SHOWN_FRAMES)}
         if evidence.frames and evidence.capture:
@@ -194,9 +205,10 @@ def gradescope_results(result: Result) -> dict[str, Any]:
         test: dict[str, Any] = {
             "name": f"{check.name}: {check.mark}",
             "status": "passed" if check.mark is Mark.PASS else "failed",
-            "output": "\n".join(lines), "output_format": "text",
+            "output": "\n".join(lines),
+            "output_format": "text",
             "visibility": "after_published" if check.hidden else "visible",
-        }  # fmt: skip
+        }
         if result.conclusive:
             test |= {"score": check.points, "max_score": check.of}
         tests.append(test)
@@ -205,9 +217,13 @@ def gradescope_results(result: Result) -> dict[str, Any]:
         problems.insert(0, "The grader could not judge everything; this must be graded again.")
     score = {"score": result.points} if result.conclusive else {}
     return {
-        **score, "output": "\n".join(problems), "output_format": "text",
-        "visibility": "visible", "stdout_visibility": "hidden", "tests": tests,
-    }  # fmt: skip
+        **score,
+        "output": "\n".join(problems),
+        "output_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "tests": tests,
+    }
 
 
 # ---- the class

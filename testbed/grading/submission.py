@@ -205,6 +205,15 @@ class Submission:
             yield ScenarioData(scenario, folder, None)
         except SubmissionError:
             raise
-        except (TestbedError, MissingDataError, ArithmeticError, AttributeError, LookupError,
-                OSError, RecursionError, TypeError, ValueError) as error:  # fmt: skip
+        except (
+            TestbedError,
+            MissingDataError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            OSError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise SubmissionError(f"{name}: cannot be read: {shown(error)}") from error

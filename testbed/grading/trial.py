@@ -50,10 +50,13 @@ def files(lab: LabFolder, name: str, student: str) -> dict[str, bytes]:
 
 
 def run(
-    lab: LabFolder, chosen: Iterable[str], students: Iterable[str], folder: Path,
+    lab: LabFolder,
+    chosen: Iterable[str],
+    students: Iterable[str],
+    folder: Path,
     on_trial: Callable[[Trial], None] = lambda _: None,
     workers: int = 0,
-) -> list[Trial]:  # fmt: skip
+) -> list[Trial]:
     """Grades the chosen submissions, for each student's variant.
 
     Args:

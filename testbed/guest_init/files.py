@@ -16,9 +16,16 @@ MountFolder = Callable[[int, str, bool], None]
 
 _ROOT = "/tmp/root"
 _HIDDEN = {
-    "/home": "", "/root": "mode=700", "/run": "", "/media": "", "/mnt": "", "/srv": "",
-    "/tmp": "mode=1777", "/var/tmp": "mode=1777", "/dev/shm": "mode=1777",
-}  # fmt: skip
+    "/home": "",
+    "/root": "mode=700",
+    "/run": "",
+    "/media": "",
+    "/mnt": "",
+    "/srv": "",
+    "/tmp": "mode=1777",
+    "/var/tmp": "mode=1777",
+    "/dev/shm": "mode=1777",
+}
 """Places that belong to a user, a machine or a boot: empty inside. Path → tmpfs options."""
 
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero", "net/tun")
@@ -70,8 +77,10 @@ def build(mount_folder: MountFolder, *, guest: bool) -> None:
     with open("/etc/nsswitch.conf", "w") as file:
         file.write(_NAMES)
     for fd, path, writable in (
-        (LAB_FD, LAB, True), (PROJECT_FD, PROJECT, False), (SITE_FD, SITE, False),
-    ):  # fmt: skip
+        (LAB_FD, LAB, True),
+        (PROJECT_FD, PROJECT, False),
+        (SITE_FD, SITE, False),
+    ):
         os.mkdir(path)
         mount_folder(fd, path, writable)
 

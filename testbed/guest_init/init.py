@@ -82,9 +82,9 @@ def _prepare(guest: bool) -> None:
     standard = [p for p in sys.path if p.startswith(sys.base_prefix + "/lib")]
     sys.path[:] = [PROJECT, SITE, *standard, "/usr/lib/python3/dist-packages"]
     sys.path_importer_cache.clear()
-    loaded = ("testbed", "testbed.guest_init")
-    for package in loaded:  # first found by a path that is gone now
-        sys.modules[package].__path__ = [f"{PROJECT}/{package.replace('.', '/')}"]
+    for name, module in sys.modules.items():  # first found by a path that is gone now
+        if name.partition(".")[0] == "testbed" and hasattr(module, "__path__"):
+            module.__path__ = [f"{PROJECT}/{name.replace('.', '/')}"]
 
 
 def _loopback_up() -> None:

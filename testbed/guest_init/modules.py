@@ -12,13 +12,24 @@ import os
 FOLDER = "/usr/lib/uml/modules"
 
 _NEEDED = (
-    "kernel/fs/overlayfs/", "kernel/net/sched/", "kernel/net/ipv4/tcp_",
+    "kernel/fs/overlayfs/",
+    "kernel/net/sched/",
+    "kernel/net/ipv4/tcp_",
     "kernel/net/bridge/bridge.",
-    "kernel/net/openvswitch/openvswitch.", "kernel/drivers/net/veth.", "kernel/drivers/net/ifb.",
-    "kernel/drivers/net/dummy.", "kernel/drivers/net/tun.", "kernel/drivers/net/vrf.",
-    "kernel/net/8021q/", "kernel/net/packet/", "kernel/net/ipv6/ipv6.", "kernel/net/netfilter/nf_",
-    "kernel/net/netfilter/nft_", "kernel/net/ipv4/inet_diag.", "kernel/net/mpls/",
-)  # fmt: skip
+    "kernel/net/openvswitch/openvswitch.",
+    "kernel/drivers/net/veth.",
+    "kernel/drivers/net/ifb.",
+    "kernel/drivers/net/dummy.",
+    "kernel/drivers/net/tun.",
+    "kernel/drivers/net/vrf.",
+    "kernel/net/8021q/",
+    "kernel/net/packet/",
+    "kernel/net/ipv6/ipv6.",
+    "kernel/net/netfilter/nf_",
+    "kernel/net/netfilter/nft_",
+    "kernel/net/ipv4/inet_diag.",
+    "kernel/net/mpls/",
+)
 _SYS_FINIT_MODULE = 313
 _libc = ctypes.CDLL(None, use_errno=True)
 

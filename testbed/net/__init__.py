@@ -13,13 +13,28 @@ if TYPE_CHECKING:
     from testbed.net.switch import Switch
 
 __all__ = [
-    "Host", "Intf", "Leftover", "Link", "Network", "Router", "Switch", "leftovers", "remove",
-]  # fmt: skip
+    "Host",
+    "Intf",
+    "Leftover",
+    "Link",
+    "Network",
+    "Router",
+    "Switch",
+    "leftovers",
+    "remove",
+]
 
 _HOME = {
-    "Host": "node", "Intf": "link", "Leftover": "owned", "Link": "link", "Network": "network",
-    "Router": "node", "Switch": "switch", "leftovers": "owned", "remove": "owned",
-}  # fmt: skip
+    "Host": "node",
+    "Intf": "link",
+    "Leftover": "owned",
+    "Link": "link",
+    "Network": "network",
+    "Router": "node",
+    "Switch": "switch",
+    "leftovers": "owned",
+    "remove": "owned",
+}
 
 
 def __getattr__(name: str) -> Any:

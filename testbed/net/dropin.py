@@ -123,19 +123,31 @@ def _ours(name: str) -> type:
 NAMES: dict[str, dict[str, Any]] = {
     "net": {"Mininet": Mininet, "MininetWithControlNet": MininetWithControlNet},
     "node": {
-        "Node": NodeMixin, "Host": Host, "CPULimitedHost": CPULimitedHost,
-        "OVSSwitch": OVSSwitch, "OVSKernelSwitch": OVSSwitch,
-        "OVSBridge": OVSBridge, "Controller": control.Controller, "OVSController": OVSController,
-        "RemoteController": control.RemoteController, "DefaultController": default_controller,
+        "Node": NodeMixin,
+        "Host": Host,
+        "CPULimitedHost": CPULimitedHost,
+        "OVSSwitch": OVSSwitch,
+        "OVSKernelSwitch": OVSSwitch,
+        "OVSBridge": OVSBridge,
+        "Controller": control.Controller,
+        "OVSController": OVSController,
+        "RemoteController": control.RemoteController,
+        "DefaultController": default_controller,
         "findController": find_controller,
         "DefaultControllers": (control.Controller, OVSController),
         **{name: _ours(name) for name in ("NOX", "Ryu")},
     },
     "nodelib": {"LinuxBridge": Switch, "NAT": NAT, "Node": NodeMixin},
-    "link": {"Intf": Intf, "TCIntf": Intf, "Link": Link, "TCLink": Link, "TCULink": Link,
-             "OVSLink": Link},
+    "link": {
+        "Intf": Intf,
+        "TCIntf": Intf,
+        "Link": Link,
+        "TCLink": Link,
+        "TCULink": Link,
+        "OVSLink": Link,
+    },
     "clean": {"cleanup": cleanup, "Cleanup": Cleanup},
-}  # fmt: skip
+}
 """Module of Mininet's → name in it → what a script gets."""
 
 

@@ -64,9 +64,13 @@ def address_row(intf: Any) -> dict[str, str | None]:
     ipv4 = f"{intf.ip}/{intf.prefixLen}" if intf.ip else None
     ipv6 = str(intf.ipv6) if getattr(intf, "ipv6", None) else None
     return {
-        "node": intf.node.name, "interface": intf.name, "peer": peer,
-        "ipv4": ipv4, "ipv6": ipv6, "mac": intf.mac,
-    }  # fmt: skip
+        "node": intf.node.name,
+        "interface": intf.name,
+        "peer": peer,
+        "ipv4": ipv4,
+        "ipv6": ipv6,
+        "mac": intf.mac,
+    }
 
 
 def qdiscs(net: Inspected) -> list[QdiscRow]:
@@ -121,9 +125,12 @@ def _stats(data: memoryview) -> dict[str, int]:
     if _TCA_STATS_PKT64 in found:
         sent_pkts = struct.unpack("=Q", found[_TCA_STATS_PKT64])[0]
     return {
-        "sent_bytes": sent_bytes, "sent_pkts": sent_pkts, "dropped_pkts": drops,
-        "overlimits": overlimits, "backlog_bytes": backlog,
-    }  # fmt: skip
+        "sent_bytes": sent_bytes,
+        "sent_pkts": sent_pkts,
+        "dropped_pkts": drops,
+        "overlimits": overlimits,
+        "backlog_bytes": backlog,
+    }
 
 
 def _read_tbf(data: bytes) -> dict[str, Any]:
@@ -174,9 +181,13 @@ def _read_red(data: bytes) -> dict[str, Any]:
     limit, low, high, weight, _, _, flags = struct.unpack_from("=IIIBBBB", found[1])
     max_p = struct.unpack("=I", found[3])[0] / 2**32 if 3 in found else None
     return {
-        "limit_bytes": limit, "min_bytes": low, "max_bytes": high, "weight_log": weight,
-        "max_p": max_p, "ecn": flags & 1,
-    }  # fmt: skip
+        "limit_bytes": limit,
+        "min_bytes": low,
+        "max_bytes": high,
+        "weight_log": weight,
+        "max_p": max_p,
+        "ecn": flags & 1,
+    }
 
 
 READERS: dict[str, Callable[[bytes], dict[str, Any]]] = {

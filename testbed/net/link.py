@@ -250,10 +250,15 @@ class Link(mininet_link.Link):  # type: ignore[misc]
         for node, end, own, cls in zip((node1, node2), ends, options, (cls1, cls2), strict=True):
             made.append(
                 interface_class(cls or intf)(
-                    end.name, node=node, end=end, link=self, mac=end.mac,
-                    moveIntfFn=self._ignore, **own,
+                    end.name,
+                    node=node,
+                    end=end,
+                    link=self,
+                    mac=end.mac,
+                    moveIntfFn=self._ignore,
+                    **own,
                 )
-            )  # fmt: skip
+            )
         self.intf1, self.intf2 = made
         for own in made:
             if own.wanted:

@@ -39,10 +39,13 @@ _GROUPS = {"routes": (7, 11), "neighbours": (3,), "links": (1,)}
 
 _DUMPS = {"routes": RTM_GETROUTE, "neighbours": RTM_GETNEIGH, "links": RTM_GETLINK}
 _KIND_OF = {
-    RTM_NEWROUTE: "routes", RTM_DELROUTE: "routes",
-    RTM_NEWNEIGH: "neighbours", RTM_DELNEIGH: "neighbours",
-    RTM_NEWLINK: "links", RTM_DELLINK: "links",
-}  # fmt: skip
+    RTM_NEWROUTE: "routes",
+    RTM_DELROUTE: "routes",
+    RTM_NEWNEIGH: "neighbours",
+    RTM_DELNEIGH: "neighbours",
+    RTM_NEWLINK: "links",
+    RTM_DELLINK: "links",
+}
 _DELETIONS = (RTM_DELLINK, RTM_DELROUTE, RTM_DELNEIGH)
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
@@ -55,15 +58,31 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE = 1,
 _RTA_VIA = 18
 
 ROUTE_PROTOCOLS = {
-    2: "kernel", 3: "boot", 4: "static", 11: "zebra", 16: "dhcp", 17: "mrouted",
-    186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 190: "ripng", 196: "static",
-}  # fmt: skip
+    2: "kernel",
+    3: "boot",
+    4: "static",
+    11: "zebra",
+    16: "dhcp",
+    17: "mrouted",
+    186: "bgp",
+    187: "isis",
+    188: "ospf",
+    189: "rip",
+    190: "ripng",
+    196: "static",
+}
 """``rtm_protocol``; ospf6d's routes come as ``ospf`` too, 196 is FRR's staticd."""
 
 NEIGHBOUR_STATES = {
-    0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08: "DELAY",
-    0x10: "PROBE", 0x20: "FAILED", 0x40: "NOARP", 0x80: "PERMANENT",
-}  # fmt: skip
+    0x01: "INCOMPLETE",
+    0x02: "REACHABLE",
+    0x04: "STALE",
+    0x08: "DELAY",
+    0x10: "PROBE",
+    0x20: "FAILED",
+    0x40: "NOARP",
+    0x80: "PERMANENT",
+}
 
 Row = dict[str, Any]
 

@@ -178,9 +178,13 @@ class Rooms:
         reader, self._lifeline = os.pipe2(os.O_CLOEXEC)
         argv = ["/bin/sh", "-c", _WARDEN]
         self._warden = subprocess.Popen(
-            argv, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=self.environment(os.environ), start_new_session=True,
-        )  # fmt: skip
+            argv,
+            stdin=reader,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment(os.environ),
+            start_new_session=True,
+        )
         os.close(reader)
         assert self._warden.stdout and self._warden.stderr
         if self._warden.stdout.readline() != b"ready\n":

@@ -87,9 +87,15 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         self._planned_ports: dict[tuple[str, str], Port] = {}
         try:
             super().__init__(
-                topo=topo, switch=_switch_class(switch), host=_host_class(host, {}),
-                controller=controller, link=_link_class(link), intf=intf, build=build, **options,
-            )  # fmt: skip
+                topo=topo,
+                switch=_switch_class(switch),
+                host=_host_class(host, {}),
+                controller=controller,
+                link=_link_class(link),
+                intf=intf,
+                build=build,
+                **options,
+            )
         except BaseException:
             self.engine.close()
             raise
@@ -204,9 +210,15 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         params.setdefault("addr1", mac_of(number, 1))
         params.setdefault("addr2", mac_of(number, 2))
         link = super().addLink(
-            node1, node2, port1, port2, _link_class(cls),
-            seed=self.seed, whole=bool(self.whole_packets), **params,
-        )  # fmt: skip
+            node1,
+            node2,
+            port1,
+            port2,
+            _link_class(cls),
+            seed=self.seed,
+            whole=bool(self.whole_packets),
+            **params,
+        )
         for intf in (link.intf1, link.intf2):
             self._address(intf)
             if self._is_started and hasattr(intf.node, "attach"):
@@ -291,10 +303,16 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             rows += [inspect.address_row(intf) for intf in host.intfList()]
             if self.plan and host.name in self.plan.loopbacks:
                 ipv4, ipv6 = self.plan.loopbacks[host.name]
-                rows.append({
-                    "node": host.name, "interface": "lo", "peer": None,
-                    "ipv4": str(ipv4), "ipv6": str(ipv6), "mac": None,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "node": host.name,
+                        "interface": "lo",
+                        "peer": None,
+                        "ipv4": str(ipv4),
+                        "ipv6": str(ipv6),
+                        "mac": None,
+                    }
+                )
         return rows
 
     def interface(self, name: str) -> Intf:

@@ -176,9 +176,12 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         self.master, self.slave = pty.openpty()
         self._shell = self._popen(
             [*_SHELL, f"mininet:{self.name}"],
-            stdin=self.slave, stdout=self.slave, stderr=self.slave,
-            env={**os.environ, "PS1": _PROMPT}, start_new_session=True,
-        )  # fmt: skip
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env={**os.environ, "PS1": _PROMPT},
+            start_new_session=True,
+        )
         self.stdin = os.fdopen(self.master, "r")
         self._stdout = self.stdin
         self.pollOut = select.poll()

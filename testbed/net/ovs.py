@@ -46,9 +46,11 @@ class OpenVSwitch:
         self.folder = owned.new_folder(engine.rooms.run_id, "ovs")
         engine.at_close(self._remove)
         self.environment = {
-            "OVS_RUNDIR": str(self.folder), "OVS_LOGDIR": str(self.folder),
-            "OVS_DBDIR": str(self.folder), "OVS_SYSCONFDIR": str(self.folder),
-        }  # fmt: skip
+            "OVS_RUNDIR": str(self.folder),
+            "OVS_LOGDIR": str(self.folder),
+            "OVS_DBDIR": str(self.folder),
+            "OVS_SYSCONFDIR": str(self.folder),
+        }
         database = str(self.folder / "conf.db")
         self.run("ovsdb-tool", "create", database, _SCHEMA)
         remote = f"--remote=punix:{self.folder}/db.sock"

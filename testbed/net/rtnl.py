@@ -178,9 +178,16 @@ def add_route(
     """A static route (replaces one to the same destination), by next hop, interface or both."""
     scope = 0 if via else _SCOPE_LINK
     body = _ROUTE.pack(
-        _family(destination.version), destination.prefixlen, 0, 0,
-        _RT_TABLE_MAIN, RTPROT_STATIC, scope, _RTN_UNICAST, 0,
-    )  # fmt: skip
+        _family(destination.version),
+        destination.prefixlen,
+        0,
+        0,
+        _RT_TABLE_MAIN,
+        RTPROT_STATIC,
+        scope,
+        _RTN_UNICAST,
+        0,
+    )
     if destination.prefixlen:
         body += attribute(_RTA_DST, destination.network_address.packed)
     if via:

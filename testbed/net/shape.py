@@ -101,8 +101,13 @@ class LinkShape:
                 continue
             top = _MAX.get(field.name, 100.0 if field.name.endswith("_percent") else math.inf)
             positive = field.name in {
-                "rate_mbps", "queue_pkts", "queue_bytes", "queue_bdp", "rtt_ms", "mtu_bytes",
-            }  # fmt: skip
+                "rate_mbps",
+                "queue_pkts",
+                "queue_bytes",
+                "queue_bdp",
+                "rtt_ms",
+                "mtu_bytes",
+            }
             low_ok = value > 0 if positive else value >= 0
             if not (math.isfinite(value) and low_ok and value <= top):
                 low = "more than 0" if positive else "0 or more"

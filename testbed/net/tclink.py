@@ -16,8 +16,18 @@ SHAPING = ("bw", "delay", "jitter", "loss", "max_queue_size", "enable_ecn", "ena
 WITHOUT_EFFECT = ("gro", "txo", "rxo", "speedup", "use_hfsc", "use_tbf", "use_htb", "latency_ms")
 """Options that choose among Mininet's own means, all replaced here by one."""
 
-_UNIT_MS = {"s": 1e3, "sec": 1e3, "secs": 1e3, "ms": 1.0, "msec": 1.0, "msecs": 1.0,
-            "us": 1e-3, "usec": 1e-3, "usecs": 1e-3, "": 1e-3}  # fmt: skip
+_UNIT_MS = {
+    "s": 1e3,
+    "sec": 1e3,
+    "secs": 1e3,
+    "ms": 1.0,
+    "msec": 1.0,
+    "msecs": 1.0,
+    "us": 1e-3,
+    "usec": 1e-3,
+    "usecs": 1e-3,
+    "": 1e-3,
+}
 
 
 def take_shape(params: dict[str, Any], side: int, where: str) -> LinkShape:

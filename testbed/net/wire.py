@@ -26,9 +26,13 @@ from testbed.net.rtnl import VethEnd
 from testbed.net.shape import LinkShape
 
 _ON_THE_WIRE = (
-    "delay_ms", "jitter_ms", "loss_percent",
-    "duplicate_percent", "corrupt_percent", "reorder_percent",
-)  # fmt: skip
+    "delay_ms",
+    "jitter_ms",
+    "loss_percent",
+    "duplicate_percent",
+    "corrupt_percent",
+    "reorder_percent",
+)
 
 
 @dataclass(slots=True)
@@ -99,9 +103,13 @@ def _lay_wire(engine: Engine, one: End, two: End, seed: int) -> None:
         assert end.far is not None
         # The wire's own interfaces carry what comes: never smaller than either end's packets.
         middle = VethEnd(
-            namespace_fd=engine.fd(wires), name=f"w{end.far}", index=end.far,
-            mac=f"06:{end.mac[3:]}", mtu_bytes=65535, single_segments=True,
-        )  # fmt: skip
+            namespace_fd=engine.fd(wires),
+            name=f"w{end.far}",
+            index=end.far,
+            mac=f"06:{end.mac[3:]}",
+            mtu_bytes=65535,
+            single_segments=True,
+        )
         engine.link(rtnl.new_veth(_veth(engine, end, True), middle))
         engine.request(wires, rtnl.set_up(end.far, True, middle.name))
     for sender, receiver in ((one, two), (two, one)):
@@ -122,9 +130,13 @@ def _pair(engine: Engine, one: End, two: End, whole: bool) -> None:
 
 def _veth(engine: Engine, end: End, whole: bool) -> VethEnd:
     return VethEnd(
-        namespace_fd=engine.fd(end.namespace), name=end.name, index=end.index, mac=end.mac,
-        mtu_bytes=end.shape.mtu_bytes, single_segments=whole,
-    )  # fmt: skip
+        namespace_fd=engine.fd(end.namespace),
+        name=end.name,
+        index=end.index,
+        mac=end.mac,
+        mtu_bytes=end.shape.mtu_bytes,
+        single_segments=whole,
+    )
 
 
 def reshape(engine: Engine, sender: End, receiver: End, shape: LinkShape, seed: int) -> bool:

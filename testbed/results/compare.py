@@ -28,9 +28,11 @@ _ORDER = ("scenarios", "tables", VERDICTS, "plots", REPORT)
 
 _SHOWN_CHARS = 120
 _PCAP_ORDERS = {
-    b"\xd4\xc3\xb2\xa1": "<", b"\x4d\x3c\xb2\xa1": "<",
-    b"\xa1\xb2\xc3\xd4": ">", b"\xa1\xb2\x3c\x4d": ">",
-}  # fmt: skip
+    b"\xd4\xc3\xb2\xa1": "<",
+    b"\x4d\x3c\xb2\xa1": "<",
+    b"\xa1\xb2\xc3\xd4": ">",
+    b"\xa1\xb2\x3c\x4d": ">",
+}
 
 
 @dataclass(frozen=True)

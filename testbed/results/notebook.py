@@ -159,8 +159,10 @@ class NotebookRun:
         import pandas as pd
 
         data = self.data(scenario)
-        rows = [(name, len(self.packets(name, data.name, columns=["frame"])))
-                for name in data.captures()]  # fmt: skip
+        rows = [
+            (name, len(self.packets(name, data.name, columns=["frame"])))
+            for name in data.captures()
+        ]
         return pd.DataFrame(rows, columns=["capture", "packets"])
 
     def ladder(
@@ -216,7 +218,7 @@ class NotebookRun:
                 "shape": ", ".join(_words(link.get("shape1") or {})),
             }
             for link in self.data(scenario).topology["links"]
-        ]  # fmt: skip
+        ]
         return pd.DataFrame(rows)
 
     def draw(self, function: Callable[..., Figure], *tables: Any, **options: Any) -> Picture:
@@ -258,8 +260,14 @@ class NotebookRun:
             return _png(figure)
 
 
-_UNITS = {"mbps": "Mbit/s", "ms": "ms", "percent": "%", "pkts": "packets", "bytes": "bytes",
-          "bdp": "BDP"}  # fmt: skip
+_UNITS = {
+    "mbps": "Mbit/s",
+    "ms": "ms",
+    "percent": "%",
+    "pkts": "packets",
+    "bytes": "bytes",
+    "bdp": "BDP",
+}
 
 
 def _words(shape: dict[str, Any]) -> list[str]:
@@ -269,8 +277,11 @@ def _words(shape: dict[str, Any]) -> list[str]:
         what, _, unit = name.rpartition("_")
         number = f"{value:g}" if isinstance(value, float) else str(value)
         plain = what in {"rate", "delay"}
-        found.append(f"{what} " * (not plain) + f"{number} {_UNITS[unit]}"
-                     if unit in _UNITS else f"{name} {number}")  # fmt: skip
+        found.append(
+            f"{what} " * (not plain) + f"{number} {_UNITS[unit]}"
+            if unit in _UNITS
+            else f"{name} {number}"
+        )
     return found
 
 

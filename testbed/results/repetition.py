@@ -106,9 +106,7 @@ def _claim_over(claim: Claim, verdicts: dict[int, dict[str, Any]]) -> dict[str, 
     from analysis.statistics import mean_interval
 
     statuses = [Status(v["status"]) for v in verdicts.values()]
-    values = {
-        seed: v["value"] for seed, v in verdicts.items() if v.get("value") is not None
-    }  # fmt: skip
+    values = {seed: v["value"] for seed, v in verdicts.items() if v.get("value") is not None}
     interval = mean_interval(list(values.values()))
     first = next(iter(verdicts.values()))
     return {

@@ -81,7 +81,8 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
         gone = meta.get("file") or f"experiments/{meta['experiment']}"
         logging.getLogger(__name__).warning("%s is not there; replay uses the copy %s", gone, file)
     cls = load_file(file)
-    check_claims(cls(parameters.build(cls.Parameters, meta["parameters"])))
+    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    check_claims(experiment)
     seconds: dict[str, float] = {}
 
     def timed(stage: str, work: Callable[[], Any]) -> Any:
@@ -92,10 +93,10 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
         return result
 
     tables = timed("measure", lambda: measure(run, cls))
-    judged: list[Judged] = timed("judge", lambda: judge(run, cls, tables))
+    judged: list[Judged] = timed("judge", lambda: judge(run, experiment, tables))
     wrong = None
     try:
-        timed("plot", lambda: save_plots(run, cls, tables))
+        timed("plot", lambda: save_plots(run, experiment, tables))
     except TestbedError as error:  # the verdicts and the report are there all the same
         wrong = error
     from testbed.results.report import write_report
@@ -210,10 +211,9 @@ def complete_scenarios(run: RunDir) -> list[str]:
     ]
 
 
-def judge(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Judged]:
+def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
     """Judges each claim whose scenarios were part of the run; writes ``verdicts.json``."""
-    meta = run.meta()
-    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    meta, cls = run.meta(), type(experiment)
     judged = []
     for claim in cls.claims():
         if not set(claim.scenarios) <= set(meta["scenarios"]):
@@ -253,15 +253,14 @@ def _reason(missing: MissingDataError, tables: Tables) -> str:
     return "; ".join([str(missing), *reasons])
 
 
-def save_plots(run: RunDir, cls: type[Experiment], tables: Tables) -> list[Path]:
+def save_plots(run: RunDir, experiment: Experiment, tables: Tables) -> list[Path]:
     """Draws the experiment's figures into ``plots/*``, the same bytes each time.
 
     A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram.
     """
     from analysis.plots import style
 
-    meta = run.meta()
-    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    cls = type(experiment)
     run.plots.mkdir(exist_ok=True)
     for old in [*run.plots.glob("*.png"), *run.plots.glob("*.svg")]:
         old.unlink()

@@ -56,11 +56,16 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         for seed, meta in metas.items()
     ]
     page = _template("repetition.html.j2").render(
-        title=cls.title(), experiment=cls.name, seeds=data["seeds"], failed=data["failed"],
-        claims=[c | {"mean_text": mean_text(c)} for c in claims], runs=runs,
+        title=cls.title(),
+        experiment=cls.name,
+        seeds=data["seeds"],
+        failed=data["failed"],
+        claims=[c | {"mean_text": mean_text(c)} for c in claims],
+        runs=runs,
         plots=[_plot(cls, p) for p in _plots(path / "plots")],
-        meta=any_meta, parameters=_parameters(cls, any_meta) if any_meta else [],
-    )  # fmt: skip
+        meta=any_meta,
+        parameters=_parameters(cls, any_meta) if any_meta else [],
+    )
     write_text(path / REPORT, page)
     return path / REPORT
 

@@ -18,12 +18,28 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FIELDS = (
-    "retransmission", "fast_retransmission", "spurious_retransmission", "out_of_order",
-    "lost_segment", "ack_lost_segment", "duplicate_ack", "zero_window", "zero_window_probe",
-    "zero_window_probe_ack", "keep_alive", "keep_alive_ack", "window_update", "window_full",
-    "reused_ports", "duplicate_ack_num", "duplicate_ack_frame", "acks_frame", "ack_rtt",
-    "bytes_in_flight", "initial_rtt",
-)  # fmt: skip
+    "retransmission",
+    "fast_retransmission",
+    "spurious_retransmission",
+    "out_of_order",
+    "lost_segment",
+    "ack_lost_segment",
+    "duplicate_ack",
+    "zero_window",
+    "zero_window_probe",
+    "zero_window_probe_ack",
+    "keep_alive",
+    "keep_alive_ack",
+    "window_update",
+    "window_full",
+    "reused_ports",
+    "duplicate_ack_num",
+    "duplicate_ack_frame",
+    "acks_frame",
+    "ack_rtt",
+    "bytes_in_flight",
+    "initial_rtt",
+)
 ACK, SYN_ACK, SYN, FIN_ACK = 16, 18, 2, 17
 SACK_HEAD = b"\1\1\5\x0a"
 
@@ -59,9 +75,17 @@ class Conversation:
             ">BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, 64, 6, 0, hosts[side], hosts[1 - side]
         )
         head = struct.pack(
-            ">HHIIBBHHH", ports[side], ports[1 - side], seq % 2**32, ack % 2**32,
-            (20 + len(options)) // 4 << 4, flags, self.window[side], 0, 0,
-        )  # fmt: skip
+            ">HHIIBBHHH",
+            ports[side],
+            ports[1 - side],
+            seq % 2**32,
+            ack % 2**32,
+            (20 + len(options)) // 4 << 4,
+            flags,
+            self.window[side],
+            0,
+            0,
+        )
         frame = b"\2" * 12 + b"\x08\0" + ip + head + options
         self.frames.append((14 + total, frame))
         self.times.append(self.time_us)

@@ -52,8 +52,12 @@ def make(built: kernel.GuestKernel) -> str:
             shutil.copy(f"/etc/{name}", root / "etc" / name)
         libraries = take_libraries(work / "site")
         take_kernel(built.path.parent, work / "kernel")
-        facts = {"kernel": kernel_facts(built.path.parent), "libraries": libraries,
-                 "packages": {}, "suite": "the host's files"}  # fmt: skip
+        facts = {
+            "kernel": kernel_facts(built.path.parent),
+            "libraries": libraries,
+            "packages": {},
+            "suite": "the host's files",
+        }
         made, listing = manifest.make(manifest.LAB, facts, scan(work))
         (work / container.LISTING).write_bytes(listing)
         (work / container.MANIFEST).write_bytes(made.raw)

@@ -51,8 +51,12 @@ def project(tmp_path_factory, guest_kernel):
 def command(root, *arguments, code=0):
     done = subprocess.run(
         [sys.executable, "-m", "testbed.cli.main", *arguments],
-        cwd=root, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
@@ -64,19 +68,31 @@ def run(root, *arguments, code=0):
 
 
 def test_contributing_names_the_files_to_write():
-    lab = ("lab.yaml", "lab.py", "hidden.py", "handout.md", "starter/answers.yaml",
-           "solution/answers.yaml.j2")  # fmt: skip
+    lab = (
+        "lab.yaml",
+        "lab.py",
+        "hidden.py",
+        "handout.md",
+        "starter/answers.yaml",
+        "solution/answers.yaml.j2",
+    )
     assert set(snippets("CONTRIBUTING.md")) == {
-        "experiments/echo.py", "topologies/two_lans.py", "testbed/daemons/echo.py",
+        "experiments/echo.py",
+        "topologies/two_lans.py",
+        "testbed/daemons/echo.py",
         *(f"labs/round_trip/{name}" for name in lab),
-    }  # fmt: skip
+    }
 
 
 def test_a_folder_is_a_lab(project):
     said = command(project, "lab", "test", "round_trip")
     assert [line.split(" (")[0] for line in said.splitlines()] == [
-        "✓ solution", "✓ starter", "✓ one_way", "✓ no_router", "✓ silent",
-    ]  # fmt: skip
+        "✓ solution",
+        "✓ starter",
+        "✓ one_way",
+        "✓ no_router",
+        "✓ silent",
+    ]
 
 
 def test_a_lab_whose_mutant_loses_nothing_is_told(project):
@@ -120,9 +136,12 @@ def test_what_is_written_is_in_our_style(project):
         ("mypy", "--explicit-package-bases", "--follow-imports", "silent"),
     ):
         done = subprocess.run(
-            [sys.executable, "-m", *tool, *files], cwd=project, capture_output=True, text=True,
+            [sys.executable, "-m", *tool, *files],
+            cwd=project,
+            capture_output=True,
+            text=True,
             check=False,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -158,8 +177,11 @@ def test_the_tutorials_sweep_holds(project):
     statuses, folder = run(project, "outage", "--outages-s", "0.5,1")
     assert set(statuses.values()) == {"PASS"}
     assert sorted(p.name for p in (folder / "scenarios").iterdir()) == ["0.5s", "1s"]
-    (costs,) = (v for v in json.loads((folder / "verdicts.json").read_text())
-                if v["claim"] == "costs_its_length")  # fmt: skip
+    (costs,) = (
+        v
+        for v in json.loads((folder / "verdicts.json").read_text())
+        if v["claim"] == "costs_its_length"
+    )
     assert costs["expected"] == "0.5 s: 5 pings; 1 s: 10 pings"
     assert not list(undocumented(folder))
 

@@ -32,8 +32,13 @@ TESTBED = [sys.executable, "-m", "testbed.cli.main"]
 def run(*arguments, text=""):
     return subprocess.run(
         [*TESTBED, "mininet", *arguments],
-        input=text, capture_output=True, text=True, check=False, cwd=PROJECT, timeout=120,
-    )  # fmt: skip
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+        timeout=120,
+    )
 
 
 def test_mininets_own_command():
@@ -52,9 +57,13 @@ def test_mininets_command_with_custom_classes():
     argv = ["mn", *classes, "--controller", "none", "--topo", "linear,3"]
     site = [str(PROJECT), *(p for p in sys.path if "site-packages" in p)]
     done = subprocess.run(
-        [*argv, "--test", "pingall"], capture_output=True, text=True, check=False, timeout=120,
+        [*argv, "--test", "pingall"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(site)},
-    )  # fmt: skip
+    )
     assert "0% dropped (6/6 received)" in done.stderr, done.stderr
 
 

@@ -21,11 +21,32 @@ pytestmark = pytest.mark.guest
 def fingerprint(folder: Path, *prefix: str, seed: int = 1) -> str:
     """Of a run started by the command line, as a user does."""
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "testbed.cli.main", "run", "fidelity",
-         "--scenario", "series", "--scenario", "chance", "--chance-pkts", "1000",
-         "--seed", str(seed), "--json", "--runtime", "guest", "--out", str(folder)],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2],
-    )  # fmt: skip
+        [
+            *prefix,
+            sys.executable,
+            "-m",
+            "testbed.cli.main",
+            "run",
+            "fidelity",
+            "--scenario",
+            "series",
+            "--scenario",
+            "chance",
+            "--chance-pkts",
+            "1000",
+            "--seed",
+            str(seed),
+            "--json",
+            "--runtime",
+            "guest",
+            "--out",
+            str(folder),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+    )
     assert done.returncode in (0, 1), done.stderr
     return str(json.loads(done.stdout)["fingerprint"])
 

@@ -62,9 +62,10 @@ def submissions(lab, tmp_path_factory):
 
 def grade(lab, submissions, out, *, workers=2, students=None):
     sources = [
-        s for s in classroom.find([submissions], lab.manifest)
+        s
+        for s in classroom.find([submissions], lab.manifest)
         if students is None or s.student in students
-    ]  # fmt: skip
+    ]
     request = classroom.Request(lab, SECRET, sources, out, workers)
     return {g.result.student: g.result for g in classroom.grade_class(request)}
 
@@ -163,10 +164,15 @@ def test_again_in_another_order_on_a_busy_machine_is_the_same_to_the_byte(
 
 def command(*arguments, code=0, cwd=PROJECT, **more):
     done = subprocess.run(
-        [sys.executable, "-m", "testbed.cli.main", *map(str, arguments)], cwd=cwd,
-        capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "TESTBED_LABS": str(LETTER.parent)}, **more,
-    )  # fmt: skip
+        [sys.executable, "-m", "testbed.cli.main", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "TESTBED_LABS": str(LETTER.parent)},
+        **more,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
@@ -215,8 +221,13 @@ def leaks(folder, lab=LETTER):
     """Lines of a bundle that stand only in what students must not have."""
 
     def lines(paths):
-        return {s for p in paths if p.is_file() for x in p.read_text().splitlines()
-                if len(s := x.strip()) > 10}  # fmt: skip
+        return {
+            s
+            for p in paths
+            if p.is_file()
+            for x in p.read_text().splitlines()
+            if len(s := x.strip()) > 10
+        }
 
     public = lines([lab / "lab.py", lab / "handout.md", *(lab / "starter").rglob("*")])
     manifest = (lab / "lab.yaml").read_text()
@@ -242,9 +253,13 @@ def test_gradescopes_autograder_grades_as_an_ordinary_user(lab, secret, other_us
     shutil.chown(root / "results", "nobody")
     environment = {**other_user.process["env"], "AUTOGRADER": str(root)}
     done = subprocess.run(
-        [root / "source/run_autograder"], user="nobody", env=environment, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [root / "source/run_autograder"],
+        user="nobody",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads((root / "results/results.json").read_text())
     assert results["score"] == 10

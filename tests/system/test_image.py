@@ -117,9 +117,14 @@ def test_nothing_of_the_host_is_seen(cache, tmp_path):
     everything = json.dumps(seen)
     model = next(x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x)
     for trace in (
-        model.split(":")[1].strip(), os.uname().release, os.uname().nodename, str(cache),
-        str(Path.cwd()), str(tmp_path), "apt-get",
-    ):  # fmt: skip
+        model.split(":")[1].strip(),
+        os.uname().release,
+        os.uname().nodename,
+        str(cache),
+        str(Path.cwd()),
+        str(tmp_path),
+        "apt-get",
+    ):
         assert trace not in everything, trace
     assert seen["processors"] == 1
     assert seen["dates"] == [1_700_000_000]

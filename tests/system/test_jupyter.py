@@ -17,6 +17,11 @@ def test_a_notebook_runs_in_jupyter(guest_kernel, tmp_path, monkeypatch):
     path = notebook.path_of("layers")
     book = nbformat.read(path, as_version=4)
     done = nbclient.execute(book, cwd=str(path.parent), timeout=120)
-    shown = [kind for cell in done.cells if cell.cell_type == "code"
-             for output in cell.outputs for kind in output.get("data", {})]  # fmt: skip
+    shown = [
+        kind
+        for cell in done.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        for kind in output.get("data", {})
+    ]
     assert {"image/png", "image/svg+xml", "text/html"} <= set(shown)

@@ -255,8 +255,10 @@ def test_sysctls():
         net.sysctl("h1", "net.ipv4.tcp_ecn", 1)
         found = net.sysctls(["net.ipv4.tcp_ecn", "net.ipv4.ip_forward", "net.no.such"])
         assert found["h1"] == {
-            "net.ipv4.tcp_ecn": "1", "net.ipv4.ip_forward": "0", "net.no.such": None,
-        }  # fmt: skip
+            "net.ipv4.tcp_ecn": "1",
+            "net.ipv4.ip_forward": "0",
+            "net.no.such": None,
+        }
         assert found["r1"]["net.ipv4.ip_forward"] == "1"
         for name, value in (("net.no.such", 1), ("kernel.panic", 1), ("net.ipv4.tcp_ecn", "x")):
             with pytest.raises(ConfigError, match=name):

@@ -27,9 +27,15 @@ def script(*arguments, text):
 @pytest.mark.guest
 def test_commands_of_a_script_in_a_guest(guest_kernel, tmp_path):
     done = script(
-        "single,3", "--runtime", "guest", "--out", str(tmp_path / "s"), "--capture", "h1-eth0",
+        "single,3",
+        "--runtime",
+        "guest",
+        "--out",
+        str(tmp_path / "s"),
+        "--capture",
+        "h1-eth0",
         text="pingall\nlink s1 h2 down\nh1 ping -c1 -W1 h2\n",
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0% dropped (6/6 received)" in done.stdout
     assert "100% packet loss" in done.stdout

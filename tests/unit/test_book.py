@@ -64,10 +64,16 @@ def run_of(folder, name="arp", stamp="20260101-000000", **changed):
     cls = experiment.load(name)
     scenarios = list(cls(cls.Parameters()).scenarios())
     meta = {
-        "format": 1, "experiment": name, "status": "complete", "scenarios": scenarios,
+        "format": 1,
+        "experiment": name,
+        "status": "complete",
+        "scenarios": scenarios,
         "parameters": {"delay_ms": 1.0, "faults": ["none"]},
-        "runtime": "guest", "clock": "virtual", "seed": 1, **changed,
-    }  # fmt: skip
+        "runtime": "guest",
+        "clock": "virtual",
+        "seed": 1,
+        **changed,
+    }
     path = folder / f"{name}-{stamp}"
     for scenario in scenarios:
         (path / "scenarios" / scenario).mkdir(parents=True)

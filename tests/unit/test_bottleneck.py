@@ -10,9 +10,14 @@ def packets(rows):
     frame = pd.DataFrame(rows, columns=["time_s", "ip_id", "ip_ecn"])
     frame["frame"] = np.arange(1, len(frame) + 1)
     return frame.assign(
-        ip_src="10.0.0.1", ip_dst="10.0.0.2", tcp_sport=1, tcp_dport=2, tcp_seq=frame["ip_id"],
-        tcp_payload_bytes=1448, wire_bytes=1514,
-    )  # fmt: skip
+        ip_src="10.0.0.1",
+        ip_dst="10.0.0.2",
+        tcp_sport=1,
+        tcp_dport=2,
+        tcp_seq=frame["ip_id"],
+        tcp_payload_bytes=1448,
+        wire_bytes=1514,
+    )
 
 
 ARRIVING = packets([(0.0, 1, 2), (0.0, 2, 2), (0.1, 3, 2), (0.2, 4, 2), (9.0, 5, 2)])

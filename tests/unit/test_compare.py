@@ -17,8 +17,19 @@ HEADER = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000".
 
 def packet(time_ns: int, ttl: int = 64, payload: bytes = b"hello") -> bytes:
     udp = struct.pack(">HHHH", 1000, 2000, 8 + len(payload), 0) + payload
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 7, 0, ttl, 17, 0,
-                     bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))  # fmt: skip
+    ip = struct.pack(
+        ">BBHHHBBH4s4s",
+        0x45,
+        0,
+        20 + len(udp),
+        7,
+        0,
+        ttl,
+        17,
+        0,
+        bytes([10, 0, 0, 1]),
+        bytes([10, 0, 0, 2]),
+    )
     frame = bytes(12) + b"\x08\x00" + ip + udp
     return struct.pack("<IIII", time_ns // 10**9, time_ns % 10**9, len(frame), len(frame)) + frame
 
@@ -39,12 +50,20 @@ def make(tmp_path):
         (made.path / "verdicts.json").write_text(json.dumps(verdicts))
         made.write_meta(
             {
-                "experiment": "congestion", "status": "complete", "reason": "", "seed": 1,
-                "parameters": {}, "runtime": "guest", "clock": "virtual", "tools": {},
-                "kernel": {"version": "1", "sha256": "x"}, "scenarios": {"main": {}},
-                "started": name, **meta,
+                "experiment": "congestion",
+                "status": "complete",
+                "reason": "",
+                "seed": 1,
+                "parameters": {},
+                "runtime": "guest",
+                "clock": "virtual",
+                "tools": {},
+                "kernel": {"version": "1", "sha256": "x"},
+                "scenarios": {"main": {}},
+                "started": name,
+                **meta,
             }
-        )  # fmt: skip
+        )
         (made.scenario("main") / "congestion.py").write_text("# the recorded experiment\n")
         write_json(made.scenario("main") / SCENARIO, {"file": "congestion.py"})
         return made
@@ -98,8 +117,11 @@ def test_causes_stand_before_effects(make):
     (two.path / "plots" / "a.png").write_bytes(b"x")
     found = wheres(bytes_that_differ(one, two))
     assert [w.split("/")[0].split(" ")[0] for w in found] == [
-        "scenarios", "tables", "verdicts.json", "plots",
-    ]  # fmt: skip
+        "scenarios",
+        "tables",
+        "verdicts.json",
+        "plots",
+    ]
     assert found[1] == "tables/t.parquet row 2"
 
 
@@ -135,8 +157,9 @@ def test_on_the_real_clock_numbers_may_move_by_a_tenth(make, again, differs):
 
 def test_an_edited_run_is_found_out(make):
     run = make("one")
-    run.write_meta({k: v for k, v in run.meta().items() if k != "format"}
-                   | {"fingerprint": fingerprint(run)})  # fmt: skip
+    run.write_meta(
+        {k: v for k, v in run.meta().items() if k != "format"} | {"fingerprint": fingerprint(run)}
+    )
     assert list(tampered(run)) == []
     (run.scenario("main") / "captures" / "h1-eth0.pcap").write_bytes(CAPTURE[:-1])
     assert wheres(tampered(run)) == ["the recorded run's own files"]

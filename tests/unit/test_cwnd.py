@@ -103,10 +103,17 @@ def retransmissions(packets, changes):
 
 
 THREE_DUPLICATES = [
-    (0.0, True, 1000, MSS), (0.1, True, 2000, MSS), (0.2, True, 3000, MSS), (0.3, True, 4000, MSS),
-    (0.4, True, 5000, MSS), (0.5, False, 2000, 0), (0.6, False, 2000, 0), (0.7, False, 2000, 0),
-    (0.8, False, 2000, 0), (0.81, True, 2000, MSS),
-]  # fmt: skip
+    (0.0, True, 1000, MSS),
+    (0.1, True, 2000, MSS),
+    (0.2, True, 3000, MSS),
+    (0.3, True, 4000, MSS),
+    (0.4, True, 5000, MSS),
+    (0.5, False, 2000, 0),
+    (0.6, False, 2000, 0),
+    (0.7, False, 2000, 0),
+    (0.8, False, 2000, 0),
+    (0.81, True, 2000, MSS),
+]
 
 
 def test_duplicate_acks_before_a_fast_retransmission_are_counted():

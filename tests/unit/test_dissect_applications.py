@@ -78,8 +78,11 @@ def test_dhcp_messages(capture: pd.DataFrame, tshark: pd.DataFrame) -> None:
 def test_http_first_lines(capture: pd.DataFrame, tshark: pd.DataFrame) -> None:
     got = http.read(capture).set_index("frame")
     assert got.kind.tolist() == ["request", "response"]
-    for column, field in (("method", "http.request.method"), ("target", "http.request.uri"),
-                          ("host", "http.host")):  # fmt: skip
+    for column, field in (
+        ("method", "http.request.method"),
+        ("target", "http.request.uri"),
+        ("host", "http.host"),
+    ):
         assert texts(got[column]) == tshark.loc[got.index, field].tolist()
     assert got.status.iloc[1] == 200
     assert got.content_bytes.iloc[1] == 5
@@ -124,7 +127,11 @@ def test_any_bytes_are_read(which: int, edits: list[tuple[int, int]], data: st.D
     octets = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
     for at, value in edits if octets else []:
         octets[at % len(octets)] = value
-    for module, udp, tcp in ((dns, (53, 53), None), (dhcp, (67, 68), None),
-                             (http, None, (80, 80)), (tls, None, (443, 443))):  # fmt: skip
+    for module, udp, tcp in (
+        (dns, (53, 53), None),
+        (dhcp, (67, 68), None),
+        (http, None, (80, 80)),
+        (tls, None, (443, 443)),
+    ):
         assert len(module.read(one(bytes(octets), udp, tcp))) <= 1
     dns.records(one(bytes(octets), (53, 53), None))

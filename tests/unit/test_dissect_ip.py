@@ -33,9 +33,15 @@ def test_options_are_words_and_a_route_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", [b"", ETHERNET, ETHERNET + PLAIN[:19], ETHERNET + b"\x60" + PLAIN[1:],
-              ETHERNET + b"\x4f" + PLAIN[1:]],
-)  # fmt: skip
+    "frame",
+    [
+        b"",
+        ETHERNET,
+        ETHERNET + PLAIN[:19],
+        ETHERNET + b"\x60" + PLAIN[1:],
+        ETHERNET + b"\x4f" + PLAIN[1:],
+    ],
+)
 def test_what_is_no_whole_header_has_no_fields(frame: bytes) -> None:
     assert ipv4.fields(frame) == []
     assert ipv4.recorded_route(frame) == []

@@ -44,8 +44,10 @@ def test_rip_messages_and_entries():
         told = entries[entries["frame"] == ours.frame]
         assert list(told["metric"]) == [int(m) for m in _list(row["metric"])]
         if ours.command == "response":
-            wanted = [f"{a}/{_length(m)}" for a, m in
-                      zip(_list(row["ip"]), _list(row["mask"]), strict=True)]  # fmt: skip
+            wanted = [
+                f"{a}/{_length(m)}"
+                for a, m in zip(_list(row["ip"]), _list(row["mask"]), strict=True)
+            ]
             assert list(told["prefix"]) == wanted
         else:
             assert ours.whole_table
@@ -59,14 +61,22 @@ def test_ripng_messages_and_entries():
     for row in theirs:
         told = entries[entries["frame"] == int(row["frame"])]
         assert list(told["metric"]) == [int(m) for m in _list(row["metric"])]
-        wanted = [f"{a}/{n}" for a, n in
-                  zip(_list(row["prefix"]), _list(row["length"]), strict=True)]  # fmt: skip
+        wanted = [
+            f"{a}/{n}" for a, n in zip(_list(row["prefix"]), _list(row["length"]), strict=True)
+        ]
         assert list(told["prefix"]) == wanted
 
 
 def _rip(payload, version=2):
-    frame = {"frame": 1, "ip_src": "10.0.0.1", "ip_dst": "10.0.0.2", "ip_ttl": 1,
-             "udp_sport": 520, "udp_dport": 520, "payload": payload}  # fmt: skip
+    frame = {
+        "frame": 1,
+        "ip_src": "10.0.0.1",
+        "ip_dst": "10.0.0.2",
+        "ip_ttl": 1,
+        "udp_sport": 520,
+        "udp_dport": 520,
+        "payload": payload,
+    }
     return pd.DataFrame([frame])
 
 
@@ -78,23 +88,31 @@ def test_rip_version_1_has_classes_for_masks():
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"\2\2", b"\2\2\0\0" + bytes(19),
-     bytes.fromhex("02020000 00020000 0a000000 00ff0000 00000000 00000001")],
+    [
+        b"",
+        b"\2\2",
+        b"\2\2\0\0" + bytes(19),
+        bytes.fromhex("02020000 00020000 0a000000 00ff0000 00000000 00000001"),
+    ],
     ids=["empty", "short", "cut entry", "mask with a hole"],
-)  # fmt: skip
+)
 def test_malformed_rip_is_flagged(payload):
     assert rip.read(_rip(payload))["malformed"].all()
 
 
 def test_ospf_packets():
     read = ospf.read(_read("ospf", ospf.COLUMNS))
-    theirs = _tshark("ospf", ["frame", "router", "area", "hello", "dead", "dr", "neighbours",
-                              "i", "m", "ms"])  # fmt: skip
+    theirs = _tshark(
+        "ospf", ["frame", "router", "area", "hello", "dead", "dr", "neighbours", "i", "m", "ms"]
+    )
     assert len(read) == len(theirs) > 50
     assert set(read["type"]) == set(ospf.TYPES.values())
     for row, ours in zip(theirs, read.itertuples(), strict=True):
         assert (ours.frame, ours.router_id, ours.area) == (
-            int(row["frame"]), row["router"], row["area"])  # fmt: skip
+            int(row["frame"]),
+            row["router"],
+            row["area"],
+        )
         if ours.type == "hello":
             found = (ours.hello_interval_s, ours.dead_interval_s, ours.dr)
             assert found == (int(row["hello"]), int(row["dead"]), row["dr"])
@@ -171,17 +189,28 @@ def test_what_a_border_router_of_ospfv3_says_is_of_one_area():
 
     def lsa(area, prefix, kind="summary", router="b", body=None):
         told = body or {"prefix": prefix, "metric": 4}
-        return {"carrier": "update", "area": area, "ls_type": kind, "ls_id": "0.0.0.1",
-                "adv_router": router, "sequence": -(2**31) + 1, "body": told}  # fmt: skip
+        return {
+            "carrier": "update",
+            "area": area,
+            "ls_type": kind,
+            "ls_id": "0.0.0.1",
+            "adv_router": router,
+            "sequence": -(2**31) + 1,
+            "body": told,
+        }
 
     def link(to):
         links = [{"type": "point-to-point", "id": to, "interface": "0.0.0.1", "metric": 1}]
         return {"links": links}
 
-    lsas = pd.DataFrame([
-        lsa("0.0.0.0", "fd00::/62"), lsa("0.0.0.1", "::/0"),
-        lsa("0.0.0.0", "", "router", "a", link("b")), lsa("0.0.0.0", "", "router", "b", link("a")),
-    ])  # fmt: skip
+    lsas = pd.DataFrame(
+        [
+            lsa("0.0.0.0", "fd00::/62"),
+            lsa("0.0.0.1", "::/0"),
+            lsa("0.0.0.0", "", "router", "a", link("b")),
+            lsa("0.0.0.0", "", "router", "b", link("a")),
+        ]
+    )
     headers = lsas[lsas["area"] == "0.0.0.0"].assign(sequence=2**31 + 1)
     found = paths.expected_routes(headers, ospf3.bodies(lsas), "a", ospf3.area_graph)
     assert found == {"fd00::/62": (5, frozenset({"b"}))}
@@ -191,10 +220,15 @@ def test_ospfv3s_database_is_read_once_an_lsa_whatever_it_holds():
     lsa = {"type": "Rtr", "lsId": "0.0.0.0", "advRouter": "192.168.0.1", "seqNum": 2147483651}
     areas = [{"areaId": "0.0.0.0", "lsa": [{**lsa, "payload": "a"}, {**lsa, "payload": "b"}]}]
     found = ospf3.database(json.dumps({"areaScopedLinkStateDb": areas}))
-    assert found.to_dict("records") == [{
-        "area": "0.0.0.0", "ls_type": "router", "ls_id": "0.0.0.0", "adv_router": "192.168.0.1",
-        "sequence": 2147483651,
-    }]  # fmt: skip
+    assert found.to_dict("records") == [
+        {
+            "area": "0.0.0.0",
+            "ls_type": "router",
+            "ls_id": "0.0.0.0",
+            "adv_router": "192.168.0.1",
+            "sequence": 2147483651,
+        }
+    ]
 
 
 def test_malformed_ospf_is_flagged_and_never_an_error():

@@ -49,12 +49,17 @@ def _words(**fields: Any) -> str:
             "UDP 68 → 67, 300 bytes",
         ),
         (
-            {"ip_version": 4, "tcp_sport": 1, "tcp_dport": 80, "tcp_flags": 2,
-             "tcp_payload_bytes": 0},
+            {
+                "ip_version": 4,
+                "tcp_sport": 1,
+                "tcp_dport": 80,
+                "tcp_flags": 2,
+                "tcp_payload_bytes": 0,
+            },
             "TCP 1 → 80 SYN",
         ),
     ],
-)  # fmt: skip
+)
 def test_words(fields: dict[str, Any], words: str) -> None:
     assert _words(**fields) == words
 
@@ -68,9 +73,12 @@ def test_step_at_takes_the_step_that_began_last() -> None:
 def tables() -> Tables:
     steps = {"scenario": "main", "time_s": [0.0, 1.0], "step": ["one", "two"]}
     packets = {
-        "scenario": "main", "capture": ["a", "b", "a"], "step": ["one", "one", "two"],
-        "frame": [1, 1, 2], "port": pd.array([80, None, 80], dtype="Int64"),
-    }  # fmt: skip
+        "scenario": "main",
+        "capture": ["a", "b", "a"],
+        "step": ["one", "one", "two"],
+        "frame": [1, 1, 2],
+        "port": pd.array([80, None, 80], dtype="Int64"),
+    }
     return Tables(steps=pd.DataFrame(steps), packets=pd.DataFrame(packets))
 
 

@@ -19,9 +19,17 @@ CLAIMS = ("delay_is_exact", "rate_is_exact", "queue_is_exact")
 
 def judge(claim: str, *trains: dict[str, float | str], clock: str = "real"):
     """A claim's verdict over trains of one link each."""
-    row = {"scenario": "links", "kind": "train", "rate_mbps": 1.0, "rtt_ms": 1.0,
-           "sent_pkts": 60, "left_pkts": 21, "judged_pkts": 21, "stall_us": 0.0,
-           "stalled_us": 0.0}  # fmt: skip
+    row = {
+        "scenario": "links",
+        "kind": "train",
+        "rate_mbps": 1.0,
+        "rtt_ms": 1.0,
+        "sent_pkts": 60,
+        "left_pkts": 21,
+        "judged_pkts": 21,
+        "stall_us": 0.0,
+        "stalled_us": 0.0,
+    }
     links = pd.DataFrame([row | {"link": f"l{i}"} | train for i, train in enumerate(trains)])
     setting = pd.DataFrame([{"scenario": "links", "clock": clock}])
     return getattr(Fidelity(Fidelity.Parameters()), claim)(Tables(links=links, setting=setting))
@@ -113,14 +121,24 @@ def test_stalls_that_the_rate_limit_makes_good_are_no_sum():
 def series(first_us: float, second_us: float, error_ns: float):
     """Both queues with their longest stall, and the departures of the first."""
     queues = pd.DataFrame(
-        [{"scenario": "series", "queue": queue, "sent_pkts": 80, "left_pkts": left,
-          "wrong_pkts": 0, "stall_us": stall_us}
-         for queue, left, stall_us in (("first", 80, first_us), ("second", 60, second_us))]
-    )  # fmt: skip
+        [
+            {
+                "scenario": "series",
+                "queue": queue,
+                "sent_pkts": 80,
+                "left_pkts": left,
+                "wrong_pkts": 0,
+                "stall_us": stall_us,
+            }
+            for queue, left, stall_us in (("first", 80, first_us), ("second", 60, second_us))
+        ]
+    )
     times = pd.DataFrame(
-        [{"scenario": "series", "queue": queue, "ideal_ns": 1e6, "left_ns": 1e6 + late_ns}
-         for queue, late_ns in (("first", error_ns), ("second", 0.0))]
-    )  # fmt: skip
+        [
+            {"scenario": "series", "queue": queue, "ideal_ns": 1e6, "left_ns": 1e6 + late_ns}
+            for queue, late_ns in (("first", error_ns), ("second", 0.0))
+        ]
+    )
     setting = pd.DataFrame([{"scenario": "series", "clock": "real"}])
     tables = Tables(queues=queues, series=times, setting=setting)
     return Fidelity(Fidelity.Parameters()).series_is_exact(tables)
@@ -139,10 +157,16 @@ def test_a_stall_on_the_train_of_the_series_leaves_its_queue_unjudged():
 def jitter(uniform_us: float, normal_us: float):
     """Delays that are uniform over both links: the second should be normal."""
     parts = [
-        pd.DataFrame({"scenario": "chance", "link": link, "stall_us": stall_us,
-                      "delay_ms": np.linspace(15, 25, 1000)})
+        pd.DataFrame(
+            {
+                "scenario": "chance",
+                "link": link,
+                "stall_us": stall_us,
+                "delay_ms": np.linspace(15, 25, 1000),
+            }
+        )
         for link, stall_us in (("uniform", uniform_us), ("normal", normal_us))
-    ]  # fmt: skip
+    ]
     setting = pd.DataFrame([{"scenario": "chance", "clock": "real"}])
     tables = Tables(chance=pd.concat(parts), setting=setting)
     return Fidelity(Fidelity.Parameters()).jitter_is_distributed(tables)
@@ -158,14 +182,19 @@ def test_jitter_that_was_judged_wrong_fails_beside_a_link_that_was_not_judged():
 
 def acks(**of_link: tuple[float, float]):
     """The claim on acknowledgements, by µs off and µs stalled of each link."""
-    links = {"slow": "64 kbit/s, 100 ms", "mid": "1 Mbit/s, 50 ms", "ten": "10 Mbit/s, 200 ms",
-             "hundred": "100 Mbit/s, 10 ms"}  # fmt: skip
+    links = {
+        "slow": "64 kbit/s, 100 ms",
+        "mid": "1 Mbit/s, 50 ms",
+        "ten": "10 Mbit/s, 200 ms",
+        "hundred": "100 Mbit/s, 10 ms",
+    }
     table = pd.concat(
-        pd.DataFrame({"scenario": "links", "link": link, "error_us": [error_us] * 40,
-                      "stall_us": stall_us})
+        pd.DataFrame(
+            {"scenario": "links", "link": link, "error_us": [error_us] * 40, "stall_us": stall_us}
+        )
         for name, link in links.items()
         for error_us, stall_us in [of_link.get(name, (100.0, 0.0))]
-    )  # fmt: skip
+    )
     setting = pd.DataFrame([{"scenario": "links", "clock": "real"}])
     tables = Tables(acks=table, setting=setting)
     return FidelityTcp(FidelityTcp.Parameters()).ack_path_is_exact(tables)

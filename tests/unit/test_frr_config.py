@@ -76,9 +76,11 @@ def _written(configs):
 @needs_frr
 @pytest.mark.parametrize("make", ["rip", "ripng", "ospf", "ospf6"])
 def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
-    options = frr_generate.Rip(split_horizon="poisoned-reverse") if "rip" in make else (
-        areas.configured(frr_generate.Ospf(priorities={"r1": 3}), ipv6=make == "ospf6")
-    )  # fmt: skip
+    options = (
+        frr_generate.Rip(split_horizon="poisoned-reverse")
+        if "rip" in make
+        else (areas.configured(frr_generate.Ospf(priorities={"r1": 3}), ipv6=make == "ospf6"))
+    )
     plan = _plan(Areas())
     generate = getattr(frr_generate, make)
     texts = {tmp_path / f"{r}.conf": generate(plan, r, options) for r in plan.routers}
@@ -88,9 +90,11 @@ def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
 def test_the_generated_configurations_of_a_topology_contradict_nothing():
     for topo in (Triangle(), Areas()):
         plan = _plan(topo)
-        for make, options in ((frr_generate.rip, frr_generate.Rip()),
-                              (frr_generate.ospf, frr_generate.Ospf()),
-                              (frr_generate.ospf6, frr_generate.Ospf())):  # fmt: skip
+        for make, options in (
+            (frr_generate.rip, frr_generate.Rip()),
+            (frr_generate.ospf, frr_generate.Ospf()),
+            (frr_generate.ospf6, frr_generate.Ospf()),
+        ):
             configs = {router: make(plan, router, options) for router in plan.routers}
             frr_lint.check(plan, _written(configs))
 
@@ -142,7 +146,8 @@ def test_a_file_for_each_daemon_does_as_well(folder):
 
 BAD = {
     "no such router": (
-        lambda f: (f / "r2").rename(f / "r22"), r"r22: there is no router 'r22'.*did you mean"
+        lambda f: (f / "r2").rename(f / "r22"),
+        r"r22: there is no router 'r22'.*did you mean",
     ),
     "missing": (lambda f: shutil.rmtree(f / "r3"), "no configuration for r3"),
     "strange file": (
@@ -162,7 +167,8 @@ BAD = {
         "r2/frr.conf:2: is not text in UTF-8",
     ),
     "empty": (
-        lambda f: (f / "r2" / "frr.conf").write_text("!\n"), "r2/frr.conf: configures nothing"
+        lambda f: (f / "r2" / "frr.conf").write_text("!\n"),
+        "r2/frr.conf: configures nothing",
     ),
     "network": (
         lambda f: _edit(f, "r2", "network 10.0.2.0/24", "network 10.9.2.0/24"),
@@ -185,7 +191,7 @@ BAD = {
         lambda f: _edit(f, "r1", "interface r1-eth1", "interface r1-eth7"),
         r"r1/frr.conf:\d+: r1 has no interface 'r1-eth7'",
     ),
-}  # fmt: skip
+}
 
 
 @needs_frr
@@ -219,8 +225,9 @@ def test_bad_configurations_are_refused_with_place_and_mend(what, folder):
 
 
 @needs_frr
-@pytest.mark.parametrize(("old", "new"), [("hello-interval 10", "hello-interval 5"),
-                                          ("area 0.0.0.0", "area 0.0.0.1")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("old", "new"), [("hello-interval 10", "hello-interval 5"), ("area 0.0.0.0", "area 0.0.0.1")]
+)
 def test_neighbours_of_ospfv3_must_agree_as_well(old, new):
     plan = _plan(Triangle())
     options = frr_generate.Ospf()

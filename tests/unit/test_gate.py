@@ -45,8 +45,10 @@ def record(folder: Path, *stalls: tuple[int, int], pressure_s: float = 1.0) -> N
     stalls_json = {"nap_s": 0.001, "cpus": 1, "stalls": noted}
     (folder / STALLS).write_text(json.dumps(stalls_json))
     (folder / gate.GATE).write_text(json.dumps(QUIET | {"pressure_s": pressure_s}))
-    rows = [{"time_ns": ns, "event": event, "monotonic_ns": ns}
-            for event, ns in (("start", START_NS), ("end", END_NS))]  # fmt: skip
+    rows = [
+        {"time_ns": ns, "event": event, "monotonic_ns": ns}
+        for event, ns in (("start", START_NS), ("end", END_NS))
+    ]
     (folder / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "topology.json").write_text(json.dumps({"links": []}))
 
@@ -156,9 +158,11 @@ def test_a_claim_on_routes_bears_any_stall_and_one_on_seconds_a_tenth_of_them():
     assert bears["same_paths"] == math.inf
     assert bears["cut"] == bears["silence"] == 0.1
     assert {c.name: c.bears_stall_s for c in load("fidelity_tcp").claims()} == {
-        "no_super_packets": math.inf, "tcp_goodput_is_exact": 0.002,
-        "ack_path_is_exact": math.inf, "fat_path_is_filled": 0.002,
-    }  # fmt: skip
+        "no_super_packets": math.inf,
+        "tcp_goodput_is_exact": 0.002,
+        "ack_path_is_exact": math.inf,
+        "fat_path_is_filled": 0.002,
+    }
 
 
 def test_a_host_too_busy_leaves_no_verdict_on_that_scenario(tmp_path):
@@ -180,8 +184,14 @@ def run(tmp_path):
         missed: int = 0,
         reshaped: float = 0.0,
     ) -> RunDir:
-        link = {"node1": "h1", "node2": "h2", "interface1": "h1-eth0", "interface2": "h2-eth0",
-                "shape1": {"loss_percent": loss_percent}, "shape2": {}}  # fmt: skip
+        link = {
+            "node1": "h1",
+            "node2": "h2",
+            "interface1": "h1-eth0",
+            "interface2": "h2-eth0",
+            "shape1": {"loss_percent": loss_percent},
+            "shape2": {},
+        }
         row = {"interface": "h1-eth0", "place": "wire", "dropped_pkts": wire_drops}
         queue = {"interface": "h1-eth0", "place": "sender", "dropped_pkts": 99}
         event = {"event": "reshape", "interface": "h1-eth0", "shape": {"loss_percent": reshaped}}
@@ -225,8 +235,11 @@ def test_nothing_is_watched_where_the_clock_is_virtual():
 @pytest.mark.skipif(not Path("/proc/pressure/cpu").exists(), reason="kernel without PSI")
 def test_pressure_grows_when_programs_must_wait():
     before = gate.cpu_pressure_us()
-    spin = [sys.executable, "-c", "import time\nend = time.process_time() + 0.2\n"
-            "while time.process_time() < end: pass"]  # fmt: skip
+    spin = [
+        sys.executable,
+        "-c",
+        "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass",
+    ]
     loops = [subprocess.Popen(spin) for _ in range(2 * (os.cpu_count() or 1) + 1)]
     for loop in loops:
         loop.wait()

@@ -165,13 +165,22 @@ def test_draws_are_fair():
 
 GIVEN = Answers(
     {
-        "n": 10.05, "unit": "5 ms", "bad": "many", "infinite": float("inf"), "yes": True,
-        "ip": "010.0.0.1", "ip6": "fd00:0:0::1", "net": "10.1.0.0/16", "host": "10.1.0.1/16",
-        "cc": " BBR ", "why": "Because the queue\nis SHORT.", "map": {"a": {"b": 3}},
+        "n": 10.05,
+        "unit": "5 ms",
+        "bad": "many",
+        "infinite": float("inf"),
+        "yes": True,
+        "ip": "010.0.0.1",
+        "ip6": "fd00:0:0::1",
+        "net": "10.1.0.0/16",
+        "host": "10.1.0.1/16",
+        "cc": " BBR ",
+        "why": "Because the queue\nis SHORT.",
+        "map": {"a": {"b": 3}},
         "rows": [{"to": "10.0.1.0/24", "via": "r2"}, {"to": "10.0.2.0/24", "via": "r9"}],
         "list": [1, 2],
     }
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -276,10 +285,12 @@ def tar_with(path, *members):
 
 def test_archives_cannot_point_elsewhere(lab, tmp_path):
     tar_with(
-        tmp_path / "a.tar.gz", ("say.py", tarfile.SYMTYPE, b""),
+        tmp_path / "a.tar.gz",
+        ("say.py", tarfile.SYMTYPE, b""),
         ("/answers.yaml", tarfile.REGTYPE, b"a: 1"),
-        ("../../answers.yaml", tarfile.REGTYPE, b"a: 1"), ("dev", tarfile.CHRTYPE, b""),
-    )  # fmt: skip
+        ("../../answers.yaml", tarfile.REGTYPE, b"a: 1"),
+        ("dev", tarfile.CHRTYPE, b""),
+    )
     handed = read(tmp_path / "a.tar.gz", lab)
     assert handed.files == {}
     assert "say.py: is a link or device; hand in the file itself" in handed.problems
@@ -557,15 +568,22 @@ DEEP = "[" * 100_000
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("events.jsonl", DEEP), ("events.jsonl", '{"time_ns": 1e400, "event": "start"}'),
-        ("events.jsonl", '{"time_ns": 0, "event": "start"}'), ("events.jsonl", "\udcff"),
-        ("captures/captures.json", DEEP), ("captures/captures.json", "[1]"),
+        ("events.jsonl", DEEP),
+        ("events.jsonl", '{"time_ns": 1e400, "event": "start"}'),
+        ("events.jsonl", '{"time_ns": 0, "event": "start"}'),
+        ("events.jsonl", "\udcff"),
+        ("captures/captures.json", DEEP),
+        ("captures/captures.json", "[1]"),
         ("captures/captures.json", '{"r1-eth0": {"dropped": "many"}}'),
-        ("captures/captures.json", '{"r1-eth0": 1}'), ("captures/r1-eth0.pcap", "no capture"),
-        ("network.json", DEEP), ("network.json", "3"), ("topology.json", "null"),
-        ("captures/captures.json", '{"r1-eth0": {"dropped": 1}}'), ("events.jsonl", ""),
+        ("captures/captures.json", '{"r1-eth0": 1}'),
+        ("captures/r1-eth0.pcap", "no capture"),
+        ("network.json", DEEP),
+        ("network.json", "3"),
+        ("topology.json", "null"),
+        ("captures/captures.json", '{"r1-eth0": {"dropped": 1}}'),
+        ("events.jsonl", ""),
     ],
-)  # fmt: skip
+)
 def test_a_run_directory_that_cannot_be_read_is_the_submissions_doing(lab, tmp_path, file, text):
     taken = with_a_run(lab)
     main = tmp_path / "in/run/scenarios/main"
@@ -588,12 +606,19 @@ def test_a_run_directory_that_cannot_be_read_is_the_submissions_doing(lab, tmp_p
 @pytest.mark.parametrize(
     "line",
     [
-        "log file /run/lab/outcome.json", "password x", "enable password x", "banner motd file /x",
-        "router bgp 1", "interface r1-eth0\n log file /x", "interface r1-eth0\n  no password",
-        "vrf x\n netns /proc/1/ns/net", "router rip\n\tlog file /x", "do write",
+        "log file /run/lab/outcome.json",
+        "password x",
+        "enable password x",
+        "banner motd file /x",
+        "router bgp 1",
+        "interface r1-eth0\n log file /x",
+        "interface r1-eth0\n  no password",
+        "vrf x\n netns /proc/1/ns/net",
+        "router rip\n\tlog file /x",
+        "do write",
         "include /etc/passwd",
     ],
-)  # fmt: skip
+)
 def test_frr_statements_that_reach_beyond_routing_are_left_out(line):
     text, _ = statements.frr(f"hostname r1\n{line}\nrouter rip\n network 10.0.0.0/8\n")
     left = "hostname r1\n" + "interface r1-eth0\n" * line.startswith("interface")
@@ -617,11 +642,20 @@ def test_an_frr_configuration_as_the_daemon_shows_it_goes_through():
 @pytest.mark.parametrize(
     "line",
     [
-        "dhcp-script=/bin/sh", "conf-file=/etc/passwd", "log-facility=/run/lab/x", "user=frr",
-        "dhcp-leasefile=/x", "addn-hosts=/x", "enable-tftp", "conf-dir=/x", "dhcp-luascript=/x",
-        "pid-file=/x", "resolv-file=/x", "dhcp-range=1\x1b[2J",
+        "dhcp-script=/bin/sh",
+        "conf-file=/etc/passwd",
+        "log-facility=/run/lab/x",
+        "user=frr",
+        "dhcp-leasefile=/x",
+        "addn-hosts=/x",
+        "enable-tftp",
+        "conf-dir=/x",
+        "dhcp-luascript=/x",
+        "pid-file=/x",
+        "resolv-file=/x",
+        "dhcp-range=1\x1b[2J",
     ],
-)  # fmt: skip
+)
 def test_dnsmasq_options_that_name_files_or_programs_are_left_out(line):
     text, told = statements.dnsmasq(f"dhcp-range=10.0.0.5,10.0.0.9\n{line}\n")
     assert text == "dhcp-range=10.0.0.5,10.0.0.9\n"
@@ -642,10 +676,16 @@ def test_a_topology_survives_being_data(tmp_path):
     graph = {
         "nodes": [{"name": "h1", "kind": "host"}, {"name": "r1", "kind": "router"}],
         "links": [
-            {"node1": "h1", "node2": "r1", "interface1": "h1-eth0", "interface2": "r1-eth0",
-             "shape1": {"delay_ms": 5.0}, "shape2": {}}
+            {
+                "node1": "h1",
+                "node2": "r1",
+                "interface1": "h1-eth0",
+                "interface2": "r1-eth0",
+                "shape1": {"delay_ms": 5.0},
+                "shape2": {},
+            }
         ],
-    }  # fmt: skip
+    }
     write_json(tmp_path / "graph.json", graph)
     topo = DataTopo(graph_schema.read(tmp_path))
     assert as_data(topo)["links"] == graph["links"]
@@ -657,11 +697,14 @@ def test_a_topology_survives_being_data(tmp_path):
         {"nodes": [{"name": "../x", "kind": "host"}]},
         {"nodes": [{"name": "h1", "kind": "host"}] * 2},
         {"nodes": [], "links": []},
-        {"links": [{"node1": "h1", "node2": "h9", "interface1": "h1-eth0",
-                    "interface2": "h9-eth0"}]},
+        {
+            "links": [
+                {"node1": "h1", "node2": "h9", "interface1": "h1-eth0", "interface2": "h9-eth0"}
+            ]
+        },
         {"run": "id"},
     ],
-)  # fmt: skip
+)
 def test_data_that_is_no_topology_is_refused(change, tmp_path):
     graph = {"nodes": [{"name": "h1", "kind": "host"}], "links": []}
     write_json(tmp_path / "graph.json", graph | change)
@@ -674,10 +717,20 @@ def test_data_that_is_no_topology_is_refused(change, tmp_path):
 
 def result(student, *marks):
     checks = tuple(
-        CheckResult(f"check{i}", "A sentence.", "RFC 1", "", False, mark,
-                    5.0 if mark is Mark.PASS else 0.0, 5.0, "seen", "wanted")
+        CheckResult(
+            f"check{i}",
+            "A sentence.",
+            "RFC 1",
+            "",
+            False,
+            mark,
+            5.0 if mark is Mark.PASS else 0.0,
+            5.0,
+            "seen",
+            "wanted",
+        )
         for i, mark in enumerate(marks)
-    )  # fmt: skip
+    )
     return Result("letter", "A letter", student, "key", checks=checks)
 
 
@@ -691,8 +744,9 @@ def test_books_tell_open_points_apart_from_lost_ones(tmp_path):
     pages.write_class(RESULTS, {r.student: "x" for r in RESULTS}, tmp_path)
     rows = (tmp_path / "gradebook.csv").read_text().splitlines()
     assert rows[1:] == [
-        "'=HYPERLINK(1),5,10,0,graded,5,0", "<script>alert(1)</script>,5,10,5,regrade,5,"
-    ]  # fmt: skip
+        "'=HYPERLINK(1),5,10,0,graded,5,0",
+        "<script>alert(1)</script>,5,10,5,regrade,5,",
+    ]
     table = pd.read_parquet(tmp_path / "gradebook.parquet")
     assert table["check1"].isna().tolist() == [False, True]
     assert "<script>" not in (tmp_path / "class.html").read_text()
@@ -790,11 +844,15 @@ class _Guests:
 @pytest.mark.parametrize(
     ("status", "mark"),
     [
-        ("killed", Mark.INCONCLUSIVE), ("panic", Mark.INCONCLUSIVE), ("failed", Mark.INCONCLUSIVE),
-        ("time_limit", Mark.INCONCLUSIVE), ("cpu_limit", Mark.FAIL), ("disk_limit", Mark.FAIL),
+        ("killed", Mark.INCONCLUSIVE),
+        ("panic", Mark.INCONCLUSIVE),
+        ("failed", Mark.INCONCLUSIVE),
+        ("time_limit", Mark.INCONCLUSIVE),
+        ("cpu_limit", Mark.FAIL),
+        ("disk_limit", Mark.FAIL),
         ("out_of_memory", Mark.FAIL),
     ],
-)  # fmt: skip
+)
 def test_a_topology_that_the_grader_could_not_evaluate_is_open(lab, tmp_path, status, mark):
     class Drawn(lab.full):
         def topology(self):
@@ -803,9 +861,12 @@ def test_a_topology_that_the_grader_could_not_evaluate_is_open(lab, tmp_path, st
     changed = lab.manifest.model_copy(update={"files": {"net.py": TOPOLOGY}})
     drawn = library.LabFolder(lab.path, changed, Drawn, Drawn)
     task = grade.Task(
-        drawn, "ada", lab.variant("ada", b"a" * 16), accept.Handed({"net.py": b""}),
+        drawn,
+        "ada",
+        lab.variant("ada", b"a" * 16),
+        accept.Handed({"net.py": b""}),
         tmp_path / "ada",
-    )  # fmt: skip
+    )
     found = grade.grade(task, _Guests(status))
     marks = {c.name: c.mark for c in found.checks}
     assert marks == {"word_arrives": mark, "no_more": mark, "port": Mark.FAIL}

@@ -39,8 +39,12 @@ print(json.dumps(rows, indent=1))
 def shown(how, names):
     return subprocess.run(
         [sys.executable, "-c", SHOW, how, names],
-        cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True, timeout=120,
-    ).stdout  # fmt: skip
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
 
 
 def test_graphs_and_plans_are_mininets():

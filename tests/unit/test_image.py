@@ -25,8 +25,14 @@ from testbed.machine.kernel import recipe as kernel_recipe
 from testbed.machine.kernel import store as kernels
 
 ROOT = Path(__file__).parents[2]
-KERNEL = {"version": "7.2.12", "sha256": hashlib.sha256(b"kernel").hexdigest(), "recipe": "r",
-          "source": "linux-source-7.2", "compiler": "gcc", "patches": ["0001-hz"]}  # fmt: skip
+KERNEL = {
+    "version": "7.2.12",
+    "sha256": hashlib.sha256(b"kernel").hexdigest(),
+    "recipe": "r",
+    "source": "linux-source-7.2",
+    "compiler": "gcc",
+    "patches": ["0001-hz"],
+}
 SPARE_BYTES = 1 << 21
 """Longer than what is read at once."""
 
@@ -205,7 +211,7 @@ HOSTILE = {
     "zero byte in a link": [D, Entry("root/a", "l", target="a\0b")],
     "no text": [D, Entry("root/\ud800", "f", **F)],
     "long": [D, Entry("root/" + "x" * 2000, "f", **F)],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -233,12 +239,20 @@ def test_a_hostile_listing_is_refused(tmp_path, name):
 def test_a_line_of_another_kind_is_refused(line):
     made = manifest.parse(
         json.dumps(
-            {"kind": "lab", "kernel": KERNEL, "packages": {}, "listing": {
-                "bytes": len(line), "content_bytes": 0, "entries": 1,
-                "sha256": hashlib.sha256(line).hexdigest()}}
+            {
+                "kind": "lab",
+                "kernel": KERNEL,
+                "packages": {},
+                "listing": {
+                    "bytes": len(line),
+                    "content_bytes": 0,
+                    "entries": 1,
+                    "sha256": hashlib.sha256(line).hexdigest(),
+                },
+            }
         ).encode(),
         "x",
-    )  # fmt: skip
+    )
     with pytest.raises(ParseError, match="line 1: not understood"):
         manifest.parse_listing(made, line, "x")
 
@@ -267,9 +281,11 @@ def test_another_image_than_expected_is_refused(tmp_path):
     path = packed(tmp_path)
     found = container.read_manifest(path)
     for expected, reason in (
-        ("0" * 64, f"is {found.sha256}, not 000"), (found.id, "all 64 digits"),
-        (found.sha256[:63], "all 64 digits"), (found.sha256.upper(), "all 64 digits"),
-    ):  # fmt: skip
+        ("0" * 64, f"is {found.sha256}, not 000"),
+        (found.id, "all 64 digits"),
+        (found.sha256[:63], "all 64 digits"),
+        (found.sha256.upper(), "all 64 digits"),
+    ):
         done = CliRunner().invoke(command, ["import", str(path), "--expect", expected])
         assert isinstance(done.exception, ConfigError) and reason in str(done.exception)
     assert kept() == []
@@ -368,9 +384,12 @@ def test_a_disguised_change_is_found_by_the_kernels_hash_and_by_check(tmp_path):
         store.get(image.id)
     with pytest.raises(ParseError, match=r"iperf3: was changed|kernel/linux: was changed"):
         container.write(
-            tmp_path / "out.xz", image.manifest, (image.folder / container.LISTING).read_bytes(),
-            image.folder, lambda _: None,
-        )  # fmt: skip
+            tmp_path / "out.xz",
+            image.manifest,
+            (image.folder / container.LISTING).read_bytes(),
+            image.folder,
+            lambda _: None,
+        )
     assert not list(tmp_path.glob("*out.xz*"))
 
 
@@ -482,11 +501,20 @@ def recorded(tmp_path):
     def make(name: str) -> RunDir:
         run = RunDir.create(tmp_path / f"runs-{name}", "rip")
         image = None if name == "none" else {"id": name, "suite": "bookworm"}
-        run.write_meta({
-            "experiment": "rip", "status": "complete", "seed": 1, "parameters": {},
-            "runtime": "guest", "clock": "virtual", "scenarios": ["main"], "tools": {},
-            "image": image, "kernel": {"version": "7", "sha256": KERNEL["sha256"]},
-        })  # fmt: skip
+        run.write_meta(
+            {
+                "experiment": "rip",
+                "status": "complete",
+                "seed": 1,
+                "parameters": {},
+                "runtime": "guest",
+                "clock": "virtual",
+                "scenarios": ["main"],
+                "tools": {},
+                "image": image,
+                "kernel": {"version": "7", "sha256": KERNEL["sha256"]},
+            }
+        )
         folder = run.path / "scenarios/main"
         folder.mkdir(parents=True)
         experiment_folder.copy(ROOT / "experiments/rip", "rip", folder)
@@ -667,9 +695,13 @@ def _plan(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         if not (tmp_path / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
     return subprocess.run(
-        ["make", "-n", "setup"], cwd=tmp_path, env={**os.environ, **variables},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["make", "-n", "setup"],
+        cwd=tmp_path,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_set_up_from_an_image_needs_no_packages(tmp_path):

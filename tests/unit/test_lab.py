@@ -21,8 +21,11 @@ class Wrong(Experiment):
 
 def test_a_node_that_is_not_there_is_named(tmp_path):
     with RunningNetwork({"h1": None, "h2": None}, tmp_path) as lab:
-        for ask in (lambda: lab.address("h22"), lambda: lab.exec("h22", "true"),
-                    lambda: lab.sysctl("h22", "net.ipv4.ip_forward", 1)):  # fmt: skip
+        for ask in (
+            lambda: lab.address("h22"),
+            lambda: lab.exec("h22", "true"),
+            lambda: lab.sysctl("h22", "net.ipv4.ip_forward", 1),
+        ):
             with pytest.raises(ConfigError, match=r"node 'h22': .*did you mean 'h2'"):
                 ask()
 
@@ -30,14 +33,19 @@ def test_a_node_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("line", "says", "code"),
     [
-        ("1 / 0", "wrong.py:8: ZeroDivisionError: division by zero (see logs/traceback.log)",
-         ExitCode.USAGE),
-        ("from testbed.net.shape import LinkShape; LinkShape(delay_ms=-1)",
-         "link delay_ms: -1 is out of range; 0 or more and at most 600000 (wrong.py:8)",
-         ExitCode.USAGE),
+        (
+            "1 / 0",
+            "wrong.py:8: ZeroDivisionError: division by zero (see logs/traceback.log)",
+            ExitCode.USAGE,
+        ),
+        (
+            "from testbed.net.shape import LinkShape; LinkShape(delay_ms=-1)",
+            "link delay_ms: -1 is out of range; 0 or more and at most 600000 (wrong.py:8)",
+            ExitCode.USAGE,
+        ),
         ("from testbed import ConfigError; raise ConfigError('no')", "no", ExitCode.USAGE),
     ],
-)  # fmt: skip
+)
 def test_the_line_of_an_experiments_own_mistake_is_told(tmp_path, monkeypatch, line, says, code):
     (tmp_path / "wrong.py").write_text(EXPERIMENT.format(line=line))
     write_json(tmp_path / "scenario.json", {"file": "wrong.py", "parameters": {}, "seed": 1})

@@ -120,8 +120,10 @@ def test_lines_stand_as_far_apart_as_their_texts_need() -> None:
 
 
 def test_one_long_text_makes_room_for_itself_alone() -> None:
-    long, short = (replace(HELLO, source="a", target="b", text="x" * 60),
-                   replace(HELLO, source="b", target="c", text="x"))  # fmt: skip
+    long, short = (
+        replace(HELLO, source="a", target="b", text="x" * 60),
+        replace(HELLO, source="b", target="c", text="x"),
+    )
     first, second = arrows(parse(ladder.svg([long, short])))
     assert float(second.get("x2", "")) - float(second.get("x1", "")) == ladder.LANE_PX
     assert float(first.get("x2", "")) == float(second.get("x1", ""))

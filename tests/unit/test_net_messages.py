@@ -137,15 +137,26 @@ def netem(shape):
 def test_the_wire_has_everything_else():
     found = netem(
         LinkShape(
-            rate_mbps=10, delay_ms=0.001, jitter_ms=2, loss_percent=1,
-            duplicate_percent=2, corrupt_percent=3, reorder_percent=4,
+            rate_mbps=10,
+            delay_ms=0.001,
+            jitter_ms=2,
+            loss_percent=1,
+            duplicate_percent=2,
+            corrupt_percent=3,
+            reorder_percent=4,
         )
-    )  # fmt: skip
+    )
     assert found == {
-        "limit_pkts": traffic.WIRE_LIMIT_PKTS, "delay_ns": 1000, "jitter_ns": 2_000_000,
-        "loss_percent": 1, "duplicate_percent": 2, "reorder_percent": 4, "corrupt_percent": 3,
-        "rate_bytes_per_s": 1_250_000, "seed": 42,
-    }  # fmt: skip
+        "limit_pkts": traffic.WIRE_LIMIT_PKTS,
+        "delay_ns": 1000,
+        "jitter_ns": 2_000_000,
+        "loss_percent": 1,
+        "duplicate_percent": 2,
+        "reorder_percent": 4,
+        "corrupt_percent": 3,
+        "rate_bytes_per_s": 1_250_000,
+        "seed": 42,
+    }
 
 
 def test_seeds_belong_to_network_and_direction():

@@ -30,9 +30,14 @@ def _packet_out(frame):
 
 def _flow_mod(command=0, idle_s=5, priority=10):
     return _header(
-        14, bytes(16) + bytes((0, command)) + idle_s.to_bytes(2, "big") + bytes(2)
-        + priority.to_bytes(2, "big") + bytes(24),
-    )  # fmt: skip
+        14,
+        bytes(16)
+        + bytes((0, command))
+        + idle_s.to_bytes(2, "big")
+        + bytes(2)
+        + priority.to_bytes(2, "big")
+        + bytes(24),
+    )
 
 
 def _packets(*segments):
@@ -72,9 +77,15 @@ def test_messages_across_segments_and_several_in_one():
     stream = _flow_mod() + _packet_out(ECHO) + _flow_mod(command=3)
     whole = openflow.read(_packets((True, stream)))
     pieces = openflow.read(_packets(*((True, stream[i : i + 7]) for i in range(0, len(stream), 7))))
-    assert whole["type"].to_list() == pieces["type"].to_list() == [
-        "FLOW_MOD", "PACKET_OUT", "FLOW_MOD",
-    ]  # fmt: skip
+    assert (
+        whole["type"].to_list()
+        == pieces["type"].to_list()
+        == [
+            "FLOW_MOD",
+            "PACKET_OUT",
+            "FLOW_MOD",
+        ]
+    )
     assert whole["command"].to_list()[2] == "DELETE"
 
 
@@ -120,9 +131,12 @@ def test_changes_of_a_flow_table():
 def test_idle_time_counts_from_the_last_frame():
     changes = flow_tables.changes(MONITOR, "s1", T0_NS)
     frames = pd.DataFrame(
-        {"time_s": [2.0, 7.0, 8.0], "eth_src": ["02:01:00:00:00:02"] * 3,
-         "eth_dst": ["02:01:00:00:00:01"] * 2 + ["02:01:00:00:00:09"]}
-    )  # fmt: skip
+        {
+            "time_s": [2.0, 7.0, 8.0],
+            "eth_src": ["02:01:00:00:00:02"] * 3,
+            "eth_dst": ["02:01:00:00:00:01"] * 2 + ["02:01:00:00:00:09"],
+        }
+    )
     found = flow_tables.idle_times(changes, frames, 60.0).iloc[0]
     assert found["idle_s"] == pytest.approx(5.17) and found["ended"]
     still = flow_tables.idle_times(changes.head(2), frames, 60.0).iloc[0]
@@ -145,13 +159,17 @@ def test_a_dump_of_flows():
 def test_pings_are_paired_with_their_answers():
     packets = pd.DataFrame(
         {
-            "frame": [1, 2, 3, 4], "time_s": [0.0, 0.004, 1.0, 1.1],
-            "eth_src": ["a"] * 4, "eth_dst": ["b"] * 4,
+            "frame": [1, 2, 3, 4],
+            "time_s": [0.0, 0.004, 1.0, 1.1],
+            "eth_src": ["a"] * 4,
+            "eth_dst": ["b"] * 4,
             "ip_src": ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.3"],
             "ip_dst": ["10.0.0.2", "10.0.0.1", "10.0.0.2", "10.0.0.1"],
-            "icmp_type": [8, 0, 8, 0], "icmp_id": [5] * 4, "icmp_seq": [1, 1, 2, 2],
+            "icmp_type": [8, 0, 8, 0],
+            "icmp_id": [5] * 4,
+            "icmp_seq": [1, 1, 2, 2],
         }
-    )  # fmt: skip
+    )
     found = echo.pings(packets, "10.0.0.1")
     assert found["rtt_ms"].to_list()[0] == pytest.approx(4.0)
     assert found["rtt_ms"].isna().to_list() == [False, True]

@@ -137,8 +137,15 @@ def test_pcapng_time_offset_and_binary_ticks() -> None:
 def test_pcapng_simple_and_old_packets(known: list[Packet]) -> None:
     p = known[3]
     simple = block("<", 3, struct.pack("<I", p.wire) + padded(p.octets[:100]))
-    old = struct.pack("<HHIIII", 0, 3, p.time_ns // 1000 >> 32, p.time_ns // 1000 & 0xFFFFFFFF,
-                      len(p.octets), p.wire)  # fmt: skip
+    old = struct.pack(
+        "<HHIIII",
+        0,
+        3,
+        p.time_ns // 1000 >> 32,
+        p.time_ns // 1000 & 0xFFFFFFFF,
+        len(p.octets),
+        p.wire,
+    )
     parts = [section("<"), interface("<", snap=100), simple, block("<", 2, old + padded(p.octets))]
     got = read(b"".join(parts))
     assert got.captured_bytes.tolist() == [100, len(p.octets)]
@@ -303,8 +310,11 @@ def test_unknown_link_type_gives_rows_without_layers(known: list[Packet]) -> Non
     assert got.attrs["links_not_decoded"] == [250]
     assert read(pcap(known)).attrs["links_not_decoded"] == []
     assert len(got) == len(known)
-    assert got.drop(columns=["frame", "time_ns", "wire_bytes", "captured_bytes", "malformed"]).isna(
-    ).all(axis=None)  # fmt: skip
+    assert (
+        got.drop(columns=["frame", "time_ns", "wire_bytes", "captured_bytes", "malformed"])
+        .isna()
+        .all(axis=None)
+    )
 
 
 def test_snapped_packets_keep_what_was_captured(known: list[Packet], plain: pd.DataFrame) -> None:

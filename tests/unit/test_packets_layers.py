@@ -146,8 +146,12 @@ def test_lengths_of_the_ip_layer(ours: pd.DataFrame, tshark: pd.DataFrame) -> No
 def test_ipv6_extension_headers(ours: pd.DataFrame) -> None:
     found = ours.ip6_extensions.dropna().tolist()
     assert found == [
-        "hop-by-hop", "destination,routing", "fragment", "fragment", "hop-by-hop",
-    ]  # fmt: skip
+        "hop-by-hop",
+        "destination,routing",
+        "fragment",
+        "fragment",
+        "hop-by-hop",
+    ]
     fragments = ours[ours.ip6_extensions == "fragment"]
     assert fragments.ip_offset_bytes.tolist() == [0, 16]
     assert fragments.ip_mf.tolist() == [True, False]

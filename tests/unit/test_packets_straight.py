@@ -30,11 +30,16 @@ pytestmark = pytest.mark.usefixtures("compiled_reader")
 LAYERS = (Path(__file__).parents[1] / "captures" / "layers.pcap").read_bytes()
 COLUMNS = [*packets.COLUMNS]
 OPTIONS = (
-    b"", b"\1\1\x08\x0a\0\0\0\7\0\0\0\x09", b"\2\4\5\xb4\4\2\x08\x0a\0\0\0\1\0\0\0\0\1\3\3\7",
-    b"\1\1\5\x0a\0\0\0\1\0\0\0\2", b"\1\1\x08\x0a\0\0\0\7\0\0\0\x09\1\1\5\x12" + bytes(16),
-    b"\x08\x09" + bytes(10), b"\x1e\x04\0\0", b"\0\0\0\0",
+    b"",
+    b"\1\1\x08\x0a\0\0\0\7\0\0\0\x09",
+    b"\2\4\5\xb4\4\2\x08\x0a\0\0\0\1\0\0\0\0\1\3\3\7",
+    b"\1\1\5\x0a\0\0\0\1\0\0\0\2",
+    b"\1\1\x08\x0a\0\0\0\7\0\0\0\x09\1\1\5\x12" + bytes(16),
+    b"\x08\x09" + bytes(10),
+    b"\x1e\x04\0\0",
+    b"\0\0\0\0",
     b"\1\1\x08\x0a\0\0\0\7\0\0\0\x08\5\x03\1\0",
-)  # fmt: skip
+)
 """Options as segments have them, and some that contradict themselves."""
 
 
@@ -61,11 +66,23 @@ def pcap(frames: list[tuple[bytes, int]]) -> bytes:
 
 def segment(flow: int, options: bytes, size: int) -> bytes:
     """An Ethernet frame with a TCP segment of one of some flows."""
-    tcp = struct.pack(">HHIIBBHHH", 1024 + flow, 80, 7 + size, 9, (20 + len(options)) << 2, 0x18,
-                      501, 0, flow % 3)  # fmt: skip
+    tcp = struct.pack(
+        ">HHIIBBHHH", 1024 + flow, 80, 7 + size, 9, (20 + len(options)) << 2, 0x18, 501, 0, flow % 3
+    )
     total = 40 + len(options) + size
-    ip = struct.pack(">BBHHHBBHII", 0x45, flow & 255, total, flow, 0x4000, 64, 6, 0, 0x0A000001,
-                     0x0A000100 + flow)  # fmt: skip
+    ip = struct.pack(
+        ">BBHHHBBHII",
+        0x45,
+        flow & 255,
+        total,
+        flow,
+        0x4000,
+        64,
+        6,
+        0,
+        0x0A000001,
+        0x0A000100 + flow,
+    )
     words = sum(struct.unpack(">10H", ip))
     words = (words & 0xFFFF) + (words >> 16)
     right = ~((words & 0xFFFF) + (words >> 16)) & 0xFFFF
@@ -141,9 +158,11 @@ def test_many_addresses(count: int) -> None:
 
 
 RULES = {
-    "pcap": Pcap("<", 1, 0, 1).rule, "pcap, big-endian": Pcap(">", 1, 0, 1).rule,
-    "pcapng": block_rule("<"), "pcapng, big-endian": block_rule(">"),
-}  # fmt: skip
+    "pcap": Pcap("<", 1, 0, 1).rule,
+    "pcap, big-endian": Pcap(">", 1, 0, 1).rule,
+    "pcapng": block_rule("<"),
+    "pcapng, big-endian": block_rule(">"),
+}
 
 
 def records(rule: RecordRule, sizes: list[int]) -> bytes:
@@ -228,10 +247,14 @@ def structs() -> dict[str, list[tuple[str, str]]]:
 @pytest.mark.parametrize(
     ("name", "ours"),
     [
-        ("rule", walk_module._Rule), ("end", walk_module._End), ("packets", straight._Packets),
-        ("pairs", straight._Pairs), ("columns", straight._Columns), ("options", straight._Options),
+        ("rule", walk_module._Rule),
+        ("end", walk_module._End),
+        ("packets", straight._Packets),
+        ("pairs", straight._Pairs),
+        ("columns", straight._Columns),
+        ("options", straight._Options),
     ],
-)  # fmt: skip
+)
 def test_structs_are_the_same_in_both_languages(name: str, ours: type[ctypes.Structure]) -> None:
     assert [member for _, member in structs()[name]] == [member for member, *_ in ours._fields_]
 

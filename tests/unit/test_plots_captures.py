@@ -42,8 +42,9 @@ def drawn(axes: Axes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Label → x and y of each line that has one."""
     return {
         str(line.get_label()): (np.asarray(line.get_xdata()), np.asarray(line.get_ydata()))
-        for line in axes.lines if not str(line.get_label()).startswith("_")
-    }  # fmt: skip
+        for line in axes.lines
+        if not str(line.get_label()).startswith("_")
+    }
 
 
 def test_throughput_has_a_line_a_flow(capture: pd.DataFrame) -> None:
@@ -112,10 +113,14 @@ def test_states_show_the_whole_diagram_and_the_path() -> None:
 
 
 def test_topology_has_values_on_its_links() -> None:
-    links = pd.DataFrame({
-        "node1": ["h1", "r1"], "node2": ["r1", "h2"], "shape": ["10 Mbit/s, 5 ms", None],
-        "share": [0.25, 1.0],
-    })  # fmt: skip
+    links = pd.DataFrame(
+        {
+            "node1": ["h1", "r1"],
+            "node2": ["r1", "h2"],
+            "shape": ["10 Mbit/s, 5 ms", None],
+            "share": [0.25, 1.0],
+        }
+    )
     texts = [t.get_text() for t in axes_of(captures.topology(links)).texts]
     assert {"h1", "r1", "h2", "10 Mbit/s\n5 ms"} <= set(texts)
     texts = [t.get_text() for t in axes_of(captures.topology(links, "share")).texts]

@@ -78,10 +78,20 @@ def repetition(tmp_path) -> Repetition:
         run.path.mkdir()
         parameters = {"rate_mbps": 12.5}
         run.write_meta(
-            {"experiment": "congestion", "status": "complete", "reason": "", "seed": seed,
-             "parameters": parameters, "scenarios": {}, "runtime": "guest", "clock": "virtual",
-             "testbed": "0.1.0", "kernel": {"version": "7.1.2"}, "tools": {"iperf3": "3.12"}}
-        )  # fmt: skip
+            {
+                "experiment": "congestion",
+                "status": "complete",
+                "reason": "",
+                "seed": seed,
+                "parameters": parameters,
+                "scenarios": {},
+                "runtime": "guest",
+                "clock": "virtual",
+                "testbed": "0.1.0",
+                "kernel": {"version": "7.1.2"},
+                "tools": {"iperf3": "3.12"},
+            }
+        )
         verdict = {
             "claim": claim,
             "status": status,
@@ -94,8 +104,16 @@ def repetition(tmp_path) -> Repetition:
         (run.path / "verdicts.json").write_text(json.dumps([verdict]))
     failed = RunDir(tmp_path / "seed-10")
     failed.path.mkdir()
-    failed.write_meta({"experiment": "congestion", "status": "incomplete", "reason": "time limit",
-                       "seed": 10, "parameters": {}, "scenarios": {}})  # fmt: skip
+    failed.write_meta(
+        {
+            "experiment": "congestion",
+            "status": "incomplete",
+            "reason": "time limit",
+            "seed": 10,
+            "parameters": {},
+            "scenarios": {},
+        }
+    )
     return Repetition.open(tmp_path)
 
 

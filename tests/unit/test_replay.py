@@ -59,10 +59,14 @@ class Wrong(Experiment):
 def test_a_claim_that_raises_takes_no_other_with_it(tmp_path):
     run = RunDir(tmp_path)
     run.write_meta({"parameters": {}, "scenarios": {}})
-    found = {c.name: verdict for c, verdict in replay.judge(run, Wrong, Tables())}
+    found = {
+        c.name: verdict for c, verdict in replay.judge(run, Wrong(Wrong.Parameters()), Tables())
+    }
     assert [v.status for v in found.values()] == [
-        Status.INCONCLUSIVE, Status.INCONCLUSIVE, Status.PASS
-    ]  # fmt: skip
+        Status.INCONCLUSIVE,
+        Status.INCONCLUSIVE,
+        Status.PASS,
+    ]
     line = Wrong.raises.__code__.co_firstlineno + 2
     words = f"test_replay.py:{line}: in claim raises: ZeroDivisionError"
     assert words in str(found["raises"].as_dict())

@@ -63,8 +63,11 @@ def test_ipv4_has_a_checksum_and_ports():
     assert frames.checksum(body[:20]) == 0
     packet = _frame(body=body).ipv4
     assert (packet.src, packet.dst, packet.sport, packet.dport) == (
-        "10.0.0.1", "10.0.0.2", 5000, 53,
-    )  # fmt: skip
+        "10.0.0.1",
+        "10.0.0.2",
+        5000,
+        53,
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 13, bytes(12) + b"\x08\x00" + b"\x45" * 5])
@@ -169,9 +172,12 @@ def test_the_first_rule_that_matches_decides(frame, passes):
 def test_a_rule_is_an_openflow_match():
     rule = rules.parse("allow tcp from 10.0.0.0/24 to 10.0.0.2 port 80", "f")[0]
     assert rule.match() == {
-        "eth_type": 0x0800, "ip_proto": 6, "ipv4_src": ("10.0.0.0", "255.255.255.0"),
-        "ipv4_dst": ("10.0.0.2", "255.255.255.255"), "tcp_dst": 80,
-    }  # fmt: skip
+        "eth_type": 0x0800,
+        "ip_proto": 6,
+        "ipv4_src": ("10.0.0.0", "255.255.255.0"),
+        "ipv4_dst": ("10.0.0.2", "255.255.255.255"),
+        "tcp_dst": 80,
+    }
 
 
 @pytest.mark.parametrize(
@@ -313,9 +319,14 @@ os._exit(0)
 
 def test_an_error_in_a_handler_is_told_and_the_next_event_is_served():
     done = subprocess.run(
-        [sys.executable, "-c", ERRS], cwd=PROJECT, capture_output=True, text=True, check=False,
-        env=os.environ | {"SDN_FRAMEWORK": "os_ken"}, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-c", ERRS],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"SDN_FRAMEWORK": "os_ken"},
+        timeout=60,
+    )
     assert done.stdout == "served\n"
     for words in ("Traceback", "ZeroDivisionError: division by zero", "KeyError: 'gone'"):
         assert words in done.stderr

@@ -104,8 +104,20 @@ def test_users_install_only_what_runs_need(target):
     assert "pip install --quiet --disable-pip-version-check -e ." in done
 
 
-DEVELOPERS = {"pytest", "hypothesis", "dpkt", "scapy", "babel", "jieba", "mkdocs", "nbclient",
-              "nbformat", "ipykernel", "mypy", "ruff"}  # fmt: skip
+DEVELOPERS = {
+    "pytest",
+    "hypothesis",
+    "dpkt",
+    "scapy",
+    "babel",
+    "jieba",
+    "mkdocs",
+    "nbclient",
+    "nbformat",
+    "ipykernel",
+    "mypy",
+    "ruff",
+}
 
 
 def test_python_packages_that_did_not_come_are_told_with_the_way_on(tmp_path):
@@ -115,8 +127,10 @@ def test_python_packages_that_did_not_come_are_told_with_the_way_on(tmp_path):
     for name in ("Makefile", "pyproject.toml", "setup.py", "analysis"):
         (tmp_path / name).symlink_to(ROOT / name)
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\ncase "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/ ;;\n'
-                      'pip) echo "ERROR: connection reset" >&2; exit 1 ;; esac\n')  # fmt: skip
+    python.write_text(
+        '#!/bin/sh\ncase "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/ ;;\n'
+        'pip) echo "ERROR: connection reset" >&2; exit 1 ;; esac\n'
+    )
     python.chmod(0o755)
     argv = ["make", f"PYTHON={python}", "IN_VM=no", "-o", "build/stamps/packages", ".venv/.ready"]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -28,8 +28,13 @@ def site(tmp_path_factory):
         line = ["mkdocs", "build", "--strict", "--config-file", config, "--site-dir"]
         done = subprocess.run(
             [sys.executable, "-m", *line, folder / place],
-            cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         assert done.returncode == 0, done.stderr
     return folder / "site"
 
@@ -39,10 +44,16 @@ def one_run(folder):
     cls = load(RUN_OF)
     scenarios = {name: {} for name in cls(cls.Parameters()).scenarios()}
     meta = {
-        "format": 1, "experiment": RUN_OF, "status": "complete", "runtime": "guest",
-        "clock": "virtual", "seed": 1, "fingerprint": "0123456789abcdef00", "scenarios": scenarios,
+        "format": 1,
+        "experiment": RUN_OF,
+        "status": "complete",
+        "runtime": "guest",
+        "clock": "virtual",
+        "seed": 1,
+        "fingerprint": "0123456789abcdef00",
+        "scenarios": scenarios,
         "parameters": {},
-    }  # fmt: skip
+    }
     seen = [{"what": "two", "scenario": "main", "capture": "h1-eth0", "frames": [7, 8], "rows": []}]
     row = {"status": "PASS", "observed": "1472 bytes", "expected": "<1473", "evidence": seen}
     network = {"nodes": [{"name": "h1", "kind": "host"}], "links": []}

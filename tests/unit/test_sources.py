@@ -30,12 +30,18 @@ def project(tmp_path):
 
 def made(root: Path) -> Path:
     for name, text in {
-        "testbed/__init__.py": "", "testbed/t.j2": "x",
+        "testbed/__init__.py": "",
+        "testbed/t.j2": "x",
         "testbed/execution/inside.py": "import testbed\n",
-        "experiments/rip.py": "RIP = 2\n", "experiments/broken.py": "def (\n", "README.md": "x",
-        "testbed/__pycache__/inside.cpython-311.pyc": "old", "testbed/.inside.py.swp": "x",
-        "testbed/execution/inside.py~": "x", "tests/program.py": "x = 1\n", "runs/x/run.json": "{}",
-    }.items():  # fmt: skip
+        "experiments/rip.py": "RIP = 2\n",
+        "experiments/broken.py": "def (\n",
+        "README.md": "x",
+        "testbed/__pycache__/inside.cpython-311.pyc": "old",
+        "testbed/.inside.py.swp": "x",
+        "testbed/execution/inside.py~": "x",
+        "tests/program.py": "x = 1\n",
+        "runs/x/run.json": "{}",
+    }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
@@ -60,9 +66,12 @@ def test_what_is_read_is_there_and_nothing_else(project):
     with copied(project, MODULE) as copy:
         files = {n for n, (_, _, data) in seen(copy).items() if (copy / n).is_file()}
         assert {n for n in files if not n.endswith(".pyc")} == {
-            "experiments/broken.py", "experiments/rip.py", "testbed/__init__.py",
-            "testbed/execution/inside.py", "testbed/t.j2",
-        }  # fmt: skip
+            "experiments/broken.py",
+            "experiments/rip.py",
+            "testbed/__init__.py",
+            "testbed/execution/inside.py",
+            "testbed/t.j2",
+        }
         assert compiled(copy, "testbed/execution/inside.py").read_bytes()[:4] == MAGIC_NUMBER
         assert not compiled(copy, "experiments/broken.py").exists()
     with copied(project, "tests.program") as copy:

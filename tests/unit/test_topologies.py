@@ -74,10 +74,16 @@ def test_enterprise_addresses_are_those_of_its_table():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Single(0), lambda: Ring(2), lambda: Torus(2, 3), lambda: FatTree(3),
-        lambda: Tree(0), lambda: ParkingLot(0), lambda: Star(0), lambda: Linear(0),
+        lambda: Single(0),
+        lambda: Ring(2),
+        lambda: Torus(2, 3),
+        lambda: FatTree(3),
+        lambda: Tree(0),
+        lambda: ParkingLot(0),
+        lambda: Star(0),
+        lambda: Linear(0),
     ],
-)  # fmt: skip
+)
 def test_absurd_sizes_are_refused(make):
     with pytest.raises(ConfigError, match=r"out of range|even number"):
         make()
@@ -155,18 +161,26 @@ SWITCH = ("addSwitch", ("s1",), {})
         ([HOST, SWITCH, ("addLink", ("h1", "s1"), {"shape": "10Mbit"})], ["link h1 s1", "shape="]),
         ([HOST, ("addLink", ("h1", "h1"), {})], ["link h1 h1", "to itself"]),
         (
-            [SWITCH, ("addHost", ("a-very-long-name",), {}),
-             ("addLink", ("a-very-long-name", "s1"), {})],
+            [
+                SWITCH,
+                ("addHost", ("a-very-long-name",), {}),
+                ("addLink", ("a-very-long-name", "s1"), {}),
+            ],
             ["a-very-long-name-eth0", "15", "intfName"],
         ),
         (
-            [HOST, SWITCH, ("addHost", ("h2",), {}), ("addLink", ("h1", "s1"), {}),
-             ("addLink", ("h2", "s1"), {"intfName1": "h1-eth0"})],
+            [
+                HOST,
+                SWITCH,
+                ("addHost", ("h2",), {}),
+                ("addLink", ("h1", "s1"), {}),
+                ("addLink", ("h2", "s1"), {"intfName1": "h1-eth0"}),
+            ],
             ["h1-eth0", "used by link h1 s1"],
         ),
         ([("addHost", ("h 1",), {})], ["node 'h 1'"]),
     ],
-)  # fmt: skip
+)
 def test_bad_graphs_are_refused_by_name(steps, says):
     with pytest.raises(ConfigError) as error:
         check_topology(graph(*steps)())
@@ -184,10 +198,16 @@ def test_drawing_tells_names_addresses_and_shapes():
     topology = {
         "nodes": [{"name": "h<1>", "kind": "host"}, {"name": "r1", "kind": "router"}],
         "links": [
-            {"node1": "h<1>", "node2": "r1", "interface1": "a", "interface2": "b",
-             "shape1": shape, "shape2": shape},
+            {
+                "node1": "h<1>",
+                "node2": "r1",
+                "interface1": "a",
+                "interface2": "b",
+                "shape1": shape,
+                "shape2": shape,
+            },
         ],
-    }  # fmt: skip
+    }
     rows = [
         {"node": "h<1>", "interface": "a", "ipv4": "10.0.1.11/24", "ipv6": None, "mac": None},
         {"node": "r1", "interface": "b", "ipv4": "10.0.1.1/24", "ipv6": None, "mac": None},

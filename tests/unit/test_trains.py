@@ -89,8 +89,9 @@ def test_the_rate_of_a_train():
 
 
 def test_a_packet_meets_the_longest_stall_that_falls_on_its_way():
-    stalls = pd.DataFrame({"began_ns": [100, 140], "ended_ns": [150, 400],
-                           "longest_ns": [50_000, 260_000]})  # fmt: skip
+    stalls = pd.DataFrame(
+        {"began_ns": [100, 140], "ended_ns": [150, 400], "longest_ns": [50_000, 260_000]}
+    )
     left = pd.Series([0, 90, 145, 400, 120], dtype="Int64")
     arrived = pd.Series([100, 130, 500, 600, pd.NA], dtype="Int64")
     assert trains.stalls_met_us(stalls, left, arrived).tolist() == [0, 50, 260, 0, 0]

@@ -61,8 +61,10 @@ def said(**environment):
     done = subprocess.run(
         ["ruby", "-e", HARNESS, str(PROJECT / "Vagrantfile")],
         env=clean | {"HOST_CPU": "x86_64"} | environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
     return json.loads(done.stdout)
@@ -106,9 +108,11 @@ def test_an_old_vagrant_is_not_told_the_architecture():
 @needs_ruby
 def test_sizes_and_box_are_settings():
     rows = chosen(
-        TESTBED_CPUS="6", TESTBED_MEMORY_MB="8192", TESTBED_BOX="own/box",
+        TESTBED_CPUS="6",
+        TESTBED_MEMORY_MB="8192",
+        TESTBED_BOX="own/box",
         TESTBED_BOX_URL="file:///own.box",
-    )  # fmt: skip
+    )
     assert rows[".vm.virtualbox", "cpus"] == [6]
     assert rows[".vm.parallels", "memory"] == [8192]
     assert rows[".vm.vmware_desktop", "memsize"] == ["8192"]
@@ -151,18 +155,23 @@ def on_a_mac(tmp_path, *arguments, state="running", vagrant=True):
     program(tools, "uname", "echo Darwin\n")
     if vagrant:
         program(
-            tools, "vagrant",
+            tools,
+            "vagrant",
             f'if [ "$1" = status ]; then echo "1,default,state,{state}"; exit; fi\n'
             'printf "%s\\n" "$@"\n',
-        )  # fmt: skip
+        )
     path = f"{tools}:{os.environ['PATH']}" if vagrant else f"{tools}:/opt/none"
     if not vagrant:
         for name in ("sh", "dirname", "make", "sed"):
             (tools / name).symlink_to(shutil.which(name))
     return subprocess.run(
-        ["make", "--no-print-directory", *arguments], cwd=PROJECT, env={"PATH": path},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["make", "--no-print-directory", *arguments],
+        cwd=PROJECT,
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_make_goes_into_the_machine(tmp_path):
@@ -204,11 +213,12 @@ def machine(tmp_path):
         (shared / name).write_text(name)
     tools = tmp_path / "bin"
     program(
-        tools, "make",
+        tools,
+        "make",
         'pwd; echo "$@"; mkdir -p runs/new; echo {} > runs/new/run.json\n'
         'mkdir -p "$TESTBED_CACHE/kernels/k"; echo kernel > "$TESTBED_CACHE/kernels/k/linux"\n'
         'case "$1" in exp-bad) exit 2 ;; esac\n',
-    )  # fmt: skip
+    )
     program(tools, "uname", "echo ${MACHINE:-x86_64}\n")
     program(tools, "sudo", 'echo "as root: $*"; shift; exec "$@"\n')
 
@@ -216,12 +226,17 @@ def machine(tmp_path):
         return subprocess.run(
             [PROJECT / "scripts/vm-make.sh", *arguments],
             env={
-                "PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(tmp_path),
-                "TESTBED_SHARED": str(shared), "TESTBED_COPY": str(tmp_path / "copy"),
-                "TESTBED_CACHE": str(tmp_path / "cache"), **environment,
+                "PATH": f"{tools}:{os.environ['PATH']}",
+                "HOME": str(tmp_path),
+                "TESTBED_SHARED": str(shared),
+                "TESTBED_COPY": str(tmp_path / "copy"),
+                "TESTBED_CACHE": str(tmp_path / "cache"),
+                **environment,
             },
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     return run, tmp_path
 
@@ -231,8 +246,10 @@ def test_it_works_on_a_copy_and_brings_the_run_back(machine):
     done = run("exp-congestion", "RATE_MBPS=50")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        str(place / "copy"), "exp-congestion RATE_MBPS=50", "on the host: runs/new",
-    ]  # fmt: skip
+        str(place / "copy"),
+        "exp-congestion RATE_MBPS=50",
+        "on the host: runs/new",
+    ]
     assert (place / "copy/testbed/a.py").is_file()
     assert not [n for n in (".venv", ".git", "runs/old") if (place / "copy" / n).exists()]
     assert (place / "shared/runs/new/run.json").is_file()

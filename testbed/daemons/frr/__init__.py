@@ -67,11 +67,23 @@ class FrrDaemon(base.Daemon):
     def argv(self, place: Place) -> list[str]:
         """In the foreground, everything private, no TCP port, log to standard output."""
         return [
-            self.program, *self._which_file(place),
-            "--vty_socket", str(place.state), "-z", f"{place.state}/zserv.api",
-            "-i", f"{place.state}/{self.name}.pid", "-P", "0",
-            "--log", "stdout", "--log-level", self.log_level, "--limit-fds", _FEW_FILES,
-        ]  # fmt: skip
+            self.program,
+            *self._which_file(place),
+            "--vty_socket",
+            str(place.state),
+            "-z",
+            f"{place.state}/zserv.api",
+            "-i",
+            f"{place.state}/{self.name}.pid",
+            "-P",
+            "0",
+            "--log",
+            "stdout",
+            "--log-level",
+            self.log_level,
+            "--limit-fds",
+            _FEW_FILES,
+        ]
 
     def _which_file(self, place: Place) -> list[str]:
         return [] if self.config is None else ["-f", f"{place.configs}/{self.name}.conf"]

@@ -104,10 +104,13 @@ def ospf(plan: Plan, router: str, options: Ospf) -> str:
     lines = _header(router)
     for port in plan.ports[router]:
         lines += [
-            f"interface {port.name}", *_bandwidth(plan, port),
+            f"interface {port.name}",
+            *_bandwidth(plan, port),
             *_ospf_interface("ip ospf", plan, router, port, options),
-            *([" ip ospf passive"] if port in _silent(plan, router) else []), "exit", "!",
-        ]  # fmt: skip
+            *([" ip ospf passive"] if port in _silent(plan, router) else []),
+            "exit",
+            "!",
+        ]
     for prefix in options.static.get(router, ()):
         lines += [f"ip route {prefix} blackhole", "!"]
     loopback = plan.loopbacks[router][0]
@@ -128,10 +131,14 @@ def ospf6(plan: Plan, router: str, options: Ospf) -> str:
     for port in plan.ports[router]:
         area = options.areas.get(port.name, BACKBONE)
         lines += [
-            f"interface {port.name}", *_bandwidth(plan, port), f" ipv6 ospf6 area {area}",
+            f"interface {port.name}",
+            *_bandwidth(plan, port),
+            f" ipv6 ospf6 area {area}",
             *_ospf_interface("ipv6 ospf6", plan, router, port, options),
-            *([" ipv6 ospf6 passive"] if port in _silent(plan, router) else []), "exit", "!",
-        ]  # fmt: skip
+            *([" ipv6 ospf6 passive"] if port in _silent(plan, router) else []),
+            "exit",
+            "!",
+        ]
     home = _home_area(plan, router, options)
     lines += ["interface lo", f" ipv6 ospf6 area {home}", "exit", "!"]
     lines += [f"ipv6 route {prefix} blackhole" for prefix in options.static.get(router, ())]

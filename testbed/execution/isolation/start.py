@@ -13,8 +13,12 @@ from typing import Any, NoReturn
 from testbed.execution.isolation import CANNOT_START, landlock
 
 _NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = (
-    0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000,
-)  # fmt: skip
+    0x20000,
+    0x4000000,
+    0x8000000,
+    0x20000000,
+    0x40000000,
+)
 _PR_SET_PDEATHSIG = 1
 _ADDR_NO_RANDOMIZE = 0x0040000
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 1

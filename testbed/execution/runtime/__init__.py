@@ -21,8 +21,15 @@ from testbed.machine.image import choice
 from testbed.machine.image.store import Image
 
 __all__ = [
-    "Clock", "KernelInfo", "OnProgress", "Outcome", "Progress", "Runtime", "choose", "image_of",
-]  # fmt: skip
+    "Clock",
+    "KernelInfo",
+    "OnProgress",
+    "Outcome",
+    "Progress",
+    "Runtime",
+    "choose",
+    "image_of",
+]
 
 _NAMES, _CLOCKS = ("auto", "guest", "host"), ("virtual", "real")
 

@@ -200,9 +200,9 @@ def _fill(
     _compile(copy, [name for name in changed if name.endswith(".py")], image_root)
     if (root / RYU).is_dir():
         past = None if before is None else before / RYU
-        shutil.copytree(root / RYU, copy / RYU, copy_function=functools.partial(
-            _link_or_copy, root / RYU, past
-        ))  # fmt: skip
+        shutil.copytree(
+            root / RYU, copy / RYU, copy_function=functools.partial(_link_or_copy, root / RYU, past)
+        )
     for folder, _, names in os.walk(copy):
         if RYU in folder:  # its compiled files go by their sources' dates
             continue

@@ -55,9 +55,12 @@ def build(on_stage: OnStage = lambda _: None) -> Image:
         raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
     if shutil.which("mmdebstrap") is None:
         raise MissingPrerequisiteError("mmdebstrap", "sudo apt-get install mmdebstrap")
-    with store.making(2 * _EXPECTED_BYTES) as work, tempfile.TemporaryDirectory(
-        prefix="testbed-image-", dir="/var/tmp", ignore_cleanup_errors=True
-    ) as scratch:  # fmt: skip
+    with (
+        store.making(2 * _EXPECTED_BYTES) as work,
+        tempfile.TemporaryDirectory(
+            prefix="testbed-image-", dir="/var/tmp", ignore_cleanup_errors=True
+        ) as scratch,
+    ):
         on_stage(f"packages of Debian's {recipe.SUITE}")
         tarball = _bootstrap(Path(scratch))
         on_stage("what a guest reads of them")
@@ -97,11 +100,17 @@ def _bootstrap(scratch: Path) -> Path:
         f"--dpkgopt=path-exclude=/usr/share/{x}/*" for x in ("doc", "man", "locale", "info")
     ]
     argv = [
-        "mmdebstrap", "--variant=essential", "--architectures=amd64",
+        "mmdebstrap",
+        "--variant=essential",
+        "--architectures=amd64",
         f"--include={','.join(recipe.package_names())}",
-        '--aptopt=APT::Install-Recommends "false"', *excluded, "--format=tar",
-        recipe.SUITE, str(scratch / "root.tar"), str(scratch / "sources.list"),
-    ]  # fmt: skip
+        '--aptopt=APT::Install-Recommends "false"',
+        *excluded,
+        "--format=tar",
+        recipe.SUITE,
+        str(scratch / "root.tar"),
+        str(scratch / "sources.list"),
+    ]
     log = scratch / "log"
     kept = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k == "HOME"}
     environment = kept | {

@@ -50,8 +50,10 @@ class Entry:
     def line(self) -> str:
         """As it stands in the listing."""
         rest: dict[Kind, list[Any]] = {
-            "d": [self.mode], "f": [self.mode, self.size, self.sha256], "l": [self.target],
-        }  # fmt: skip
+            "d": [self.mode],
+            "f": [self.mode, self.size, self.sha256],
+            "l": [self.target],
+        }
         return json.dumps([self.kind, self.path, *rest[self.kind]], separators=(",", ":")) + "\n"
 
 

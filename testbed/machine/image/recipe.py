@@ -12,9 +12,17 @@ SUITE = "bookworm"
 Its FRR 8.4 needs a process less in each router than FRR 10, where mgmtd reads for the others."""
 
 LIBRARIES = (
-    "pyroute2", "os-ken", "idna", "netaddr", "oslo.config", "oslo.i18n", "packaging", "pbr",
-    "rfc3986", "stevedore",
-)  # fmt: skip
+    "pyroute2",
+    "os-ken",
+    "idna",
+    "netaddr",
+    "oslo.config",
+    "oslo.i18n",
+    "packaging",
+    "pbr",
+    "rfc3986",
+    "stevedore",
+)
 """Python libraries of the guest side, each of the version that the builder's Python has: what
 `testbed.execution.inside` and the controllers import. None has compiled parts."""
 

@@ -26,16 +26,28 @@ from testbed.machine.kernel.recipe import CONFIG, ESSENTIAL_PATCHES, PATCHES, op
 from testbed.machine.kernel.store import FACTS, KERNEL, GuestKernel, cache_root, find, read_kernel
 
 _TOOLS = {
-    "gcc": "gcc libc6-dev", "make": "make", "flex": "flex", "bison": "bison", "bc": "bc",
-    "patch": "patch", "xz": "xz-utils", "dpkg-deb": "dpkg", "strip": "binutils",
-}  # fmt: skip
+    "gcc": "gcc libc6-dev",
+    "make": "make",
+    "flex": "flex",
+    "bison": "bison",
+    "bc": "bc",
+    "patch": "patch",
+    "xz": "xz-utils",
+    "dpkg-deb": "dpkg",
+    "strip": "binutils",
+}
 _NEEDED_BYTES = 4 * 10**9
 _EXPECTED_FILES = 1390
 """Compiled files of a build, for the progress bar alone."""
 
 _ESSENTIAL = (
-    "UML_TIME_TRAVEL_SUPPORT", "HOSTFS", "OVERLAY_FS", "NET_NS", "VETH", "NET_SCH_NETEM",
-)  # fmt: skip
+    "UML_TIME_TRAVEL_SUPPORT",
+    "HOSTFS",
+    "OVERLAY_FS",
+    "NET_NS",
+    "VETH",
+    "NET_SCH_NETEM",
+)
 _REPRODUCIBLE = {
     "KBUILD_BUILD_USER": "testbed",
     "KBUILD_BUILD_HOST": "testbed",

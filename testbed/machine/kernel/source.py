@@ -25,9 +25,13 @@ _SUITES = ("trixie-backports", "testing")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _MAIN_RELEASES = ("stable", "oldstable", "testing", "unstable", "sid")
 _UNNEEDED = (
-    "*/drivers/gpu/drm/*.[ch]", "*/Documentation/devicetree", "*/tools/testing",
-    "*/arch/[!ux]*/*.[chS]", "*.dts", "*.dtsi",
-)  # fmt: skip
+    "*/drivers/gpu/drm/*.[ch]",
+    "*/Documentation/devicetree",
+    "*/tools/testing",
+    "*/arch/[!ux]*/*.[chS]",
+    "*.dts",
+    "*.dtsi",
+)
 """What a User-Mode Linux build does not read: half of the tree's size."""
 
 _CONFIGURATION = """\

@@ -6,9 +6,17 @@ import sys
 from pathlib import Path
 
 FILES = (
-    "/proc/cpuinfo", "/proc/version", "/proc/cmdline", "/proc/mounts", "/proc/self/environ",
-    "/proc/self/auxv", "/proc/self/maps", "/proc/modules", "/proc/partitions", "/etc/passwd",
-)  # fmt: skip
+    "/proc/cpuinfo",
+    "/proc/version",
+    "/proc/cmdline",
+    "/proc/mounts",
+    "/proc/self/environ",
+    "/proc/self/auxv",
+    "/proc/self/maps",
+    "/proc/modules",
+    "/proc/partitions",
+    "/etc/passwd",
+)
 
 texts = {}
 for name in FILES:

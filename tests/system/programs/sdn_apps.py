@@ -91,8 +91,15 @@ class SdnApps(Experiment):
     def measure(self, data: Any) -> dict[str, pd.DataFrame]:
         """Pings, ARP and UDP at the far host, and the controller's events."""
         far = "h4" if self.params.app == "spanning_tree" else "h2"
-        columns = (*echo.COLUMNS, "ip_ttl", "icmp_code", "udp_dport", "wire_bytes", "arp_op",
-                   "arp_target_ip")  # fmt: skip
+        columns = (
+            *echo.COLUMNS,
+            "ip_ttl",
+            "icmp_code",
+            "udp_dport",
+            "wire_bytes",
+            "arp_op",
+            "arp_target_ip",
+        )
         near_by, there = (data.packets(f"{h}-eth0", columns) for h in ("h1", far))
         begin_s = float(data.events("begin")["time_s"].iloc[0])
         events = flow_tables.controller_events(data.path / "controller.jsonl", data.t0_ns)
@@ -128,9 +135,10 @@ class SdnApps(Experiment):
         pings = tables.of("pings", scenario="router")
         return all_of(
             near(int(pings["rtt_ms"].notna().sum()), 6, abs=0, unit="answers"),
-            near(int(ttl.max()), 63, abs=0, unit="TTL"), near(len(ttl), 4, abs=0, unit="at h2"),
+            near(int(ttl.max()), 63, abs=0, unit="TTL"),
+            near(len(ttl), 4, abs=0, unit="at h2"),
             near(int((here["icmp_type"] == 11).sum()), 1, abs=0, unit="time exceeded"),
-        )  # fmt: skip
+        )
 
     @claim(
         "A known address is told by the controller; the question is not flooded.",
