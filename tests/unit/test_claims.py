@@ -86,7 +86,7 @@ def test_packets_are_evidence_by_their_numbers():
 
 def test_rows_are_evidence_as_they_are():
     (one,) = at_least(1, 1).because("sizes", PACKETS[["x"]], scenario="main").evidence
-    assert (one.scenario, one.frames, one.rows[0]) == ("main", (), {"x": 0.1235})
+    assert (one.scenario, one.frames, one.rows[0]) == ("main", (), {"x": 0.1234})
     (scenarios_rows,) = at_least(1, 1).because("all", PACKETS, scenario="main").evidence
     assert scenarios_rows.rows[2]["frame"] == 5
     both = at_least(1, 1).because("one", PACKETS[["x"]]).because("two", PACKETS[["x"]])
