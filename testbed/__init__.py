@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from testbed.author.process import Process
     from testbed.author.running_network import RunningNetwork
     from testbed.author.steps import address, mac, pick, step
-    from testbed.author.topo import Topo, require_at_least, with_addresses
+    from testbed.author.topo import Topo, number, whole_number, with_addresses
     from testbed.core.claims import (
         ANY_STALL,
         JUDGED_SHARE,
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from testbed.grading.partial_credit import share_of
     from testbed.grading.router_lab import RoutersLab
     from testbed.grading.submission import SubmissionError
-    from testbed.grading.variants import SeededChoices
+    from testbed.grading.variants import SeededRandom
     from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
     from testbed.results import notebook
     from testbed.results.data import ScenarioData
@@ -101,7 +101,7 @@ __all__ = [
     "RoutersLab",
     "RunningNetwork",
     "ScenarioData",
-    "SeededChoices",
+    "SeededRandom",
     "SubmissionError",
     "Tables",
     "TestbedError",
@@ -129,12 +129,12 @@ __all__ = [
     "none_of",
     "notebook",
     "nothing",
+    "number",
     "own_program",
     "param",
     "pick",
     "ping",
     "program",
-    "require_at_least",
     "routing",
     "same",
     "share_of",
@@ -145,6 +145,7 @@ __all__ = [
     "tunnels",
     "unfilter",
     "wait",
+    "whole_number",
     "with_addresses",
     "with_unjudged",
     "zeros",
@@ -163,7 +164,7 @@ _HOME = {
     "author.process": "Process",
     "author.running_network": "RunningNetwork",
     "author.steps": "address mac pick step",
-    "author.topo": "Topo require_at_least with_addresses",
+    "author.topo": "Topo number whole_number with_addresses",
     "core.claims": (
         "ANY_STALL Evidence JUDGED_SHARE MissingDataError Verdict all_of at_least at_most between"
         " claim holds inconclusive near same with_unjudged"
@@ -179,7 +180,7 @@ _HOME = {
     "grading.partial_credit": "share_of",
     "grading.router_lab": "RoutersLab",
     "grading.submission": "SubmissionError",
-    "grading.variants": "SeededChoices",
+    "grading.variants": "SeededRandom",
     "net.shape": "ETHERNET_HEADER_BYTES LinkShape QDISCS",
     "results": "notebook",
     "results.data": "ScenarioData",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from testbed import guest_init
 from testbed.core.project import PROJECT
-from testbed.execution.runtime import libraries
+from testbed.machine import libraries
 from testbed.machine.prerequisites import installed_packages, packages
 
 if TYPE_CHECKING:

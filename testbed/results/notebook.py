@@ -9,10 +9,9 @@ else the experiment's latest.
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
-import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +21,9 @@ from testbed.author import steps
 from testbed.author.experiment import Experiment, experiment_files
 from testbed.author.experiment_folder import NOTEBOOK
 from testbed.core import parameters
-from testbed.core.errors import ConfigError, TestbedError, nearest
+from testbed.core.errors import ConfigError, ParseError, nearest
 from testbed.core.project import PROJECT
-from testbed.core.rundir import RUN, SCENARIO, VERDICTS, RunDir, default_runs, read_json
+from testbed.core.rundir import RUN, SCENARIO, VERDICTS, RunDir, State, default_runs, read_json
 from testbed.core.tables import Tables
 from testbed.results.data import ScenarioData
 from testbed.results.replay import complete_scenarios, experiment_of
@@ -60,15 +59,22 @@ def open_run(experiment: str) -> NotebookRun:
     if given:
         run = RunDir.open(given, default_runs())
         if run.meta()["experiment"] == experiment:
+            run.require_finished()
             return NotebookRun(run)
     folders = [default_runs(), PROJECT / "runs"]
     found = [p.parent for runs in folders for p in runs.glob(f"{experiment}-*/{RUN}")]
-    found = [p for p in found if RunDir(p).meta()["experiment"] == experiment]
+    found = [p for p in found if _is_finished(RunDir(p), experiment)]
     if not found:
         raise ConfigError(
             f"no run of '{experiment}' in {folders[-1]} yet; make one: make exp-{experiment}"
         )
     return NotebookRun(RunDir(max(found, key=lambda p: (p / RUN).stat().st_mtime_ns)))
+
+
+def _is_finished(run: RunDir, experiment: str) -> bool:
+    with suppress(ParseError):
+        return run.state is State.FINISHED and run.meta()["experiment"] == experiment
+    return False
 
 
 class NotebookRun:
@@ -284,22 +290,3 @@ def path_of(experiment: str) -> Path:
     """The experiment's notebook: where it is, or would be."""
     root = experiment_files().get(experiment)
     return (root or PROJECT / "experiments" / experiment) / NOTEBOOK
-
-
-def main() -> None:
-    """For `make notebook`: the latest run, or (``--file``) its experiment's notebook."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--file", action="store_true", help="print the notebook's path")
-    file_only: bool = parser.parse_args().file
-    try:
-        run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
-        path = path_of(run.meta()["experiment"])
-        if not path.is_file():
-            raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")
-    except TestbedError as error:
-        sys.exit(f"error: {error}")
-    sys.stdout.write(f"{path if file_only else run.path}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from testbed.author.experiment import Experiment
 from testbed.core.claims import Evidence, Judged, MissingDataError
 from testbed.core.parameters import parameters_of
-from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json, write_text
+from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json
+from testbed.files import write_text
 from testbed.results.data import ScenarioData
 from testbed.results.pictures import drawings, figure_files
 
@@ -26,7 +27,7 @@ SHOWN_FRAMES = 12
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
     meta, captures = run.meta(), Captures(run)
-    page = _template("report.html.j2").render(
+    page = template("report.html.j2").render(
         meta=meta,
         title=cls.title().rstrip("."),
         text=cls.paragraphs(),
@@ -55,7 +56,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         }
         for seed, meta in metas.items()
     ]
-    page = _template("repetition.html.j2").render(
+    page = template("repetition.html.j2").render(
         title=cls.title(),
         experiment=cls.name,
         seeds=data["seeds"],
@@ -70,7 +71,8 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
     return path / REPORT
 
 
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page's template; it must be given all that it names."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
