@@ -72,16 +72,11 @@ class OspfGrid(Experiment):
         return {
             "events": events,
             "routes": routes.compare_with_fewest_hops(found[found["protocol"] == "ospf"], net),
-            "result": pd.DataFrame(
-                [
-                    {
-                        "routers": len(net.routers),
-                        "changes": len(changes),
-                        "converged_s": routes.convergence_s(changes, ["ospf"], 0.0, end_s),
-                    }
-                ]
-            ),
-        }
+            "result": pd.DataFrame([{
+                "routers": len(net.routers), "changes": len(changes),
+                "converged_s": routes.convergence_s(changes, ["ospf"], 0.0, end_s),
+            }]),
+        }  # fmt: skip
 
     @claim("Every router learns every prefix, by all of the shortest ways.", source="RFC 2328 §16")
     def converges(self, tables: Tables) -> Verdict:
