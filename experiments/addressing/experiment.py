@@ -31,10 +31,10 @@ from testbed import (
     program,
     same,
     sysctl,
+    tunnels,
     zeros,
 )
 from testbed import steps as exchange
-from testbed.author import tunnels
 from topologies.site import Site
 
 from .header import ECHO_REQUEST, EXPEDITED, FIRST_TTLS, Ipv4Header, header_fields

@@ -13,9 +13,8 @@ from analysis import adjacency, ospf, ospf3
 from analysis import route_history as recorded
 from analysis.dissect import ospf as dissect
 from analysis.plots import routing as plots
-from testbed import Verdict, all_of, at_least, between, claim, holds, none_of, param
+from testbed import Verdict, all_of, at_least, between, claim, holds, none_of, param, routing
 from testbed import programs as own_programs
-from testbed.author import routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import areas, routed

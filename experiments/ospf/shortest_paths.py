@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from testbed import Experiment, Verdict, all_of, at_least, claim, holds, near, none_of
-from testbed.author import routing
+from testbed import Experiment, Verdict, all_of, at_least, claim, holds, near, none_of, routing
 
 if TYPE_CHECKING:
     from testbed import Tables

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import routes
-from testbed import Experiment, Verdict, all_of, at_least, at_most, claim, holds, near, none_of
-from testbed.author import routing
+from testbed import (
+    Experiment,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    holds,
+    near,
+    none_of,
+    routing,
+)
 from topologies.line import FAR_LAN
 
 from .messages import DIRECT_LAN, both

@@ -11,8 +11,7 @@ import pandas as pd
 from analysis import rip, routes
 from analysis import route_history as recorded
 from analysis.plots import routing as plots
-from testbed import Verdict, all_of, at_least, claim, holds, near, none_of, param
-from testbed.author import routing
+from testbed import Verdict, all_of, at_least, claim, holds, near, none_of, param, routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed

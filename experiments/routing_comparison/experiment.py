@@ -22,8 +22,8 @@ from testbed import (
     holds,
     none_of,
     param,
+    routing,
 )
-from testbed.author import routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed

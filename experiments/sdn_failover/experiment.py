@@ -23,8 +23,8 @@ from testbed import (
     holds,
     param,
     programs,
+    routing,
 )
-from testbed.author import routing
 from testbed.daemons.frr import generate as frr_generate
 from topologies.square import Square
 from topologies.switch_square import SwitchSquare

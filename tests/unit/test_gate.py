@@ -101,19 +101,19 @@ class Claims(Experiment):
     class Parameters:
         pass
 
-    @claim("Wrong in one.", source="-", scenarios=("one",))
+    @claim("Wrong in one.", source="-", scenarios=("one",), bears_stall_s=0.002)
     def wrong_one(self, tables):
         return near(2.0, 1, abs=0)
 
-    @claim("Wrong in two.", source="-", scenarios=("two",))
+    @claim("Wrong in two.", source="-", scenarios=("two",), bears_stall_s=0.002)
     def wrong_two(self, tables):
         return near(2.0, 1, abs=0)
 
-    @claim("Wrong.", source="-")
+    @claim("Wrong.", source="-", bears_stall_s=0.002)
     def wrong(self, tables):
         return near(2.0, 1, abs=0)
 
-    @claim("Right in one.", source="-", scenarios=("one",))
+    @claim("Right in one.", source="-", scenarios=("one",), bears_stall_s=0.002)
     def right_one(self, tables):
         return near(1.0, 1, abs=0)
 
