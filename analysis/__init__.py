@@ -19,14 +19,6 @@ def rows(table: pd.DataFrame) -> Iterator[Any]:
     yield from table.itertuples()
 
 
-def label(table: pd.DataFrame, column: str, text: str) -> None:
-    """Puts a first column of one text; faster than letting pandas repeat it."""
-    import pandas as pd
-    import pyarrow as pa
-
-    table.insert(0, column, pd.Series(pa.repeat(text, len(table)), index=table.index, dtype="str"))
-
-
 def occurrence(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """For each value how often it stood further ahead: 0 for the first of its kind."""
     import numpy as np

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import cwnd, label, throughput
+from analysis import cwnd, throughput
+from testbed.core.tables import label
 
 Tables = dict[str, pd.DataFrame]
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from testbed.author.dns_lookups import LookUps
     from testbed.author.evidence import none_of
     from testbed.author.experiment import Experiment
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
     from testbed.author.steps import address, mac, pick, step
     from testbed.author.topo import Topo, require_at_least, with_addresses
     from testbed.core.claims import (
@@ -159,7 +160,8 @@ _HOME = {
     "author.dns_lookups": "LookUps",
     "author.evidence": "none_of",
     "author.experiment": "Experiment",
-    "author.running_network": "Process RunningNetwork",
+    "author.process": "Process",
+    "author.running_network": "RunningNetwork",
     "author.steps": "address mac pick step",
     "author.topo": "Topo require_at_least with_addresses",
     "core.claims": (

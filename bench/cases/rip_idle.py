@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from testbed import Experiment, Tables, Verdict, claim, holds, param
-from testbed.author import routing
+from testbed import Experiment, Tables, Verdict, claim, holds, param, routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies.line import Line

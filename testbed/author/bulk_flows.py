@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from testbed import programs
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
 
 PORT = 5201
 

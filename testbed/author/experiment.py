@@ -133,6 +133,12 @@ class Experiment:
         return {}
 
     @classmethod
+    def paragraphs(cls) -> list[str]:
+        """The text of the docstring below the title, one string per paragraph."""
+        text = (inspect.getdoc(cls) or "").split("\n\n")[1:]
+        return [" ".join(paragraph.split()) for paragraph in text if paragraph.strip()]
+
+    @classmethod
     def title(cls) -> str:
         """First line of the class's docstring."""
         return (inspect.getdoc(cls) or cls.name).splitlines()[0]

@@ -13,11 +13,11 @@ from typing import Any
 from testbed.author import experiment, experiment_folder
 from testbed.book import chapters, phrases
 from testbed.book.runs import latest
-from testbed.book.words import Words, joined, paragraphs
+from testbed.book.words import Words, joined
 from testbed.core.claims import Claim
 from testbed.core.parameters import Parameter, parameters_of
 from testbed.core.rundir import REPORT, VERDICTS, RunDir, read_json
-from testbed.results.drawing import draw
+from testbed.results.pictures import drawings, figure_files
 
 _SHOWN_FRAMES = 12
 
@@ -95,7 +95,7 @@ def page(name: str, words: Words) -> str:
         f"# {text.title}",
         f"<p class='subtitle'>{escape(words(cls.title()))}</p>",
         _placed(name, run, words),
-        *(words(p) for p in paragraphs(cls)),
+        *(words(p) for p in cls.paragraphs()),
         text.start or f"    make exp-{name}",
         *_network(name, run, words),
         *_claims(name, cls.claims(), run, words),
@@ -137,18 +137,6 @@ def _network(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
     if rest := "\n".join(figures[1:]):
         summary = escape(words(phrases.OTHER_NETWORKS))
         yield f"<details><summary>{summary}</summary>\n{rest}\n</details>"
-
-
-def drawings(run: RunDir) -> dict[str, list[str]]:
-    """Drawings of a run's networks, as SVG → the scenarios that share it."""
-    found: dict[str, list[str]] = {}
-    for scenario in run.meta()["scenarios"]:
-        folder = run.scenario(scenario)
-        if (folder / "network.json").is_file():
-            addresses = read_json(folder / "network.json")["addresses"]
-            svg = draw(read_json(folder / "topology.json"), addresses)
-            found.setdefault(svg, []).append(scenario)
-    return found
 
 
 def _figure(source: str, caption: str, kind: str) -> str:
@@ -203,13 +191,8 @@ def _evidence(name: str, verdict: dict[str, Any], words: Words) -> list[str]:
     ]
 
 
-def plots(run: RunDir) -> list[Path]:
-    """A run's figures, in their order."""
-    return sorted([*run.plots.glob("*.png"), *run.plots.glob("*.svg")])
-
-
 def _figures(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
-    found = plots(run) if run else []
+    found = figure_files(run.plots) if run else []
     if found:
         yield f"## {words(phrases.FIGURES)}"
     for path in found:
@@ -272,7 +255,7 @@ def files(name: str) -> Iterator[tuple[str, Path | str]]:
     run = latest(name)
     if run is None:
         return
-    for path in plots(run):
+    for path in figure_files(run.plots):
         yield f"figures/{name}/{path.name}", path
     for number, svg in enumerate(drawings(run), 1):
         yield f"figures/{name}/network_{number}.svg", svg

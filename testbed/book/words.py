@@ -8,7 +8,6 @@ somebody looks at it again, and is shown in English until then.
 
 from __future__ import annotations
 
-import inspect
 import io
 import re
 from collections.abc import Iterable, Iterator
@@ -78,12 +77,6 @@ def words(language: str) -> Words:
     return Words(language, _catalogue={} if language == "en" else all_translations())
 
 
-def paragraphs(cls: type[experiment.Experiment]) -> list[str]:
-    """The text of an experiment's docstring below its title, a string a paragraph."""
-    text = (inspect.getdoc(cls) or "").split("\n\n")[1:]
-    return [" ".join(paragraph.split()) for paragraph in text if paragraph.strip()]
-
-
 _CHINESE = r"[\u3000-\u9fff\uff00-\uffef]"
 _MARK = (
     r"[\u3001\u3002\uff01-\uff0f\uff1a-\uff1f]"  # 、。！（），：；？: they bring their own space
@@ -120,7 +113,7 @@ def messages() -> dict[Path, list[tuple[str, str]]]:
 
 def _texts(cls: type[experiment.Experiment]) -> Iterator[str]:
     yield cls.title()
-    yield from paragraphs(cls)
+    yield from cls.paragraphs()
     for claim in cls.claims():
         yield claim.sentence
     yield from cls.captions().values()

@@ -5,30 +5,41 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
 from typing import Any
 
 
 class LazyFinder(MetaPathFinder):
-    """Finds the modules of a package, and itself, as usual, but has them run on first touch.
+    """Finds modules as usual, but has them run on first touch.
 
-    Python's lazy modules are no safe thing to touch first in two threads at once.
+    Python's lazy modules are not safe to touch first in two threads at once.
     """
 
-    def __init__(self, package: str) -> None:
-        self.package = package
+    def __init__(self, package: str, libraries: Sequence[str] = ()) -> None:
+        """Of `package` every module waits by itself; of a library, which may be absent, the whole.
+
+        Args:
+            package: of ours, with all modules below it.
+            libraries: where the order of imports within them matters; a stand-in takes the place
+                of one that is not installed.
+        """
+        self.package, self.libraries = package, libraries
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
         """As Python's own finder asks for it."""
-        if f"{fullname}.".startswith(f"{self.package}."):
-            return lazy(importlib.machinery.PathFinder.find_spec(fullname, path))
-        return None
+        library = fullname.partition(".")[0] in self.libraries
+        if not library and not f"{fullname}.".startswith(f"{self.package}."):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is None and library:
+            return importlib.machinery.ModuleSpec(fullname, _AbsentLoader(), is_package=True)
+        return spec if library and "." in fullname else _lazy(spec)
 
 
-def lazy(spec: importlib.machinery.ModuleSpec | None) -> importlib.machinery.ModuleSpec | None:
+def _lazy(spec: importlib.machinery.ModuleSpec | None) -> importlib.machinery.ModuleSpec | None:
     """The spec of the same module, run on the first attribute access."""
     if spec is not None and spec.loader is not None:
         spec.loader = _LazyLoader(spec.loader)
@@ -52,3 +63,25 @@ class _UntouchedModule(ModuleType):
             object.__setattr__(self, "__class__", importlib.util._LazyModule)  # type: ignore[attr-defined]
             return getattr(self, name)
         return object.__getattribute__(self, name)
+
+
+class _AbsentModule(ModuleType):
+    """A library that is not here: importing it is no error, using it is."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        library = self.__name__.partition(".")[0]
+        reason = f"{library} is not in the image; use it in 'measure', not in 'run'"
+        raise ModuleNotFoundError(reason, name=library)
+
+
+class _AbsentLoader(Loader):
+    """Stands in for `LAZY` packages that an image does not hold."""
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """The stand-in."""
+        return _AbsentModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing to run."""

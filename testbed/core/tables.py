@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from testbed.core.claims import MissingDataError
@@ -55,3 +56,37 @@ class Tables(dict[str, "pd.DataFrame"]):
                 raise MissingDataError(f"table '{name}' has no column '{column}'")
             table = table[table[column] == value]
         return table.reset_index(drop=True)
+
+
+def label(table: pd.DataFrame, column: str, text: str) -> None:
+    """Puts a first column of one text; faster than letting pandas repeat it."""
+    import pandas as pd
+    import pyarrow as pa
+
+    table.insert(0, column, pd.Series(pa.repeat(text, len(table)), index=table.index, dtype="str"))
+
+
+def combined(
+    parts: Mapping[str, Mapping[str, pd.DataFrame]], *, keep_empty: bool = False
+) -> Tables:
+    """The tables of several scenarios as one of each name, with a column `scenario` in front.
+
+    Args:
+        parts: scenario → its tables.
+        keep_empty: a table without a row in any scenario stays, which says that there is none;
+            else it is as if it had not been measured.
+    """
+    import pandas as pd
+
+    tables = Tables()
+    for name in dict.fromkeys(name for part in parts.values() for name in part):
+        pieces = []
+        for scenario, part in parts.items():
+            if name in part:
+                piece = part[name].drop(columns="scenario", errors="ignore")
+                label(piece, "scenario", scenario)
+                pieces.append(piece)
+        filled = [p for p in pieces if len(p)] or (pieces[:1] if keep_empty else [])
+        if filled:
+            tables[name] = pd.concat(filled, ignore_index=True)
+    return tables

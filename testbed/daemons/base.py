@@ -40,7 +40,8 @@ from testbed.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
 
 START_BUDGET_S = 60.0
 """How long all daemons of a network may take until every one of them answers."""

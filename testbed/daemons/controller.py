@@ -29,7 +29,8 @@ from testbed.net.shape import LinkShape
 from testbed.net.traffic import wire
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
     from testbed.daemons.base import Place, Running
 
 NODE = "c0"

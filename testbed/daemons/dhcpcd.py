@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from testbed.daemons.base import Daemon, Place
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process
+    from testbed.author.process import Process
 
 HOOK = Path(__file__).resolve().parent.parent / "programs" / "dhcp_hook.sh"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from testbed.daemons.base import Daemon, Place
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process
+    from testbed.author.process import Process
 
 _ALWAYS = (
     "no-resolv",  # nothing of the machine's own

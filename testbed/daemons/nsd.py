@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from testbed.daemons.base import Daemon, Place
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process
+    from testbed.author.process import Process
 
 LARGEST_UDP_BYTES = 1232
 """Of an answer by UDP: what the DNS flag day of 2020 agreed on."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from testbed.daemons.base import Daemon, Place
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process
+    from testbed.author.process import Process
 
 ONE_PORT = ("outgoing-range: 1", "outgoing-port-avoid: 0-65535", "outgoing-port-permit: 5353")
 """Options of a resolver that asks from one port always, as all did before 2008."""

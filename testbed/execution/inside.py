@@ -8,13 +8,11 @@ It imports nothing that `run` does not use: the analysis packages are loaded on 
 
 from __future__ import annotations
 
-import importlib.machinery
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.author import experiment as experiments
 from testbed.core import parameters
 from testbed.core.errors import ConfigError, ExitCode, TestbedError
-from testbed.core.lazy import lazy
+from testbed.core.lazy import LazyFinder
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
 
 if TYPE_CHECKING:
@@ -34,42 +32,9 @@ LAZY = ("analysis", "matplotlib", "networkx", "numpy", "pandas", "pyarrow", "sci
 """Packages whose import costs seconds in a guest and that `run` seldom needs."""
 
 
-class _LazyFinder(MetaPathFinder):
-    """Finds the modules of `LAZY` as usual, but has them run on the first attribute access."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: Any = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname.split(".", maxsplit=1)[0] not in LAZY:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if spec is None and not fullname.startswith("analysis"):
-            return importlib.machinery.ModuleSpec(fullname, _AbsentLoader(), is_package=True)
-        # only our own modules are lazy one by one; inside a library the order of imports matters
-        one_by_one = "." not in fullname or fullname.startswith("analysis.")
-        return lazy(spec) if one_by_one else spec
-
-
-class _AbsentModule(ModuleType):
-    """A library that is not here: importing it is no error, using it is."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        library = self.__name__.partition(".")[0]
-        reason = f"{library} is not in the image; use it in 'measure', not in 'run'"
-        raise ModuleNotFoundError(reason, name=library)
-
-
-class _AbsentLoader(Loader):
-    """Stands in for `LAZY` packages that an image does not hold."""
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        """The stand-in."""
-        return _AbsentModule(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Nothing to run."""
+def lazy_finder() -> LazyFinder:
+    """Finds the packages of `LAZY`."""
+    return LazyFinder("analysis", libraries=LAZY[1:])
 
 
 def loaded() -> list[str]:
@@ -84,7 +49,7 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
         folder: the scenario's.
         load: gives the class of an experiment's file.
     """
-    sys.meta_path.insert(0, _LazyFinder())
+    sys.meta_path.insert(0, lazy_finder())
     began_s = time.monotonic()
     outcome: dict[str, Any] = {"status": "complete", "reason": "", "exit_code": 0}
     try:

@@ -36,6 +36,7 @@ from testbed.core.errors import (
     RunIncompleteError,
     nearest,
 )
+from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
 from testbed.core.version import __version__
 from testbed.execution.provenance import host, sources_hash, tool_versions
@@ -43,7 +44,7 @@ from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_
 from testbed.machine.image.store import Image
 from testbed.machine.prerequisites import find, install_command
 from testbed.results import gate
-from testbed.results.replay import fingerprint, replay
+from testbed.results.replay import replay
 
 DEFAULT_SEED = 1
 

@@ -10,6 +10,7 @@ from typing import Any
 from testbed.author import experiment_folder
 from testbed.author.experiment import experiment_files
 from testbed.core.errors import ConfigError, nearest
+from testbed.core.fingerprint import fingerprint
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RunDir
 from testbed.execution.provenance import sources_hash, tool_versions
@@ -18,7 +19,6 @@ from testbed.machine import kernel as kernels
 from testbed.machine.image import choice
 from testbed.machine.image.store import Image
 from testbed.results.compare import Difference, bytes_that_differ, numbers_that_differ
-from testbed.results.replay import fingerprint
 
 _HOSTS = "none: the host's programs"
 

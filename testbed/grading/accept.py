@@ -7,20 +7,14 @@ looked at one by one, and only regular files with the manifest's names are read,
 from __future__ import annotations
 
 import contextlib
-import gzip
-import io
 import itertools
 import json
 import os
 import re
-import stat
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -28,30 +22,25 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 
 from testbed.core.rundir import write_json
 from testbed.grading.answers import shown
+from testbed.grading.entries import (
+    _MOST_ENTRIES,
+    DEEPEST,
+    UNREADABLE,
+    Entry,
+    TooMuchError,
+    entries_of,
+)
 from testbed.grading.manifest import HandedFile, Manifest
 from testbed.grading.statements import CLEANERS
 from testbed.grading.submission import FOLDER, HANDED
-
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 KEPT = "kept-by-testbed-check.txt"
 """Marks a folder that ``testbed check --keep`` made: it holds copies of what was handed in, and
 what lies in it is no part of a submission. Whoever puts it elsewhere hides files of their own,
 which is the same as not handing them in; at the top of a submission it marks nothing."""
 
-_MB = 1 << 20
-_LARGEST_ARCHIVE_BYTES = 64 * _MB
-_LARGEST_CONTENT_BYTES = 256 * _MB
-_MOST_ENTRIES = 10_000
 _DEEPEST_ANSWER = 20
-_DEEPEST = 3
-"""Folders above a file: archives often hold one folder, and that another."""
 
-_LARGEST_DIRECTORY_BYTES = 4 * _MB
-"""Of a zip: its list of entries is read at once when it is opened."""
-
-_LARGEST_HEADER_BYTES = 64 * 1024
-"""Of a tar: what stands before an entry (a long name, say) is read at once."""
 
 _MOST_PROBLEMS = 40
 _MOST_TWINS = 3
@@ -108,50 +97,15 @@ class Accepted:
         write_json(folder / HANDED, {"kinds": self.kinds, "answers": self.answers, **more})
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A thing in a folder or archive: its path, and its content if it is a regular file."""
-
-    path: PurePosixPath
-    why_not: str = ""
-    opened: Any = None
-
-    def read(self, most_bytes: int) -> bytes:
-        with self.opened() as file:
-            data: bytes = file.read(most_bytes + 1)
-            return data
-
-
-class _TooMuchError(Exception):
-    """An archive that holds more than anybody hands in."""
-
-
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    zlib.error,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-)
-
-
-def is_archive(path: Path) -> bool:
-    """True if the name is that of an archive."""
-    return path.name.lower().endswith(ARCHIVES)
-
-
 def read(path: Path, manifest: Manifest) -> Handed:
     """Reads a submission; what is wrong with it is in `problems`, nothing is raised."""
     handed = Handed()
     found = _Found()
     kept = _kept(path)
     try:
-        for number, entry in enumerate(_entries(path)):
+        for number, entry in enumerate(entries_of(path)):
             if number >= _MOST_ENTRIES:
-                raise _TooMuchError(f"holds more than {_MOST_ENTRIES} entries")
+                raise TooMuchError(f"holds more than {_MOST_ENTRIES} entries")
             if (name := _name_of(entry.path, manifest)) is not None:
                 if inside := _kept_above(entry.path, kept):
                     found.kept.setdefault(name.split("/", 1)[0], inside)
@@ -159,9 +113,9 @@ def read(path: Path, manifest: Manifest) -> Handed:
                     handed.tell(f"{shown(name)}: {why_not}")
                 else:
                     _take(handed, name, entry, found, manifest)
-    except _TooMuchError as error:
+    except TooMuchError as error:
         handed.tell(f"the submission {error}; the rest was not read")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         handed.tell(f"the submission cannot be read to its end: {shown(error)}")
     for line in found.twins(handed):
         handed.tell(line)
@@ -207,17 +161,17 @@ def _kept(path: Path) -> set[tuple[str, ...]]:
     Of a damaged archive those before the damage, which is told when it is read.
     """
     folders: set[tuple[str, ...]] = set()
-    with contextlib.suppress(_TooMuchError, *_UNREADABLE):
-        for entry in itertools.islice(_entries(path), _MOST_ENTRIES):
+    with contextlib.suppress(TooMuchError, *UNREADABLE):
+        for entry in itertools.islice(entries_of(path), _MOST_ENTRIES):
             *above, name = entry.path.parts or ("",)
-            if name == KEPT and not entry.why_not and 0 < len(above) <= _DEEPEST:
+            if name == KEPT and not entry.why_not and 0 < len(above) <= DEEPEST:
                 folders.add(tuple(above))
     return folders
 
 
 def _kept_above(path: PurePosixPath, kept: set[tuple[str, ...]]) -> str:
     """The kept folder that a path lies in; empty if in none."""
-    parts = path.parts[:-1][:_DEEPEST]
+    parts = path.parts[:-1][:DEEPEST]
     above = (parts[: depth + 1] for depth in range(len(parts)))
     return next(("/".join(folder) for folder in above if folder in kept), "")
 
@@ -227,7 +181,7 @@ def _name_of(path: PurePosixPath, manifest: Manifest) -> str | None:
     parts = path.parts
     if path.is_absolute() or ".." in parts:
         return None
-    for depth, part in enumerate(parts[: _DEEPEST + 1]):
+    for depth, part in enumerate(parts[: DEEPEST + 1]):
         spec = manifest.files.get(part)
         if spec is not None and spec.kind == "run" and depth + 1 < len(parts):
             return "/".join(parts[depth:])
@@ -251,7 +205,7 @@ def _odd(name: str, handed: Handed) -> str:
     return ""
 
 
-def _take(handed: Handed, name: str, entry: _Entry, found: _Found, manifest: Manifest) -> None:
+def _take(handed: Handed, name: str, entry: Entry, found: _Found, manifest: Manifest) -> None:
     """Reads an entry the manifest knows, unless one nearer to the top was taken already."""
     top = name.split("/", 1)[0]
     if entry.why_not:
@@ -269,123 +223,6 @@ def _take(handed: Handed, name: str, entry: _Entry, found: _Found, manifest: Man
         handed.tell(f"{name}: is larger than {manifest.files[top].max_kb} KiB")
         return
     handed.files[name], found.taken[name] = data, entry.path
-
-
-def _entries(path: Path) -> Iterator[_Entry]:
-    if path.is_symlink():
-        raise ValueError("it is a symbolic link")
-    if path.is_dir():
-        return _in_folder(path)
-    if path.stat().st_size > _LARGEST_ARCHIVE_BYTES:
-        raise _TooMuchError(f"is larger than {_LARGEST_ARCHIVE_BYTES // _MB} MiB")
-    return _in_zip(path) if path.suffix.lower() == ".zip" else _in_tar(path)
-
-
-def _in_folder(root: Path) -> Iterator[_Entry]:
-    for at, folders, names, fd in os.fwalk(root, follow_symlinks=False):
-        folders.sort()
-        base = PurePosixPath(Path(at).relative_to(root).as_posix())
-        if len(base.parts) >= 12:
-            folders.clear()
-        for name in sorted([*names, *folders]):
-            mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
-            if stat.S_ISLNK(mode):
-                yield _Entry(base / name, "is a symbolic link; hand in the file itself")
-            elif stat.S_ISREG(mode):
-                yield _Entry(base / name, opened=lambda name=name, fd=fd: _open_at(name, fd))
-            elif not stat.S_ISDIR(mode):
-                yield _Entry(base / name, "is no regular file")
-
-
-def _open_at(name: str, folder_fd: int) -> IO[bytes]:
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_fd)
-    return os.fdopen(fd, "rb")
-
-
-def _in_zip(path: Path) -> Iterator[_Entry]:
-    with (
-        path.open("rb", buffering=0) as raw,
-        _Opening(raw) as file,
-        zipfile.ZipFile(file) as archive,
-    ):
-        file.opened = True
-        for info in archive.infolist():
-            if info.is_dir():
-                continue
-            name = PurePosixPath(info.filename.replace("\\", "/"))
-            mode = info.external_attr >> 16
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                yield _Entry(name, "is a symbolic link; hand in the file itself")
-            elif info.flag_bits & 1:
-                yield _Entry(name, "is encrypted")
-            elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                yield _Entry(name, "is packed in a way that few programs read; pack it as usual")
-            else:
-                yield _Entry(name, opened=lambda info=info: archive.open(info))
-
-
-class _Opening(io.BufferedReader):
-    """A zip whose list of entries must not be larger than anybody's."""
-
-    opened = False
-
-    def read(self, size: int | None = -1) -> bytes:
-        if not self.opened and (size or 0) > _LARGEST_DIRECTORY_BYTES:
-            raise _TooMuchError(
-                f"has a list of entries of more than {_LARGEST_DIRECTORY_BYTES // _MB} MiB"
-            )
-        return super().read(size)
-
-
-def _in_tar(path: Path) -> Iterator[_Entry]:
-    with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        content: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-        stream: Any = _Counted(content)
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name)
-                if member.isdir():
-                    continue
-                if not member.isreg():
-                    yield _Entry(name, "is a link or device; hand in the file itself")
-                else:
-                    yield _Entry(name, opened=lambda m=member: archive.extractfile(m))
-
-
-class _Member(tarfile.TarInfo):
-    """An entry whose header must not be larger than anybody's."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type in _HEADERS and self.size > _LARGEST_HEADER_BYTES:
-            raise _TooMuchError(f"has a header of {self.size} bytes")
-        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
-        return found
-
-
-_HEADERS = (
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-)
-"""Entries that say something of the next one."""
-
-
-class _Counted:
-    """A stream that ends with an error when more comes out of it than anybody hands in."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self._left = stream, _LARGEST_CONTENT_BYTES
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(min(size, _MB) if size >= 0 else _MB)
-        self._left -= len(data)
-        if self._left < 0:
-            raise _TooMuchError(f"unpacks to more than {_LARGEST_CONTENT_BYTES // _MB} MiB")
-        return data
 
 
 # ---- what was read, as what it shall be

@@ -16,6 +16,7 @@ from testbed.core.errors import ConfigError, RunIncompleteError
 from testbed.execution.runtime.outcome import Stop
 from testbed.grading import accept, grade, library
 from testbed.grading.answers import shown
+from testbed.grading.entries import ARCHIVES, is_archive
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
 from testbed.grading.pool import Pool, processors
@@ -110,7 +111,7 @@ def _each_submission(paths: Sequence[Path], manifest: Manifest) -> list[Path]:
         child.absolute()
         for child in sorted(root.iterdir())
         if not child.name.startswith(".")
-        and (child.is_dir() or child.is_symlink() or accept.is_archive(child))
+        and (child.is_dir() or child.is_symlink() or is_archive(child))
     ]
     if not inside:
         raise ConfigError(f"{root}: no submissions (folders or archives)")
@@ -123,15 +124,15 @@ def _each_submission(paths: Sequence[Path], manifest: Manifest) -> list[Path]:
 
 
 def _submission(path: Path) -> Path:
-    if path.is_dir() or (path.is_file() and accept.is_archive(path)):
+    if path.is_dir() or (path.is_file() and is_archive(path)):
         return path.absolute()
-    kinds = ", ".join(accept.ARCHIVES)
+    kinds = ", ".join(ARCHIVES)
     raise ConfigError(f"{path}: is neither a folder nor an archive ({kinds})")
 
 
 def _student_of(path: Path) -> str:
     name = path.name
-    for suffix in accept.ARCHIVES:
+    for suffix in ARCHIVES:
         if name.lower().endswith(suffix) and not path.is_dir():
             name = name[: -len(suffix)]
             break

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
-import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -18,16 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.core import parameters
-from testbed.core.claims import Claim, MissingDataError, Status, Verdict, inconclusive
+from testbed.core.claims import MissingDataError
 from testbed.core.errors import (
     ConfigError,
     MissingPrerequisiteError,
     RunIncompleteError,
     TestbedError,
 )
+from testbed.core.fingerprint import hash_of
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
-from testbed.core.tables import Tables
+from testbed.core.tables import Tables, combined
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
@@ -35,9 +34,9 @@ from testbed.execution.runtime.outcome import Stop
 from testbed.grading import accept, graph_schema, questions, sandbox, student_diagnostics
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
+from testbed.grading.checks import End, check_of, grader_failure
 from testbed.grading.library import LabFolder
-from testbed.grading.loading import HIDDEN, PUBLIC
-from testbed.grading.result import FORMAT, CheckResult, Result, mark_of
+from testbed.grading.result import FORMAT, Result
 from testbed.grading.submission import FOLDER, HANDED, Submission, SubmissionError
 from testbed.results.data import ScenarioData
 
@@ -173,7 +172,7 @@ def grade(
     accepted.problems += student_diagnostics.raised(scenarios, accepted.kinds)
     experiment = job.experiment()
     checks = tuple(
-        _check(task.lab, experiment, claim, ends, tables)
+        check_of(task.lab, experiment, claim, ends, tables)
         for claim in task.lab.full.claims()
         if claim.name in task.lab.manifest.checks
     )
@@ -183,7 +182,7 @@ def grade(
         task.student,
         task.key(versions),
         tuple(accepted.problems),
-        _fingerprint(task.folder / RUN),
+        hash_of(task.folder / RUN, sorted((task.folder / RUN).glob("scenarios/*"))),
         checks,
     )
     write_json(task.folder / RESULT, result.as_dict())
@@ -196,19 +195,6 @@ def accepted_of(task: Task) -> Accepted:
     asked = questions.asked(task.lab, task.params)
     accepted.problems += questions.strange(task.lab.manifest, accepted.answers, asked)
     return accepted
-
-
-@dataclass(frozen=True)
-class _End:
-    """How a scenario ended.
-
-    Attributes:
-        fault: ``""`` if it came to its end, else ``submission`` or ``grader``.
-        reason: in words.
-    """
-
-    fault: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,7 +234,7 @@ class _Job:
                 self.accepted.problems.append(f"{name}: {error}")
         return {"topologies": found, "unevaluated": unknown}
 
-    def run(self, workers: int) -> tuple[dict[str, _End], Tables]:
+    def run(self, workers: int) -> tuple[dict[str, End], Tables]:
         """Runs and measures all scenarios."""
         experiment = self.experiment()
         scenarios = dict(experiment.scenarios())
@@ -259,20 +245,20 @@ class _Job:
         for name, end in ends.items():
             if not end.fault:
                 ends[name], parts[name] = self._measure(name, scenarios[name])
-        return ends, _combined(parts)
+        return ends, self.task.lab.full.tables_type(combined(parts, keep_empty=True))
 
     def _folder(self, name: str) -> Path:
         return self.task.folder / RUN / "scenarios" / name
 
-    def _scenario(self, name: str, params: Any) -> _End:
+    def _scenario(self, name: str, params: Any) -> End:
         try:
             experiment = self.experiment(params)
             experiment.topology()
             folder = self._prepare(name, experiment)
         except SubmissionError as error:
-            return _End("submission", str(error))
+            return End("submission", str(error))
         except MissingDataError as missing:
-            return _End("grader", str(missing))
+            return End("grader", str(missing))
         outcome = self._guest(folder, "testbed.grading.inside")
         shutil.rmtree(folder / "lab")  # hidden checks stay out of what students may get to see
         return self._end(folder, outcome)
@@ -315,115 +301,33 @@ class _Job:
             limits=Limits(limits.cpu_s, limits.disk_mb),
         )
 
-    def _end(self, folder: Path, outcome: Outcome) -> _End:
+    def _end(self, folder: Path, outcome: Outcome) -> End:
         if outcome.status in _OVERRUN:
             words = _OVERRUN[outcome.status].format(limits=self.task.lab.manifest.limits)
-            return _End("submission", f"the submission was ended: {words}")
+            return End("submission", f"the submission was ended: {words}")
         inside = read_json(folder / OUTCOME) if (folder / OUTCOME).is_file() else {}
         if inside.get("error") == SubmissionError.__name__:
-            return _End("submission", str(inside["reason"]))
+            return End("submission", str(inside["reason"]))
         if outcome.status == "interrupted":
             raise StoppedError("interrupted")
         if outcome.ok:
-            return _End()
-        return _End(
+            return End()
+        return End(
             "grader",
             f"the network did not come to its end ({outcome.status}):"
             f" {inside.get('reason') or outcome.reason}",
         )
 
-    def _measure(self, name: str, params: Any) -> tuple[_End, dict[str, pd.DataFrame]]:
+    def _measure(self, name: str, params: Any) -> tuple[End, dict[str, pd.DataFrame]]:
         try:
             data = ScenarioData(name, self._folder(name), params)
-            return _End(), self.experiment(params).measure(data)
+            return End(), self.experiment(params).measure(data)
         except SubmissionError as error:
-            return _End("submission", str(error)), {}
+            return End("submission", str(error)), {}
         except MissingDataError as missing:
-            return _End("grader", str(missing)), {}
+            return End("grader", str(missing)), {}
         except Exception as error:  # noqa: BLE001 (a lab's code on a hostile run)
-            return _End("grader", _broken("measuring", error)), {}
-
-
-def _combined(parts: Mapping[str, Mapping[str, pd.DataFrame]]) -> Tables:
-    """Tables of all scenarios with a column `scenario`; empty ones stay: they say something."""
-    import pandas as pd
-
-    tables = Tables()
-    for table in dict.fromkeys(t for part in parts.values() for t in part):
-        pieces = []
-        for name, part in parts.items():
-            if table in part:
-                piece = part[table].drop(columns="scenario", errors="ignore")
-                piece.insert(0, "scenario", name)
-                pieces.append(piece)
-        filled = [p for p in pieces if len(p)] or pieces[:1]
-        tables[table] = pd.concat(filled, ignore_index=True)
-    return tables
-
-
-def _check(
-    lab: LabFolder, experiment: Assignment, claim: Claim, ends: Mapping[str, _End], tables: Tables
-) -> CheckResult:
-    """Judges one claim."""
-    verdict = _verdict(experiment, claim, ends, tables)
-    mark, share = mark_of(verdict)
-    check, of = lab.manifest.checks[claim.name], lab.manifest.points_of(claim.name)
-    return CheckResult(
-        name=claim.name,
-        sentence=claim.sentence,
-        source=claim.source,
-        hint=check.hint,
-        hidden=check.hidden,
-        mark=mark,
-        points=round(share * of, 4),
-        of=round(of, 4),
-        observed=verdict.observed,
-        expected=verdict.expected,
-        tolerance=verdict.tolerance,
-        evidence=tuple(asdict(e) for e in verdict.evidence),
-    )
-
-
-def _verdict(
-    experiment: Assignment, claim: Claim, ends: Mapping[str, _End], tables: Tables
-) -> Verdict:
-    """A claim's verdict; where data is missing, by whose fault decides."""
-    needed = {n: e for n, e in ends.items() if not claim.scenarios or n in claim.scenarios}
-    broken = next((e for e in needed.values() if e.fault), None)
-    if broken and claim.scenarios:
-        return _without(broken)
-    try:
-        return claim.check(experiment, tables)
-    except SubmissionError as error:
-        return Verdict(Status.FAIL, str(error), "")
-    except MissingDataError as missing:
-        return _without(broken) if broken else inconclusive(str(missing))
-    except Exception as error:  # noqa: BLE001 (a lab's code on a hostile run)
-        return inconclusive(_broken("this check", error))
-
-
-def _without(end: _End) -> Verdict:
-    if end.fault == "submission":
-        return Verdict(Status.FAIL, end.reason, "a run that comes to its end")
-    return inconclusive(end.reason)
-
-
-def _broken(what: str, error: Exception) -> str:
-    """Our own failure in one line, with the place in the lab's code; the rest is for `--debug`."""
-    logging.getLogger(__name__).info("%s failed", what, exc_info=error)
-    frames = list(traceback.extract_tb(error.__traceback__))
-    frames = [f for f in frames if Path(f.filename).name in (PUBLIC, HIDDEN)] or frames
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
-    return f"{what} failed in the grader: {type(error).__name__} ({place})"
-
-
-def _fingerprint(run: Path) -> str:
-    """SHA-256 over the captures of all scenarios."""
-    total = hashlib.sha256()
-    for path in sorted(run.glob("scenarios/*/captures/*.pcap")):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{path.relative_to(run)} {digest}\n".encode())
-    return total.hexdigest()
+            return End("grader", grader_failure("measuring", error)), {}
 
 
 def parameters_text(params: Mapping[str, Any], lab: LabFolder) -> list[tuple[str, str]]:

@@ -26,7 +26,8 @@ from testbed.guest_init import files
 from testbed.machine.prerequisites import install_command
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
 
 USER = 61001
 """User and group of students' programs: nobody else has this number."""

@@ -24,7 +24,8 @@ from testbed.core.rundir import read_json, write_json
 from testbed.grading.answers import shown
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
     from testbed.author.topo import Topo
     from testbed.daemons.base import Running
     from testbed.daemons.controller import ControlledNetwork

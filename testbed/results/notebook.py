@@ -173,20 +173,9 @@ class NotebookRun:
 
         packets = self.packets(capture, scenario, where)
         told = describe.packets(packets)
-        owner = self._owners(scenario)
-        for name in ("ip_src", "ip_dst", "eth_src", "eth_dst"):
-            packets[name] = packets[name].astype(object).map(lambda a: owner.get(a, a))
+        packets = steps.name_hosts(packets, self.data(scenario).network["addresses"])
         drawn = ladder.fold(ladder.messages(packets, told))[:most]
         return Picture(svg=ladder.svg(drawn, title=f"Messages at {capture}"))
-
-    def _owners(self, scenario: str | None) -> dict[str, str]:
-        """Address (IP or MAC) → the node that has it."""
-        owners: dict[str, str] = {}
-        for row in self.data(scenario).network["addresses"]:
-            for kind in ("ipv4", "ipv6", "mac"):
-                if row.get(kind):
-                    owners.setdefault(str(row[kind]).split("/")[0], row["node"])
-        return owners
 
     def step(
         self, step: str, capture: str, columns: Iterable[str] | None = None, **equals: Any

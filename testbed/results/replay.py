@@ -6,7 +6,6 @@ Pure: reads a run directory and writes back into it. Needs no root, no network a
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
 import multiprocessing
 import time
@@ -45,16 +44,13 @@ from testbed.core.rundir import (
     write_json,
     write_text,
 )
-from testbed.core.tables import Tables
+from testbed.core.tables import Tables, combined
 from testbed.results import gate
 from testbed.results.data import ScenarioData
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-_FINGERPRINTED = ("captures/*.pcap", "events.jsonl", "topology.json", "network*.json")
-"""What must be the same, byte for byte, in two virtual-clock runs with the same inputs."""
 
 
 def experiment_of(run: RunDir) -> type[Experiment]:
@@ -111,25 +107,10 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
 
 def measure(run: RunDir, cls: type[Experiment]) -> Tables:
     """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
-    import pandas as pd
-
-    from analysis import label
-
     names = complete_scenarios(run)
     work = [(run.path, name) for name in names]
     parts = _side_by_side(_measure_one, work, meanwhile=_import_what_follows)
-    tables = cls.tables_type()
-    for table in dict.fromkeys(t for part in parts for t in part):
-        pieces = []
-        for name, part in zip(names, parts, strict=True):
-            if table in part and len(part[table]):
-                piece = part[table]
-                if "scenario" in piece:
-                    piece = piece.drop(columns="scenario")
-                label(piece, "scenario", name)
-                pieces.append(piece)
-        if pieces:
-            tables[table] = pd.concat(pieces, ignore_index=True)
+    tables = cls.tables_type(combined(dict(zip(names, parts, strict=True))))
     run.tables.mkdir(exist_ok=True)
     with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
         list(pool.map(partial(_save_table, run), tables, tables.values()))
@@ -308,21 +289,6 @@ def _save_figure(index: int) -> None:
         return
     with own_code(cls, f"figure {path.stem}"):
         style.save(figure, path)
-
-
-def fingerprinted_files(run: RunDir) -> list[Path]:
-    """The files of a run that must not differ, sorted."""
-    folders = [run.scenario(name) for name in sorted(run.meta()["scenarios"])]
-    return [p for f in folders for pattern in _FINGERPRINTED for p in sorted(f.glob(pattern))]
-
-
-def fingerprint(run: RunDir) -> str:
-    """SHA-256 over what must not differ between two runs with the same inputs (64 hex digits)."""
-    total = hashlib.sha256()
-    for path in fingerprinted_files(run):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{path.relative_to(run.path)} {digest}\n".encode())
-    return total.hexdigest()
 
 
 def exit_code(judged: list[Judged]) -> ExitCode:

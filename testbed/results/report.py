@@ -15,7 +15,7 @@ from testbed.core.claims import Evidence, Judged, MissingDataError
 from testbed.core.parameters import parameters_of
 from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json, write_text
 from testbed.results.data import ScenarioData
-from testbed.results.drawing import draw
+from testbed.results.pictures import drawings, figure_files
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -29,10 +29,10 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
     page = _template("report.html.j2").render(
         meta=meta,
         title=cls.title().rstrip("."),
-        text=_paragraphs(cls),
+        text=cls.paragraphs(),
         claims=[_claim_row(captures, claim, verdict) for claim, verdict in judged],
-        plots=[_plot(cls, path) for path in _plots(run.plots)],
-        drawings=_drawings(run, meta),
+        plots=[_plot(cls, path) for path in figure_files(run.plots)],
+        drawings=[{"svg": Markup(svg), "scenarios": names} for svg, names in drawings(run).items()],
         parameters=_parameters(cls, meta),
         scenarios=_scenarios(run, cls, meta),
     )
@@ -62,7 +62,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         failed=data["failed"],
         claims=[c | {"mean_text": mean_text(c)} for c in claims],
         runs=runs,
-        plots=[_plot(cls, p) for p in _plots(path / "plots")],
+        plots=[_plot(cls, p) for p in figure_files(path / "plots")],
         meta=any_meta,
         parameters=_parameters(cls, any_meta) if any_meta else [],
     )
@@ -78,15 +78,6 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     ).get_template(name)
-
-
-def _paragraphs(cls: type[Experiment]) -> list[str]:
-    text = (cls.__doc__ or "").split("\n\n")[1:]
-    return [" ".join(p.split()) for p in text if p.strip()]
-
-
-def _plots(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.png"), *folder.glob("*.svg")])
 
 
 def _plot(cls: type[Experiment], path: Path) -> dict[str, str]:
@@ -161,18 +152,6 @@ def packet_rows(packets: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _address(ip: Any, ethernet: Any) -> str:
     return str(ip) if isinstance(ip, str) else str(ethernet)
-
-
-def _drawings(run: RunDir, meta: dict[str, Any]) -> list[dict[str, Any]]:
-    """The network's drawing, once for scenarios that share it."""
-    found: dict[str, list[str]] = {}
-    for name in meta["scenarios"]:
-        folder = run.scenario(name)
-        if (folder / "network.json").is_file():
-            addresses = read_json(folder / "network.json")["addresses"]
-            svg = draw(read_json(folder / "topology.json"), addresses)
-            found.setdefault(svg, []).append(name)
-    return [{"svg": Markup(svg), "scenarios": names} for svg, names in found.items()]
 
 
 def _parameters(cls: type[Experiment], meta: dict[str, Any]) -> list[dict[str, Any]]:

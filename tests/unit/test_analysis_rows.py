@@ -3,7 +3,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import label, occurrence
+from analysis import occurrence
+from testbed.core.tables import label
 
 
 @given(st.lists(st.integers(-3, 3)))

@@ -25,6 +25,7 @@ AUTHORS = {  # folder → what of ours its modules import
     "experiments": {"testbed", "testbed.daemons", "topologies", "analysis", "experiments"},
     "topologies": {"testbed", "testbed.daemons", "topologies"},
     "labs": {"testbed", "testbed.daemons", "topologies", "analysis", "labs"},
+    "experiments": {"testbed", "testbed.daemons", "topologies", "analysis", "experiments"},
     "controller": {"controller"},
 }
 
@@ -160,7 +161,7 @@ def test_experiments_load_where_mininet_is_not():
 IN_A_GUEST = """
 import sys
 from testbed.execution import inside
-sys.meta_path.insert(0, inside._LazyFinder())
+sys.meta_path.insert(0, inside.lazy_finder())
 import testbed
 from testbed.author.experiment import experiment_files, load
 for name in experiment_files():

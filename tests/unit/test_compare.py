@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from testbed.core.errors import ConfigError
+from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import SCENARIO, RunDir, write_json
 from testbed.execution.verify import request_of, tampered, versions_that_differ
 from testbed.results.compare import bytes_that_differ, first_packet, numbers_that_differ
-from testbed.results.replay import fingerprint
 
 HEADER = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000".replace(" ", ""))
 

@@ -286,7 +286,7 @@ def test_the_reference_is_readable_as_a_file():
     assert row in text
     assert reference.api("testbed.core.claims.near").count("| None = None,") == 2
     assert "- `ConvergenceError`: it still runs after `timeout_s`." in reference.api(
-        "testbed.author.running_network.Process"
+        "testbed.author.process.Process"
     )
 
 

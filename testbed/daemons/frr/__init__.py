@@ -23,7 +23,8 @@ from testbed.daemons import base
 from testbed.daemons.frr import config as frr_config
 
 if TYPE_CHECKING:
-    from testbed.author.running_network import Process, RunningNetwork
+    from testbed.author.process import Process
+    from testbed.author.running_network import RunningNetwork
     from testbed.daemons.base import Place, Running
 
 FOLDER = "/usr/lib/frr"
