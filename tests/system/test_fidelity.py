@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.fidelity import Fidelity
+from experiments.fidelity_nodes import FidelityNodes
 from experiments.fidelity_tcp import FidelityTcp
 from testbed import gate
 from testbed.claims import Status
@@ -20,7 +21,7 @@ from testbed.verify import verify
 pytestmark = pytest.mark.guest
 
 MUTANTS = Path(__file__).with_name("mutants")
-SUITE = {"fidelity": Fidelity, "fidelity_tcp": FidelityTcp}
+SUITE = {"fidelity": Fidelity, "fidelity_tcp": FidelityTcp, "fidelity_nodes": FidelityNodes}
 CLAIMS = [(name, claim.name) for name, cls in SUITE.items() for claim in cls.claims()]
 
 
