@@ -67,6 +67,19 @@ CHANCE_GAP_NS = 20_000_000
 SERIES_FIRST = LinkShape(rate_mbps=10, delay_ms=3, queue_pkts=60)
 SERIES_SECOND = LinkShape(rate_mbps=4, delay_ms=7, queue_pkts=15)
 
+WORK = {
+    "dd": "dd if=/dev/zero of=/dev/null bs=1 count=100000",
+    "sort": "seq 200000 | sort -r | tail -n 1",
+    "gzip": "seq 200000 | gzip -9 | gzip -d | cksum",
+    "grep": "seq 200000 | grep -c 7",
+    "python": 'python3 -c \'import os\nz = os.open("/dev/zero", 0)\nfor _ in range(100000):\n'
+    " os.read(z, 1)'",
+}
+"""Programs that work: bytes one by one, pipes between processes, an interpreter's start."""
+
+WORK_S = 0.005
+"""So long may each take, for the errors on its way (1 µs each) and readings of the clock."""
+
 TARGETS = {
     "virtual": {"delay_us": 1.0, "rate": 0.001, "queue_pkts": 0.0, "top_mbps": 1e4},
     "real": {"delay_us": 2000.0, "rate": 0.02, "queue_pkts": 3.0, "top_mbps": 100.0},
@@ -96,7 +109,9 @@ class Fidelity(Experiment):
     class Parameters:
         """Options of the experiment; `part` tells the scenarios apart."""
 
-        part: str = param("links", "what is measured", choices=("links", "chance", "series"))
+        part: str = param(
+            "links", "what is measured", choices=("links", "chance", "series", "work")
+        )
         train_pkts: int = param(60, "datagrams of a train", unit="packets", low=30, high=1000)
         chance_pkts: int = param(
             2500, "datagrams over each link of chance", unit="packets", low=1000, high=60_000
@@ -106,7 +121,7 @@ class Fidelity(Experiment):
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """One network for each part, the longest first."""
-        return {p: replace(self.params, part=p) for p in ("chance", "links", "series")}
+        return {p: replace(self.params, part=p) for p in ("chance", "links", "series", "work")}
 
     # ---- in the network
 
@@ -114,6 +129,8 @@ class Fidelity(Experiment):
         """Parallel links; for the series a dumbbell whose access link is the first queue."""
         if self.params.part == "series":
             return Dumbbell(pairs=1, bottleneck=SERIES_SECOND, access=SERIES_FIRST)
+        if self.params.part == "work":
+            return Parallel()
         return Parallel(links=self._shapes())
 
     def _shapes(self) -> dict[str, LinkShape]:
@@ -131,6 +148,7 @@ class Fidelity(Experiment):
         """Sends the trains of this part."""
         part: dict[str, Callable[[Lab], None]] = {
             "links": self._run_links, "chance": self._run_chance, "series": self._run_series,
+            "work": self._run_work,
         }  # fmt: skip
         part[self.params.part](lab)
 
@@ -174,13 +192,23 @@ class Fidelity(Experiment):
         plan = [to | {"kind": "first", "count": 1}, to | {"kind": "train", "count": 80}]
         lab.exec("tx1", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
 
+    def _run_work(self, lab: Lab) -> None:
+        for name, command in self.work().items():
+            began_s = lab.time_s
+            lab.exec("tx", "sh", "-c", command, log=name)
+            lab.event("work", program=name, took_s=lab.time_s - began_s)
+
+    def work(self) -> Mapping[str, str]:
+        """Programs that take no time, by name: commands of the shell."""
+        return WORK
+
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and links of this part."""
         part: dict[str, Callable[[ScenarioData], dict[str, pd.DataFrame]]] = {
             "links": self._measure_links, "chance": self._measure_chance,
-            "series": self._measure_series,
+            "series": self._measure_series, "work": self._measure_work,
         }  # fmt: skip
         clock = read_json(data.path / SCENARIO)["clock"]
         return part[self.params.part](data) | {"setting": pd.DataFrame([{"clock": clock}])}
@@ -257,6 +285,9 @@ class Fidelity(Experiment):
                  "stall_us": _longest_us(_met(data.stalls(), passed))}
             )  # fmt: skip
         return {"series": pd.concat(times), "queues": pd.DataFrame(queues)}
+
+    def _measure_work(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        return {"work": data.events("work")[["program", "took_s"]]}
 
     # ---- claims
 
@@ -445,6 +476,20 @@ class Fidelity(Experiment):
         return with_unjudged(verdicts, spoiled, queues["stall_us"].max()).because(
             in_rows("the two queues", "series", queues)
         )
+
+    @claim(
+        "Work takes no time on the virtual clock, however many system calls it makes.",
+        source="the clock moves when all programs wait",
+        scenarios=("work",),
+    )
+    def work_takes_no_time(self, tables: Tables) -> Verdict:
+        """What the clock moved while each program ran."""
+        if tables.of("setting", scenario="work")["clock"].iloc[0] != "virtual":
+            raise MissingDataError("on the real clock work takes its time; not claimed")
+        found = tables.of("work", scenario="work")
+        return all_of(
+            [at_most(row.took_s, WORK_S, unit=f"s ({row.program})") for row in rows(found)]
+        ).because(in_rows("the clock while each program ran", "work", found))
 
     # ---- figures
 
