@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -56,8 +56,8 @@ def applied() -> Iterator[None]:
                 plt.close(number)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG, the same bytes each time.
+def save(figure: Figure, path: Path | IO[bytes]) -> None:
+    """Writes a PNG to a file, the same bytes each time.
 
     `Figure.savefig` would draw all twice, to find its layout.
     """

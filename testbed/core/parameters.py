@@ -28,13 +28,15 @@ RESERVED = (
     "image",
     "json",
     "out",
+    "progress",
     "repeat",
     "runtime",
     "scenario",
+    "scenarios",
     "seed",
     "wall_limit_s",
 )
-"""Options of every run; no parameter has such a name."""
+"""Options of every run, on the command line and in Python; no parameter has such a name."""
 
 ONE_OF, YES_OR_NO, ANY_TEXT = "one of {}", "yes or no", "any text"
 FROM_TO, AT_LEAST, AT_MOST = "{} to {}", "at least {}", "at most {}"

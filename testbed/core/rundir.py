@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.core.errors import ConfigError, ParseError
+from testbed.core.project import PROJECT
 
 FORMAT = 1
 """Version of the layout, in ``run.json``."""
@@ -163,5 +164,11 @@ class RunDir:
 
 
 def default_runs() -> Path:
-    """Where runs go if ``--out`` does not say: ``$TESTBED_RUNS``, or ``runs`` in this folder."""
-    return Path(os.environ.get("TESTBED_RUNS", "runs")).resolve()
+    """Where runs go if ``--out`` does not say: ``$TESTBED_RUNS``, or ``runs`` in this folder.
+
+    In any folder of the project it is the project's, so that notebooks find them.
+    """
+    if given := os.environ.get("TESTBED_RUNS"):
+        return Path(given).resolve()
+    here = Path.cwd()
+    return (PROJECT if here.is_relative_to(PROJECT) else here) / "runs"
