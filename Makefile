@@ -82,9 +82,7 @@ lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/python -m testbed.docs --check
 
 docs: setup $(VENV)/.dev ## build the documentation in build/site, with the experiments' latest runs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file mkdocs.zh.yml
-	@echo "build/site/index.html, 中文 build/site/zh/index.html"
+	@$(BIN)/python -m testbed.book.site
 
 book: setup $(VENV)/.dev ## the same, once every experiment has a run of its present file (minutes)
 	@$(BIN)/python -m testbed.book
@@ -94,11 +92,10 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses other
 
 notebook: setup ## open the notebooks on the latest run (Jupyter)
 	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
-	@run=$$($(BIN)/python -m testbed.results.notebook) && TESTBED_RUN=$$run \
-	  $(BIN)/jupyter lab $(AS_ROOT) "$$($(BIN)/python -m testbed.results.notebook --file)"
+	@$(BIN)/python -m testbed.jupyter $(AS_ROOT)
 
 bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out bench/kills.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 endif
 

@@ -33,13 +33,21 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
     from controller import settings
 
+    if options.log:
+        try:
+            with Path(options.log).open("a", encoding="utf-8"):
+                pass
+        except OSError as error:
+            sys.stderr.write(f"error: --log {options.log}: cannot be written: {error.strerror}\n")
+            sys.exit(3)
     settings.given.words, settings.given.log = tuple(options.settings), options.log
     module = importlib.import_module(f"controller.{options.name}")
     try:
         found = settings.parse(getattr(module, "Settings", settings.Nothing), options.settings)
         getattr(module, "check", lambda _: None)(found)
     except settings.SettingsError as error:
-        sys.exit(f"{options.name}: {error}")
+        sys.stderr.write(f"error: {options.name}: {error}\n")
+        sys.exit(2)
     if options.check:
         return
     _serve(module.__name__, options.listen)

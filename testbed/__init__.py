@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from testbed.author.process import Process
     from testbed.author.running_network import RunningNetwork
     from testbed.author.steps import address, mac, pick, step
-    from testbed.author.topo import Topo, require_at_least, with_addresses
+    from testbed.author.topo import Topo, number, whole_number, with_addresses
     from testbed.cli.python import run
     from testbed.core.claims import (
         ANY_STALL,
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from testbed.grading.partial_credit import share_of
     from testbed.grading.router_lab import RoutersLab
     from testbed.grading.submission import SubmissionError
-    from testbed.grading.variants import SeededChoices
+    from testbed.grading.variants import SeededRandom
     from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
     from testbed.results.data import ScenarioData
     from testbed.results.finished import RepeatedRun, Run, open
@@ -104,7 +104,7 @@ __all__ = [
     "Run",
     "RunningNetwork",
     "ScenarioData",
-    "SeededChoices",
+    "SeededRandom",
     "SubmissionError",
     "Tables",
     "TestbedError",
@@ -131,13 +131,13 @@ __all__ = [
     "near",
     "none_of",
     "nothing",
+    "number",
     "open",
     "own_program",
     "param",
     "pick",
     "ping",
     "program",
-    "require_at_least",
     "routing",
     "run",
     "same",
@@ -149,6 +149,7 @@ __all__ = [
     "tunnels",
     "unfilter",
     "wait",
+    "whole_number",
     "with_addresses",
     "with_unjudged",
     "zeros",
@@ -167,7 +168,7 @@ _HOME = {
     "author.process": "Process",
     "author.running_network": "RunningNetwork",
     "author.steps": "address mac pick step",
-    "author.topo": "Topo require_at_least with_addresses",
+    "author.topo": "Topo number whole_number with_addresses",
     "cli.python": "run",
     "core.claims": (
         "ANY_STALL Evidence JUDGED_SHARE MissingDataError Verdict all_of at_least at_most between"
@@ -184,7 +185,7 @@ _HOME = {
     "grading.partial_credit": "share_of",
     "grading.router_lab": "RoutersLab",
     "grading.submission": "SubmissionError",
-    "grading.variants": "SeededChoices",
+    "grading.variants": "SeededRandom",
     "net.shape": "ETHERNET_HEADER_BYTES LinkShape QDISCS",
     "results.data": "ScenarioData",
     "results.finished": "RepeatedRun Run open",

@@ -21,8 +21,9 @@ from testbed.author import experiment as experiments
 from testbed.author import scenarios
 from testbed.author.experiment_folder import handout
 from testbed.book import coverage, reference, rooms, usage, words
-from testbed.core.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.project import PROJECT
+from testbed.files import write_text
 
 _PART = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z-]+)(?P<words>(?: [\w.]+)*) -->\n)"
@@ -122,10 +123,14 @@ def main(arguments: list[str]) -> int:
                 f"{os.path.relpath(page, PROJECT)}: stale; run python -m testbed.docs\n"
             )
         else:
-            page.write_text(text, encoding="utf-8")
+            write_text(page, text)
             sys.stdout.write(f"{os.path.relpath(page, PROJECT)}\n")
     return 1 if arguments and found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except TestbedError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)

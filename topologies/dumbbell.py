@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 BOTTLENECK = "r1-eth0"
 """The interface whose queue the senders share."""
@@ -47,12 +47,12 @@ class Dumbbell(Topo):
         """Builds the graph.
 
         Args:
-            pairs: number of senders, and of receivers.
+            pairs: number of senders, and of receivers, 1 to 500.
             bottleneck: shape of the shared link, from r1 to r2.
             back: shape of its other direction; default: the same.
             access: shape of all other links; default: plain.
         """
-        require_at_least("dumbbell pairs", pairs, 1)
+        whole_number("dumbbell pairs", pairs, 1, 500)
         self.bottleneck = bottleneck
         r1, r2 = self.addRouter("r1"), self.addRouter("r2")
         self.addLink(r1, r2, shape1=bottleneck, shape2=back or bottleneck)

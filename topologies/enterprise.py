@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 UPLINK = LinkShape(rate_mbps=50, delay_ms=10, queue_pkts=200)
 OUTSIDE = "edge-eth0"
@@ -37,10 +37,10 @@ class Enterprise(Topo):
         """Build it.
 
         Args:
-            desks: computers in each of the two LANs, 1 or more.
+            desks: computers in each of the two LANs, 1 to 200.
             uplink: shape of the link to the provider, both directions.
         """
-        require_at_least("enterprise desks", desks, 1)
+        whole_number("enterprise desks", desks, 1, 200)
         core = self.addRouter("core", x=3.0, y=2.0)
         edge = self.addRouter("edge", x=4.4, y=3.2, nat=OUTSIDE)
         isp = self.addRouter("isp", x=6.6, y=3.2)

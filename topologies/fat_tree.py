@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import ConfigError, LinkShape, Topo
+from testbed import ConfigError, LinkShape, Topo, whole_number
 
 
 class FatTree(Topo):
@@ -36,8 +36,9 @@ class FatTree(Topo):
         Raises:
             ConfigError: `k` is odd or out of range.
         """
-        if k % 2 or not 2 <= k <= 16:
-            raise ConfigError(f"fat_tree k: {k} is not an even number from 2 to 16")
+        whole_number("fat_tree k", k, 2, 16)
+        if k % 2:
+            raise ConfigError(f"fat_tree k: {k} is odd; allowed: even numbers from 2 to 16")
         half = k // 2
         width = k * half * half
         for c in range(1, half * half + 1):

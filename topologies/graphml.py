@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from testbed import ConfigError, LinkShape, ParseError, Topo
+from testbed import ConfigError, LinkShape, ParseError, Topo, number
 
 LIGHT_IN_FIBRE_KM_PER_MS = 200.0
 """Two thirds of the speed of light in vacuum."""
 
 _EARTH_KM = 6371.0
+MOST_BYTES = 16 << 20
+"""The largest file; the Zoo's have less than 1 MiB."""
+
 _NS = "{http://graphml.graphdrawing.org/xmlns}"
 
 Node = Mapping[str, str]
@@ -58,6 +61,9 @@ class GraphML(Topo):
             ConfigError: there is no such file.
             ParseError: it is not GraphML, or a link names a missing node.
         """
+        number("graphml default_delay_ms", default_delay_ms, 0, 10_000)
+        if rate_mbps is not None:
+            number("graphml rate_mbps", rate_mbps, 0.001, 100_000)
         nodes, edges = read(file)
         for node, data in nodes.items():
             place = _place(data)
@@ -77,6 +83,8 @@ def read(file: str) -> tuple[dict[str, Node], list[tuple[str, str, Node]]]:
     path = Path(file)
     if not file or not path.is_file():
         raise ConfigError(f"graphml file: there is no file '{file}'; give file=PATH")
+    if path.stat().st_size > MOST_BYTES:
+        raise ConfigError(f"{file}: is larger than {MOST_BYTES >> 20} MiB")
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 PLAIN = LinkShape()
 
@@ -26,10 +26,10 @@ class Grid(Topo):
         """Builds the graph.
 
         Args:
-            side: routers in a row, and rows.
+            side: routers in a row, and rows, 2 to 30.
             shape: of all links between routers.
         """
-        require_at_least("grid side", side, 2)
+        whole_number("grid side", side, 2, 30)
         names = [self.addRouter(f"r{i}") for i in range(1, side * side + 1)]
         options = {} if shape.is_plain else {"shape": shape}
         for i, router in enumerate(names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 FAR_LAN, FAR_ROUTER = "198.51.100.0/24", "198.51.100.1/24"
 """The LAN of the last router."""
@@ -38,10 +38,10 @@ class Line(Topo):
         """Builds the graph.
 
         Args:
-            routers: how many; at least 2.
+            routers: how many, 2 to 500.
             shape: of the links between them.
         """
-        require_at_least("line routers", routers, 2)
+        whole_number("line routers", routers, 2, 500)
         names = [self.addRouter(f"r{i}") for i in range(1, routers + 1)]
         self.addLink(self.addHost("h1"), names[0])
         for one, two in pairwise(names):

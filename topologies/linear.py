@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 
 class Linear(Topo):
@@ -23,12 +23,12 @@ class Linear(Topo):
         """Build it.
 
         Args:
-            switches: how many, 1 or more.
-            hosts: on each switch, 1 or more.
+            switches: how many, 1 to 1000.
+            hosts: on each switch, 1 to 200.
             shape: of the links between switches, both directions; default: plain.
         """
-        require_at_least("linear switches", switches, 1)
-        require_at_least("linear hosts", hosts, 1)
+        whole_number("linear switches", switches, 1, 1000)
+        whole_number("linear hosts", hosts, 1, 200)
         for i in range(1, switches + 1):
             self.addSwitch(f"s{i}")
             for j in range(1, hosts + 1):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.core.errors import ConfigError
 from testbed.author.topo import LinkShape, Topo
+from testbed.core.errors import ConfigError
 
 KINDS = ("router", "bridge", "openvswitch")
 

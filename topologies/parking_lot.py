@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 _BOTTLENECK = LinkShape(rate_mbps=10, delay_ms=5, queue_bdp=2)
 
@@ -33,11 +33,11 @@ class ParkingLot(Topo):
         """Build it.
 
         Args:
-            bottlenecks: how many in a row, 1 or more.
+            bottlenecks: how many in a row, 1 to 200.
             bottleneck: shape of each, both directions.
             access: shape of all other links; default: plain.
         """
-        require_at_least("parking_lot bottlenecks", bottlenecks, 1)
+        whole_number("parking_lot bottlenecks", bottlenecks, 1, 200)
         for i in range(1, bottlenecks + 2):
             self.addRouter(f"r{i}", x=2.0 * i, y=0.0)
         for i in range(1, bottlenecks + 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 
 class Ring(Topo):
@@ -26,10 +26,10 @@ class Ring(Topo):
         """Build it.
 
         Args:
-            routers: how many, 3 or more.
+            routers: how many, 3 to 500.
             shape: of the links between routers, both directions; default: plain.
         """
-        require_at_least("ring routers", routers, 3)
+        whole_number("ring routers", routers, 3, 500)
         for i in range(1, routers + 1):
             turn = 2 * math.pi * (i - 1) / routers - math.pi / 2
             spot = (math.cos(turn) * routers, math.sin(turn) * routers)

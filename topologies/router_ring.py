@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 WIRE = LinkShape(delay_ms=1)
 
@@ -33,10 +33,10 @@ class RouterRing(Topo):
         """Builds the graph.
 
         Args:
-            routers: how many; at least 3.
+            routers: how many, 3 to 500.
             shape: of the links between them.
         """
-        require_at_least("ring routers", routers, 3)
+        whole_number("ring routers", routers, 3, 500)
         names = [self.addRouter(f"r{i}") for i in range(1, routers + 1)]
         for i, router in enumerate(names):
             self.addLink(router, names[(i + 1) % routers], shape=shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 
 class Single(Topo):
@@ -23,10 +23,10 @@ class Single(Topo):
         """Build it.
 
         Args:
-            hosts: how many, 1 or more.
+            hosts: how many, 1 to 1000.
             shape: of every link, both directions; default: plain.
         """
-        require_at_least("single hosts", hosts, 1)
+        whole_number("single hosts", hosts, 1, 1000)
         switch = self.addSwitch("s1")
         for i in range(1, hosts + 1):
             self.addLink(self.addHost(f"h{i}"), switch, shape=shape)

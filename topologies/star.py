@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 
 class Star(Topo):
@@ -25,10 +25,10 @@ class Star(Topo):
         """Build it.
 
         Args:
-            arms: how many, 1 or more.
+            arms: how many, 1 to 500.
             shape: of every arm, both directions; default: plain.
         """
-        require_at_least("star arms", arms, 1)
+        whole_number("star arms", arms, 1, 500)
         router = self.addRouter("r1")
         for i in range(1, arms + 1):
             self.addLink(router, self.addHost(f"h{i}"), shape=shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import ConfigError, LinkShape, Topo
+from testbed import ConfigError, LinkShape, Topo, whole_number
 
 
 class SwitchFatTree(Topo):
@@ -32,8 +32,9 @@ class SwitchFatTree(Topo):
         Raises:
             ConfigError: `k` is odd or out of range.
         """
-        if k % 2 or not 2 <= k <= 8:
-            raise ConfigError(f"switch_fat_tree k: {k} is not an even number from 2 to 8")
+        whole_number("switch_fat_tree k", k, 2, 8)
+        if k % 2:
+            raise ConfigError(f"switch_fat_tree k: {k} is odd; allowed: even numbers from 2 to 8")
         half = k // 2
         core = [self._switch(n, (n - 0.5) * k, 0.0) for n in range(1, half * half + 1)]
         number, host = half * half, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 ACCESS = LinkShape(delay_ms=0.5)
 TRUNK = LinkShape(delay_ms=1)
@@ -44,13 +44,13 @@ class SwitchLine(Topo):
         """Builds the graph.
 
         Args:
-            switches: how many; 1 or more.
+            switches: how many, 1 to 500.
             openflow: of Open vSwitch, under a controller; else Linux bridges.
             fail_mode: what a switch without a controller does: ``secure`` or ``standalone``.
             access: shape of the links to hosts.
             trunk: shape of the links between switches.
         """
-        require_at_least("switch_line switches", switches, 1)
+        whole_number("switch_line switches", switches, 1, 500)
         names = [f"s{i}" for i in range(1, switches + 1)]
         for name in names:
             if openflow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 ACCESS = LinkShape(rate_mbps=10, delay_ms=1, queue_pkts=50)
 
@@ -24,10 +24,10 @@ class SwitchStar(Topo):
         """Builds the graph.
 
         Args:
-            hosts: how many; 2 or more.
+            hosts: how many, 2 to 1000.
             access: shape of their links.
         """
-        require_at_least("switch_star hosts", hosts, 2)
+        whole_number("switch_star hosts", hosts, 2, 1000)
         self.addOpenFlowSwitch("s1")
         for number in range(1, hosts + 1):
             self.addLink(self.addHost(f"h{number}"), "s1", shape=access)

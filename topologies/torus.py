@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 
 class Torus(Topo):
@@ -27,14 +27,14 @@ class Torus(Topo):
         """Build it.
 
         Args:
-            rows: 3 or more.
-            columns: 3 or more.
-            hosts: on each switch.
+            rows: 3 to 40.
+            columns: 3 to 40.
+            hosts: on each switch, 0 to 20.
             shape: of the links between switches, both directions; default: plain.
         """
-        require_at_least("torus rows", rows, 3)
-        require_at_least("torus columns", columns, 3)
-        require_at_least("torus hosts", hosts, 0)
+        whole_number("torus rows", rows, 3, 40)
+        whole_number("torus columns", columns, 3, 40)
+        whole_number("torus hosts", hosts, 0, 20)
         for row in range(1, rows + 1):
             for column in range(1, columns + 1):
                 number = f"{(row - 1) * columns + column:x}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed import LinkShape, Topo, require_at_least
+from testbed import LinkShape, Topo, whole_number
 
 
 class Tree(Topo):
@@ -25,12 +25,12 @@ class Tree(Topo):
         """Build it.
 
         Args:
-            depth: levels of switches, 1 or more.
-            fanout: children of each switch, 1 or more.
+            depth: levels of switches, 1 to 12.
+            fanout: children of each switch, 1 to 200.
             shape: of every link, both directions; default: plain.
         """
-        require_at_least("tree depth", depth, 1)
-        require_at_least("tree fanout", fanout, 1)
+        whole_number("tree depth", depth, 1, 12)
+        whole_number("tree fanout", fanout, 1, 200)
         self._shape, self._hosts, self._switches = shape, 0, 0
         self._grow(depth, fanout)
 

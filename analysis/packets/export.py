@@ -14,7 +14,8 @@ from analysis.packets.columns import BYTES, CATEGORY, COLUMNS, choose
 from analysis.packets.feed import Source
 from analysis.packets.reader import read_chunks
 from analysis.packets.table import empty_frame
-from testbed.core.errors import ConfigError
+from testbed.core.errors import CaptureError
+from testbed.files import writing
 
 COMPRESSION = "zstd"
 
@@ -58,7 +59,7 @@ def to_parquet(
         the number of packets.
 
     Raises:
-        ConfigError: the target cannot be written.
+        OutputError: the target cannot be written; nothing of it is left.
         CaptureError: the capture is damaged; the packets before are in the file.
     """
     wanted = choose(columns)
@@ -66,13 +67,17 @@ def to_parquet(
     metadata = to_arrow(empty).schema
     chunks = read_chunks(source, wanted, chunk_packets=chunk_packets)
     first = next(chunks, empty)  # before the target is touched: the source may be no capture
-    count = 0
-    try:
-        writer = pq.ParquetWriter(str(target), metadata, compression=COMPRESSION)
-    except OSError as error:
-        raise ConfigError(f"parquet file {target}: {error.strerror or error}") from error
-    with writer:
-        for chunk in chain([first], chunks):
-            writer.write_table(to_arrow(chunk).cast(metadata))
-            count += len(chunk)
+    count, damage = 0, None
+    with (
+        writing(Path(target)) as file,
+        pq.ParquetWriter(file, metadata, compression=COMPRESSION) as writer,
+    ):
+        try:
+            for chunk in chain([first], chunks):
+                writer.write_table(to_arrow(chunk).cast(metadata))
+                count += len(chunk)
+        except CaptureError as error:  # raised once the file with what came before is complete
+            damage = error
+    if damage:
+        raise damage
     return count

@@ -15,6 +15,8 @@ from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from testbed.files import writing
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette: distinguishable with every common colour vision deficiency."""
 
@@ -63,7 +65,8 @@ def save(figure: Figure, path: Path | IO[bytes]) -> None:
     """
     packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
     canvas: Any = FigureCanvasAgg(figure)
-    canvas.print_png(path, metadata={"Software": None}, pil_kwargs=packed)
+    with writing(path) as file:
+        canvas.print_png(file, metadata={"Software": None}, pil_kwargs=packed)
 
 
 def colours(names: list[str]) -> dict[str, str]:

@@ -90,9 +90,13 @@ class Congestion(Rates, Recovery, Window):
         duration_s: float = param(
             DURATION_S, "how long the first flow sends", unit="s", low=5, high=3600
         )
-        stagger_s: float = param(10.0, "delay of each flow behind the one before", unit="s", low=0)
+        stagger_s: float = param(
+            10.0, "delay of each flow behind the one before", unit="s", low=0, high=600
+        )
         loss_percent: float = param(0.0, "random loss on the wire", unit="%", low=0, high=50)
-        outage_at_s: float = param(0.0, "when the wire goes dark (0: never)", unit="s", low=0)
+        outage_at_s: float = param(
+            0.0, "when the wire goes dark (0: never)", unit="s", low=0, high=3600
+        )
         outage_s: float = param(4.0, "for how long", unit="s", low=0.01, high=600)
 
     params: Parameters

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from analysis import trains
 from analysis.plots import fidelity as plots
 from testbed import (
     LinkShape,
-    MissingDataError,
     Tables,
     Topo,
     Verdict,
@@ -29,6 +27,7 @@ from testbed import (
 from topologies.dumbbell import BOTTLENECK, Dumbbell
 from topologies.parallel import Parallel
 
+from . import passages
 from .chance import CHANCE, CHANCE_SIGMAS, Chance, _jitter_cdfs
 from .trains import FULL_BYTES, SMALL_BYTES, TARGETS
 
@@ -181,7 +180,7 @@ class Fidelity(Chance):
         found, packets = [], []
         shapes, stalls = self._shapes(), data.stalls()
         limit_us = TARGETS[data.clock_kind]["delay_us"]
-        for train, passed in _passages(data, "tx-any", "rx-any"):
+        for train, passed in passages.passages(data, "tx-any", "rx-any"):
             shape, size = shapes[train["link"]], trains.frame_bytes(train["size_bytes"])
             assert shape.rate_mbps is not None
             there = passed["left_ns"].notna()
@@ -189,7 +188,7 @@ class Fidelity(Chance):
                 passed["left_ns"][there], [size] * int(there.sum()), shape.rate_mbps, shape.delay_ms
             )
             passed["delay_error_ns"] = passed["arrived_ns"][there].astype("Float64") - ideal_ns
-            passed["stall_us"] = _stall_us(stalls, passed)
+            passed["stall_us"] = passages.stall_us(stalls, passed)
             judged = passed[there & (passed["stall_us"] <= limit_us)]
             # the program notes a datagram's time, then hands it over, then notes the next one's
             handed_ns = passed["sent_ns"].shift(-1).fillna(passed["sent_ns"])
@@ -204,9 +203,9 @@ class Fidelity(Chance):
                     "judged_pkts": len(judged),
                     "wrong_pkts": trains.queue_violations(passed, QUEUE_PKTS, handed_ns),
                     "measured_mbps": trains.rate_mbps(passed["arrived_ns"], size),
-                    "worst_delay_error_us": _worst_us(judged["delay_error_ns"]),
-                    "stall_us": _longest_us(_met(stalls, passed)),
-                    "stalled_us": _sum_us(_met(stalls, passed), limit_us),
+                    "worst_delay_error_us": passages.worst_us(judged["delay_error_ns"]),
+                    "stall_us": passages.longest_us(passages.met(stalls, passed)),
+                    "stalled_us": passages.sum_us(passages.met(stalls, passed), limit_us),
                 }
             )
             packets.append(passed.assign(link=train["link"], kind=train["kind"]))
@@ -218,17 +217,17 @@ class Fidelity(Chance):
         found = [
             passed.assign(
                 link=train["link"],
-                delay_ms=_delay_ms(passed),
+                delay_ms=passages.delay_ms(passed),
                 stall_us=trains.stalls_met_us(stalls, passed["left_ns"], passed["arrived_ns"]),
             )
-            for train, passed in _passages(data, "tx-any", "rx-any")
+            for train, passed in passages.passages(data, "tx-any", "rx-any")
             if train["kind"] == "train"
         ]
         return {"chance": pd.concat(found)[["link", "number", "delay_ms", "copies", "stall_us"]]}
 
     def _measure_series(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        first = _passage_of_train(data, "tx1-eth0", "r1-eth1")
-        second = _passage_of_train(data, BOTTLENECK, "r2-eth0")
+        first = passages.passage_of_train(data, "tx1-eth0", "r1-eth1")
+        second = passages.passage_of_train(data, BOTTLENECK, "r2-eth0")
         second["sent_ns"] = first["arrived_ns"]
         size = trains.frame_bytes(FULL_BYTES)
         times, queues = [], []
@@ -260,7 +259,7 @@ class Fidelity(Chance):
                     "sent_pkts": len(passed),
                     "left_pkts": int(accepted.sum()),
                     "wrong_pkts": trains.queue_violations(passed, shape.queue_pkts),
-                    "stall_us": _longest_us(_met(data.stalls(), passed)),
+                    "stall_us": passages.longest_us(passages.met(data.stalls(), passed)),
                 }
             )
         return {"series": pd.concat(times), "queues": pd.DataFrame(queues)}
@@ -339,64 +338,3 @@ def _far(net: RunningNetwork, i: int) -> str:
     """Address of the receiving end of link i."""
     found = [r for r in net.network.addresses if r["interface"] == f"rx-eth{i}"]
     return str(found[0]["ipv4"]).split("/")[0]
-
-
-def _passages(
-    data: ScenarioData, leaving: str, arriving: str
-) -> list[tuple[dict[str, Any], pd.DataFrame]]:
-    """Each train with the passage of its datagrams between two captures."""
-    plan = [json.loads(line) for line in data.log("trains").splitlines()]
-    left, arrived = (data.packets(c, trains.COLUMNS) for c in (leaving, arriving))
-    found = []
-    for train in plan:
-        first = trains.first_id(left, train["sport"])
-        if first is None:
-            raise MissingDataError(f"no packet of the train over '{train['link']}' left")
-        seen = [trains.seen(c, train["sport"], first, data.t0_ns) for c in (left, arrived)]
-        sent_ns = [t - data.t0_ns for t in train["sent_ns"]]
-        found.append((train, trains.passage(sent_ns, *seen)))
-    return found
-
-
-def _passage_of_train(data: ScenarioData, leaving: str, arriving: str) -> pd.DataFrame:
-    found = {train["kind"]: passed for train, passed in _passages(data, leaving, arriving)}
-    return found["train"]
-
-
-def _stall_us(stalls: pd.DataFrame, passed: pd.DataFrame) -> np.ndarray:
-    """For each packet, the longest stall that may have made it late.
-
-    That is one while it was on the wire, or one at the very time a packet before it left: what then
-    comes late to the wire holds up all behind it.
-    """
-    leaving = trains.stalls_met_us(stalls, passed["left_ns"], passed["left_ns"])
-    on_the_wire = trains.stalls_met_us(stalls, passed["left_ns"], passed["arrived_ns"])
-    worst: np.ndarray = np.maximum(np.maximum.accumulate(leaving), on_the_wire)
-    return worst
-
-
-def _worst_us(errors_ns: pd.Series) -> float:
-    """The largest of either sign; NaN if there is none."""
-    return float(errors_ns.dropna().astype(float).abs().max()) / 1e3
-
-
-def _met(stalls: pd.DataFrame, passed: pd.DataFrame) -> pd.DataFrame:
-    """Those of the host that fell on a train, from its first packet's start on."""
-    began_ns, ended_ns = passed["sent_ns"].min(), passed["arrived_ns"].max()
-    met: pd.DataFrame = stalls[(stalls["ended_ns"] > began_ns) & (stalls["began_ns"] < ended_ns)]
-    return met
-
-
-def _longest_us(stalls: pd.DataFrame) -> float:
-    return float(stalls["longest_ns"].max()) / 1e3 if len(stalls) else 0.0
-
-
-def _sum_us(stalls: pd.DataFrame, above_us: float) -> float:
-    """Of those stalls that are longer than `above_us`."""
-    longest_us = stalls["longest_ns"] / 1e3
-    return float(longest_us[longest_us > above_us].sum())
-
-
-def _delay_ms(passed: pd.DataFrame) -> np.ndarray:
-    delay_ns = passed["arrived_ns"] - passed["left_ns"]
-    return delay_ns.astype("Float64").to_numpy(float, na_value=np.nan) / 1e6

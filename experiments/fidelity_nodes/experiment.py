@@ -12,23 +12,23 @@ import pandas as pd
 
 from analysis import rows, tcp_flow, trains
 from analysis.plots import fidelity as plots
-from testbed.author import bulk_flows
 from testbed import programs
-from testbed.core.claims import Evidence, MissingDataError, Verdict, all_of, at_most, claim, near
+from testbed.author import bulk_flows
 from testbed.author.evidence import in_rows
 from testbed.author.experiment import Experiment
-from testbed.core.tables import Tables
+from testbed.core.claims import Evidence, MissingDataError, Verdict, all_of, at_most, claim, near
 from testbed.core.parameters import param
 from testbed.core.rundir import SCENARIO, read_json
-from testbed.net.shape import LinkShape
+from testbed.core.tables import Tables
 from testbed.core.tcp import MSS_BYTES
+from testbed.net.shape import LinkShape
 from topologies.middle import KINDS, Middle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.results.data import ScenarioData
     from testbed.author.running_network import RunningNetwork
+    from testbed.results.data import ScenarioData
 
 RATE_MBPS, QUEUE_PKTS = 10.0, 100
 QUEUED = LinkShape(rate_mbps=RATE_MBPS, queue_pkts=QUEUE_PKTS)

@@ -81,7 +81,11 @@ class FidelityTcp(Experiment):
 
         part: str = param("links", "what is measured", choices=("links", "fat"))
         fat_bytes: int = param(
-            FAT_BYTES, "sent over the longest, fastest path", unit="bytes", low=1_000_000
+            FAT_BYTES,
+            "sent over the longest, fastest path",
+            unit="bytes",
+            low=1_000_000,
+            high=10_000_000_000,
         )
 
     params: Parameters

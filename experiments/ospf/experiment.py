@@ -55,8 +55,12 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         size: int = param(2, "routers in a line or ring, rows of a grid", low=2, high=20)
         hello_s: int = param(10, "time between hellos", unit="s", low=1, high=65535)
         dead_s: int = param(40, "silence that means a dead neighbour", unit="s", low=2, high=65535)
-        odd_hello_s: int = param(0, "r2's own time between hellos; 0: as all", unit="s", low=0)
-        reference_mbps: int = param(100, "rate of a link of cost 1", unit="Mbit/s", low=1)
+        odd_hello_s: int = param(
+            0, "r2's own time between hellos; 0: as all", unit="s", low=0, high=65535
+        )
+        reference_mbps: int = param(
+            100, "rate of a link of cost 1", unit="Mbit/s", low=1, high=4_294_967
+        )
         priorities: tuple[int, ...] = param(
             (1,), "priority in elections of r1, r2, …; the last holds for the rest", low=0, high=255
         )

@@ -73,7 +73,9 @@ class RoutingComparison(Experiment):
         source: str = param("h1", "who pings")
         target: str = param("h3", "who answers")
         ping_every_s: float = param(0.2, "time between pings", unit="s", low=0.01, high=10)
-        watch_s: float = param(60.0, "how long to look on behind a cut", unit="s", low=10)
+        watch_s: float = param(
+            60.0, "how long to look on behind a cut", unit="s", low=10, high=3600
+        )
 
     params: Parameters
     programs = ("ping", *frr.PROGRAMS)

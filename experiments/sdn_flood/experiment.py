@@ -64,7 +64,9 @@ class SdnFlood(Experiment):
         flood_mbps: float = param(6.0, "rate of the flood", unit="Mbit/s", low=0.1, high=50)
         flood_s: float = param(6.0, "how long it lasts", unit="s", low=1, high=60)
         server_mbps: float = param(2.0, "rate of the server's link", unit="Mbit/s", low=1, high=50)
-        every_s: float = param(1.0, "time between two looks at the counters", unit="s", low=0.2)
+        every_s: float = param(
+            1.0, "time between two looks at the counters", unit="s", low=0.2, high=60
+        )
 
     params: Parameters
     programs = ("ping",)

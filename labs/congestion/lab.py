@@ -16,7 +16,7 @@ from testbed import (
     QDISCS,
     Assignment,
     LinkShape,
-    SeededChoices,
+    SeededRandom,
     SubmissionError,
     Verdict,
     at_least,
@@ -66,29 +66,33 @@ class Lab(Assignment):
     class Parameters:
         """The variant; `path` is the network of a scenario."""
 
-        rate_mbps: float = param(6.0, "rate of the line you measure", unit="Mbit/s", low=1)
-        rtt_ms: float = param(50.0, "its round-trip time", unit="ms", low=1)
-        satellite_mbps: float = param(5.0, "rate of the satellite link", unit="Mbit/s", low=1)
-        satellite_rtt_ms: float = param(80.0, "its round-trip time", unit="ms", low=1)
+        rate_mbps: float = param(
+            6.0, "rate of the line you measure", unit="Mbit/s", low=1, high=100
+        )
+        rtt_ms: float = param(50.0, "its round-trip time", unit="ms", low=1, high=1000)
+        satellite_mbps: float = param(
+            5.0, "rate of the satellite link", unit="Mbit/s", low=1, high=100
+        )
+        satellite_rtt_ms: float = param(80.0, "its round-trip time", unit="ms", low=1, high=1000)
         loss_percent: float = param(1.0, "its random loss", unit="%", low=0, high=10)
-        home_mbps: float = param(5.0, "rate of the line at home", unit="Mbit/s", low=1)
-        home_rtt_ms: float = param(30.0, "its round-trip time", unit="ms", low=1)
+        home_mbps: float = param(5.0, "rate of the line at home", unit="Mbit/s", low=1, high=100)
+        home_rtt_ms: float = param(30.0, "its round-trip time", unit="ms", low=1, high=1000)
         path: str = param("satellite", "which of both is run", choices=("satellite", "home"))
 
     params: Parameters
     programs = ("iperf3",)
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
+    def variant(cls, random: SeededRandom) -> dict[str, Any]:
         """Rates, round-trip times and loss."""
         return {
-            "rate_mbps": float(draw.integer(4, 9)),
-            "rtt_ms": float(5 * draw.integer(6, 16)),
-            "satellite_mbps": float(draw.integer(5, 7)),
-            "satellite_rtt_ms": float(5 * draw.integer(15, 21)),
-            "loss_percent": draw.choice((1.0, 1.5, 2.0)),
-            "home_mbps": float(draw.integer(5, 7)),
-            "home_rtt_ms": float(2 * draw.integer(14, 19)),
+            "rate_mbps": float(random.integer(4, 9)),
+            "rtt_ms": float(5 * random.integer(6, 16)),
+            "satellite_mbps": float(random.integer(5, 7)),
+            "satellite_rtt_ms": float(5 * random.integer(15, 21)),
+            "loss_percent": random.choice((1.0, 1.5, 2.0)),
+            "home_mbps": float(random.integer(5, 7)),
+            "home_rtt_ms": float(2 * random.integer(14, 19)),
         }
 
     def scenarios(self) -> Mapping[str, Parameters]:

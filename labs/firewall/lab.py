@@ -13,7 +13,7 @@ from analysis.dissect import openflow
 from testbed import (
     Assignment,
     LinkShape,
-    SeededChoices,
+    SeededRandom,
     Verdict,
     claim,
     holds,
@@ -76,19 +76,19 @@ class Lab(Assignment):
     params: Parameters
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
+    def variant(cls, random: SeededRandom) -> dict[str, Any]:
         """Addresses, ports and a question."""
-        ends = draw.sample(range(2, 251), 4)
+        ends = random.sample(range(2, 251), 4)
         return {
-            "site": draw.integer(1, 250),
+            "site": random.integer(1, 250),
             "admin": ends[0],
             "staff": ends[1],
             "guest": ends[2],
             "server": ends[3],
-            "web": draw.choice((8000, 8008, 8080, 8081, 8888)),
-            "console": draw.integer(2000, 2999),
-            "other": draw.integer(5000, 5999),
-            "winner": draw.integer(0, 3),
+            "web": random.choice((8000, 8008, 8080, 8081, 8888)),
+            "console": random.integer(2000, 2999),
+            "other": random.integer(5000, 5999),
+            "winner": random.integer(0, 3),
         }
 
     # ---- the variant, for handout and solution

@@ -12,7 +12,7 @@ from analysis import summaries
 from analysis.dissect import dns as messages
 from testbed import (
     Assignment,
-    SeededChoices,
+    SeededRandom,
     SubmissionError,
     Verdict,
     all_of,
@@ -78,28 +78,30 @@ class Lab(Assignment):
         lease_s: int = param(1800, "length of a lease", unit="s", low=600, high=7200)
         printer: int = param(60, "last byte of the printer's address", low=5, high=90)
         mac: str = param("02:60:8c:1a:2b:3c", "the printer's MAC address")
-        www_ttl_s: int = param(300, "life of the web server's address", unit="s", low=60)
-        negative_s: int = param(120, "life of 'no such name'", unit="s", low=30)
+        www_ttl_s: int = param(
+            300, "life of the web server's address", unit="s", low=60, high=86400
+        )
+        negative_s: int = param(120, "life of 'no such name'", unit="s", low=30, high=86400)
         preference: int = param(10, "of the mail exchanger", low=1, high=100)
 
     params: Parameters
     programs = ("dnsmasq", "dhcpcd", "nsd", "kdig", "ping", "unshare", "ip")
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
+    def variant(cls, random: SeededRandom) -> dict[str, Any]:
         """Names, addresses and times."""
         return {
-            "company": draw.choice(COMPANIES),
-            "site": draw.integer(1, 250),
-            "public": draw.integer(20, 200),
-            "first": draw.integer(100, 180),
-            "count": draw.integer(20, 50),
-            "lease_s": draw.choice((900, 1200, 1500, 1800, 2400, 2700, 3600)),
-            "printer": draw.integer(20, 90),
-            "mac": "02:60:8c:" + ":".join(f"{draw.integer(16, 238):02x}" for _ in range(3)),
-            "www_ttl_s": 60 * draw.integer(2, 9),
-            "negative_s": 10 * draw.integer(3, 11),
-            "preference": draw.integer(1, 50),
+            "company": random.choice(COMPANIES),
+            "site": random.integer(1, 250),
+            "public": random.integer(20, 200),
+            "first": random.integer(100, 180),
+            "count": random.integer(20, 50),
+            "lease_s": random.choice((900, 1200, 1500, 1800, 2400, 2700, 3600)),
+            "printer": random.integer(20, 90),
+            "mac": "02:60:8c:" + ":".join(f"{random.integer(16, 238):02x}" for _ in range(3)),
+            "www_ttl_s": 60 * random.integer(2, 9),
+            "negative_s": 10 * random.integer(3, 11),
+            "preference": random.integer(1, 50),
         }
 
     # ---- the variant, for handout and solution

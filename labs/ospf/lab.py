@@ -12,7 +12,7 @@ from analysis.dissect import ospf as dissect
 from testbed import (
     LinkShape,
     RoutersLab,
-    SeededChoices,
+    SeededRandom,
     Topo,
     Verdict,
     all_of,
@@ -104,15 +104,15 @@ class Lab(RoutersLab):
     routers, cables, lans = ROUTERS, LINKS, LANS
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
+    def variant(cls, random: SeededRandom) -> dict[str, Any]:
         """Addresses, area, timers and costs."""
         return {
-            "site": draw.integer(1, 250),
-            "area": draw.integer(1, 60),
-            "hello_s": draw.choice((2, 3, 4, 5)),
-            "cost_direct": draw.integer(30, 90),
-            "cost_detour": draw.integer(3, 14),
-            "cost_branch": draw.integer(15, 25),
+            "site": random.integer(1, 250),
+            "area": random.integer(1, 60),
+            "hello_s": random.choice((2, 3, 4, 5)),
+            "cost_direct": random.integer(30, 90),
+            "cost_detour": random.integer(3, 14),
+            "cost_branch": random.integer(15, 25),
         }
 
     # ---- the variant, for handout and solution

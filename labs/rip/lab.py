@@ -12,7 +12,7 @@ from analysis import echo, rip, routes
 from testbed import (
     LinkShape,
     RoutersLab,
-    SeededChoices,
+    SeededRandom,
     Verdict,
     all_of,
     at_least,
@@ -69,13 +69,13 @@ class Lab(RoutersLab):
     routers, cables, lans = ROUTERS, LINKS, LANS
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
+    def variant(cls, random: SeededRandom) -> dict[str, Any]:
         """Addresses, timers and the slow link's delay."""
         return {
-            "site": draw.integer(1, 250),
-            "net": draw.integer(1, 250),
-            "update_s": draw.choice((10, 12, 15, 20)),
-            "delay_ms": draw.integer(10, 45),
+            "site": random.integer(1, 250),
+            "net": random.integer(1, 250),
+            "update_s": random.choice((10, 12, 15, 20)),
+            "delay_ms": random.integer(10, 45),
         }
 
     # ---- the variant, for handout and solution

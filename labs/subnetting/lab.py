@@ -14,7 +14,7 @@ from analysis import echo, routes
 from testbed import (
     Assignment,
     LinkShape,
-    SeededChoices,
+    SeededRandom,
     Topo,
     Verdict,
     claim,
@@ -87,7 +87,9 @@ class Lab(Assignment):
         """The variant."""
 
         block: str = param("10.20.4.0/22", "what the company was given")
-        hosts: tuple[int, ...] = param((400, 126, 100, 50), "hosts of LAN A, B, C, D", low=2)
+        hosts: tuple[int, ...] = param(
+            (400, 126, 100, 50), "hosts of LAN A, B, C, D", low=2, high=1022
+        )
         uplink: int = param(5, "which /30 of 203.0.113.0/24 leads to the provider", low=0, high=63)
         question: str = param("10.9.77.200/21", "address and prefix of the first question")
         target: str = param("10.77.10.140", "destination of the second question")
@@ -102,37 +104,37 @@ class Lab(Assignment):
     programs = ("ip", *frr.PROGRAMS)
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> dict[str, Any]:
+    def variant(cls, random: SeededRandom) -> dict[str, Any]:
         """A block, the LANs' sizes, and two questions.
 
         LAN B has as many hosts as a prefix has addresses for them, so that its router makes it
         need the next larger one.
         """
-        length = draw.choice((22, 23, 24))
+        length = random.choice((22, 23, 24))
         bits = [32 - length - 1 - i for i in range(4)]
         tight = 2 ** (bits[1] - 1) - 2
-        roomy = [draw.integer(2 ** (b - 1), 2**b - 4) for b in (bits[0], *bits[2:])]
-        first, *others = draw.shuffled(roomy)
-        second, third = draw.integer(1, 250), 8 * draw.integer(1, 30)
+        roomy = [random.integer(2 ** (b - 1), 2**b - 4) for b in (bits[0], *bits[2:])]
+        first, *others = random.shuffled(roomy)
+        second, third = random.integer(1, 250), 8 * random.integer(1, 30)
         asked = (
-            draw.integer(1, 250),
-            4 * draw.integer(16, 62) + draw.integer(1, 2),
-            draw.integer(1, 250),
-            draw.integer(18, 22),
+            random.integer(1, 250),
+            4 * random.integer(16, 62) + random.integer(1, 2),
+            random.integer(1, 250),
+            random.integer(18, 22),
         )
         return {
-            "block": f"10.{draw.integer(1, 250)}.{4 * draw.integer(1, 60)}.0/{length}",
+            "block": f"10.{random.integer(1, 250)}.{4 * random.integer(1, 60)}.0/{length}",
             "hosts": (first, tight, *others),
-            "uplink": draw.integer(0, 63),
+            "uplink": random.integer(0, 63),
             "question": "10.{}.{}.{}/{}".format(*asked),
-            "target": f"10.{second}.{third + draw.integer(1, 3)}.{draw.integer(1, 250)}",
+            "target": f"10.{second}.{third + random.integer(1, 3)}.{random.integer(1, 250)}",
             "prefixes": (
                 f"10.{second}.0.0/16",
                 f"10.{second}.{third}.0/22",
                 f"10.{second}.{third}.0/25",
                 "0.0.0.0/0",
             ),
-            "vias": tuple(draw.shuffled(("r5", "r6", "r7", "r8"))),
+            "vias": tuple(random.shuffled(("r5", "r6", "r7", "r8"))),
         }
 
     # ---- the variant, for handout and solution
@@ -388,16 +390,11 @@ def _addresses(log: str) -> list[dict[str, str]]:
     """What ``ip -j addr`` said of a router's inner interfaces."""
     found = []
     for interface in json.loads(log):
-        for row in interface["addr_info"]:
-            address = IPv4Interface(f"{row['local']}/{row['prefixlen']}")
+        for own in interface["addr_info"]:
+            address = IPv4Interface(f"{own['local']}/{own['prefixlen']}")
             if interface["ifname"] not in ("lo", UPLINK):
-                found.append(
-                    {
-                        "interface": interface["ifname"],
-                        "address": str(address),
-                        "prefix": str(address.network),
-                    }
-                )
+                row = {"address": str(address), "prefix": str(address.network)}
+                found.append({"interface": interface["ifname"], **row})
     return found
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from testbed import files
 from testbed.core.errors import ParseError, nearest
 from testbed.core.rundir import SCENARIO, RunDir, read_json
 
@@ -99,9 +100,11 @@ def copy(path: Path, name: str, folder: Path) -> str:
     """
     root = root_of(path)
     if root.is_file():
-        shutil.copyfile(root, folder / f"{name}.py")
+        files.write_bytes(folder / f"{name}.py", root.read_bytes())
         return f"{name}.py"
-    shutil.copytree(root, folder / COPY / root.name, ignore=_NOT_COPIED)
+    target = folder / COPY / root.name
+    with files.refused(target):
+        shutil.copytree(root, target, ignore=_NOT_COPIED)
     return str(Path(COPY, root.name, path.relative_to(root)))
 
 

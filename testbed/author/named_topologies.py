@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.author.experiment import import_file
-from testbed.author.topo import build_arguments, refuse_unknown
+from testbed.author.topo import Bounded, build_arguments, refuse_unknown
 from testbed.core.errors import ConfigError, last_line, nearest
 from testbed.core.project import PROJECT
 
@@ -38,7 +38,7 @@ def load(text: str) -> Any:
     if len(positional) > len(known):
         raise ConfigError(f"topology '{name}': takes {len(known)} values, not {len(positional)}")
     try:
-        topo = cls(*positional, **named)
+        topo = _bounded(cls)(*positional, **named)
     except ConfigError as error:
         raise ConfigError(f"{_line_of(cls, error)}{error}") from error
     except Exception as error:
@@ -46,6 +46,13 @@ def load(text: str) -> Any:
         raise ConfigError(f"{where}{type(error).__name__}: {error}") from error
     require_nodes(topo, inspect.getfile(cls))
     return topo
+
+
+def _bounded(cls: Any) -> Any:
+    """The class, or where a file has one of Mininet's own, the same with our limits of size."""
+    if issubclass(cls, Bounded):
+        return cls
+    return type(cls.__name__, (Bounded, cls), {"__module__": cls.__module__})
 
 
 def _line_of(cls: Any, error: Exception) -> str:

@@ -11,6 +11,7 @@ Times are seconds of the run's clock; on the virtual clock, waiting costs nothin
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from testbed.core.errors import (
     ConfigError,
     ConvergenceError,
     MissingPrerequisiteError,
+    OutputError,
     nearest,
 )
 from testbed.core.rundir import write_json
@@ -48,6 +50,7 @@ _DEVICES = ("lo", "any")
 _LISTED = 12
 """So many nodes are named where one is asked for that is not there."""
 
+_MOST_SNAPLEN_BYTES, _MOST_BUFFER_MB = 262_144, 1024
 _CAPTURE_DRAIN_S = 1.1
 """tcpdump's ring hands over a block when it is full or after one second."""
 
@@ -57,11 +60,13 @@ class RunningNetwork:
 
     Attributes:
         network: the network; ``net.network["h1"]`` is a node as Mininet knows it.
-        path: the scenario's folder; only raw artefacts go there.
+        path: the scenario's folder, as it is seen inside (``/run/lab`` in a guest, whatever the
+            scenario); only raw artefacts go there.
+        scenario: the scenario's name, as `Experiment.scenarios` gave it.
     """
 
-    def __init__(self, net: Network, path: Path) -> None:
-        self.network, self.path = net, path
+    def __init__(self, net: Network, path: Path, scenario: str = "") -> None:
+        self.network, self.path, self.scenario = net, path, scenario
         self._processes: list[Process] = []
         self._captures: dict[str, Process] = {}
         self._tracer: Tracer | None = None
@@ -282,9 +287,13 @@ class RunningNetwork:
         Args:
             interfaces: names such as ``r1-eth0``; ``r1-lo`` is r1's loopback, ``r1-any``
                 all of its interfaces (with Linux's own header in the place of Ethernet's).
-            snaplen_bytes: bytes kept of each packet; 0: all.
+            snaplen_bytes: bytes kept of each packet, up to 262,144; 0: all.
             filter: an expression as tcpdump reads it.
+
+        Raises:
+            ConfigError: an interface is not there, or is captured already; a number is too large.
         """
+        _within("snaplen_bytes", snaplen_bytes, 0, _MOST_SNAPLEN_BYTES)
         started = [self._start_capture(i, snaplen_bytes, filter) for i in interfaces]
         for process in started:
             self.wait_until(
@@ -328,7 +337,10 @@ class RunningNetwork:
         stats = {}
         for interface, process in self._captures.items():
             process.stop(signal.SIGINT)
-            stats[interface] = _capture_stats(process.output())
+            output = process.output()
+            if os.strerror(errno.ENOSPC) in output:
+                raise OutputError(f"captures/{interface}.pcap: cannot be written: the disk is full")
+            stats[interface] = _capture_stats(output)
         write_json(self.path / "captures" / "captures.json", stats)
 
     def watch(self, *kinds: str) -> None:
@@ -352,10 +364,23 @@ class RunningNetwork:
 
         Where the kernel cannot trace, none are recorded and the run says so: claims that need
         them become INCONCLUSIVE.
+
+        Args:
+            events: their names.
+            buffer_mb: of each processor's ring buffer, 1 to 1024.
+
+        Raises:
+            ConfigError: the kernel knows no such event, or the buffer is too small or too large.
         """
+        _within("buffer_mb", buffer_mb, 1, _MOST_BUFFER_MB)
         self._tracer = Tracer.start(self.path / "traces", events, buffer_mb)
         if self._tracer is None:
             self.event("no-tracing", events=list(events))
+
+
+def _within(what: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{what}: {value} is out of range; allowed: {low} to {high}")
 
 
 def _capture_stats(output: str) -> dict[str, int]:

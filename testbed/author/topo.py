@@ -24,7 +24,7 @@ from testbed.core.errors import ConfigError, nearest
 from testbed.net.shape import LinkShape
 from testbed.net.tclink import shape_of
 
-__all__ = ["LinkShape", "Topo", "require_at_least", "with_addresses"]
+__all__ = ["LinkShape", "Topo", "number", "whole_number", "with_addresses"]
 
 T = TypeVar("T", bound="Topo")
 
@@ -36,7 +36,45 @@ except ImportError:  # a machine that only reads runs
     from testbed.author.graph import Topo as MininetTopo
 
 
-class Topo(MininetTopo):  # type: ignore[misc]
+MOST_NODES, MOST_LINKS = 5_000, 25_000
+"""The largest topology; a guest of 1024 MB holds fewer."""
+
+
+class Bounded(MininetTopo):  # type: ignore[misc]
+    """Mininet's graph, which stops growing at `MOST_NODES` and `MOST_LINKS`.
+
+    Arguments that multiply (a tree's depth and fanout) could otherwise fill the memory before
+    anybody counts.
+    """
+
+    def addNode(self, name: str, **opts: Any) -> str:
+        """Add a node.
+
+        Raises:
+            ConfigError: there are `MOST_NODES` already.
+        """
+        self._count("nodes", MOST_NODES)
+        return str(super().addNode(name, **opts))
+
+    def addLink(self, node1: str, node2: str, *args: Any, **opts: Any) -> Any:
+        """Add a link.
+
+        Raises:
+            ConfigError: there are `MOST_LINKS` already.
+        """
+        self._count("links", MOST_LINKS)
+        return super().addLink(node1, node2, *args, **opts)
+
+    def _count(self, what: str, most: int) -> None:
+        counts: dict[str, int] = self.__dict__.setdefault("counts", {})
+        counts[what] = counts.get(what, 0) + 1
+        if counts[what] > most:
+            raise ConfigError(
+                f"topology {type(self).__name__}: has more than {most} {what}; make it smaller"
+            )
+
+
+class Topo(Bounded):
     """Mininet's graph, plus routers.
 
     `addLink` takes ``shape=LinkShape(...)`` for both directions, or ``shape1=`` (from the first
@@ -143,16 +181,27 @@ def _takes_any(cls: type[MininetTopo]) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.build).parameters.values())
 
 
-def require_at_least(what: str, value: int, low: int) -> None:
-    """Check a topology's size.
+def whole_number(what: str, value: int, low: int, high: int) -> None:
+    """Check a topology's size, before anything of it is built.
 
     Raises:
-        ConfigError: it is too small, or no whole number.
+        ConfigError: it is too small or too large, or not a whole number.
     """
-    if not isinstance(value, int):
-        raise ConfigError(f"{what}: {value!r} is no whole number")
-    if value < low:
-        raise ConfigError(f"{what}: {value} is out of range; at least {low}")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{what}: {value!r} is not a whole number; allowed: {low} to {high}")
+    number(what, value, low, high)
+
+
+def number(what: str, value: float, low: float, high: float) -> None:
+    """Check a topology's quantity, before anything of it is built.
+
+    Raises:
+        ConfigError: it is too small or too large, or not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{what}: {value!r} is not a number; allowed: {low:g} to {high:g}")
+    if not low <= value <= high:
+        raise ConfigError(f"{what}: {value} is out of range; allowed: {low:g} to {high:g}")
 
 
 def with_addresses(topo: T, addresses: Mapping[str, str]) -> T:

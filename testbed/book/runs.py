@@ -9,7 +9,7 @@ from testbed.author import experiment
 from testbed.author.experiment_folder import code, copies
 from testbed.core.errors import ParseError
 from testbed.core.parameters import parameters_of
-from testbed.core.rundir import RUN, VERDICTS, RunDir, default_runs
+from testbed.core.rundir import RUN, VERDICTS, RunDir, State, default_runs
 
 
 def latest(name: str, runs: Path | None = None) -> RunDir | None:
@@ -49,6 +49,7 @@ def _shows(name: str, run: RunDir) -> bool:
     """Complete, judged, with default parameters and all scenarios."""
     try:
         meta = run.meta()
+        state = run.state
     except ParseError:
         return False
     cls = experiment.load(name)
@@ -59,7 +60,7 @@ def _shows(name: str, run: RunDir) -> bool:
     }
     return (
         meta["experiment"] == name
-        and meta["status"] == "complete"
+        and state is State.FINISHED
         and all(default.get(key) == value for key, value in meta["parameters"].items())
         and set(cls(cls.Parameters()).scenarios()) == set(meta["scenarios"])
         and (run.path / VERDICTS).is_file()

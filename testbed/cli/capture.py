@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.markup import escape
 
 from testbed.cli.console import err, out
 from testbed.core.errors import CaptureError, ConfigError, nearest
+from testbed.files import write_text, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +49,7 @@ def capture() -> None:
 @click.option(
     "-n",
     "--count",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 1_000_000),
     default=50,
     show_default=True,
     help="Packets shown (0: all).",
@@ -122,6 +124,7 @@ def ladder(
     from analysis import describe
     from analysis import ladder as drawing
 
+    _refuse_itself(file, output)
     table = _read(file)
     problems = _problems(table)
     table = select(table, where)
@@ -138,10 +141,7 @@ def ladder(
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output}: {error.strerror or error}") from error
+    write_text(output, text, what="--output")
 
 
 @capture.command()
@@ -159,15 +159,14 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
             f"export {target}: format '{form}' is unknown; "
             f"allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}"
         )
+    _refuse_itself(file, target)
     names = columns.split(",") if columns else None
     source = sys.stdin.buffer if str(file) == "-" else file
     try:
         if form == "parquet":
             count = packets.to_parquet(source, target, names)
         else:
-            count = _write_text(packets.read_chunks(source, names), target, form)
-    except OSError as error:
-        raise ConfigError(f"export {target}: {error.strerror or error}") from error
+            count = _write_rows(packets.read_chunks(source, names), target, form)
     except CaptureError as error:
         if len(error.packets):
             err.print(f"{target} holds the packets before the damage", highlight=False)
@@ -183,16 +182,30 @@ def columns_() -> None:
     click.echo(as_markdown(), nl=False)
 
 
-def _write_text(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
+def _refuse_itself(file: Path, target: Path | None) -> None:
+    """What is read must not be replaced by what is made of it."""
+    if target is not None and file.is_file() and target.is_file() and file.samefile(target):
+        raise ConfigError(f"{target}: is the capture itself; name another file")
+
+
+def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
+    """Writes what can be read; that the rest is damaged is raised once the file is complete."""
     first = next(chunks, None)  # before the target is touched: the source may be no capture
-    count = 0
-    with target.open("w", newline="", encoding="utf-8") as file:
-        for chunk in chain([] if first is None else [first], chunks):
-            if form == "csv":
-                chunk.to_csv(file, index=False, header=count == 0)
-            else:
-                chunk.to_json(file, orient="records", lines=True)
-            count += len(chunk)
+    count, damage = 0, None
+    with writing(target) as binary:
+        file = io.TextIOWrapper(binary, "utf-8", newline="", write_through=True)
+        try:
+            for chunk in chain([] if first is None else [first], chunks):
+                if form == "csv":
+                    chunk.to_csv(file, index=False, header=count == 0)
+                else:
+                    chunk.to_json(file, orient="records", lines=True)
+                count += len(chunk)
+        except CaptureError as error:
+            damage = error
+        file.detach()
+    if damage:
+        raise damage
     return count
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 
 _LOG_COLUMNS = 120
 """Width of tables where the output is no terminal."""
 
 out = Console(width=None if sys.stdout.isatty() else _LOG_COLUMNS)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_COLUMNS)
+
+
+def tell_error(text: str) -> None:
+    """The one spelling of an error: one line that says what is wrong and what mends it."""
+    line = " ".join(text.split("\n"))
+    err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)

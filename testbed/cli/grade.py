@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import sys
-import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -15,8 +14,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from testbed import guard
 from testbed.cli.console import err, out
 from testbed.core.errors import ConfigError, ExitCode
+from testbed.files import building, copy_tree, write_text
 from testbed.grading import bundle_trust, library
 from testbed.grading.answers import shown
 from testbed.grading.classroom import Graded, Request, find, grade_class
@@ -72,7 +73,8 @@ class _View:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:  # where it never began it would leave an empty line
+            self._bar.stop()
 
     def graded(self, one: Graded) -> None:
         """A student is done."""
@@ -193,12 +195,12 @@ def check_command(
     from testbed.grading import accept, pages
     from testbed.grading.grade import RUN, Task, grade, grading_runtime
 
-    if keep is not None and keep.exists():
-        raise ConfigError(f"--keep {keep}: is there already; name a new folder")
-    with tempfile.TemporaryDirectory(prefix="check-") as scratch:
-        found, student, params = _own_lab(lab, folder, Path(scratch), trust)
+    if keep is not None and os.path.lexists(keep):
+        raise ConfigError(f"--keep {keep}: exists already; name a new folder")
+    with guard.folder("check") as scratch:
+        found, student, params = _own_lab(lab, folder, scratch, trust)
         handed = accept.read(folder.absolute(), found.manifest)
-        task = Task(found, student, params, handed, Path(scratch) / "student")
+        task = Task(found, student, params, handed, scratch / "student")
         with err.status("running your network"):
             result = grade(task, grading_runtime(), workers=2)
         if keep is not None:
@@ -206,7 +208,7 @@ def check_command(
         if report is not None:
             pages.write_student(found, result, params, task.folder)
             page = (task.folder / pages.FEEDBACK).read_text(encoding="utf-8")
-            _write(report, page)
+            write_text(report, page, what="--report")
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
     else:
@@ -251,19 +253,9 @@ def _keep(scenarios: Path, folder: Path) -> None:
     if not scenarios.is_dir():
         err.print(f"--keep {escape(str(folder))}: no network came up", highlight=False)
         return
-    try:
-        folder.mkdir(parents=True)
-        (folder / KEPT).write_text(_KEPT_TEXT, encoding="utf-8")  # first: a copy may be cut off
-        shutil.copytree(scenarios, folder, dirs_exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--keep {folder}: {error.strerror or error}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--report {path}: {error.strerror}") from None
+    with building(folder, what="--keep") as part:
+        write_text(part / KEPT, _KEPT_TEXT)
+        copy_tree(scenarios, part)
 
 
 def _print(result: Result) -> None:

@@ -1,9 +1,8 @@
-"""`testbed image`: the lab as one file; and `testbed kernel export|import`."""
+"""`testbed image`: the testbed as one file; and `testbed kernel export|import`."""
 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -39,8 +38,7 @@ def build() -> None:
     def tell(stage: str) -> None:
         err.print(f"image: {stage} ({time.monotonic() - began_s:.0f} s)", highlight=False)
 
-    with _terminable():
-        made = builder.build(tell)
+    made = builder.build(tell)
     out.print(
         f"{made.id}  {_size_mb(made.folder):.0f} MB; testbed image export FILE", highlight=False
     )
@@ -204,23 +202,10 @@ def _print_info(made: Manifest, size: int, checked: bool) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends what is being made as Ctrl-C does: nothing half-made is left."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
 def _shown(what: str) -> Iterator[OnFraction]:
     """A bar on a terminal, nothing elsewhere."""
     columns = (TextColumn(what), BarColumn())
     live = err.is_terminal
-    with (
-        _terminable(),
-        Progress(*columns, console=err, transient=True, disable=not live) as bar,
-    ):
+    with Progress(*columns, console=err, transient=True, disable=not live) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from testbed.cli.console import err, out
+from testbed import guard
+from testbed.cli.console import err, out, tell_error
 from testbed.cli.grade import secret_option
 from testbed.core.errors import ConfigError, ExitCode, TestbedError, nearest
+from testbed.files import writing
 from testbed.grading import library
 from testbed.grading.result import points_text
 
@@ -39,7 +40,7 @@ def list_labs(as_json: bool) -> None:
             broken.append(f"{name}: {error}")
     _show_list(labs, as_json=as_json)
     for line in broken:
-        err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        tell_error(line)
     sys.exit(ExitCode.USAGE if broken else ExitCode.PASS)
 
 
@@ -126,12 +127,12 @@ def test_lab(
         for line in tried.wrong:
             out.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
 
-    with tempfile.TemporaryDirectory(prefix="lab-") as scratch:
+    with guard.folder("lab") as scratch:
         done = trial.run(
             found,
             only or trial.names(found),
             students or ("example",),
-            (folder or Path(scratch)).resolve(),
+            (folder or scratch).resolve(),
             show,
         )
     sys.exit(ExitCode.CLAIM_FAILED if any(t.wrong for t in done) else ExitCode.PASS)
@@ -150,7 +151,8 @@ def test_lab(
 def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
     """Make a student's bundle of LAB: handout, starter files, their variant, public checks.
 
-    Solution, mutants and hidden checks are not in it. In the bundle's folder 'testbed check' works.
+    Solution, mutants and hidden checks are not in it. An archive holds one folder, LAB; in that,
+    'testbed check' works.
     """
     from testbed.grading import export as bundles
     from testbed.grading.classroom import folder_name
@@ -158,7 +160,7 @@ def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
     found, student = library.open_lab(lab), library.student_id(student)
     files = bundles.bundle(found, student, library.read_secret(secret))
     target = target or Path(f"{found.name}-{folder_name(student)}.zip")
-    bundles.write(files, target)
+    bundles.write(files, target, top=found.name)
     out.print(f"{target}: {bundles.describe(found, files)}", highlight=False, soft_wrap=True)
 
 
@@ -174,7 +176,8 @@ def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
 def gradescope(lab: str, secret: Path, target: Path | None) -> None:
     """Make LAB's autograder for Gradescope: upload the archive as it is.
 
-    It holds the course's secret and the hidden checks: it is for the platform alone.
+    It holds the course's secret and the hidden checks: it is for the platform alone. Gradescope
+    wants its files at the top of the archive: unpack it, if you must, in a folder of its own.
     """
     from testbed.grading import export as bundles
     from testbed.grading import gradescope as platform
@@ -195,10 +198,6 @@ def gradescope(lab: str, secret: Path, target: Path | None) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 def secret(path: Path) -> None:
     """Make a course's secret at PATH; from it come all variants, so keep it."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_hex(32) + "\n")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; a secret is made once and kept") from None
+    with writing(path, new=True, durable=True, mode=0o600) as file:
+        file.write(f"{secrets.token_hex(32)}\n".encode())
     err.print(f"{path}: keep it, and keep it from students", highlight=False)

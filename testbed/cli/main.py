@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
+from testbed import guard, start
 from testbed.author import experiment as experiments
 from testbed.author import scenarios
 from testbed.cli.commands import Commands
-from testbed.cli.console import err, out
+from testbed.cli.console import err, out, tell_error
 from testbed.core.errors import ExitCode, TestbedError
 from testbed.core.lazy import LazyFinder
 from testbed.core.parameters import Parameter, parameters_of
 from testbed.core.rundir import RunDir, default_runs
 from testbed.core.version import __version__
+from testbed.files import reason
+
+_MAKE_NOTHING = {"clean", "controller", "describe", "doctor", "list", "mininet", "report",
+                 "topologies"}  # fmt: skip
+"""Commands without temporary files of their own; what a user's script makes is the script's."""
 
 
 @click.group(
@@ -29,11 +34,14 @@ from testbed.core.version import __version__
 )
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show log messages and tracebacks.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Mininet topologies on a Linux kernel whose clock the testbed owns."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING)
     if not debug:  # that Matplotlib lists the fonts, once, is no matter of the user's
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    if ctx.invoked_subcommand not in _MAKE_NOTHING:
+        guard.use_own_folder()
 
 
 # ---- list, describe
@@ -229,7 +237,7 @@ def replay(run: str, as_json: bool) -> None:
     from testbed.results.replay import replay as replay_run
 
     rundir = RunDir.open(run, default_runs())
-    with RunView(err) as view:
+    with rundir.in_use(), RunView(err) as view:
         judged = replay_run(rundir, view.stage)
     if as_json:
         _print_json(result_data(rundir, judged))
@@ -253,10 +261,29 @@ def report(run: str, open_it: bool) -> None:
     folder = repetitions[0].resolve() if repetitions else RunDir.open(run, default_runs()).path
     path = folder / REPORT
     if not path.is_file():
-        replay_run(RunDir.open(str(folder), default_runs()))
+        run_dir = RunDir.open(str(folder), default_runs())
+        with run_dir.in_use():
+            replay_run(run_dir)
     out.print(str(path), soft_wrap=True, highlight=False)
     if open_it:
-        click.launch(str(path))
+        _open_in_browser(path)
+
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
+"""Variables of which one is set where windows can be shown."""
+
+
+def _open_in_browser(path: Path) -> None:
+    """Shows a page.
+
+    Raises:
+        TestbedError: there is no display, or no program that opens pages.
+    """
+    graphical = any(os.environ.get(name) for name in _DISPLAYS)
+    if sys.platform.startswith("linux") and not graphical:
+        raise TestbedError(f"--open: no display here; open {path} in a browser")
+    if click.launch(str(path)) != 0:
+        raise TestbedError(f"--open: no program opened the page; open {path} in a browser")
 
 
 def _print_json(data: Any) -> None:
@@ -269,19 +296,32 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # a group without a command: its help
+        else:
+            tell_error(_usage_text(error))
         sys.exit(ExitCode.USAGE)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        err.print("interrupted")
-        sys.exit(130)
+    except click.Abort as error:  # click's word for Ctrl-C
+        raise KeyboardInterrupt from error
     except TestbedError as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        tell_error(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(0)
+    except OSError as error:  # what no writer or reader of ours expected
+        logging.getLogger(__name__).debug("the error came from", exc_info=error)
+        tell_error(": ".join(str(p) for p in (error.filename, reason(error)) if p is not None))
+        sys.exit(ExitCode.ENVIRONMENT)
+
+
+def _usage_text(error: click.ClickException) -> str:
+    """What is wrong with the command line, in one line, and where to read how it is used."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{text}; see '{context.command_path} --help'" if context else text
 
 
 if __name__ == "__main__":
-    main()
+    start.main()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from testbed import guard
 from testbed.cli.console import err
 from testbed.cli.show import RunView
 from testbed.core.errors import ConfigError, nearest
@@ -83,10 +86,23 @@ def run(
         only=tuple(scenarios),
         image=str(image),
     )
-    with _view(progress) as view:
+    with _temporary_files(), _view(progress) as view:
         if repeat > 1:
             return RepeatedRun(run_repeated(request, repeat, view))
         return Run(run_once(request, view).run)
+
+
+@contextmanager
+def _temporary_files() -> Iterator[None]:
+    """What a run leaves for a while goes where nothing stays, however this process ends."""
+    before = os.environ.get("TMPDIR")
+    guard.use_own_folder()
+    try:
+        yield
+    finally:
+        os.environ.pop("TMPDIR", None)
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 def _view(wanted: bool) -> RunView | CellView | Silence:

@@ -45,7 +45,8 @@ class RunView(Watcher):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:  # where it never began it would leave an empty line
+            self._bar.stop()
 
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
         """Says where the network lives, and why there."""

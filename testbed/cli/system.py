@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
+import os
+import signal
 import sys
-from pathlib import Path
 
 import click
 from rich.table import Table
 
+from testbed import abandoned, guard
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
-from testbed.core.errors import ExitCode, ParseError
-from testbed.core.rundir import REPETITION, RUN, RunDir, default_runs
+from testbed.core.errors import ExitCode, MissingPrerequisiteError
 from testbed.execution import doctor as doctors
 from testbed.machine import kernel as kernels
 
@@ -63,8 +64,7 @@ def info(as_json: bool) -> None:
     """Show the guest kernel: version, source, file and hash."""
     found = kernels.find() or kernels.find_packaged()
     if found is None:
-        click.echo(f"no guest kernel; {kernels.BUILD_COMMAND}", err=True)
-        sys.exit(ExitCode.ENVIRONMENT)
+        raise MissingPrerequisiteError("the guest kernel", kernels.BUILD_COMMAND)
     facts = {
         "version": found.version,
         "source": found.source,
@@ -83,57 +83,40 @@ kernel.add_command(import_kernel)
 
 
 @click.command()
-@click.option("--runs", is_flag=True, help="Remove incomplete run directories, too.")
-@click.option("--all-runs", is_flag=True, help="Remove every run directory, too.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
-def clean(runs: bool, all_runs: bool, dry_run: bool) -> None:
-    """Remove what dead runs of ours left behind, and nothing else.
+def clean(dry_run: bool) -> None:
+    """Remove leftovers of dead commands, and nothing else.
 
-    Namespaces and processes of a run vanish with it, so normally nothing is found.
+    Processes, namespaces and temporary files vanish with the command that made them, so normally
+    nothing is found. Run directories are results: 'testbed runs prune' removes those.
     """
-    from testbed.net import leftovers, remove
-
-    found = leftovers()
-    for thing in found:
-        click.echo(f"left by dead run {thing.run}: {thing.what}")
-    if not dry_run:
-        remove(found)
-    removed = 0
-    for path in _runs(all_runs) if runs or all_runs else []:
-        with RunDir(path).in_use() as nobodys:
-            if not nobodys:
-                continue
-            click.echo(f"run directory: {path}")
-            removed += 1
-            if not dry_run:
-                shutil.rmtree(path)
-    click.echo(_summary(len(found), removed, dry_run))
-    if not (runs or all_runs):
-        click.echo(
-            f"runs in {default_runs().resolve()} stay: --runs removes those that never ended"
-            ", --all-runs all"
-        )
-
-
-def _summary(leftovers: int, runs: int, dry_run: bool) -> str:
-    if not leftovers and not runs:
-        return "nothing to remove: no dead run has left a namespace, an interface or a process"
+    count = _clean_leftovers(dry_run)
     verb = "would be removed" if dry_run else "removed"
-    return f"{verb}: {leftovers} things of dead runs, {runs} run directories"
-
-
-def _runs(every: bool) -> list[Path]:
-    """Run directories and repetitions (known by ``run.json``): all, or those that never ended."""
-    runs, seeds = (default_runs().glob(pattern) for pattern in (f"*/{RUN}", f"*/seed-*/{RUN}"))
-    repetitions = {path.parent.parent for path in seeds}
-    return sorted(
-        [path.parent for path in runs if every or not _has_ended(RunDir(path.parent))]
-        + [path for path in repetitions if every or not (path / REPETITION).is_file()]
+    click.echo(
+        f"{verb}: {count} things of dead commands"
+        if count
+        else "nothing to remove: no dead command has left a process or a temporary file"
     )
 
 
-def _has_ended(run: RunDir) -> bool:
-    try:
-        return bool(run.meta().get("status") == "complete")
-    except ParseError:
-        return False
+def _clean_leftovers(dry_run: bool) -> int:
+    """Removes what dead commands and networks left; returns how many things."""
+    from testbed.net import leftovers, remove
+
+    networks = leftovers()
+    for thing in networks:
+        click.echo(f"left by dead run {thing.run}: {thing.what}")
+    processes = abandoned.processes()
+    for number, name in processes.items():
+        click.echo(f"left by a dead command: process {number} ({name})")
+    if not dry_run:
+        remove(networks)
+        for number in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+    folders = [*abandoned.folders(), *abandoned.half_made(), *abandoned.of_earlier_versions()]
+    for path in folders:
+        click.echo(f"left by a dead command: folder {path}")
+        if not dry_run:
+            guard.remove(path)
+    return len(networks) + len(processes) + len(folders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from testbed.author.topo import as_data
 from testbed.cli.console import err
 from testbed.cli.console import out as console
 from testbed.core.errors import ConfigError, RunIncompleteError
-from testbed.core.rundir import write_text
+from testbed.files import write_text
 
 _FEW_FILES = 5
 """So many files are named in a message."""
@@ -23,6 +24,7 @@ _FEW_FILES = 5
 _NOT_MISSED = ("/run/", "/var/run/", "/tmp/testbed-")
 """Beginnings of files that programs write for themselves."""
 
+_MOST_NAME_CHARS = 120
 _MANY_NODES, _MOST_NODES = 200, 1000
 """Nodes whose layout takes more than a moment; more than a drawing shows."""
 
@@ -47,7 +49,10 @@ def list_topologies(as_json: bool) -> None:
 
 @click.command()
 @click.argument("topology")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="File; default NAME.svg.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path),
+    help="File [default: TOPOLOGY.svg, such as tree-2-3.svg].",
+)  # fmt: skip
 def draw(topology: str, output: Path | None) -> None:
     """Draw TOPOLOGY as SVG, with names, addresses and link shapes.
 
@@ -55,8 +60,7 @@ def draw(topology: str, output: Path | None) -> None:
     """
     from testbed.results.drawing import draw as drawing
 
-    name = Path(topology.split(",", maxsplit=1)[0]).stem
-    path = output or Path(f"{name}.svg")
+    path = output or Path(f"{_file_name(topology)}.svg")
     _check_target(path)
     topo = named_topologies.load(topology)
     count = len(topo.nodes())
@@ -67,16 +71,25 @@ def draw(topology: str, output: Path | None) -> None:
         )
     if count > _MANY_NODES:
         err.print(f"laying out {count} nodes, which takes a while", highlight=False)
-    write_text(path, drawing(as_data(topo), named_topologies.plan_rows(topo)))
+    drawn = drawing(as_data(topo), named_topologies.plan_rows(topo))
+    older = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    write_text(path, drawn, what="--output")
+    if older not in ("", drawn):
+        err.print(f"{path}: an older drawing was replaced", highlight=False, soft_wrap=True)
     console.print(str(path), soft_wrap=True, highlight=False)
+
+
+def _file_name(topology: str) -> str:
+    """What a topology's drawing is called: each with arguments of its own has a name of its own."""
+    name, *words = (word.strip() for word in topology.split(","))
+    plain = [re.sub(r"[^\w.=+-]", "_", word) for word in words]
+    return "-".join([Path(name).stem, *plain])[:_MOST_NAME_CHARS]
 
 
 def _check_target(path: Path) -> None:
     """A drawing may take the place of an older one, not of something else."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ConfigError(f"--output {path}: name a file in a folder that is there")
-    if path.exists() and not _is_drawing(path):
-        raise ConfigError(f"--output {path}: is there already and is no drawing; name another file")
+    if path.exists() and not path.is_dir() and not _is_drawing(path):
+        raise ConfigError(f"--output {path}: exists and is not a drawing; name another file")
 
 
 def _is_drawing(path: Path) -> bool:
@@ -153,10 +166,13 @@ def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> 
     Files written in the working directory are kept. Anything else that the script or its nodes
     write, in /tmp or /etc for example, goes to memory and is dropped at the end.
     """
+    from testbed import start, sweeper
     from testbed.net import dropin
 
     path = dropin.find_script(script)
     layers = dropin.enter_layers(keep)
+    start.leave_ctrl_c()
+    sweeper.start()
     try:
         dropin.run(path, list(arguments))
     finally:
@@ -172,5 +188,7 @@ def _tell_dropped(files: list[str]) -> None:
     err.print(
         f"not kept: {names} (to keep files, write them in the working directory, or give "
         "--keep FOLDER before the script)",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

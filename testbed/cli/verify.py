@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 
+from testbed import guard
 from testbed.cli.console import err, out
 from testbed.cli.show import RunView
 from testbed.core.errors import ExitCode
@@ -42,8 +42,9 @@ def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_j
     numbers within 10 %. Exit code 0: the same; 1: not the same.
     """
     recorded = RunDir.open(run, default_runs())
-    with tempfile.TemporaryDirectory(prefix="verify-") as scratch, RunView(err) as view:
-        found = verify(recorded, (target or Path(scratch)).resolve(), view, wall_limit_s, image)
+    recorded.require_finished()
+    with guard.folder("verify") as scratch, RunView(err) as view:
+        found = verify(recorded, (target or scratch).resolve(), view, wall_limit_s, image)
         meta = found.again.meta()
     if as_json:
         click.echo(json.dumps(comparison_data(recorded, found, meta), indent=1))

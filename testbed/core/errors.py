@@ -110,6 +110,10 @@ class CaptureError(ParseError):
         super().__init__(source, f"byte {offset}", f"{reason} ({len(packets)} packets before it)")
 
 
+class OutputError(TestbedError):
+    """A file or folder cannot be written: names it, and what the system says of it."""
+
+
 class RunIncompleteError(TestbedError):
     """A run did not reach its end (guest died, time limit, interrupted, full disk)."""
 

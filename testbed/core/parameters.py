@@ -38,6 +38,9 @@ RESERVED = (
 )
 """Options of every run, on the command line and in Python; no parameter has such a name."""
 
+MOST_VALUES, MOST_CHARS = 100, 1000
+"""Of a list, and of a text."""
+
 ONE_OF, YES_OR_NO, ANY_TEXT = "one of {}", "yes or no", "any text"
 FROM_TO, AT_LEAST, AT_MOST = "{} to {}", "at least {}", "at most {}"
 WHOLE, NUMBER = "a whole number", "a number"
@@ -145,6 +148,8 @@ class Parameter:
             items = [i.strip() if isinstance(i, str) else i for i in items]
             if not [i for i in items if i != ""]:
                 raise ConfigError(f"{self.option}: empty; give {self.allowed}, separated by commas")
+            if len(items) > MOST_VALUES:
+                raise ConfigError(f"{self.option}: {len(items)} values; at most {MOST_VALUES}")
             return tuple(self._parse_one(i) for i in items)
         return self._parse_one(value)
 
@@ -176,6 +181,8 @@ class Parameter:
 
     def _check_choice(self, value: str) -> str:
         choices = self.spec.choices
+        if len(value) > MOST_CHARS:
+            raise ConfigError(f"{self.option}: {len(value)} characters; at most {MOST_CHARS}")
         if choices and value not in choices:
             raise ConfigError(
                 f"{self.option}: {value!r} is unknown{nearest(value, choices)}; "

@@ -1,7 +1,7 @@
 """The run directory: everything one run produced, and all that later steps read.
 
 The layout is documented in ``docs/run-directory.md``; `FORMAT` changes when it does. Files are
-written whole or not at all (to a temporary name, then renamed).
+written whole or not at all (`testbed.files`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,32 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from testbed.core.errors import ConfigError, ParseError
+from testbed import files
+from testbed.core.errors import ConfigError, OutputError, ParseError
 from testbed.core.project import PROJECT
 
 FORMAT = 1
 """Version of the layout, in ``run.json``."""
+
+
+class State(StrEnum):
+    """How far a run is. A lock says which is under way; the last write of all says `finished`."""
+
+    UNDER_WAY = "under way"
+    """Somebody runs it, or judges it again."""
+    FINISHED = "finished"
+    """It ran, and was measured and judged."""
+    FAILED = "failed"
+    """It ended by itself before that; ``reason`` says why."""
+    INTERRUPTED = "interrupted"
+    """Somebody, or the machine, ended it."""
+
 
 RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
     "run.json",
@@ -32,20 +48,10 @@ RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
 )
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Writes `data` as JSON, whole or not at all."""
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+def write_json(path: Path, data: Any, *, durable: bool = False) -> None:
+    """Writes `data` as JSON, whole or not at all; see `testbed.files.writing`."""
+    text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
+    files.write_text(path, text, durable=durable)
 
 
 def read_json(path: Path) -> Any:
@@ -62,6 +68,13 @@ def read_json(path: Path) -> Any:
         raise ParseError(str(path), f"line {getattr(error, 'lineno', 1)}", str(error)) from None
 
 
+SEED = "seed-"
+"""Begins the names of a repetition's runs."""
+
+_LOOK_S = 0.2
+"""How long a run waits for those who only look whether it is under way."""
+
+
 @dataclass(frozen=True)
 class RunDir:
     """One run's folder."""
@@ -73,52 +86,101 @@ class RunDir:
         """A new, empty run directory ``<experiment>-<UTC time>[-n]`` under `parent`.
 
         Raises:
-            ConfigError: `parent` cannot be written.
+            OutputError: `parent` cannot be written.
         """
+        files.make_folder(parent, what="--out")
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         for number in range(1, 1000):
             suffix = f"-{number}" if number > 1 else ""
             path = parent / f"{experiment}-{stamp}{suffix}"
             try:
-                path.mkdir(parents=True)
+                path.mkdir()
             except FileExistsError:
                 continue
             except OSError as error:
-                raise ConfigError(
-                    f"--out {parent}: cannot be written ({error.strerror}); give another folder"
-                ) from None
+                why = files.reason(error)
+                raise OutputError(f"--out {parent}: cannot be written: {why}") from None
             return cls(path)
-        raise ConfigError(f"--out {parent}: too many runs at {stamp}")
+        raise OutputError(f"--out {parent}: too many runs at {stamp}")
 
     @contextmanager
-    def in_use(self) -> Iterator[bool]:
-        """Marks the directory as somebody's for the block; says whether it was nobody's before.
+    def in_use(self) -> Iterator[None]:
+        """Marks the directory as under way for the block; nobody else may use it meanwhile.
 
         The mark is a lock: it goes with its holder, however that ends.
+
+        Raises:
+            ConfigError: it is under way already.
         """
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+            if not _locked(folder, fcntl.LOCK_EX):
+                raise ConfigError(f"{self.path}: is under way; wait for its end")
+            yield
         finally:
             os.close(folder)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether somebody runs it now, alone or as part of a repetition."""
+        folders = [self.path, *([self.path.parent] if self.path.name.startswith(SEED) else [])]
+        return any(_is_locked(folder) for folder in folders)
+
+    @property
+    def state(self) -> State:
+        """How far it is; see `State`.
+
+        Raises:
+            ParseError: ``run.json`` cannot be read.
+        """
+        if self.under_way:
+            return State.UNDER_WAY
+        meta = self.meta()
+        if "state" not in meta:  # written before runs had states
+            return _old_state(meta)
+        try:
+            state = State(meta["state"])
+        except ValueError:
+            known = ", ".join(State)
+            reason = f"is {meta['state']!r}; known: {known}"
+            raise ParseError(str(self.path / RUN), "state", reason) from None
+        return State.INTERRUPTED if state is State.UNDER_WAY else state
+
+    @property
+    def ran(self) -> bool:
+        """Whether its networks came to their end, so that it can be measured and judged."""
+        return bool(self.meta().get("status") == "complete")
 
     @classmethod
     def open(cls, where: str, runs: Path) -> RunDir:
         """An existing run by its path, its name under `runs`, or ``latest``.
 
+        ``latest`` is the newest run whose networks came to their end and that is not under way.
+
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is none, or it is under way.
         """
-        if where == "latest":
-            found = [p.parent for p in runs.glob(f"*/{RUN}")]
-            if not found:
-                raise ConfigError(f"latest: no run in {runs} yet; make one with 'testbed run'")
-            return cls(max(found, key=lambda p: ((p / RUN).stat().st_mtime_ns, p.name)))
+        run = cls._latest(runs) if where == "latest" else cls._named(where, runs)
+        if run.under_way:
+            raise ConfigError(f"{run.path}: is under way; wait for its end")
+        return run
+
+    @classmethod
+    def _latest(cls, runs: Path) -> RunDir:
+        found = [p.parent for p in runs.glob(f"*/{RUN}")]
+        found.sort(key=lambda p: ((p / RUN).stat().st_mtime_ns, p.name), reverse=True)
+        for path in found:
+            run = cls(path)
+            with suppress(ParseError):
+                if not run.under_way and run.ran:
+                    return run
+        others = f" ({len(found)} under way, interrupted or failed: testbed runs)" if found else ""
+        raise ConfigError(
+            f"latest: no finished run in {runs} yet{others}; make one with 'testbed run'"
+        )
+
+    @classmethod
+    def _named(cls, where: str, runs: Path) -> RunDir:
         for path in (Path(where), runs / where):
             if (path / RUN).is_file():
                 return cls(path.resolve())
@@ -146,7 +208,24 @@ class RunDir:
 
     def write_meta(self, data: dict[str, Any]) -> None:
         """Replaces ``run.json``."""
-        write_json(self.path / RUN, {"format": FORMAT, **data})
+        write_json(self.path / RUN, {**data, "format": FORMAT}, durable=True)
+
+    def set_state(self, state: State, reason: str | None = None) -> None:
+        """Notes how far the run is in ``run.json``; the rest of it stays."""
+        more = {} if reason is None else {"reason": reason}
+        self.write_meta(self.meta() | {"state": str(state), **more})
+
+    def require_finished(self) -> None:
+        """Refuses a run that was not judged to its end.
+
+        Raises:
+            ConfigError: it was not; says what to do.
+        """
+        state, why = self.state, self.meta().get("reason")
+        if state is State.FINISHED:
+            return
+        mend = f"judge it with 'testbed replay {self.path}'" if self.ran else "run it again"
+        raise ConfigError(f"{self.path}: is {state}{f' ({why})' if why else ''}; {mend}")
 
     def scenario(self, name: str) -> Path:
         """Folder of one scenario."""
@@ -161,6 +240,48 @@ class RunDir:
     def plots(self) -> Path:
         """Folder of the figures."""
         return self.path / "plots"
+
+
+def _locked(folder: int, kind: int) -> bool:
+    """Takes a lock on an open folder; others hold it for a moment to look whether it is free."""
+    deadline_s = time.monotonic() + _LOOK_S
+    while True:
+        try:
+            fcntl.flock(folder, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_LOOK_S / 20)
+        except OSError:  # a file system without locks
+            return True
+        else:
+            return True
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a run is under way in a folder."""
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    else:
+        return False
+    finally:
+        os.close(folder)
+
+
+def _old_state(meta: dict[str, Any]) -> State:
+    """Of a run that was made before ``run.json`` said it."""
+    if meta.get("status") == "complete":
+        return State.FINISHED
+    by_hand = meta.get("status") == "running" or str(meta.get("reason")).endswith("interrupted")
+    return State.INTERRUPTED if by_hand else State.FAILED
 
 
 def default_runs() -> Path:

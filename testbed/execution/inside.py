@@ -13,15 +13,17 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import experiment as experiments
 from testbed.core import parameters
-from testbed.core.errors import ConfigError, ExitCode, TestbedError
+from testbed.core.errors import ConfigError, ExitCode, OutputError, TestbedError
 from testbed.core.lazy import LazyFinder
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
+from testbed.files import ENVIRONMENT, reason
 
 if TYPE_CHECKING:
     from testbed.net import Network
@@ -55,19 +57,18 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
     try:
         _run(folder, outcome, load)
     except TestbedError as error:
-        reason = f"{error}{_called_from(folder, error)}"
-        outcome |= {"status": "error", "reason": reason, "exit_code": int(error.exit_code)}
+        text = f"{error}{_called_from(folder, error)}"
+        outcome |= {"status": "error", "reason": text, "exit_code": int(error.exit_code)}
         outcome["error"] = type(error).__name__
     except Exception as error:  # noqa: BLE001 (this is the guest's top level)
-        (folder / "logs").mkdir(exist_ok=True)
-        (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
-        where, own = _where(folder, error)
-        reason = f"{where}: {type(error).__name__}: {error} (see logs/traceback.log)"
-        code = ExitCode.USAGE if own else ExitCode.ENVIRONMENT
-        outcome |= {"status": "error", "reason": reason, "exit_code": int(code)}
+        outcome |= {"status": "error", **_broken(folder, error)}
     outcome["loaded"] = loaded()
     outcome["virtual_s"] = round(time.monotonic() - began_s, 9)
-    write_json(folder / OUTCOME, outcome)
+    try:
+        write_json(folder / OUTCOME, outcome)
+    except OutputError as error:
+        sys.stdout.write(f"{error}\n")
+        return int(error.exit_code)
     return int(outcome["exit_code"])
 
 
@@ -82,24 +83,38 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     topo = experiment.topology()
     network = Network(topo, routing=cls.routing, seed=scenario["seed"])
     write_json(folder / "topology.json", as_data(topo))
-    with network as net:
-        write_json(folder / "network.json", network_data(net))
+    with network:
+        write_json(folder / "network.json", network_data(network))
         began_s = time.monotonic()
-        with RunningNetwork(net, folder) as lab:
-            experiment.run(lab)
+        with RunningNetwork(network, folder, scenario["scenario"]) as net:
+            experiment.run(net)
         outcome["run_s"] = round(time.monotonic() - began_s, 9)
-        experiment.ended(lab)
-        write_json(folder / "network_after.json", network_data(net))
+        experiment.ended(net)
+        write_json(folder / "network_after.json", network_data(network))
 
 
-def network_data(net: Network) -> dict[str, Any]:
+def network_data(network: Network) -> dict[str, Any]:
     """Addresses, qdiscs and sysctls as they really are now, and what this kernel cannot do."""
     return {
-        "addresses": net.addresses,
-        "qdiscs": net.qdiscs(),
-        "sysctls": net.sysctls(),
-        **({"notes": net.engine.notes} if net.engine.notes else {}),
+        "addresses": network.addresses,
+        "qdiscs": network.qdiscs(),
+        "sysctls": network.sysctls(),
+        **({"notes": network.engine.notes} if network.engine.notes else {}),
     }
+
+
+def _broken(folder: Path, error: Exception) -> dict[str, Any]:
+    """Reason and exit code of what nobody raised on purpose: a full disk, or somebody's mistake."""
+    if isinstance(error, OSError) and error.errno in ENVIRONMENT:
+        text = f"the run directory could not be written: {reason(error)}"
+        return {"reason": text, "exit_code": int(ExitCode.ENVIRONMENT)}
+    with suppress(OSError):
+        (folder / "logs").mkdir(exist_ok=True)
+        (folder / "logs" / "traceback.log").write_text(traceback.format_exc())
+    where, own = _where(folder, error)
+    code = ExitCode.USAGE if own else ExitCode.ENVIRONMENT
+    text = f"{where}: {type(error).__name__}: {error} (see logs/traceback.log)"
+    return {"reason": text, "exit_code": int(code)}
 
 
 def _where(folder: Path, error: BaseException) -> tuple[str, bool]:

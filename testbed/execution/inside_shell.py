@@ -39,12 +39,13 @@ def main(folder: Path) -> int:
     _take_terminal(_GUEST_TERMINAL if request["runtime"] == "guest" else None)
     try:
         topo = named_topologies.load(request["topology"])
-        with Network(topo, routing=request["routing"]) as net, RunningNetwork(net, folder) as lab:
+        network = Network(topo, routing=request["routing"])
+        with network, RunningNetwork(network, folder) as net:
             if request["captures"]:
-                lab.capture(*request["captures"])
+                net.capture(*request["captures"])
             if configs := configurations(folder):
-                frr.start(lab, configs)
-            _command_line(lab, request["topology"], folder / SCRIPT)
+                frr.start(net, configs)
+            _command_line(net, request["topology"], folder / SCRIPT)
     except TestbedError as error:
         _say(f"error: {error}")
         return int(error.exit_code)

@@ -6,15 +6,14 @@ of its own; `testbed.results.repetition` says what chance did to it.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from testbed import files, guard
 from testbed.author.scenarios import notes
-from testbed.core.rundir import RUN, RunDir
+from testbed.core.rundir import SEED, RunDir
 from testbed.execution.runner import Request, Watcher, build_and_run, plan
 from testbed.results.repetition import Repetition, summarise
 from testbed.results.replay import replay
@@ -29,13 +28,12 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
     seeds = range(request.seed, request.seed + count)
     first = plan(request)  # checks everything before the others are made
     parent = first.rundir.path.with_name(f"{first.rundir.path.name}-x{count}")
-    first.rundir.path.rename(parent)
-    (parent / RUN).unlink()
+    with files.refused(parent):
+        first.rundir.path.rename(parent)
     with RunDir(parent).in_use():
         plans = {}
         for seed in seeds:
-            folder = parent / f"seed-{seed}"
-            folder.mkdir()
+            folder = files.make_folder(parent / f"{SEED}{seed}")
             plans[f"seed {seed}"] = plan(replace(request, seed=seed), RunDir(folder))
         shown = [f"{label} {n}".strip() for label, made in plans.items() for n in made.scenarios]
         for text in notes(first.cls, request.parameters, first.scenarios):
@@ -57,8 +55,7 @@ def replay_all(runs: Iterable[RunDir]) -> None:
         for run in waiting:
             replay(run)
         return
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with guard.forked(workers) as pool:
         list(pool.map(_replay, [run.path for run in waiting]))
 
 

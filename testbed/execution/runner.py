@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from testbed import files
 from testbed.author import experiment_folder, named_topologies
 from testbed.author.experiment import (
     Experiment,
@@ -33,12 +33,13 @@ from testbed.core.errors import (
     ConfigError,
     ExitCode,
     MissingPrerequisiteError,
+    OutputError,
     RunIncompleteError,
     nearest,
     said_once,
 )
 from testbed.core.fingerprint import fingerprint
-from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, read_json, write_json
+from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, State, read_json, write_json
 from testbed.core.version import __version__
 from testbed.execution.provenance import host, sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_of
@@ -46,8 +47,12 @@ from testbed.machine.image.store import Image
 from testbed.machine.prerequisites import find, install_command
 from testbed.results import gate
 from testbed.results.replay import replay
+from testbed.start import Interrupted
 
 DEFAULT_SEED = 1
+
+_FROM_OUTSIDE = {"interrupted", "killed"}
+"""How a scenario ends if somebody wants it to."""
 
 _SCENARIO_NAME = re.compile(r"[\w][\w.+-]*")
 
@@ -135,7 +140,7 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
 
 
 def plan(request: Request, rundir: RunDir | None = None) -> Plan:
-    """Checks a request and makes its run directory (`rundir`, if given and empty).
+    """Checks a request and makes its run directory, still empty (`rundir`, if given).
 
     Raises:
         ConfigError: bad experiment, parameter or topology; nothing was made.
@@ -155,7 +160,6 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     _check_programs(cls, image_of(runtime))
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
-    rundir.write_meta(meta)
     return Plan(request, cls, scenarios, runtime, rundir, meta)
 
 
@@ -170,14 +174,21 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
         label → why that run did not come to its end; empty if all did.
     """
     began = time.perf_counter()
-    with _SignalsInterrupt():
-        try:
-            outcomes = _run_scenarios(plans, watcher)
-        except BaseException as error:
-            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+    try:
+        for made in plans.values():
+            made.rundir.write_meta(made.meta)
+        outcomes = _run_scenarios(plans, watcher)
+    except BaseException as error:
+        by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
+        how = {
+            "status": "incomplete",
+            "state": State.INTERRUPTED if by_hand else State.FAILED,
+            "reason": str(error) or "interrupted",
+        }
+        with suppress(OutputError):  # a full disk is what `error` says already
             for made in plans.values():
-                made.rundir.write_meta(made.meta | {"status": "incomplete", "reason": reason})
-            raise
+                made.rundir.write_meta(made.meta | how)
+        raise
     failed = {}
     for label, made in plans.items():
         made.meta["wall_s"] = {"network": round(time.perf_counter() - began, 3)}
@@ -288,11 +299,11 @@ def _run_one(
 def _prepare(made: Plan, name: str) -> Path:
     """The scenario's folder with all that a runtime needs: the experiment, its inputs, its data."""
     folder = made.rundir.scenario(name)
-    folder.mkdir(parents=True)
+    files.make_folder(folder)
     copy = experiment_folder.copy(path_of(made.cls), made.cls.name, folder)
     for file, text in made.scenarios[name].inputs.items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(text, encoding="utf-8")
+        files.make_folder((folder / file).parent)
+        files.write_text(folder / file, text)
     write_json(
         folder / SCENARIO,
         {
@@ -327,13 +338,16 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
             exit_code = exit_code or inside.get("exit_code")
     meta["status"] = "incomplete" if failed else "complete"
     meta["reason"] = said_once(failed, len(outcomes))
-    rundir.write_meta(meta)
     if failed:
+        ended = {outcomes[name].status for name in failed}
+        meta["state"] = State.INTERRUPTED if ended <= _FROM_OUTSIDE else State.FAILED
+        rundir.write_meta(meta)
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")
         error.exit_code = ExitCode(exit_code) if exit_code else error.exit_code
         raise error
     if meta["clock"] == "virtual":
-        rundir.write_meta(meta | {"fingerprint": fingerprint(rundir)})
+        meta["fingerprint"] = fingerprint(rundir)
+    rundir.write_meta(meta)
 
 
 def _outcome_data(rundir: RunDir, name: str) -> dict[str, Any]:
@@ -365,25 +379,8 @@ def _metadata(
         "sources": sources_hash(),
         "host": host(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "state": State.UNDER_WAY,
         "status": "running",
         "reason": "",
         "scenarios": {name: {"parameters": s.parameters} for name, s in scenarios.items()},
     }
-
-
-class _SignalsInterrupt:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: everything is taken down first."""
-
-    def __enter__(self) -> None:
-        self._old = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                self._old[number] = signal.signal(number, self._raise)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    @staticmethod
-    def _raise(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt

@@ -25,6 +25,7 @@ from testbed.core.rundir import write_json
 from testbed.daemons.frr import generate as frr_generate
 from testbed.execution.inside_shell import REQUEST, SCRIPT
 from testbed.execution.runtime import Outcome, choose
+from testbed.files import make_folder, write_text
 from testbed.net.check import check_topology
 from testbed.net.plan import make_plan
 
@@ -64,7 +65,7 @@ def run(session: Session, folder: Path) -> Outcome:
     """
     files = _configurations(session)
     runtime = choose(session.runtime, clock="real", image=session.image)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, what="--out")
     request = {
         "topology": _lend_file(session.topology, folder),
         "routing": session.routing,
@@ -74,9 +75,9 @@ def run(session: Session, folder: Path) -> Outcome:
     write_json(folder / REQUEST, request)
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     if not sys.stdin.isatty():
-        (folder / SCRIPT).write_text(sys.stdin.read(), encoding="utf-8")
+        write_text(folder / SCRIPT, sys.stdin.read())
     ours, theirs = pty.openpty()
     done, wake = os.pipe()
     with _raw_terminal(), contextlib.ExitStack() as stack:

@@ -6,6 +6,6 @@ outside, from run directories and from files that are read as data.
 """
 
 from testbed.grading.assignment import Assignment
-from testbed.grading.variants import SeededChoices
+from testbed.grading.variants import SeededRandom
 
-__all__ = ["Assignment", "SeededChoices"]
+__all__ = ["Assignment", "SeededRandom"]

@@ -8,7 +8,7 @@ class Lab(Assignment):
         lan: int = param(10, "second byte of all LANs", low=1, high=254)
 
     @classmethod
-    def variant(cls, draw): return {"lan": draw.integer(1, 254)}
+    def variant(cls, random): return {"lan": random.integer(1, 254)}
 
     def topology(self): ...
     def run(self, lab): ...          # in the guest; `self.submission` holds the accepted files
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from testbed.author.experiment import Experiment
 from testbed.grading.answers import Answers
 from testbed.grading.submission import FOLDER, Submission
-from testbed.grading.variants import SeededChoices
+from testbed.grading.variants import SeededRandom
 
 if TYPE_CHECKING:
     from testbed.author.running_network import RunningNetwork
@@ -55,6 +55,6 @@ class Assignment(Experiment):
         return Answers(self.submission.answers)
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> Mapping[str, Any]:
+    def variant(cls, random: SeededRandom) -> Mapping[str, Any]:
         """Values of parameters that differ from student to student; default: none do."""
         return {}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from testbed.core.errors import ConfigError, RunIncompleteError
-from testbed.execution.runtime.outcome import Stop
+from testbed import files, guard
+from testbed.core.errors import ConfigError, OutputError, RunIncompleteError
 from testbed.grading import accept, grade, library
 from testbed.grading.answers import shown
 from testbed.grading.entries import ARCHIVES, is_archive
@@ -152,16 +152,27 @@ def grade_class(
 ) -> list[Graded]:
     """Grades all submissions and writes every page and book; results sorted by student.
 
-    Raises:
-        RunIncompleteError: a worker was ended from outside; the same command goes on.
-        KeyboardInterrupt: Ctrl-C; what was graded stays, the same command goes on.
-    """
-    from testbed.grading import pages
+    What was graded stays, however it ends: the same command goes on. Of two commands that write
+    to the same folder the second one waits.
 
+    Raises:
+        RunIncompleteError: a worker was ended from outside.
+    """
     grade.refuse_if_shown(request.lab.path, request.out, *(s.path for s in request.sources))
     request.versions = grade.versions_hash(grade.grading_runtime())
-    request.out.mkdir(parents=True, exist_ok=True)
-    graded = {g.result.student: g for g in _each(request, on_graded)}
+    files.make_folder(request.out, what="--out")
+    with guard.alone_in(request.out, _tell_waiting) as lock:
+        return _grade_all(request, on_graded, lock)
+
+
+def _tell_waiting(folder: Path) -> None:
+    _log.warning("%s: another command is grading there; waiting for its end", folder)
+
+
+def _grade_all(request: Request, on_graded: Callable[[Graded], None], lock: int) -> list[Graded]:
+    from testbed.grading import pages
+
+    graded = {g.result.student: g for g in _each(request, on_graded, lock)}
     results = [graded[s.student] for s in request.sources]
     links = {
         s.student: quote(f"{STUDENTS}/{folder_name(s.student)}/{pages.FEEDBACK}")
@@ -171,28 +182,28 @@ def grade_class(
     return results
 
 
-def _each(request: Request, on_graded: Callable[[Graded], None]) -> Iterator[Graded]:
+def _each(request: Request, on_graded: Callable[[Graded], None], lock: int) -> Iterator[Graded]:
     workers = min(request.workers, len(request.sources))
     if workers == 1:
         for source in request.sources:
-            graded = _one(request, source, None)
+            graded = _one(request, source)
             on_graded(graded)
             yield graded
         return
     plain = (request.secret, request.out, request.again, request.versions)
-    with Pool(request.lab.path, workers) as pool:
+    with Pool(request.lab.path, workers, held=(lock,)) as pool:
         for graded in pool.each(_work, [(source, plain) for source in request.sources]):
             on_graded(graded)
             yield graded
 
 
-def _work(lab: LabFolder, job: tuple[Source, tuple[bytes, Path, bool, str]], stop: Stop) -> Graded:
+def _work(lab: LabFolder, job: tuple[Source, tuple[bytes, Path, bool, str]]) -> Graded:
     """In a worker: one submission."""
     source, (secret, out, again, versions) = job
-    return _one(Request(lab, secret, [], out, again=again, versions=versions), source, stop)
+    return _one(Request(lab, secret, [], out, again=again, versions=versions), source)
 
 
-def _one(request: Request, source: Source, stop: Stop | None) -> Graded:
+def _one(request: Request, source: Source) -> Graded:
     """Grades one submission, or finds that an earlier result holds; writes the student's pages."""
     from testbed.grading import pages
 
@@ -206,11 +217,13 @@ def _one(request: Request, source: Source, stop: Stop | None) -> Graded:
         earlier = None if request.again else grade.earlier(folder, task.key(request.versions))
         if earlier is not None and (folder / pages.FEEDBACK).is_file():
             return Graded(earlier, unchanged=True)
-        result = grade.grade(task, runtime, versions=request.versions, stop=stop)
+        result = grade.grade(task, runtime, versions=request.versions)
         pages.write_student(lab, result, params, folder)
-    except (KeyboardInterrupt, RunIncompleteError):
+    except (OutputError, RunIncompleteError):
         raise
-    except Exception as error:  # noqa: BLE001 (one student's trouble is not the class's)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in files.ENVIRONMENT:
+            raise OutputError(f"{folder}: cannot be written: {files.reason(error)}") from error
         _log.exception("grading of '%s' failed", source.student)
         result = not_judged(lab, source.student, f"the grader failed: {type(error).__name__}")
         pages.write_student(lab, result, params, folder)

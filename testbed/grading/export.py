@@ -16,6 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from testbed.core.errors import ConfigError
+from testbed.files import write_tree, writing
 from testbed.grading import manifest, questions
 from testbed.grading.library import BUNDLED, VARIANT, LabFolder
 
@@ -50,25 +51,30 @@ def _public_manifest(lab: LabFolder, params: Mapping[str, Any]) -> str:
 
 
 def write(
-    files: Mapping[str, bytes], target: Path, executable: frozenset[str] = frozenset()
+    files: Mapping[str, bytes],
+    target: Path,
+    executable: frozenset[str] = frozenset(),
+    *,
+    top: str = "",
 ) -> None:
     """Writes a bundle to a new folder, or to an archive if the name ends with ``.zip``.
 
+    Args:
+        files: contents by path.
+        target: the folder or the archive.
+        executable: those of the files that are programs.
+        top: folder in the archive that holds them all, so that archives unpacked in one place do
+            not mix; empty where a platform wants the files at the top.
+
     Raises:
-        ConfigError: it is there already, or cannot be written.
+        OutputError: it is there already, or cannot be written; nothing is left.
     """
-    try:
-        if target.suffix == ".zip":
-            write_zip(files, target, executable)
-            return
-        target.mkdir(parents=True)
-        for name, data in files.items():
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            path.chmod(0o755 if name in executable else 0o644)
-    except OSError as error:
-        raise ConfigError(f"{target}: {error.strerror}; give another place with --out") from None
+    if target.suffix == ".zip":
+        above = f"{top}/" if top else ""
+        inside = {f"{above}{name}": data for name, data in files.items()}
+        write_zip(inside, target, frozenset(f"{above}{name}" for name in executable))
+    else:
+        write_tree(target, files, executable)
 
 
 def write_zip(
@@ -77,9 +83,12 @@ def write_zip(
     """Writes an archive, the same bytes every time.
 
     Raises:
-        OSError: it is there already, or cannot be written.
+        OutputError: it is there already, or cannot be written; nothing is left.
     """
-    with target.open("xb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        writing(target, new=True, durable=True) as out,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, data in sorted(files.items()):
             info = zipfile.ZipInfo(str(PurePosixPath(name)), _FIXED_TIME)
             info.external_attr = (0o755 if name in executable else 0o644) << 16

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from testbed.core.tables import Tables, combined
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
-from testbed.execution.runtime.outcome import Stop
+from testbed.files import copy_tree
 from testbed.grading import accept, graph_schema, questions, sandbox, student_diagnostics
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
@@ -58,10 +59,6 @@ _OVERRUN = {
     "out_of_memory": "it needed more memory than there is ({limits.memory_mb} MiB)",
 }
 """How a run ends by what the submission does, on every machine alike."""
-
-
-class StoppedError(RunIncompleteError):
-    """Grading was told to stop; there is no result."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,6 @@ def grade(
     runtime: Runtime,
     *,
     versions: str = "",
-    stop: Stop | None = None,
     workers: int = 1,
 ) -> Result:
     """Grades a submission anew; writes ``result.json`` last.
@@ -158,13 +154,12 @@ def grade(
         task: what to grade.
         runtime: where its networks live.
         versions: as `versions_hash` gave it; without, the result does not hold for later.
-        stop: set it to give up.
         workers: so many networks at a time.
     """
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
     accepted = accepted_of(task)
-    job = _Job(task, runtime, stop, accepted)
+    job = _Job(task, runtime, accepted)
     accepted.write(task.folder, **job.evaluate_topologies())
     ends, tables = job.run(workers)
     scenarios = task.folder / RUN / "scenarios"
@@ -203,8 +198,8 @@ class _Job:
 
     task: Task
     runtime: Runtime
-    stop: Stop | None
     accepted: Accepted
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def experiment(self, params: Any = None) -> Assignment:
         """The lab with the variant (or a scenario's parameters) and the submission."""
@@ -240,7 +235,12 @@ class _Job:
         scenarios = dict(experiment.scenarios())
         with ThreadPoolExecutor(workers) as pool:
             futures = {n: pool.submit(self._scenario, n, p) for n, p in scenarios.items()}
-            ends = {name: future.result() for name, future in futures.items()}
+            try:
+                ends = {name: future.result() for name, future in futures.items()}
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
         parts: dict[str, dict[str, pd.DataFrame]] = {}
         for name, end in ends.items():
             if not end.fault:
@@ -267,7 +267,7 @@ class _Job:
         """A scenario's folder with all that its guest may see."""
         folder, lab = self._folder(name), self.task.lab
         folder.mkdir(parents=True)
-        shutil.copytree(self.task.folder / FOLDER, folder / FOLDER)
+        copy_tree(self.task.folder / FOLDER, folder / FOLDER)
         shutil.copyfile(self.task.folder / HANDED, folder / HANDED)
         modules = folder / "lab" / lab.name
         modules.mkdir(parents=True)
@@ -309,7 +309,7 @@ class _Job:
         if inside.get("error") == SubmissionError.__name__:
             return End("submission", str(inside["reason"]))
         if outcome.status == "interrupted":
-            raise StoppedError("interrupted")
+            raise RunIncompleteError("interrupted")
         if outcome.ok:
             return End()
         return End(

@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from testbed import guard
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, TestbedError
 from testbed.core.project import PROJECT
 from testbed.core.rundir import read_json, write_json
@@ -122,8 +122,8 @@ def _questions(lab: LabFolder) -> dict[str, bytes]:
 
 
 def _image(image: Image) -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as scratch:
-        path = transfer.export_image(image.id, Path(scratch) / "image.xz", lambda _: None)
+    with guard.folder("image") as scratch:
+        path = transfer.export_image(image.id, scratch / "image.xz", lambda _: None)
         return {
             SETUP: _SETUP_FROM_IMAGE.encode(),
             "image.xz": path.read_bytes(),
@@ -188,8 +188,8 @@ def run(root: Path) -> Result:
     student = student_of(read_json(root / "submission_metadata.json"))
     params = lab.variant(student, library.read_secret(source / "course.secret"))
     handed = accept.read(root / "submission", lab.manifest)
-    with tempfile.TemporaryDirectory(prefix="grading-") as scratch:
-        result = _tried(Task(lab, student, params, handed, Path(scratch) / "student"))
+    with guard.folder("grading") as scratch:
+        result = _tried(Task(lab, student, params, handed, scratch / "student"))
     results = pages.gradescope_results(result)
     write_json(root / "results" / "results.json", results)
     return result

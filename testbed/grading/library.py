@@ -20,7 +20,7 @@ from testbed.core.project import PROJECT
 from testbed.grading import loading, manifest
 from testbed.grading.assignment import Assignment
 from testbed.grading.manifest import Manifest
-from testbed.grading.variants import SeededChoices
+from testbed.grading.variants import SeededRandom
 
 VARIANT = "variant.json"
 """In a student's folder: the lab's name, the student's id and the variant."""
@@ -56,7 +56,7 @@ class LabFolder:
 
     def variant(self, student: str, secret: bytes) -> dict[str, Any]:
         """All parameters of a student's variant, checked."""
-        values = self.full.variant(SeededChoices(secret, self.name, same_person(student)))
+        values = self.full.variant(SeededRandom(secret, self.name, same_person(student)))
         return self.parameters(values)
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ruamel.yaml.reader import ReaderError
 from testbed.core.errors import ConfigError, nearest
 
 FILE = "lab.yaml"
+_LARGEST_BYTES = 1 << 20
 
 COLUMNS = ("student", "points", "of", "open_points", "status")
 """Of a gradebook, before the checks': no check may have such a name."""
@@ -82,7 +83,7 @@ class Mutant(_Part):
     """A wrong submission, and the points it must lose, by check."""
 
     what: str
-    loses: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    loses: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(min_length=1)
     without: list[FileName] = []
     edits: list[Edit] = []
 
@@ -129,11 +130,13 @@ def read(folder: Path) -> Manifest:
 def _tree(path: Path) -> Any:
     """The file's YAML, with the lines of everything."""
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if path.stat().st_size <= _LARGEST_BYTES else None
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(f"{path.parent}: is no lab (it has no {FILE})") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
+    if data is None:
+        raise ConfigError(f"{path}: is larger than {_LARGEST_BYTES >> 10} KiB")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -21,7 +21,8 @@ import jinja2
 
 from testbed.core.claims import Evidence
 from testbed.core.errors import TestbedError
-from testbed.core.rundir import RunDir, write_json, write_text
+from testbed.core.rundir import RunDir, write_json
+from testbed.files import write_text, writing
 from testbed.grading.grade import RUN, parameters_text
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS
@@ -64,10 +65,9 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
         folder: where to.
     """
     table = gradebook(results)
-    write_text(folder / BOOK, csv_text(table))
-    part = folder / f"{BOOK_PARQUET}.part"
-    table.to_parquet(part, index=False)
-    part.replace(folder / BOOK_PARQUET)
+    write_text(folder / BOOK, csv_text(table), durable=True)
+    with writing(folder / BOOK_PARQUET, durable=True) as file:
+        table.to_parquet(file, index=False)
     write_text(folder / JUNIT, junit(results))
     page = _template("class.html.j2").render(
         title=results[0].title,

@@ -1,43 +1,38 @@
 """Processes that grade, one a processor; each has loaded the lab once and does one after another.
 
-Not threads: a guest's measuring is Python. Not plain forks: the parent may have threads.
+Not threads: a guest's measuring is Python. Not forks: the parent has threads. Not Python's own
+pools of fresh processes: their semaphores are files that stay when all are killed.
 """
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
 import os
-import signal
+import queue
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
-from testbed.core.errors import RunIncompleteError
-from testbed.execution.runtime.outcome import Stop
+from testbed import guard, sweeper
+from testbed.core.errors import RunIncompleteError, TestbedError
 from testbed.grading import library
 from testbed.grading.library import LabFolder
-
-if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
 
-_PARENT_ENDS = 1  # PR_SET_PDEATHSIG
-_IMPORTED_ONCE = [
-    "testbed.grading.grade",
-    "testbed.grading.pages",
-    "testbed.author.steps",
-    "pandas",
-]
-"""What all need, imported before they are forked."""
-
-_lab: LabFolder
-_stop: Event
+_BEGIN = """
+import sys
+sys.path[:] = {path!r}
+from testbed.grading import pool
+pool.serve({fd}, {of})
+"""
 
 
 def processors() -> int:
@@ -45,14 +40,45 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class Pool:
-    """So many processes."""
+@dataclass(frozen=True)
+class _Worker:
+    """A process, and this end of its line."""
 
-    def __init__(self, lab: Path, workers: int) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_IMPORTED_ONCE)
-        self._stop = context.Event()
-        self._pool = ProcessPoolExecutor(workers, context, _begin, (lab, self._stop))
+    process: subprocess.Popen[bytes]
+    line: Connection[Any, Any]
+
+    def ask(self, work: Callable[[LabFolder, Job], Done], job: Job) -> Done:
+        """What `work` gives for a job in the worker; what it raises is raised here."""
+        try:
+            self.line.send((work, job))
+            ok, result = self.line.recv()
+        except (EOFError, ConnectionError):
+            raise RunIncompleteError(
+                "a grading process was ended from outside (out of memory?); run the same command"
+                " again: it goes on where it stopped"
+            ) from None
+        if not ok:
+            raise result
+        done: Done = result
+        return done
+
+
+class Pool:
+    """So many processes, which end with this one.
+
+    Args:
+        lab: the lab's folder.
+        workers: how many.
+        held: descriptors that they hold open as well: a lock is free when all have ended.
+    """
+
+    def __init__(self, lab: Path, workers: int, held: Sequence[int] = ()) -> None:
+        self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._threads = ThreadPoolExecutor(workers)
+        self._workers: list[_Worker] = []
+        for _ in range(workers):
+            self._workers.append(_start(lab, held))
+            self._free.put(self._workers[-1])
 
     def __enter__(self) -> Pool:
         return self
@@ -63,36 +89,63 @@ class Pool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            self._stop.set()
-        self._pool.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            if error is not None:
+                worker.process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.line.close()
+            worker.process.wait()
 
-    def each(
-        self, work: Callable[[LabFolder, Job, Stop], Done], jobs: Sequence[Job]
-    ) -> Iterator[Done]:
+    def each(self, work: Callable[[LabFolder, Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
         """What `work`, a function of a module's, gives for each job, in the order of their ends.
 
         Raises:
             RunIncompleteError: a process was ended from outside.
         """
-        futures = [self._pool.submit(_call, work, job) for job in jobs]
+        for future in as_completed([self._threads.submit(self._one, work, job) for job in jobs]):
+            yield future.result()
+
+    def _one(self, work: Callable[[LabFolder, Job], Done], job: Job) -> Done:
+        worker = self._free.get()
         try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool:
-            raise RunIncompleteError(
-                "a grading process was ended from outside (out of memory?); run the same command"
-                " again: it goes on where it stopped"
-            ) from None
+            return worker.ask(work, job)
+        finally:
+            self._free.put(worker)
 
 
-def _begin(lab: Path, stop: Event) -> None:
-    """A worker's start: Ctrl-C is the parent's to hear, and nobody outlives it."""
-    global _lab, _stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PARENT_ENDS, signal.SIGKILL, 0, 0, 0)
-    _lab, _stop = library.open_folder(lab), stop
+def _start(lab: Path, held: Sequence[int]) -> _Worker:
+    ours, theirs = Pipe()
+    of = (os.getpid(), str(lab), sweeper.handed_down())
+    code = _BEGIN.format(path=sys.path, fd=theirs.fileno(), of=of)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=2,
+        pass_fds=(theirs.fileno(), *held, *sweeper.handed_down()), start_new_session=True,
+    )  # fmt: skip
+    theirs.close()
+    return _Worker(process, ours)
 
 
-def _call(work: Callable[[LabFolder, Job, Stop], Done], job: Job) -> Done:
-    return work(_lab, job, _stop)
+def serve(descriptor: int, of: tuple[int, str, tuple[int, ...]]) -> None:
+    """A worker's whole life: jobs come and results go over the line, until that ends.
+
+    Args:
+        descriptor: the line's.
+        of: the number of the process that started this one, the lab's folder, and the sweeper.
+    """
+    parent, lab, sweepers = of
+    guard.end_with(parent)
+    sweeper.take(sweepers)
+    line: Connection[Any, Any] = Connection(descriptor)
+    found = library.open_folder(Path(lab))
+    while True:
+        try:
+            work, job = line.recv()
+        except EOFError:
+            return
+        try:
+            answer = (True, work(found, job))
+        except TestbedError as error:  # another one is a fault of ours, and ends the worker
+            answer = (False, TestbedError(str(error)))
+            answer[1].exit_code = error.exit_code
+        line.send(answer)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.execution.runtime.outcome import Stop
 from testbed.grading.accept import Handed
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
@@ -79,12 +78,12 @@ def run(
     return told
 
 
-def _one(lab: LabFolder, what: tuple[str, str, Path], stop: Stop) -> Trial:
+def _one(lab: LabFolder, what: tuple[str, str, Path]) -> Trial:
     """In a worker: one submission."""
     student, name, folder = what
     params = lab.variant(student, _SECRET)
     task = Task(lab, student, params, Handed(files(lab, name, student)), folder / student / name)
-    result = grade(task, grading_runtime(), stop=stop)
+    result = grade(task, grading_runtime())
     return Trial(name, student, result, tuple(_wrong(lab, name, result)))
 
 

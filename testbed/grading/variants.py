@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 _BLOCK_BITS = 256
 
 
-class SeededChoices:
+class SeededRandom:
     """A stream of choices; the same calls in the same order give the same values."""
 
     def __init__(self, secret: bytes, lab: str, student: str) -> None:

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import sweeper
+
 VARIABLE = "TESTBED_NETWORK"
 FOLDER_PREFIX = "testbed-"
 _RUN = re.compile(r"([0-9a-f]{8})-(\d+)-(\d+)\.\d+")
@@ -53,7 +55,9 @@ def _pid_namespace() -> str:
 
 def new_folder(run: str, purpose: str) -> Path:
     """A folder of a run, to be removed with it."""
-    return Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{run}-{purpose}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{run}-{purpose}-"))
+    sweeper.note(folder)
+    return folder
 
 
 def _started(pid: int) -> int | None:

@@ -16,7 +16,11 @@ ECN_QDISCS = ("red", "codel", "fq_codel", "pie", "cake")
 ETHERNET_HEADER_BYTES = 14
 """What the rate limit counts beside the IP packet (the kernel counts no preamble and no FCS)."""
 
-_MAX = {"rate_mbps": 400_000.0, "delay_ms": 600_000.0, "jitter_ms": 600_000.0}
+_MAX = {
+    "rate_mbps": 400_000.0, "delay_ms": 600_000.0, "jitter_ms": 600_000.0, "rtt_ms": 1_200_000.0,
+    "queue_pkts": 40_000_000, "queue_bytes": 2_500_000_000, "queue_bdp": 10_000.0,
+    "mtu_bytes": 65_535,
+}  # fmt: skip
 
 
 QUEUE_MAX_BYTES = 2_500_000_000

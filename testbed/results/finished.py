@@ -14,13 +14,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import steps
 from testbed.core import parameters
-from testbed.core.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, ParseError, nearest
 from testbed.core.rundir import (
     REPETITION,
     REPORT,
@@ -28,6 +29,7 @@ from testbed.core.rundir import (
     SCENARIO,
     VERDICTS,
     RunDir,
+    State,
     default_runs,
     read_json,
 )
@@ -70,26 +72,23 @@ def open(where: str | Path = "latest") -> Run | RepeatedRun:
             notebook` sets it.
 
     Raises:
-        ConfigError: there is no such run.
+        ConfigError: there is no such run, or it is not finished.
         ParseError: its files cannot be read.
     """
-    runs, place = default_runs(), Path(where)
+    place, runs = Path(where), default_runs()
     if place.name == "latest" and place.parent.is_dir() and not place.exists():
-        runs = runs if place.parent == Path() else place.parent  # "latest", "runs/latest"
-        given = os.environ.get("TESTBED_RUN")
-        return _opened(Path(given)) if given else Run(RunDir.open("latest", runs))
-    for folder in (place, runs / place):
-        if (folder / RUN).is_file() or (folder / REPETITION).is_file():
-            return _opened(folder)
-    if place.exists() or len(place.parts) > 1:
-        return Run(RunDir.open(str(where), runs))  # says what is wrong
-    return Run(_latest_of(str(where), runs))
+        if given := os.environ.get("TESTBED_RUN"):
+            return _named(given, runs)
+        return Run(RunDir.open("latest", runs if place == Path("latest") else place.parent))
+    known = place.exists() or (runs / place).exists() or len(place.parts) > 1
+    return _named(str(where), runs) if known else Run(_latest_of(str(where), runs))
 
 
-def _opened(folder: Path) -> Run | RepeatedRun:
-    if (folder / REPETITION).is_file():
-        return RepeatedRun(Repetition.open(folder.resolve()))
-    return Run(RunDir.open(str(folder), default_runs()))
+def _named(where: str, runs: Path) -> Run | RepeatedRun:
+    for folder in (Path(where), runs / where):
+        if (folder / REPETITION).is_file():
+            return RepeatedRun(Repetition.open(folder.resolve()))
+    return Run(RunDir.open(where, runs))
 
 
 def _latest_of(experiment: str, runs: Path) -> RunDir:
@@ -97,13 +96,19 @@ def _latest_of(experiment: str, runs: Path) -> RunDir:
     if given and (run := RunDir.open(given, runs)).meta()["experiment"] == experiment:
         return run
     found = [RunDir(p.parent) for p in runs.glob(f"{experiment}-*/{RUN}")]
-    found = [run for run in found if run.meta()["experiment"] == experiment]
+    found = [run for run in found if _is_finished(run, experiment)]
     if not found:
         raise ConfigError(
-            f"{experiment}: no such run in {runs}; if this is an experiment, "
-            f"make a run of it: make exp-{experiment}"
+            f"{experiment}: no finished run in {runs}, neither of this name nor of an experiment "
+            f"of this name; make one: make exp-{experiment}"
         )
     return max(found, key=lambda run: (run.path / RUN).stat().st_mtime_ns)
+
+
+def _is_finished(run: RunDir, experiment: str) -> bool:
+    with suppress(ParseError):
+        return run.state is State.FINISHED and run.meta()["experiment"] == experiment
+    return False
 
 
 class Run:
@@ -115,6 +120,7 @@ class Run:
     """
 
     def __init__(self, run: RunDir) -> None:
+        run.require_finished()
         self._run = run
         self.path, self.experiment = run.path, experiment_of(run)
 

@@ -6,18 +6,15 @@ with it.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
+from testbed import files
 from testbed.author.experiment import experiment_files
 from testbed.author.experiment_folder import NOTEBOOK
-from testbed.core.errors import ConfigError, TestbedError
 from testbed.core.project import PROJECT
-from testbed.core.rundir import RunDir, default_runs, write_text
+from testbed.core.rundir import RunDir
 from testbed.results.finished import Run
 
 _ROWS = 20
@@ -38,16 +35,13 @@ def file_for(run: RunDir) -> Path:
     It is made if it is not there; what somebody wrote into it stays.
 
     Raises:
-        ConfigError: it cannot be written.
+        OutputError: it cannot be written.
     """
     own, made = path_of(run.meta()["experiment"]), run.path / NOTEBOOK
     if own.is_file():
         return own
     if not made.is_file():
-        try:
-            write_text(made, json.dumps(_notebook(Run(run)), indent=1, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise ConfigError(f"{made}: cannot be written ({error.strerror})") from None
+        files.write_text(made, json.dumps(_notebook(Run(run)), indent=1, ensure_ascii=False) + "\n")
     return made
 
 
@@ -123,21 +117,3 @@ def _cell(number: int, kind: str, text: str) -> dict[str, Any]:
     if kind == "code":
         cell |= {"execution_count": None, "outputs": []}
     return cell | {"source": text.splitlines(keepends=True)}
-
-
-def main() -> None:
-    """For `make notebook`: the run's path, or (``--file``) that of its notebook."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--file", action="store_true", help="print the notebook's path")
-    file_only: bool = parser.parse_args().file
-    try:
-        run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
-        path = file_for(run)
-    except TestbedError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    sys.stdout.write(f"{path if file_only else run.path}\n")
-
-
-if __name__ == "__main__":
-    main()

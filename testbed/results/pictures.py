@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testbed import files
 from testbed.author.experiment import Experiment
 from testbed.core.errors import ConfigError, nearest
 from testbed.core.rundir import RunDir, read_json
@@ -55,8 +56,12 @@ class Picture:
         return f"data:{self.kind};base64,{base64.b64encode(self.data).decode()}"
 
     def save(self, path: Path | str) -> None:
-        """Writes the picture to a file."""
-        Path(path).write_bytes(self.data)
+        """Writes the picture to a file.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        files.write_bytes(Path(path), self.data)
 
     def __repr__(self) -> str:
         return f"<Picture {self.kind}, {len(self.data)} bytes: {self.caption or 'no caption'}>"

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testbed import files
 from testbed.author.experiment import Experiment
 from testbed.core import parameters
 from testbed.core.claims import Claim, Status
@@ -156,7 +157,7 @@ def _plot(repetition: Repetition, cls: type[Experiment], rows: list[dict[str, An
     from analysis.plots import style
 
     folder = repetition.path / "plots"
-    folder.mkdir(exist_ok=True)
+    files.make_folder(folder)
     for old in folder.glob("*.png"):
         old.unlink()
     if not repetition.runs:

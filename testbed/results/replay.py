@@ -10,12 +10,14 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed import files, guard
 from testbed.author import experiment_folder
 from testbed.author.experiment import (
     Experiment,
@@ -34,16 +36,8 @@ from testbed.core.claims import (
     Verdict,
     inconclusive,
 )
-from testbed.core.errors import ConfigError, ExitCode, TestbedError
-from testbed.core.rundir import (
-    OUTCOME,
-    SCENARIO,
-    VERDICTS,
-    RunDir,
-    read_json,
-    write_json,
-    write_text,
-)
+from testbed.core.errors import ConfigError, ExitCode, OutputError, TestbedError
+from testbed.core.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, State, read_json, write_json
 from testbed.core.tables import Tables, combined
 from testbed.results import gate
 from testbed.results.data import ScenarioData
@@ -71,7 +65,24 @@ def _file_of(run: RunDir) -> Path:
 
 
 def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
-    """Measures, judges, plots and reports a run again; returns the verdicts."""
+    """Measures, judges, plots and reports a run again; returns the verdicts.
+
+    The run is `finished` only once all of that is there: `RunDir.in_use` is the caller's to take.
+    """
+    before = run.meta()
+    run.set_state(State.UNDER_WAY)
+    try:
+        return _replay(run, on_stage, before)
+    except BaseException as error:
+        if run.meta()["state"] == State.UNDER_WAY:  # a figure's error comes after the end
+            by_hand = isinstance(error, KeyboardInterrupt)
+            state = State.INTERRUPTED if by_hand else State.FAILED
+            with suppress(OutputError):  # a full disk is what `error` says already
+                run.set_state(state, "interrupted" if by_hand else str(error))
+        raise
+
+
+def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]) -> list[Judged]:
     file, meta = _file_of(run), run.meta()
     if run.path in file.parents:
         gone = meta.get("file") or f"experiments/{meta['experiment']}"
@@ -99,7 +110,8 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
 
     timed("report", lambda: write_report(run, cls, judged))
     meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
-    run.write_meta({k: v for k, v in meta.items() if k != "format"})
+    done = {"state": State.FINISHED, "reason": ""}
+    run.write_meta(meta | (done if run.ran else {"state": before.get("state", State.FAILED)}))
     if wrong:
         raise wrong
     return judged
@@ -111,7 +123,7 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
     work = [(run.path, name) for name in names]
     parts = _side_by_side(_measure_one, work, meanwhile=_import_what_follows)
     tables = cls.tables_type(combined(dict(zip(names, parts, strict=True))))
-    run.tables.mkdir(exist_ok=True)
+    files.make_folder(run.tables)
     with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
         list(pool.map(partial(_save_table, run), tables, tables.values()))
     return tables
@@ -128,7 +140,8 @@ def _import_what_follows() -> None:
 def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
     texts = [column for column in table if table[column].dtype == "str"]
     # a dictionary of numbers that hardly repeat takes half of the time and saves next to nothing
-    table.to_parquet(run.tables / f"{name}.parquet", index=False, use_dictionary=texts)
+    with files.writing(run.tables / f"{name}.parquet") as file:
+        table.to_parquet(file, index=False, use_dictionary=texts)
 
 
 def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
@@ -164,17 +177,12 @@ def _side_by_side(
     import pandas as pd  # noqa: F401  (loaded once, before the fork)
     import pyarrow.parquet  # noqa: F401
 
-    context = multiprocessing.get_context("fork" if hasattr(__import__("os"), "fork") else None)
     gc.freeze()  # what is there need not be looked through, and so copied, in each worker
     try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            try:
-                results = pool.map(work, items)  # the workers are there before it returns
-                meanwhile()
-                return list(results)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun
-                raise
+        with guard.forked(workers) as pool:
+            results = pool.map(work, items)
+            meanwhile()
+            return list(results)
     except BrokenProcessPool as error:
         raise TestbedError("a worker process was killed (is there memory enough?)") from error
     finally:
@@ -215,7 +223,7 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
         {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
         for c, v in judged
     ]
-    write_json(run.path / VERDICTS, rows)
+    write_json(run.path / VERDICTS, rows, durable=True)
     return judged
 
 
@@ -242,9 +250,10 @@ def save_plots(run: RunDir, experiment: Experiment, tables: Tables) -> list[Path
     from analysis.plots import style
 
     cls = type(experiment)
-    run.plots.mkdir(exist_ok=True)
+    files.make_folder(run.plots)
     for old in [*run.plots.glob("*.png"), *run.plots.glob("*.svg")]:
-        old.unlink()
+        with files.refused(old):
+            old.unlink()
     with style.applied():
         figures = _figures(experiment, tables)
         paths = [
@@ -285,7 +294,7 @@ def _save_figure(index: int) -> None:
 
     cls, figure, path = _FIGURES[index]
     if isinstance(figure, str):
-        write_text(path, figure)
+        files.write_text(path, figure)
         return
     with own_code(cls, f"figure {path.stem}"):
         style.save(figure, path)

@@ -192,7 +192,7 @@ def test_a_read_only_folder_is_refused(guest_kernel, tmp_path):
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
     last = done.stderr.splitlines()[-1]
-    assert "ConfigError" in last and str(tmp_path) in last and "Read-only" in last
+    assert "OutputError" in last and str(tmp_path) in last and "read-only" in last
 
 
 def written_elsewhere(in_guest, folder: Path, **process) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """Both runtimes show a program the same world, and tell how far it is."""
 
 import json
-import re
 import os
+import re
 import threading
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """Rooms import those below them alone; every experiment file is loaded, without a list of them."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,14 @@ from pathlib import Path
 import pytest
 
 import testbed
+from testbed.author import named_topologies
 from testbed.author.experiment import experiment_files, load
+from testbed.author.topo import build_arguments
 from testbed.book import rooms
+from testbed.core.errors import ConfigError
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
+from testbed.grading import library
 
 LIBRARIES = {  # folder → what none of its modules imports
     "analysis": {"mininet", "pyroute2"},
@@ -22,6 +27,7 @@ LIBRARIES = {  # folder → what none of its modules imports
 }
 
 AUTHORS = {  # folder → what of ours its modules import
+    "experiments": {"testbed", "testbed.daemons", "topologies", "analysis", "experiments"},
     "topologies": {"testbed", "testbed.daemons", "topologies"},
     "labs": {"testbed", "testbed.daemons", "topologies", "analysis", "labs"},
     "experiments": {"testbed", "testbed.daemons", "topologies", "analysis", "experiments"},
@@ -214,3 +220,55 @@ def test_every_experiment_loads_and_says_what_it_claims(name):
     assert needed <= set(scenarios)
     for params in scenarios.values():
         cls(params).topology()
+
+
+def unbounded(cls: type) -> list[str]:
+    return [
+        p.name
+        for p in parameters_of(cls)
+        if p.element_type in (int, float) and (p.spec.low is None or p.spec.high is None)
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(experiment_files()))
+def test_every_number_of_an_experiment_has_both_limits(name):
+    assert not unbounded(load(name).Parameters)
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_every_number_of_a_lab_has_both_limits(name):
+    assert not unbounded(library.open_lab(name).full.Parameters)
+
+
+def numbers_of_topologies() -> list[tuple[str, str]]:
+    return [
+        (name, p.name)
+        for name in named_topologies.topology_files()
+        for p in build_arguments(named_topologies.topology_class(name))
+        if (isinstance(p.default, int | float) and not isinstance(p.default, bool))
+        or str(p.annotation).startswith("float")
+    ]
+
+
+@pytest.mark.parametrize(("name", "argument"), numbers_of_topologies())
+def test_every_number_of_a_topology_has_both_limits_which_are_told(name, argument):
+    given = f"{name},file=x," if name == "graphml" else f"{name},"
+    for value in ("1000000000", "-1"):
+        with pytest.raises(ConfigError, match=rf"{value} is out of range; allowed: \d.* to \d"):
+            named_topologies.load(f"{given}{argument}={value}")
+
+
+WRITERS = (
+    "diff", "docs", "draw", "export", "pages", "repeat", "replay", "report", "rundir", "runner",
+    "runs", "shell",
+)  # fmt: skip
+"""Modules of `testbed`, wherever they are, that write what users keep."""
+
+
+def test_what_users_keep_is_written_in_one_way():
+    found = [*(PROJECT / "analysis").rglob("*.py"), *(PROJECT / "testbed/cli").glob("*.py")]
+    found += [p for name in WRITERS for p in (PROJECT / "testbed").rglob(f"{name}.py")]
+    assert len(found) > 40
+    by_hand = re.compile(r"(?<!files)\.write_(text|bytes)\(|\bopen\(\s*[\"'][wax]")
+    wrong = {p.name: by_hand.findall(p.read_text()) for p in found if by_hand.search(p.read_text())}
+    assert not wrong, "use testbed.files: whole or not at all, and one line if it fails"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from testbed.core.claims import (
+    Evidence,
     MissingDataError,
     Status,
     all_of,
@@ -51,6 +52,53 @@ def test_one_failure_fails_all_and_one_gap_leaves_it_open():
 def test_a_failing_case_is_what_the_verdict_shows():
     verdict = all_of(near(1.0, 1.0, abs=0.1), near(5.0, 1.0, abs=0.1))
     assert verdict.observed == "5"
+
+
+def test_a_claim_about_contents_bears_any_stall_and_one_about_time_says_what():
+    class Two:
+        @claim("Contents.", source="RFC 1")
+        def contents(self, tables):
+            return at_least(1, 1)
+
+        @claim("Time.", source="RFC 1", bears_stall_s=0.1)
+        def time(self, tables):
+            return at_least(1, 1)
+
+    assert [c.bears_stall_s for c in claims_of(Two)] == [math.inf, 0.1]
+
+
+PACKETS = pd.DataFrame(
+    {"scenario": ["main"] * 3, "capture": ["a", "b", "a"], "frame": [1, 2, 5], "x": [0.12345] * 3}
+)
+
+
+def test_packets_are_evidence_by_their_numbers():
+    shown = at_least(1, 1).because("seen", PACKETS).evidence
+    assert shown == (
+        Evidence("seen", "main", "a", frames=(1, 5)),
+        Evidence("seen", "main", "b", frames=(2,)),
+    )
+    (one,) = at_least(1, 1).because("seen", [7, 9], scenario="main", capture="a").evidence
+    assert (one.frames, one.rows) == ((7, 9), ())
+    (table,) = at_least(1, 1).because("seen", PACKETS, scenario="s", capture="c").evidence
+    assert (table.scenario, table.capture, table.frames) == ("s", "c", (1, 2, 5))
+
+
+def test_rows_are_evidence_as_they_are():
+    (one,) = at_least(1, 1).because("sizes", PACKETS[["x"]], scenario="main").evidence
+    assert (one.scenario, one.frames, one.rows[0]) == ("main", (), {"x": 0.1234})
+    (scenarios_rows,) = at_least(1, 1).because("all", PACKETS, scenario="main").evidence
+    assert scenarios_rows.rows[2]["frame"] == 5
+    both = at_least(1, 1).because("one", PACKETS[["x"]]).because("two", PACKETS[["x"]])
+    assert [e.what for e in both.evidence] == ["one", "two"]
+
+
+def test_a_row_is_the_first_of_those_asked_for():
+    tables = Tables(flows=pd.DataFrame({"scenario": ["reno", "bbr"], "x": [1, 2]}))
+    assert tables.row("flows", scenario="bbr")["x"] == 2
+    assert tables.scenarios == ["reno", "bbr"]
+    with pytest.raises(MissingDataError, match="scenario=cubic"):
+        tables.row("flows", scenario="cubic")
 
 
 def test_tables_without_rows_are_missing_data():

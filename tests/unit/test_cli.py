@@ -83,28 +83,71 @@ def test_a_drawing_takes_the_place_of_drawings_only(tmp_path):
     notes, drawn = tmp_path / "notes.txt", tmp_path / "net.svg"
     notes.write_text("mine")
     done = run_testbed("draw", "single", "-o", str(notes))
-    assert done.returncode == 2 and "is no drawing; name another file" in done.stderr
+    assert done.returncode == 2 and "is not a drawing; name another file" in done.stderr
     os.mkfifo(tmp_path / "pipe")
     done = run_testbed("draw", "single", "-o", str(tmp_path / "pipe"))
-    assert done.returncode == 2 and "is no drawing; name another file" in done.stderr
+    assert done.returncode == 2 and "is not a drawing; name another file" in done.stderr
     assert notes.read_text() == "mine"
     for _ in range(2):
         assert run_testbed("draw", "single", "-o", str(drawn)).returncode == 0
-    assert run_testbed("draw", "single", "-o", str(tmp_path)).returncode == 2
+    assert run_testbed("draw", "single", "-o", str(tmp_path)).returncode == 3
+    done = run_testbed("draw", "single,3", "-o", str(drawn))
+    assert done.returncode == 0 and "an older drawing was replaced" in done.stderr
+
+
+def test_each_size_of_a_topology_is_drawn_into_a_file_of_its_own(tmp_path):
+    for words in ("tree", "tree,2,3", "tree,depth=1"):
+        assert run_testbed("draw", words, cwd=tmp_path).stderr == ""
+    found = sorted(p.name for p in tmp_path.iterdir())
+    assert found == ["tree-2-3.svg", "tree-depth=1.svg", "tree.svg"]
 
 
 def test_what_no_drawing_can_show_is_refused_at_once(tmp_path):
-    done = run_testbed("draw", "grid,side=60", cwd=tmp_path)
+    done = run_testbed("draw", "linear,1000", cwd=tmp_path)
     assert done.returncode == 2 and "a drawing shows at most 1000; draw a smaller" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_clean_says_in_words_that_there_is_nothing(tmp_path):
     done = run_testbed("clean", "--dry-run", TESTBED_RUNS=str(tmp_path))
-    assert f"runs in {tmp_path} stay: --runs removes those that never ended" in done.stdout
+    assert done.stdout.startswith("nothing to remove: no dead run has left")
 
 
 def test_the_report_of_a_repetition_is_found(tmp_path):
     for name in ("repetition.json", "report.html"):
         (tmp_path / name).write_text("{}")
     assert run_testbed("report", str(tmp_path)).stdout.strip() == f"{tmp_path}/report.html"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("nonsense",), ("draw",), ("draw", "single", "--nonsense"), ("run", "arp", "--repeat", "0"),
+     ("run", "arp", "--delay-ms", "x"), ("kernel", "import", __file__), ("draw", "tree,x"),
+     ("runs", "prune", "--keep", "-1"), ("run", "arp", "--repeat", "1001"),
+     ("grade", "letter", "x", "--jobs", "257")],
+)  # fmt: skip
+def test_errors_have_one_spelling_and_one_line(words):
+    done = run_testbed(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+
+
+def test_a_kernels_import_speaks_of_kernels():
+    assert (
+        "was not made by 'testbed kernel export'"
+        in run_testbed("kernel", "import", __file__).stderr
+    )
+
+
+def test_a_page_that_cannot_be_shown_is_said(tmp_path):
+    for name in ("repetition.json", "report.html"):
+        (tmp_path / name).write_text("{}")
+    nowhere = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "WSL_DISTRO_NAME": ""}
+    done = run_testbed("report", str(tmp_path), "--open", **nowhere)
+    assert done.returncode == 3 and done.stdout.strip() == f"{tmp_path}/report.html"
+    said = f"error: --open: no display here; open {tmp_path}/report.html in a browser"
+    assert done.stderr.strip() == said
+
+
+def test_a_group_without_a_command_shows_its_help():
+    assert "Usage:" in run_testbed("lab").stderr + run_testbed("lab").stdout

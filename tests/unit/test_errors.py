@@ -19,6 +19,7 @@ EXAMPLES = [
     errors.ConvergenceError("routes", 30, "none yet"),
     errors.ParseError("run.json", "line 3", "no JSON"),
     errors.CaptureError("x.pcap", 24, "cut short", ["a packet"]),
+    errors.OutputError("runs: cannot be written: the disk is full"),
     errors.RunIncompleteError("reno: time limit"),
 ]
 

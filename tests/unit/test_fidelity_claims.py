@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.fidelity.experiment import Fidelity, _stall_us, _sum_us, _worst_us
+from experiments.fidelity.experiment import Fidelity
+from experiments.fidelity.passages import stall_us, sum_us, worst_us
 from experiments.fidelity_tcp.experiment import FidelityTcp
 from testbed.core.claims import Status
 from testbed.core.tables import Tables
@@ -100,21 +101,21 @@ def test_a_packet_is_late_by_a_stall_on_its_way_or_where_one_before_it_left():
         {"left_ns": [0, 10, 20, None, 30], "arrived_ns": [15, 25, 35, None, 45]}, dtype="Float64"
     )
     passed *= 1e6
-    assert list(_stall_us(stalls((16, 19)), passed) / 1e3) == [0, 3, 0, 0, 0]
-    assert list(_stall_us(stalls((9, 12)), passed) / 1e3) == [3, 3, 3, 3, 3]
-    assert list(_stall_us(stalls(), passed)) == [0] * 5
+    assert list(stall_us(stalls((16, 19)), passed) / 1e3) == [0, 3, 0, 0, 0]
+    assert list(stall_us(stalls((9, 12)), passed) / 1e3) == [3, 3, 3, 3, 3]
+    assert list(stall_us(stalls(), passed)) == [0] * 5
 
 
 def test_a_train_without_a_packet_to_judge_has_no_error():
     errors_ns = pd.Series([2000, -7000, None], dtype="Float64")
-    assert _worst_us(errors_ns) == 7.0
-    assert np.isnan(_worst_us(errors_ns[:0]))
-    assert np.isnan(_worst_us(errors_ns[2:]))
+    assert worst_us(errors_ns) == 7.0
+    assert np.isnan(worst_us(errors_ns[:0]))
+    assert np.isnan(worst_us(errors_ns[2:]))
 
 
 def test_stalls_that_the_rate_limit_makes_good_are_no_sum():
-    assert _sum_us(stalls((0, 1), (5, 8), (10, 14)), 2000.0) == 7000.0
-    assert _sum_us(stalls(), 2000.0) == 0.0
+    assert sum_us(stalls((0, 1), (5, 8), (10, 14)), 2000.0) == 7000.0
+    assert sum_us(stalls(), 2000.0) == 0.0
 
 
 def series(first_us: float, second_us: float, error_ns: float):

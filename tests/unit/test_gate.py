@@ -101,19 +101,19 @@ class Claims(Experiment):
     class Parameters:
         pass
 
-    @claim("Wrong in one.", source="-", scenarios=("one",))
+    @claim("Wrong in one.", source="-", scenarios=("one",), bears_stall_s=0.002)
     def wrong_one(self, tables):
         return near(2.0, 1, abs=0)
 
-    @claim("Wrong in two.", source="-", scenarios=("two",))
+    @claim("Wrong in two.", source="-", scenarios=("two",), bears_stall_s=0.002)
     def wrong_two(self, tables):
         return near(2.0, 1, abs=0)
 
-    @claim("Wrong.", source="-")
+    @claim("Wrong.", source="-", bears_stall_s=0.002)
     def wrong(self, tables):
         return near(2.0, 1, abs=0)
 
-    @claim("Right in one.", source="-", scenarios=("one",))
+    @claim("Right in one.", source="-", scenarios=("one",), bears_stall_s=0.002)
     def right_one(self, tables):
         return near(1.0, 1, abs=0)
 
@@ -121,7 +121,7 @@ class Claims(Experiment):
 def statuses(path: Path, cls: type[Experiment] = Claims) -> list[str]:
     run = RunDir(path)
     run.write_meta({"parameters": {}, "scenarios": {"one": {}, "two": {}}, "clock": "real"})
-    return [str(verdict.status) for _, verdict in replay.judge(run, cls, Tables())]
+    return [str(verdict.status) for _, verdict in replay.judge(run, cls(cls.Parameters()), Tables())]
 
 
 def test_what_does_not_hold_beside_a_stall_is_inconclusive_and_what_holds_holds(tmp_path):

@@ -42,7 +42,7 @@ from testbed.grading.graphs import DataTopo
 from testbed.grading.partial_credit import share_of
 from testbed.grading.result import CheckResult, Mark, Result, mark_of
 from testbed.grading.submission import Submission, SubmissionError, blamed
-from testbed.grading.variants import SeededChoices
+from testbed.grading.variants import SeededRandom
 
 LETTER = PROJECT / "tests/labs/letter"
 YAML = (LETTER / "lab.yaml").read_text()
@@ -139,8 +139,8 @@ def test_an_edit_that_finds_nothing_is_told(lab):
 
 
 def test_a_variant_is_the_same_for_ever(lab):
-    draw = SeededChoices(b"secret", "rip", "ada")
-    drawn = [draw.integer(1, 254), draw.choice("abc"), draw.sample(range(10), 3)]
+    random = SeededRandom(b"secret", "rip", "ada")
+    drawn = [random.integer(1, 254), random.choice("abc"), random.sample(range(10), 3)]
     assert drawn == DRAWN
     assert lab.variant("ada", b"a" * 16) == lab.variant("ada", b"a" * 16)
 
@@ -155,8 +155,8 @@ def test_students_and_secrets_give_other_variants(lab):
 
 
 def test_draws_are_fair():
-    draw = SeededChoices(b"secret", "x", "y")
-    counts = pd.Series([draw.integer(0, 5) for _ in range(6000)]).value_counts()
+    random = SeededRandom(b"secret", "x", "y")
+    counts = pd.Series([random.integer(0, 5) for _ in range(6000)]).value_counts()
     assert len(counts) == 6
     assert counts.between(850, 1150).all()
 
@@ -964,3 +964,16 @@ def test_what_a_topology_file_sees_is_all_it_needs(tmp_path):
         argv, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_archives_of_bundles_hold_one_folder_and_the_platforms_none(lab, tmp_path):
+    files = export.bundle(lab, "ada", b"a" * 16)
+    export.write(files, tmp_path / "b.zip", frozenset({"README.md"}), top=lab.name)
+    export.write({"setup.sh": b"", "lab.txt": b""}, tmp_path / "g.zip", frozenset({"setup.sh"}))
+    modes = {}
+    for name in ("b", "g"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as archive:
+            modes |= {i.filename: i.external_attr >> 16 for i in archive.infolist()}
+    assert set(modes) == {f"{lab.name}/{name}" for name in files} | {"setup.sh", "lab.txt"}
+    assert modes[f"{lab.name}/README.md"] == modes["setup.sh"] == 0o755
+    assert modes["lab.txt"] == 0o644

@@ -14,7 +14,13 @@ from click.testing import CliRunner
 from testbed.author import experiment_folder
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.cli.image import image as command
-from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError, TestbedError
+from testbed.core.errors import (
+    ConfigError,
+    MissingPrerequisiteError,
+    OutputError,
+    ParseError,
+    TestbedError,
+)
 from testbed.core.rundir import RunDir
 from testbed.execution import doctor, verify
 from testbed.grading import gradescope, library
@@ -129,7 +135,7 @@ def test_what_is_no_image_is_refused_by_name(tmp_path):
     path = tmp_path / "photo.jpg"
     for content in (b"", b"\xff\xd8 a photo", os.urandom(1000), b"network-testb"):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match=r"photo\.jpg: is no image"):
+        with pytest.raises(ConfigError, match="jpg: was not made by 'testbed image export'"):
             store.bring_in(path)
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         store.bring_in(tmp_path / "none.xz")
@@ -337,7 +343,7 @@ class _Full:
 def test_a_cache_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ConfigError, match="set TESTBED_CACHE"):
+    with pytest.raises(OutputError, match="set TESTBED_CACHE"):
         store.bring_in(packed(tmp_path))
 
 

@@ -52,3 +52,22 @@ def test_the_line_of_an_experiments_own_mistake_is_told(tmp_path, monkeypatch, l
     monkeypatch.setattr("sys.meta_path", [*__import__("sys").meta_path])
     assert inside.run_scenario(tmp_path, load_file) == code
     assert read_json(tmp_path / "outcome.json")["reason"] == says
+
+
+def test_sizes_of_recorders_are_bounded(tmp_path):
+    with RunningNetwork({"h1": None}, tmp_path, "reno") as lab:
+        assert lab.scenario == "reno"
+        with pytest.raises(ConfigError, match="snaplen_bytes: 262145 is out of range"):
+            lab.capture("h1-eth0", snaplen_bytes=262_145)
+        with pytest.raises(ConfigError, match="buffer_mb: 1025 is out of range; allowed: 1 to"):
+            lab.trace("tcp_probe", buffer_mb=1025)
+
+
+def test_a_full_disk_inside_is_the_machines_fault_and_not_the_experiments(tmp_path, monkeypatch):
+    full = "raise OSError(28, 'No space left on device', 'captures/x')"
+    (tmp_path / "wrong.py").write_text(EXPERIMENT.format(line=full))
+    write_json(tmp_path / "scenario.json", {"file": "wrong.py", "parameters": {}, "seed": 1})
+    monkeypatch.setattr("sys.meta_path", [*__import__("sys").meta_path])
+    assert inside.run_scenario(tmp_path, load_file) == ExitCode.ENVIRONMENT
+    reason = read_json(tmp_path / "outcome.json")["reason"]
+    assert reason == "the run directory could not be written: the disk is full"

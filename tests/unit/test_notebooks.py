@@ -63,7 +63,7 @@ def test_the_latest_run_of_the_experiment_is_taken(tmp_path, monkeypatch):
     ):
         path = tmp_path / folder / "run.json"
         path.parent.mkdir()
-        path.write_text(json.dumps({"format": 1, "experiment": name}))
+        path.write_text(json.dumps({"format": 1, "experiment": name, "status": "complete"}))
         os.utime(path, (number, number))
     monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
     monkeypatch.setattr(notebook, "PROJECT", tmp_path)

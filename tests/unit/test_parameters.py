@@ -4,7 +4,6 @@ from dataclasses import dataclass
 import pytest
 
 import testbed
-
 from testbed.author.experiment import load_file
 from testbed.cli.main import run_options
 from testbed.core.errors import ConfigError, ExitCode
@@ -99,3 +98,10 @@ def test_an_experiments_file_is_named_with_the_field(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"seeded\.py: parameter seed: .*rename"):
         load_file(path)
+
+
+def test_lists_and_texts_have_an_upper_bound():
+    with pytest.raises(ConfigError, match="--delays-ms: 101 values; at most 100"):
+        build(Parameters, {"delays_ms": ",".join(["1"] * 101)})
+    with pytest.raises(ConfigError, match="--cc: 1001 characters; at most 1000"):
+        build(Parameters, {"cc": "x" * 1001})

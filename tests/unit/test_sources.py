@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.core.errors import ConfigError
+from testbed.core.errors import ConfigError, OutputError
 from testbed.execution.runtime import sources
 from testbed.execution.runtime.sources import copied
 
@@ -186,7 +186,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(project, cache, monkeypatch):
         raise OSError(28, "No space left on device", "x")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(ConfigError, match=r"No space left on device: x; set TESTBED_CACHE"):
+    with pytest.raises(OutputError, match=r"x: the disk is full; set TESTBED_CACHE"):
         copied(project, MODULE).__enter__()
     assert [p.name for p in (cache / "sources").iterdir()] == ["lock"]
 

@@ -350,10 +350,32 @@ def test_a_topology_files_mistake_is_named_with_its_place(tmp_path, change, says
     ("make", "says"),
     [
         (lambda: Dumbbell(2, bak=None), r"Dumbbell: has no 'bak' \(did you mean 'back'\?\)"),
-        (lambda: named_topologies.load("grid,side=1.5"), "grid side: 1.5 is no whole number"),
-        (lambda: named_topologies.load("tree,2,x"), "tree fanout: 'x' is no whole number"),
+        (lambda: named_topologies.load("grid,side=1.5"), "grid side: 1.5 is not a whole number"),
+        (
+            lambda: named_topologies.load("tree,2,x"),
+            "tree fanout: 'x' is not a whole number; allowed: 1 to 200",
+        ),
     ],
 )
 def test_an_argument_that_no_topology_takes_is_told(make, says):
     with pytest.raises(ConfigError, match=says):
         make()
+
+
+def test_what_multiplies_stops_at_the_limit_and_not_after(tmp_path):
+    with pytest.raises(ConfigError, match="Tree: has more than 5000 nodes; make it smaller"):
+        named_topologies.load("tree,12,100")
+    (tmp_path / "own.py").write_text(
+        "from mininet.topo import Topo\n"
+        "class Own(Topo):\n"
+        "    def build(self, n=2):\n"
+        "        for i in range(n):\n"
+        "            self.addHost(f'h{i}')\n"
+        "        for i in range(n):\n"
+        "            self.addLink('h0', 'h1')\n"
+        "topos = {'own': Own}\n"
+    )
+    path = tmp_path / "own.py"
+    assert len(named_topologies.load(f"{path},3").nodes()) == 3
+    with pytest.raises(ConfigError, match="Own: has more than 5000 nodes"):
+        named_topologies.load(f"{path},1000000000")

@@ -12,7 +12,7 @@ from testbed.execution.isolation import CANNOT_START
 from testbed.execution.runtime.outcome import Status
 from testbed.guest_init import CONSOLE, EXIT_FILE
 
-Verdict = tuple[Status, str, int | None, float]
+Ending = tuple[Status, str, int | None, float]
 """Status, reason, the program's exit code, the run's clock at the end in s."""
 
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
@@ -27,7 +27,7 @@ _TIMELESS = re.compile(
 _TAIL_BYTES = 64 * 1024
 
 
-def judge(folder: Path, ended: str, returncode: int, wall_limit_s: float) -> Verdict:
+def ending_of(folder: Path, ended: str, returncode: int, wall_limit_s: float) -> Ending:
     """How a run ended.
 
     Args:
@@ -67,7 +67,7 @@ def _busy(folder: Path) -> str:
     )
 
 
-def _of_program(folder: Path) -> Verdict:
+def _of_program(folder: Path) -> Ending:
     """The program came to an end that process 1 saw."""
     seen = json.loads((folder / EXIT_FILE).read_text(encoding="utf-8"))
     code, clock_s = int(seen["exit_code"]), float(seen["clock_s"])
@@ -93,7 +93,7 @@ def _own_reason(folder: Path, code: int) -> str:
     return f"the program inside ended with {code}{last}"
 
 
-def _of_kernel(folder: Path, returncode: int) -> Verdict:
+def _of_kernel(folder: Path, returncode: int) -> Ending:
     """The guest, or its jail, ended without a word from process 1."""
     tail = _tail(folder / CONSOLE)
     lines = [line for line in tail.splitlines() if line.strip()]

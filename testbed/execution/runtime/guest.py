@@ -18,7 +18,7 @@ from testbed.machine.image.store import Image
 START_EPOCH_S = 1_700_000_000
 """What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate's end."""
 
-_MIN_MEMORY_MB = 96
+_MIN_MEMORY_MB, _MAX_MEMORY_MB = 96, 65_536
 _PYTHON = "/usr/bin/python3"
 _NO_DEVICES = ("fb_tunnels=none", "dummy.numdummies=0", "bonding.max_bonds=0", "ifb.numifbs=0")
 """No devices that nobody asked for: sit0, gre0 and more in each of a network's namespaces."""
@@ -60,8 +60,9 @@ class GuestRuntime:
         limits: Limits | None = None,
     ) -> Outcome:
         """See `Runtime.run`."""
-        if memory_mb < _MIN_MEMORY_MB:
-            raise ConfigError(f"memory_mb: {memory_mb} is too small; at least {_MIN_MEMORY_MB}")
+        if not _MIN_MEMORY_MB <= memory_mb <= _MAX_MEMORY_MB:
+            allowed = f"{_MIN_MEMORY_MB} to {_MAX_MEMORY_MB}"
+            raise ConfigError(f"memory_mb: {memory_mb} is out of range; allowed: {allowed}")
         if not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed} is out of range; 0 to 2^63 - 1")
         argv = [str(self.path), *self._options(seed, memory_mb, module)]

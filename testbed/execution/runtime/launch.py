@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import guest_init
-from testbed.core.errors import ConfigError
+from testbed import files, guest_init
+from testbed.core.errors import ConfigError, OutputError
 from testbed.execution import isolation
-from testbed.execution.runtime.ending import judge
+from testbed.execution.runtime.ending import ending_of
 from testbed.execution.runtime.limits import Limits, Usage
 from testbed.execution.runtime.outcome import OnProgress, Outcome, Progress, Stop
 
@@ -78,7 +78,8 @@ def run(
     With a `terminal` (a descriptor) the job talks to that, and not to ``console.log``.
 
     Raises:
-        ConfigError: the folder cannot be written, or the limit is no positive number.
+        OutputError: the folder cannot be written.
+        ConfigError: the limit is no positive number.
         KeyboardInterrupt: Ctrl-C in the main thread; the run is ended first.
     """
     if not (math.isfinite(wall_limit_s) and wall_limit_s > 0):
@@ -94,7 +95,7 @@ def run(
         finally:
             returncode = _end(pid)
     watch.look()
-    status, reason, exit_code, clock_s = judge(folder, ended, returncode, wall_limit_s)
+    status, reason, exit_code, clock_s = ending_of(folder, ended, returncode, wall_limit_s)
     watch.close()
     (folder / f"{guest_init.EXIT_FILE}.part").unlink(missing_ok=True)
     return Outcome(
@@ -158,8 +159,8 @@ def _inherited(
             try:
                 low = os.open(path, flags | os.O_CLOEXEC, 0o644)
             except OSError as error:
-                reason = f"{error.strerror}; choose a folder that can be written"
-                raise ConfigError(f"run directory {path}: {reason}") from None
+                reason = f"cannot be written: {files.reason(error)}"
+                raise OutputError(f"run directory {path}: {reason}") from None
             found[number] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
             os.close(low)
             stack.callback(os.close, found[number])

@@ -143,6 +143,7 @@ class Runtime(Protocol):
             limits: of processor time and disk; None: none.
 
         Raises:
-            ConfigError: `scenario_dir` cannot be written, or a number is out of range.
+            OutputError: `scenario_dir` cannot be written.
+            ConfigError: a number is out of range.
         """
         ...

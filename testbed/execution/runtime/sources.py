@@ -16,16 +16,15 @@ import hashlib
 import os
 import py_compile
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from testbed import guest_init
-from testbed.core.errors import ConfigError
+from testbed import guard, guest_init
+from testbed.core.errors import ConfigError, OutputError
 from testbed.core.project import PROJECT
+from testbed.files import reason
 from testbed.machine.image import native
 from testbed.machine.image.container import MTIME_S
 from testbed.machine.image.store import Image
@@ -36,7 +35,7 @@ RYU = "build/ryu"
 """Where `scripts/install-ryu.sh` puts Ryu, which is compiled as it comes."""
 
 _PYTHON = Path("/usr/bin/python3")
-_COPY, _LOCK, _WORK = "project", "lock", "work-"
+_COPY, _LOCK = "project", "lock"
 _KEPT = 8
 _NOT_READ = ("~", ".pyc", ".swp")
 
@@ -54,7 +53,8 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
         image_root: that of an image whose Python will run inside; None: the system's will.
 
     Raises:
-        ConfigError: a file cannot be read, or there is no room for the copy.
+        ConfigError: a file cannot be read.
+        OutputError: the copy cannot be written.
     """
     files = _read(root, sorted({*PACKAGES, module.partition(".")[0]}))
     name = f"{_kind(_python(image_root))}-{_key(files, root / RYU)}"
@@ -66,8 +66,10 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
                 _make(store, folder, files, root, image_root)
             found = _hold(folder)
     except OSError as error:
-        reason = f"{error.strerror}: {error.filename}; set TESTBED_CACHE to a folder of yours"
-        raise ConfigError(f"no copy of the project for the run: {reason}") from None
+        where = f"{error.filename}: {reason(error)}"
+        raise OutputError(
+            f"no copy of the project for the run: {where}; set TESTBED_CACHE to a folder of yours"
+        ) from None
     with found:
         yield folder / _COPY
 
@@ -120,12 +122,12 @@ def _store(name: str) -> Path:
     with contextlib.suppress(OSError):
         store.mkdir(parents=True, exist_ok=True)
     serves = os.access(store, os.W_OK) or (store / name / _COPY).exists()
-    return store if serves else Path(_own_store().name)
+    return store if serves else _own_store()
 
 
 @functools.cache
-def _own_store() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="testbed-sources-", ignore_cleanup_errors=True)
+def _own_store() -> Path:
+    return guard.own_folder("sources")
 
 
 def _hold(folder: Path) -> IO[bytes] | None:
@@ -147,28 +149,25 @@ def _make(store: Path, folder: Path, files: _Files, root: Path, image_root: Path
     """Makes a copy, which appears in one step; removes those that were not used for long."""
     with (store / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for stale in store.glob(f"{_WORK}*"):
+        for stale in store.glob(f"{guard.WORK}*"):
             shutil.rmtree(stale, ignore_errors=True)
         if (folder / _COPY).exists():  # another process was faster
             return
         known = _by_last_use(store)
-        work = Path(tempfile.mkdtemp(prefix=_WORK, dir=store))
-        try:
+        with guard.folder(within=store) as work:
             work.chmod(0o755)
             kind = folder.name.rpartition("-")[0]
             like = [path for path in known if path.name.startswith(f"{kind}-")]
             _fill(work / _COPY, files, root, like[0] / _COPY if like else None, image_root)
             (work / _LOCK).touch()
             work.rename(folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
         for old in known[_KEPT - 1 :]:
             _remove(store, old)
 
 
 def _by_last_use(store: Path) -> list[Path]:
     found = [(-lock.stat().st_mtime_ns, lock.parent) for lock in store.glob(f"*-*/{_LOCK}")]
-    return [folder for _, folder in sorted(found) if not folder.name.startswith(_WORK)]
+    return [folder for _, folder in sorted(found) if not folder.name.startswith(guard.WORK)]
 
 
 def _remove(store: Path, folder: Path) -> None:
@@ -178,9 +177,8 @@ def _remove(store: Path, folder: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        gone = Path(tempfile.mkdtemp(prefix=_WORK, dir=store))
-        folder.rename(gone / folder.name)  # from here on it cannot be found
-    shutil.rmtree(gone, ignore_errors=True)
+        with guard.folder(within=store) as gone:
+            folder.rename(gone / folder.name)  # from here on it cannot be found
 
 
 # ---- what is in them
@@ -299,9 +297,7 @@ def _run_python(image_root: Path | None, arguments: Sequence[str], text: str) ->
     if image_root is not None:
         argv = native.argv(image_root, str(_PYTHON), *arguments)
         environment = native.environment(image_root)
-    done = subprocess.run(
-        argv, env=environment, input=text, capture_output=True, text=True, check=False
-    )
+    done = guard.result(argv, env=environment, input=text)
     if done.returncode not in (0, 1):
         last = (done.stderr + done.stdout).strip().splitlines()[-1:] or [str(done.returncode)]
         raise ConfigError(f"the project cannot be compiled by the Python of the run: {last[0]}")

@@ -14,11 +14,11 @@ import re
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import IO, Any
 
+from testbed import guard
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
 from testbed.guest_init import OWNERS
 from testbed.machine import kernel
@@ -29,7 +29,6 @@ from testbed.machine.image.store import Image
 from testbed.machine.kernel.source import KEYRING, mirror
 
 _EXPECTED_BYTES = 300 * 10**6
-_TERMINATION_S = 20.0
 _OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private"]
 """Before root's mmdebstrap: what it mounts in its tree (/proc, parts of /dev) is never seen by
 us, who remove that tree."""
@@ -57,12 +56,10 @@ def build(on_stage: OnStage = lambda _: None) -> Image:
         raise MissingPrerequisiteError("mmdebstrap", "sudo apt-get install mmdebstrap")
     with (
         store.making(2 * _EXPECTED_BYTES) as work,
-        tempfile.TemporaryDirectory(
-            prefix="testbed-image-", dir="/var/tmp", ignore_cleanup_errors=True
-        ) as scratch,
+        guard.folder("packages", for_all=True) as scratch,
     ):
         on_stage(f"packages of Debian's {recipe.SUITE}")
-        tarball = _bootstrap(Path(scratch))
+        tarball = _bootstrap(scratch)
         on_stage("what a guest reads of them")
         packages = _take_root(tarball, work / "root")
         libraries = take_libraries(work / "site")
@@ -120,28 +117,12 @@ def _bootstrap(scratch: Path) -> Path:
         "SOURCE_DATE_EPOCH": str(MTIME_S),
     }
     with log.open("wb") as out:
-        code = _run(_OWN_MOUNTS * (os.geteuid() == 0) + argv, environment, out)
+        line = _OWN_MOUNTS * (os.geteuid() == 0) + argv
+        code = guard.run(line, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     if code != 0:
         lines = [x for x in log.read_text(errors="replace").splitlines() if x.startswith("E: ")]
         raise CommandError("image", argv[:1], code, stderr="\n".join(lines[:1]))
     return scratch / "root.tar"
-
-
-def _run(argv: list[str], environment: dict[str, str], out: IO[bytes]) -> int:
-    """Runs a program to its end, or to ours: it then takes its files away itself."""
-    process = subprocess.Popen(
-        argv, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-    )
-    try:
-        return process.wait()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_TERMINATION_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _take_root(tarball: Path, root: Path) -> dict[str, str]:
@@ -235,9 +216,7 @@ def _compile(work: Path) -> None:
         arguments = ["-m", "compileall", "-f", "-q", "--invalidation-mode", "unchecked-hash"]
         paths = ["-s", str(work / folder), "-p", inside, str(work / folder)]
         argv = native.argv(root, "usr/bin/python3", "-sSP", *arguments, *paths)
-        done = subprocess.run(
-            argv, env=native.environment(root), capture_output=True, text=True, check=False
-        )
+        done = guard.result(argv, env=native.environment(root))
         if done.returncode not in (0, 1):  # 1: a file for another version of Python, say
             raise CommandError(
                 "image", ["python3", "-m", "compileall"], done.returncode, done.stderr

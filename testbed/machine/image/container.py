@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from testbed.core.errors import ConfigError, ParseError
+from testbed.files import refused, writing
 from testbed.machine.image import manifest as manifests
 from testbed.machine.image.manifest import Entry, Manifest
 
@@ -63,7 +64,7 @@ class Source:
         """
         found = self.manifest.sha256
         if expected and (len(expected) != len(found) or not _HEX.issuperset(expected)):
-            reason = f"is no hash: all {len(found)} digits, as 'testbed image info' shows them"
+            reason = f"is no hash: all {len(found)} digits, as the export printed them"
             raise ConfigError(f"--expect {expected[:80]!r}: {reason}")
         if expected and expected != found:
             raise ConfigError(f"{self.path}: is {found}, not {expected}; get the file again")
@@ -77,27 +78,24 @@ def write(
     The same bytes for the same content, where the compressor's version is the same.
 
     Raises:
-        ConfigError: the file cannot be written.
+        OutputError: the file cannot be written; nothing of it is left.
         ParseError: something in the folder is no longer what the listing says.
     """
     entries = manifests.parse_listing(made, listing, str(folder))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as raw:
-            raw.write(MAGIC + made.raw + b"\n")
-            with lzma.open(raw, "wb", check=lzma.CHECK_CRC64, filters=_FILTERS) as packed:
-                packed.write(listing)
-                _pack(packed, entries, folder, made.content_bytes, on_fraction)
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(path, durable=True) as raw:
+        raw.write(MAGIC + made.raw + b"\n")
+        with lzma.open(raw, "wb", check=lzma.CHECK_CRC64, filters=_FILTERS) as packed:
+            packed.write(listing)
+            _pack(packed, entries, folder, made.content_bytes, on_fraction)
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Source]:
+def opened(path: Path, kind: str = "image") -> Iterator[Source]:
     """Opens a file and reads what it says it is.
+
+    Args:
+        path: the file.
+        kind: what is wanted, `image` or `kernel`: the command that makes such files.
 
     Raises:
         ConfigError: it cannot be read, or is no image at all.
@@ -110,12 +108,12 @@ def opened(path: Path) -> Iterator[Source]:
             line = raw.readline(_MAX_MANIFEST_BYTES)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        yield Source(path, _manifest(path, first, line), raw)
+        yield Source(path, _manifest(path, kind, first, line), raw)
 
 
-def _manifest(path: Path, first: bytes, line: bytes) -> Manifest:
+def _manifest(path: Path, kind: str, first: bytes, line: bytes) -> Manifest:
     if not first.startswith(_FAMILY):
-        raise ConfigError(f"{path}: is no image of the testbed's (see 'testbed image export')")
+        raise ConfigError(f"{path}: was not made by 'testbed {kind} export'")
     if first != MAGIC:
         raise ParseError(str(path), "first line", "a format this version does not know; update it")
     if not line.endswith(b"\n"):
@@ -134,14 +132,11 @@ def unpack(source: Source, folder: Path, on_fraction: OnFraction) -> None:
 
     Raises:
         ParseError: the file is damaged or truncated, or says more than its manifest.
-        ConfigError: the folder cannot be written.
+        OutputError: the folder cannot be written.
     """
-    try:
-        with _reading(source) as (packed, listing, entries):
-            (folder / LISTING).write_bytes(listing)
-            _unpack(packed, entries, folder, source.manifest.content_bytes, on_fraction)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from None
+    with refused(folder), _reading(source) as (packed, listing, entries):
+        (folder / LISTING).write_bytes(listing)
+        _unpack(packed, entries, folder, source.manifest.content_bytes, on_fraction)
 
 
 def check(source: Source) -> None:
@@ -169,7 +164,7 @@ def _reading(source: Source) -> Iterator[tuple[_Packed, bytes, list[Entry]]]:
         listing = packed.read(made.listing_bytes)
         yield packed, listing, manifests.parse_listing(made, listing, name)
         if not packed.ended():
-            raise ParseError(name, "end", "more follows than the image holds")
+            raise ParseError(name, "end", "more follows than its list of files names")
     except (EOFError, lzma.LZMAError) as error:
         what = "is truncated" if isinstance(error, EOFError) else "is damaged"
         raise ParseError(name, "content", f"{what}; get the file again") from None
@@ -221,7 +216,8 @@ def _pack(
         content = (folder / entry.path).read_bytes()
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise ParseError(str(folder), entry.path, "was changed since; import the image again")
-        packed.write(content)
+        for begin in range(0, len(content), _CHUNK_BYTES):  # one long call could not be interrupted
+            packed.write(content[begin : begin + _CHUNK_BYTES])
         done += entry.size
         on_fraction(done / max(1, total))
 

@@ -12,13 +12,13 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from testbed.core.errors import ConfigError, ParseError, TestbedError, nearest
+from testbed import files, guard
+from testbed.core.errors import ConfigError, OutputError, ParseError, TestbedError, nearest
 from testbed.machine.image import container, manifest
 from testbed.machine.image.container import LISTING, MANIFEST, MTIME_S, OnFraction
 from testbed.machine.image.manifest import Manifest
@@ -161,7 +161,8 @@ def bring_in(path: Path, on_fraction: OnFraction = lambda _: None, expected: str
         expected: the hash that it must have; empty: any.
 
     Raises:
-        ConfigError: no image, another than expected, or no room.
+        ConfigError: no image, or another than expected.
+        OutputError: the cache cannot be written.
         ParseError: a damaged or truncated one; nothing of it is kept.
     """
     with container.opened(path) as source:
@@ -189,8 +190,8 @@ def making(size_bytes: int) -> Iterator[Path]:
         root.mkdir(parents=True, exist_ok=True)
         lock = (root / LOCK).open("w")
     except OSError as error:
-        reason = f"{error.strerror}; set TESTBED_CACHE to a folder of yours"
-        raise ConfigError(f"{root}: {reason}") from None
+        reason = f"{files.reason(error)}; set TESTBED_CACHE to a folder of yours"
+        raise OutputError(f"{root}: cannot be written: {reason}") from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for stale in root.glob("work-*"):
@@ -202,11 +203,8 @@ def making(size_bytes: int) -> Iterator[Path]:
                 f"{root}: {free_bytes / 1e6:.0f} MB free, the image needs {needed_mb:.0f} MB; "
                 "set TESTBED_CACHE to a folder with more"
             )
-        work = Path(tempfile.mkdtemp(prefix="work-", dir=root))
-        try:
+        with guard.folder(within=root) as work:
             yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 def keep(work: Path, made: Manifest) -> None:
@@ -221,21 +219,21 @@ def remove(name: str) -> None:
 
     Raises:
         TestbedError: it is in use.
-        ConfigError: it is not there, or not ours to remove.
+        ConfigError: it is not there.
+        OutputError: it is not ours to remove.
     """
     folder = images_root() / name
     try:
-        with (folder / LOCK).open("r+b") as lock:
+        with (folder / LOCK).open("r+b") as lock, contextlib.ExitStack() as stack:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            gone = Path(tempfile.mkdtemp(prefix="work-", dir=images_root()))
+            gone = stack.enter_context(guard.folder(within=images_root()))
             folder.rename(gone / name)  # from here on it cannot be found
     except BlockingIOError:
         raise TestbedError(f"image {name}: is in use by a run; remove it when that ended") from None
     except FileNotFoundError:
         raise ConfigError(f"image {name}: is not there (any more); testbed image list") from None
     except OSError as error:
-        raise ConfigError(f"image {name}: cannot be removed: {error.strerror}") from None
-    shutil.rmtree(gone, ignore_errors=True)
+        raise OutputError(f"image {name}: cannot be removed: {files.reason(error)}") from None
 
 
 def size_bytes(folder: Path) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from testbed import guard
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError
 from testbed.machine import kernel
 from testbed.machine.image import container, manifest, store
@@ -39,8 +39,7 @@ def export_kernel(path: Path | None, on_fraction: OnFraction) -> Path:
     if built is None:
         raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
     target = _target(path, f"testbed-kernel-{built.version}.xz")
-    with tempfile.TemporaryDirectory(prefix="testbed-kernel-") as scratch:
-        work = Path(scratch)
+    with guard.folder("kernel") as work:
         take_kernel(built.path.parent, work / "kernel")
         facts = {"kernel": kernel_facts(built.path.parent)}
         made, listing = manifest.make(manifest.KERNEL, facts, scan(work))
@@ -56,10 +55,11 @@ def import_kernel(path: Path, expected: str = "") -> tuple[GuestKernel, bool]:
         expected: the hash that it must have; empty: any.
 
     Raises:
-        ConfigError: no kernel, another than expected, or the cache cannot be written.
+        ConfigError: no kernel, or another than expected.
+        OutputError: the cache cannot be written.
         ParseError: a damaged or truncated one; nothing of it is kept.
     """
-    with container.opened(path) as source:
+    with container.opened(path, "kernel") as source:
         source.expect(expected)
         told = source.manifest.data["kernel"]
         if source.manifest.kind != manifest.KERNEL:

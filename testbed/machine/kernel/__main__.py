@@ -5,10 +5,10 @@ Needs nothing but Python's standard library.
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 
+from testbed import start
 from testbed.core.errors import TestbedError
 from testbed.machine.kernel import BuildProgress, build, find
 
@@ -49,6 +49,7 @@ class _Printer:
         """Ends the line that counted up."""
         if self._stage and sys.stderr.isatty():
             sys.stderr.write("\n")
+        self._stage = ""
 
 
 def main(arguments: list[str]) -> int:
@@ -56,25 +57,21 @@ def main(arguments: list[str]) -> int:
     if arguments not in (["build"], ["info"]):
         sys.stderr.write(_USAGE)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     printer = _Printer()
     try:
         kernel = build(printer) if arguments == ["build"] else find()
     except TestbedError as error:
         printer.end()
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"error: {error}\n")
         return int(error.exit_code)
-    except KeyboardInterrupt:
+    finally:
         printer.end()
-        sys.stderr.write("interrupted; nothing was kept\n")
-        return 130
-    printer.end()
     if kernel is None:
-        sys.stderr.write("no guest kernel is built\n")
+        sys.stderr.write("error: no guest kernel is built\n")
         return 3
     sys.stdout.write(f"{kernel.version} ({kernel.source}) {kernel.path}\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start.command("kernel", lambda: sys.exit(main(sys.argv[1:])))

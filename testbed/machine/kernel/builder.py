@@ -13,12 +13,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import guard
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
 from testbed.machine.kernel import source as sources
 from testbed.machine.kernel.commands import output, run
@@ -104,8 +104,8 @@ def build(on_progress: OnBuildProgress = lambda _: None, *, refresh: bool = Fals
                 f"{root}: {free_bytes / 1e9:.1f} GB free, the kernel's build needs "
                 f"{_NEEDED_BYTES / 1e9:.0f} GB; set TESTBED_CACHE to a folder with more"
             )
-        with tempfile.TemporaryDirectory(prefix="work-", dir=root) as work:
-            return _first_that_builds(Path(work), on_progress)
+        with guard.folder(within=root) as work:
+            return _first_that_builds(work, on_progress)
 
 
 def _first_that_builds(work: Path, on_progress: OnBuildProgress) -> GuestKernel:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from testbed import guard
 from testbed.core.errors import CommandError
 
 _TICK_S = 0.3
@@ -29,7 +28,7 @@ def output(argv: Sequence[str]) -> str:
     Raises:
         CommandError: it ended badly.
     """
-    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
+    done = guard.result(argv, env=environment())
     if done.returncode != 0:
         raise CommandError("build", argv, done.returncode, done.stdout, done.stderr)
     return done.stdout
@@ -58,22 +57,16 @@ def run(
         CommandError: it ended badly; carries the end of its output.
     """
     with log.open("w+b") if log else tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *argv],
-            cwd=cwd,
-            env={**environment(), **(env or {})},
-            stdin=stdin or subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a group of its own, to be ended as one
-        )
-        try:
+        options = {
+            "cwd": cwd,
+            "env": {**environment(), **(env or {})},
+            "stdin": stdin or subprocess.DEVNULL,
+            "stdout": out,
+            "stderr": subprocess.STDOUT,
+        }
+        with guard.started(argv, **options) as process:
             while _still_runs(process):
                 on_tick()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
         if process.returncode != 0:
             out.seek(max(0, out.seek(0, os.SEEK_END) - _TAIL_CHARS))
             tail = out.read().decode(errors="replace")

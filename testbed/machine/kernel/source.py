@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import guard
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
 from testbed.machine.kernel.commands import output, run
 
@@ -162,9 +163,7 @@ def _newest(
     configuration = folder / "apt.conf"
     configuration.write_text(_CONFIGURATION.format(folder=folder))
     apt = ["-q", "-c", str(configuration)]
-    updated = subprocess.run(
-        ["apt-get", *apt, "update"], capture_output=True, text=True, errors="replace", check=False
-    )
+    updated = guard.result(["apt-get", *apt, "update"])
     if updated.returncode != 0:
         lines = [line for line in updated.stderr.splitlines() if line.startswith("E:")]
         refused(f"{suite}: {lines[0] if lines else 'apt-get update failed'}")

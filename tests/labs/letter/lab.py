@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed import Assignment, SeededChoices, Tables, Verdict, claim, holds, param
+from testbed import Assignment, SeededRandom, Tables, Verdict, claim, holds, param
 from topologies.single import Single
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class Lab(Assignment):
     params: Parameters
 
     @classmethod
-    def variant(cls, draw: SeededChoices) -> Mapping[str, Any]:
+    def variant(cls, random: SeededRandom) -> Mapping[str, Any]:
         """A word of six letters."""
-        return {"word": "".join(draw.choice("abcdefghkmnprstuvwxyz") for _ in range(6))}
+        return {"word": "".join(random.choice("abcdefghkmnprstuvwxyz") for _ in range(6))}
 
     def topology(self) -> Single:
         """Two hosts at a switch."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from testbed import programs
+from testbed.author.topo import Topo
 from testbed.net import Network
 from testbed.net.shape import LinkShape
-from testbed.author.topo import Topo
 
 SAME_FLOW = """
 import socket, sys

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from testbed.execution.isolation import CANNOT_START
-from testbed.execution.runtime.ending import judge
+from testbed.execution.runtime.ending import ending_of
 
 
 def left(folder, console="", exit_file=None, outcome=None):
@@ -20,7 +20,7 @@ def left(folder, console="", exit_file=None, outcome=None):
 
 
 def test_complete(tmp_path):
-    assert judge(left(tmp_path, exit_file={}), "", 0, 60) == ("complete", "", 0, 12.5)
+    assert ending_of(left(tmp_path, exit_file={}), "", 0, 60) == ("complete", "", 0, 12.5)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_complete(tmp_path):
 )
 def test_ends_that_process_1_saw(tmp_path, exit_file, console, outcome, status, reason):
     folder = left(tmp_path, console, exit_file, outcome)
-    found, why, code, clock_s = judge(folder, "", 0, 60)
+    found, why, code, clock_s = ending_of(folder, "", 0, 60)
     assert found == status
     assert reason in why
     assert code == exit_file.get("exit_code", 0)
@@ -63,18 +63,18 @@ PANIC = "[    3.2] Kernel panic - not syncing: Segfault with no mm\n[ 3.2] Call 
     ],
 )
 def test_ends_without_a_word_from_process_1(tmp_path, returncode, console, status, reason):
-    found, why, code, _ = judge(left(tmp_path, console), "", returncode, 60)
+    found, why, code, _ = ending_of(left(tmp_path, console), "", returncode, 60)
     assert (found, code) == (status, None)
     assert reason in why
 
 
 def test_ended_by_us(tmp_path):
     folder = left(tmp_path, exit_file={})
-    assert judge(folder, "interrupted", -9, 60)[0] == "interrupted"
-    status, why, code, _ = judge(folder, "time_limit", -9, 42)
+    assert ending_of(folder, "interrupted", -9, 60)[0] == "interrupted"
+    status, why, code, _ = ending_of(folder, "time_limit", -9, 42)
     assert (status, code) == ("time_limit", None)
     assert "42 s" in why
 
 
 def test_signals_without_a_name(tmp_path):
-    assert "signal 63" in judge(left(tmp_path), "", 128 + 63, 60)[1]
+    assert "signal 63" in ending_of(left(tmp_path), "", 128 + 63, 60)[1]

@@ -1,0 +1,1 @@
+"""What `bench/kills.py` kills, and where it looks for what is left."""

@@ -1,0 +1,155 @@
+"""Where something could be left: processes, mounts, interfaces, shared memory, files."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from killing.place import PROJECT, Place
+from testbed import abandoned
+
+SETTLE_S = 5.0
+"""How long what is killed with a command may take to vanish."""
+
+_PR_SET_CHILD_SUBREAPER, _NEWNS, _MS_PRIVATE_REC = 36, 0x20000, 0x44000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass
+class _Here:
+    """Of this process.
+
+    Attributes:
+        private: /dev/shm and /var/tmp are its own.
+    """
+
+    private: bool = False
+
+
+_here = _Here()
+
+
+def take_in_orphans() -> None:
+    """From now on the orphans of what we start are ours; as root, some folders, too."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _here.private = _own_mounts()
+
+
+def _own_mounts() -> bool:
+    """/dev/shm and /var/tmp are ours alone from now on; False without the right to it."""
+    if os.geteuid() != 0 or _libc.unshare(_NEWNS) != 0:
+        return False
+    _libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_PRIVATE_REC), None)
+    return all(
+        _libc.mount(b"tmpfs", path, b"tmpfs", ctypes.c_ulong(0), b"mode=1777") == 0
+        for path in (b"/dev/shm", b"/var/tmp")
+    )
+
+
+@dataclass(frozen=True)
+class Before:
+    """What there is before a command starts."""
+
+    files: set[str]
+    processes: set[int]
+    mounts: set[str]
+    interfaces: set[str]
+
+
+def before(place: Place) -> Before:
+    """What there is now."""
+    return Before(place.files(), _descendants(), _mounts(), _interfaces())
+
+
+def left(place: Place, before: Before) -> list[str]:
+    """What did not vanish in time; it is removed here, so that it is not found twice."""
+    until_s = time.monotonic() + SETTLE_S
+    while (found := _left_now(place, before)) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    for pid in _descendants() - before.processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _reap()
+    for path in _shared():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return found
+
+
+def _left_now(place: Place, before: Before) -> list[str]:
+    _reap()
+    found = [f"process {pid} {_name(pid)}" for pid in sorted(_descendants() - before.processes)]
+    found += [f"mount {line}" for line in _mounts() - before.mounts]
+    found += [f"interface {link}" for link in _interfaces() - before.interfaces]
+    found += [f"{path}" for path in _shared()]
+    found += [
+        f"file {path}" for path in sorted(place.files() - before.files) if _is_half_made(path)
+    ]
+    found += [str(path) for path in abandoned.half_made() if path.parent == PROJECT / "build"]
+    return found
+
+
+def _is_half_made(path: str) -> bool:
+    """Whether a new file is neither a result nor kept in the cache on purpose."""
+    parts = Path(path).parts
+    temporary = parts[0] == "tmp" or parts[:2] == ("cache", "tmp")
+    return (temporary and path not in {"cache/tmp", "cache/tmp/.lock"}) or any(
+        part.startswith(("work-", ".tmp", "tmp")) or part.endswith((".part", ".tmp"))
+        for part in parts[1:]
+    )
+
+
+def _shared() -> list[Path]:
+    """What is in folders of the whole machine, which are ours alone here."""
+    if not _here.private:
+        return []
+    folders = [Path("/dev/shm"), Path("/var/tmp")]
+    mine = Path("/var/tmp") / f"testbed-{os.geteuid()}"
+    found = [path for folder in folders for path in folder.iterdir() if path != mine]
+    return found + ([p for p in mine.iterdir() if p.name != ".lock"] if mine.is_dir() else [])
+
+
+def _mounts() -> set[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return {" ".join(line.split()[3:5]) for line in lines} if _here.private else set()
+
+
+def _interfaces() -> set[str]:
+    """Only those that a network of ours could have left; others come and go."""
+    names = {path.name for path in Path("/sys/class/net").iterdir()}
+    return {name for name in names if re.fullmatch(r"[hsr]\d+-eth\d+|s\d+|r\d+", name)}
+
+
+def _descendants() -> set[int]:
+    """Processes that come from us, whoever their parent is now."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (entry / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
+            if fields[0] not in "ZX":
+                parents[int(entry.name)] = int(fields[1])
+    found: list[int] = [os.getpid()]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return set(found[1:])
+
+
+def _name(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return b" ".join(words).decode(errors="replace").strip()[:200]
+    except OSError:
+        return ""
+
+
+def _reap() -> None:
+    """Orphans that became our children and ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

@@ -1,0 +1,5 @@
+"""``python -m testbed``: the command line."""
+
+from testbed.start import main
+
+main()

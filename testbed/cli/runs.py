@@ -1,0 +1,200 @@
+"""`testbed runs` and `testbed diff`: the runs there are, removing some, two side by side."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from testbed.cli.console import err, out
+from testbed.core.errors import ConfigError
+from testbed.core.rundir import RunDir, State, default_runs
+
+if TYPE_CHECKING:
+    from testbed.diff import Diff, Row
+    from testbed.runs import Row as RunRow
+
+_COLOURS = {
+    State.FINISHED: "green", State.UNDER_WAY: "cyan", State.FAILED: "red",
+    State.INTERRUPTED: "yellow",
+}  # fmt: skip
+_RUNS = click.option(
+    "--out", "folder", type=click.Path(path_type=Path), help="Folder of run directories."
+)
+
+
+@click.group("runs", invoke_without_command=True)
+@_RUNS
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.pass_context
+def runs_group(context: click.Context, folder: Path | None, as_json: bool) -> None:
+    """List the runs with their state, verdicts, fingerprint and size; remove old ones."""
+    from testbed.runs import rows
+
+    context.obj = (folder or default_runs()).resolve()
+    if context.invoked_subcommand:
+        return
+    found = rows(context.obj)
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in found], indent=1, ensure_ascii=False))
+    elif found:
+        _print_runs(found)
+    else:
+        err.print(f"no runs in {context.obj}; make one with 'testbed run'", highlight=False)
+
+
+def _print_runs(found: list[RunRow]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("run", "started (UTC)", "state", "verdicts", "fingerprint", "MB"):
+        table.add_column(column, overflow="fold", justify="right" if column == "MB" else "left")
+    for row in found:
+        colour = _COLOURS.get(State(row.state), "red") if row.state in set(State) else "red"
+        why = (
+            f" [dim]({escape(row.reason[:60])})[/]"
+            if row.reason != row.state and row.reason
+            else ""
+        )
+        verdicts = ", ".join(f"{n} {status}" for status, n in row.verdicts.items())
+        table.add_row(
+            row.path.name, row.started.replace("T", " ").rstrip("Z"),
+            f"[{colour}]{row.state}[/]{why}", verdicts, row.fingerprint[:16],
+            f"{row.size_bytes / 1e6:.1f}",
+        )  # fmt: skip
+    out.print(table)
+    total_mb = sum(row.size_bytes for row in found) / 1e6
+    out.print(f"{len(found)} runs, {total_mb:.0f} MB, in {found[0].path.parent}",
+              highlight=False, soft_wrap=True)  # fmt: skip
+
+
+@runs_group.command()
+@click.option(
+    "--older-than", "days", type=click.FloatRange(0, 36500), metavar="DAYS",
+    help="Only runs that started more than DAYS ago.",
+)  # fmt: skip
+@click.option(
+    "--keep", type=click.IntRange(0, 10000), metavar="N",
+    help="Keep the newest N runs of each experiment (0: none).",
+)  # fmt: skip
+@click.option("--unfinished", is_flag=True, help="Only failed, interrupted and damaged runs.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def prune(
+    folder: Path, days: float | None, keep: int | None, unfinished: bool, dry_run: bool, yes: bool
+) -> None:
+    """Remove run directories: those for which all conditions hold.
+
+    Without a condition: failed, interrupted and damaged runs. A run that is under way stays.
+    """
+    from testbed.runs import remove, rows, to_prune
+
+    unfinished = unfinished or (days is None and keep is None)
+    chosen = list(
+        to_prune(rows(folder), older_than_days=days, keep=keep, unfinished=unfinished)
+    )  # fmt: skip
+    if not chosen:
+        out.print(f"nothing to remove in {folder}", highlight=False, soft_wrap=True)
+        return
+    _print_runs(chosen)
+    if dry_run:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError("runs prune: there is nobody to ask; add --yes")
+        if not click.confirm(f"Remove these {len(chosen)} runs?"):
+            out.print("nothing was removed")
+            return
+    for row in chosen:
+        remove(row.path)
+    out.print(f"removed {len(chosen)} runs", highlight=False)
+
+
+# ---- diff
+
+
+@click.command("diff")
+@click.argument("one", metavar="RUN")
+@click.argument("two", metavar="RUN")
+@click.option("--all", "everything", is_flag=True, help="Show what is the same, too.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), help="Write a page with both runs' figures."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def diff_command(one: str, two: str, everything: bool, html: Path | None, as_json: bool) -> None:
+    """Show two runs side by side: what made them, parameters, claims, tables, figures.
+
+    RUN is a name from 'testbed runs', a path, or 'latest'. Whether they differ or not, the exit
+    code is 0; 'testbed verify' makes a run again and judges that.
+    """
+    from testbed.diff import diff
+
+    both = [RunDir.open(where, default_runs()) for where in (one, two)]
+    found = diff(*both)
+    if html is not None:
+        _write_page(html, both, found)
+    if as_json:
+        sections = {title: [vars(row) for row in rows] for title, rows in found.sections.items()}
+        runs = [str(run.path) for run in both]
+        data = {"runs": runs, "same": found.same, **sections}
+        click.echo(json.dumps(data, indent=1, ensure_ascii=False))
+    else:
+        _print_diff(both, found, everything=everything)
+    if html is not None:
+        out.print(str(html), soft_wrap=True, highlight=False)
+
+
+def _print_diff(both: list[RunDir], found: Diff, *, everything: bool) -> None:
+    for title, rows in found.sections.items():
+        shown = [row for row in rows if everything or not row.same]
+        if not shown:
+            continue
+        table = Table(box=None, header_style="bold", pad_edge=False, title=title)
+        table.title_justify = "left"
+        for column in ("", "what", both[0].path.name, both[1].path.name, "difference"):
+            table.add_column(column, overflow="fold")
+        for row in shown:
+            mark = "=" if row.same else "[yellow]≠[/]"
+            table.add_row(mark, *(escape(x) for x in (row.what, row.one, row.two, row.note)))
+        out.print(table, "")
+    out.print(_summary(found), highlight=False)
+
+
+def _summary(found: Diff) -> str:
+    if found.same:
+        return "nothing differs"
+    parts = []
+    for title, rows in found.sections.items():
+        if count := sum(not row.same for row in rows):
+            parts.append(f"{title.lower()}: {count} of {len(rows)}")
+    return f"differ: {'; '.join(parts)}"
+
+
+def _write_page(path: Path, both: list[RunDir], found: Diff) -> None:
+    from testbed.files import write_text
+    from testbed.results.report import template
+
+    figures = [
+        {"name": row.what, "same": row.same, "sources": [_source(run, row) for run in both]}
+        for row in found.figures
+    ]
+    page = template("diff.html.j2").render(
+        runs=[{"name": run.path.name, "title": run.meta().get("title", "")} for run in both],
+        sections={t: rows for t, rows in found.sections.items() if t != "Figures"},
+        figures=figures, summary=_summary(found),
+    )  # fmt: skip
+    write_text(path, page, what="--html")
+
+
+def _source(run: RunDir, row: Row) -> str:
+    """A figure as a data URL; empty if the run has none of that name."""
+    path = run.plots / row.what
+    if not path.is_file():
+        return ""
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,172 @@
+"""All runs of a folder: their state, verdicts and size; and how to remove some.
+
+A repetition (``--repeat``) is one row. Reads ``run.json`` and ``verdicts.json`` alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from calendar import timegm
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from testbed.core.errors import OutputError, ParseError
+from testbed.core.rundir import REPETITION, REPORT, RUN, SEED, VERDICTS, RunDir, State, read_json
+from testbed.files import reason
+
+DAMAGED = "damaged"
+"""The state of a run whose ``run.json`` cannot be read."""
+
+UNFINISHED = frozenset({State.FAILED, State.INTERRUPTED, DAMAGED})
+_DAY_S = 86400.0
+_STARTED = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, or a repetition.
+
+    Attributes:
+        path: its folder.
+        experiment: the experiment's name; empty where it cannot be read.
+        state: a `State`, or `DAMAGED`.
+        started: UTC, as in ``run.json``; empty where it cannot be read.
+        fingerprint: of a virtual-clock run; empty for others and for repetitions.
+        size_bytes: of all its files.
+        runs: how many runs it holds.
+        reason: why it is not finished.
+        verdicts: number of claims by status (of a repetition: over its seeds).
+    """
+
+    path: Path
+    experiment: str
+    state: str
+    started: str
+    fingerprint: str
+    size_bytes: int
+    runs: int = 1
+    reason: str = ""
+    verdicts: dict[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**vars(self), "path": str(self.path)}
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it started (of a damaged one: since its folder was changed)."""
+        with suppress(ValueError):
+            return time.time() - timegm(time.strptime(self.started, _STARTED))
+        return time.time() - self.path.stat().st_mtime
+
+
+def rows(runs: Path) -> list[Row]:
+    """All runs and repetitions of a folder, oldest first."""
+    seeds = {path.parent.parent for path in runs.glob(f"*/{SEED}*/{RUN}")}
+    found = [_run(RunDir(path.parent)) for path in runs.glob(f"*/{RUN}")]
+    found += [_repetition(path) for path in seeds]
+    return sorted(found, key=lambda row: (-row.age_s, row.path.name))
+
+
+def _run(run: RunDir) -> Row:
+    size_bytes = _size_bytes(run.path)
+    try:
+        meta, state = run.meta(), run.state
+    except ParseError as error:
+        return Row(run.path, "", DAMAGED, "", "", size_bytes, reason=str(error))
+    return Row(
+        run.path, str(meta.get("experiment", "")), state, str(meta.get("started", "")),
+        str(meta.get("fingerprint") or ""), size_bytes, reason=_why(state, meta),
+        verdicts=_verdicts(run.path / VERDICTS) if state is State.FINISHED else {},
+    )  # fmt: skip
+
+
+def _why(state: State, meta: dict[str, Any]) -> str:
+    return str(meta.get("reason") or "") if state in UNFINISHED else ""
+
+
+def _repetition(path: Path) -> Row:
+    """A repetition is finished once its report, the last of all, is there."""
+    folders = sorted(path.glob(f"{SEED}*/{RUN}"))
+    first = _run(RunDir(folders[0].parent))
+    state = State.INTERRUPTED
+    if first.state == State.UNDER_WAY:  # its parent is locked
+        state = State.UNDER_WAY
+    elif all((path / name).is_file() for name in (REPETITION, REPORT)):
+        state = State.FINISHED
+    verdicts: dict[str, int] = {}
+    if state is State.FINISHED:
+        with suppress(ParseError, KeyError, TypeError):
+            verdicts = Counter(c["status"] for c in read_json(path / REPETITION)["claims"])
+    return Row(
+        path, first.experiment, state, first.started, "", _size_bytes(path), len(folders),
+        verdicts=dict(verdicts),
+    )  # fmt: skip
+
+
+def _verdicts(path: Path) -> dict[str, int]:
+    with suppress(ParseError, KeyError, TypeError):
+        return dict(Counter(row["status"] for row in read_json(path)))
+    return {}
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # of a run that is under way a file may vanish
+            total += path.lstat().st_size
+    return total
+
+
+# ---- removing
+
+
+def to_prune(
+    found: Iterable[Row], *, older_than_days: float | None, keep: int | None, unfinished: bool
+) -> Iterator[Row]:
+    """The runs that the given conditions name, all of which must hold; never one under way.
+
+    Args:
+        found: all runs.
+        older_than_days: only those that started before that.
+        keep: not the newest `keep` of each experiment.
+        unfinished: only those that failed, were interrupted or are damaged.
+    """
+    seen: Counter[str] = Counter()
+    for row in sorted(found, key=lambda row: row.age_s):
+        if row.state == State.UNDER_WAY:
+            continue
+        seen[row.experiment] += 1
+        young = older_than_days is not None and row.age_s < older_than_days * _DAY_S
+        kept = keep is not None and seen[row.experiment] <= keep
+        if not (young or kept or (unfinished and row.state not in UNFINISHED)):
+            yield row
+
+
+def remove(path: Path) -> None:
+    """Removes a run or a repetition. One that was removed in part counts as interrupted.
+
+    Raises:
+        ConfigError: it is under way.
+        OutputError: it cannot be removed.
+    """
+    run = RunDir(path)
+    with run.in_use():
+        if (path / RUN).is_file():
+            with suppress(ParseError, OutputError):  # a full disk is why one removes runs
+                run.set_state(State.INTERRUPTED, "it was being removed")
+        try:
+            last = {RUN: 2, REPETITION: 0}
+            for child in sorted(path.iterdir(), key=lambda p: last.get(p.name, 1)):
+                if child.is_dir() and not child.is_symlink():
+                    shutil.rmtree(child)
+                else:
+                    child.unlink()
+            path.rmdir()
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be removed: {reason(error)}") from error

@@ -1,0 +1,49 @@
+"""A quick round of `bench/kills.py`: commands killed at random moments leave nothing and go on."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from testbed.core.project import PROJECT
+
+pytestmark = pytest.mark.guest
+
+
+def kills(tmp_path, *options):
+    argv = [sys.executable, "bench/kills.py", "--folder", str(tmp_path), *options]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_killed_commands(tmp_path, guest_kernel):
+    code, said = kills(tmp_path, "--quick", "--times", "2", "--compare-last")
+    assert code == 0, said
+    rows = [line for line in said.splitlines() if line.endswith("nothing")]
+    assert len(rows) == (7 if os.geteuid() == 0 else 5) * 4, said
+
+
+LEAVES = """
+import sys
+sys.path.insert(0, "bench")
+import kills
+from killing.commands import COMMANDS, Command
+program = (
+    "trap 'exit 9' TERM; (setsid sleep 60 &); touch $TMPDIR/left$$; date +%N >> times; sleep 2"
+)
+COMMANDS["leaves"] = Command(
+    ["sh", "-c", program], lambda place, _: (place.work / "times").read_text()
+)
+sys.exit(kills.main())
+"""
+
+
+def test_what_is_left_is_found(tmp_path, guest_kernel):
+    options = ["--folder", str(tmp_path), "--commands", "leaves", "--times", "1"]
+    argv = [sys.executable, "-c", LEAVES, *options, "--signals", "TERM"]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    for found in ("process", "sleep 60", "file tmp/left", "other results", "exit code 9"):
+        assert found in done.stdout, done.stdout

@@ -1,0 +1,269 @@
+"""Nothing that a command starts or makes for a while outlives it, whatever ends it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed import abandoned, guard
+from testbed.core.errors import RunIncompleteError, TestbedError
+from testbed.core.project import PROJECT
+from testbed.grading.pool import Pool
+
+LIMIT_S = 20.0
+
+SLEEPS = "import os, signal; signal.alarm(60); signal.pause()"
+
+HOLDS = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from testbed import guard, start
+
+def run():
+    guard.use_own_folder()
+    with guard.folder("some") as folder, guard.folder(within=Path(sys.argv[1])) as work:
+        (folder / "file").write_text("x" * 1000)
+        (work / "file").touch()
+        # a program whose child has left its session, and whose own parent has ended
+        orphan = "(setsid sleep 61 & echo $! > grandchild)"
+        tree = ["sh", "-c", f"sleep 62 & cd {sys.argv[1]}; {orphan}; exec sleep 63"]
+        with guard.started(tree), guard.forked(2) as pool:
+            pool.submit(signal.pause)
+            print(folder, flush=True)
+            signal.alarm(60)
+            while True:
+                signal.pause()
+
+start.command("holds", run)
+"""
+
+
+def environment(tmp_path):
+    return {**os.environ, "TESTBED_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(PROJECT)}
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A command that holds a bit of everything; and the temporary folder that it told."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(tmp_path)], env=environment(tmp_path),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    folder = Path(process.stdout.readline().strip())
+    assert (folder / "file").is_file()
+    wait_until((tmp_path / "grandchild").exists)
+    yield process, folder
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.communicate()
+
+
+def wait_until(holds):
+    until_s = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def marked(folder):
+    """Processes that have the command's temporary folder as theirs."""
+    mark = f"TMPDIR={folder.parent}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state not in "ZX" and mark in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [*guard.SIGNALS, signal.SIGKILL], ids=lambda n: n.name)
+def test_nothing_is_left_after_a_signal(holder, tmp_path, number):
+    process, folder = holder
+    assert len(marked(folder)) >= 3, "the program, its child and the orphan"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=LIMIT_S)
+    if number == signal.SIGKILL:
+        assert (process.returncode, said) == (-number, "")
+    else:
+        assert process.returncode == 128 + number
+        assert said == f"interrupted ({number.name})\n"
+    wait_until(lambda: not folder.parent.exists())
+    wait_until(lambda: not list(tmp_path.glob(f"{guard.WORK}*")))
+    wait_until(lambda: not marked(folder))
+
+
+def test_without_its_sweeper_the_next_command_and_clean_find_what_is_left(
+    holder, tmp_path, monkeypatch
+):
+    process, folder = holder
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "cache"))
+    assert folder.parent not in abandoned.folders(), "its owner lives"
+    assert not abandoned.processes()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            if b"testbed-sweeper" in words and int(status[1]) == process.pid:
+                os.kill(int(entry.name), signal.SIGKILL)
+    process.kill()
+    process.wait()
+    wait_until(lambda: abandoned.folders() == [folder.parent])
+    code = "from testbed import guard; guard.use_own_folder()"
+    subprocess.run([sys.executable, "-c", code], env=environment(tmp_path), check=True)
+    assert not folder.parent.exists()
+
+
+def test_a_second_signal_ends_at_once_and_one_that_is_ignored_stays_so(tmp_path):
+    code = """
+import signal, time
+from testbed import start
+def run():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("ends", flush=True)
+        time.sleep(60)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+start.command("slow", run)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "ends\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, said) == (130, "interrupted (SIGINT)\n")
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "try: signal.pause()\n    except BaseException: time.sleep(60)",
+        "while True: ctypes.CDLL(None).sleep(60)",
+    ],
+    ids=["an end that takes long", "a call that takes long"],
+)
+def test_the_end_comes_whatever_goes_on(long):
+    code = f"""
+import ctypes, signal, time
+from testbed import start
+start.GRACE_S = 0.1
+def run():
+    print("ready", flush=True)
+    {long}
+start.command("long", run)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.05)  # until it is in the call
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, said) == (143, "interrupted (SIGTERM)\n")
+
+
+@pytest.mark.parametrize("number", guard.SIGNALS, ids=lambda n: n.name)
+def test_a_signal_while_the_imports_go_on(number):
+    code = f"import os, sys; os.kill(os.getpid(), {int(number)})"
+    argv = [sys.executable, "-c", f"""
+import sys
+from testbed import start
+class Signals:
+    def find_spec(self, name, path=None, target=None):
+        if name == "testbed.cli.main":
+            {code.replace("import os, sys;", "import os;")}
+sys.meta_path.insert(0, Signals())
+start.main()
+"""]  # fmt: skip
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT)
+    assert (done.returncode, done.stderr) == (128 + number, f"interrupted ({number.name})\n")
+
+
+def test_a_program_ends_with_its_block_and_its_exit_code_is_told():
+    assert guard.run(["sh", "-c", "exit 7"]) == 7
+    assert guard.run(["sh", "-c", "kill -TERM $$"]) == 128 + signal.SIGTERM
+    assert guard.run(["no-such-program"], stderr=subprocess.DEVNULL) == 127
+    done = guard.result(["sh", "-c", "cat; echo no >&2; exit 3"], input="yes")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "yes", "no\n")
+    with guard.started(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE) as program:
+        child = int(program.stdout.readline())
+    wait_until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_what_is_half_made_in_a_store_is_left_alone_while_somebody_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    half = tmp_path / "images" / f"{guard.WORK}1"
+    half.mkdir(parents=True)
+    (half.parent / "lock").touch()
+    with held(half.parent):
+        assert half not in abandoned.half_made()
+    assert half in abandoned.half_made()
+
+
+@contextlib.contextmanager
+def held(store):
+    code = ("import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print();"
+            "sys.stdout.flush(); sys.stdin.read()")  # fmt: skip
+    argv = [sys.executable, "-c", code, str(store / "lock")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(argv, **pipes) as process:
+        process.stdout.readline()
+        yield
+        process.stdin.close()
+
+
+def test_earlier_versions_folders_go_only_if_nobody_uses_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(abandoned.tempfile, "gettempdir", lambda: str(tmp_path))
+    names = ("testbed-image-old", "testbed-image-used", "testbed-image-new", "other-old")
+    old, used, new, other = (tmp_path / name for name in names)
+    for path in (old, used, new, other):
+        path.mkdir()
+        if path is not new:
+            os.utime(path, (1, 1))
+    with (used / "log").open("w"):
+        os.utime(used, (1, 1))
+        found = [p for p in abandoned.of_earlier_versions() if p.parent == tmp_path]
+    assert found == [old]
+
+
+def test_a_finished_folder_takes_the_place_of_another_in_one_step(tmp_path):
+    for name in ("made", "target"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    guard.put_in_place(tmp_path / "made", tmp_path / "target")
+    assert (tmp_path / "target" / "file").read_text() == "made"
+    guard.put_in_place(tmp_path / "target", tmp_path / "new")
+    assert (tmp_path / "new" / "file").read_text() == "made"
+
+
+# ---- processes that grade
+
+
+def number(lab, job):
+    if job == "ends":
+        os._exit(1)
+    if job == "fails":
+        raise TestbedError(f"{lab.name}: no")
+    return os.getpid(), job
+
+
+def test_a_pool_of_processes_answers_raises_and_tells_of_a_dead_one():
+    with Pool(PROJECT / "labs/subnetting", 2) as pool:
+        done = list(pool.each(number, list(range(6))))
+        assert sorted(job for _, job in done) == list(range(6))
+        assert os.getpid() not in {pid for pid, _ in done}
+        with pytest.raises(TestbedError, match="subnetting: no"):
+            list(pool.each(number, ["fails"]))
+        with pytest.raises(RunIncompleteError, match="run the same command again"):
+            list(pool.each(number, ["ends", "ends", "ends"]))
