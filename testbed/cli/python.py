@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -103,6 +104,7 @@ def _temporary_files() -> Iterator[None]:
         os.environ.pop("TMPDIR", None)
         if before is not None:
             os.environ["TMPDIR"] = before
+        tempfile.tempdir = None  # Python keeps the folder it found
 
 
 def _view(wanted: bool) -> RunView | CellView | Silence:

@@ -11,7 +11,6 @@ Everything is read from the run directory; nothing is changed in it.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -300,10 +299,8 @@ class Run:
         """Calls a function of `analysis.plots` in the project's style, and shows what it draws."""
         from analysis.plots import style
 
-        buffer = io.BytesIO()
         with style.applied():
-            style.save(function(*tables, **options), buffer)
-        return Picture(buffer.getvalue())
+            return Picture(style.png(function(*tables, **options)))
 
     def __repr__(self) -> str:
         return f"<Run {self.path.name}: {_counted(self.claims)}>"
