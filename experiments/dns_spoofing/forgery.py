@@ -122,7 +122,7 @@ class Forgery(Experiment):
     def _flood(self, tables: LookUps, scenario: str) -> Any:
         flood = tables.row("flood", scenario=scenario)
         if pd.isna(flood["sent"]):
-            raise MissingDataError("the forging program did not come to its end")
+            raise MissingDataError("the forging program did not finish")
         return flood
 
     def _first_answers(self, tables: LookUps, scenario: str) -> dict[str, pd.DataFrame]:

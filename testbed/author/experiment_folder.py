@@ -93,7 +93,7 @@ def copy(path: Path, name: str, folder: Path) -> str:
     Args:
         path: its folder or file, or a mutant in its folder.
         name: the experiment's.
-        folder: the scenario's.
+        folder: the scenario's folder.
 
     Returns:
         What to load there, relative to the scenario's folder.

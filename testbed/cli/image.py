@@ -1,4 +1,4 @@
-"""`testbed image`: the testbed as one file; and `testbed kernel export|import`."""
+"""`testbed image`: the testbed as one file. Also `testbed kernel export|import`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FILE = click.Path(path_type=Path)
 
 @click.group()
 def image() -> None:
-    """Guest kernel, programs and libraries in one file: the same on every machine."""
+    """Manage images: kernel, programs and libraries in one file, the same on every machine."""
 
 
 @image.command()
@@ -46,9 +46,9 @@ def build() -> None:
 
 @image.command("export")
 @click.argument("file", type=_FILE, required=False)
-@click.option("--image", "word", default="", help="Which; default: the one that came last.")
+@click.option("--image", "word", default="", help="Image to export [default: the newest].")
 def export(file: Path | None, word: str) -> None:
-    """Write an image to FILE, compressed; default: testbed-image-NAME.xz here."""
+    """Write an image to FILE, compressed [default: testbed-image-NAME.xz]."""
     with _shown("packing") as on_fraction:
         path = transfer.export_image(_name(word), file, on_fraction)
     _tell_file(path)
@@ -57,10 +57,10 @@ def export(file: Path | None, word: str) -> None:
 @image.command("import")
 @click.argument("file", type=_FILE)
 @click.option(
-    "--expect", default="", metavar="SHA256", help="Refuse any image but that of this hash."
+    "--expect", default="", metavar="SHA256", help="Refuse any image whose hash is not this one."
 )
 def import_(file: Path, expect: str) -> None:
-    """Bring the image of FILE into the cache, every byte of it checked."""
+    """Import the image in FILE into the cache, checking every byte."""
     began_s = time.monotonic()
     with _shown("unpacking") as on_fraction:
         made = store.bring_in(file, on_fraction, expect)
@@ -72,9 +72,9 @@ def import_(file: Path, expect: str) -> None:
 @image.command()
 @click.argument("word", metavar="[NAME|FILE]", default="")
 @click.option("--check", is_flag=True, help="Read every file and compare its hash.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(word: str, check: bool, as_json: bool) -> None:
-    """Show what is in an image: kernel, packages, libraries. Default: the one that came last."""
+    """Show what is in an image (kernel, packages, libraries) [default: the newest]."""
     if Path(word).is_file():
         read = transfer.check_file if check else container.read_manifest
         made, size = read(Path(word)), Path(word).stat().st_size
@@ -92,9 +92,9 @@ def info(word: str, check: bool, as_json: bool) -> None:
 
 
 @image.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the images at hand, the one that runs take first."""
+    """List the images in the cache, the one that runs use first."""
     rows = []
     for name in store.ids():
         folder = store.images_root() / name
@@ -124,7 +124,7 @@ def list_(as_json: bool) -> None:
 @image.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Remove an image from the cache; one that is in use stays."""
+    """Remove an image from the cache, unless it is in use."""
     found = store.find(name)
     store.remove(found)
     click.echo(f"removed {found}")
@@ -133,7 +133,7 @@ def remove(name: str) -> None:
 @click.command("export")
 @click.argument("file", type=_FILE, required=False)
 def export_kernel(file: Path | None) -> None:
-    """Write the guest kernel to FILE, compressed; default: testbed-kernel-VERSION.xz here."""
+    """Write the guest kernel to FILE, compressed [default: testbed-kernel-VERSION.xz]."""
     with _shown("packing") as on_fraction:
         path = transfer.export_kernel(file, on_fraction)
     _tell_file(path)
@@ -141,15 +141,17 @@ def export_kernel(file: Path | None) -> None:
 
 @click.command("import")
 @click.argument("file", type=_FILE)
-@click.option("--expect", default="", metavar="SHA256", help="Refuse any but that of this hash.")
+@click.option(
+    "--expect", default="", metavar="SHA256", help="Refuse any kernel whose hash is not this one."
+)
 def import_kernel(file: Path, expect: str) -> None:
-    """Bring the guest kernel of FILE into the cache, every byte of it checked."""
+    """Import the guest kernel in FILE into the cache, checking every byte."""
     found, current = transfer.import_kernel(file, expect)
     click.echo(f"{found.version} ({found.source}) {found.path}")
     if not current:
         err.print(
-            "it was built with other options or patches than this version of the testbed asks for: "
-            "runs do not take it; testbed kernel build"
+            "it was built with different options or patches than this version of the testbed uses, "
+            "so runs ignore it; testbed kernel build"
         )
         sys.exit(3)
 
@@ -169,7 +171,7 @@ def _tell_file(path: Path) -> None:
     made = container.read_manifest(path)
     out.print(
         f"{escape(str(path))}  {path.stat().st_size / 1e6:.1f} MB, name {made.id}\n"
-        f"hash {made.sha256}, to publish elsewhere than the file (--expect)",
+        f"hash {made.sha256}; publish it separately from the file (--expect)",
         highlight=False,
         soft_wrap=True,
     )

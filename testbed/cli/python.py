@@ -26,7 +26,7 @@ from testbed.execution.runtime import Outcome, Progress, Runtime
 from testbed.results.finished import RepeatedRun, Run
 
 _REDRAW_S = 0.25
-"""A cell's progress is drawn anew after at least this time."""
+"""Shortest time between two redraws of a cell's progress."""
 
 
 def run(
@@ -56,7 +56,7 @@ def run(
         image: programs from this image; ``none`` for the host's.
         out: folder for run directories; default ``$TESTBED_RUNS``, or ``runs``.
         wall_limit_s: wall-clock limit of each scenario, in s.
-        repeat: run it so many times, with the seeds `seed`, `seed` + 1, …
+        repeat: run it this many times, with the seeds `seed`, `seed` + 1, …
         progress: show progress in the cell, on the terminal, or in the log (standard error).
         parameters: the experiment's own, e.g. ``rate_mbps=50, cc=["reno", "bbr"]``; ``testbed
             describe`` lists them.
@@ -67,7 +67,7 @@ def run(
     Raises:
         ConfigError: unknown experiment, scenario or parameter, or a bad value.
         MissingPrerequisiteError: a program, kernel or privilege is missing.
-        RunIncompleteError: a scenario did not come to its end; the run directory says why.
+        RunIncompleteError: a scenario did not finish; the run directory says why.
     """
     if wrong := [name for name in parameters if name in RESERVED]:
         options = [*RESERVED, "scenarios"]
@@ -95,7 +95,7 @@ def run(
 
 @contextmanager
 def _temporary_files() -> Iterator[None]:
-    """What a run leaves for a while goes where nothing stays, however this process ends."""
+    """Puts a run's temporary files where none survive, however this process ends."""
     before = os.environ.get("TMPDIR")
     guard.use_own_folder()
     try:
@@ -104,7 +104,7 @@ def _temporary_files() -> Iterator[None]:
         os.environ.pop("TMPDIR", None)
         if before is not None:
             os.environ["TMPDIR"] = before
-        tempfile.tempdir = None  # Python keeps the folder it found
+        tempfile.tempdir = None  # Python caches the folder it found
 
 
 def _view(wanted: bool) -> RunView | CellView | Silence:
@@ -149,13 +149,13 @@ class CellView(Watcher):
         self._draw()
 
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
-        """Says where the network lives."""
+        """Shows where the network runs."""
         self._lines.append(f"<b>{escape(run.path.name)}</b>: {runtime.name}, {runtime.clock} clock")
         self._states = dict.fromkeys(scenarios, "waits")
         self._draw()
 
     def note(self, text: str) -> None:
-        """Stays above the run."""
+        """Shows a note above the run."""
         self._lines.append(escape(text))
         self._draw()
 
@@ -166,7 +166,7 @@ class CellView(Watcher):
             self._draw()
 
     def finished(self, scenario: str, outcome: Outcome) -> None:
-        """A scenario that ended well leaves the list; one that did not stays."""
+        """Removes a scenario that ended well from the list; one that failed stays."""
         self._states.pop(scenario, None)
         if not outcome.ok:
             self._lines.append(f"✗ {escape(scenario)}: {escape(outcome.reason)}")

@@ -54,7 +54,7 @@ _WALL_PER_CPU, _LEAST_WALL_S = 60.0, 600.0
 busy. It ends a guest that does nothing for ever, and that is the grader's trouble."""
 
 _OVERRUN = {
-    "cpu_limit": "it used up its processor time ({limits.cpu_s:g} s): an endless loop?",
+    "cpu_limit": "it exceeded its processor time ({limits.cpu_s:g} s): an endless loop?",
     "disk_limit": "it wrote more than {limits.disk_mb} MiB (files, logs and traffic)",
     "out_of_memory": "it needed more memory than there is ({limits.memory_mb} MiB)",
 }
@@ -314,7 +314,7 @@ class _Job:
             return End()
         return End(
             "grader",
-            f"the network did not come to its end ({outcome.status}):"
+            f"the network did not finish ({outcome.status}):"
             f" {inside.get('reason') or outcome.reason}",
         )
 

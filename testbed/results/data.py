@@ -81,7 +81,7 @@ class ScenarioData:
             raise MissingDataError(f"no capture '{capture}'; there are {self.captures()}")
         lost = self.capture_drops.get(capture, 0)
         if lost < 0:
-            raise MissingDataError(f"capture '{capture}': tcpdump did not come to its end")
+            raise MissingDataError(f"capture '{capture}': tcpdump did not finish")
         if lost:
             raise MissingDataError(f"capture '{capture}' misses {lost} packets the kernel dropped")
         wanted = None if columns is None else list(dict.fromkeys(["time_ns", *columns]))

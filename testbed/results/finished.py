@@ -136,7 +136,7 @@ class Run:
 
     @property
     def scenarios(self) -> list[str]:
-        """Names of the scenarios that came to their end."""
+        """Names of the scenarios that finished."""
         return complete_scenarios(self._run)
 
     @property
@@ -318,7 +318,7 @@ class RepeatedRun:
     Attributes:
         path: the folder that holds all of them.
         experiment: the experiment's class.
-        runs: seed → `Run`, of those that came to their end.
+        runs: seed → `Run`, of those that finished.
         failed: seed → why the run did not.
     """
 

@@ -211,7 +211,7 @@ def _disturbances(folder: Path) -> Iterator[str]:
     if captures.is_file():
         for name, stats in read_json(captures).items():
             if stats["dropped"] < 0:
-                yield f"capture {name} did not come to its end"
+                yield f"capture {name} did not finish"
             elif stats["dropped"] > 0:
                 yield f"capture {name} missed {stats['dropped']} packets"
 

@@ -37,7 +37,7 @@ class Repetition:
 
     Attributes:
         path: the parent folder.
-        runs: seed → run directory, of those that came to their end.
+        runs: seed → run directory, of those that finished.
         failed: seed → why it did not.
     """
 

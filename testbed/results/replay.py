@@ -77,7 +77,7 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
         if run.meta()["state"] == State.UNDER_WAY:  # a figure's error comes after the end
             by_hand = isinstance(error, KeyboardInterrupt)
             state = State.INTERRUPTED if by_hand else State.FAILED
-            with suppress(OutputError):  # a full disk is what `error` says already
+            with suppress(OutputError):  # `error` already reports a full disk
                 run.set_state(state, "interrupted" if by_hand else str(error))
         raise
 
@@ -190,7 +190,7 @@ def _side_by_side(
 
 
 def complete_scenarios(run: RunDir) -> list[str]:
-    """Names of the scenarios that came to their end, in the run's order."""
+    """Names of the scenarios that finished, in the run's order."""
     names = run.meta()["scenarios"]
     return [
         name

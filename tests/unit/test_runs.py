@@ -115,7 +115,7 @@ def test_readers_take_finished_runs(folder, monkeypatch):
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             )  # fmt: skip
             assert done.returncode == 2, done.stderr
-            assert done.stderr == f"error: {now.path}: is under way; wait for its end\n"
+            assert done.stderr == f"error: {now.path}: is still running; wait until it ends\n"
         assert (now.path / RUN).read_bytes() == before
     finally:
         process.kill()

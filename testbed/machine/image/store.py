@@ -227,7 +227,7 @@ def remove(name: str) -> None:
         with (folder / LOCK).open("r+b") as lock, contextlib.ExitStack() as stack:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             gone = stack.enter_context(guard.folder(within=images_root()))
-            folder.rename(gone / name)  # from here on it cannot be found
+            folder.rename(gone / name)  # from here on nobody can find it
     except BlockingIOError:
         raise TestbedError(f"image {name}: is in use by a run; remove it when that ended") from None
     except FileNotFoundError:
