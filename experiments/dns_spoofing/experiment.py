@@ -74,13 +74,13 @@ class DnsSpoofing(Forgery):
         """Options of the experiment; the scenarios vary port, signatures and filter."""
 
         server_ms: float = param(
-            100.0, "one-way delay to n3: the forger's time", unit="ms", low=80, high=150
+            100.0, "one-way delay to n3: the time the forger has", unit="ms", low=80, high=150
         )
         random_port: bool = param(False, "v1 asks from random ports")
         signed: bool = param(False, "zones are signed, v1 checks")
         filtered: bool = param(False, "r1 checks senders of n4's LAN")
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+            ("none",), "break something on purpose and see which claims fail", choices=FAULTS
         )
 
     params: Parameters

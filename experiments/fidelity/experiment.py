@@ -92,7 +92,7 @@ class Fidelity(Chance):
         )
         train_pkts: int = param(60, "datagrams of a train", unit="packets", low=30, high=1000)
         chance_pkts: int = param(
-            2500, "datagrams over each link of chance", unit="packets", low=1000, high=60_000
+            2500, "datagrams over each lossy or jittery link", unit="packets", low=1000, high=60_000
         )
 
     params: Parameters

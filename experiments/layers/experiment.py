@@ -91,7 +91,7 @@ class Layers(Experiment):
         page_bytes: int = param(20_000, "size of the page", unit="bytes", low=3000, high=10_000_000)
         delay_ms: float = param(5.0, "delay of each link of the path", unit="ms", low=0, high=1000)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=BREAKS
+            ("none",), "break something on purpose and see which claims fail", choices=BREAKS
         )
 
     params: Parameters

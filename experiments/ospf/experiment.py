@@ -56,16 +56,16 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         hello_s: int = param(10, "time between hellos", unit="s", low=1, high=65535)
         dead_s: int = param(40, "silence that means a dead neighbour", unit="s", low=2, high=65535)
         odd_hello_s: int = param(
-            0, "r2's own time between hellos; 0: as all", unit="s", low=0, high=65535
+            0, "time between r2's hellos; 0: like the others", unit="s", low=0, high=65535
         )
         reference_mbps: int = param(
             100, "rate of a link of cost 1", unit="Mbit/s", low=1, high=4_294_967
         )
         priorities: tuple[int, ...] = param(
-            (1,), "priority in elections of r1, r2, …; the last holds for the rest", low=0, high=255
+            (1,), "election priorities of r1, r2, …; the last applies to the rest", low=0, high=255
         )
         late: str = param("", "router that starts when the others have elected; empty: none")
-        ipv6: bool = param(False, "OSPFv3 in place of OSPFv2")
+        ipv6: bool = param(False, "OSPFv3 instead of OSPFv2")
         duration_s: float = param(170.0, "length of the run", unit="s", low=20, high=20000)
         fail: str = param("r4-eth0", "interface whose link fails; empty: none")
         fail_at_s: float = param(90.0, "when", unit="s", low=0, high=20000)

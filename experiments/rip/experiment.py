@@ -52,14 +52,18 @@ class Rip(Timers, Distances, RipMessages):
         size: int = param(3, "routers in a line or ring, rows of a grid", low=2, high=20)
         split_horizon: str = param(
             "simple",
-            "what neighbours hear of their own routes",
+            "what is sent back to the neighbour a route came from",
             choices=("simple", "poisoned-reverse", "off"),
         )
         version: int = param(2, "RIP's version", low=1, high=2)
-        ipv6: bool = param(False, "RIPng in place of RIP")
+        ipv6: bool = param(False, "RIPng instead of RIP")
         update_s: int = param(30, "time between updates", unit="s", low=5, high=3600)
-        timeout_s: int = param(180, "life of a route nobody repeats", unit="s", low=5, high=3600)
-        garbage_s: int = param(120, "how long it is told as gone", unit="s", low=5, high=3600)
+        timeout_s: int = param(
+            180, "lifetime of a route that is no longer advertised", unit="s", low=5, high=3600
+        )
+        garbage_s: int = param(
+            120, "how long it is advertised as unreachable", unit="s", low=5, high=3600
+        )
         duration_s: float = param(240.0, "length of the run", unit="s", low=20, high=7200)
         fail: str = param("r1-eth1", "interface whose link fails; empty: none")
         fail_at_s: float = param(180.0, "when", unit="s", low=0, high=7200)

@@ -59,13 +59,13 @@ class SdnFailover(Experiment):
     class Parameters:
         """Options of the experiment; the scenarios vary them."""
 
-        control: str = param("sdn", "who finds the paths", choices=("sdn", "ospf"))
+        control: str = param("sdn", "what finds the paths", choices=("sdn", "ospf"))
         app: str = param(
             "shortest_path",
-            "the controller's application",
+            "controller application",
             choices=("shortest_path", "spanning_tree"),
         )
-        framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
+        framework: str = param("os_ken", "OpenFlow framework", choices=("os_ken", "ryu"))
         control_delay_ms: float = param(
             5.0, "one-way delay between switches and controller", unit="ms", low=0, high=1000
         )

@@ -66,9 +66,9 @@ class SdnFirewall(Experiment):
 
         rules: str = param("", "file of rules; empty: those of the experiment")
         app: str = param(
-            "firewall", "the controller's application", choices=("firewall", "learning_switch")
+            "firewall", "controller application", choices=("firewall", "learning_switch")
         )
-        framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
+        framework: str = param("os_ken", "OpenFlow framework", choices=("os_ken", "ryu"))
 
     params: Parameters
     programs = ("ping", "socat")

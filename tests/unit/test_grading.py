@@ -71,7 +71,7 @@ BAD = {
         "  no_mor: {weight",
         r"mutants\.chatters\.loses: 'no_more' is not there",
     ),
-    "title: A": ("title: [A", r"lab\.yaml:\d+: is no YAML: "),
+    "title: A": ("title: [A", r"lab\.yaml:\d+: is not valid YAML: "),
     "title: A letter": (
         "titel: A letter",
         r"lab\.yaml:1: titel: unknown \(did you mean 'title'\?\); allowed: .*; missing: title$",
@@ -100,7 +100,7 @@ def test_a_bad_manifest_is_one_line_with_file_line_and_field(right, tmp_path):
 
 @pytest.mark.parametrize(
     ("put", "says"),
-    [(b"\xff", "is no UTF-8 text"), (b"\x00", "holds a character that YAML does not allow")],
+    [(b"\xff", "is no UTF-8 text"), (b"\x00", "contains a character that YAML does not allow")],
 )
 def test_a_manifest_that_is_no_text_is_told_by_line(put, says, tmp_path):
     (tmp_path / "lab.yaml").write_bytes(YAML.encode().replace(b"points: 10", b"points: " + put))
@@ -231,7 +231,7 @@ def test_a_table_earns_what_is_right_and_listing_everything_does_not_help():
         ("[" * 9000, "nested too deeply"),
         ("- " * 9000, "nested too deeply"),
         ("a: !!python/object/apply:os.system [id]\n", "tags are not taken"),
-        ('a: !!int ""\n', "line 1: tags are not taken"),
+        ('a: !!int ""\n', "line 1: tags are not allowed"),
         ('a: "\\ud800"\n', "characters that are none"),
     ],
 )
@@ -457,7 +457,7 @@ def test_a_misspelt_answer_is_told(lab):
     assert grade.accepted_of(task_with(lab, b"port: 5000")).problems == []
     accepted = grade.accepted_of(task_with(lab, b"prot: 5000"))
     assert accepted.problems == [
-        "answers.yaml: prot: is no question of this lab (did you mean 'port'?)"
+        "answers.yaml: prot: is not a question of this lab (did you mean 'port'?)"
     ]
     assert accepted.answers == {"prot": 5000}
     many = "".join(f"k{n}: 1\n" for n in range(100))
@@ -480,7 +480,9 @@ def test_answers_in_maps_are_questions_by_their_path(lab):
     told = questions.strange(
         lab.manifest, {"home": {"qdsic": 1, "pkts": 2}, "why": {"x": 1}, "home.pkts": 3}, asked
     )
-    assert told[0].endswith("home.qdsic: is no question of this lab (did you mean 'home.qdisc'?)")
+    assert told[0].endswith(
+        "home.qdsic: is not a question of this lab (did you mean 'home.qdisc'?)"
+    )
     assert len(told) == 2
     assert questions.strange(lab.manifest, {"x": 1}, ()) == []
 
@@ -556,7 +558,7 @@ def test_odd_names_in_a_run_directory_are_left_out_and_told(lab, tmp_path, odd):
     handed = accept.read(tmp_path / "a.tar", taken)
     assert sorted(handed.files) == ["answers.yaml", "run/good", "run/x/y"]
     assert "run/good/below: lies in a file" in handed.problems
-    assert "run/x: is a file, and a folder too" in handed.problems
+    assert "run/x: is both a file and a folder" in handed.problems
     assert all(problem.isprintable() for problem in handed.problems)
     accept.accept(handed, taken).write(tmp_path / "out")
     left = [p for p in (tmp_path / "out/submission").rglob("*") if p.is_file()]

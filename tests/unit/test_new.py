@@ -59,7 +59,7 @@ def test_a_bad_name_is_refused(tmp_path, labs, name):
 
 @pytest.mark.parametrize("name", ["class", "lab"])
 def test_a_word_with_a_meaning_is_refused(tmp_path, name):
-    with pytest.raises(ConfigError, match="has a meaning"):
+    with pytest.raises(ConfigError, match="is a reserved word"):
         new.new_experiment(name, tmp_path)
 
 
@@ -67,7 +67,7 @@ def test_what_exists_stays_as_it_is(tmp_path, labs):
     (tmp_path / "mine.py").write_text("precious")
     (labs / "mine").mkdir(parents=True)
     for make in (lambda: new.new_experiment("mine", tmp_path), lambda: new.new_lab("mine")):
-        with pytest.raises(ConfigError, match="'mine': exists already"):
+        with pytest.raises(ConfigError, match="'mine': already exists"):
             make()
     (tmp_path / "_mine.py").symlink_to("mine.py")
     (tmp_path / "folder").mkdir()

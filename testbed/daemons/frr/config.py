@@ -83,7 +83,7 @@ class Written:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole manifest."""
         return "\n".join(self.files.values())
 
     def place(self, line: int) -> str:
