@@ -200,7 +200,7 @@ def find_script(script: str) -> str:
     """
     path = script if Path(script).is_file() else shutil.which(script)
     if path is None:
-        raise ConfigError(f"script '{script}': there is no such file or program")
+        raise ConfigError(f"script '{script}': no such file or program")
     return path
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_DRAWN = 60
-"""Most messages of a ladder diagram, so that it stays a picture."""
+"""Maximum number of messages in a ladder diagram, to keep it readable."""
 
 _CLAIMS = ("claim", "sentence", "verdict", "observed", "expected", "value", "unit", "source")
 _CLAIMS_OF_SEEDS = (
@@ -225,14 +225,14 @@ class Run:
         """A capture's packets, one row each, with ``time_s`` since the experiment began.
 
         Args:
-            scenario: whose.
+            scenario: its name.
             capture: the interface's name.
             columns: names from the documentation's table of packet columns; default all.
             where: a pandas query over these columns, e.g. ``tcp_payload_bytes > 0``.
 
         Raises:
             ConfigError: no such scenario or capture in this run.
-            MissingDataError: packets of the capture were lost, so nothing can be said of it.
+            MissingDataError: packets of the capture were lost, so it cannot be used.
         """
         data = self.data(scenario)
         if capture not in (known := data.captures()):
@@ -263,10 +263,10 @@ class Run:
         """Packets of a capture as a ladder diagram, with the nodes' names.
 
         Args:
-            scenario: whose.
+            scenario: its name.
             capture: the interface's name.
             where: as for `packets`.
-            most: how many messages are drawn.
+            most: maximum number of messages.
         """
         from analysis import describe, ladder
 
@@ -279,7 +279,7 @@ class Run:
     def step(
         self, step: str, capture: str, columns: Iterable[str] | None = None, **equals: Any
     ) -> pd.DataFrame:
-        """Packets of one step of an experiment that goes in steps, as its claims see them.
+        """Packets of one step of a step-by-step experiment, as its claims see them.
 
         Args:
             step: its name.
@@ -313,7 +313,7 @@ class Run:
 
 
 class RepeatedRun:
-    """Runs that differ in their seed alone (``repeat=10``). Jupyter shows verdicts and figures.
+    """Runs that differ only in their seed (``repeat=10``). Jupyter shows verdicts and figures.
 
     Attributes:
         path: the folder that holds all of them.
@@ -328,7 +328,7 @@ class RepeatedRun:
         self.runs = {seed: Run(run) for seed, run in repetition.runs.items()}
         if not self.runs:
             reasons = "; ".join(f"seed {seed}: {why}" for seed, why in self.failed.items())
-            raise ConfigError(f"{self.path}: no run of this repetition came to its end ({reasons})")
+            raise ConfigError(f"{self.path}: no run of this repetition finished ({reasons})")
         self.experiment = next(iter(self.runs.values())).experiment
 
     @property

@@ -1,7 +1,6 @@
-"""The notebook of a run: its experiment's own, or one that is made for the run.
+"""The notebook of a run: its experiment's own, or one generated for the run.
 
-A made one is in the run directory and opens the run it lies in, so it may be changed and moved
-with it.
+A generated one is in the run directory and opens that run, so it may be edited and moved with it.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def path_of(experiment: str) -> Path:
 def file_for(run: RunDir) -> Path:
     """The notebook for a run: the experiment's own, else one in the run directory.
 
-    It is made if it is not there; what somebody wrote into it stays.
+    It is created if it does not exist; a user's edits are kept.
 
     Raises:
         OutputError: it cannot be written.
@@ -100,7 +99,7 @@ def _packets(run: Run, scenario: str) -> list[tuple[str, str]]:
 
 
 def _name(run: Run) -> str:
-    """What `testbed.run` knows the experiment by."""
+    """The experiment's name for `testbed.run`."""
     known = run.meta["experiment"] in experiment_files()
     return str(run.meta["experiment"] if known else run.meta.get("file", "FILE"))
 

@@ -92,7 +92,7 @@ def test_a_drawing_takes_the_place_of_drawings_only(tmp_path):
         assert run_testbed("draw", "single", "-o", str(drawn)).returncode == 0
     assert run_testbed("draw", "single", "-o", str(tmp_path)).returncode == 3
     done = run_testbed("draw", "single,3", "-o", str(drawn))
-    assert done.returncode == 0 and "an older drawing was replaced" in done.stderr
+    assert done.returncode == 0 and "replaced an older drawing" in done.stderr
 
 
 def test_each_size_of_a_topology_is_drawn_into_a_file_of_its_own(tmp_path):

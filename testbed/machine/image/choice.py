@@ -1,4 +1,4 @@
-"""Which image a run takes, if any, and why."""
+"""Which image a run uses, if any, and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLE = "TESTBED_IMAGE"
 
 
 def choose(asked: str = "") -> tuple[Image | None, str]:
-    """The image to run from, held, and why it is this one; None: the host's programs.
+    """The image to run from, locked, and why it was chosen; None: the host's programs.
 
     Args:
         asked: a file, the beginning of an image's name, `auto` or `none`. Empty: what the variable
@@ -31,12 +31,14 @@ def choose(asked: str = "") -> tuple[Image | None, str]:
     if word == NONE:
         return None, "asked for the host's programs"
     if word != AUTO:
-        why = "asked for" if asked else f"{VARIABLE} says so"
+        why = "asked for" if asked else f"set by {VARIABLE}"
         return _find(word), why
     known = store.ids()
     if not known:
         return None, "no image was imported"
-    return store.get(known[0]), "imported last, the same on every machine (--image none: host's)"
+    return store.get(
+        known[0]
+    ), "the newest import, the same on every machine (--image none for the host's programs)"
 
 
 def _find(word: str) -> Image:
@@ -44,5 +46,5 @@ def _find(word: str) -> Image:
     if path.is_file():
         return store.bring_in(path)
     if "/" in word:
-        raise ConfigError(f"{path}: there is no such file")
+        raise ConfigError(f"{path}: no such file")
     return store.get(store.find(word))
