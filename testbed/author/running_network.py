@@ -264,7 +264,7 @@ class RunningNetwork:
         """An interface and the one at the other end of its link."""
         intf = self.network.interface(interface)
         if intf.link is None:
-            raise ConfigError(f"interface '{interface}': is on no link")
+            raise ConfigError(f"interface '{interface}': is not attached to a link")
         return intf, intf.link.other(intf)
 
     def silence(self, interface: str, *, both_ways: bool = True) -> None:

@@ -100,7 +100,7 @@ class Topo(Bounded):
         """
         declared: set[str] = self.__dict__.setdefault("declared", set())
         if name in declared:
-            raise ConfigError(f"node {name}: there are two of this name; rename one")
+            raise ConfigError(f"node {name}: two nodes have this name; rename one")
         declared.add(name)
         return str(super().addNode(name, **opts))
 

@@ -110,7 +110,7 @@ def _of(name: str) -> Iterator[tuple[str, Path]]:
 
 
 def key(found: Files) -> str:
-    """A hash that changes with any library: over names, sizes and dates, which are quick to read."""
+    """A hash that changes with any library: over names, sizes and dates (fast to read)."""
     digest = hashlib.sha256()
     for path, file in found.items():
         status = file.stat()

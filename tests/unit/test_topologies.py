@@ -314,7 +314,7 @@ def test_an_impossible_shape_names_the_line(tmp_path):
 def test_a_misspelt_field_of_a_shape_is_named():
     with pytest.raises(ConfigError, match=r"link delya_ms: .*did you mean 'delay_ms'"):
         LinkShape(delya_ms=5)
-    with pytest.raises(ConfigError, match=r"link speed: .*there are: rate_mbps, delay_ms"):
+    with pytest.raises(ConfigError, match=r"link speed: .*known: rate_mbps, delay_ms"):
         LinkShape(speed=5)
     assert replace(LinkShape(delay_ms=5), rate_mbps=10).rate_mbps == 10
 
