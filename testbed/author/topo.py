@@ -31,7 +31,7 @@ T = TypeVar("T", bound="Topo")
 try:
     from mininet.topo import Topo as MininetTopo
 
-    logging.setLoggerClass(logging.Logger)  # Mininet puts its own in the place of everybody's
+    logging.setLoggerClass(logging.Logger)  # Mininet replaces everybody's with its own
 except ImportError:  # a machine that only reads runs
     from testbed.author.graph import Topo as MininetTopo
 

@@ -283,7 +283,7 @@ class Run:
 
         Args:
             step: its name.
-            capture: where the packets were seen.
+            capture: where the packets were captured.
             columns: of the table ``packets``; default all.
             equals: column → value or set of values.
         """

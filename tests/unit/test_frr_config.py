@@ -147,7 +147,7 @@ def test_a_file_for_each_daemon_does_as_well(folder):
 BAD = {
     "no such router": (
         lambda f: (f / "r2").rename(f / "r22"),
-        r"r22: there is no router 'r22'.*did you mean",
+        r"r22: no router 'r22'.*did you mean",
     ),
     "missing": (lambda f: shutil.rmtree(f / "r3"), "no configuration for r3"),
     "strange file": (
@@ -176,7 +176,7 @@ BAD = {
     ),
     "router id": (
         lambda f: _edit(f, "r2", "router-id 192.168.0.2", "router-id 192.168.0.1"),
-        r"r2/frr.conf:\d+: router-id 192.168.0.1 is r1's already \(.*r1/frr.conf:\d+\)",
+        r"r2/frr.conf:\d+: router-id 192.168.0.1 already belongs to r1 \(.*r1/frr.conf:\d+\)",
     ),
     "hello": (
         lambda f: _edit(f, "r2", "hello-interval 10", "hello-interval 5"),

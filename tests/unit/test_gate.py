@@ -212,7 +212,7 @@ def test_drops_count_only_where_none_should_be(run):
     assert "h1-eth0 dropped 5 packets" in gate.reasons(run(wire_drops=5), ["main"])
     assert gate.reasons(run(wire_drops=5, loss_percent=1.0), ["main"]) == ""
     assert gate.reasons(run(wire_drops=5, reshaped=100.0), ["main"]) == ""
-    assert "capture h1-eth0 missed 2 packets" in gate.reasons(run(missed=2), ["main"])
+    assert "capture h1-eth0 lost 2 packets" in gate.reasons(run(missed=2), ["main"])
 
 
 def test_the_watch_sees_a_step_and_the_time(monkeypatch):

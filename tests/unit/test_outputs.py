@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_written_is_one_line_and_exit_code_3(cases, comma
         assert found["old"] is True
     words = {"full": "the disk is full", "read-only": "read-only", "a folder": "is a folder"}
     if place in words:
-        assert words[place] in lines[0] or "already exists" in lines[0], said
+        assert words[place] in lines[0] or "exists already" in lines[0], said
 
 
 # ---- the one way to write
@@ -129,7 +129,7 @@ def test_modes_and_links_are_kept(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "new").read_text() == "y"
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o604
     with (
-        pytest.raises(OutputError, match="already exists"),
+        pytest.raises(OutputError, match="exists already"),
         files.writing(tmp_path / "secret", new=True),
     ):
         pass
@@ -149,7 +149,7 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     assert list(tmp_path.iterdir()) == []
     files.write_tree(tmp_path / "new", {"a/b": b"x", "run": b"y"}, frozenset({"run"}))
     assert stat.S_IMODE((tmp_path / "new/run").stat().st_mode) == 0o755
-    with pytest.raises(OutputError, match="already exists"):
+    with pytest.raises(OutputError, match="exists already"):
         files.write_tree(tmp_path / "new", {}, frozenset())
 
 
