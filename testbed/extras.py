@@ -1,0 +1,77 @@
+"""Sets of Python packages that only some experiments need: the extras of pyproject.toml.
+
+    python -m testbed.extras NAME
+
+prints those of an experiment's extras that are not installed; ``make exp-NAME`` installs them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from testbed.errors import ConfigError, MissingPrerequisiteError, TestbedError
+
+DISTRIBUTION = "network-testbed"
+_HEAVY = ("pandas", "numpy", "pyarrow", "matplotlib", "networkx")
+_REQUIREMENT = re.compile(r"([\w.-]+)[^;]*;.*\bextra == ['\"]([\w-]+)['\"]")
+
+
+def packages_of(extra: str) -> list[str]:
+    """Names of an extra's packages.
+
+    Raises:
+        ConfigError: pyproject.toml has no such extra.
+    """
+    found = [m.groups() for r in requires(DISTRIBUTION) or () if (m := _REQUIREMENT.match(r))]
+    names = [package for package, of in found if of == extra]
+    if not names:
+        raise ConfigError(f"extras: '{extra}' is not in pyproject.toml's optional-dependencies")
+    return names
+
+
+def missing(extras: Iterable[str]) -> dict[str, list[str]]:
+    """Extra → those of its packages that are not installed; without extras that are complete."""
+    found = {extra: [p for p in packages_of(extra) if not _installed(p)] for extra in extras}
+    return {extra: packages for extra, packages in found.items() if packages}
+
+
+def require(extras: Iterable[str], why: str = "") -> None:
+    """Raises MissingPrerequisiteError if a package of an extra is not installed."""
+    for extra, packages in missing(extras).items():
+        raise MissingPrerequisiteError(
+            f"Python's {', '.join(packages)}", install_command(extra), why
+        )
+
+
+def install_command(extra: str) -> str:
+    """The one command that installs an extra, in the project's folder."""
+    return f"make .venv/.{extra}"
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    """Prints what is missing for an experiment; of one that cannot be loaded `run` tells."""
+    from testbed.experiment import load
+    from testbed.lazy import LazyFinder
+
+    sys.meta_path[:0] = [LazyFinder(package) for package in _HEAVY]
+    try:
+        names = missing(load(arguments[0]).extras)
+    except TestbedError:
+        return 0
+    sys.stdout.write("".join(f"{name}\n" for name in names))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
