@@ -251,7 +251,7 @@ class Link(mininet_link.Link):  # type: ignore[misc]
             made.append(
                 interface_class(cls or intf)(
                     end.name, node=node, end=end, link=self, mac=end.mac,
-                    moveIntfFn=self._ignore, **own,
+                    moveIntfFn=lambda *_, **__: None, **own,
                 )
             )  # fmt: skip
         self.intf1, self.intf2 = made
