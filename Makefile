@@ -7,11 +7,13 @@ BIN := $(VENV)/bin
 
 # TESTBED_IMAGE=FILE make setup: everything from that image, no packages, no root (docs/howto/image.md)
 export TESTBED_IMAGE
+# TESTBED_IMAGE=none make setup: back to the programs of this system
 IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
 ifneq ($(filter %.xz,$(TESTBED_IMAGE))$(findstring /,$(TESTBED_IMAGE)),)
 $(if $(IMAGE_FILE),,$(error TESTBED_IMAGE=$(TESTBED_IMAGE): there is no such file))
 endif
-FROM_IMAGE := $(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image))
+FROM_IMAGE := $(if $(filter none,$(TESTBED_IMAGE)),,$(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image)))
+READY := $(VENV)/.ready$(if $(FROM_IMAGE),-for-image)
 
 LOCKS := requirements/base.txt requirements/build.txt
 
@@ -56,7 +58,13 @@ exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
 	  $(MAKE) --no-print-directory "$(VENV)/.$$extra" || exit 3; done)
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
 
-setup: $(VENV)/.ready $(if $(FROM_IMAGE),$(STAMPS)/image) ## install what is needed (all others do it by themselves)
+setup: $(READY) $(if $(FROM_IMAGE),$(STAMPS)/image,no-image) ## install what is needed (all others do it by themselves)
+
+.PHONY: no-image
+no-image:
+ifeq ($(TESTBED_IMAGE),none)
+	@if rm $(STAMPS)/image 2>/dev/null; then $(BIN)/testbed image use none; fi
+endif
 
 FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu)
 
@@ -108,7 +116,7 @@ distclean: clean ## remove the set-up too (the guest kernel stays in your cache 
 KERNEL := testbed/kernel/uml.config $(wildcard testbed/kernel/patches/*.patch)
 
 # straight.c: what was built from an older one is not used
-$(VENV)/.ready: pyproject.toml setup.py analysis/packets/straight.c $(LOCKS) \
+$(READY): pyproject.toml setup.py analysis/packets/straight.c $(LOCKS) \
   scripts/install-python.sh $(if $(FROM_IMAGE),,testbed/packages.txt $(KERNEL))
 ifneq ($(FROM_IMAGE),)
 	@echo "set-up, step 1 of 2: Python packages in $(VENV) (about a minute)"
@@ -118,19 +126,23 @@ else
 endif
 	@touch $@
 
-$(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
+# to name a file is to choose it, each time it is another
+ifneq ($(IMAGE_FILE),$(file <$(STAMPS)/image))
+.PHONY: $(if $(IMAGE_FILE),$(STAMPS)/image)
+endif
+$(STAMPS)/image: $(READY) $(IMAGE_FILE)
 	@echo "set-up, step 2 of 2: the image"
 	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import --use '$(IMAGE_FILE)'
-	@mkdir -p $(@D) && touch $@
+	@mkdir -p $(@D) && echo '$(or $(IMAGE_FILE),$(file <$@))' >$@
 
 # an extra of pyproject.toml: .dev is what only tests and documentation need
-$(VENV)/.%: requirements/%.txt $(VENV)/.ready
+$(VENV)/.%: requirements/%.txt $(READY)
 	@echo "set-up: Python packages ($*)"
 	@scripts/install-python.sh $*
 	@touch $@
 
 # controller/'s programs run on OS-Ken; the tests run them on Ryu, too
-$(STAMPS)/ryu: scripts/install-ryu.sh requirements/ryu.txt requirements/ryu-build.txt $(VENV)/.ready
+$(STAMPS)/ryu: scripts/install-ryu.sh requirements/ryu.txt requirements/ryu-build.txt $(READY)
 	@echo "set-up for the tests: Ryu (about a minute)"
 	@scripts/install-ryu.sh
 	@mkdir -p $(@D) && touch $@

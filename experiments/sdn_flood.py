@@ -61,6 +61,7 @@ class SdnFlood(Experiment):
 
     params: Parameters
     programs = ("ping",)
+    extras = ("controllers",)
     memory_mb = 512
 
     def scenarios(self) -> Mapping[str, Parameters]:

@@ -79,6 +79,7 @@ class SdnLearning(Experiment):
 
     params: Parameters
     programs = ("ping", "bridge")
+    extras = ("controllers",)
     memory_mb = 512
 
     def scenarios(self) -> Mapping[str, Parameters]:

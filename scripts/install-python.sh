@@ -5,7 +5,7 @@
 # The environment is closed: of the system's Python packages it sees Mininet alone, by a link.
 set -eu
 cd "$(dirname "$0")/.."
-venv=.venv
+venv=${VENV:-.venv}
 python=${PYTHON:-/usr/bin/python3}
 mininet=/usr/lib/python3/dist-packages/mininet
 

@@ -16,16 +16,16 @@ from testbed.errors import ConfigError, MissingPrerequisiteError, TestbedError
 
 DISTRIBUTION = "network-testbed"
 _HEAVY = ("pandas", "numpy", "pyarrow", "matplotlib", "networkx")
-_REQUIREMENT = re.compile(r"([\w.-]+)[^;]*;.*\bextra == ['\"]([\w-]+)['\"]")
+_REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(?:;.*\bextra == ['\"]([\w-]+)['\"])?")
 
 
-def packages_of(extra: str) -> list[str]:
-    """Names of an extra's packages.
+def packages_of(extra: str = "") -> list[str]:
+    """Names of an extra's packages; without one, of those that every user has.
 
     Raises:
         ConfigError: pyproject.toml has no such extra.
     """
-    found = [m.groups() for r in requires(DISTRIBUTION) or () if (m := _REQUIREMENT.match(r))]
+    found = [m.groups("") for r in requires(DISTRIBUTION) or () if (m := _REQUIREMENT.match(r))]
     names = [package for package, of in found if of == extra]
     if not names:
         raise ConfigError(f"extras: '{extra}' is not in pyproject.toml's optional-dependencies")
@@ -34,7 +34,7 @@ def packages_of(extra: str) -> list[str]:
 
 def missing(extras: Iterable[str]) -> dict[str, list[str]]:
     """Extra → those of its packages that are not installed; without extras that are complete."""
-    found = {extra: [p for p in packages_of(extra) if not _installed(p)] for extra in extras}
+    found = {extra: [p for p in packages_of(extra) if not installed(p)] for extra in extras}
     return {extra: packages for extra, packages in found.items() if packages}
 
 
@@ -51,12 +51,12 @@ def install_command(extra: str) -> str:
     return f"make .venv/.{extra}"
 
 
-def _installed(package: str) -> bool:
+def installed(package: str) -> str:
+    """A package's version; empty if it is not installed."""
     try:
-        version(package)
+        return version(package)
     except PackageNotFoundError:
-        return False
-    return True
+        return ""
 
 
 def main(arguments: list[str]) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from testbed import __version__, gate, parameters, topologies
+from testbed import __version__, extras, gate, parameters, topologies
 from testbed.errors import (
     ConfigError,
     ExitCode,
@@ -205,6 +205,8 @@ def _check_programs(cls: type[Experiment], image: Image | None) -> None:
                 )
         elif find(program) is None:
             raise MissingPrerequisiteError(program, install_command(program))
+    if image is None:  # an image has them all
+        extras.require(cls.extras, f"the experiment {cls.name} needs it")
 
 
 def _run_scenarios(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, dict[str, Outcome]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from testbed import extras
 from testbed.errors import ConfigError, MissingPrerequisiteError, nearest
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -38,6 +39,8 @@ def controller(
         )
     if framework == "ryu" and not RYU_SITE.is_dir():
         raise MissingPrerequisiteError("Ryu", "scripts/install-ryu.sh")
+    if framework == "os_ken":
+        extras.require(["controllers"])
     path = [str(PROJECT)] + [str(RYU_SITE)] * (framework == "ryu")
     environment = {
         **os.environ, "SDN_FRAMEWORK": framework,

@@ -25,6 +25,7 @@ from testbed.image.manifest import Manifest
 from testbed.kernel.store import GuestKernel, cache_base
 
 LOCK = "lock"
+CHOSEN = "chosen"
 _SPARE_BYTES = 200 * 10**6
 _SEARCHED = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
 _BLOCK_BYTES = 4096
@@ -92,6 +93,27 @@ def ids() -> list[str]:
         reason = "cannot be read; set TESTBED_CACHE to a folder of yours"
         raise ConfigError(f"{images_root()}: {reason}") from None
     return [path.parent.name for path in found if not path.parent.name.startswith("work-")]
+
+
+def chosen() -> str:
+    """The name of the image that runs take; empty: none was chosen."""
+    with contextlib.suppress(FileNotFoundError):
+        return (images_root() / CHOSEN).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def choose(name: str) -> None:
+    """Notes which image runs take from now on; empty: none."""
+    path = images_root() / CHOSEN
+    try:
+        if not name:
+            path.unlink(missing_ok=True)
+            return
+        part = path.with_suffix(".part")
+        part.write_text(f"{name}\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; the choice stays as it was") from None
 
 
 def find(word: str) -> str:
@@ -235,6 +257,8 @@ def remove(name: str) -> None:
         raise ConfigError(f"image {name}: is not there (any more); testbed image list") from None
     except OSError as error:
         raise ConfigError(f"image {name}: cannot be removed: {error.strerror}") from None
+    if chosen() == name:
+        choose("")
     shutil.rmtree(gone, ignore_errors=True)
 
 

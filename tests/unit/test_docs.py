@@ -290,6 +290,7 @@ def test_every_dependency_has_its_licence_listed():
         wanted += extra
     names = {re.split(r"[<>=~\[; ]", requirement)[0].lower() for requirement in wanted}
     listed = (PROJECT / "docs" / "licences.md").read_text().lower()
+    names -= {"network-testbed"}  # an extra that holds another
     assert not {n for n in names if not re.search(rf"\b{re.escape(n)}\b", listed)}
 
 
