@@ -9,5 +9,5 @@ folder=$1
     echo "the Python packages are not installed (see above); call the same command again" >&2
     exit 3
 }
-ln -s /usr/lib/python3/dist-packages/mininet \
-    "$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/"
+site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+ln -s /usr/lib/python3/dist-packages/mininet "$site/mininet"

@@ -32,7 +32,8 @@ if [ "$(cat "$venv/.locked" 2>/dev/null)" != "$key" ]; then
     }
     locked --requirement requirements/build.txt
     locked --requirement requirements/base.txt
-    ln -s "$mininet" "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/"
+    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    ln -s "$mininet" "$site/mininet"
     echo "$key" >"$venv/.locked"
 fi
 pip --no-deps --no-build-isolation --editable .

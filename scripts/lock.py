@@ -2,8 +2,8 @@
 
 One file for what every user needs (``base``), one for each extra and each dependency group of
 pyproject.toml, and ``build`` for what builds the project itself. All hold for every Python that
-pyproject.toml allows, on every system. Packages have the same version in all of them, but in groups,
-which are installed apart.
+pyproject.toml allows, on every system. Packages have the same version in all of them, but in
+groups, which are installed apart.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Job:
     """A command that runs beside the kernel's build, with its output in a file."""
 
     def __init__(self, name: str, *argv: str) -> None:
-        self.name, self.log = name, LOGS / f"{name.split()[0].lower()}.log"
+        self.name, self.log = name, LOGS / f"{name.split(maxsplit=1)[0].lower()}.log"
         self.began_s = time.monotonic()
         # sudo may ask at the terminal, which it can only in the terminal's own group of processes;
         # Ctrl-C reaches that by itself

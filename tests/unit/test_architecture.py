@@ -180,7 +180,7 @@ def test_nobody_uses_private_names_of_what_others_wrote():
 
 @pytest.mark.parametrize(
     "line",
-    ["context._protected_args", "values._data[0]", "from pandas._libs import lib", "ours._theirs()"],
+    ["context._protected_args", "values._data[0]", "from pandas._libs import lib", "a._theirs()"],
 )
 def test_a_private_name_of_a_library_is_found(line):
     ours = "class A:\n    def _ours(self): return self._mine\n    _mine = 1\n"
