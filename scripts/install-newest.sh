@@ -10,4 +10,4 @@ folder=$1
     exit 3
 }
 site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-ln -s /usr/lib/python3/dist-packages/mininet "$site/mininet"
+ln -sfn /usr/lib/python3/dist-packages/mininet "$site/mininet"

@@ -1,10 +1,14 @@
 #!/bin/sh
 # Installs those Debian packages of testbed/packages.txt (or of the arguments) that are missing;
-# --first: those of the list that building the kernel and the virtual environment needs.
+# --first: those of the list that building the kernel and the virtual environment needs;
+# --missing: only names those of the list that are missing.
 # Services that come with them are neither started now nor at boot: a run starts its own.
 set -eu
 cd "$(dirname "$0")/.."
 export LC_ALL=C
+
+only_name=""
+if [ "${1-}" = --missing ]; then only_name=yes; shift; fi
 
 list() {
     if [ "${1-}" = --first ]; then
@@ -20,6 +24,7 @@ for package in $(list "$@"); do
     status=$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done
+if [ -n "$only_name" ]; then echo $missing; exit 0; fi
 [ -n "$missing" ] || exit 0
 
 echo "installing Debian packages:$missing"

@@ -33,7 +33,7 @@ if [ "$(cat "$venv/.locked" 2>/dev/null)" != "$key" ]; then
     locked --requirement requirements/build.txt
     locked --requirement requirements/base.txt
     site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    ln -s "$mininet" "$site/mininet"
+    ln -sfn "$mininet" "$site/mininet"
     echo "$key" >"$venv/.locked"
 fi
 pip --no-deps --no-build-isolation --editable .

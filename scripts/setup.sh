@@ -11,4 +11,6 @@ scripts/install-packages.sh --first >"$log" 2>&1 || {
     [ $status -eq 130 ] || echo "all of it: $log" >&2
     exit $status
 }
+# asked for now: later the line of progress would write over the question
+if [ "$(id -u)" -ne 0 ] && [ -n "$(scripts/install-packages.sh --missing)" ]; then sudo -v; fi
 exec /usr/bin/python3 scripts/setup.py

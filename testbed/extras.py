@@ -15,7 +15,6 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from testbed.errors import ConfigError, MissingPrerequisiteError, TestbedError
 
 DISTRIBUTION = "network-testbed"
-_HEAVY = ("pandas", "numpy", "pyarrow", "matplotlib", "networkx")
 _REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(?:;.*\bextra == ['\"]([\w-]+)['\"])?")
 
 
@@ -61,10 +60,10 @@ def installed(package: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Prints what is missing for an experiment; of one that cannot be loaded `run` tells."""
+    from testbed import inside
     from testbed.experiment import load
-    from testbed.lazy import LazyFinder
 
-    sys.meta_path[:0] = [LazyFinder(package) for package in _HEAVY]
+    inside.be_lazy()  # libraries take seconds
     try:
         names = missing(load(arguments[0]).extras)
     except TestbedError:

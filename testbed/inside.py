@@ -71,6 +71,11 @@ class _AbsentLoader(Loader):
         """Nothing to run."""
 
 
+def be_lazy() -> None:
+    """From now on an import of `LAZY` costs nothing until something is used."""
+    sys.meta_path.insert(0, _LazyFinder())
+
+
 def loaded() -> list[str]:
     """Those of `LAZY` that something has touched by now: each costs the run its import."""
     return [n for n in LAZY if type(sys.modules.get(n)) is ModuleType]
@@ -83,7 +88,7 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
         folder: the scenario's.
         load: gives the class of an experiment's file.
     """
-    sys.meta_path.insert(0, _LazyFinder())
+    be_lazy()
     began_s = time.monotonic()
     outcome: dict[str, Any] = {"status": "complete", "reason": "", "exit_code": 0}
     try:

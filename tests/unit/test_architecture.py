@@ -62,7 +62,7 @@ def test_experiments_load_where_mininet_is_not():
 IN_A_GUEST = """
 import sys
 from testbed import inside
-sys.meta_path.insert(0, inside._LazyFinder())
+inside.be_lazy()
 from testbed.experiment import experiment_files, load
 for name in experiment_files():
     cls = load(name)
