@@ -49,14 +49,18 @@ in_vm = @scripts/in-vm.sh $(call quoted,$@) \
   $(foreach name,$(filter-out IN_VM,$(given)),$(call quoted,$(name)=$($(name))))
 exp-%: ; $(in_vm)
 setup test test-newest lint lock docs book notebook bench: ; $(in_vm)
+extra-%: ; $(in_vm)
 
 else
 
 # what an experiment needs besides, its class says; an image has it
 exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
 	@$(if $(FROM_IMAGE),,for extra in $$($(BIN)/python -m testbed.extras $(call quoted,$*)); do \
-	  $(MAKE) --no-print-directory "$(VENV)/.$$extra" || exit 3; done)
+	  $(MAKE) --no-print-directory "extra-$$extra" || exit 3; done)
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
+
+extra-%: setup $(VENV)/.% ## install what some experiments need: make extra-controllers
+	@:
 
 setup: $(READY) $(if $(FROM_IMAGE),$(STAMPS)/image,no-image) ## install what is needed (all others do it by themselves)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -60,7 +61,11 @@ class Job:
         """About how long it will take yet."""
         if self.code is not None:
             return 0.0
-        return max(5.0, _OTHERS_S[self.name] - (time.monotonic() - self.began_s))
+        gone_s = time.monotonic() - self.began_s
+        share = apt_fraction(self.log.read_text(errors="replace"))
+        if share > 0.1:
+            return gone_s * (1 - share) / share
+        return max(5.0, _OTHERS_S[self.name] - gone_s)
 
     def state(self) -> str:
         """For the line of progress."""
@@ -83,6 +88,15 @@ class Job:
                     self.process.wait(_STOP_S)
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def apt_fraction(said: str) -> float:
+    """How far apt is, by what it said: it fetches, unpacks and sets up each package. Else 0."""
+    found = re.search(r", (\d+) newly installed", said)
+    if not found or not int(found[1]):
+        return 0.0
+    steps = re.findall(r"^(?:Get:|Unpacking |Setting up )", said, re.M)
+    return min(1.0, len(steps) / (3 * int(found[1])))
 
 
 @dataclass

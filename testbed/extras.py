@@ -47,7 +47,7 @@ def require(extras: Iterable[str], why: str = "") -> None:
 
 def install_command(extra: str) -> str:
     """The one command that installs an extra, in the project's folder."""
-    return f"make .venv/.{extra}"
+    return f"make extra-{extra}"
 
 
 def installed(package: str) -> str:

@@ -195,7 +195,7 @@ def take_libraries(site: Path) -> dict[str, str]:
         try:
             found = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            raise MissingPrerequisiteError(f"Python's {name}", "make .venv/.controllers") from None
+            raise MissingPrerequisiteError(f"Python's {name}", "make extra-controllers") from None
         versions[name] = found.version
         for file in found.files or ():
             top = file.parts[0]

@@ -5,6 +5,7 @@ import re
 import shlex
 import textwrap
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
@@ -139,7 +140,7 @@ def bad_make(arguments):
             wrong = given - {option.name for option in options}
             if wrong:
                 return f"no parameters {wrong}"
-        elif target not in targets:
+        elif not any(fnmatch(target, known.replace("%", "*")) for known in targets):
             return f"no target {target}"
     return None
 

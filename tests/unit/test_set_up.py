@@ -1,5 +1,6 @@
 """Set-up's three jobs at once: the script itself, with stand-ins for what it starts."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -117,3 +118,28 @@ def test_nothing_runs_on_after_an_interrupt(place, number):
     assert said.splitlines()[-1].startswith("set-up: interrupted after ")
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+SAID = """\
+0 upgraded, 2 newly installed, 0 to remove and 0 not upgraded.
+Get:1 bookworm/main a 1.0
+Get:2 bookworm/main b 1.0
+Unpacking a (1.0) ...
+"""
+
+
+def test_how_far_apt_is_shows_in_what_it_says(monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = importlib.util.spec_from_file_location("setting_up", ROOT / "scripts/setup.py")
+    setup = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, setup)  # dataclasses look there
+    spec.loader.exec_module(setup)
+    assert setup.apt_fraction("") == setup.apt_fraction("Reading package lists...\n") == 0
+    assert setup.apt_fraction(SAID) == 0.5
+    assert setup.apt_fraction(SAID + "Unpacking b\nSetting up a\nSetting up b\n") == 1
+    kernel = setup.Kernel()
+    kernel(setup.BuildProgress("compile", 0.5, ""))
+    kernel.compiling_s -= 100
+    assert kernel.left_s() == pytest.approx(100, abs=5)
+    kernel(setup.BuildProgress("install", None, ""))
+    assert kernel.left_s() == 0

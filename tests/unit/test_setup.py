@@ -302,7 +302,7 @@ def test_experiments_with_controllers_say_what_they_need(monkeypatch):
     assert told_missing("sdn_learning") == "controllers\n"
     assert told_missing("congestion") == told_missing("no_such_experiment") == ""
     monkeypatch.setattr(extras, "installed", lambda package: "")
-    with pytest.raises(MissingPrerequisiteError, match=r"os-ken is missing.*: make \.venv/\.contr"):
+    with pytest.raises(MissingPrerequisiteError, match=r"os-ken is missing.*: make extra-contr"):
         extras.require(load("sdn_learning").extras)
     monkeypatch.undo()
     extras.require(load("sdn_learning").extras)
