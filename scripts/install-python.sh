@@ -37,3 +37,5 @@ if [ "$(cat "$venv/.locked" 2>/dev/null)" != "$key" ]; then
     echo "$key" >"$venv/.locked"
 fi
 pip --no-deps --no-build-isolation --editable .
+# what setuptools leaves here is found before what is installed, and is not renewed
+rm -rf network_testbed.egg-info

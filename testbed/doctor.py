@@ -29,6 +29,7 @@ State = Literal["there", "missing", "unknown"]
 _INSTALL = "sudo apt-get install --no-install-recommends"
 _EXTRAS = {
     "controllers": "experiments with OpenFlow controllers; make installs it with the first",
+    "zstd": "reading captures compressed by zstd",
     "notebook": "make notebook, which installs it",
 }
 _HOST_FEATURES = {
