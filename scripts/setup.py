@@ -16,6 +16,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -187,8 +188,8 @@ def minutes(time_s: float) -> str:
 
 def main() -> int:
     """Runs all; returns the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    early: list[int] = []  # a signal while a job starts must not lose sight of it
+    _on_signals(lambda number, _: early.append(number))
     LOGS.mkdir(parents=True, exist_ok=True)
     kernel = Kernel(done=find() is not None)
     jobs: list[Job] = []
@@ -198,6 +199,9 @@ def main() -> int:
     try:
         jobs.append(Job("Debian packages", PACKAGES))
         jobs.append(Job("Python packages", "scripts/install-python.sh"))
+        _on_signals(signal.default_int_handler)
+        if early:
+            raise KeyboardInterrupt
         watching.start()
         _build(kernel)
         for job in jobs:
@@ -208,6 +212,7 @@ def main() -> int:
         if kernel.failure and not failed:
             _take_debians(kernel.failure)
     except KeyboardInterrupt:
+        _on_signals(signal.SIG_IGN)
         _stop_line(ended, watching)
         line.end("interrupted")
         for job in jobs:
@@ -217,6 +222,11 @@ def main() -> int:
         return _INTERRUPTED
     line.end("not complete: call the same command again" if failed else "done")
     return _ENVIRONMENT if failed else 0
+
+
+def _on_signals(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
 
 
 def _watch(line: Line, ended: threading.Event) -> None:
