@@ -156,11 +156,12 @@ class Line:
             if job.code and job.name not in self.told:
                 self.told.add(job.name)
                 self._write(f"{job.reason()}\n")
-        left_s = max(thing.left_s() for thing in (self.kernel, *self.jobs))
+        things: list[Kernel | Job] = [self.kernel, *self.jobs]
+        left_s = max(thing.left_s() for thing in things)
         self.first_left_s = self.first_left_s or left_s
         gone_s = time.monotonic() - self.began_s
         share = gone_s / (gone_s + left_s) if left_s else 1.0
-        states = "; ".join(thing.state() for thing in (self.kernel, *self.jobs))
+        states = "; ".join(thing.state() for thing in things)
         text = f"set-up: {share:.0%}, about {minutes(left_s)} left ({states})"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{text[: os.get_terminal_size(2).columns - 1]}\033[K")
