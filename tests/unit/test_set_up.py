@@ -44,8 +44,8 @@ WAIT = "while ! [ -e {} ]; do sleep 0.01; done\n"
 @pytest.fixture
 def place(tmp_path):
     """A folder in which set-up runs: both jobs end when the kernel's build is under way."""
-    for folder in ("scripts", "testbed"):
-        (tmp_path / folder).mkdir()
+    for folder in ("scripts", "testbed/core", "testbed/machine"):
+        (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "scripts/setup.py", tmp_path / "scripts")
     (tmp_path / "testbed/__init__.py").touch()
     (tmp_path / "testbed/core/errors.py").write_text(ERRORS)
