@@ -1,8 +1,8 @@
 """Set-up: the list of packages, the Makefile's options, doctor, and the kernel's recipe."""
 
 import importlib.util
-import json
 import inspect
+import json
 import os
 import re
 import shutil
@@ -326,7 +326,8 @@ def test_only_experiments_with_controllers_need_them():
     """Who starts one says so; nobody else has it installed."""
     for name in experiment_files():
         cls = load(name)
-        starts = "daemons import controller" in Path(inspect.getfile(cls)).read_text(encoding="utf-8")
+        text = Path(inspect.getfile(cls)).read_text(encoding="utf-8")
+        starts = "daemons import controller" in text
         assert (cls.extras == ("controllers",)) == starts, name
 
 
