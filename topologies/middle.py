@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.author.topo import LinkShape, Topo
-from testbed.core.errors import ConfigError
+from testbed import ConfigError, LinkShape, Topo
 
 KINDS = ("router", "bridge", "openvswitch")
 

@@ -12,23 +12,27 @@ import pandas as pd
 
 from analysis import rows, tcp_flow, trains
 from analysis.plots import fidelity as plots
-from testbed import programs
-from testbed.author import bulk_flows
-from testbed.author.evidence import in_rows
-from testbed.author.experiment import Experiment
-from testbed.core.claims import Evidence, MissingDataError, Verdict, all_of, at_most, claim, near
-from testbed.core.parameters import param
-from testbed.core.rundir import SCENARIO, read_json
-from testbed.core.tables import Tables
-from testbed.core.tcp import MSS_BYTES
-from testbed.net.shape import LinkShape
+from testbed import (
+    MSS_BYTES,
+    Experiment,
+    LinkShape,
+    MissingDataError,
+    Tables,
+    Verdict,
+    all_of,
+    at_most,
+    bulk_flows,
+    claim,
+    near,
+    param,
+    programs,
+)
 from topologies.middle import KINDS, Middle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from testbed.author.running_network import RunningNetwork
-    from testbed.results.data import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 RATE_MBPS, QUEUE_PKTS = 10.0, 100
 QUEUED = LinkShape(rate_mbps=RATE_MBPS, queue_pkts=QUEUE_PKTS)
@@ -128,7 +132,7 @@ class FidelityNodes(Experiment):
             "cwnd": flow["cwnd"],
             "nodes": pd.DataFrame(
                 [{"kind": self.params.kind, "first": self.params.first,
-                  "clock": read_json(data.path / SCENARIO)["clock"],
+                  "clock": data.clock_kind,
                   "lost_pkts": int(train["arrived_ns"].isna().sum()),
                   "delay_ms": float(delays_ms.max()),
                   "segments": float(held.max()),
@@ -178,13 +182,14 @@ class FidelityNodes(Experiment):
     def udp_loss_is_the_queues(self, tables: Tables) -> Verdict:
         """Datagrams lost of those a program was to send, against an ideal queue."""
         found = self._rows(tables)
-        return all_of(
+        verdict = all_of(
             [
                 near(row.lost_pkts, _expected_lost_pkts(),
                      abs=TARGETS[row.clock]["lost_pkts"], unit=f"packets lost ({row.scenario})")
                 for row in rows(found)
             ]
-        ).because(*_evidence(found))  # fmt: skip
+        )  # fmt: skip
+        return _with_rows(verdict, found)
 
     @claim(
         "TCP fills a queue to its end, whatever node it is in: the longest delay is that of a full "
@@ -194,13 +199,14 @@ class FidelityNodes(Experiment):
     def tcp_delay_is_the_queues(self, tables: Tables) -> Verdict:
         """The longest way of a data packet between the two hosts' interfaces."""
         found = self._rows(tables)
-        return all_of(
+        verdict = all_of(
             [
                 near(row.delay_ms, _expected_delay_ms(row.first),
                      abs=TARGETS[row.clock]["delay_ms"], unit=f"ms at most ({row.scenario})")
                 for row in rows(found)
             ]
-        ).because(*_evidence(found))  # fmt: skip
+        )  # fmt: skip
+        return _with_rows(verdict, found)
 
     @claim(
         "TCP's window grows to what path and queue hold, whatever node the queue is in.",
@@ -209,13 +215,14 @@ class FidelityNodes(Experiment):
     def tcp_window_is_the_queues(self, tables: Tables) -> Verdict:
         """Most data in flight at a loss in congestion avoidance."""
         found = self._rows(tables)
-        return all_of(
+        verdict = all_of(
             [
                 near(row.segments, _expected_segments(row.first),
                      abs=TARGETS[row.clock]["segments"], unit=f"segments ({row.scenario})")
                 for row in rows(found)
             ]
-        ).because(*_evidence(found))  # fmt: skip
+        )  # fmt: skip
+        return _with_rows(verdict, found)
 
     @claim(
         "The queue at a sender's own interface holds it back: UDP waits, TCP keeps it short.",
@@ -231,7 +238,7 @@ class FidelityNodes(Experiment):
                 near(row["lost_pkts"], 0, abs=0, unit="packets lost"),
                 at_most(row["srtt_ms"], OWN_DELAY_SHARE * full_ms, unit="ms of round-trip time"),
             ]
-        ).because(in_rows("the sender", OWN, tables.of("nodes", scenario=OWN)))
+        ).because("the sender", tables.of("nodes", scenario=OWN), scenario=OWN)
 
     # ---- figures
 
@@ -248,9 +255,11 @@ class FidelityNodes(Experiment):
 # ---- helpers
 
 
-def _evidence(found: pd.DataFrame) -> list[Evidence]:
-    """What was measured in each scenario."""
-    return [in_rows("node and link", str(name), mine) for name, mine in found.groupby("scenario")]
+def _with_rows(verdict: Verdict, found: pd.DataFrame) -> Verdict:
+    """The verdict with what was measured in each scenario."""
+    for name, mine in found.groupby("scenario"):
+        verdict = verdict.because("node and link", mine, scenario=str(name))
+    return verdict
 
 
 def _expected_lost_pkts() -> int:

@@ -87,6 +87,12 @@ def require_nodes(topo: Any, source: str) -> None:
     )
 
 
+def has_open_vswitch(topo: Any) -> bool:
+    """True if one of its switches is an Open vSwitch."""
+    found = (topo.nodeInfo(name) for name in topo.switches())
+    return any("OVS" in getattr(info.get("cls"), "__name__", "") for info in found)
+
+
 def topology_class(name: str) -> Any:
     """The class a file offers in its ``topos``, by its name or by the file's path."""
     known = topology_files()

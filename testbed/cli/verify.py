@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.text import Text
 
 from testbed import guard
 from testbed.cli.console import err, out
@@ -16,6 +16,7 @@ from testbed.cli.show import RunView
 from testbed.core.errors import ExitCode
 from testbed.core.rundir import RunDir, default_runs
 from testbed.execution.verify import Comparison, verify
+from testbed.results.compare import Difference
 
 
 @click.command("verify")
@@ -38,8 +39,9 @@ from testbed.execution.verify import Comparison, verify
 def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_json: bool) -> None:
     """Make RUN again with its recorded inputs and compare everything ('latest' by default).
 
-    Virtual clock: byte by byte; the first packet that differs is named. Real clock: verdicts, and
-    numbers within 10 %. Exit code 0: the same; 1: not the same.
+    Virtual clock: byte by byte. Real clock: verdicts, and numbers within 10 %. If it is not the
+    same, names the first cause (image, guest kernel, package, file or source that is not the one
+    of RUN) and the first packet that differs. Exit code 0: the same; 1: not the same.
     """
     recorded = RunDir.open(run, default_runs())
     recorded.require_finished()
@@ -60,27 +62,28 @@ def comparison_data(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -
         "same": found.same,
         "clock": meta["clock"],
         "fingerprints": [recorded.meta().get("fingerprint"), meta.get("fingerprint")],
-        "versions": [vars(d) for d in found.versions],
-        "differences": [vars(d) for d in found.differences],
+        "versions": [_data(d) for d in found.versions],
+        "differences": [_data(d) for d in found.differences],
     }
 
 
+def _data(found: Difference) -> dict[str, str]:
+    return {"where": found.where, "recorded": found.recorded, "again": found.again}
+
+
 def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
-    for title, rows in (
-        ("Made by other versions", found.versions),
-        ("Not the same", found.differences),
-    ):
-        if rows:
-            table = Table(box=None, header_style="bold", pad_edge=False, title=title)
-            table.title_justify = "left"
-            for column in ("what", "recorded", "now"):
-                table.add_column(column, overflow="fold")
-            for row in rows:
-                table.add_row(row.where, row.recorded, row.again)
-            out.print(table)
+    """One short block: whether it is the same, the first cause, the first effect."""
     how = "byte by byte" if meta["clock"] == "virtual" else "verdicts, and numbers within 10 %"
-    mark = "[green]the same[/]" if found.same else f"[red]{len(found.differences)} differ[/]"
+    mark = "[green]the same[/]" if found.same else "[red]not the same[/]"
     out.print(f"{recorded.path.name}: {mark} ({how})", highlight=False)
+    cause = "made by another" if found.same else "first cause"
+    for title, rows in ((cause, found.versions), ("first difference", found.differences)):
+        if rows:
+            more = f" (and {len(rows) - 1} more; --json lists them)" if rows[1:] else ""
+            out.print(Text(f"{title}: {rows[0].where}{more}"))
+            out.print(Text(f"  recorded  {rows[0].recorded}\n  now       {rows[0].again}"))
+    if found.differences and not found.versions:
+        out.print("first cause: none of the programs, files and sources that are recorded")
     if meta.get("fingerprint"):
         noted = (recorded.meta().get("fingerprint") or "none")[:16]
         out.print(f"fingerprint {noted} recorded, {meta['fingerprint'][:16]} now", highlight=False)

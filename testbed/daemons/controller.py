@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed import guest_init
 from testbed.core.errors import ConfigError
 from testbed.core.project import PROJECT
 from testbed.daemons import applications, base
@@ -104,7 +105,9 @@ class Controller(base.Daemon):
 
 def environment(framework: str) -> list[str]:
     """Variables for a Python that finds the applications and their framework."""
-    packages = [p for p in sys.path if "-packages" in p or p.endswith("/site")]
+    packages = [p for p in sys.path if "-packages" in p or p == guest_init.SITE]
+    if guest_init.SITE in packages:
+        packages.append(guest_init.CONTROLLERS)
     if framework == "ryu":
         packages.insert(0, str(RYU_SITE))
     path = ":".join([str(PROJECT), *packages])

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
 HOOK = Path(__file__).resolve().parent.parent / "programs" / "dhcp_hook.sh"
 
-_PASSWD = "root:x:0:0:root:/root:/bin/sh\n"
-"""All users it sees: without one of its own it stays a single process. Version 10's processes wait
-for each other at the end by asking over and over, for ever where asking takes no time."""
-
 _ALWAYS = (
     "ipv4only",
     "option domain_name_servers, broadcast_address",
@@ -42,17 +38,15 @@ class Dhcpcd(Daemon):
 
     def files(self, place: Place) -> dict[str, str]:
         """Its configuration: nothing of the machine's own."""
-        return {"dhcpcd.conf": "\n".join((*_ALWAYS, *self.options)) + "\n", "passwd": _PASSWD}
+        return {"dhcpcd.conf": "\n".join((*_ALWAYS, *self.options)) + "\n"}
 
     def argv(self, place: Place) -> list[str]:
-        """In the foreground, telling what it does."""
+        """In the foreground, telling what it does.
+
+        A run's ``/etc/passwd`` has no user for it, so it stays a single process. Version 10's
+        processes wait for each other at the end by asking over and over: that takes no time.
+        """
         return [
-            "unshare",
-            "--mount",
-            "sh",
-            "-c",
-            'mount --bind "$0" /etc/passwd && exec "$@"',
-            f"{place.configs}/passwd",
             self.program,
             "--nobackground",
             "--debug",

@@ -1,65 +1,72 @@
-"""What a run was made by: versions of programs and libraries, and a hash of our own sources."""
+"""What a run was made by: versions of packages, hashes of programs, and one of our own sources."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
+import re
+import shutil
 import subprocess
-from functools import cache
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.machine.prerequisites import find
+from testbed import guest_init
+from testbed.core.project import PROJECT
+from testbed.machine import libraries
+from testbed.machine.prerequisites import installed_packages, packages
 
 if TYPE_CHECKING:
     from testbed.machine.image.store import Image
 
-from testbed.core.project import PROJECT
+ALWAYS = ("python3", "tcpdump", "mnexec")
+"""Programs that every run starts."""
 
-_PROGRAMS = {
-    "iperf3": ["iperf3", "--version"],
-    "tcpdump": ["tcpdump", "--version"],
-    "frr": ["/usr/lib/frr/zebra", "--version"],
-    "ovs": ["ovs-vswitchd", "--version"],
-}
-_IN_IMAGE = {
-    "iperf3": "iperf3",
-    "tcpdump": "tcpdump",
-    "frr": "frr",
-    "ovs": "openvswitch-switch",
-    "python": "python3",
-}
-"""Program → its package in an image."""
+OPEN_VSWITCH = ("ovs-vswitchd", "ovsdb-server", "ovs-vsctl", "ovs-ofctl")
 
-_LIBRARIES = ("pyroute2", "pandas", "numpy", "pyarrow", "matplotlib")
+_ANALYSIS = ("pandas", "numpy", "pyarrow", "matplotlib")
+"""Libraries that measure and draw: they make tables, figures and the report."""
+
 _SOURCES = ("testbed", "topologies", "analysis", "controller")
-_TIMEOUT_S = 20
+_LOADER = "/lib64/ld-linux-x86-64.so.2"
+_LOADED = re.compile(r"(?:=> )?(/\S+) \(0x")
+_BLOCK_BYTES = 1 << 20
+_HASH_CHARS = 16
 
 
-@cache
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    started = {
-        name: subprocess.Popen(
-            [path, *argv[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for name, argv in _PROGRAMS.items()
-        if (path := find(argv[0]))
-    }
-    for name, process in started.items():
-        try:
-            text, _ = process.communicate(timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            text, _ = process.communicate()
-        found[name] = (text.splitlines() or ["?"])[0].strip()
-    return found | _libraries()
+def tool_versions(
+    image: Image | None = None, programs: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Versions of the packages that a run uses: of programs, and Python's.
+
+    Args:
+        image: where programs and the guest side's libraries come from; None: from the host.
+        programs: those the run starts, besides `ALWAYS`; None: all we have a package for.
+    """
+    wanted = _packages_of(None if programs is None else {*ALWAYS, *programs})
+    python = _libraries(controllers=programs is None or OPEN_VSWITCH[0] in programs)
+    if image is None:
+        debian = {n: number for n, number in installed_packages().items() if n in wanted}
+        return {"python": platform.python_version(), **debian, **python}
+    told = image.manifest.data
+    debian = {n: number for n, number in told["packages"].items() if n in {*wanted, "python3"}}
+    return {**debian, **python, **told["libraries"]}
 
 
-def _libraries() -> dict[str, str]:
-    found = {}
-    for package in _LIBRARIES:
+def _packages_of(programs: set[str] | None) -> set[str]:
+    """Our Debian packages that have these programs, and the one with Mininet."""
+    names = None if programs is None else {Path(name).name for name in programs}
+    used = (p.name for p in packages() if names is None or not names.isdisjoint(p.programs))
+    return {"mininet", *used}
+
+
+def _libraries(*, controllers: bool) -> dict[str, str]:
+    found: dict[str, str] = libraries.versions(controllers=controllers)
+    for package in _ANALYSIS:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -67,17 +74,63 @@ def _libraries() -> dict[str, str]:
     return found
 
 
-def tool_versions(image: Image | None = None) -> dict[str, str]:
-    """First version line of each program an experiment may use, and of our main libraries.
+def program_files(programs: Iterable[str]) -> dict[str, str]:
+    """The host's files that a run executes: programs and the libraries they load, with hashes.
 
     Args:
-        image: where programs and the guest side's libraries come from; None: from the host.
+        programs: by name, or by their path inside.
+
+    Returns:
+        path → the first characters of its SHA-256; Python libraries by their folder inside.
     """
-    if image is None:
-        return dict(_versions())
-    told = image.manifest.data
-    programs = {n: told["packages"][p] for n, p in _IN_IMAGE.items() if p in told["packages"]}
-    return {**_libraries(), **programs, **told["libraries"]}
+    programs = {*ALWAYS, *programs}
+    paths = sorted({path for name in programs if (path := which(name))})
+    with ThreadPoolExecutor() as pool:
+        loaded = pool.map(_loaded, paths)
+    files = sorted({os.path.realpath(p) for p in (*paths, *(x for each in loaded for x in each))})
+    hashes = {path: file_hash(path) for path in files}
+    return hashes | _library_hashes(controllers=OPEN_VSWITCH[0] in programs)
+
+
+def _library_hashes(*, controllers: bool) -> dict[str, str]:
+    found = libraries.hashes(controllers=controllers)
+    return {f"{guest_init.SITE}/{name}": text[:_HASH_CHARS] for name, text in found.items()}
+
+
+def which(program: str) -> str | None:
+    """A program as a run finds it: on its search path, not on the user's."""
+    return shutil.which(program, path=guest_init.ENVIRONMENT["PATH"])
+
+
+def _loaded(path: str) -> list[str]:
+    """The libraries that a program loads; none of a script, or one that is linked statically."""
+    done = subprocess.run(
+        [_LOADER, "--inhibit-cache", "--list", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={},
+    )
+    return _LOADED.findall(done.stdout) if done.returncode == 0 else []
+
+
+@functools.cache
+def file_hash(path: str) -> str:
+    """The first characters of a file's SHA-256; ``missing`` if it is not there."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_HASH_CHARS]
+    except OSError:
+        return "missing"
+
+
+def files_that_differ(recorded: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Path, hash then and hash now of recorded `program_files` that are others today."""
+    ours = _library_hashes(controllers=True)
+    for path, then in recorded.items():
+        now = ours.get(path, "missing") if path.startswith(guest_init.SITE) else file_hash(path)
+        if now != then:
+            yield path, then, now
 
 
 def sources_hash() -> str:

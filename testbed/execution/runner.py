@@ -41,10 +41,16 @@ from testbed.core.errors import (
 from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, State, read_json, write_json
 from testbed.core.version import __version__
-from testbed.execution.provenance import host, sources_hash, tool_versions
+from testbed.execution.provenance import (
+    OPEN_VSWITCH,
+    host,
+    program_files,
+    sources_hash,
+    tool_versions,
+    which,
+)
 from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_of
-from testbed.machine.image.store import Image
-from testbed.machine.prerequisites import find, install_command
+from testbed.machine.prerequisites import install_command
 from testbed.results import gate
 from testbed.results.replay import replay
 from testbed.start import Interrupted
@@ -101,10 +107,17 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario, checked: its parameters as data, and the files it starts with."""
+    """One scenario, checked.
+
+    Attributes:
+        parameters: as data.
+        inputs: the files it starts with, by name.
+        switched: True if its topology has an Open vSwitch.
+    """
 
     parameters: dict[str, Any]
     inputs: Mapping[str, str]
+    switched: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,7 @@ class Plan:
     runtime: Runtime
     rundir: RunDir
     meta: dict[str, Any]
+    programs: tuple[str, ...]
 
 
 def run(request: Request, watcher: Watcher | None = None) -> Result:
@@ -154,13 +168,16 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
         )
     params: Any = parameters.build(cls.Parameters, request.parameters)
     scenarios = _scenarios(cls, params, request.only)
+    switched = any(scenario.switched for scenario in scenarios.values())
+    programs = (*cls.programs, *(OPEN_VSWITCH if switched else ()))
     runtime = choose(request.runtime, clock=request.clock, image=request.image)
     if cls.guest_only and runtime.name != "guest":
         raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
-    _check_programs(cls, image_of(runtime))
+    _check_programs(cls.name, programs, runtime)
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
-    return Plan(request, cls, scenarios, runtime, rundir, meta)
+    meta["tools"] = tool_versions(image_of(runtime), programs)
+    return Plan(request, cls, scenarios, runtime, rundir, meta, programs)
 
 
 def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunIncompleteError]:
@@ -177,7 +194,9 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
     try:
         for made in plans.values():
             made.rundir.write_meta(made.meta)
-        outcomes = _run_scenarios(plans, watcher)
+        with ThreadPoolExecutor(1) as aside:
+            files = {label: aside.submit(_files, made) for label, made in plans.items()}
+            outcomes = _run_scenarios(plans, watcher)
     except BaseException as error:
         by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
         how = {
@@ -191,6 +210,7 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
         raise
     failed = {}
     for label, made in plans.items():
+        made.meta["files"] = files[label].result()
         made.meta["wall_s"] = {"network": round(time.perf_counter() - began, 3)}
         try:
             _conclude(made.rundir, made.meta, outcomes[label])
@@ -227,18 +247,26 @@ def _scenario(cls: type[Experiment], experiment: Experiment) -> Scenario:
     named_topologies.require_nodes(topo, str(path_of(cls)))
     with own_code(cls, "inputs"):
         inputs = experiment.inputs()
-    return Scenario(asdict(experiment.params), inputs)
+    switched = named_topologies.has_open_vswitch(topo)
+    return Scenario(asdict(experiment.params), inputs, switched)
 
 
-def _check_programs(cls: type[Experiment], image: Image | None) -> None:
-    for program in ("tcpdump", *cls.programs):
+def _check_programs(experiment: str, programs: tuple[str, ...], runtime: Runtime) -> None:
+    """Raises if a program is not where the run will look for it."""
+    image = image_of(runtime)
+    for program in ("tcpdump", *programs):
         if image is not None:
             if image.which(program) is None:
                 raise MissingPrerequisiteError(
-                    program, f"testbed run {cls.name} --image none", f"not in image {image.id}"
+                    program, f"testbed run {experiment} --image none", f"not in image {image.id}"
                 )
-        elif find(program) is None:
+        elif which(program) is None:
             raise MissingPrerequisiteError(program, install_command(program))
+
+
+def _files(made: Plan) -> dict[str, str]:
+    """Hashes of what the run executes; an image's are in its manifest."""
+    return {} if image_of(made.runtime) else program_files(made.programs)
 
 
 def _run_scenarios(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, dict[str, Outcome]]:
@@ -375,7 +403,6 @@ def _metadata(
         "runtime_why": runtime.why,
         "kernel": runtime.kernel,
         "image": image.summary() if image else None,
-        "tools": tool_versions(image),
         "sources": sources_hash(),
         "host": host(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

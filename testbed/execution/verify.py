@@ -13,7 +13,7 @@ from testbed.core.errors import ConfigError, nearest
 from testbed.core.fingerprint import fingerprint
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RunDir
-from testbed.execution.provenance import sources_hash, tool_versions
+from testbed.execution.provenance import files_that_differ, sources_hash, tool_versions
 from testbed.execution.runner import Request, Watcher, run
 from testbed.machine import kernel as kernels
 from testbed.machine.image import choice
@@ -101,24 +101,28 @@ def _own_copy(recorded: RunDir) -> Path:
 
 
 def versions_that_differ(recorded: RunDir, asked: str = "") -> Iterator[Difference]:
-    """Image, programs, libraries, kernel and sources of the run that are others now, or gone.
+    """What made the run and is another now, or gone: the likeliest cause first.
 
-    Known before anything runs, so that it can be told first.
+    Known before anything runs, so that it can be told first. Packages and files are those that the
+    run itself used.
     """
     meta = recorded.meta()
     image = _image_now(recorded, asked)
     own, other = _image_id(meta), image.id if image else choice.NONE
     if own != other:
         yield Difference("image", *(n if n != choice.NONE else _HOSTS for n in (own, other)))
-    then, now = dict(meta["tools"]), tool_versions(image)
-    for name in sorted({*then, *now}):
-        if then.get(name) != now.get(name):
-            yield Difference(name, then.get(name, "missing"), now.get(name, "missing"))
     found = image.kernel if image else kernels.find()
     built = found if meta["runtime"] == "guest" else None
     if built and built.sha256 != meta["kernel"]["sha256"]:
         then_kernel = f"{meta['kernel']['version']} {meta['kernel']['sha256'][:12]}"
         yield Difference("guest kernel", then_kernel, f"{built.version} {built.sha256[:12]}")
+    now = tool_versions(image)
+    for name, then in meta["tools"].items():
+        if now.get(name) != then:
+            yield Difference(f"package {name}", then, now.get(name, "missing"))
+    if own == other == choice.NONE:
+        for path, then, today in files_that_differ(meta.get("files", {})):
+            yield Difference(f"file {path}", f"sha256 {then}", f"sha256 {today}")
     if "sources" in meta and meta["sources"] != (today := sources_hash()):
         yield Difference("testbed's sources", meta["sources"][:12], today[:12])
     yield from _experiment_file(recorded)

@@ -39,7 +39,10 @@ class _SandboxedController(Controller):
             self._folder,
             sandbox.out_folder(self.app),
             shown=package | sandbox.python_packages(),
-            environment={"PYTHONPATH": "/project:/site", "SDN_FRAMEWORK": self.framework},
+            environment={
+                "PYTHONPATH": "/project:/site:/site/controllers",
+                "SDN_FRAMEWORK": self.framework,
+            },
         )
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.core.errors import MissingPrerequisiteError
+from testbed.guest_init import ENVIRONMENT, FIRST_PROCESS
 from testbed.guest_init.mounts import mount
 from testbed.machine.prerequisites import install_command
 
@@ -45,11 +46,10 @@ _LARGEST_FILE_BYTES = 4 * _MB
 _LIMITS = (
     "--nproc=64", f"--as={512 * _MB}", f"--fsize={_LARGEST_FILE_BYTES}", "--nofile=256", "--core=0",
 )  # fmt: skip
-_ETC = ("ld.so.cache", "alternatives", "nsswitch.conf", "protocols", "services")
+_ETC = ("alternatives", "nsswitch.conf", "protocols", "services")
 _ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": OUT, "LANG": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
+    **{name: ENVIRONMENT[name] for name in (*FIRST_PROCESS, "OPENSSL_ia32cap")},
+    "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": OUT, "PYTHONUNBUFFERED": "1",
 }  # fmt: skip
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 """What setpriv needs to become `USER`; gone when the program starts."""

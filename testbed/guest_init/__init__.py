@@ -3,9 +3,8 @@
 This package runs inside: first as process 1 of a guest kernel, or of new namespaces of the host's
 kernel. It uses the standard library alone, and little of it: in a guest every page of code costs.
 
-The system's own files are there (read-only, under a layer in memory that takes all writes), so
-its programs just work. What belongs to a user or a machine is not: home directories, temporary
-files, the host's name.
+The system's programs and libraries are there, so they just work (`visible` is the list). What
+belongs to a user or a machine is not: ``/etc``, home directories, the host's name.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ PROJECT = "/run/testbed"
 """The project's root, inside: read-only."""
 
 SITE = "/run/site"
-"""The virtual environment's packages, inside: read-only."""
+"""The guest side's Python libraries, inside: read-only."""
+
+CONTROLLERS = f"{SITE}/controllers"
+"""What controllers import besides."""
 
 LAB_FD, PROJECT_FD, SITE_FD, ROOT_FD, PROGRESS_FD = 3, 4, 5, 6, 9
 """Descriptors the launcher hands over: the folders above, a guest's root, a file for progress."""
-
-OWNERS = "/usr/lib/testbed/owners.json"
-"""In an image: path → user and group, of what is not root's. An unpacked image has one owner."""
 
 BOOT = (
     "import ctypes,sys;"
@@ -38,11 +37,21 @@ use for them."""
 
 HOSTNAME = "lab"
 
+_OFF = (
+    "AVX512F", "AVX512VL", "AVX512BW", "AVX512DQ", "AVX512CD", "AVX2", "AVX", "FMA", "FMA4",
+    "BMI1", "BMI2", "LZCNT", "MOVBE", "POPCNT", "SSSE3", "SSE4_1", "SSE4_2", "ERMS", "RTM",
+)  # fmt: skip
+"""What glibc does without: all that not every x86-64 processor has. It would search other folders
+for libraries, and take other routines; those of libm round differently with FMA."""
+
 ENVIRONMENT = {
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=" + ",".join(f"-{name}" for name in _OFF),
     "HOME": "/root",
     "LANG": "C.UTF-8",
+    "LOCPATH": "/usr/lib/locale",  # without it the machine's archive of locales comes first
     "LOGNAME": "root",
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "OPENSSL_ia32cap": "~0x200000200000000",  # no AES-NI, which decides the order of ciphers
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
     "SHELL": "/bin/sh",
@@ -51,6 +60,11 @@ ENVIRONMENT = {
     "TZ": "UTC",
     "USER": "root",
 }
+
+FIRST_PROCESS = (
+    "GLIBC_TUNABLES", "LANG", "LOCPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TZ",
+)  # fmt: skip
+"""Variables that process 1 is started with; it sets the others."""
 
 FIRST_S = 10.0
 """The clock's reading when the program starts: several programs take 0 s for 'not set'."""

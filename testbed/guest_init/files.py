@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 
-from testbed.guest_init import LAB, LAB_FD, OWNERS, PROJECT, PROJECT_FD, SITE, SITE_FD
+from testbed.guest_init import LAB, LAB_FD, PROJECT, PROJECT_FD, SITE, SITE_FD, visible
 from testbed.guest_init.mounts import MS_BIND, MS_MOVE, MS_RDONLY, MS_REMOUNT, mount
 
 MountFolder = Callable[[int, str, bool], None]
 """Mounts the folder behind a descriptor at a path; the third argument: writable."""
 
-_ROOT = "/tmp/root"
-_HIDDEN = {
-    "/home": "",
-    "/root": "mode=700",
-    "/run": "",
-    "/media": "",
-    "/mnt": "",
-    "/srv": "",
-    "/tmp": "mode=1777",
-    "/var/tmp": "mode=1777",
-    "/dev/shm": "mode=1777",
-}
-"""Places that belong to a user, a machine or a boot: empty inside. Path → tmpfs options."""
+_ROOT = "/tmp"
+"""Where the new root is put together: there on every system, and not seen inside."""
+
+_ETC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "etc")
 
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero", "net/tun")
 """What the host runtime has in /dev: no disk, no terminal, no memory of the host's."""
-
-_NAMES = """\
-passwd: files
-group: files
-shadow: files
-hosts: files dns
-networks: files
-protocols: files
-services: files
-ethers: files
-"""
-"""Where names are looked up: on every system in files, and hosts in the network's own DNS.
-
-A system's own list may name services that are not here (systemd's): each program that gives up root
-then goes through a hundred system calls and a library more.
-"""
 
 
 def build(mount_folder: MountFolder, *, guest: bool) -> None:
@@ -53,21 +27,15 @@ def build(mount_folder: MountFolder, *, guest: bool) -> None:
         mount_folder: how a host's folder is mounted in this runtime.
         guest: True in a guest kernel, which has devices of its own.
     """
-    if guest:
-        _stack_root()
-    else:
-        from testbed.guest_init.layers import Layers  # with much that a guest has no use for
-
-        Layers()
+    mount("tmpfs", _ROOT, "tmpfs", 0, "mode=755")
+    fill(_ROOT)
+    _show_programs()
+    if not guest:
         _lend_devices()
     os.chdir(_ROOT)
     mount(".", "/", "none", MS_MOVE)
     os.chroot(".")
     _system_mounts(guest)
-    _give_to_owners()
-    os.mkdir("/run/lock", 0o755)
-    with open("/etc/nsswitch.conf", "w") as file:
-        file.write(_NAMES)
     for fd, path, writable in (
         (LAB_FD, LAB, True),
         (PROJECT_FD, PROJECT, False),
@@ -89,22 +57,55 @@ def mount_bound(fd: int, path: str, writable: bool) -> None:
         mount("none", path, "none", MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
-def _stack_root() -> None:
-    """A guest's root, read-only, under a layer in memory, at `_ROOT`."""
-    mount("tmpfs", "/tmp", "tmpfs")
-    layers = {name: f"/tmp/{name}" for name in ("upper", "work")}
-    for path in (*layers.values(), _ROOT):
-        os.mkdir(path)
-    options = "lowerdir=/,upperdir={upper},workdir={work}".format(**layers)
-    mount("overlay", _ROOT, "overlay", 0, options)
+def fill(root: str) -> None:
+    """Makes what is ours in a root: folders, ``/etc``, links."""
+    users = _users()
+    for path, owner in visible.FOLDERS.items():
+        os.mkdir(root + path)
+        if owner:
+            os.chown(root + path, users[owner], users[owner])
+    for path in visible.FOR_ALL:
+        os.chmod(root + path, 0o1777)
+    _copy(_ETC, f"{root}/etc")
+    for name, target in visible.ALTERNATIVES.items():
+        os.symlink(target, f"{root}/etc/alternatives/{name}")
+    for path, target in visible.SYMLINKS.items():
+        os.symlink(target, root + path)
 
 
-def _give_to_owners() -> None:
-    """What daemons' own users own, in an image."""
-    if os.path.exists(OWNERS):
-        with open(OWNERS) as noted:
-            for path, (user, group) in json.load(noted).items():
-                os.chown(path, user, group, follow_symlinks=False)
+def _users() -> dict[str, int]:
+    """User → number; their own groups have the same numbers."""
+    with open(f"{_ETC}/passwd") as lines:
+        rows = [line.split(":") for line in lines]
+    return {row[0]: int(row[2]) for row in rows}
+
+
+def _copy(source: str, target: str) -> None:
+    """Copies a folder's files into another, which may have some of its folders already."""
+    for name in sorted(os.listdir(source)):
+        one, other = f"{source}/{name}", f"{target}/{name}"
+        if os.path.isdir(one):
+            if not os.path.isdir(other):
+                os.mkdir(other)
+            _copy(one, other)
+        else:
+            with open(one, "rb") as text, open(other, "wb") as copy:
+                copy.write(text.read())
+
+
+def _show_programs() -> None:
+    """The machine's programs and libraries, read-only."""
+    mount(visible.PROGRAMS, _ROOT + visible.PROGRAMS, "none", MS_BIND)
+    mount("none", _ROOT + visible.PROGRAMS, "none", MS_BIND | MS_REMOUNT | MS_RDONLY)
+    for path in visible.EMPTY:
+        if os.path.isdir(path):
+            mount("tmpfs", _ROOT + path, "tmpfs", MS_RDONLY, "mode=755")
+    for name in visible.LINKS:
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{_ROOT}/{name}")
+        elif os.path.isdir(f"/{name}"):
+            os.mkdir(f"{_ROOT}/{name}")
+            mount(f"/{name}", f"{_ROOT}/{name}", "none", MS_BIND)
 
 
 def _lend_devices() -> None:
@@ -131,6 +132,4 @@ def _system_mounts(guest: bool) -> None:
     os.makedirs("/dev/pts", exist_ok=True)
     os.makedirs("/dev/shm", exist_ok=True)
     mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=620")
-    for path, options in _HIDDEN.items():
-        if os.path.isdir(path) and not os.path.islink(path):
-            mount("tmpfs", path, "tmpfs", 0, options)
+    mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777")

@@ -68,6 +68,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _prepare(guest: bool) -> None:
+    os.umask(0o022)
     if guest:
         modules.load_all()
         files.build(files.mount_hostfs, guest=True)
@@ -78,9 +79,8 @@ def _prepare(guest: bool) -> None:
     _loopback_up()
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
-    os.umask(0o022)
     standard = [p for p in sys.path if p.startswith(sys.base_prefix + "/lib")]
-    sys.path[:] = [PROJECT, SITE, *standard, "/usr/lib/python3/dist-packages"]
+    sys.path[:] = [PROJECT, SITE, *standard]
     sys.path_importer_cache.clear()
     for name, module in sys.modules.items():  # first found by a path that is gone now
         if name.partition(".")[0] == "testbed" and hasattr(module, "__path__"):

@@ -34,6 +34,8 @@ _PCAP_ORDERS = {
     b"\xa1\xb2\x3c\x4d": ">",
 }
 
+_NANOSECONDS = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -65,13 +67,23 @@ def compared_files(run: RunDir) -> dict[str, Path]:
 
 
 def bytes_that_differ(recorded: RunDir, again: RunDir) -> Iterator[Difference]:
-    """All files that differ, causes before effects, each with the place where it begins."""
+    """All files that differ, causes before effects, each with the place where it begins.
+
+    Captures come first, the one with the earliest packet that differs before the others.
+    """
     one, two = compared_files(recorded), compared_files(again)
+    captures = []
+    rest = []
     for name in sorted({*one, *two}, key=_rank):
         if name not in one or name not in two:
-            yield Difference(name, _presence(name in one), _presence(name in two))
+            rest.append(Difference(name, _presence(name in one), _presence(name in two)))
         elif one[name].read_bytes() != two[name].read_bytes():
-            yield _first_difference(name, one[name], two[name])
+            if name.endswith(".pcap"):
+                captures.append(_first_packet(name, one[name].read_bytes(), two[name].read_bytes()))
+            else:
+                rest.append(_first_difference(name, one[name], two[name]))
+    yield from (found for _, found in sorted(captures, key=lambda pair: pair[0]))
+    yield from rest
 
 
 def _rank(name: str) -> tuple[int, bool, str]:
@@ -84,8 +96,6 @@ def _presence(there: bool) -> str:
 
 
 def _first_difference(name: str, one: Path, two: Path) -> Difference:
-    if name.endswith(".pcap"):
-        return first_packet(name, one.read_bytes(), two.read_bytes())
     if name.endswith(".parquet"):
         return _first_row(name, one, two)
     if name.endswith((".json", ".jsonl", ".log", ".txt", ".svg", ".html", ".conf")):
@@ -147,20 +157,36 @@ def _records(capture: bytes) -> Iterator[bytes]:
         at += 16 + size
 
 
+def _time_ns(magic: bytes, record: bytes) -> int:
+    """When a packet was captured; 0 if its record is cut off."""
+    if len(record) < 8:
+        return 0
+    order = _PCAP_ORDERS.get(magic, "<")
+    seconds, fraction = struct.unpack(order + "II", record[:8])
+    return int(seconds) * 10**9 + int(fraction) * (1 if magic in _NANOSECONDS else 1000)
+
+
 def first_packet(name: str, one: bytes, two: bytes) -> Difference:
     """The first packet in which two captures differ, by its number and its fields."""
+    return _first_packet(name, one, two)[1]
+
+
+def _first_packet(name: str, one: bytes, two: bytes) -> tuple[int, Difference]:
+    """When the first packet was that differs, in ns, and how."""
     if one[:24] != two[:24]:
-        return Difference(f"{name} file header", one[:24].hex(), two[:24].hex())
+        return 0, Difference(f"{name} file header", one[:24].hex(), two[:24].hex())
     for number, (a, b) in enumerate(zip_longest(_records(one), _records(two)), 1):
         if a == b:
             continue
+        time_ns = min(_time_ns(one[:4], x) for x in (a, b) if x is not None)
+        where = f"{name} packet {number}"
         if a is None or b is None:
             shown = [
                 "(the capture ends)" if x is None else _described(one[:24] + x) for x in (a, b)
             ]
-            return Difference(f"{name} packet {number}", *shown)
-        return Difference(f"{name} packet {number}", *_fields(one[:24] + a, two[:24] + b))
-    return Difference(name, "some bytes", "others")
+            return time_ns, Difference(where, *shown)
+        return time_ns, Difference(where, *_fields(one[:24] + a, two[:24] + b))
+    return 0, Difference(name, "some bytes", "others")
 
 
 def _fields(one: bytes, two: bytes) -> tuple[str, str]:

@@ -48,9 +48,7 @@ def make(built: kernel.GuestKernel) -> str:
             _copy(path, root)
         _copy(Path("/", native.LOADER), root)
         (root / "usr/bin/python3").symlink_to(python.name)
-        for name in ("passwd", "group", "protocols", "services", "nsswitch.conf"):
-            shutil.copy(f"/etc/{name}", root / "etc" / name)
-        libraries = take_libraries(work / "site")
+        libraries = take_libraries(work / "site", root)
         take_kernel(built.path.parent, work / "kernel")
         facts = {
             "kernel": kernel_facts(built.path.parent),

@@ -1,17 +1,25 @@
 """Two hand-made run directories: what differs is found, named, and nothing else is."""
 
+import io
 import json
+import re
 import struct
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from testbed.cli import verify as cli_verify
 from testbed.core.errors import ConfigError
 from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import SCENARIO, RunDir, write_json
-from testbed.execution.verify import request_of, tampered, versions_that_differ
-from testbed.results.compare import bytes_that_differ, first_packet, numbers_that_differ
+from testbed.execution.provenance import file_hash, program_files, sources_hash, tool_versions
+from testbed.execution.verify import Comparison, request_of, tampered, versions_that_differ
+from testbed.results import compare
+from testbed.results.compare import Difference, bytes_that_differ, first_packet, numbers_that_differ
 
+COMPARE = Path(compare.__file__)
 HEADER = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000".replace(" ", ""))
 
 
@@ -168,9 +176,65 @@ def test_an_edited_run_is_found_out(make):
 def test_other_versions_are_named(make):
     run = make("one", tools={"iperf3": "iperf 0.1"}, sources="0" * 64)
     found = {d.where: d for d in versions_that_differ(run)}
-    assert found["iperf3"].recorded == "iperf 0.1"
+    assert found["package iperf3"].recorded == "iperf 0.1"
     assert "testbed's sources" in found
     assert "experiments/congestion/experiment.py" in found
+
+
+def test_of_packages_and_files_only_those_that_the_run_used_are_compared(make, tmp_path):
+    program = tmp_path / "program"
+    program.write_text("one")
+    files = {str(path): file_hash(str(path)) for path in (program, COMPARE)}
+    now = tool_versions()
+    run = make("one", tools={"pyroute2": now["pyroute2"]}, files=files, sources=sources_hash())
+    file_hash.cache_clear()
+    assert not [d for d in versions_that_differ(run) if d.where.startswith(("package", "file"))]
+    program.write_text("two")
+    file_hash.cache_clear()
+    changed = [d for d in versions_that_differ(run) if d.where.startswith(("package", "file"))]
+    assert [d.where for d in changed] == [f"file {program}"]
+    program.unlink()
+    file_hash.cache_clear()
+    (gone,) = (d for d in versions_that_differ(run) if d.where.startswith("file"))
+    assert gone.again == "sha256 missing"
+
+
+def test_a_programs_files_are_itself_and_its_libraries():
+    found = program_files(["sh"])
+    assert {"dash", "libc.so.6"} <= {Path(path).name for path in found}
+    assert {"/run/site/mininet", "/run/site/pyroute2"} <= set(found)
+    assert all(re.fullmatch("[0-9a-f]{16}", text) for text in found.values())
+
+
+def test_the_earliest_packet_that_differs_comes_first(make):
+    runs = [make(name) for name in ("one", "two")]
+    for name, second in (("a", 5), ("b", 3), ("c", 4)):
+        for run, ttl in zip(runs, (64, 63), strict=True):
+            capture = HEADER + packet(10**9) + packet(second * 10**9, ttl=ttl)
+            (run.scenario("main") / f"captures/{name}.pcap").write_bytes(capture)
+    found = wheres(bytes_that_differ(*runs))
+    assert found == [f"scenarios/main/captures/{x}.pcap packet 2" for x in "bca"]
+
+
+def shown(monkeypatch, recorded, versions, differences) -> str:
+    console = Console(width=100, file=io.StringIO())
+    monkeypatch.setattr(cli_verify, "out", console)
+    found = Comparison(versions, differences, recorded)
+    cli_verify._print(recorded, found, {"clock": "virtual", "fingerprint": "f" * 64})
+    return console.file.getvalue()
+
+
+def test_verify_names_the_first_cause_and_the_first_packet_and_no_consequences(make, monkeypatch):
+    causes = [Difference("package tcpdump", "1", "2"), Difference("file /usr/bin/x", "a", "b")]
+    effects = [Difference(f"file {n}", "then", "today") for n in range(137)]
+    text = shown(monkeypatch, make("one"), causes, effects)
+    assert "first cause: package tcpdump (and 1 more" in text
+    assert "first difference: file 0 (and 136 more" in text
+    assert len(text.splitlines()) == 8
+    assert "none of the programs" in shown(monkeypatch, make("two"), [], effects)
+    same = shown(monkeypatch, make("three"), causes, [])
+    assert "the same" in same and "made by another: package tcpdump" in same
+    assert len(shown(monkeypatch, make("four"), [], []).splitlines()) == 2
 
 
 def test_the_inputs_of_a_run_are_those_recorded(make, tmp_path):

@@ -152,6 +152,22 @@ def bad_make(arguments):
     return None
 
 
+def named_fingerprints(text: str) -> list[str]:
+    """Fingerprints that a text gives, or parts of them."""
+    return re.findall(r"(?:fingerprint|指纹)\W+([0-9a-f]{8,64})\b", text, re.IGNORECASE)
+
+
+@every_page
+def test_no_page_names_a_fingerprint(page):
+    """It is that of the reader's kernel and versions of programs: nobody else's would be right."""
+    assert not named_fingerprints(page.read_text(encoding="utf-8"))
+
+
+def test_a_named_fingerprint_is_found():
+    assert named_fingerprints("PASS\nfingerprint ed26596e81f9ecd1  seed 1") == ["ed26596e81f9ecd1"]
+    assert not named_fingerprints("fingerprint …  seed 1; a fingerprint differs")
+
+
 @every_page
 def test_commands_are_understood(page):
     text = page.read_text(encoding="utf-8")

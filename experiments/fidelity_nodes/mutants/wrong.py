@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from experiments.fidelity_nodes.experiment import OWN, QUEUED, FidelityNodes
-from testbed.author.running_network import RunningNetwork
-from testbed.net.shape import LinkShape
+from testbed import LinkShape, RunningNetwork
 from topologies.middle import Middle
 
 WIRE = Path("/sys/module/veth/parameters/wire")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from testbed.execution.runtime import launch
 from testbed.execution.runtime.cpus import reserved_cpu
 from testbed.execution.runtime.limits import Limits
 from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
-from testbed.execution.runtime.sources import copied
+from testbed.execution.runtime.sources import copied, copied_libraries
 from testbed.machine.image.store import Image
 
 START_EPOCH_S = 1_700_000_000
@@ -20,6 +21,9 @@ START_EPOCH_S = 1_700_000_000
 
 _MIN_MEMORY_MB, _MAX_MEMORY_MB = 96, 65_536
 _PYTHON = "/usr/bin/python3"
+_LOADER = "/lib64/ld-linux-x86-64.so.2"
+"""Starts Python without a look at the machine's ``/etc/ld.so.cache``, which process 1 still sees:
+its size would show in the addresses of all that process 1, and what it forks, has in memory."""
 _NO_DEVICES = ("fb_tunnels=none", "dummy.numdummies=0", "bonding.max_bonds=0", "ifb.numifbs=0")
 """No devices that nobody asked for: sit0, gre0 and more in each of a network's namespaces."""
 
@@ -66,13 +70,14 @@ class GuestRuntime:
         if not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed} is out of range; 0 to 2^63 - 1")
         argv = [str(self.path), *self._options(seed, memory_mb, module)]
-        root, site = (self.image.root, self.image.site) if self.image else (None, None)
+        root = self.image.root if self.image else None
         with (
             copied(PROJECT, module, root) as project,
+            nullcontext(self.image.site) if self.image else copied_libraries() as site,
             reserved_cpu(cpu) as own_cpu,
         ):
             return launch.run(
-                launch.Job(argv, _KERNEL_ENVIRONMENT, project, True, root=root, site=site),
+                launch.Job(argv, _KERNEL_ENVIRONMENT, project, site, read_only=True, root=root),
                 scenario_dir,
                 wall_limit_s=wall_limit_s,
                 cpu=own_cpu,
@@ -106,10 +111,11 @@ class GuestRuntime:
             "con0=fd:0,fd:1",
             f"con1=null,fd:{guest_init.PROGRESS_FD}",
             "panic=-1",
-            "PYTHONHASHSEED=0",
-            "PYTHONDONTWRITEBYTECODE=1",
-            f"init={_PYTHON}",
+            *(f"{name}={guest_init.ENVIRONMENT[name]}" for name in guest_init.FIRST_PROCESS),
+            f"init={_LOADER}",
             "--",
+            "--inhibit-cache",
+            _PYTHON,
             "-sSP",
             "-c",
             f'"{guest_init.BOOT}"',

@@ -13,7 +13,7 @@ from testbed.core.project import PROJECT
 from testbed.execution.runtime import launch
 from testbed.execution.runtime.limits import Limits
 from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
-from testbed.execution.runtime.sources import copied
+from testbed.execution.runtime.sources import copied, copied_libraries
 
 _PYTHON = "/usr/bin/python3"
 
@@ -52,9 +52,9 @@ class HostRuntime:
             )
         boot = f"/proc/self/fd/{guest_init.PROJECT_FD}/testbed/guest_init/boot.py"
         argv = [_PYTHON, "-sSP", boot, "host", module]
-        with copied(PROJECT, module) as project:
+        with copied(PROJECT, module) as project, copied_libraries() as site:
             return launch.run(
-                launch.Job(argv, guest_init.ENVIRONMENT, project, network=True),
+                launch.Job(argv, guest_init.ENVIRONMENT, project, site, network=True),
                 scenario_dir,
                 wall_limit_s=wall_limit_s,
                 cpu=cpu,

@@ -10,7 +10,6 @@ import os
 import select
 import signal
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,26 +37,26 @@ class Job:
         argv: the first process: a guest kernel, or Python.
         env: its environment.
         project: the folder that it sees as the project.
+        site: the folder that it sees as its Python libraries.
         read_only: seal the mounts, where the system lets us.
         network: namespaces of network, name and message queues too.
         root: of a guest's files; None: the host's own.
-        site: the guest side's Python libraries; None: those of this Python.
     """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     project: Path
+    site: Path
     read_only: bool = False
     network: bool = False
     root: Path | None = None
-    site: Path | None = None
 
     @property
     def folders(self) -> dict[int, str | Path]:
         """Number in the run → a folder it is lent, beside its own."""
         lent: dict[int, str | Path] = {
             guest_init.PROJECT_FD: self.project,
-            guest_init.SITE_FD: self.site or sysconfig.get_path("purelib"),
+            guest_init.SITE_FD: self.site,
         }
         return lent | ({guest_init.ROOT_FD: self.root} if self.root else {})
 

@@ -17,7 +17,8 @@ import os
 import py_compile
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,7 @@ from testbed import guard, guest_init
 from testbed.core.errors import ConfigError, OutputError
 from testbed.core.project import PROJECT
 from testbed.files import reason
+from testbed.machine import libraries
 from testbed.machine.image import native
 from testbed.machine.image.container import MTIME_S
 from testbed.machine.image.store import Image
@@ -40,7 +42,26 @@ _KEPT = 8
 _NOT_READ = ("~", ".pyc", ".swp")
 
 _Files = dict[str, tuple[bytes, int]]
-"""Path below the project → content and permissions."""
+"""Path below the folder → content and permissions."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A folder that a run shall see.
+
+    Attributes:
+        name: of its copy: what kind it is, which Python compiles it, a hash of what is in it.
+        read: gives its files.
+        place: where it is seen inside.
+        image_root: see `copied`.
+        ryu: the project's folder, to take Ryu along; None: without.
+    """
+
+    name: str
+    read: Callable[[], _Files]
+    place: str
+    image_root: Path | None = None
+    ryu: Path | None = None
 
 
 @contextlib.contextmanager
@@ -58,12 +79,36 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
     """
     files = _read(root, sorted({*PACKAGES, module.partition(".")[0]}))
     name = f"{_kind(_python(image_root))}-{_key(files, root / RYU)}"
+    with _kept(_Wanted(name, lambda: files, guest_init.PROJECT, image_root, root)) as copy:
+        yield copy
+
+
+@contextlib.contextmanager
+def copied_libraries() -> Iterator[Path]:
+    """The folder to show to a run as its libraries, from this Python's; see `copied`."""
+    found = libraries.files()
+    name = f"libraries-{_kind(_python(None))}-{libraries.key(found)}"
+    with _kept(_Wanted(name, lambda: _library_files(found), guest_init.SITE)) as copy:
+        yield copy
+
+
+def _library_files(found: libraries.Files) -> _Files:
+    """The libraries, and the folder of the controllers' even if there are none."""
+    files = {path: _content(file) for path, file in found.items()}
+    return {
+        f"{libraries.CONTROLLERS_FOLDER}/README": (b"Libraries of controllers\n", 0o644),
+        **files,
+    }
+
+
+@contextlib.contextmanager
+def _kept(wanted: _Wanted) -> Iterator[Path]:
     try:
-        store, found = _store(name), None
-        folder = store / name
+        store, found = _store(wanted.name), None
+        folder = store / wanted.name
         while found is None:  # another process may remove it between our two looks
             if not (folder / _COPY).exists():
-                _make(store, folder, files, root, image_root)
+                _make(store, folder, wanted)
             found = _hold(folder)
     except OSError as error:
         where = f"{error.filename}: {reason(error)}"
@@ -145,7 +190,7 @@ def _hold(folder: Path) -> IO[bytes] | None:
     return held
 
 
-def _make(store: Path, folder: Path, files: _Files, root: Path, image_root: Path | None) -> None:
+def _make(store: Path, folder: Path, wanted: _Wanted) -> None:
     """Makes a copy, which appears in one step; removes those that were not used for long."""
     with (store / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -158,7 +203,7 @@ def _make(store: Path, folder: Path, files: _Files, root: Path, image_root: Path
             work.chmod(0o755)
             kind = folder.name.rpartition("-")[0]
             like = [path for path in known if path.name.startswith(f"{kind}-")]
-            _fill(work / _COPY, files, root, like[0] / _COPY if like else None, image_root)
+            _fill(work / _COPY, wanted, like[0] / _COPY if like else None)
             (work / _LOCK).touch()
             work.rename(folder)
         for old in known[_KEPT - 1 :]:
@@ -184,23 +229,21 @@ def _remove(store: Path, folder: Path) -> None:
 # ---- what is in them
 
 
-def _fill(
-    copy: Path, files: _Files, root: Path, before: Path | None, image_root: Path | None
-) -> None:
+def _fill(copy: Path, wanted: _Wanted, before: Path | None) -> None:
     changed = []
-    for name, (data, mode) in files.items():
+    for name, (data, mode) in wanted.read().items():
         path = copy / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if before is None or not _take_over(before / name, path, data, mode):
             path.write_bytes(data)
             path.chmod(mode)
             changed.append(name)
-    _compile(copy, [name for name in changed if name.endswith(".py")], image_root)
-    if (root / RYU).is_dir():
+    _compile(copy, [name for name in changed if name.endswith(".py")], wanted)
+    if wanted.ryu and (wanted.ryu / RYU).is_dir():
         past = None if before is None else before / RYU
-        shutil.copytree(
-            root / RYU, copy / RYU, copy_function=functools.partial(_link_or_copy, root / RYU, past)
-        )
+        ryu = wanted.ryu / RYU
+        link = functools.partial(_link_or_copy, ryu, past)
+        shutil.copytree(ryu, copy / RYU, copy_function=link)
     for folder, _, names in os.walk(copy):
         if RYU in folder:  # its compiled files go by their sources' dates
             continue
@@ -254,19 +297,20 @@ def _kind(python: Path) -> str:
     return f"{python.name}-{python.stat().st_size if python.exists() else 0}"
 
 
-def _compile(copy: Path, names: Sequence[str], image_root: Path | None) -> None:
+def _compile(copy: Path, names: Sequence[str], wanted: _Wanted) -> None:
     """Compiles files in the copy, as if they lay where they are seen inside.
 
     What has a fault in it is left out: it is told where it is imported. The compiled files are
     taken without a look at their source's date.
     """
+    image_root, place = wanted.image_root, wanted.place
     python = _python(image_root)
     if _kind(python) == _kind(Path(getattr(sys, "_base_executable", sys.executable)).resolve()):
         for name in names:
             with contextlib.suppress(py_compile.PyCompileError):
                 py_compile.compile(
                     str(copy / name),
-                    dfile=f"{guest_init.PROJECT}/{name}",
+                    dfile=f"{place}/{name}",
                     doraise=True,
                     optimize=0,
                     invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
@@ -274,16 +318,7 @@ def _compile(copy: Path, names: Sequence[str], image_root: Path | None) -> None:
                 )
     elif names:  # for none it would compile everything there is
         options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-i", "-"]
-        arguments = [
-            "-sSP",
-            "-m",
-            "compileall",
-            *options,
-            "-s",
-            str(copy),
-            "-p",
-            guest_init.PROJECT,
-        ]
+        arguments = ["-sSP", "-m", "compileall", *options, "-s", str(copy), "-p", place]
         _run_python(image_root, arguments, "".join(f"{copy / name}\n" for name in names))
 
 

@@ -7,21 +7,19 @@ of packages, libraries and kernel give the same image to the byte.
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
 import re
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import IO, Any
 
 from testbed import guard
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
-from testbed.guest_init import OWNERS
 from testbed.machine import kernel
+from testbed.machine import libraries as guest_libraries
 from testbed.machine.image import container, manifest, native, recipe, store
 from testbed.machine.image.container import MTIME_S
 from testbed.machine.image.scan import kernel_facts, scan, take_kernel
@@ -34,7 +32,6 @@ _OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private"]
 us, who remove that tree."""
 
 _PYTHON_FOLDERS = ("root/usr/lib", "root/usr/share", "site")
-_METADATA = ("METADATA", "entry_points.txt")
 
 OnStage = Callable[[str], None]
 
@@ -62,7 +59,7 @@ def build(on_stage: OnStage = lambda _: None) -> Image:
         tarball = _bootstrap(scratch)
         on_stage("what a guest reads of them")
         packages = _take_root(tarball, work / "root")
-        libraries = take_libraries(work / "site")
+        libraries = take_libraries(work / "site", work / "root")
         take_kernel(built.path.parent, work / "kernel")
         on_stage("Python's compiled files")
         _compile(work)
@@ -128,10 +125,10 @@ def _bootstrap(scratch: Path) -> Path:
 def _take_root(tarball: Path, root: Path) -> dict[str, str]:
     """Unpacks what is kept; returns the packages' versions.
 
-    The tar file is ours. Devices are left out, owners noted for the guest, hard links copied.
+    The tar file is ours. Devices are left out, hard links copied.
     """
     root.mkdir()
-    packages, owners = {}, {}
+    packages: dict[str, str] = {}
     with tarfile.open(tarball) as members:
         for member in members:
             path = os.path.normpath(member.name)
@@ -139,16 +136,12 @@ def _take_root(tarball: Path, root: Path) -> dict[str, str]:
                 packages = _versions(_content(members, member))
             if path == "." or not recipe.is_kept(path):
                 continue
-            if _put(members, member, root / path) and (member.uid or member.gid):
-                owners[f"/{path}"] = [member.uid, member.gid]
-    noted = root / OWNERS.lstrip("/")
-    noted.parent.mkdir(parents=True)
-    noted.write_text(json.dumps(owners, indent=1, sort_keys=True) + "\n")
+            _put(members, member, root / path)
     return packages
 
 
-def _put(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bool:
-    """Makes one member; False if an image does not hold its kind."""
+def _put(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Makes one member, unless an image does not hold its kind."""
     if member.isdir():
         path.mkdir(parents=True, exist_ok=True)
     elif member.issym():
@@ -158,9 +151,6 @@ def _put(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_content(members, member).read())
         path.chmod(member.mode & 0o777 | 0o600)
-    else:
-        return False
-    return True
 
 
 def _content(members: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -177,32 +167,13 @@ def _versions(status: IO[bytes]) -> dict[str, str]:
     return dict(found)
 
 
-def take_libraries(site: Path) -> dict[str, str]:
-    """Copies Python libraries from the builder's own; returns their versions."""
-    site.mkdir()
-    versions = {}
-    for name in recipe.LIBRARIES:
-        try:
-            found = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            raise MissingPrerequisiteError(f"Python's {name}", "make setup") from None
-        versions[name] = found.version
-        for file in found.files or ():
-            top = file.parts[0]
-            unwanted = top.endswith(".dist-info") and file.name not in _METADATA
-            if unwanted or _unread(file):
-                continue
-            if file.suffix == ".so":
-                raise TestbedError(f"{name}: has a compiled part ({file}); an image cannot hold it")
-            (site / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(str(file.locate()), site / file)
-    return versions
-
-
-def _unread(file: PurePath) -> bool:
-    if not {"..", "__pycache__", "tests"}.isdisjoint(file.parts):
-        return True
-    return str(file.parent) in recipe.UNREAD_TABLES and file.suffix in {".txt", ".idx"}
+def take_libraries(site: Path, root: Path) -> dict[str, str]:
+    """Copies Python libraries from the builder's own, and the image's Mininet; returns versions."""
+    mininet = root / guest_libraries.DEBIAN / guest_libraries.MININET
+    for path, file in guest_libraries.files(mininet, every=True).items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, site / path)
+    return guest_libraries.versions()
 
 
 def _compile(work: Path) -> None:

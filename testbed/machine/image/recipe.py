@@ -11,21 +11,6 @@ SUITE = "bookworm"
 
 Its FRR 8.4 needs a process less in each router than FRR 10, where mgmtd reads for the others."""
 
-LIBRARIES = (
-    "pyroute2",
-    "os-ken",
-    "idna",
-    "netaddr",
-    "oslo.config",
-    "oslo.i18n",
-    "packaging",
-    "pbr",
-    "rfc3986",
-    "stevedore",
-)
-"""Python libraries of the guest side, each of the version that the builder's Python has: what
-`testbed.execution.inside` and the controllers import. None has compiled parts."""
-
 _BESIDES = ("mount", "python3")
 """What every Debian host has, and a root tree of the essential packages alone has not."""
 
@@ -47,25 +32,13 @@ _DROPPED = re.compile(
     | usr/bin/(perl.*|apt.*|dpkg.*|deb-.*|debconf.*|systemd.*|[a-z]+ctl$|chage|chfn|chsh|gpasswd
         |newgrp|passwd|su|crontab|expiry)$
     | usr/sbin/(adduser|deluser|addgroup|delgroup|dpkg-.*|pam.*|cron|logrotate)$
-    | etc/(g?shadow|subuid|subgid|machine-id|hostname|resolv\.conf|\.pwd\.lock|mtab|debconf\.conf
-        |motd|issue.*|.*-)$
-    | etc/nsd/nsd_\w+\.(key|pem)$
-    | etc/(apparmor|apt|binfmt|cron[^/]*|credstore[^/]*|dpkg|init|logrotate|perl|rc.|skel|systemd
-        |update-motd|X11)(\.d)?(/|$)
-    | var/(backups|cache|local|log|mail|opt|spool|tmp)/.
-    | var/lib/(apt|dpkg|libuuid|logrotate|misc|pam|private|python|shells\.state|systemd|ucf)(/|$)
+    | (etc|var)/.
+    | usr/lib/python3/dist-packages/(?!mininet(/|$))
     """,
     re.VERBOSE,
 )
 """Paths that are left out: documentation, other languages' texts, package management, services
-of a booted system, and what belongs to the moment of building (a package's fresh keys, too)."""
-
-_KEPT = re.compile(r"var/(log|lib)/(frr|nsd|unbound|openvswitch|dhcpcd)(/|$)")
-"""Kept all the same: folders that daemons look for."""
-
-
-UNREAD_TABLES = ("netaddr/eui",)
-"""Folders of the libraries whose text files are left out: the makers of all network cards."""
+of a booted system, and what no run sees (`testbed.guest_init.visible`)."""
 
 
 def package_names() -> list[str]:
@@ -78,4 +51,4 @@ def package_names() -> list[str]:
 
 def is_kept(path: str) -> bool:
     """Whether a path of the unpacked packages (without leading slash) goes into an image."""
-    return bool(_KEPT.match(path)) or not _DROPPED.match(path)
+    return not _DROPPED.match(path)

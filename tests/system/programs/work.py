@@ -29,7 +29,7 @@ PROGRAMS = {
 def main(folder: Path) -> None:
     os.chdir("/tmp")
     Path("numbers").write_text(NUMBERS)
-    Path("program.c").write_text("#include <stdio.h>\nint main(void) { return puts(\"\"); }\n")
+    Path("program.c").write_text('#include <stdio.h>\nint main(void) { return puts(""); }\n')
     took_s = {}
     for name, argv in PROGRAMS.items():
         if shutil.which(argv[0]) is None:

@@ -1,0 +1,105 @@
+"""A run depends on its experiment alone: on another machine it has the same fingerprint."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.core.project import PROJECT
+from testbed.execution.runtime.sources import PACKAGES
+from testbed.machine.kernel.store import cache_base
+
+pytestmark = pytest.mark.guest
+
+MACHINE = Path(__file__).with_name("other_machine.py")
+RUN = """
+import sys
+from pathlib import Path
+from testbed.execution.runner import Request, Watcher, build_and_run, plan
+made = plan(Request(sys.argv[1], runtime="guest", out=Path(sys.argv[2]), image="none"))
+failed = build_and_run({"": made}, Watcher())
+assert not failed, failed
+print(made.rundir.meta()["fingerprint"])
+"""
+EXPERIMENTS = ("arp", "dhcp")
+
+OPENED = {
+    "testbed/guest_init/visible.py": [('    "/usr/lib/python3/dist-packages",', "    #")],
+    "testbed/guest_init/init.py": [
+        (
+            "[PROJECT, SITE, *standard]",
+            '[PROJECT, SITE, *standard, "/usr/lib/python3/dist-packages"]',
+        )
+    ],
+}
+"""What shows a run Debian's Python packages again."""
+
+
+class Machines:
+    """Runs an experiment on this machine or on another; gives its fingerprint."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def run(self, experiment: str, *, elsewhere: bool, project: Path = PROJECT) -> str:
+        self.count += 1
+        own = self.folder / str(self.count)
+        own.mkdir()
+        command = [sys.executable, "-c", RUN, experiment, str(own / "runs")]
+        if elsewhere:
+            (own / "machine").mkdir()
+            command = [sys.executable, str(MACHINE), str(own / "machine"), *command]
+        environment = {
+            **os.environ, "TESTBED_CACHE": str(cache_base()), "PYTHONPATH": str(project),
+        }  # fmt: skip
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, cwd=project
+        )
+        if "no mount namespace" in done.stderr:
+            pytest.skip("this user can have no mount namespace")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def machines(guest_kernel, tmp_path):
+    return Machines(tmp_path)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_another_machine_gives_the_same_fingerprint(machines, experiment):
+    here = machines.run(experiment, elsewhere=False)
+    assert machines.run(experiment, elsewhere=True) == here
+
+
+def test_the_other_machine_shows_where_the_list_is_not_closed(machines, tmp_path):
+    project = tmp_path / "opened"
+    for name in PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / name, project / name, ignore=ignored)
+    for file, edits in OPENED.items():
+        text = (project / file).read_text()
+        for old, new in edits:
+            assert text.count(old) == 1, f"{file}: {old}"
+            text = text.replace(old, new)
+        (project / file).write_text(text)
+    here = machines.run("arp", elsewhere=False, project=project)
+    assert machines.run("arp", elsewhere=True, project=project) != here
+
+
+def test_what_is_not_on_the_list_is_not_there(machines, guest_kernel, in_guest):
+    folder, outcome = in_guest("surroundings")
+    assert outcome["status"] == "complete", outcome
+    seen = json.loads((folder / "seen.json").read_text())
+    etc = PROJECT / "testbed/guest_init/etc"
+    files = [path for path in etc.rglob("*") if path.is_file()]
+    assert seen["etc"] == {path.relative_to(etc).as_posix(): path.read_text() for path in files}
+    assert not any(seen["empty"].values())
+    assert seen["site"] == ["controllers", "mininet", "packaging", "pyroute2"]
+    assert seen["cannot import"] == ["pexpect", "pip", "numpy", "click"]
+    assert not seen["written"]
