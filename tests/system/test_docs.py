@@ -208,7 +208,7 @@ def test_the_tutorials_sweep_holds(project):
 
 def test_its_claims_fail_where_the_fault_is_another(project):
     text = (project / "experiments/outage.py").read_text()
-    (project / "broken.py").write_text(changed(text, "lab.sleep(outage_s)", "lab.sleep(0.6)"))
+    (project / "broken.py").write_text(changed(text, "net.sleep(outage_s)", "net.sleep(0.6)"))
     statuses, _ = run(project, "broken.py", "--outages-s", "1", code=1)
     assert statuses == {"only_those_are_lost": "PASS", "costs_its_length": "FAIL"}
     statuses, _ = run(project, "outage", "--outages-s", "2", "--loss-percent", "50", code=1)
