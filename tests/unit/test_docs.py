@@ -96,7 +96,18 @@ def test_the_tutorial_quotes_its_examples_as_they_are():
     example = "\n".join(p.read_text(encoding="utf-8") for p in examples)
     tutorial = (PROJECT / "docs/tutorial.md").read_text(encoding="utf-8")
     quoted = [code for language, code in FENCE.findall(tutorial) if language == "python"]
+    quoted = [code for code in quoted if not code.startswith("import testbed")]
     assert quoted and all(code in example for code in quoted)
+
+
+def test_both_tutorials_show_the_same_output():
+    shown = {}
+    for page in ("docs/tutorial.md", "docs/zh/tutorial.md"):
+        text = (PROJECT / page).read_text(encoding="utf-8")
+        shown[page] = {line for line in text.splitlines() if re.match(r"(PASS|FAIL) {2,}", line)}
+    assert (
+        shown["docs/zh/tutorial.md"] and shown["docs/zh/tutorial.md"] <= shown["docs/tutorial.md"]
+    )
 
 
 # ---- commands
