@@ -1,11 +1,11 @@
-# `make help` lists what there is. Everything sets itself up, once.
+# `make help` lists the targets. Each target runs the set-up first if it is missing.
 
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 VENV := .venv
 STAMPS := build/stamps
 BIN := $(VENV)/bin
 
-# TESTBED_IMAGE=FILE make setup: everything from that image, no packages, no root (docs/howto/image.md)
+# TESTBED_IMAGE=FILE make setup: take everything from that image; no packages, no root (docs/howto/image.md)
 export TESTBED_IMAGE
 IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
 ifneq ($(filter %.xz,$(TESTBED_IMAGE))$(findstring /,$(TESTBED_IMAGE)),)
@@ -20,7 +20,7 @@ PIP_FAILED = { echo "the Python packages are not installed (see above); if a dow
 # Every variable given on the command line is an option of the experiment:
 #   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes
 #   → testbed run congestion --rate-mbps 50 --cc bbr,cubic --ecn
-# The name's case and underscores are translated; yes and no are for switches.
+# Upper case and underscores become lower case and hyphens; yes and no set switches.
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 quoted = '$(subst ','\'',$(1))'
 option = $(if $(filter yes on true,$($(1))),--$(call lower,$(1)),\
@@ -33,7 +33,7 @@ OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM TESTBED_IMAGE
 .PHONY: help setup test lint docs book notebook bench clean distclean
 .DEFAULT_GOAL := help
 
-help: ## show this
+help: ## show this help
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | expand -t 18
 	@echo
 	@echo "an experiment's options are variables: make exp-congestion RATE_MBPS=50 CC=bbr,cubic"
@@ -70,7 +70,7 @@ FRAMEWORKS := $(STAMPS)/ryu
 PYTHON_STEP := 2 of 3
 endif
 
-setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (all others do it by themselves)
+setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (the other targets do so automatically)
 
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit, replay and system tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
@@ -81,14 +81,14 @@ lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/mypy
 	$(BIN)/python -m testbed.docs --check
 
-docs: setup $(VENV)/.dev ## build the documentation in build/site, with the experiments' latest runs
+docs: setup $(VENV)/.dev ## build the documentation in build/site, with the latest run of each experiment
 	@$(BIN)/python -m testbed.book.site
 
-book: setup $(VENV)/.dev ## the same, once every experiment has a run of its present file (minutes)
+book: setup $(VENV)/.dev ## run the experiments that changed, then build the documentation (minutes)
 	@$(BIN)/python -m testbed.book
 	@$(MAKE) --no-print-directory docs
 
-AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses otherwise
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses to run as root otherwise
 
 notebook: setup ## open the notebooks on the latest run (Jupyter)
 	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
@@ -99,29 +99,29 @@ bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 
 endif
 
-clean: ## remove what runs, tests and tools left in this folder (not runs/, not the set-up)
+clean: ## remove caches and build files from this folder (keeps runs/ and the set-up)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build/lib* build/temp.* *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove the set-up too (the guest kernel stays in your cache folder)
+distclean: clean ## also remove the set-up (the guest kernel stays in your cache folder)
 	rm -rf $(VENV) build analysis/packets/_straight*.so
 
 # --- set-up, each step once
 
 $(STAMPS)/packages: testbed/machine/packages.txt scripts/install-packages.sh
-	@echo "set-up, step 1 of 3: Debian packages (minutes the first time)"
+	@echo "set-up, step 1 of 3: Debian packages (a few minutes the first time)"
 	@scripts/install-packages.sh
 	@mkdir -p $(@D) && touch $@
 
-# straight.c: what was built from an older one is not used
+# straight.c: a library built from an older version is not used
 $(VENV)/.ready: pyproject.toml setup.py analysis/packets/straight.c $(SYSTEM)
 	@echo "set-up, step $(PYTHON_STEP): Python packages in $(VENV) (about a minute)"
-	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
-	  "on Debian that is the package python3-venv" >&2; exit 3; }
+	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot create virtual environments;" \
+	  "on Debian, install the package python3-venv" >&2; exit 3; }
 	@$(PIP) -e . || $(PIP_FAILED)
 	@touch $@
 
-# what only tests and documentation need
+# packages that only tests and documentation need
 $(VENV)/.dev: $(VENV)/.ready
 	@echo "set-up for developers: Python packages (about two minutes)"
 	@$(PIP) -e '.[dev]' || $(PIP_FAILED)
@@ -137,7 +137,7 @@ $(STAMPS)/kernel: testbed/machine/kernel/uml.config $(wildcard testbed/machine/k
 	@scripts/guest-kernel.sh
 	@mkdir -p $(@D) && touch $@
 
-# controller/'s programs run on OS-Ken; the tests run them on Ryu, too
+# The programs in controller/ run on OS-Ken; the tests run them on Ryu as well.
 $(STAMPS)/ryu: scripts/install-ryu.sh $(VENV)/.ready
 	@echo "set-up for the tests: Ryu (about a minute)"
 	@scripts/install-ryu.sh
