@@ -1,11 +1,11 @@
-# `make help` lists what there is. Everything sets itself up, once.
+# `make help` lists the targets. Each target runs the set-up first if it is missing.
 
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 VENV := .venv
 STAMPS := build/stamps
 BIN := $(VENV)/bin
 
-# TESTBED_IMAGE=FILE make setup: everything from that image, no packages, no root (docs/howto/image.md)
+# TESTBED_IMAGE=FILE make setup: take everything from that image; no packages, no root (docs/howto/image.md)
 export TESTBED_IMAGE
 # TESTBED_IMAGE=none make setup: back to the programs of this system
 IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
@@ -20,7 +20,7 @@ LOCKS := requirements/base.txt requirements/build.txt
 # Every variable given on the command line is an option of the experiment:
 #   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes
 #   → testbed run congestion --rate-mbps 50 --cc bbr,cubic --ecn
-# The name's case and underscores are translated; yes and no are for switches.
+# Upper case and underscores become lower case and hyphens; yes and no set switches.
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 quoted = '$(subst ','\'',$(1))'
 option = $(if $(filter yes on true,$($(1))),--$(call lower,$(1)),\
@@ -33,7 +33,7 @@ OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM TESTBED_IMAGE
 .PHONY: help setup test test-newest lint lock docs book notebook bench clean distclean
 .DEFAULT_GOAL := help
 
-help: ## show this
+help: ## show this help
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | expand -t 18
 	@echo
 	@echo "an experiment's options are variables: make exp-congestion RATE_MBPS=50 CC=bbr,cubic"
@@ -89,14 +89,14 @@ lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/mypy
 	$(BIN)/python -m testbed.docs --check
 
-docs: setup $(VENV)/.dev ## build the documentation in build/site, with the experiments' latest runs
+docs: setup $(VENV)/.dev ## build the documentation in build/site, with the latest run of each experiment
 	@$(BIN)/python -m testbed.book.site
 
-book: setup $(VENV)/.dev ## the same, once every experiment has a run of its present file (minutes)
+book: setup $(VENV)/.dev ## run the experiments that changed, then build the documentation (minutes)
 	@$(BIN)/python -m testbed.book
 	@$(MAKE) --no-print-directory docs
 
-AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses otherwise
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses to run as root otherwise
 
 notebook: setup $(VENV)/.notebook ## open the notebooks on the latest run (Jupyter)
 	@$(BIN)/python -m testbed.jupyter $(AS_ROOT)
@@ -106,11 +106,11 @@ bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 
 endif
 
-clean: ## remove what runs, tests and tools left in this folder (not runs/, not the set-up)
+clean: ## remove caches and build files from this folder (keeps runs/ and the set-up)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build/lib* build/temp.* *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove the set-up too (the guest kernel stays in your cache folder)
+distclean: clean ## also remove the set-up (the guest kernel stays in your cache folder)
 	rm -rf $(VENV) build analysis/packets/_straight*.so
 
 # --- set-up, each step once
