@@ -30,7 +30,6 @@ AUTHORS = {  # folder → what of ours its modules import
     "experiments": {"testbed", "testbed.daemons", "topologies", "analysis", "experiments"},
     "topologies": {"testbed", "testbed.daemons", "topologies"},
     "labs": {"testbed", "testbed.daemons", "topologies", "analysis", "labs"},
-    "experiments": {"testbed", "testbed.daemons", "topologies", "analysis", "experiments"},
     "controller": {"controller"},
 }
 
