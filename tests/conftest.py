@@ -11,13 +11,14 @@ import pytest
 
 from analysis import compiled
 from testbed.results import notebook
+from testbed.results.pictures import Picture
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file stay on one worker and share what they made; a file may group otherwise."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def execute(path: Path) -> list[Any]:
 
 
 def _rendered(value: Any) -> Any:
-    if isinstance(value, notebook.Picture):
+    if isinstance(value, Picture):
         ((kind, content),) = value._repr_mimebundle_().items()
         assert content, f"an empty {kind}"
         return content

@@ -38,7 +38,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from testbed.author.experiment_folder import MAIN, files_below, package_of, root_of
-from testbed.core.claims import Claim, MissingDataError, claims_of
+from testbed.core.claims import Claim, claims_of
 from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
@@ -276,7 +276,7 @@ def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise _placed(source, error) from error
-    except (TestbedError, MissingDataError):
+    except TestbedError:
         raise
     except Exception as error:
         raise ConfigError(f"{_place(source, error)}: in {part}: {_words(error)}") from error

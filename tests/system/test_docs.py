@@ -122,6 +122,26 @@ def test_its_claim_fails_on_a_server_that_shouts(project):
         daemon.write_text(kind)
 
 
+def test_a_new_experiment_runs_at_once(project):
+    command(project, "new", "fresh")
+    assert run(project, "fresh", "--delay-ms", "3")[0] == {"takes_the_delay_twice": "PASS"}
+    text = (project / "experiments/fresh.py").read_text()
+    wrong = changed(text, "LinkShape(delay_ms=self", "LinkShape(delay_ms=0.9 * self")
+    (project / "broken.py").write_text(wrong)
+    assert run(project, "broken.py", code=1)[0] == {"takes_the_delay_twice": "FAIL"}
+
+
+def test_a_new_lab_is_sound_at_once(project):
+    command(project, "new", "lab", "fresh")
+    said = command(project, "lab", "test", "fresh")
+    assert [line.split(" (")[0] for line in said.splitlines()] == [
+        "✓ solution",
+        "✓ starter",
+        "✓ one_way",
+        "✓ no_router",
+    ]
+
+
 def test_a_topology_is_drawn(project):
     command(project, "draw", "two_lans", "-o", "two_lans.svg")
     assert ">10.0.2.11" in (project / "two_lans.svg").read_text()
