@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import routes
-from testbed import Experiment, Verdict, claim, none_of, param, routing
-from testbed.core.tables import Tables
+from testbed import Experiment, Tables, Verdict, claim, none_of, param, routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from testbed.net.plan import Plan
@@ -71,11 +70,16 @@ class OspfGrid(Experiment):
         return {
             "events": events,
             "routes": routes.compare_with_fewest_hops(found[found["protocol"] == "ospf"], net),
-            "result": pd.DataFrame([{
-                "routers": len(net.routers), "changes": len(changes),
-                "converged_s": routes.convergence_s(changes, ["ospf"], 0.0, end_s),
-            }]),
-        }  # fmt: skip
+            "result": pd.DataFrame(
+                [
+                    {
+                        "routers": len(net.routers),
+                        "changes": len(changes),
+                        "converged_s": routes.convergence_s(changes, ["ospf"], 0.0, end_s),
+                    }
+                ]
+            ),
+        }
 
     @claim("Every router learns every prefix, by all of the shortest ways.", source="RFC 2328 §16")
     def converges(self, tables: Tables) -> Verdict:

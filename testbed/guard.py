@@ -39,7 +39,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WORK = "work-"
 """Begins the name of a folder in which something is made, beside its later place."""
 
-_SUPERVISE = str(Path(__file__).with_name("jail") / "supervise.py")
+_SUPERVISE = str(Path(__file__).with_name("execution") / "isolation" / "supervise.py")
 _PR_SET_PDEATHSIG, _AT_FDCWD, _RENAME_EXCHANGE = 1, -100, 2
 LOCK = ".lock"
 """In the folder of temporary folders: held while one is made."""

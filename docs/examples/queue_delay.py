@@ -67,30 +67,18 @@ class QueueDelay(Experiment):
         p, receiver = self.params, net.address("rx1")
         net.exec("tx1", "ping", "-c", "1", receiver)  # everybody's ARP is done once this returns
         net.capture("tx1-eth0", BOTTLENECK)
-        net.exec(
-            "tx1",
-            "ping",
-            "-f",
-            "-q",
-            "-l",
-            str(p.window),
-            "-c",
-            str(p.pings),
-            "-s",
-            str(p.data_bytes),
-            receiver,
-        )
+        flood = f"ping -f -q -l {p.window} -c {p.pings} -s {p.data_bytes}"
+        net.exec("tx1", *flood.split(), receiver)
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """One row a ping: when it was sent, what was in front of it, when the answer came."""
         sender, behind = data.packets("tx1-eth0", COLUMNS), data.packets(BOTTLENECK, COLUMNS)
-        pings = (
-            _times(sender, ECHO_REQUEST, "sent_s")
-            .to_frame()
-            .join(
-                [_times(behind, ECHO_REQUEST, "left_s"), _times(sender, ECHO_REPLY, "answered_s")]
-            )
+        sent = _times(sender, ECHO_REQUEST, "sent_s").to_frame()
+        left, answered = (
+            _times(behind, ECHO_REQUEST, "left_s"),
+            _times(sender, ECHO_REPLY, "answered_s"),
         )
+        pings = sent.join([left, answered])
         passed = pings["left_s"].notna()
         gone = np.searchsorted(pings.loc[passed, "left_s"], pings["sent_s"])
         pings["queue_pkts"] = passed.cumsum() - passed.astype(int) - gone

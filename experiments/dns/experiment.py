@@ -236,7 +236,7 @@ class Dns(Records, Resolving):
     )
     def dead_servers_are_asked_again(self, tables: LookUps) -> Verdict:
         """gone.org's only server is silent; h1 asks three times."""
-        asked = tables.asked("dead", ip_dst=address(tables, "n4-eth0"))
+        asked = tables.resolver_queries("dead", ip_dst=address(tables, "n4-eth0"))
         gaps = [float(g) for g in asked["time_s"].diff().dropna()]
         steady = all(later > 0.95 * gap for gap, later in pairwise(gaps))
         return all_of(
@@ -257,9 +257,9 @@ class Dns(Records, Resolving):
     )
     def another_server_takes_over(self, tables: LookUps) -> Verdict:
         """Names of half.org, served by n3 and the dead n4: all are found."""
-        vain = tables.asked("backup", ip_dst=address(tables, "n4-eth0"))
-        told = tables.told("backup", ip_src=address(tables, "n4-eth0"))
-        back = tables.heard("backup", rcode="NOERROR")
+        vain = tables.resolver_queries("backup", ip_dst=address(tables, "n4-eth0"))
+        told = tables.resolver_answers("backup", ip_src=address(tables, "n4-eth0"))
+        back = tables.client_answers("backup", rcode="NOERROR")
         return (
             all_of(
                 at_least(len(vain), 1, unit="queries to n4"),
@@ -277,8 +277,8 @@ class Dns(Records, Resolving):
     )
     def lame_delegations_fail(self, tables: LookUps) -> Verdict:
         """org says that n3 serves lame.org."""
-        told = tables.told("lame", ip_src=address(tables, "n3-eth0"))
-        codes = set(tables.heard("lame")["rcode"])
+        told = tables.resolver_answers("lame", ip_src=address(tables, "n3-eth0"))
+        codes = set(tables.client_answers("lame")["rcode"])
         return all_of(
             same(set(told["rcode"]), {"REFUSED"}, "n3 says"), same(codes, {"SERVFAIL"}, "h1 hears")
         ).because("n3's answers", told)
@@ -290,7 +290,7 @@ class Dns(Records, Resolving):
     )
     def ports_and_numbers_are_random(self, tables: LookUps) -> Verdict:
         """Many look-ups, one after another."""
-        asked = tables.asked("many")
+        asked = tables.resolver_queries("many")
         asked = asked[asked["ip_dst"] == address(tables, "n3-eth0")]
         count = max(1, len(asked))
         rising = int((asked["id"].diff() == 1).sum())

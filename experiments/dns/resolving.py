@@ -24,8 +24,8 @@ class Resolving(Experiment):
     )
     def walks_from_the_root(self, tables: LookUps) -> Verdict:
         """Queries for the name as the resolver sends them, and who answered with what."""
-        asked = tables.asked("cold", question="www.example.org", type="A")
-        told = tables.told("cold", question="www.example.org", type="A")
+        asked = tables.resolver_queries("cold", question="www.example.org", type="A")
+        told = tables.resolver_answers("cold", question="www.example.org", type="A")
         way = [self._node(tables, a) for a in asked["ip_dst"]]
         referrals = [int(n) for n in told["answers"]]
         return all_of(
@@ -41,10 +41,10 @@ class Resolving(Experiment):
     )
     def recursion_is_for_clients(self, tables: LookUps) -> Verdict:
         """The flags on both sides of the resolver."""
-        stub = tables.wanted("cold")
-        back = tables.heard("cold")
-        asked = tables.asked("cold")
-        told = tables.told("cold")
+        stub = tables.client_queries("cold")
+        back = tables.client_answers("cold")
+        asked = tables.resolver_queries("cold")
+        told = tables.resolver_answers("cold")
         return (
             all_of(
                 _flags(stub, "recursion_desired", True, "RD of the stub"),
@@ -63,9 +63,9 @@ class Resolving(Experiment):
     )
     def authority_is_flagged(self, tables: LookUps) -> Verdict:
         """AA in the answers of n1, n2 and n3, and in those to h1."""
-        told = tables.told("cold", question="www.example.org", type="A")
+        told = tables.resolver_answers("cold", question="www.example.org", type="A")
         found = {self._node(tables, m.ip_src): bool(m.authoritative) for m in told.itertuples()}
-        back = tables.heard("cold")
+        back = tables.client_answers("cold")
         return all_of(
             same(found, {"n1": False, "n2": False, "n3": True}, "AA"),
             _flags(back, "authoritative", False, "AA of the resolver"),
@@ -81,14 +81,14 @@ class Resolving(Experiment):
         """From the stub's first query to its answer."""
         p = self.params
         rtt_ms = {"n1": 2 * p.root_ms, "n2": 2 * p.tld_ms, "n3": 2 * p.auth_ms, "n4": 2 * p.auth_ms}
-        way = [self._node(tables, a) for a in tables.asked("cold")["ip_dst"]]
+        way = [self._node(tables, a) for a in tables.resolver_queries("cold")["ip_dst"]]
         cold_ms, warm_ms = (self._latency_ms(tables, s) for s in ("cold", "warm"))
         return all_of(
             near(
                 cold_ms, sum(rtt_ms[node] for node in way), rel=0.01, unit=f"ms by {', '.join(way)}"
             ),
             at_most(warm_ms, 0.5, unit="ms warm"),
-        ).because("the walk", tables.asked("cold"))
+        ).because("the walk", tables.resolver_queries("cold"))
 
     @claim(
         "Another look-up within the TTL is answered from the cache, and the TTL is counted down.",
@@ -97,7 +97,7 @@ class Resolving(Experiment):
     )
     def cache_counts_down(self, tables: LookUps) -> Verdict:
         """The same look-up some seconds later."""
-        asked = tables.asked("warm")
+        asked = tables.resolver_queries("warm")
         first, again = (self._ttl(tables, s) for s in ("cold", "warm"))
         apart_s = _began_s(tables, "warm") - _began_s(tables, "cold")
         return all_of(
@@ -114,7 +114,7 @@ class Resolving(Experiment):
     )
     def expired_names_are_asked_again(self, tables: LookUps) -> Verdict:
         """The look-up after the TTL of the address; NS records live longer."""
-        asked = tables.asked("expired", question="www.example.org", type="A")
+        asked = tables.resolver_queries("expired", question="www.example.org", type="A")
         way = [self._node(tables, a) for a in asked["ip_dst"]]
         return same(way, ["n3"], "asked").because("queries", asked)
 
@@ -126,22 +126,22 @@ class Resolving(Experiment):
     def absence_is_cached(self, tables: LookUps) -> Verdict:
         """NXDOMAIN at once, ten seconds later, and after the negative TTL."""
         counts = {
-            s: len(tables.asked(s, question="nope.example.org"))
+            s: len(tables.resolver_queries(s, question="nope.example.org"))
             for s in ("absent", "absent-again", "absent-late")
         }
-        codes = {code for s in counts for code in tables.heard(s)["rcode"]}
+        codes = {code for s in counts for code in tables.client_answers(s)["rcode"]}
         return all_of(
             same(counts, {"absent": 1, "absent-again": 0, "absent-late": 1}, "queries"),
             same(codes, {"NXDOMAIN"}, "h1 hears"),
-        ).because("queries", tables.asked("absent"))
+        ).because("queries", tables.resolver_queries("absent"))
 
     def _node(self, tables: LookUps, ip: Any) -> str:
         names = {address(tables, f"{node}-eth0"): node for node in SERVERS}
         return names.get(str(ip), str(ip))
 
     def _latency_ms(self, tables: LookUps, name: str) -> float | None:
-        asked = tables.wanted(name, type="A")
-        told = tables.heard(name, type="A")
+        asked = tables.client_queries(name, type="A")
+        told = tables.client_answers(name, type="A")
         if asked.empty or told.empty:
             return None
         return float(told["time_s"].iloc[0] - asked["time_s"].iloc[0]) * 1e3
@@ -152,7 +152,7 @@ class Resolving(Experiment):
 
 
 def _began_s(tables: LookUps, name: str) -> float:
-    return float(tables.wanted(name)["time_s"].min())
+    return float(tables.client_queries(name)["time_s"].min())
 
 
 def _flags(found: pd.DataFrame, flag: str, wanted: bool, what: str) -> Verdict:

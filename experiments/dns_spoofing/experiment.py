@@ -168,7 +168,9 @@ class DnsSpoofing(Forgery):
         forged = seen[_is_forged(seen)]
         some = forged.iloc[::EVERY]
         tables["race"] = pd.DataFrame({"time_s": some["time_s"], "number": _numbers(some)})
-        told = exchange.told(data, tables["steps"], "n4-forge").reindex(columns=["sent", "port"])
+        told = exchange.json_logs(data, tables["steps"], "n4-forge").reindex(
+            columns=["sent", "port"]
+        )
         tables["flood"] = pd.DataFrame(
             [{"sent": told["sent"].max(), "port_learnt": told["port"].max(), "came": len(forged)}]
         )
@@ -190,7 +192,9 @@ class DnsSpoofing(Forgery):
             all_of(
                 self._lie_is_first(first),
                 at_least(
-                    len(tables.asked("forge", question=NAME, type="A", scenario="signed")),
+                    len(
+                        tables.resolver_queries("forge", question=NAME, type="A", scenario="signed")
+                    ),
                     2,
                     unit="queries for the name",
                 ),
@@ -207,12 +211,12 @@ class DnsSpoofing(Forgery):
     )
     def parents_vouch_for_keys(self, tables: LookUps) -> Verdict:
         """Keys asked for from the root down, DS records in referrals, the flag in h1's answer."""
-        asked = tables.asked("forge", type="DNSKEY", scenario="signed")
+        asked = tables.resolver_queries("forge", type="DNSKEY", scenario="signed")
         records = tables.of("records", scenario="signed", capture=dns_lookups.RESOLVER, type="DS")
         vouched = pick(
             tables, "forge", dns_lookups.RESOLVER, scenario="signed", frame=set(records["frame"])
         )
-        told = tables.heard("later", scenario="signed")
+        told = tables.client_answers("later", scenario="signed")
         keys = [str(q) or "." for q in asked["question"]]
         return (
             all_of(
@@ -242,7 +246,7 @@ class DnsSpoofing(Forgery):
             response=True,
             ip_src=address(tables, SERVER, scenario="signed"),
         )
-        told = tables.heard("altered", scenario="signed")
+        told = tables.client_answers("altered", scenario="signed")
         return (
             all_of(
                 same(set(came["rcode"]), {"NOERROR"}, "n3 says"),
@@ -259,7 +263,7 @@ class DnsSpoofing(Forgery):
     )
     def absence_is_signed(self, tables: LookUps) -> Verdict:
         """The answer to h1: NXDOMAIN, authentic, with records around the gap."""
-        told = tables.heard("absent", scenario="signed")
+        told = tables.client_answers("absent", scenario="signed")
         gaps = tables.records("absent", "NSEC", section="authority", scenario="signed")
         return all_of(
             same(set(told["rcode"]), {"NXDOMAIN"}, "h1 hears"),

@@ -67,13 +67,13 @@ class Forgery(Experiment):
     )
     def lie_is_cached(self, tables: LookUps) -> Verdict:
         """h1's look-ups after the attack: TTL, and the resolver's queries."""
-        asked = pd.concat(tables.asked(s, scenario="fixed") for s in ("ask", "later"))
+        asked = pd.concat(tables.resolver_queries(s, scenario="fixed") for s in ("ask", "later"))
         found = tables.records("later", "A", scenario="fixed")
         return all_of(
             at_most(len(asked), 0, unit="queries by the resolver"),
             same(tables.addresses("later", scenario="fixed"), [LIE], "h1 hears"),
             near(float(found["ttl_s"].min()), LIE_TTL_S - WAIT_S, abs=10, unit="s TTL left"),
-        ).because("h1's look-ups", tables.heard("later", scenario="fixed"))
+        ).because("h1's look-ups", tables.client_answers("later", scenario="fixed"))
 
     @claim(
         "A random port for each question stops this attack: a forger must guess port and number, "
@@ -128,10 +128,10 @@ class Forgery(Experiment):
     def _first_answers(self, tables: LookUps, scenario: str) -> dict[str, pd.DataFrame]:
         """The resolver's first question for the name; forged and true answers to it."""
         server = address(tables, SERVER, scenario=scenario)
-        first = tables.asked(
+        first = tables.resolver_queries(
             "forge", question=NAME, type="A", ip_dst=server, scenario=scenario
         ).head(1)
-        told = tables.told(
+        told = tables.resolver_answers(
             "forge",
             question=NAME,
             id=set(first["id"]),

@@ -179,7 +179,7 @@ class Fragmentation(Sending):
         """Packets by step, what the sender's calls returned, what the receivers' sockets gave."""
         tables = steps.measure(data, ("ip6_extensions", "ip_checksum_ok"))
         for name, log in (("sent", "h1-udp"), ("received", "h?-received")):
-            tables[name] = steps.told(data, tables["steps"], log)
+            tables[name] = steps.json_logs(data, tables["steps"], log)
         tables["received"] = tables["received"].dropna(subset=["got_bytes"])
         return tables
 

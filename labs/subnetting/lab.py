@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import combinations
@@ -205,10 +206,8 @@ class Lab(Assignment):
         """The rows of hosts.csv that make sense: host → address and gateway."""
         found = {}
         for host, row in self._rows().items():
-            try:
+            with suppress(ValueError, IndexError):
                 found[host] = (IPv4Interface(row[1]), str(IPv4Address(row[2])))
-            except (ValueError, IndexError):
-                continue
         return found
 
     def _rows(self) -> dict[str, list[str]]:
@@ -222,10 +221,8 @@ class Lab(Assignment):
         """The block's last address that is in no router's network; empty if there is none."""
         logs = [(net.path / "logs" / f"addresses-{router}.log").read_text() for router in ROUTERS]
         taken = [IPv4Network(row["prefix"]) for log in logs for row in _addresses(log)]
-        for address in reversed(list(IPv4Network(self.params.block))):
-            if not any(address in network for network in taken):
-                return str(address)
-        return ""
+        block = reversed(list(IPv4Network(self.params.block)))
+        return next((str(a) for a in block if not any(a in network for network in taken)), "")
 
     # ---- from the run directory
 

@@ -41,21 +41,21 @@ class LookUps(Tables):
     An experiment names it in `Experiment.tables_type`.
     """
 
-    def asked(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
+    def resolver_queries(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """Queries that the resolver sent."""
         own = address(self, RESOLVER, scenario=scenario)
         return self._pick(step, RESOLVER, scenario, response=False, ip_src=own, **equals)
 
-    def told(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
+    def resolver_answers(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """Answers that the resolver got."""
         own = address(self, RESOLVER, scenario=scenario)
         return self._pick(step, RESOLVER, scenario, response=True, ip_dst=own, **equals)
 
-    def wanted(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
+    def client_queries(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """The client's questions."""
         return self._pick(step, CLIENT, scenario, response=False, **equals)
 
-    def heard(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
+    def client_answers(self, step: str, *, scenario: str = "main", **equals: Any) -> pd.DataFrame:
         """Answers to the client."""
         return self._pick(step, CLIENT, scenario, response=True, **equals)
 
@@ -63,7 +63,7 @@ class LookUps(Tables):
         self, step: str, *kinds: str, section: str = "answer", scenario: str = "main"
     ) -> pd.DataFrame:
         """Records in the last answer to the client; all kinds unless some are named."""
-        last = self.heard(step, scenario=scenario).tail(1)
+        last = self.client_answers(step, scenario=scenario).tail(1)
         found = self.of("records", scenario=scenario, capture=CLIENT)
         found = found[found["frame"].isin(last["frame"]) & (found["section"] == section)]
         return found[found["type"].isin(kinds)] if kinds else found

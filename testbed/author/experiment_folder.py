@@ -167,11 +167,13 @@ class About:
 
     Attributes:
         sections: titles of the book's sections that show the experiment.
+        evidence: every claim that holds has evidence.
         mutants: runs in which claims must fail.
         pinned: scenario → the parameters that it has whatever options are given.
     """
 
     sections: tuple[str, ...] = ()
+    evidence: bool = False
     mutants: tuple[Mutant, ...] = ()
     pinned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -189,7 +191,7 @@ def about(root: Path) -> About:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ParseError(str(path), "text", str(error)) from None
-    _check(path, "", data, {"sections": list, "pinned": dict, "mutant": list})
+    _check(path, "", data, {"sections": list, "evidence": bool, "pinned": dict, "mutant": list})
     kinds = {f.name: type(getattr(Mutant(), f.name)) for f in fields(Mutant)}
     kinds = {name: list if kind is tuple else kind for name, kind in kinds.items()}
     mutants = []
@@ -197,7 +199,12 @@ def about(root: Path) -> About:
         _check(path, f"mutant {number}: ", one, kinds)
         given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}
         mutants.append(Mutant(**given))
-    return About(tuple(data.get("sections", ())), tuple(mutants), data.get("pinned", {}))
+    return About(
+        sections=tuple(data.get("sections", ())),
+        evidence=data.get("evidence", False),
+        mutants=tuple(mutants),
+        pinned=data.get("pinned", {}),
+    )
 
 
 def _check(path: Path, where: str, data: Any, kinds: dict[str, type]) -> None:

@@ -101,7 +101,7 @@ def step_at(steps: pd.DataFrame, time_s: pd.Series[float]) -> list[str]:
     return [names[place] for place in places]
 
 
-def told(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame:
+def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame:
     """What a program told as JSON, one object a line with ``time_ns``, in logs ``<log>*.log``.
 
     Returns:

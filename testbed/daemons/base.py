@@ -179,7 +179,7 @@ def start(
         CommandError: a daemon ended; carries its output.
         ConvergenceError: one does not answer in time.
     """
-    waiting = [(lab_place(net, node, kinds), d) for node, kinds in daemons.items() for d in kinds]
+    waiting = [(place_of(net, node, kinds), d) for node, kinds in daemons.items() for d in kinds]
     for place, daemon in waiting:
         require(daemon)
         write_files(daemon, place)
@@ -217,7 +217,7 @@ def _allow_slack(process: Process, slack_ns: int) -> None:
         Path(f"/proc/{process.popen.pid}/timerslack_ns").write_text(str(slack_ns))
 
 
-def lab_place(net: RunningNetwork, node: str, daemons: Sequence[Daemon] = ()) -> Place:
+def place_of(net: RunningNetwork, node: str, daemons: Sequence[Daemon] = ()) -> Place:
     """The place of a node's daemons in a running network; its folders are made."""
     place = Place(node, net.path / "configs" / node, net.state_folder(node))
     for owner in {d.owner for d in daemons if d.owner}:

@@ -20,7 +20,7 @@ from testbed.author.running_network import RunningNetwork
 from testbed.core.errors import TestbedError
 from testbed.core.rundir import read_json
 from testbed.daemons import frr
-from testbed.daemons.base import lab_place
+from testbed.daemons.base import place_of
 from testbed.net import Network
 from testbed.net.mininet_api import cli
 
@@ -65,7 +65,7 @@ class CommandLine(cli.CLI):  # type: ignore[misc]
         if name not in self.mn:
             _say(f"vtysh: no node '{name}'; usage: vtysh ROUTER [COMMAND]")
             return
-        argv = frr.vtysh_argv(lab_place(self.net, name), *([command] if command else []))
+        argv = frr.vtysh_argv(place_of(self.net, name), *([command] if command else []))
         self.mn[name].sendCmd(shlex.join(argv))
         self.waitForNode(self.mn[name])
 

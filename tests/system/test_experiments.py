@@ -64,6 +64,7 @@ def verdicts(guest_kernel, tmp_path_factory):
 def test_the_claim_holds(experiment, claim, verdicts):
     verdict = verdicts(experiment)[claim]
     assert verdict.status is Status.PASS, f"{verdict.observed}, expected {verdict.expected}"
+    assert verdict.evidence or not ABOUT[experiment].evidence
 
 
 @pytest.mark.parametrize("experiment", [case(name) for name in FILES])

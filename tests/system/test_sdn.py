@@ -53,15 +53,21 @@ def test_the_other_applications_work(claim, finished):
 
 
 CRASH = """
-from experiments.sdn_balance.experiment import SdnBalance
+from dataclasses import dataclass
+from testbed import Experiment
+from testbed.daemons import controller
+from topologies.switch_star import SwitchStar
 
-class Crash(SdnBalance):
+class Crash(Experiment):
     "A controller that ends as soon as it starts."
-    def scenarios(self):
-        return {"in_turn": self.params}
-    def run(self, lab):
-        from testbed.daemons import controller
-        controller.start(lab, "load_balancer", {"servers": "10.0.0.4", "virtual": "nowhere"})
+    @dataclass(frozen=True)
+    class Parameters:
+        pass
+    def topology(self):
+        return SwitchStar(hosts=3)
+    def run(self, net):
+        controller.control_node(net.network)
+        controller.start(net, "load_balancer", {"servers": "10.0.0.4", "virtual": "nowhere"})
 """
 
 

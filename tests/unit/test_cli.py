@@ -76,7 +76,7 @@ def test_lists_and_descriptions_can_be_read_by_programs():
 def test_help_gives_units_and_defaults():
     text = run_testbed("run", "congestion", "--help").stdout
     assert "0.1 to 1000 Mbit/s" in text
-    assert "[default: 40.0 ms]" in " ".join(text.split())
+    assert "[default: 40 ms]" in " ".join(text.split())
 
 
 def test_a_drawing_takes_the_place_of_drawings_only(tmp_path):

@@ -319,7 +319,7 @@ MGMTD Backend Adapters
 def test_a_managed_daemon_is_ready_when_mgmtd_has_told_it_all(daemon, under_way, told):
     """A greeting alone is no configuration, nor is one that is still being told."""
     transactions = f"MGMTD Transactions\n  Total: {under_way}\n"
-    assert frr.is_told(daemon, ADAPTERS, transactions) == told
+    assert frr.is_configured(daemon, ADAPTERS, transactions) == told
 
 
 @needs_frr

@@ -121,9 +121,8 @@ class Claims(Experiment):
 def statuses(path: Path, cls: type[Experiment] = Claims) -> list[str]:
     run = RunDir(path)
     run.write_meta({"parameters": {}, "scenarios": {"one": {}, "two": {}}, "clock": "real"})
-    return [
-        str(verdict.status) for _, verdict in replay.judge(run, cls(cls.Parameters()), Tables())
-    ]
+    judged = replay.judge(run, cls(cls.Parameters()), Tables())
+    return [str(verdict.status) for _, verdict in judged]
 
 
 def test_what_does_not_hold_beside_a_stall_is_inconclusive_and_what_holds_holds(tmp_path):

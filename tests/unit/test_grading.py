@@ -25,6 +25,7 @@ from testbed.grading import (
     accept,
     bundle_trust,
     classroom,
+    entries,
     evaluate,
     export,
     grade,
@@ -359,7 +360,7 @@ def test_what_is_wrong_a_thousand_times_is_told_in_a_few_lines(lab, tmp_path, ki
 
 
 def test_a_tar_that_unpacks_without_end_is_left(lab, tmp_path, monkeypatch):
-    monkeypatch.setattr(accept, "_LARGEST_CONTENT_BYTES", 4 << 20)
+    monkeypatch.setattr(entries, "_LARGEST_CONTENT_BYTES", 4 << 20)
     tar_with(tmp_path / "a.tgz", ("big", tarfile.REGTYPE, b"0" * (8 << 20)))
     assert "unpacks to more than 4 MiB" in read(tmp_path / "a.tgz", lab).problems[0]
 

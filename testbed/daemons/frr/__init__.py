@@ -93,7 +93,7 @@ class FrrDaemon(base.Daemon):
         """True once its command socket answers, and mgmtd has told it what there is to tell."""
         if not base.answers(vty_path(place, self.name)):
             return False
-        return not self.managed or is_told(
+        return not self.managed or is_configured(
             self.name,
             ask(place, Mgmtd.name, "show mgmt backend-adapter all"),
             ask(place, Mgmtd.name, "show mgmt transaction all"),
@@ -214,7 +214,7 @@ def start(net: RunningNetwork, configs: Mapping[str, str]) -> dict[tuple[str, st
     return running
 
 
-def is_told(daemon: str, adapters: str, transactions: str) -> bool:
+def is_configured(daemon: str, adapters: str, transactions: str) -> bool:
     """True if mgmtd has told a daemon all it shall do; it begins some time after the daemon came.
 
     Until then zebra knows no bandwidths, and a protocol that asks it takes wrong costs.
