@@ -92,7 +92,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses other
 
 notebook: setup ## open the notebooks on the latest run (Jupyter)
 	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
-	@$(BIN)/python -m testbed.jupyter $(AS_ROOT)
+	@$(BIN)/python -m testbed.cli.jupyter $(AS_ROOT)
 
 bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 	@for script in $(filter-out bench/kills.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

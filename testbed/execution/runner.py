@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed import files
 from testbed.author import experiment_folder, named_topologies
 from testbed.author.experiment import (
     Experiment,
@@ -27,7 +26,7 @@ from testbed.author.experiment import (
     path_of,
 )
 from testbed.author.scenarios import notes
-from testbed.core import parameters
+from testbed.core import files, parameters
 from testbed.core.claims import Judged
 from testbed.core.errors import (
     ConfigError,
@@ -50,10 +49,10 @@ from testbed.execution.provenance import (
     which,
 )
 from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_of
+from testbed.lifetime.start import Interrupted
 from testbed.machine.prerequisites import install_command
 from testbed.results import gate
 from testbed.results.replay import replay
-from testbed.start import Interrupted
 
 DEFAULT_SEED = 1
 
