@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from testbed.author.running_network import RunningNetwork
     from testbed.author.steps import address, mac, pick, step
     from testbed.author.topo import Topo, number, whole_number, with_addresses
+    from testbed.cli.python import run
     from testbed.core.claims import (
         ANY_STALL,
         JUDGED_SHARE,
@@ -75,8 +76,8 @@ if TYPE_CHECKING:
     from testbed.grading.submission import SubmissionError
     from testbed.grading.variants import SeededRandom
     from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
-    from testbed.results import notebook
     from testbed.results.data import ScenarioData
+    from testbed.results.finished import RepeatedRun, Run, open
 
 __all__ = [
     "ANY_STALL",
@@ -98,7 +99,9 @@ __all__ = [
     "MissingPrerequisiteError",
     "ParseError",
     "Process",
+    "RepeatedRun",
     "RoutersLab",
+    "Run",
     "RunningNetwork",
     "ScenarioData",
     "SeededRandom",
@@ -127,15 +130,16 @@ __all__ = [
     "name_service",
     "near",
     "none_of",
-    "notebook",
     "nothing",
     "number",
+    "open",
     "own_program",
     "param",
     "pick",
     "ping",
     "program",
     "routing",
+    "run",
     "same",
     "share_of",
     "shown",
@@ -165,6 +169,7 @@ _HOME = {
     "author.running_network": "RunningNetwork",
     "author.steps": "address mac pick step",
     "author.topo": "Topo number whole_number with_addresses",
+    "cli.python": "run",
     "core.claims": (
         "ANY_STALL Evidence JUDGED_SHARE MissingDataError Verdict all_of at_least at_most between"
         " claim holds inconclusive near same with_unjudged"
@@ -182,8 +187,8 @@ _HOME = {
     "grading.submission": "SubmissionError",
     "grading.variants": "SeededRandom",
     "net.shape": "ETHERNET_HEADER_BYTES LinkShape QDISCS",
-    "results": "notebook",
     "results.data": "ScenarioData",
+    "results.finished": "RepeatedRun Run open",
 }
 """Module → the names that are imported from here."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from analysis import compiled
 from testbed.results import notebook
+from testbed.results.pictures import Picture
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,7 +80,7 @@ def execute(path: Path) -> list[Any]:
 
 
 def _rendered(value: Any) -> Any:
-    if isinstance(value, notebook.Picture):
+    if isinstance(value, Picture):
         ((kind, content),) = value._repr_mimebundle_().items()
         assert content, f"an empty {kind}"
         return content

@@ -185,10 +185,13 @@ def windows(table: pd.DataFrame, limit_segments: float) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(9, 4))
     for name, mine in table.groupby("scenario", sort=False):
-        axes.step(mine["time_s"] - mine["time_s"].iloc[0], mine["cwnd_segments"], where="post",
-                  lw=1, label=str(name))  # fmt: skip
+        since_s = mine["time_s"] - mine["time_s"].iloc[0]
+        axes.step(since_s, mine["cwnd_segments"], where="post", lw=1, label=str(name))
     axes.axhline(limit_segments, color="black", ls="--", lw=1, label="path and queue")
-    axes.set(title="TCP's window behind each kind of node", xlabel="time (s)",
-             ylabel="congestion window (segments)")  # fmt: skip
+    axes.set(
+        title="TCP's window behind each kind of node",
+        xlabel="time (s)",
+        ylabel="congestion window (segments)",
+    )
     axes.legend(fontsize=8)
     return figure

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -59,14 +60,23 @@ def applied() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG, the same bytes each time.
+    """Writes a PNG to a file, the same bytes each time."""
+    with writing(path) as file:
+        _write(figure, file)
 
-    `Figure.savefig` would draw all twice, to find its layout.
-    """
+
+def png(figure: Figure) -> bytes:
+    """The same PNG."""
+    buffer = io.BytesIO()
+    _write(figure, buffer)
+    return buffer.getvalue()
+
+
+def _write(figure: Figure, file: IO[bytes]) -> None:
+    """`Figure.savefig` would draw all twice, to find its layout."""
     packed = {"compress_type": zlib.Z_RLE}  # for line art as good, in half the time
     canvas: Any = FigureCanvasAgg(figure)
-    with writing(path) as file:
-        canvas.print_png(file, metadata={"Software": None}, pil_kwargs=packed)
+    canvas.print_png(file, metadata={"Software": None}, pil_kwargs=packed)
 
 
 def colours(names: list[str]) -> dict[str, str]:

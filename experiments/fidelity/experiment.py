@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import trains
+from analysis import rows, trains
 from analysis.plots import fidelity as plots
 from testbed import (
     LinkShape,
+    MissingDataError,
     Tables,
     Topo,
     Verdict,
+    all_of,
     at_least,
     at_most,
     claim,
@@ -53,6 +55,18 @@ CHANCE_GAP_NS = 20_000_000
 SERIES_FIRST = LinkShape(rate_mbps=10, delay_ms=3, queue_pkts=60)
 SERIES_SECOND = LinkShape(rate_mbps=4, delay_ms=7, queue_pkts=15)
 
+WORK = {
+    "dd": "dd if=/dev/zero of=/dev/null bs=1 count=100000",
+    "sort": "seq 200000 | sort -r | tail -n 1",
+    "gzip": "seq 200000 | gzip -9 | gzip -d | cksum",
+    "grep": "seq 200000 | grep -c 7",
+    "python": 'python3 -c \'import os\nz = os.open("/dev/zero", 0)\nfor _ in range(100000):\n'
+    " os.read(z, 1)'",
+}
+"""Programs that work: bytes one by one, pipes between processes, an interpreter's start."""
+
+WORK_S = 0.005
+"""The most that each may take, for the errors on its way (1 µs each) and readings of the clock."""
 
 TRAIN_S, LONGEST_TRAIN_PKTS = 0.1, 1000
 """A train lasts so long, where that takes no more packets: what a late timer costs is then little
@@ -73,7 +87,9 @@ class Fidelity(Chance):
     class Parameters:
         """Options of the experiment; `part` tells the scenarios apart."""
 
-        part: str = param("links", "what is measured", choices=("links", "chance", "series"))
+        part: str = param(
+            "links", "what is measured", choices=("links", "chance", "series", "work")
+        )
         train_pkts: int = param(60, "datagrams of a train", unit="packets", low=30, high=1000)
         chance_pkts: int = param(
             2500, "datagrams over each link of chance", unit="packets", low=1000, high=60_000
@@ -83,7 +99,7 @@ class Fidelity(Chance):
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """One network for each part, the longest first."""
-        return {p: replace(self.params, part=p) for p in ("chance", "links", "series")}
+        return {p: replace(self.params, part=p) for p in ("chance", "links", "series", "work")}
 
     # ---- in the network
 
@@ -91,6 +107,8 @@ class Fidelity(Chance):
         """Parallel links; for the series a dumbbell whose access link is the first queue."""
         if self.params.part == "series":
             return Dumbbell(pairs=1, bottleneck=SERIES_SECOND, access=SERIES_FIRST)
+        if self.params.part == "work":
+            return Parallel()
         return Parallel(links=self._shapes())
 
     def _shapes(self) -> dict[str, LinkShape]:
@@ -110,6 +128,7 @@ class Fidelity(Chance):
             "links": self._run_links,
             "chance": self._run_chance,
             "series": self._run_series,
+            "work": self._run_work,
         }
         part[self.params.part](net)
 
@@ -164,6 +183,16 @@ class Fidelity(Chance):
         plan = [to | {"kind": "first", "count": 1}, to | {"kind": "train", "count": 80}]
         net.exec("tx1", *programs.argv("train", json.dumps(plan)), log="trains", timeout_s=1e5)
 
+    def _run_work(self, net: RunningNetwork) -> None:
+        for name, command in self.work().items():
+            began_s = net.time_s
+            net.exec("tx", "sh", "-c", command, log=name)
+            net.event("work", program=name, took_s=net.time_s - began_s)
+
+    def work(self) -> Mapping[str, str]:
+        """Programs that take no time, by name: commands of the shell."""
+        return WORK
+
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
@@ -172,6 +201,7 @@ class Fidelity(Chance):
             "links": self._measure_links,
             "chance": self._measure_chance,
             "series": self._measure_series,
+            "work": self._measure_work,
         }
         clock = data.clock_kind
         return part[self.params.part](data) | {"setting": pd.DataFrame([{"clock": clock}])}
@@ -264,6 +294,9 @@ class Fidelity(Chance):
             )
         return {"series": pd.concat(times), "queues": pd.DataFrame(queues)}
 
+    def _measure_work(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
+        return {"work": data.events("work")[["program", "took_s"]]}
+
     # ---- claims
 
     @claim(
@@ -299,6 +332,20 @@ class Fidelity(Chance):
         return with_unjudged(verdicts, spoiled, queues["stall_us"].max()).because(
             "the two queues", queues, scenario="series"
         )
+
+    @claim(
+        "Work takes no time on the virtual clock, however many system calls it makes.",
+        source="the clock moves when all programs wait",
+        scenarios=("work",),
+    )
+    def work_takes_no_time(self, tables: Tables) -> Verdict:
+        """What the clock moved while each program ran."""
+        if tables.row("setting", scenario="work")["clock"] != "virtual":
+            raise MissingDataError("on the real clock work takes its time; not claimed")
+        found = tables.of("work", scenario="work")
+        return all_of(
+            *(at_most(row.took_s, WORK_S, unit=f"s ({row.program})") for row in rows(found))
+        ).because("the clock while each program ran", found, scenario="work")
 
     # ---- figures
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -52,10 +52,12 @@ SPORT = 40_000
 TCP_S = 8.0
 """Slow start overflows the queue at once; congestion avoidance fills it again within 5 s."""
 
-TCP_COLUMNS = (
-    "frame", "wire_bytes", "ip_src", "ip_dst", "ip_id", "tcp_sport", "tcp_dport", "tcp_seq",
-    "tcp_ack", "tcp_flags", "tcp_payload_bytes", "tcp_sack_count",
-)  # fmt: skip
+TCP_COLUMNS = tuple(
+    (
+        "frame wire_bytes ip_src ip_dst ip_id tcp_sport tcp_dport tcp_seq tcp_ack tcp_flags "
+        "tcp_payload_bytes tcp_sack_count"
+    ).split()
+)
 
 TARGETS = {
     "virtual": {"lost_pkts": 2.0, "delay_ms": 1.3, "segments": 4.0},
@@ -122,23 +124,19 @@ class FidelityNodes(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """The train's and the flow's packets, and one row of what counts."""
-        train = self._train(data)
-        flow = self._flow(data)
-        delays_ms = self._delays_ms(data)
+        train, flow = self._train(data), self._flow(data)
         lone = flow["reductions"].iloc[1:]  # the first ends slow start, which overshoots
         held = lone["flight_before"] if len(lone) else flow["cwnd"]["flight_segments"]
-        return {
-            "train": train,
-            "cwnd": flow["cwnd"],
-            "nodes": pd.DataFrame(
-                [{"kind": self.params.kind, "first": self.params.first,
-                  "clock": data.clock_kind,
-                  "lost_pkts": int(train["arrived_ns"].isna().sum()),
-                  "delay_ms": float(delays_ms.max()),
-                  "segments": float(held.max()),
-                  "srtt_ms": float(flow["cwnd"]["srtt_ms"].max())}]
-            ),
-        }  # fmt: skip
+        node = {
+            "kind": self.params.kind,
+            "first": self.params.first,
+            "clock": data.clock_kind,
+            "lost_pkts": int(train["arrived_ns"].isna().sum()),
+            "delay_ms": float(self._delays_ms(data).max()),
+            "segments": float(held.max()),
+            "srtt_ms": float(flow["cwnd"]["srtt_ms"].max()),
+        }
+        return {"train": train, "cwnd": flow["cwnd"], "nodes": pd.DataFrame([node])}
 
     def _train(self, data: ScenarioData) -> pd.DataFrame:
         """Datagrams with the time at which the program was to send each."""
@@ -170,9 +168,9 @@ class FidelityNodes(Experiment):
 
     # ---- claims
 
-    def _rows(self, tables: Tables) -> pd.DataFrame:
+    def _nodes(self, tables: Tables) -> pd.DataFrame:
         """The scenarios whose queue is the node's."""
-        found = tables["nodes"]
+        found = tables.of("nodes")
         return found[found["first"] != OWN]
 
     @claim(
@@ -181,15 +179,7 @@ class FidelityNodes(Experiment):
     )
     def udp_loss_is_the_queues(self, tables: Tables) -> Verdict:
         """Datagrams lost of those a program was to send, against an ideal queue."""
-        found = self._rows(tables)
-        verdict = all_of(
-            [
-                near(row.lost_pkts, _expected_lost_pkts(),
-                     abs=TARGETS[row.clock]["lost_pkts"], unit=f"packets lost ({row.scenario})")
-                for row in rows(found)
-            ]
-        )  # fmt: skip
-        return _with_rows(verdict, found)
+        return self._each_node(tables, "lost_pkts", lambda _: _expected_lost_pkts(), "packets lost")
 
     @claim(
         "TCP fills a queue to its end, whatever node it is in: the longest delay is that of a full "
@@ -198,15 +188,7 @@ class FidelityNodes(Experiment):
     )
     def tcp_delay_is_the_queues(self, tables: Tables) -> Verdict:
         """The longest way of a data packet between the two hosts' interfaces."""
-        found = self._rows(tables)
-        verdict = all_of(
-            [
-                near(row.delay_ms, _expected_delay_ms(row.first),
-                     abs=TARGETS[row.clock]["delay_ms"], unit=f"ms at most ({row.scenario})")
-                for row in rows(found)
-            ]
-        )  # fmt: skip
-        return _with_rows(verdict, found)
+        return self._each_node(tables, "delay_ms", _expected_delay_ms, "ms at most")
 
     @claim(
         "TCP's window grows to what path and queue hold, whatever node the queue is in.",
@@ -214,15 +196,7 @@ class FidelityNodes(Experiment):
     )
     def tcp_window_is_the_queues(self, tables: Tables) -> Verdict:
         """Most data in flight at a loss in congestion avoidance."""
-        found = self._rows(tables)
-        verdict = all_of(
-            [
-                near(row.segments, _expected_segments(row.first),
-                     abs=TARGETS[row.clock]["segments"], unit=f"segments ({row.scenario})")
-                for row in rows(found)
-            ]
-        )  # fmt: skip
-        return _with_rows(verdict, found)
+        return self._each_node(tables, "segments", _expected_segments, "segments")
 
     @claim(
         "The queue at a sender's own interface holds it back: UDP waits, TCP keeps it short.",
@@ -231,14 +205,32 @@ class FidelityNodes(Experiment):
     )
     def own_queue_pushes_back(self, tables: Tables) -> Verdict:
         """Nothing is lost at twice the rate; TCP's round-trip time is far from a full queue's."""
-        row = tables.of("nodes", scenario=OWN).iloc[0]
-        full_ms = QUEUE_PKTS * FRAME_NS / 1e6
+        found = tables.of("nodes", scenario=OWN)
+        row, full_ms = found.iloc[0], QUEUE_PKTS * FRAME_NS / 1e6
         return all_of(
-            [
-                near(row["lost_pkts"], 0, abs=0, unit="packets lost"),
-                at_most(row["srtt_ms"], OWN_DELAY_SHARE * full_ms, unit="ms of round-trip time"),
-            ]
-        ).because("the sender", tables.of("nodes", scenario=OWN), scenario=OWN)
+            near(row["lost_pkts"], 0, abs=0, unit="packets lost"),
+            at_most(row["srtt_ms"], OWN_DELAY_SHARE * full_ms, unit="ms of round-trip time"),
+        ).because("the sender", found, scenario=OWN)
+
+    def _each_node(
+        self, tables: Tables, column: str, expected: Callable[[str], float], unit: str
+    ) -> Verdict:
+        """What was measured with each node and link, against the formula for that first link."""
+        found = self._nodes(tables)
+        verdict = all_of(
+            *(
+                near(
+                    getattr(row, column),
+                    expected(row.first),
+                    abs=TARGETS[row.clock][column],
+                    unit=f"{unit} ({row.scenario})",
+                )
+                for row in rows(found)
+            )
+        )
+        for scenario, mine in found.groupby("scenario", sort=False):
+            verdict = verdict.because("node and link", mine, scenario=str(scenario))
+        return verdict
 
     # ---- figures
 
@@ -253,13 +245,6 @@ class FidelityNodes(Experiment):
 
 
 # ---- helpers
-
-
-def _with_rows(verdict: Verdict, found: pd.DataFrame) -> Verdict:
-    """The verdict with what was measured in each scenario."""
-    for name, mine in found.groupby("scenario"):
-        verdict = verdict.because("node and link", mine, scenario=str(name))
-    return verdict
 
 
 def _expected_lost_pkts() -> int:

@@ -38,7 +38,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from testbed.author.experiment_folder import MAIN, files_below, package_of, root_of
-from testbed.core.claims import Claim, MissingDataError, claims_of
+from testbed.core.claims import Claim, claims_of
 from testbed.core.errors import ConfigError, TestbedError, nearest
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
@@ -69,6 +69,9 @@ class Experiment:
     """Memory of a guest that runs one scenario, in MiB."""
     programs: ClassVar[tuple[str, ...]] = ()
     """Programs that `run` starts in nodes; their absence shows before anything is made."""
+    extras: ClassVar[tuple[str, ...]] = ()
+    """Sets of Python packages that `run` needs besides, by their names in pyproject.toml:
+    ``controllers`` for OpenFlow controllers. ``make exp-NAME`` installs them."""
     guest_only: ClassVar[bool] = False
     """True: never in namespaces of the running kernel; for what must have no way out."""
     routing: ClassVar[str | None] = "static"
@@ -276,7 +279,7 @@ def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise _placed(source, error) from error
-    except (TestbedError, MissingDataError):
+    except TestbedError:
         raise
     except Exception as error:
         raise ConfigError(f"{_place(source, error)}: in {part}: {_words(error)}") from error

@@ -20,6 +20,7 @@ COMMANDS = {
     "kernel": "testbed.cli.system:kernel",
     "lab": "testbed.cli.lab:lab_group",
     "mininet": "testbed.cli.topology:mininet",
+    "new": "testbed.cli.new:command",
     "runs": "testbed.cli.runs:runs_group",
     "shell": "testbed.cli.topology:shell",
     "topologies": "testbed.cli.topology:list_topologies",

@@ -11,7 +11,7 @@ from testbed.cli.console import err, out
 from testbed.core.errors import ExitCode
 from testbed.core.rundir import default_runs
 
-SUITE = ("fidelity", "fidelity_tcp")
+SUITE = ("fidelity", "fidelity_tcp", "fidelity_nodes")
 """Experiments whose claims are what links must do, on this kernel and clock."""
 
 
@@ -26,7 +26,8 @@ SUITE = ("fidelity", "fidelity_tcp")
 def fidelity(seed: int, runtime: str, clock: str, target: Path | None, wall_limit_s: float) -> None:
     """Check the emulation: rate, delay, chance, queues and TCP against their formulae.
 
-    Runs the experiments 'fidelity' and 'fidelity_tcp'; the exit code is the worse of the two.
+    Runs the experiments 'fidelity', 'fidelity_tcp' and 'fidelity_nodes'; the exit code is the worst
+    of the three.
     """
     from testbed.cli.show import RunView, print_result
     from testbed.execution.runner import Request, run

@@ -17,16 +17,14 @@ def main(options: list[str]) -> int:
     Args:
         options: for Jupyter.
     """
-    from testbed.core.errors import ConfigError, TestbedError
+    from testbed.core.errors import TestbedError
     from testbed.core.rundir import RunDir, default_runs
     from testbed.results import notebook
 
     try:
         run = RunDir.open(os.environ.get("TESTBED_RUN", "latest"), default_runs())
         run.require_finished()
-        path = notebook.path_of(run.meta()["experiment"])
-        if not path.is_file():
-            raise ConfigError(f"{path}: is missing; this experiment has no notebook yet")
+        path = notebook.file_for(run)
     except TestbedError as error:
         sys.stderr.write(f"error: {error}\n")
         return int(error.exit_code)

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from testbed.core.errors import ExitCode, TestbedError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -52,8 +54,10 @@ class Status(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
-class MissingDataError(Exception):
+class MissingDataError(TestbedError):
     """The run holds no data for a claim; its verdict becomes INCONCLUSIVE with this reason."""
+
+    exit_code = ExitCode.INCONCLUSIVE
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,15 @@ RESERVED = (
     "image",
     "json",
     "out",
+    "progress",
     "repeat",
     "runtime",
     "scenario",
+    "scenarios",
     "seed",
     "wall_limit_s",
 )
-"""Options of every run; no parameter has such a name."""
+"""Options of every run, on the command line and in Python; no parameter has such a name."""
 
 MOST_VALUES, MOST_CHARS = 100, 1000
 """Of a list, and of a text."""

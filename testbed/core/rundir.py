@@ -19,6 +19,7 @@ from typing import Any
 
 from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError, ParseError
+from testbed.core.project import PROJECT
 
 FORMAT = 1
 """Version of the layout, in ``run.json``."""
@@ -284,5 +285,11 @@ def _old_state(meta: dict[str, Any]) -> State:
 
 
 def default_runs() -> Path:
-    """Where runs go if ``--out`` does not say: ``$TESTBED_RUNS``, or ``runs`` in this folder."""
-    return Path(os.environ.get("TESTBED_RUNS", "runs")).resolve()
+    """Where runs go if ``--out`` does not say: ``$TESTBED_RUNS``, or ``runs`` in this folder.
+
+    In any folder of the project it is the project's, so that notebooks find them.
+    """
+    if given := os.environ.get("TESTBED_RUNS"):
+        return Path(given).resolve()
+    here = Path.cwd()
+    return (PROJECT if here.is_relative_to(PROJECT) else here) / "runs"

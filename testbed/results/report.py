@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
@@ -16,9 +14,8 @@ from testbed.core.files import write_text
 from testbed.core.parameters import parameters_of
 from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json
 from testbed.results.data import ScenarioData
-from testbed.results.pictures import drawings, figure_files
-
-TEMPLATES = Path(__file__).parent / "templates"
+from testbed.results.html import template
+from testbed.results.pictures import Picture, drawings, figure_files
 
 SHOWN_FRAMES = 12
 """How many packets of an evidence stand in the report; their numbers are all given."""
@@ -71,24 +68,9 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
     return path / REPORT
 
 
-def template(name: str) -> jinja2.Template:
-    """A page's template; it must be given all that it names."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    ).get_template(name)
-
-
 def _plot(cls: type[Experiment], path: Path) -> dict[str, str]:
-    data = base64.b64encode(path.read_bytes()).decode()
-    kind = "svg+xml" if path.suffix == ".svg" else "png"
-    return {
-        "caption": ": ".join(filter(None, cls.caption(path.stem))),
-        "src": f"data:image/{kind};base64,{data}",
-    }
+    caption = ": ".join(filter(None, cls.caption(path.stem)))
+    return {"caption": caption, "src": Picture(path.read_bytes()).src}
 
 
 def _claim_row(captures: Captures, claim: Any, verdict: Any) -> dict[str, Any]:

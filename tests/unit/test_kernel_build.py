@@ -171,6 +171,21 @@ def test_on_a_terminal_a_stage_counts_up_in_its_line(capsys, monkeypatch):
     )
 
 
+def test_a_stage_says_how_long_it_still_takes(capsys, monkeypatch):
+    clock = {"now_s": 100.0}
+    monkeypatch.setattr("testbed.machine.kernel.__main__.time.monotonic", lambda: clock["now_s"])
+    printer = _Printer()
+    for fraction, took_s in ((0.0, 0), (0.1, 30), (0.2, 60), (1.0, 300)):
+        clock["now_s"] = 100.0 + took_s
+        printer(builder.BuildProgress("compile", fraction, "linux 7.2"))
+    assert capsys.readouterr().err.splitlines() == [
+        "guest kernel: compiling linux 7.2",
+        "guest kernel: compiling linux 7.2, 10%, about 4 min left",
+        "guest kernel: compiling linux 7.2, 20%, about 4 min left",
+        "guest kernel: compiling linux 7.2, 100%, 0 s left",
+    ]
+
+
 def test_the_command_line_refuses_what_it_does_not_know():
     argv = [sys.executable, "-m", "testbed.machine.kernel", "bild"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -2,14 +2,12 @@
 
 import ast
 import json
-import os
 import re
 
 import pytest
 
 from testbed.author.experiment import experiment_files
 from testbed.author.experiment_folder import handout
-from testbed.core.errors import ConfigError
 from testbed.results import notebook
 
 NAMES = [name for name in experiment_files() if notebook.path_of(name).is_file()]
@@ -47,29 +45,3 @@ def test_it_asks_and_says_what_to_look_for(name):
     questions = text.split("## Questions")[1]
     assert len(re.findall(r"^\d\. ", questions, re.MULTILINE)) >= 3
     assert text.count("?") >= 5
-
-
-def test_without_a_run_it_says_how_to_make_one(tmp_path, monkeypatch):
-    monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
-    monkeypatch.setattr(notebook, "PROJECT", tmp_path)
-    monkeypatch.delenv("TESTBED_RUN", raising=False)
-    with pytest.raises(ConfigError, match="make exp-icmp"):
-        notebook.open_run("icmp")
-
-
-def test_the_latest_run_of_the_experiment_is_taken(tmp_path, monkeypatch):
-    for number, (folder, name) in enumerate(
-        [("icmp-1", "icmp"), ("icmp-2", "icmp"), ("arp-1", "arp"), ("icmp-x", "arp")]
-    ):
-        path = tmp_path / folder / "run.json"
-        path.parent.mkdir()
-        path.write_text(json.dumps({"format": 1, "experiment": name, "status": "complete"}))
-        os.utime(path, (number, number))
-    monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
-    monkeypatch.setattr(notebook, "PROJECT", tmp_path)
-    monkeypatch.delenv("TESTBED_RUN", raising=False)
-    assert notebook.open_run("icmp").run.path.name == "icmp-2"
-    monkeypatch.setenv("TESTBED_RUN", str(tmp_path / "icmp-1"))
-    assert notebook.open_run("icmp").run.path.name == "icmp-1"
-    monkeypatch.setenv("TESTBED_RUN", str(tmp_path / "arp-1"))
-    assert notebook.open_run("icmp").run.path.name == "icmp-2"

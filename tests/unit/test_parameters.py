@@ -1,7 +1,9 @@
+import inspect
 from dataclasses import dataclass
 
 import pytest
 
+import testbed
 from testbed.author.experiment import load_file
 from testbed.cli.main import run_options
 from testbed.core.errors import ConfigError, ExitCode
@@ -69,7 +71,8 @@ def field(name, kind=float, default=1.0):
 
 def test_no_parameter_is_named_as_an_option_of_every_run():
     options = {o.lstrip("-").replace("-", "_") for p in run_options() for o in p.opts}
-    assert options | {"help"} == set(RESERVED)
+    in_python = set(inspect.signature(testbed.run).parameters) - {"experiment", "parameters"}
+    assert options | in_python | {"help"} == set(RESERVED)
     for name in (*RESERVED, "as_json", "no_help"):
         with pytest.raises(ConfigError, match=f"parameter {name}: every run has an option"):
             parameters_of(field(name))

@@ -1,5 +1,6 @@
 """The fidelity experiment on links that are not what their parameters say."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,11 @@ def wrong(shape: LinkShape) -> LinkShape:
     )
 
 
+POLLS = """python3 -c 'import select
+for _ in range(40000):
+    select.select([], [], [], 0)'"""
+
+
 class Wrong(Fidelity):
     """All properties a little off, while the claims expect the right ones."""
 
@@ -31,4 +37,10 @@ class Wrong(Fidelity):
         """The same graph with other shapes."""
         if self.params.part == "series":
             return Dumbbell(pairs=1, bottleneck=wrong(SERIES_SECOND), access=SERIES_FIRST)
+        if self.params.part == "work":
+            return Parallel()
         return Parallel(links={name: wrong(s) for name, s in self._shapes().items()})
+
+    def work(self) -> Mapping[str, str]:
+        """One of the programs polls instead."""
+        return {**super().work(), "poll": POLLS}

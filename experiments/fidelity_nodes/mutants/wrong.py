@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from experiments.fidelity_nodes.experiment import OWN, QUEUED, FidelityNodes
 from testbed import LinkShape, RunningNetwork
 from topologies.middle import Middle
+
+from ..experiment import OWN, QUEUED, FidelityNodes
 
 WIRE = Path("/sys/module/veth/parameters/wire")
 

@@ -14,6 +14,8 @@ from testbed.machine.kernel import BuildProgress, build, find
 
 _USAGE = "usage: python3 -m testbed.machine.kernel build|info\n"
 _MIN_GAP_S = 0.5
+_ESTIMATED_FROM, _ESTIMATED_FROM_S = 0.05, 5.0
+"""Before so much of a stage is done, and so many seconds have gone by, nothing is estimated."""
 _DOING = {
     "download": "downloading ",
     "unpack": "unpacking ",
@@ -27,7 +29,7 @@ class _Printer:
     """One line a stage, which counts up in place on a terminal; elsewhere one more every tenth."""
 
     def __init__(self) -> None:
-        self._stage, self._tenths, self._last_s = "", 0, 0.0
+        self._stage, self._tenths, self._last_s, self._began_s = "", 0, 0.0, 0.0
 
     def __call__(self, progress: BuildProgress) -> None:
         live = sys.stderr.isatty()
@@ -38,12 +40,22 @@ class _Printer:
         if same and not step:
             return
         start = "" if not live or not self._stage else "\r" if same else "\n"
+        if progress.stage != self._stage:
+            self._began_s = time.monotonic()
         self._stage, self._tenths, self._last_s = progress.stage, tenths, time.monotonic()
-        percent = f", {share:.0%}" if share else ""
+        percent = f", {share:.0%}{self._left(share)}" if share else ""
         doing = _DOING.get(progress.stage, "")
         end = "\033[K" if live else "\n"
         sys.stderr.write(f"{start}guest kernel: {doing}{progress.message}{percent}{end}")
         sys.stderr.flush()
+
+    def _left(self, share: float) -> str:
+        """How long this stage still takes, if it goes on as it went."""
+        took_s = time.monotonic() - self._began_s
+        if share < _ESTIMATED_FROM or took_s < _ESTIMATED_FROM_S:
+            return ""
+        left_s = took_s * (1 - share) / share
+        return f", about {left_s / 60:.0f} min left" if left_s >= 90 else f", {left_s:.0f} s left"
 
     def end(self) -> None:
         """Ends the line that counted up."""

@@ -9,9 +9,15 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 CONFIG = _HERE / "uml.config"
 PATCHES = _HERE / "patches"
-ESSENTIAL_PATCHES = ("0001-hz", "0002-seeded-random", "0003-clock-read")
-"""Without these, no run is the same as another. The others hide the host; an older kernel may do
-without, and its record says so."""
+ESSENTIAL_PATCHES = (
+    "0001-hz",
+    "0002-seeded-random",
+    "0003-clock-read",
+    "0010-only-frames-cross",
+)
+"""Without the first three, no run is the same as another; without the last, a queue behind a switch
+holds its senders back. The others hide the host; an older kernel may do without, and its record
+says so."""
 
 
 def options() -> list[str]:
