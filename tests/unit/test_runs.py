@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import testbed
 from testbed import diff, runs
 from testbed.cli.main import cli
 from testbed.core.errors import ConfigError
 from testbed.core.rundir import RUN, RunDir, State
+from testbed.results import opening
 from tests.unit.test_outputs import finished_run
 
 
@@ -106,7 +106,7 @@ def test_readers_take_finished_runs(folder, monkeypatch):
         assert RunDir.open("latest", folder).path.name == "arp-old"
         monkeypatch.setenv("TESTBED_RUNS", str(folder))
         monkeypatch.delenv("TESTBED_RUN", raising=False)
-        assert testbed.open("arp").path.name == "arp-old"
+        assert opening.open("arp").path.name == "arp-old"
         before = (now.path / RUN).read_bytes()
         for words in (("replay",), ("report",), ("verify",), ("diff", "arp-old")):
             done = subprocess.run(
