@@ -1,26 +1,26 @@
-# `make help` lists what there is. Everything sets itself up, once.
+# `make help` lists the targets. Each target runs the set-up first if it is missing.
 
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 VENV := .venv
 STAMPS := build/stamps
 BIN := $(VENV)/bin
 
-# TESTBED_IMAGE=FILE make setup: everything from that image, no packages, no root (docs/howto/image.md)
+# TESTBED_IMAGE=FILE make setup: take everything from that image; no packages, no root (docs/howto/image.md)
 export TESTBED_IMAGE
+# TESTBED_IMAGE=none make setup: back to the programs of this system
 IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
 ifneq ($(filter %.xz,$(TESTBED_IMAGE))$(findstring /,$(TESTBED_IMAGE)),)
 $(if $(IMAGE_FILE),,$(error TESTBED_IMAGE=$(TESTBED_IMAGE): there is no such file))
 endif
-FROM_IMAGE := $(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image))
+FROM_IMAGE := $(if $(filter none,$(TESTBED_IMAGE)),,$(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image)))
+READY := $(VENV)/.ready$(if $(FROM_IMAGE),-for-image)
 
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PIP_FAILED = { echo "the Python packages are not installed (see above); if a download broke off," \
-  "call the same command again" >&2; exit 3; }
+LOCKS := requirements/base.txt requirements/build.txt
 
 # Every variable given on the command line is an option of the experiment:
 #   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes
 #   → testbed run congestion --rate-mbps 50 --cc bbr,cubic --ecn
-# The name's case and underscores are translated; yes and no are for switches.
+# Upper case and underscores become lower case and hyphens; yes and no set switches.
 lower = $(shell printf '%s' '$(1)' | tr 'A-Z_' 'a-z-')
 quoted = '$(subst ','\'',$(1))'
 option = $(if $(filter yes on true,$($(1))),--$(call lower,$(1)),\
@@ -30,10 +30,10 @@ given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
 given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
 OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM TESTBED_IMAGE,$(given)),$(call option,$(name)))
 
-.PHONY: help setup test lint docs book notebook bench clean distclean
+.PHONY: help setup test test-newest lint lock docs book notebook bench clean distclean
 .DEFAULT_GOAL := help
 
-help: ## show this
+help: ## show this help
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | expand -t 18
 	@echo
 	@echo "an experiment's options are variables: make exp-congestion RATE_MBPS=50 CC=bbr,cubic"
@@ -49,31 +49,39 @@ ifeq ($(IN_VM),yes)
 in_vm = @scripts/in-vm.sh $(call quoted,$@) \
   $(foreach name,$(filter-out IN_VM,$(given)),$(call quoted,$(name)=$($(name))))
 exp-%: ; $(in_vm)
-setup test lint docs book notebook bench: ; $(in_vm)
+setup test test-newest lint lock docs book notebook bench: ; $(in_vm)
+extra-%: ; $(in_vm)
 
 else
 
+# what an experiment needs besides, its class says; an image has it
 exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
+	@$(if $(FROM_IMAGE),,for extra in $$($(BIN)/python -m testbed.execution.extras $(call quoted,$*)); do \
+	  $(MAKE) --no-print-directory "extra-$$extra" || exit 3; done)
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
 
-ifneq ($(FROM_IMAGE),)
-NEEDED := $(STAMPS)/image
-SYSTEM :=
-SITE :=
-FRAMEWORKS :=
-PYTHON_STEP := 1 of 2
-else
-NEEDED := $(STAMPS)/kernel
-SYSTEM := $(STAMPS)/packages
-SITE := --system-site-packages
-FRAMEWORKS := $(STAMPS)/ryu
-PYTHON_STEP := 2 of 3
+extra-%: setup $(VENV)/.% ## install what some experiments need: make extra-controllers
+	@:
+
+setup: $(READY) $(if $(FROM_IMAGE),$(STAMPS)/image,no-image) ## install what is needed (all others do it by themselves)
+
+.PHONY: no-image
+no-image:
+ifeq ($(TESTBED_IMAGE),none)
+	@if rm $(STAMPS)/image 2>/dev/null; then $(BIN)/testbed image use none; fi
 endif
 
-setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (all others do it by themselves)
+FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu)
 
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit, replay and system tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+
+test-newest: setup $(FRAMEWORKS) ## the tests with the newest packages in pyproject.toml's ranges
+	@scripts/install-newest.sh build/newest
+	@build/newest/bin/python -m pytest --numprocesses auto --dist loadgroup
+
+lock: $(VENV)/.dev ## lock the newest Python packages in pyproject.toml's ranges (requirements/)
+	@$(BIN)/python scripts/lock.py
 
 lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
@@ -81,64 +89,62 @@ lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/mypy
 	$(BIN)/python -m testbed.docs --check
 
-docs: setup $(VENV)/.dev ## build the documentation in build/site, with the experiments' latest runs
+docs: setup $(VENV)/.dev ## build the documentation in build/site, with the latest run of each experiment
 	@$(BIN)/python -m testbed.book.site
 
-book: setup $(VENV)/.dev ## the same, once every experiment has a run of its present file (minutes)
+book: setup $(VENV)/.dev ## run the experiments that changed, then build the documentation (minutes)
 	@$(BIN)/python -m testbed.book
 	@$(MAKE) --no-print-directory docs
 
-AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses otherwise
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses to run as root otherwise
 
-notebook: setup ## open the notebooks on the latest run (Jupyter)
-	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
-	@$(BIN)/python -m testbed.jupyter $(AS_ROOT)
+notebook: setup $(VENV)/.notebook ## open the notebooks on the latest run (Jupyter)
+	@$(BIN)/python -m testbed.cli.jupyter $(AS_ROOT)
 
 bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 	@for script in $(filter-out bench/kills.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 endif
 
-clean: ## remove what runs, tests and tools left in this folder (not runs/, not the set-up)
+clean: ## remove caches and build files from this folder (keeps runs/ and the set-up)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build/lib* build/temp.* *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove the set-up too (the guest kernel stays in your cache folder)
+distclean: clean ## also remove the set-up (the guest kernel stays in your cache folder)
 	rm -rf $(VENV) build analysis/packets/_straight*.so
 
 # --- set-up, each step once
 
-$(STAMPS)/packages: testbed/machine/packages.txt scripts/install-packages.sh
-	@echo "set-up, step 1 of 3: Debian packages (minutes the first time)"
-	@scripts/install-packages.sh
-	@mkdir -p $(@D) && touch $@
+KERNEL := testbed/machine/kernel/uml.config $(wildcard testbed/machine/kernel/patches/*.patch)
 
 # straight.c: what was built from an older one is not used
-$(VENV)/.ready: pyproject.toml setup.py analysis/packets/straight.c $(SYSTEM)
-	@echo "set-up, step $(PYTHON_STEP): Python packages in $(VENV) (about a minute)"
-	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot make virtual environments:" \
-	  "on Debian that is the package python3-venv" >&2; exit 3; }
-	@$(PIP) -e . || $(PIP_FAILED)
+$(READY): pyproject.toml setup.py analysis/packets/straight.c $(LOCKS) \
+  scripts/install-python.sh $(if $(FROM_IMAGE),,testbed/machine/packages.txt $(KERNEL))
+ifneq ($(FROM_IMAGE),)
+	@echo "set-up, step 1 of 2: Python packages in $(VENV) (about a minute)"
+	@PYTHON=$(PYTHON) scripts/install-python.sh
+else
+	@PYTHON=$(PYTHON) scripts/setup.sh
+endif
 	@touch $@
 
-# what only tests and documentation need
-$(VENV)/.dev: $(VENV)/.ready
-	@echo "set-up for developers: Python packages (about two minutes)"
-	@$(PIP) -e '.[dev]' || $(PIP_FAILED)
-	@touch $@
-
-$(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
+# to name a file is to choose it, each time it is another
+ifneq ($(IMAGE_FILE),$(file <$(STAMPS)/image))
+.PHONY: $(if $(IMAGE_FILE),$(STAMPS)/image)
+endif
+$(STAMPS)/image: $(READY) $(IMAGE_FILE)
 	@echo "set-up, step 2 of 2: the image"
-	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import '$(IMAGE_FILE)'
-	@mkdir -p $(@D) && touch $@
+	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import --use '$(IMAGE_FILE)'
+	@mkdir -p $(@D) && echo '$(or $(IMAGE_FILE),$(file <$@))' >$@
 
-$(STAMPS)/kernel: testbed/machine/kernel/uml.config $(wildcard testbed/machine/kernel/patches/*.patch) $(STAMPS)/packages
-	@echo "set-up, step 3 of 3: the guest kernel (about ten minutes, once)"
-	@scripts/guest-kernel.sh
-	@mkdir -p $(@D) && touch $@
+# an extra of pyproject.toml: .dev is what only tests and documentation need
+$(VENV)/.%: requirements/%.txt $(READY)
+	@echo "set-up: Python packages ($*)"
+	@scripts/install-python.sh $*
+	@touch $@
 
 # controller/'s programs run on OS-Ken; the tests run them on Ryu, too
-$(STAMPS)/ryu: scripts/install-ryu.sh $(VENV)/.ready
+$(STAMPS)/ryu: scripts/install-ryu.sh requirements/ryu.txt requirements/ryu-build.txt $(READY)
 	@echo "set-up for the tests: Ryu (about a minute)"
 	@scripts/install-ryu.sh
 	@mkdir -p $(@D) && touch $@

@@ -69,6 +69,9 @@ class Experiment:
     """Memory of a guest that runs one scenario, in MiB."""
     programs: ClassVar[tuple[str, ...]] = ()
     """Programs that `run` starts in nodes; if one is missing, that is reported before the run."""
+    extras: ClassVar[tuple[str, ...]] = ()
+    """Sets of Python packages that `run` needs besides, by their names in pyproject.toml:
+    ``controllers`` for OpenFlow controllers. ``make exp-NAME`` installs them."""
     guest_only: ClassVar[bool] = False
     """True: never runs on the host's kernel; for traffic that must not reach a real network."""
     routing: ClassVar[str | None] = "static"

@@ -1,4 +1,4 @@
-"""`testbed new`: start a new experiment or lab from a skeleton that already runs."""
+"""`testbed new`: a skeleton experiment or lab, which runs at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from string import Template
 
 import click
 
-from testbed import files
 from testbed.author.experiment import EXPERIMENTS, experiment_files
 from testbed.cli.console import out
+from testbed.core import files
 from testbed.core.errors import ConfigError
 from testbed.grading.library import labs_folder
 
@@ -27,9 +27,9 @@ _LAB = "lab"
 @click.command("new")
 @click.argument("words", nargs=-1, required=True, metavar="[lab] NAME")
 def command(words: tuple[str, ...]) -> None:
-    """Create a new experiment (experiments/NAME.py) or a new lab (labs/NAME) from a skeleton.
+    """Write a skeleton experiment (experiments/NAME.py) or a skeleton lab (labs/NAME).
 
-    The skeleton runs and passes as it is. Each part says what belongs there.
+    It runs at once and passes. Each part has a sentence that says what belongs there.
     """
     kind, name = ("", words[0]) if len(words) == 1 else (words[0], words[-1])
     if len(words) > 2 or kind not in ("", _LAB) or words == (_LAB,):
@@ -46,7 +46,7 @@ def new_experiment(name: str, folder: Path = EXPERIMENTS) -> Path:
     """Writes ``NAME.py``; returns its path.
 
     Raises:
-        ConfigError: the name is not valid, or is already taken.
+        ConfigError: the name is not valid or exists already.
         OutputError: the file cannot be written.
     """
     _check(name, "experiment", known=name in experiment_files(folder))
@@ -60,7 +60,7 @@ def new_lab(name: str) -> Path:
     """Writes a folder ``NAME`` in the folder of labs; returns its path.
 
     Raises:
-        ConfigError: the name is not valid, or is already taken.
+        ConfigError: the name is not valid or exists already.
         OutputError: the folder cannot be written.
     """
     path, skeleton = labs_folder() / name, _SKELETON / _LAB

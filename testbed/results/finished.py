@@ -11,25 +11,20 @@ Everything is read from the run directory; nothing is changed in it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import steps
 from testbed.core import parameters
-from testbed.core.errors import ConfigError, ParseError, nearest
+from testbed.core.errors import ConfigError, nearest
 from testbed.core.rundir import (
     REPETITION,
     REPORT,
-    RUN,
     SCENARIO,
     VERDICTS,
     RunDir,
-    State,
-    default_runs,
     read_json,
 )
 from testbed.core.tables import Tables
@@ -47,67 +42,7 @@ MOST_DRAWN = 60
 """Maximum number of messages in a ladder diagram, to keep it readable."""
 
 _CLAIMS = ("claim", "sentence", "verdict", "observed", "expected", "value", "unit", "source")
-_CLAIMS_OF_SEEDS = (
-    "claim",
-    "sentence",
-    "verdict",
-    "held",
-    "seeds",
-    "mean",
-    "half_95",
-    "unit",
-    "expected",
-    "source",
-)
-
-
-def open(where: str | Path = "latest") -> Run | RepeatedRun:
-    """A finished run, or a repetition (``--repeat``) of one.
-
-    Args:
-        where: a run's folder; its name in the folder of runs (``$TESTBED_RUNS``, or ``runs``); an
-            experiment's name for its latest run; or ``latest`` for the latest run of all. Where
-            the latest run is asked for, ``$TESTBED_RUN`` is taken if it is set and fits: `make
-            notebook` sets it.
-
-    Raises:
-        ConfigError: there is no such run, or it is not finished.
-        ParseError: its files cannot be read.
-    """
-    place, runs = Path(where), default_runs()
-    if place.name == "latest" and place.parent.is_dir() and not place.exists():
-        if given := os.environ.get("TESTBED_RUN"):
-            return _named(given, runs)
-        return Run(RunDir.open("latest", runs if place == Path("latest") else place.parent))
-    known = place.exists() or (runs / place).exists() or len(place.parts) > 1
-    return _named(str(where), runs) if known else Run(_latest_of(str(where), runs))
-
-
-def _named(where: str, runs: Path) -> Run | RepeatedRun:
-    for folder in (Path(where), runs / where):
-        if (folder / REPETITION).is_file():
-            return RepeatedRun(Repetition.open(folder.resolve()))
-    return Run(RunDir.open(where, runs))
-
-
-def _latest_of(experiment: str, runs: Path) -> RunDir:
-    given = os.environ.get("TESTBED_RUN")
-    if given and (run := RunDir.open(given, runs)).meta()["experiment"] == experiment:
-        return run
-    found = [RunDir(p.parent) for p in runs.glob(f"{experiment}-*/{RUN}")]
-    found = [run for run in found if _is_finished(run, experiment)]
-    if not found:
-        raise ConfigError(
-            f"{experiment}: no finished run in {runs}, neither of this name nor of an experiment "
-            f"of this name; make one: make exp-{experiment}"
-        )
-    return max(found, key=lambda run: (run.path / RUN).stat().st_mtime_ns)
-
-
-def _is_finished(run: RunDir, experiment: str) -> bool:
-    with suppress(ParseError):
-        return run.state is State.FINISHED and run.meta()["experiment"] == experiment
-    return False
+_CLAIMS_OF_SEEDS = "claim sentence verdict held seeds mean half_95 unit expected source".split()
 
 
 class Run:
@@ -226,13 +161,13 @@ class Run:
 
         Args:
             scenario: its name.
-            capture: the interface's name.
+            capture: name of the interface.
             columns: names from the documentation's table of packet columns; default all.
             where: a pandas query over these columns, e.g. ``tcp_payload_bytes > 0``.
 
         Raises:
             ConfigError: no such scenario or capture in this run.
-            MissingDataError: packets of the capture were lost, so it cannot be used.
+            MissingDataError: the kernel dropped packets of this capture, so it is incomplete.
         """
         data = self.data(scenario)
         if capture not in (known := data.captures()):
@@ -264,7 +199,7 @@ class Run:
 
         Args:
             scenario: its name.
-            capture: the interface's name.
+            capture: name of the interface.
             where: as for `packets`.
             most: maximum number of messages.
         """
@@ -341,16 +276,12 @@ class RepeatedRun:
         """
         import pandas as pd
 
-        rows = [
-            row
-            | {
-                "verdict": row["status"],
-                "held": row["counts"].get("PASS", 0),
-                "seeds": sum(row["counts"].values()),
-            }
-            for row in read_json(self.path / REPETITION)["claims"]
-        ]
-        found = pd.DataFrame(rows, columns=list(_CLAIMS_OF_SEEDS))
+        rows = read_json(self.path / REPETITION)["claims"]
+        for row in rows:
+            counts = row["counts"]
+            row |= {"verdict": row["status"], "held": counts.get("PASS", 0)}
+            row["seeds"] = sum(counts.values())
+        found = pd.DataFrame(rows, columns=_CLAIMS_OF_SEEDS)
         return found.astype({"mean": float, "half_95": float})
 
     @cached_property

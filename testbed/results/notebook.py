@@ -1,6 +1,6 @@
-"""The notebook of a run: its experiment's own, or one generated for the run.
+"""The notebook of a run: its experiment's own, or a generic one in the run directory.
 
-A generated one is in the run directory and opens that run, so it may be edited and moved with it.
+The generic one opens the run in its own folder, so the folder can be moved and shared.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from testbed import files
 from testbed.author.experiment import experiment_files
 from testbed.author.experiment_folder import NOTEBOOK
+from testbed.core import files
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RunDir
 from testbed.results.finished import Run
 
 _ROWS = 20
-"""Rows of a table, packets of a capture and messages of a ladder in a made notebook."""
+"""Rows, packets and messages that a generic notebook shows of each table and capture."""
 
 _COLUMNS = ("frame", "protocol", "ip_src", "ip_dst", "wire_bytes")
 
@@ -31,7 +31,7 @@ def path_of(experiment: str) -> Path:
 def file_for(run: RunDir) -> Path:
     """The notebook for a run: the experiment's own, else one in the run directory.
 
-    It is created if it does not exist; a user's edits are kept.
+    It is written if it is missing; changes by the user are kept.
 
     Raises:
         OutputError: it cannot be written.

@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from testbed import files, guard
+from testbed.core import files
+from testbed.core.cache import cache_base
 from testbed.core.errors import ConfigError, OutputError, ParseError, TestbedError, nearest
+from testbed.lifetime import guard
 from testbed.machine.image import container, manifest
 from testbed.machine.image.container import LISTING, MANIFEST, MTIME_S, OnFraction
 from testbed.machine.image.manifest import Manifest
-from testbed.machine.kernel.store import GuestKernel, cache_base
+from testbed.machine.kernel.store import GuestKernel
 
 LOCK = "lock"
+CHOSEN = "chosen"
 _SPARE_BYTES = 200 * 10**6
 _SEARCHED = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
 _BLOCK_BYTES = 4096
@@ -92,6 +95,27 @@ def ids() -> list[str]:
         reason = "cannot be read; set TESTBED_CACHE to a folder of yours"
         raise ConfigError(f"{images_root()}: {reason}") from None
     return [path.parent.name for path in found if not path.parent.name.startswith("work-")]
+
+
+def chosen() -> str:
+    """The name of the image that runs take; empty: none was chosen."""
+    with contextlib.suppress(FileNotFoundError):
+        return (images_root() / CHOSEN).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def choose(name: str) -> None:
+    """Notes which image runs take from now on; empty: none.
+
+    Raises:
+        OutputError: the choice cannot be kept; it stays as it was.
+    """
+    path = images_root() / CHOSEN
+    if name:
+        files.write_text(path, f"{name}\n")
+        return
+    with files.refused(path):
+        path.unlink(missing_ok=True)
 
 
 def find(word: str) -> str:
@@ -240,6 +264,8 @@ def remove(name: str) -> None:
         ) from None
     except OSError as error:
         raise OutputError(f"image {name}: cannot be removed: {files.reason(error)}") from None
+    if chosen() == name:
+        choose("")
 
 
 def size_bytes(folder: Path) -> int:

@@ -1,8 +1,8 @@
 """Runs a program, and ends all of its processes when it or its starter ends.
 
-``python -I -S testbed/execution/isolation/supervise.py LIFELINE PROGRAM [ARGUMENT...]``: LIFELINE
-is the number of a pipe's end whose other end the starter holds. Orphans of the program become
-children of this process, so that none escapes, in whichever session, group or namespace it is.
+``python -I -S testbed/lifetime/supervise.py LIFELINE PROGRAM [ARGUMENT...]``: LIFELINE is the
+number of a pipe's end whose other end the starter holds. Orphans of the program become children of
+this process, so that none escapes, in whichever session, group or namespace it is.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def _become(lifeline: int, argv: list[str]) -> None:
 
 
 def _end_all() -> None:
-    """Ends the children, then those that become ours as a result, until none are left."""
+    """Ends the children, those that become ours thereby, and so on until there are none."""
     while True:
         for pid in _children():
             with contextlib.suppress(ProcessLookupError, PermissionError):
