@@ -305,7 +305,7 @@ class Congestion(Rates, Recovery, Window):
             3_queue: The queue before the bottleneck, and above it what was dropped or marked. It
                 fills as the window grows; look for how much of a deep buffer FIFO fills and
                 FQ-CoDel does not.
-            4_delay_in_the_queue: The share of packets that waited no longer than so many ms
+            4_delay_in_the_queue: The share of packets that waited no longer than a given time
                 (logarithmic). The farther right a curve, the more of the round-trip time is
                 waiting.
             5_round-trip_time: The round-trip time as TCP smooths it (srtt). The line at the bottom

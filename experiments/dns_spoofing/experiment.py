@@ -89,7 +89,7 @@ class DnsSpoofing(Forgery):
     guest_only = True
 
     def scenarios(self) -> Mapping[str, Parameters]:
-        """The attack, and each of three defences alone."""
+        """The attack, and each of three defences on its own."""
         faults = self.params.faults
         port = "random-port" in faults
         open_to_all = replace(self.params, random_port=False, signed=False, filtered=False)
@@ -139,7 +139,7 @@ class DnsSpoofing(Forgery):
         return steps | checks if self.params.signed else steps
 
     def _port(self) -> list[str]:
-        """Unbound's options for one port, where it shall have one."""
+        """Unbound's options for a single port, where it must have one."""
         port = () if self.params.random_port else ONE_PORT
         return ["trust-anchor-signaling: no", *port]
 
@@ -205,7 +205,7 @@ class DnsSpoofing(Forgery):
 
     @claim(
         "The resolver needs one key, the root's: each zone's parent vouches for the zone's key by "
-        "a DS record. A client that asks is told that the data is authentic (AD).",
+        "a DS record. A client that asks learns that the data is authentic (AD).",
         source="RFC 4033 §3.1, §5; RFC 4034 §5; RFC 4035 §3.2.3",
         scenarios=("signed",),
     )

@@ -50,7 +50,7 @@ RTTS_MS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 QUEUE_PKTS = 20
 
 CHANCE_GAP_NS = 20_000_000
-"""Between datagrams whose delay is measured: more than jitter can move them."""
+"""Interval between datagrams whose delay is measured: longer than jitter can move them."""
 
 SERIES_FIRST = LinkShape(rate_mbps=10, delay_ms=3, queue_pkts=60)
 SERIES_SECOND = LinkShape(rate_mbps=4, delay_ms=7, queue_pkts=15)

@@ -1,4 +1,4 @@
-"""RIP beside OSPF: the same graph, the same failure, the same pings."""
+"""RIP compared with OSPF: the same graph, the same failure, the same pings."""
 
 from __future__ import annotations
 

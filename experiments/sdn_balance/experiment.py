@@ -203,7 +203,7 @@ class SdnBalance(Experiment):
         return all_of(*(near(int(n), 1, abs=0, unit="server of a client") for n in servers))
 
     @claim(
-        "Clients see the virtual address alone.",
+        "Clients see only the virtual address.",
         source="RFC 3022 §2 (address translation)",
         scenarios=("in_turn", "by_source"),
     )

@@ -48,7 +48,7 @@ LLDP_ETHERTYPE = "ether proto 0x88cc"
 
 
 class SdnFailover(Experiment):
-    """Failover: shortest paths of a controller that discovers links by LLDP, beside OSPF.
+    """Failover: shortest paths of a controller that discovers links by LLDP, compared with OSPF.
 
     h1 pings h4 across a square of switches. The link in use fails, in two ways: its ports go down
     and the switch knows, or the wire falls silent and only timers can tell. The same happens to

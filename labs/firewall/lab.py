@@ -101,7 +101,7 @@ class Lab(Assignment):
 
     @property
     def allowed(self) -> list[Trial]:
-        """What shall pass."""
+        """Traffic that must pass."""
         p = self.params
         return [
             *(Trial(host, SERVER, "tcp", p.web) for host in CLIENTS),
@@ -113,7 +113,7 @@ class Lab(Assignment):
 
     @property
     def denied(self) -> list[Trial]:
-        """What shall not."""
+        """Traffic that must not."""
         p = self.params
         return [
             Trial(STAFF, SERVER, "tcp", p.console),

@@ -229,7 +229,7 @@ class Lab(Assignment):
         ).because(f"DHCP at {CLIENT}", self._exchange(tables, CLIENT))
 
     @claim(
-        "The lease brings mask, router, name server, and lasts as long as it shall.",
+        "The lease brings mask, router, name server, and has the required length.",
         source="RFC 2132 §3.3, §3.5, §3.8, §9.2",
         scenarios=("main",),
     )

@@ -164,7 +164,7 @@ BAD = {
     ),
     "not text": (
         lambda f: (f / "r2" / "frr.conf").write_bytes(b"hostname r2\n\xff\n"),
-        "r2/frr.conf:2: is not text in UTF-8",
+        "r2/frr.conf:2: is not UTF-8 text",
     ),
     "empty": (
         lambda f: (f / "r2" / "frr.conf").write_text("!\n"),
@@ -326,7 +326,10 @@ def test_a_managed_daemon_is_ready_when_mgmtd_has_told_it_all(daemon, under_way,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("router rip\nnetwork 10.0.0.0/8\nversion 2\n", r"frr\.conf:2: 'network 10.* margin"),
+        (
+            "router rip\nnetwork 10.0.0.0/8\nversion 2\n",
+            r"frr\.conf:2: 'network 10.* is not indented",
+        ),
         ("router rip\n network eth0\nexit\nrouter bgp 65000\n", r"frr\.conf:4: 'router bgp 65000'"),
     ],
 )

@@ -459,7 +459,7 @@ def test_which_image_is_taken_and_why(tmp_path, monkeypatch):
     assert (image.id, why) == (first, "asked for")
     monkeypatch.setenv("TESTBED_IMAGE", first)
     image, why = choice.choose()
-    assert (image.id, why) == (first, "TESTBED_IMAGE says so")
+    assert (image.id, why) == (first, "set by TESTBED_IMAGE")
     assert choice.choose("auto")[0].id == second
     monkeypatch.setenv("TESTBED_IMAGE", "none")
     assert choice.choose()[0] is None
@@ -637,7 +637,7 @@ def test_a_kernel_goes_from_cache_to_cache(kernel_file, tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ParseError, match="truncated"):
         transfer.import_kernel(path)
-    with pytest.raises(ConfigError, match="holds a whole image"):
+    with pytest.raises(ConfigError, match="contains a whole image"):
         transfer.import_kernel(packed(tmp_path))
 
 
