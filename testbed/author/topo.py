@@ -79,7 +79,7 @@ class Topo(Bounded):
 
     `addLink` takes ``shape=LinkShape(...)`` for both directions, or ``shape1=`` (from the first
     node to the second) and ``shape2=`` (back). `addHost`/`addRouter`/`addLink` take ``ip=``/
-    ``params1={'ip': ...}`` as Mininet's do where the address plan shall not choose.
+    ``params1={'ip': ...}`` as Mininet's do where the address plan must not choose.
     """
 
     def __init__(self, *args: Any, **params: Any) -> None:
@@ -114,7 +114,7 @@ class Topo(Bounded):
         for node in (node1, node2):
             if node not in declared:
                 raise ConfigError(
-                    f"link {node1} {node2}: there is no node '{node}'{nearest(node, declared)}"
+                    f"link {node1} {node2}: no such node '{node}'{nearest(node, declared)}"
                 )
         return super().addLink(node1, node2, *args, **opts)
 

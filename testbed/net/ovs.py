@@ -219,7 +219,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         return switches
 
     def stop(self, deleteIntfs: bool = True) -> None:
-        """Remove the bridge and, unless told otherwise, the ports."""
+        """Remove the bridge and, unless asked otherwise, the ports."""
         if self.engine.rooms.closed:
             return
         self.ovs.run("ovs-vsctl", "--if-exists", "del-br", self.name)

@@ -92,7 +92,7 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
         return not self.stp or "forwarding" in self.cmd("bridge link show")
 
     def stop(self, deleteIntfs: bool = True) -> None:
-        """Remove the bridge and, unless told otherwise, its ports."""
+        """Remove the bridge and, unless asked otherwise, its ports."""
         if self.bridge_index is not None:
             self.engine.request(self.namespace, rtnl.delete_link(self.bridge_index, self.name))
             self.bridge_index = None

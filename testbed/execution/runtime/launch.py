@@ -54,7 +54,7 @@ class Job:
 
     @property
     def folders(self) -> dict[int, str | Path]:
-        """Number in the run → a folder it is lent, beside its own."""
+        """Number in the run → a folder it is lent, besides its own."""
         lent: dict[int, str | Path] = {
             guest_init.PROJECT_FD: self.project,
             guest_init.SITE_FD: self.site,

@@ -31,7 +31,7 @@ MTIME_S = 1_700_000_000
 """What every file of an image is dated, in s of Unix time: what a guest's clock shows at boot."""
 
 MANIFEST, LISTING = "manifest.json", "files.jsonl"
-"""Files of an unpacked image, beside its folders."""
+"""Files of an unpacked image, besides its folders."""
 
 _FAMILY = MAGIC.rsplit(b" ", 1)[0]
 _MAX_MANIFEST_BYTES, _MAX_LISTING_BYTES = 1 << 20, 1 << 25

@@ -63,7 +63,7 @@ class BuildProgress:
     Attributes:
         stage: ``wait``, ``look``, ``download``, ``unpack``, ``configure``, ``compile`` or
             ``install``.
-        fraction: of this stage, 0 to 1; None if it cannot be told.
+        fraction: of this stage, 0 to 1; None if unknown.
         message: one line for the user.
     """
 
