@@ -70,7 +70,7 @@ class Experiment:
     programs: ClassVar[tuple[str, ...]] = ()
     """Programs that `run` starts in nodes; if one is missing, that is reported before the run."""
     extras: ClassVar[tuple[str, ...]] = ()
-    """Sets of Python packages that `run` needs besides, by their names in pyproject.toml:
+    """Further sets of Python packages that `run` needs, by their names in pyproject.toml:
     ``controllers`` for OpenFlow controllers. ``make exp-NAME`` installs them."""
     guest_only: ClassVar[bool] = False
     """True: never runs on the host's kernel; for traffic that must not reach a real network."""

@@ -61,7 +61,7 @@ def export(file: Path | None, word: str) -> None:
 @click.option(
     "--expect", default="", metavar="SHA256", help="Refuse any image whose hash is not this one."
 )
-@click.option("--use", "use_it", is_flag=True, help="Choose it for runs, as `use` does.")
+@click.option("--use", "use_it", is_flag=True, help="Choose the image for runs, like `use`.")
 def import_(file: Path, expect: str, use_it: bool) -> None:
     """Import the image in FILE into the cache, checking every byte."""
     began_s = time.monotonic()
@@ -78,11 +78,11 @@ def import_(file: Path, expect: str, use_it: bool) -> None:
 @image.command()
 @click.argument("word", metavar="NAME|FILE|none")
 def use(word: str) -> None:
-    """Choose the image that runs take from now on; `none`: the programs of this system."""
+    """Choose the image that runs use from now on; `none`: this system's programs."""
     made = choice.use(word)
     _tell_use(made.id if made else "")
     if os.environ.get(choice.VARIABLE):
-        err.print(f"the variable {choice.VARIABLE} is set, and goes first", highlight=False)
+        err.print(f"the variable {choice.VARIABLE} is set and takes precedence", highlight=False)
 
 
 @image.command()
@@ -110,7 +110,7 @@ def info(word: str, check: bool, as_json: bool) -> None:
 @image.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the images at hand, and which one runs take."""
+    """List the images in the cache, and show which one runs use."""
     rows, chosen = [], store.chosen()
     for name in store.ids():
         folder = store.images_root() / name
@@ -185,14 +185,14 @@ def _name(word: str) -> str:
 
 
 def _tell_use(name: str) -> None:
-    """Says which image runs take, after something was done with the one of this name."""
+    """Shows which image runs use, after a command on the one of this name."""
     chosen = store.chosen()
     if chosen:
-        text = f"runs take image {chosen}; testbed image use none: the programs of this system"
+        text = f"runs use image {chosen}; for this system's programs: testbed image use none"
     else:
-        text = "runs take the programs of this system"
+        text = "runs use this system's programs"
     if name and name != chosen:
-        text += f"; testbed image use {name}: this image"
+        text += f"; to use this image: testbed image use {name}"
     out.print(text, highlight=False, soft_wrap=True)
 
 

@@ -30,7 +30,7 @@ State = Literal["there", "missing", "unknown"]
 _INSTALL = "sudo apt-get install --no-install-recommends"
 _EXTRAS = {
     "controllers": "experiments with OpenFlow controllers; make installs it with the first",
-    "zstd": "reading captures compressed by zstd",
+    "zstd": "reading captures compressed with zstd",
     "notebook": "make notebook, which installs it",
 }
 _HOST_FEATURES = {
@@ -107,11 +107,11 @@ def _image_check(image: Image | None, why: str, lacking: str) -> Check:
     if lacking:
         return Check("image", "missing", "", f"what it holds: {lacking}", _USE)
     if image is not None:
-        back = "other: testbed image use NAME; the programs of this system: testbed image use none"
+        back = "change: testbed image use NAME; this system's programs: testbed image use none"
         return Check("image", "there", f"{image.id}: {why}", back)
     known = store.ids()
     if known:
-        held = f"{', '.join(known)}, used by no run: {why}"
+        held = f"{', '.join(known)}, not used by runs: {why}"
         return Check("image", "there", held, f"to use one: {_USE}")
     purpose = "optional: all programs of a run in one file, the same on every machine"
     absent = [p.name for p in packages() if p.name not in installed_packages()]

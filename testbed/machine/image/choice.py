@@ -36,12 +36,14 @@ def choose(asked: str = "") -> tuple[Image | None, str]:
     if not chosen:
         return None, "no image is chosen (testbed image use)"
     if chosen not in store.ids():
-        raise ConfigError(f"image {chosen}: was chosen and is gone; testbed image use none")
+        raise ConfigError(
+            f"image {chosen}: was chosen but no longer exists; testbed image use none"
+        )
     return store.get(chosen), "chosen (testbed image use)"
 
 
 def use(word: str) -> Image | None:
-    """Chooses what runs take from now on, and returns it; None: the host's programs.
+    """Chooses what runs use from now on, and returns it; None: the host's programs.
 
     Args:
         word: a file, the beginning of an image's name, or `none`.

@@ -98,14 +98,14 @@ def ids() -> list[str]:
 
 
 def chosen() -> str:
-    """The name of the image that runs take; empty: none was chosen."""
+    """The name of the image that runs use; empty: none was chosen."""
     with contextlib.suppress(FileNotFoundError):
         return (images_root() / CHOSEN).read_text(encoding="utf-8").strip()
     return ""
 
 
 def choose(name: str) -> None:
-    """Notes which image runs take from now on; empty: none.
+    """Records which image runs use from now on; empty: none.
 
     Raises:
         OutputError: the choice cannot be kept; it stays as it was.
