@@ -496,7 +496,7 @@ def test_a_chosen_image_that_goes_is_chosen_no_more(tmp_path):
     assert "runs use this system's programs" in run(command, ["remove", name]).output
     assert choice.choose()[0] is None
     store.choose(name)  # as if somebody had removed its folder
-    with pytest.raises(ConfigError, match=f"{name}: was chosen and is gone; .* use none"):
+    with pytest.raises(ConfigError, match=f"{name}: was chosen but no longer exists; .* use none"):
         choice.choose()
 
 
