@@ -53,10 +53,11 @@ def run(
         seed: random seed.
         runtime: ``guest``, ``host`` (as root), or ``auto``.
         clock: of a guest, ``virtual`` or ``real``.
-        image: programs from this image; ``none`` for the host's.
+        image: the image whose programs are used; ``none`` for the host's; default as
+            ``testbed image use`` says.
         out: folder for run directories; default ``$TESTBED_RUNS``, or ``runs``.
         wall_limit_s: wall-clock limit of each scenario, in s.
-        repeat: run it so many times, with the seeds `seed`, `seed` + 1, …
+        repeat: number of runs, with the seeds `seed`, `seed` + 1, …
         progress: show progress in the cell, on the terminal, or in the log (standard error).
         parameters: the experiment's own, e.g. ``rate_mbps=50, cc=["reno", "bbr"]``; ``testbed
             describe`` lists them.
@@ -95,7 +96,7 @@ def run(
 
 @contextmanager
 def _temporary_files() -> Iterator[None]:
-    """What a run leaves for a while goes where nothing stays, however this process ends."""
+    """Temporary files of a run are removed however this process ends."""
     before = os.environ.get("TMPDIR")
     guard.use_own_folder()
     try:

@@ -160,14 +160,14 @@ class Run:
         """A capture's packets, one row each, with ``time_s`` since the experiment began.
 
         Args:
-            scenario: whose.
-            capture: the interface's name.
+            scenario: its name.
+            capture: name of the interface.
             columns: names from the documentation's table of packet columns; default all.
             where: a pandas query over these columns, e.g. ``tcp_payload_bytes > 0``.
 
         Raises:
             ConfigError: no such scenario or capture in this run.
-            MissingDataError: packets of the capture were lost, so nothing can be said of it.
+            MissingDataError: the kernel dropped packets of this capture, so it is incomplete.
         """
         data = self.data(scenario)
         if capture not in (known := data.captures()):
@@ -198,10 +198,10 @@ class Run:
         """Packets of a capture as a ladder diagram, with the nodes' names.
 
         Args:
-            scenario: whose.
-            capture: the interface's name.
+            scenario: its name.
+            capture: name of the interface.
             where: as for `packets`.
-            most: how many messages are drawn.
+            most: maximum number of messages.
         """
         from analysis import describe, ladder
 
