@@ -10,9 +10,9 @@ from string import Template
 
 import click
 
-from testbed import files
 from testbed.author.experiment import EXPERIMENTS, experiment_files
 from testbed.cli.console import out
+from testbed.core import files
 from testbed.core.errors import ConfigError
 from testbed.grading.library import labs_folder
 

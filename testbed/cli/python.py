@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from testbed import guard
 from testbed.cli.console import err
 from testbed.cli.show import RunView
 from testbed.core.errors import ConfigError, nearest
@@ -23,6 +22,7 @@ from testbed.execution.repeat import repeat as run_repeated
 from testbed.execution.runner import DEFAULT_SEED, Request, Watcher
 from testbed.execution.runner import run as run_once
 from testbed.execution.runtime import Outcome, Progress, Runtime
+from testbed.lifetime import guard
 from testbed.results.finished import RepeatedRun, Run
 
 _REDRAW_S = 0.25

@@ -42,18 +42,7 @@ MOST_DRAWN = 60
 """Most messages of a ladder diagram, so that it stays a picture."""
 
 _CLAIMS = ("claim", "sentence", "verdict", "observed", "expected", "value", "unit", "source")
-_CLAIMS_OF_SEEDS = (
-    "claim",
-    "sentence",
-    "verdict",
-    "held",
-    "seeds",
-    "mean",
-    "half_95",
-    "unit",
-    "expected",
-    "source",
-)
+_CLAIMS_OF_SEEDS = "claim sentence verdict held seeds mean half_95 unit expected source".split()
 
 
 class Run:
@@ -287,16 +276,12 @@ class RepeatedRun:
         """
         import pandas as pd
 
-        rows = [
-            row
-            | {
-                "verdict": row["status"],
-                "held": row["counts"].get("PASS", 0),
-                "seeds": sum(row["counts"].values()),
-            }
-            for row in read_json(self.path / REPETITION)["claims"]
-        ]
-        found = pd.DataFrame(rows, columns=list(_CLAIMS_OF_SEEDS))
+        rows = read_json(self.path / REPETITION)["claims"]
+        for row in rows:
+            counts = row["counts"]
+            row |= {"verdict": row["status"], "held": counts.get("PASS", 0)}
+            row["seeds"] = sum(counts.values())
+        found = pd.DataFrame(rows, columns=_CLAIMS_OF_SEEDS)
         return found.astype({"mean": float, "half_95": float})
 
     @cached_property

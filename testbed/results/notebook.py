@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from testbed import files
 from testbed.author.experiment import experiment_files
 from testbed.author.experiment_folder import NOTEBOOK
+from testbed.core import files
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RunDir
 from testbed.results.finished import Run

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from testbed import diff, runs
 from testbed.cli.main import cli
 from testbed.core.errors import ConfigError
 from testbed.core.rundir import RUN, RunDir, State
-from testbed.results import opening
+from testbed.results import diff, opening, runs
 from tests.unit.test_outputs import finished_run
 
 
