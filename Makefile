@@ -7,15 +7,15 @@ BIN := $(VENV)/bin
 
 # TESTBED_IMAGE=FILE make setup: take everything from that image; no packages, no root (docs/howto/image.md)
 export TESTBED_IMAGE
+# TESTBED_IMAGE=none make setup: go back to the programs of this system
 IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
 ifneq ($(filter %.xz,$(TESTBED_IMAGE))$(findstring /,$(TESTBED_IMAGE)),)
 $(if $(IMAGE_FILE),,$(error TESTBED_IMAGE=$(TESTBED_IMAGE): there is no such file))
 endif
-FROM_IMAGE := $(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image))
+FROM_IMAGE := $(if $(filter none,$(TESTBED_IMAGE)),,$(or $(IMAGE_FILE),$(wildcard $(STAMPS)/image)))
+READY := $(VENV)/.ready$(if $(FROM_IMAGE),-for-image)
 
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PIP_FAILED = { echo "the Python packages are not installed (see above); if a download broke off," \
-  "call the same command again" >&2; exit 3; }
+LOCKS := requirements/base.txt requirements/build.txt
 
 # Every variable given on the command line is an option of the experiment:
 #   make exp-congestion RATE_MBPS=50 CC=bbr,cubic ECN=yes
@@ -30,7 +30,7 @@ given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
 given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
 OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM TESTBED_IMAGE,$(given)),$(call option,$(name)))
 
-.PHONY: help setup test lint docs book notebook bench clean distclean
+.PHONY: help setup test test-newest lint lock docs book notebook bench clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -49,31 +49,39 @@ ifeq ($(IN_VM),yes)
 in_vm = @scripts/in-vm.sh $(call quoted,$@) \
   $(foreach name,$(filter-out IN_VM,$(given)),$(call quoted,$(name)=$($(name))))
 exp-%: ; $(in_vm)
-setup test lint docs book notebook bench: ; $(in_vm)
+setup test test-newest lint lock docs book notebook bench: ; $(in_vm)
+extra-%: ; $(in_vm)
 
 else
 
+# An experiment's class names the extra packages it needs; an image contains them.
 exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
+	@$(if $(FROM_IMAGE),,for extra in $$($(BIN)/python -m testbed.execution.extras $(call quoted,$*)); do \
+	  $(MAKE) --no-print-directory "extra-$$extra" || exit 3; done)
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
 
-ifneq ($(FROM_IMAGE),)
-NEEDED := $(STAMPS)/image
-SYSTEM :=
-SITE :=
-FRAMEWORKS :=
-PYTHON_STEP := 1 of 2
-else
-NEEDED := $(STAMPS)/kernel
-SYSTEM := $(STAMPS)/packages
-SITE := --system-site-packages
-FRAMEWORKS := $(STAMPS)/ryu
-PYTHON_STEP := 2 of 3
+extra-%: setup $(VENV)/.% ## install extra packages for some experiments: make extra-controllers
+	@:
+
+setup: $(READY) $(if $(FROM_IMAGE),$(STAMPS)/image,no-image) ## install what is needed (the other targets do so automatically)
+
+.PHONY: no-image
+no-image:
+ifeq ($(TESTBED_IMAGE),none)
+	@if rm $(STAMPS)/image 2>/dev/null; then $(BIN)/testbed image use none; fi
 endif
 
-setup: $(SYSTEM) $(VENV)/.ready $(NEEDED) ## install what is needed (the other targets do so automatically)
+FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu)
 
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit, replay and system tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+
+test-newest: setup $(FRAMEWORKS) ## run the tests with the newest packages in pyproject.toml's ranges
+	@scripts/install-newest.sh build/newest
+	@build/newest/bin/python -m pytest --numprocesses auto --dist loadgroup
+
+lock: $(VENV)/.dev ## lock the newest Python packages in pyproject.toml's ranges (requirements/)
+	@$(BIN)/python scripts/lock.py
 
 lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
@@ -90,8 +98,7 @@ book: setup $(VENV)/.dev ## run the experiments that changed, then build the doc
 
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses to run as root otherwise
 
-notebook: setup ## open the notebooks on the latest run (Jupyter)
-	@$(PIP) -e ".[notebook]" || $(PIP_FAILED)
+notebook: setup $(VENV)/.notebook ## open the notebooks on the latest run (Jupyter)
 	@$(BIN)/python -m testbed.jupyter $(AS_ROOT)
 
 bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
@@ -108,37 +115,36 @@ distclean: clean ## also remove the set-up (the guest kernel stays in your cache
 
 # --- set-up, each step once
 
-$(STAMPS)/packages: testbed/machine/packages.txt scripts/install-packages.sh
-	@echo "set-up, step 1 of 3: Debian packages (a few minutes the first time)"
-	@scripts/install-packages.sh
-	@mkdir -p $(@D) && touch $@
+KERNEL := testbed/machine/kernel/uml.config $(wildcard testbed/machine/kernel/patches/*.patch)
 
 # straight.c: a library built from an older version is not used
-$(VENV)/.ready: pyproject.toml setup.py analysis/packets/straight.c $(SYSTEM)
-	@echo "set-up, step $(PYTHON_STEP): Python packages in $(VENV) (about a minute)"
-	@$(PYTHON) -m venv $(SITE) $(VENV) || { echo "this Python cannot create virtual environments;" \
-	  "on Debian, install the package python3-venv" >&2; exit 3; }
-	@$(PIP) -e . || $(PIP_FAILED)
+$(READY): pyproject.toml setup.py analysis/packets/straight.c $(LOCKS) \
+  scripts/install-python.sh $(if $(FROM_IMAGE),,testbed/machine/packages.txt $(KERNEL))
+ifneq ($(FROM_IMAGE),)
+	@echo "set-up, step 1 of 2: Python packages in $(VENV) (about a minute)"
+	@PYTHON=$(PYTHON) scripts/install-python.sh
+else
+	@PYTHON=$(PYTHON) scripts/setup.sh
+endif
 	@touch $@
 
-# packages that only tests and documentation need
-$(VENV)/.dev: $(VENV)/.ready
-	@echo "set-up for developers: Python packages (about two minutes)"
-	@$(PIP) -e '.[dev]' || $(PIP_FAILED)
-	@touch $@
-
-$(STAMPS)/image: $(VENV)/.ready $(IMAGE_FILE)
+# Naming a file selects it, whenever it differs from the last one.
+ifneq ($(IMAGE_FILE),$(file <$(STAMPS)/image))
+.PHONY: $(if $(IMAGE_FILE),$(STAMPS)/image)
+endif
+$(STAMPS)/image: $(READY) $(IMAGE_FILE)
 	@echo "set-up, step 2 of 2: the image"
-	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import '$(IMAGE_FILE)'
-	@mkdir -p $(@D) && touch $@
+	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import --use '$(IMAGE_FILE)'
+	@mkdir -p $(@D) && echo '$(or $(IMAGE_FILE),$(file <$@))' >$@
 
-$(STAMPS)/kernel: testbed/machine/kernel/uml.config $(wildcard testbed/machine/kernel/patches/*.patch) $(STAMPS)/packages
-	@echo "set-up, step 3 of 3: the guest kernel (about ten minutes, once)"
-	@scripts/guest-kernel.sh
-	@mkdir -p $(@D) && touch $@
+# an extra of pyproject.toml; .dev is only for tests and documentation
+$(VENV)/.%: requirements/%.txt $(READY)
+	@echo "set-up: Python packages ($*)"
+	@scripts/install-python.sh $*
+	@touch $@
 
 # The programs in controller/ run on OS-Ken; the tests run them on Ryu as well.
-$(STAMPS)/ryu: scripts/install-ryu.sh $(VENV)/.ready
+$(STAMPS)/ryu: scripts/install-ryu.sh requirements/ryu.txt requirements/ryu-build.txt $(READY)
 	@echo "set-up for the tests: Ryu (about a minute)"
 	@scripts/install-ryu.sh
 	@mkdir -p $(@D) && touch $@

@@ -79,7 +79,7 @@ class App(BaseApp):  # type: ignore[misc]
         def work() -> None:
             while True:
                 hub.sleep(seconds)
-                self._send_event(Alarm(action), None)
+                self.send_event(self.name, Alarm(action))
 
         hub.spawn(work)
 

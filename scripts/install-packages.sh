@@ -1,12 +1,20 @@
 #!/bin/sh
-# Installs those Debian packages of testbed/machine/packages.txt (or of the arguments) that are missing.
+# Installs those Debian packages of testbed/machine/packages.txt (or of the arguments) that are missing;
+# --first: those of the list that building the kernel and the virtual environment needs;
+# --missing: only names those of the list that are missing.
 # Services that come with them are neither started now nor at boot: a run starts its own.
 set -eu
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 
+only_name=""
+if [ "${1-}" = --missing ]; then only_name=yes; shift; fi
+
 list() {
-    if [ $# -gt 0 ]; then printf '%s\n' "$@"; else
+    if [ "${1-}" = --first ]; then
+        sed -n -e 's/^\([a-z][^ |]*\) .*| building the guest kernel$/\1/p' \
+            -e 's/^\([a-z][^ |]*\) .*| the virtual environment$/\1/p' testbed/machine/packages.txt
+    elif [ $# -gt 0 ]; then printf '%s\n' "$@"; else
         sed -e '/^#/d' -e '/^[[:space:]]*$/d' -e 's/[[:space:]]*|.*//' testbed/machine/packages.txt
     fi
 }
@@ -16,6 +24,7 @@ for package in $(list "$@"); do
     status=$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done
+if [ -n "$only_name" ]; then echo $missing; exit 0; fi
 [ -n "$missing" ] || exit 0
 
 echo "installing Debian packages:$missing"
@@ -44,6 +53,7 @@ if [ ! -e "$policy" ]; then
     chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
+dpkg --configure -a  # what an interrupted installation left unfinished
 install() { apt-get install -q -y --no-install-recommends "$@"; }
 if ! install --simulate "$@" >/dev/null 2>&1; then apt-get update -q; fi
 install "$@" || { apt-get update -q; install "$@"; }

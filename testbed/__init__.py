@@ -77,7 +77,8 @@ if TYPE_CHECKING:
     from testbed.grading.variants import SeededRandom
     from testbed.net.shape import ETHERNET_HEADER_BYTES, QDISCS, LinkShape
     from testbed.results.data import ScenarioData
-    from testbed.results.finished import RepeatedRun, Run, open
+    from testbed.results.finished import RepeatedRun, Run
+    from testbed.results.opening import open
 
 __all__ = [
     "ANY_STALL",
@@ -188,7 +189,8 @@ _HOME = {
     "grading.variants": "SeededRandom",
     "net.shape": "ETHERNET_HEADER_BYTES LinkShape QDISCS",
     "results.data": "ScenarioData",
-    "results.finished": "RepeatedRun Run open",
+    "results.finished": "RepeatedRun Run",
+    "results.opening": "open",
 }
 """Module → the names that are imported from here."""
 

@@ -1,7 +1,7 @@
 """Two runs side by side: what made them, their parameters, claims, tables and figures. Only reads.
 
-`testbed.results.compare` says whether two runs are the same to the byte; this says what another parameter,
-seed, kernel or version did to the results.
+`testbed.results.compare` says whether two runs are the same to the byte; this says what another
+parameter, seed, kernel or version did to the results.
 """
 
 from __future__ import annotations

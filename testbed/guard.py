@@ -6,8 +6,9 @@ However a command ends, SIGKILL included, nothing of it is left:
   is TMPDIR for itself and for all it starts. A small process (`testbed.sweeper`) removes the folder
   when the command and its workers have ended. It is locked as long as they live: if the sweeper is
   ended, too, the next command removes what nobody holds, and so does ``testbed clean``.
-- **Programs** that it starts run under a supervisor (`testbed.execution.isolation.supervise`), which ends all
-  their processes when the command ends. Forked **workers** ask the kernel to be ended with it.
+- **Programs** that it starts run under a supervisor (`testbed.execution.isolation.supervise`),
+  which ends all their processes when the command ends. Forked **workers** ask the kernel to be
+  ended with it.
 
 `testbed.start` ends a command after a signal, and need not take care: what it leaves is removed.
 

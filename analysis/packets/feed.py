@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
-import zstandard
 
 from analysis.packets.window import Bytes
-from testbed.core.errors import ConfigError
+from testbed.core.errors import ConfigError, MissingPrerequisiteError
 
 PIECE_BYTES = 8 << 20
 """Small enough for the processor's last cache, large enough for batches of many packets."""
@@ -52,11 +51,14 @@ class Feed:
         head, self._stream = _peek(self._stream)
         # `readinto` of a damaged gzip file would keep to itself what came before the damage.
         self._into = self._read_once
+        self._disorder: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
         if head[:2] == _GZIP_MAGIC:
             self._stream = gzip.GzipFile(fileobj=self._stream, mode="rb")
         elif head[:4] == _ZSTD_MAGIC:
+            zstandard = _zstandard(self.name)
             unpacker = zstandard.ZstdDecompressor()
             self._stream = unpacker.stream_reader(self._stream, read_across_frames=True)
+            self._disorder = (zstandard.ZstdError,)
         elif isinstance(source, str | Path):
             self._into = self._stream.readinto
             path = Path(source)
@@ -86,7 +88,7 @@ class Feed:
     def _read_once(self, into: memoryview) -> int:
         try:
             piece: bytes = getattr(self._stream, "read1", self._stream.read)(len(into))
-        except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        except self._disorder as error:
             self.damage = str(error)
             return 0
         into[: len(piece)] = piece
@@ -133,3 +135,13 @@ class _Raw(io.RawIOBase):
         piece = self._stream.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
+
+
+def _zstandard(name: str) -> Any:
+    """The library for zstd, which no capture of our own needs."""
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        reason = f"{name} is compressed by zstd"
+        raise MissingPrerequisiteError("Python's zstandard", "make extra-zstd", reason) from None
+    return zstandard

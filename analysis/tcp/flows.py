@@ -134,13 +134,8 @@ class Segments:
 
 def plain(packets: pd.DataFrame, name: str, rows: Ints, missing: int = 0) -> Ints:
     """A nullable column as plain integers."""
-    column = packets[name]
-    values = column.array
-    if hasattr(values, "_data"):
-        data = np.asarray(values._data)[rows].astype(np.int64)
-        data[np.asarray(values._mask)[rows]] = missing
-        return data
-    return column.to_numpy()[rows].astype(np.int64)
+    values = packets[name].array.take(rows)
+    return np.asarray(values.to_numpy(dtype=np.int64, na_value=missing))
 
 
 def segments(packets: pd.DataFrame) -> Segments:

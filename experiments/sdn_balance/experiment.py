@@ -68,6 +68,7 @@ class SdnBalance(Experiment):
 
     params: Parameters
     programs = ("socat",)
+    extras = ("controllers",)
     memory_mb = 512
 
     def scenarios(self) -> Mapping[str, Parameters]:

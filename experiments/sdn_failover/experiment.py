@@ -75,6 +75,7 @@ class SdnFailover(Experiment):
 
     params: Parameters
     programs = ("ping", "ip")
+    extras = ("controllers",)
     routing = None
     memory_mb = 512
 

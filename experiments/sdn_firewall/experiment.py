@@ -72,6 +72,7 @@ class SdnFirewall(Experiment):
 
     params: Parameters
     programs = ("ping", "socat")
+    extras = ("controllers",)
     memory_mb = 512
 
     # ---- in the network

@@ -70,6 +70,7 @@ class SdnFlood(Experiment):
 
     params: Parameters
     programs = ("ping",)
+    extras = ("controllers",)
     memory_mb = 512
 
     def scenarios(self) -> Mapping[str, Parameters]:

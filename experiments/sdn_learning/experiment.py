@@ -63,6 +63,7 @@ class SdnLearning(Flows):
 
     params: Parameters
     programs = ("ping", "bridge")
+    extras = ("controllers",)
     memory_mb = 512
 
     def scenarios(self) -> Mapping[str, Parameters]:

@@ -69,6 +69,9 @@ class Experiment:
     """Memory of a guest that runs one scenario, in MiB."""
     programs: ClassVar[tuple[str, ...]] = ()
     """Programs that `run` starts in nodes; their absence shows before anything is made."""
+    extras: ClassVar[tuple[str, ...]] = ()
+    """Sets of Python packages that `run` needs besides, by their names in pyproject.toml:
+    ``controllers`` for OpenFlow controllers. ``make exp-NAME`` installs them."""
     guest_only: ClassVar[bool] = False
     """True: never in namespaces of the running kernel; for what must have no way out."""
     routing: ClassVar[str | None] = "static"

@@ -48,10 +48,12 @@ def _note(
     here = cls(params).scenarios()
     default = cls(replace(params, **{p.name: p.default})).scenarios()
     wanted = getattr(params, p.name)
+    sweep = p.is_tuple and not default.keys() >= here.keys()  # it makes the scenarios
     own: dict[str, list[str]] = {}
     for name in chosen:
         value = getattr(here[name], p.name)
-        follows = name in default and value != getattr(default[name], p.name)
+        follows = name not in default or value != getattr(default[name], p.name)
+        follows |= sweep and set(value) <= set(wanted)
         if value != wanted and not follows:
             own.setdefault(p.shown(value), []).append(name)
     if own:

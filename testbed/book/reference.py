@@ -7,6 +7,7 @@ stands for everything public that it defines; of its constants those with a text
 from __future__ import annotations
 
 import ast
+import builtins
 import dataclasses
 import importlib
 import inspect
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+import testbed
 from testbed.core.errors import ConfigError
 from testbed.core.project import PROJECT
 
@@ -85,7 +87,11 @@ def _of_name(name: str) -> Iterator[str]:
             yield _entry("####", member, value, name)
         return
     module, _, short = name.rpartition(".")
-    before = f"`from {getattr(found, '__module__', module)} import {short}`\n\n"
+    public = getattr(testbed, short, None) is found
+    home = "testbed" if public else getattr(found, "__module__", module)
+    before = f"`from {home} import {short}`\n\n"
+    if short in vars(builtins):  # nobody wants it in place of Python's own
+        before = f"`{home}.{short}`\n\n"
     yield _entry("###", short, found, module, before if _is_code(found) else "")
 
 

@@ -9,6 +9,7 @@ import click
 
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, nearest
 from testbed.core.project import PROJECT
+from testbed.execution import extras
 
 RYU_SITE = PROJECT / "build" / "ryu"
 FRAMEWORKS = ("os_ken", "ryu")
@@ -37,6 +38,8 @@ def controller(
         )
     if framework == "ryu" and not RYU_SITE.is_dir():
         raise MissingPrerequisiteError("Ryu", "scripts/install-ryu.sh")
+    if framework == "os_ken":
+        extras.require(["controllers"])
     path = [str(PROJECT)] + [str(RYU_SITE)] * (framework == "ryu")
     environment = {
         **os.environ,

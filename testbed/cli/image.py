@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ def build() -> None:
     out.print(
         f"{made.id}  {_size_mb(made.folder):.0f} MB; testbed image export FILE", highlight=False
     )
+    _tell_use(made.id)
 
 
 @image.command("export")
@@ -59,7 +61,8 @@ def export(file: Path | None, word: str) -> None:
 @click.option(
     "--expect", default="", metavar="SHA256", help="Refuse any image but that of this hash."
 )
-def import_(file: Path, expect: str) -> None:
+@click.option("--use", "use_it", is_flag=True, help="Choose it for runs, as `use` does.")
+def import_(file: Path, expect: str, use_it: bool) -> None:
     """Bring the image of FILE into the cache, every byte of it checked."""
     began_s = time.monotonic()
     with _shown("unpacking") as on_fraction:
@@ -67,6 +70,19 @@ def import_(file: Path, expect: str) -> None:
         prepare(made)
     took_s = time.monotonic() - began_s
     out.print(f"{made.id}  {_size_mb(made.folder):.0f} MB, {took_s:.1f} s", highlight=False)
+    if use_it:
+        choice.use(made.id)
+    _tell_use(made.id)
+
+
+@image.command()
+@click.argument("word", metavar="NAME|FILE|none")
+def use(word: str) -> None:
+    """Choose the image that runs take from now on; `none`: the programs of this system."""
+    made = choice.use(word)
+    _tell_use(made.id if made else "")
+    if os.environ.get(choice.VARIABLE):
+        err.print(f"the variable {choice.VARIABLE} is set, and goes first", highlight=False)
 
 
 @image.command()
@@ -94,8 +110,8 @@ def info(word: str, check: bool, as_json: bool) -> None:
 @image.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def list_(as_json: bool) -> None:
-    """List the images at hand, the one that runs take first."""
-    rows = []
+    """List the images at hand, and which one runs take."""
+    rows, chosen = [], store.chosen()
     for name in store.ids():
         folder = store.images_root() / name
         raw = (folder / container.MANIFEST).read_bytes()
@@ -103,6 +119,7 @@ def list_(as_json: bool) -> None:
         rows.append(
             {
                 "id": name,
+                "used": name == chosen,
                 "suite": data["suite"],
                 "kernel": data["kernel"]["version"],
                 "packages": len(data["packages"]),
@@ -114,10 +131,11 @@ def list_(as_json: bool) -> None:
         return
     if not rows:
         err.print("no image; testbed image import FILE, or testbed image build")
-    table = Table("image", "suite", "kernel", "packages", "MB", box=None, header_style="bold")
+    table = Table("image", "used", "suite", "kernel", "packages", "MB", box=None,
+                  header_style="bold")  # fmt: skip
     for row in rows:
-        size_mb = f"{row['bytes'] / 1e6:.0f}"
-        table.add_row(row["id"], row["suite"], row["kernel"], str(row["packages"]), size_mb)
+        size_mb, used = f"{row['bytes'] / 1e6:.0f}", "yes" if row["used"] else ""
+        table.add_row(row["id"], used, row["suite"], row["kernel"], str(row["packages"]), size_mb)
     out.print(table)
 
 
@@ -126,8 +144,11 @@ def list_(as_json: bool) -> None:
 def remove(name: str) -> None:
     """Remove an image from the cache; one that is in use stays."""
     found = store.find(name)
+    was_used = store.chosen() == found
     store.remove(found)
     click.echo(f"removed {found}")
+    if was_used:
+        _tell_use("")
 
 
 @click.command("export")
@@ -157,8 +178,20 @@ def import_kernel(file: Path, expect: str) -> None:
 def _name(word: str) -> str:
     if word:
         return store.find(word)
-    held, _ = choice.choose(choice.AUTO)
-    return held.id if held else store.find("")
+    known = store.ids()
+    return known[0] if known else store.find("")
+
+
+def _tell_use(name: str) -> None:
+    """Says which image runs take, after something was done with the one of this name."""
+    chosen = store.chosen()
+    if chosen:
+        text = f"runs take image {chosen}; testbed image use none: the programs of this system"
+    else:
+        text = "runs take the programs of this system"
+    if name and name != chosen:
+        text += f"; testbed image use {name}: this image"
+    out.print(text, highlight=False, soft_wrap=True)
 
 
 def _size_mb(folder: Path) -> float:

@@ -177,7 +177,7 @@ def _summary(found: Diff) -> str:
 
 def _write_page(path: Path, both: list[RunDir], found: Diff) -> None:
     from testbed.files import write_text
-    from testbed.results.report import template
+    from testbed.results.html import template
 
     figures = [
         {"name": row.what, "same": row.same, "sources": [_source(run, row) for run in both]}

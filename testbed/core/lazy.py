@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 
 class LazyFinder(MetaPathFinder):
@@ -52,15 +52,19 @@ class _LazyLoader(importlib.util.LazyLoader):
     def exec_module(self, module: ModuleType) -> None:
         """Puts the reading off."""
         super().exec_module(module)
+        _UntouchedModule.touched = type(module)  # to read `__class__` would be a touch
         module.__class__ = _UntouchedModule
 
 
 class _UntouchedModule(ModuleType):
     """To import it once more is no touch: Python then asks for its ``__spec__`` alone."""
 
+    touched: ClassVar[type[ModuleType]]
+    """Python's own class of lazy modules."""
+
     def __getattribute__(self, name: str) -> Any:
         if name != "__spec__":
-            object.__setattr__(self, "__class__", importlib.util._LazyModule)  # type: ignore[attr-defined]
+            object.__setattr__(self, "__class__", _UntouchedModule.touched)
             return getattr(self, name)
         return object.__getattribute__(self, name)
 

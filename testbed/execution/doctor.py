@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import importlib.metadata
 import os
 import platform
 import re
 import shutil
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,16 +17,22 @@ from typing import Any, Literal
 from analysis import compiled
 from testbed.core.errors import MissingPrerequisiteError, TestbedError
 from testbed.core.project import PROJECT
+from testbed.execution import extras
 from testbed.execution.isolation.start import isolation_here
 from testbed.execution.runtime import choose
 from testbed.machine import kernel
-from testbed.machine.image import choice
+from testbed.machine.image import choice, store
 from testbed.machine.image.store import Image
 from testbed.machine.prerequisites import BUILDS_KERNEL, Package, find, installed_packages, packages
 
 State = Literal["there", "missing", "unknown"]
 
 _INSTALL = "sudo apt-get install --no-install-recommends"
+_EXTRAS = {
+    "controllers": "experiments with OpenFlow controllers; make installs it with the first",
+    "zstd": "reading captures compressed by zstd",
+    "notebook": "make notebook, which installs it",
+}
 _HOST_FEATURES = {
     "NET_SCH_NETEM": "delay, jitter and loss on links of the host runtime",
     "NET_SCH_TBF": "rate limits on links of the host runtime",
@@ -36,7 +40,8 @@ _HOST_FEATURES = {
     "OPENVSWITCH": "Open vSwitch in the host runtime",
     "VETH": "every network of the host runtime",
 }
-_IMPORT = "testbed image import FILE"
+_IMPORT = "testbed image import --use FILE"
+_USE = "testbed image use NAME"
 _NO_KERNEL = "the virtual clock: without it runs take real time and differ between machines"
 _GUEST_DISK_BYTES = 1 * 10**9
 
@@ -100,9 +105,14 @@ def _image() -> tuple[Image | None, str, str]:
 def _image_check(image: Image | None, why: str, lacking: str) -> Check:
     """Which image runs take, or why one would be good here."""
     if lacking:
-        return Check("image", "missing", "", f"what it holds: {lacking}", _IMPORT)
+        return Check("image", "missing", "", f"what it holds: {lacking}", _USE)
     if image is not None:
-        return Check("image", "there", f"{image.id}: {why}")
+        back = "other: testbed image use NAME; the programs of this system: testbed image use none"
+        return Check("image", "there", f"{image.id}: {why}", back)
+    known = store.ids()
+    if known:
+        held = f"{', '.join(known)}, used by no run: {why}"
+        return Check("image", "there", held, f"to use one: {_USE}")
     purpose = "optional: the programs of runs from one file, the same on every machine"
     absent = [p.name for p in packages() if p.name not in installed_packages()]
     if absent:
@@ -182,13 +192,18 @@ def _other_evidence(package: Package) -> str:
 
 
 def _python_packages() -> Iterator[Check]:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-    for requirement in project["project"]["dependencies"]:
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        try:
-            yield Check(f"Python {name}", "there", importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
-            yield Check(f"Python {name}", "missing", "", "analysis or networks", "make setup")
+    for name in extras.packages_of():
+        yield _python_package(name, "analysis or networks", "make setup")
+    for extra, purpose in _EXTRAS.items():
+        for name in extras.packages_of(extra):
+            yield _python_package(name, purpose, extras.install_command(extra))
+
+
+def _python_package(name: str, purpose: str, mend: str) -> Check:
+    version = extras.installed(name)
+    if version:
+        return Check(f"Python {name}", "there", version, purpose)
+    return Check(f"Python {name}", "missing", "", purpose, mend)
 
 
 def _compiled_reader() -> Check:

@@ -34,9 +34,9 @@ LAZY = ("analysis", "matplotlib", "networkx", "numpy", "pandas", "pyarrow", "sci
 """Packages whose import costs seconds in a guest and that `run` seldom needs."""
 
 
-def lazy_finder() -> LazyFinder:
-    """Finds the packages of `LAZY`."""
-    return LazyFinder("analysis", libraries=LAZY[1:])
+def be_lazy() -> None:
+    """From now on an import of `LAZY` costs nothing until something is used."""
+    sys.meta_path.insert(0, LazyFinder("analysis", libraries=LAZY[1:]))
 
 
 def loaded() -> list[str]:
@@ -51,7 +51,7 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
         folder: the scenario's.
         load: gives the class of an experiment's file.
     """
-    sys.meta_path.insert(0, lazy_finder())
+    be_lazy()
     began_s = time.monotonic()
     outcome: dict[str, Any] = {"status": "complete", "reason": "", "exit_code": 0}
     try:

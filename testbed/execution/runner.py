@@ -41,6 +41,7 @@ from testbed.core.errors import (
 from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, State, read_json, write_json
 from testbed.core.version import __version__
+from testbed.execution import extras
 from testbed.execution.provenance import (
     OPEN_VSWITCH,
     host,
@@ -173,7 +174,7 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     runtime = choose(request.runtime, clock=request.clock, image=request.image)
     if cls.guest_only and runtime.name != "guest":
         raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
-    _check_programs(cls.name, programs, runtime)
+    _check_programs(cls, programs, runtime)
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
     meta["tools"] = tool_versions(image_of(runtime), programs)
@@ -251,17 +252,19 @@ def _scenario(cls: type[Experiment], experiment: Experiment) -> Scenario:
     return Scenario(asdict(experiment.params), inputs, switched)
 
 
-def _check_programs(experiment: str, programs: tuple[str, ...], runtime: Runtime) -> None:
-    """Raises if a program is not where the run will look for it."""
+def _check_programs(cls: type[Experiment], programs: tuple[str, ...], runtime: Runtime) -> None:
+    """Raises if a program or Python package is not where the run will look for it."""
     image = image_of(runtime)
     for program in ("tcpdump", *programs):
         if image is not None:
             if image.which(program) is None:
                 raise MissingPrerequisiteError(
-                    program, f"testbed run {experiment} --image none", f"not in image {image.id}"
+                    program, f"testbed run {cls.name} --image none", f"not in image {image.id}"
                 )
         elif which(program) is None:
             raise MissingPrerequisiteError(program, install_command(program))
+    if image is None:  # an image has them all
+        extras.require(cls.extras, f"the experiment {cls.name} needs it")
 
 
 def _files(made: Plan) -> dict[str, str]:

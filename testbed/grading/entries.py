@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
@@ -159,10 +159,12 @@ def _in_tar(path: Path) -> Iterator[Entry]:
 class _Member(tarfile.TarInfo):
     """An entry whose header must not be larger than anybody's."""
 
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type in _HEADERS and self.size > _LARGEST_HEADER_BYTES:
-            raise TooMuchError(f"has a header of {self.size} bytes")
-        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Reads an entry's first block; what follows is not read if it is too much."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _HEADERS and found.size > _LARGEST_HEADER_BYTES:
+            raise TooMuchError(f"has a header of {found.size} bytes")
         return found
 
 

@@ -33,6 +33,11 @@ SETUP, RUN = "setup.sh", "run_autograder"
 
 _PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
 _SKIPPED = ("__pycache__", ".pyc", ".so")
+_INSTALLS = "scripts/install-python.sh"
+_SETS_UP = (
+    "pyproject.toml", "setup.py", "README.md", "LICENSE", _INSTALLS, "requirements/base.txt",
+    "requirements/build.txt",
+)  # fmt: skip
 _TRIES = 2
 """What cannot be judged is tried once more before a person has to look."""
 
@@ -55,17 +60,15 @@ _SETUP = f"""\
 {_SETUP_HEAD}\
 sed -n 's/^\\([a-z][a-z0-9.+-]*\\) *|.*|.*/\\1/p' "$source/packages.txt" \\
   | xargs apt-get install -y --no-install-recommends
-/usr/bin/python3 -m venv --system-site-packages "$source/venv"
-"$source/venv/bin/pip" install --quiet "$source/project"
+VENV="$source/venv" sh "$source/project/scripts/install-python.sh"
 chmod +x "$source/run_autograder" "$source"/cache/kernels/*/linux
 """
 
 _SETUP_FROM_IMAGE = f"""\
 {_SETUP_HEAD}\
 apt-get install -y --no-install-recommends python3-venv libstdc++6
-/usr/bin/python3 -m venv "$source/venv"
-"$source/venv/bin/pip" install --quiet "$source/project"
-TESTBED_CACHE="$source/cache" "$source/venv/bin/testbed" image import "$source/image.xz" \\
+VENV="$source/venv" sh "$source/project/scripts/install-python.sh"
+TESTBED_CACHE="$source/cache" "$source/venv/bin/testbed" image import --use "$source/image.xz" \\
   --expect "$(cat "$source/image.sha256")"
 rm "$source/image.xz"
 chmod +x "$source/run_autograder"
@@ -143,7 +146,8 @@ def _kernel_and_packages() -> dict[str, bytes]:
 
 def executables(files: Iterable[str]) -> frozenset[str]:
     """Which of the bundle's files are programs; ``setup.sh`` says so again."""
-    return frozenset({SETUP, RUN} | {n for n in files if n.startswith("cache/kernels/")})
+    programs = {SETUP, RUN, f"project/{_INSTALLS}"}
+    return frozenset(programs | {n for n in files if n.startswith("cache/kernels/")})
 
 
 def _packages() -> str:
@@ -158,7 +162,7 @@ def _project() -> Iterator[tuple[str, bytes]]:
             name = path.relative_to(PROJECT).as_posix()
             if path.is_file() and not any(word in name for word in _SKIPPED):
                 yield name, path.read_bytes()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in _SETS_UP:
         yield name, (PROJECT / name).read_bytes()
 
 

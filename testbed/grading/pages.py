@@ -28,6 +28,7 @@ from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
 from testbed.results import report
+from testbed.results.html import TEMPLATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
 @functools.cache
 def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", report.TEMPLATES]),
+        loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", TEMPLATES]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

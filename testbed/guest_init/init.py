@@ -36,6 +36,9 @@ _TICK_S = 1.0
 _RB_POWER_OFF = 0x4321FEDC
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _WORLD_FAILED = 70
+_PR_SET_NAME = 15
+_NAME = b"python3"
+"""What the kernel calls this process and what it forks; the loader started it under its own."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -70,6 +73,7 @@ def main(arguments: list[str]) -> None:
 def _prepare(guest: bool) -> None:
     os.umask(0o022)
     if guest:
+        _libc.prctl(_PR_SET_NAME, _NAME)
         modules.load_all()
         files.build(files.mount_hostfs, guest=True)
         os.dup2(os.open(_PROGRESS_TTY, os.O_WRONLY | os.O_NOCTTY), PROGRESS_FD)

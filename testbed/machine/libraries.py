@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from testbed.core.errors import MissingPrerequisiteError, TestbedError
 
@@ -92,7 +93,8 @@ def _of(name: str) -> Iterator[tuple[str, Path]]:
     try:
         found = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        raise MissingPrerequisiteError(f"Python's {name}", "make setup") from None
+        command = "make extra-controllers" if name in CONTROLLERS else "make setup"
+        raise MissingPrerequisiteError(f"Python's {name}", command) from None
     package = re.sub(r"[-.]", "_", name)
     site = Path(str(found.locate_file("")))
     for folder, below, names in os.walk(site / package):
@@ -120,7 +122,7 @@ def key(found: Files) -> str:
 
 def hashes(*, controllers: bool = True) -> dict[str, str]:
     """Folder of a library → SHA-256 of its files; those of controllers only if asked for."""
-    digests: dict[str, hashlib._Hash] = {}
+    digests: dict[str, Any] = {}
     for path, file in files().items():
         if not controllers and path.startswith(f"{CONTROLLERS_FOLDER}/"):
             continue

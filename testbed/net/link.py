@@ -255,7 +255,7 @@ class Link(mininet_link.Link):  # type: ignore[misc]
                     end=end,
                     link=self,
                     mac=end.mac,
-                    moveIntfFn=self._ignore,
+                    moveIntfFn=lambda *_, **__: None,
                     **own,
                 )
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def template(name: str) -> jinja2.Template:
 def cell(
     title: str = "",
     about: str = "",
-    claims: list[dict[str, Any]] | None = None,
+    claims: Sequence[Mapping[Any, Any]] = (),
     pictures: Mapping[str, Any] | None = None,
 ) -> str:
     """What a notebook's cell shows of a run.
@@ -36,5 +36,5 @@ def cell(
         claims: a row each; the key ``verdict`` is shown in its colour.
         pictures: each with ``src`` and ``caption``, by name.
     """
-    values = {"title": title, "about": about, "claims": claims or [], "figures": pictures or {}}
+    values = {"title": title, "about": about, "claims": claims, "figures": pictures or {}}
     return template("cell.html.j2").render(values)

@@ -1,5 +1,6 @@
 """Following the documentation works: what it says to write is written here, and run."""
 
+import itertools
 import json
 import re
 import shutil
@@ -179,6 +180,81 @@ BREAKS = {
 """What the tutorial has its reader break; each fails one claim."""
 
 
+TABLE = re.compile(r"^verdict  claim .*\n(?:.+\n)*", re.M)
+
+
+def shown_rows(page, first):
+    """Rows of the table of verdicts that begins so, as a page shows it: lists of cells."""
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    (lines,) = (t.splitlines() for t in TABLE.findall(text) if first in t)
+    starts = [lines[0].index(word) for word in ("verdict", "claim", "observed", "expected")]
+    rows = []
+    for line in lines[1:]:
+        if re.match(r"\d+ PASS|```", line):
+            break
+        if line.startswith("…"):
+            continue
+        cells = [line[a:b].strip() for a, b in itertools.pairwise([*starts, None])]
+        if cells[0]:
+            rows.append(cells)
+        else:
+            rows[-1] = [" ".join(filter(None, pair)) for pair in zip(rows[-1], cells, strict=True)]
+    return rows
+
+
+def gotten_rows(folder):
+    """Rows of the same table, of a run."""
+    return [
+        [
+            row["status"],
+            f"{row['sentence']} {row['source']}",
+            row["observed"],
+            f"{row['expected']} {row['tolerance']}".strip(),
+        ]
+        for row in json.loads((folder / "verdicts.json").read_text())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (("congestion", "--scenario", "reno"), "Slow start doubles"),
+        (("queue_delay",), "Each packet in the queue"),
+        (("outage",), "An outage costs its length"),
+    ],
+)
+def test_the_tutorial_shows_what_one_gets(project, arguments, first):
+    rows = shown_rows("docs/tutorial.md", first)
+    _, folder = run(project, *arguments)
+    assert rows and not [row for row in rows if row not in gotten_rows(folder)]
+
+
+def test_the_tutorial_tells_the_numbers_of_its_variations(project):
+    text = (PROJECT / "docs/tutorial.md").read_text(encoding="utf-8")
+    _, folder = run(project, "outage", "--outages-s", "0.2,1,5,25")
+    assert "25 s: 241 pings" in str(gotten_rows(folder)) and "241 pings were lost" in text
+    broken = changed(
+        (project / "experiments/queue_delay.py").read_text(), *next(iter(BREAKS.items()))
+    )
+    (project / "broken.py").write_text(broken)
+    _, folder = run(project, "broken.py", code=1)
+    assert "1.267 ms a packet" in str(gotten_rows(folder)) and "1.267 ms a packet" in text
+
+
+def test_the_page_about_notebooks_works(project, capsys):
+    """All its snippets, in order, in a process of the copy."""
+    text = (PROJECT / "docs/howto/notebooks.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S))
+    (project / "page.py").write_text(code + "print(run.report)\n")
+    done = subprocess.run(
+        [sys.executable, "page.py"], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    error, report = done.stdout.splitlines()
+    assert error.startswith("--rate-mbps: -5 is out of range; allowed: ")
+    assert Path(report).is_file() and Path(report).is_relative_to(project / "runs")
+
+
 def test_the_tutorials_experiment_fails_when_broken(project):
     text = (project / "experiments/queue_delay.py").read_text()
     for right, wrong in BREAKS.items():
@@ -208,7 +284,7 @@ def test_the_tutorials_sweep_holds(project):
 
 def test_its_claims_fail_where_the_fault_is_another(project):
     text = (project / "experiments/outage.py").read_text()
-    (project / "broken.py").write_text(changed(text, "lab.sleep(outage_s)", "lab.sleep(0.6)"))
+    (project / "broken.py").write_text(changed(text, "net.sleep(outage_s)", "net.sleep(0.6)"))
     statuses, _ = run(project, "broken.py", "--outages-s", "1", code=1)
     assert statuses == {"only_those_are_lost": "PASS", "costs_its_length": "FAIL"}
     statuses, _ = run(project, "outage", "--outages-s", "2", "--loss-percent", "50", code=1)

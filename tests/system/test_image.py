@@ -13,7 +13,7 @@ import pytest
 
 from testbed.core.errors import ParseError
 from testbed.execution.runtime import choose
-from testbed.machine.image import store
+from testbed.machine.image import choice, store
 from tests.system import small_image
 
 pytestmark = pytest.mark.guest
@@ -28,7 +28,7 @@ def cache(guest_kernel):
         Path(folder).chmod(0o755)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TESTBED_CACHE", folder)
-            small_image.make(guest_kernel)
+            choice.use(small_image.make(guest_kernel))
             yield Path(folder)
 
 
@@ -109,7 +109,7 @@ def test_another_seed_does_show(flow, usual):
 def test_nothing_of_the_host_is_seen(cache, tmp_path):
     """What tells one machine from another, looked for from inside."""
     runtime = choose("guest")
-    assert runtime.why.startswith(f"image {runtime.image.id}: imported last")
+    assert runtime.why.startswith(f"image {runtime.image.id}: chosen")
     assert runtime.image.which("tcpdump") and not runtime.image.which("apt-get")
     outcome = runtime.run(tmp_path, seed=1, module="tests.system.programs.host_traces")
     assert outcome.ok, outcome.reason

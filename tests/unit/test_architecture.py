@@ -178,7 +178,7 @@ def test_experiments_load_where_mininet_is_not():
 IN_A_GUEST = """
 import sys
 from testbed.execution import inside
-sys.meta_path.insert(0, inside.lazy_finder())
+inside.be_lazy()
 import testbed
 from testbed.author.experiment import experiment_files, load
 for name in experiment_files():
@@ -284,3 +284,75 @@ def test_what_users_keep_is_written_in_one_way():
     by_hand = re.compile(r"(?<!files)\.write_(text|bytes)\(|\bopen\(\s*[\"'][wax]")
     wrong = {p.name: by_hand.findall(p.read_text()) for p in found if by_hand.search(p.read_text())}
     assert not wrong, "use testbed.files: whole or not at all, and one line if it fails"
+
+
+# ---- private names
+
+
+PYTHONS_OWN = {
+    "_exit",  # os._exit: documented
+    "_base_executable",  # sys: no public name tells the Python that a virtual environment is of
+    "_popen",  # Mininet's Node: what its own subclasses override; Debian has had 2.3.0 for years
+}
+
+
+def _defined(tree: ast.AST) -> set[str]:
+    """Names with one underscore that a file gives to functions, classes, variables, attributes."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.add(name)
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.Attribute(attr=name, ctx=ast.Store(), value=ast.Name(id="self" | "cls")):
+                found.add(name)
+            case ast.alias(name=name, asname=asname):
+                found.add(asname or name)
+    return found
+
+
+def _private_uses(tree: ast.AST) -> set[str]:
+    """Private attributes that a file reads, and private modules that it imports from."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name) if name[0] == "_" and not name.endswith("__"):
+                found.add(name)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                words = [*module.split("."), *(alias.name for alias in names)]
+                found |= {w for w in words if w[0] == "_" and not w.endswith("__")}
+    return found
+
+
+def foreign_private(texts):
+    """File → private names in it that no file of ours defines: somebody else's."""
+    trees = {name: ast.parse(text) for name, text in texts.items()}
+    ours = PYTHONS_OWN.union(*(_defined(tree) for tree in trees.values()))
+    ours |= {Path(name).stem for name in texts}
+    found = {name: _private_uses(tree) - ours for name, tree in trees.items()}
+    return {name: wrong for name, wrong in found.items() if wrong}
+
+
+FOLDERS = (
+    "analysis", "bench", "controller", "docs", "experiments", "labs", "scripts", "testbed", "tests",
+    "topologies",
+)  # fmt: skip
+
+
+def test_nobody_uses_private_names_of_what_others_wrote():
+    """They change from one version to the next, without a word."""
+    files = [path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.py")]
+    texts = {str(path.relative_to(PROJECT)): path.read_text(encoding="utf-8") for path in files}
+    assert len(texts) > 200
+    assert foreign_private(texts) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["context._protected_args", "values._data[0]", "from pandas._libs import lib", "a._theirs()"],
+)
+def test_a_private_name_of_a_library_is_found(line):
+    ours = "class A:\n    def _ours(self): return self._mine\n    _mine = 1\n"
+    assert foreign_private({"a.py": ours}) == {}
+    assert list(foreign_private({"a.py": ours, "b.py": line})) == ["b.py"]

@@ -449,9 +449,11 @@ def test_which_image_is_taken_and_why(tmp_path, monkeypatch):
     first = store.bring_in(packed(tmp_path, "first")).id
     path = packed(tmp_path, "second")
     second = store.bring_in(path).id
-    os.utime(store.images_root() / first / container.MANIFEST, (1, 1))
     image, why = choice.choose()
-    assert image.id == second and why.startswith("imported last")
+    assert image is None and why.startswith("no image is chosen")
+    assert choice.use(second[:6]).id == second
+    image, why = choice.choose()
+    assert (image.id, why) == (second, "chosen (testbed image use)")
     assert choice.choose("none")[0] is None
     image, why = choice.choose(first[:6])
     assert (image.id, why) == (first, "asked for")
@@ -461,6 +463,46 @@ def test_which_image_is_taken_and_why(tmp_path, monkeypatch):
     assert choice.choose("auto")[0].id == second
     monkeypatch.setenv("TESTBED_IMAGE", "none")
     assert choice.choose()[0] is None
+    monkeypatch.delenv("TESTBED_IMAGE")
+    assert choice.use("none") is None
+    assert choice.choose()[0] is None
+
+
+def test_an_image_that_is_at_hand_is_used_by_nobody_who_did_not_choose_it(tmp_path):
+    run = CliRunner().invoke
+    path = packed(tmp_path)
+    said = run(command, ["import", str(path)]).output
+    (name,) = kept()
+    assert "runs take the programs of this system" in said
+    assert f"testbed image use {name}" in said
+    assert choice.choose()[0] is None
+    check = next(c for c in doctor.examine() if c.name == "image")
+    assert check.found.startswith(f"{name}, used by no run")
+    assert "testbed image use NAME" in check.purpose
+    assert f"runs take image {name}" in run(command, ["use", name]).output
+    assert choice.choose()[0].id == name
+    check = next(c for c in doctor.examine() if c.name == "image")
+    assert check.found.startswith(f"{name}: chosen") and "testbed image use none" in check.purpose
+    assert json.loads(run(command, ["list", "--json"]).output)[0]["used"]
+    assert "runs take the programs of this system" in run(command, ["use", "none"]).output
+    assert choice.choose()[0] is None
+    run(command, ["import", "--use", str(path)])
+    assert choice.choose()[0].id == name
+
+
+def test_a_chosen_image_that_goes_is_chosen_no_more(tmp_path):
+    run = CliRunner().invoke
+    name = choice.use(str(packed(tmp_path))).id
+    assert "runs take the programs of this system" in run(command, ["remove", name]).output
+    assert choice.choose()[0] is None
+    store.choose(name)  # as if somebody had removed its folder
+    with pytest.raises(ConfigError, match=f"{name}: was chosen and is gone; .* use none"):
+        choice.choose()
+
+
+def test_an_unknown_image_is_not_chosen(tmp_path):
+    done = CliRunner().invoke(command, ["use", "abc"])
+    assert isinstance(done.exception, ConfigError) and not store.chosen()
 
 
 def test_a_file_is_brought_in_on_the_way(tmp_path):
@@ -664,14 +706,16 @@ def test_what_a_guest_never_reads_is_left_out():
 
 
 def test_gradescopes_bundle_has_the_image_in_place_of_packages(tmp_path):
-    held = store.bring_in(packed(tmp_path))
+    held = choice.use(str(packed(tmp_path)))
     lab = library.open_lab("rip")
     files = gradescope.bundle(lab, b"secret")
     assert "packages.txt" not in files and not [n for n in files if n.startswith("cache/")]
     (tmp_path / "image.xz").write_bytes(files["image.xz"])
     assert container.read_manifest(tmp_path / "image.xz").sha256 == held.manifest.sha256
     assert files["image.sha256"].decode().strip() == held.manifest.sha256
-    assert b"image import" in files["setup.sh"]
+    assert b"image import --use" in files["setup.sh"]
+    assert b"install-python.sh" in files["setup.sh"]
+    assert {"project/scripts/install-python.sh", "project/requirements/base.txt"} <= set(files)
     held.held.close()
     store.remove(held.id)
     with pytest.raises(MissingPrerequisiteError, match="guest kernel"):
@@ -686,7 +730,7 @@ def test_doctor_counts_what_an_image_holds(tmp_path, monkeypatch):
     assert {bare[name].state for name in ("guest kernel", "iperf3", "mininet", "gcc")} == {
         "missing"
     }
-    name = store.bring_in(packed(tmp_path)).id
+    name = choice.use(str(packed(tmp_path))).id
     checks = {check.name: check for check in doctor.examine()}
     assert checks["image"].found.startswith(name) and checks["a runtime"].state == "there"
     assert checks["guest kernel"].found == "7.2.12 (linux-source-7.2), in the image"
@@ -698,7 +742,8 @@ def test_doctor_counts_what_an_image_holds(tmp_path, monkeypatch):
 def _plan(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    for name in ("Makefile", "pyproject.toml", "setup.py", "analysis", "testbed", "scripts"):
+    for name in ("Makefile", "pyproject.toml", "setup.py", "analysis", "testbed", "scripts",
+                 "requirements"):  # fmt: skip
         if not (tmp_path / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
     return subprocess.run(
@@ -714,9 +759,8 @@ def _plan(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_set_up_from_an_image_needs_no_packages(tmp_path):
     (tmp_path / "lab.xz").write_bytes(b"")
     said = _plan(tmp_path, TESTBED_IMAGE="lab.xz").stdout
-    assert "testbed image import 'lab.xz'" in said
-    assert "install-packages" not in said and "guest-kernel" not in said
-    assert "install-packages" in _plan(tmp_path, TESTBED_IMAGE="").stdout
-    assert "[dev]" not in said
+    assert "testbed image import --use 'lab.xz'" in said
+    assert "scripts/install-python.sh" in said and "scripts/setup.sh" not in said
+    assert "scripts/setup.sh" in _plan(tmp_path, TESTBED_IMAGE="").stdout
     missing = _plan(tmp_path, TESTBED_IMAGE="none.xz")
     assert missing.returncode == 2 and "there is no such file" in missing.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 import zstandard
 
 from analysis import packets
-from testbed.core.errors import CaptureError, ConfigError
+from testbed.core.errors import CaptureError, ConfigError, MissingPrerequisiteError
 
 LAYERS = Path(__file__).parents[1] / "captures" / "layers.pcap"
 pytestmark = pytest.mark.usefixtures("either_reader")
@@ -187,6 +188,17 @@ def test_compressed_and_streamed(plain: pd.DataFrame, tmp_path: Path, packing: s
     same(read(packed), plain)
     with path.open("rb") as stream:
         same(packets.read(stream), plain)
+
+
+def test_zstd_without_its_library_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "capture"
+    path.write_bytes(zstandard.ZstdCompressor().compress(LAYERS.read_bytes()))
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(MissingPrerequisiteError, match=r"compressed by zstd.*: make extra-zstd"):
+        packets.read(path)
+    assert len(packets.read(LAYERS))
 
 
 class Dribble(io.RawIOBase):

@@ -4,11 +4,12 @@ import pytest
 from click.testing import CliRunner
 
 from testbed.author import experiment_folder
-from testbed.author.experiment import experiment_files, load
+from testbed.author.experiment import experiment_files, load, load_file
 from testbed.author.scenarios import notes, table
 from testbed.cli.main import cli
 from testbed.core.errors import ConfigError
 from testbed.core.parameters import build, parameters_of
+from testbed.core.project import PROJECT
 
 ROOTS = experiment_files()
 SEVERAL = [n for n in ROOTS if len(load(n)(load(n).Parameters()).scenarios()) > 1]
@@ -107,6 +108,13 @@ def test_an_option_says_which_scenarios_obey():
     assert notes(cls, {"cc": "bbr"}, ["reno"]) == [
         "--cc bbr: used by no scenario; scenarios with a value of their own: reno (reno)"
     ]
+
+
+def test_an_option_that_makes_the_scenarios_is_used_by_all():
+    cls = load_file(PROJECT / "docs/examples/outage.py")
+    chosen = cls(cls.Parameters(outages_s=(0.2, 1.0))).scenarios()
+    assert "1s" in cls(cls.Parameters()).scenarios() and list(chosen) == ["0.2s", "1s"]
+    assert notes(cls, {"outages_s": "0.2,1"}, chosen) == []
 
 
 def test_a_scenarios_own_values_are_described():

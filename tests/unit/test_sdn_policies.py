@@ -304,13 +304,13 @@ def _pool_settings(*words):
 
 ERRS = """
 import time
-from os_ken.controller.handler import register_instance
+from os_ken.base.app_manager import register_app
 from controller.app import Alarm, App
 app = App()
-register_instance(app)
+register_app(app)
 app.start()
 for action in (lambda: 1 / 0, lambda: {}["gone"], lambda: print("served", flush=True)):
-    app._send_event(Alarm(action), None)
+    app.send_event(app.name, Alarm(action))
 time.sleep(0.3)
 import os
 os._exit(0)

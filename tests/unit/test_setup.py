@@ -1,16 +1,24 @@
 """Set-up: the list of packages, the Makefile's options, doctor, and the kernel's recipe."""
 
+import importlib.util
+import inspect
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from analysis import compiled
+from testbed.author.experiment import experiment_files, load
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError
-from testbed.execution import doctor
+from testbed.execution import doctor, extras
 from testbed.execution.runtime import choose
 from testbed.machine import prerequisites
 from testbed.machine.kernel import recipe, store
@@ -92,16 +100,25 @@ def recipe_of(target: str) -> str:
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("target", ["test", "lint", "docs", "bench"])
+@pytest.mark.parametrize("target", ["test", "lint", "docs", "bench", "lock"])
 def test_what_developers_need_is_installed_for_them(target):
-    assert "pip install --quiet --disable-pip-version-check -e '.[dev]'" in recipe_of(target)
+    assert "scripts/install-python.sh dev" in recipe_of(target)
 
 
-@pytest.mark.parametrize("target", ["setup", "exp-congestion", "notebook"])
+@pytest.mark.parametrize("target", ["setup", "exp-congestion"])
 def test_users_install_only_what_runs_need(target):
     done = recipe_of(target)
-    assert "[dev]" not in done
-    assert "pip install --quiet --disable-pip-version-check -e ." in done
+    assert "scripts/setup.sh" in done and "install-python.sh" not in done
+
+
+def test_notebooks_get_what_they_need():
+    assert "scripts/install-python.sh notebook" in recipe_of("notebook")
+
+
+def test_the_newest_packages_are_tried_in_an_environment_of_their_own():
+    done = recipe_of("test-newest")
+    assert "scripts/install-newest.sh build/newest" in done
+    assert "build/newest/bin/python -m pytest" in done
 
 
 DEVELOPERS = {
@@ -120,25 +137,203 @@ DEVELOPERS = {
 }
 
 
-def test_python_packages_that_did_not_come_are_told_with_the_way_on(tmp_path):
-    """As when a connection breaks in the middle of a large file."""
-    if shutil.which("make") is None:
-        pytest.skip("make is not installed")
-    for name in ("Makefile", "pyproject.toml", "setup.py", "analysis"):
-        (tmp_path / name).symlink_to(ROOT / name)
+FAKE_PYTHON = """#!/bin/sh
+[ "$1" = -VV ] && echo 'Python 3.11.0'
+[ "$1 $2" = "-m venv" ] && { mkdir -p .venv/bin; cp "$0" .venv/bin/python; echo made >>log; }
+[ "$1" = -c ] && echo "$PWD/.venv"
+[ "$1 $2" = "-m pip" ] && { shift 2; echo "$@" >>log; [ ! -e offline ] || {
+    echo "ERROR: connection reset" >&2; exit 1; }; }
+exit 0
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """What installing Python packages reads, with a Python that notes what it is asked."""
+    for name in ("requirements", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     python = tmp_path / "python"
-    python.write_text(
-        '#!/bin/sh\ncase "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/ ;;\n'
-        'pip) echo "ERROR: connection reset" >&2; exit 1 ;; esac\n'
-    )
+    python.write_text(FAKE_PYTHON)
     python.chmod(0o755)
-    argv = ["make", f"PYTHON={python}", "IN_VM=no", "-o", "build/stamps/packages", ".venv/.ready"]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
+    return tmp_path
+
+
+def install_python(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [checkout / "scripts/install-python.sh", *arguments]
+    environment = {**os.environ, "PYTHON": str(checkout / "python")}
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_python_packages_that_did_not_come_are_told_with_the_way_on(checkout):
+    """As when a connection breaks in the middle of a large file."""
+    (checkout / "offline").touch()
+    done = install_python(checkout)
+    assert done.returncode == 3
     first, second, *_ = done.stderr.splitlines()
     assert first == "ERROR: connection reset"
     assert second.endswith("if a download broke off, call the same command again")
-    assert not (tmp_path / ".venv/.ready").exists()
+    (checkout / "offline").unlink()
+    assert install_python(checkout).returncode == 0
+    assert (checkout / "log").read_text().count("made") == 2
+
+
+def test_python_packages_are_those_of_the_lock_and_nothing_else(checkout):
+    assert install_python(checkout).returncode == 0
+    made, *asked = (checkout / "log").read_text().splitlines()
+    assert made == "made"
+    *locked, project = asked
+    assert [x.split()[-1] for x in locked] == ["requirements/build.txt", "requirements/base.txt"]
+    assert all("--require-hashes" in x and "--no-build-isolation" in x for x in locked)
+    assert "--no-deps" in project and "--no-build-isolation" in project
+
+
+def test_the_environment_is_made_anew_when_the_lock_has_changed(checkout):
+    install_python(checkout)
+    install_python(checkout)
+    assert (checkout / "log").read_text().count("made") == 1
+    with (checkout / "requirements/base.txt").open("a") as lock:
+        lock.write("# more\n")
+    install_python(checkout)
+    assert (checkout / "log").read_text().count("made") == 2
+
+
+def test_the_environment_is_closed_but_for_mininet():
+    config = (Path(sys.prefix) / "pyvenv.cfg").read_text()
+    assert "include-system-site-packages = false" in config
+    assert not [p for p in sys.path if "dist-packages" in p]
+    mininet = Path(sysconfig.get_path("purelib")) / "mininet"
+    assert mininet.readlink() == Path("/usr/lib/python3/dist-packages/mininet")
+
+
+# ---- locks
+
+
+def lock_script():
+    spec = importlib.util.spec_from_file_location("lock", ROOT / "scripts/lock.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+lock = lock_script()
+LOCKED = re.compile(r"^(\S+)==(\S+)(?: ; (.*?))? \\$", re.M)
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """Package → versions, in a lock."""
+    found: dict[str, list[str]] = {}
+    for package, version, _ in LOCKED.findall((lock.FOLDER / f"{name}.txt").read_text()):
+        found.setdefault(canonicalize_name(package), []).append(version)
+    return found
+
+
+def ranges(name: str) -> list[Requirement]:
+    """What a lock must hold, by pyproject.toml."""
+    said = lock.project()
+    if name == "build":
+        return [Requirement(x) for x in said["build-system"]["requires"]]
+    if name in said["dependency-groups"]:
+        return [Requirement(x) for x in said["dependency-groups"][name]]
+    wanted = [Requirement(x) for x in said["project"]["dependencies"]]
+    extras = said["project"]["optional-dependencies"]
+    todo = [name] if name != "base" else []
+    while todo:
+        for requirement in map(Requirement, extras[todo.pop()]):
+            todo += requirement.extras if requirement.name == "network-testbed" else []
+            wanted += [requirement] if requirement.name != "network-testbed" else []
+    return wanted
+
+
+def outside(name: str, wanted: list[Requirement]) -> list[str]:
+    """Requirements that a lock does not hold."""
+    have = locked(name)
+    return [
+        str(requirement)
+        for requirement in wanted
+        if not (found := have.get(canonicalize_name(requirement.name)))
+        or not all(requirement.specifier.contains(version) for version in found)
+    ]
+
+
+def test_there_is_a_lock_for_all_that_pyproject_names_and_no_other():
+    assert sorted(path.stem for path in lock.FOLDER.iterdir()) == lock.names(lock.project())
+
+
+@pytest.mark.parametrize("name", lock.names(lock.project()))
+def test_locks_and_ranges_agree(name):
+    text = (lock.FOLDER / f"{name}.txt").read_text()
+    digest = lock.ranges_digest(lock.project())
+    assert text.splitlines()[0].endswith(f"Ranges: {digest}"), "pyproject.toml changed: make lock"
+    assert outside(name, ranges(name)) == []
+
+
+def test_a_changed_range_does_not_agree():
+    said = lock.project()
+    before = lock.ranges_digest(said)
+    said["project"]["optional-dependencies"]["dev"].append("left-pad")
+    assert lock.ranges_digest(said) != before
+    assert outside("base", [Requirement("click>=99"), Requirement("left-pad")]) == [
+        "click>=99", "left-pad"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", lock.names(lock.project()))
+def test_every_locked_package_has_hashes_and_no_lock_names_a_place(name):
+    text = (lock.FOLDER / f"{name}.txt").read_text()
+    _, *entries = re.split(r"^(?=\S)", text.partition("\n")[2], flags=re.M)
+    assert len(entries) == len(LOCKED.findall(text)) > 0
+    for entry in entries:
+        first, *hashes = entry.replace(" \\", "").splitlines()
+        assert "==" in first and hashes
+        assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", x) for x in hashes), first
+    assert "://" not in text and "index-url" not in text and str(ROOT) not in text
+
+
+def test_all_that_is_installed_together_has_one_version():
+    """Whatever set-up installs one after another: nothing is replaced."""
+    newest = locked("dev")
+    for name in ("base", "build", "controllers", "notebook"):
+        for package, versions in locked(name).items():
+            assert newest.get(package, versions) == versions, package
+
+
+def test_a_base_install_brings_no_controller():
+    assert not {"os-ken", "oslo-config", "paramiko", "requests", "eventlet"} & set(locked("base"))
+    assert "os-ken" in locked("controllers")
+
+
+# ---- extras
+
+
+def told_missing(*names: str) -> str:
+    """What ``python -m testbed.execution.extras`` prints where no extra is installed."""
+    code = "import sys; from testbed.execution import extras; extras.installed = lambda _: ''; "
+    argv = [sys.executable, "-c", f"{code}sys.exit(extras.main(sys.argv[1:]))", *names]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_experiments_with_controllers_say_what_they_need(monkeypatch):
+    assert told_missing("sdn_learning") == "controllers\n"
+    assert told_missing("congestion") == told_missing("no_such_experiment") == ""
+    monkeypatch.setattr(extras, "installed", lambda package: "")
+    with pytest.raises(MissingPrerequisiteError, match=r"os-ken is missing.*: make extra-contr"):
+        extras.require(load("sdn_learning").extras)
+    monkeypatch.undo()
+    extras.require(load("sdn_learning").extras)
+
+
+def test_only_experiments_with_controllers_need_them():
+    """Who starts one says so; nobody else has it installed."""
+    for name in experiment_files():
+        cls = load(name)
+        text = Path(inspect.getfile(cls)).read_text(encoding="utf-8")
+        starts = "daemons import controller" in text
+        assert (cls.extras == ("controllers",)) == starts, name
+
+
+def test_an_unknown_extra_is_named():
+    with pytest.raises(ConfigError, match=r"'controlers' is not in pyproject\.toml's"):
+        extras.packages_of("controlers")
 
 
 def test_runs_import_nothing_of_the_developers():
@@ -209,7 +404,7 @@ def test_doctor_tells_what_a_missing_compiled_reader_costs(monkeypatch, tmp_path
 
 
 def test_set_up_builds_the_compiled_reader_anew_when_its_source_has_changed():
-    (rule,) = re.findall(r"^\$\(VENV\)/\.ready: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    (rule,) = re.findall(r"^\$\(READY\): (.*) \\$", (ROOT / "Makefile").read_text(), re.M)
     assert {"setup.py", str(compiled.FOLDER.relative_to(ROOT) / "straight.c")} <= set(rule.split())
 
 

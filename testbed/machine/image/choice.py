@@ -18,12 +18,11 @@ def choose(asked: str = "") -> tuple[Image | None, str]:
 
     Args:
         asked: a file, the beginning of an image's name, `auto` or `none`. Empty: what the variable
-            ``TESTBED_IMAGE`` says, else `auto`: the image that was imported last, because
-            somebody imported it on purpose and it is the same on every machine; without any,
-            the host's programs.
+            ``TESTBED_IMAGE`` says, else `auto`: the image that was chosen (`use`); without any, the
+            host's programs.
 
     Raises:
-        ConfigError: there is no such image.
+        ConfigError: there is no such image, or the chosen one is gone.
         ParseError: it is damaged.
     """
     given = os.environ.get(VARIABLE, "")
@@ -33,10 +32,28 @@ def choose(asked: str = "") -> tuple[Image | None, str]:
     if word != AUTO:
         why = "asked for" if asked else f"{VARIABLE} says so"
         return _find(word), why
-    known = store.ids()
-    if not known:
-        return None, "no image was imported"
-    return store.get(known[0]), "imported last, the same on every machine (--image none: host's)"
+    chosen = store.chosen()
+    if not chosen:
+        return None, "no image is chosen (testbed image use)"
+    if chosen not in store.ids():
+        raise ConfigError(f"image {chosen}: was chosen and is gone; testbed image use none")
+    return store.get(chosen), "chosen (testbed image use)"
+
+
+def use(word: str) -> Image | None:
+    """Chooses what runs take from now on, and returns it; None: the host's programs.
+
+    Args:
+        word: a file, the beginning of an image's name, or `none`.
+
+    Raises:
+        ConfigError: there is no such image.
+        OutputError: the choice cannot be kept.
+        ParseError: it is damaged.
+    """
+    image = None if word == NONE else _find(word)
+    store.choose(image.id if image else "")
+    return image
 
 
 def _find(word: str) -> Image:

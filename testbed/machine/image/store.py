@@ -25,6 +25,7 @@ from testbed.machine.image.manifest import Manifest
 from testbed.machine.kernel.store import GuestKernel, cache_base
 
 LOCK = "lock"
+CHOSEN = "chosen"
 _SPARE_BYTES = 200 * 10**6
 _SEARCHED = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
 _BLOCK_BYTES = 4096
@@ -92,6 +93,27 @@ def ids() -> list[str]:
         reason = "cannot be read; set TESTBED_CACHE to a folder of yours"
         raise ConfigError(f"{images_root()}: {reason}") from None
     return [path.parent.name for path in found if not path.parent.name.startswith("work-")]
+
+
+def chosen() -> str:
+    """The name of the image that runs take; empty: none was chosen."""
+    with contextlib.suppress(FileNotFoundError):
+        return (images_root() / CHOSEN).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def choose(name: str) -> None:
+    """Notes which image runs take from now on; empty: none.
+
+    Raises:
+        OutputError: the choice cannot be kept; it stays as it was.
+    """
+    path = images_root() / CHOSEN
+    if name:
+        files.write_text(path, f"{name}\n")
+        return
+    with files.refused(path):
+        path.unlink(missing_ok=True)
 
 
 def find(word: str) -> str:
@@ -234,6 +256,8 @@ def remove(name: str) -> None:
         raise ConfigError(f"image {name}: is not there (any more); testbed image list") from None
     except OSError as error:
         raise OutputError(f"image {name}: cannot be removed: {files.reason(error)}") from None
+    if chosen() == name:
+        choose("")
 
 
 def size_bytes(folder: Path) -> int:

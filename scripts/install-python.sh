@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs Python packages in .venv, as requirements/*.txt lock them.
+#   install-python.sh         what every user needs, and the project itself
+#   install-python.sh NAME    what requirements/NAME.txt has besides
+# The environment is closed: of the system's Python packages it sees Mininet alone, by a link.
+set -eu
+cd "$(dirname "$0")/.."
+venv=${VENV:-.venv}
+python=${PYTHON:-/usr/bin/python3}
+mininet=/usr/lib/python3/dist-packages/mininet
+
+pip() {
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" || {
+        echo "the Python packages are not installed (see above); if a download broke off," \
+            "call the same command again" >&2
+        exit 3
+    }
+}
+locked() { pip --require-hashes --no-build-isolation --use-pep517 "$@"; }
+
+if [ $# -gt 0 ]; then
+    locked --requirement "requirements/$1.txt"
+    exit 0
+fi
+
+# made anew with the lock: what is in it is what the lock says, and nothing of before
+key=$("$python" -VV | cat - requirements/base.txt requirements/build.txt | cksum)
+if [ "$(cat "$venv/.locked" 2>/dev/null)" != "$key" ]; then
+    "$python" -m venv --clear "$venv" || {
+        echo "this Python cannot make virtual environments: on Debian that is the package python3-venv" >&2
+        exit 3
+    }
+    locked --requirement requirements/build.txt
+    locked --requirement requirements/base.txt
+    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    ln -sfn "$mininet" "$site/mininet"
+    echo "$key" >"$venv/.locked"
+fi
+pip --no-deps --no-build-isolation --editable .
+# what setuptools leaves here is found before what is installed, and is not renewed
+rm -rf network_testbed.egg-info
