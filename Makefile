@@ -99,7 +99,7 @@ book: setup $(VENV)/.dev ## run the experiments that changed, then build the doc
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)  # Jupyter refuses to run as root otherwise
 
 notebook: setup $(VENV)/.notebook ## open the notebooks on the latest run (Jupyter)
-	@$(BIN)/python -m testbed.jupyter $(AS_ROOT)
+	@$(BIN)/python -m testbed.cli.jupyter $(AS_ROOT)
 
 bench: setup $(VENV)/.dev ## measure what the documentation claims about speed
 	@for script in $(filter-out bench/kills.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

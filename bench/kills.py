@@ -34,7 +34,7 @@ from killing.commands import COMMANDS, Command, lend_kernel
 from killing.left import before, left, take_in_orphans
 from killing.place import Place
 
-from testbed import guard
+from testbed.lifetime import guard
 
 SIGNALS = ("INT", "TERM", "HUP", "KILL")
 PROMPT_S = 8.0

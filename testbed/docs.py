@@ -22,8 +22,8 @@ from testbed.author import scenarios
 from testbed.author.experiment_folder import handout
 from testbed.book import coverage, reference, rooms, usage, words
 from testbed.core.errors import ConfigError, TestbedError, nearest
+from testbed.core.files import write_text
 from testbed.core.project import PROJECT
-from testbed.files import write_text
 
 _PART = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z-]+)(?P<words>(?: [\w.]+)*) -->\n)"

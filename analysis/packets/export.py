@@ -15,7 +15,7 @@ from analysis.packets.feed import Source
 from analysis.packets.reader import read_chunks
 from analysis.packets.table import empty_frame
 from testbed.core.errors import CaptureError
-from testbed.files import writing
+from testbed.core.files import writing
 
 COMPRESSION = "zstd"
 

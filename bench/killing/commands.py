@@ -239,7 +239,7 @@ COMMANDS = {
     "mininet": Command([*TESTBED, "mininet", "script.py"], _printed, _mininet_script, root=True,
                        quick=True),
     "notebook": Command(
-        [sys.executable, "-m", "testbed.jupyter", "--no-browser", "--port-retries=200",
+        [sys.executable, "-m", "testbed.cli.jupyter", "--no-browser", "--port-retries=200",
          *["--allow-root"] * (os.geteuid() == 0)],
         lambda _, text: str("is running at" in text), _one_run, until="is running at",
     ),

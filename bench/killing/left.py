@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from killing.place import PROJECT, Place
-from testbed import abandoned
+from testbed.lifetime import abandoned
 
 SETTLE_S = 5.0
 """How long what is killed with a command may take to vanish."""

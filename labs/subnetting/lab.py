@@ -194,13 +194,8 @@ class Lab(Assignment):
             _ip(net, router, *(f"addr flush dev {n}" for n in inside if n.startswith(router)))
         for _, host in LANS.values():
             _ip(net, host, f"addr flush dev {host}-eth0")
-        to_r2 = self.uplink(1).split("/")[0]
-        _ip(
-            net,
-            PROVIDER,
-            f"addr add {OUTSIDE}/32 dev lo",
-            f"route add {self.params.block} via {to_r2}",
-        )
+        route = f"{self.params.block} via {self.uplink(1).split('/')[0]}"
+        _ip(net, PROVIDER, f"addr add {OUTSIDE}/32 dev lo", f"route add {route}")
 
     def given_hosts(self) -> dict[str, tuple[IPv4Interface, str]]:
         """The rows of hosts.csv that make sense: host → address and gateway."""

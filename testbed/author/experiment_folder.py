@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from testbed import files
+from testbed.core import files
 from testbed.core.errors import ParseError, nearest
 from testbed.core.rundir import SCENARIO, RunDir, read_json
 

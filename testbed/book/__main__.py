@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from testbed import guard, start
+from testbed.lifetime import guard, start
 
 
 def main() -> int:

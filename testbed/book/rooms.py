@@ -15,6 +15,7 @@ FOLDERS = ("testbed", "analysis", "topologies", "experiments", "labs", "controll
 ROOMS = {
     "core": "what everything else may import: errors, claims, parameters, the run directory",
     "guest_init": "process 1 of a guest; the standard library alone",
+    "lifetime": "nothing outlives its command: signals, temporary folders, processes",
     "programs": "small programs that run in nodes",
     "analysis": "captures and kernel events to tables, numbers and figures",
     "machine": "packages, the guest kernel, images",

@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from testbed import guard, start
+from testbed.lifetime import guard, start
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILD = PROJECT / "build"

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from testbed.cli.console import err, out
 from testbed.core.errors import CaptureError, ConfigError, nearest
-from testbed.files import write_text, writing
+from testbed.core.files import write_text, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

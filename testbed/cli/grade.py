@@ -14,15 +14,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from testbed import guard
 from testbed.cli.console import err, out
 from testbed.core.errors import ConfigError, ExitCode
-from testbed.files import building, copy_tree, write_text
+from testbed.core.files import building, copy_tree, write_text
 from testbed.grading import bundle_trust, library
 from testbed.grading.answers import shown
 from testbed.grading.classroom import Graded, Request, find, grade_class
 from testbed.grading.grade import refuse_if_shown
 from testbed.grading.result import Mark, Result, points_text
+from testbed.lifetime import guard
 
 SECRET = Path("course.secret")
 COLOURS = {

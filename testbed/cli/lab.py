@@ -11,13 +11,13 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from testbed import guard
 from testbed.cli.console import err, out, tell_error
 from testbed.cli.grade import secret_option
 from testbed.core.errors import ConfigError, ExitCode, TestbedError, nearest
-from testbed.files import writing
+from testbed.core.files import writing
 from testbed.grading import library
 from testbed.grading.result import points_text
+from testbed.lifetime import guard
 
 
 @click.group("lab")

@@ -12,17 +12,17 @@ from typing import Any
 
 import click
 
-from testbed import guard, start
 from testbed.author import experiment as experiments
 from testbed.author import scenarios
 from testbed.cli.commands import Commands
 from testbed.cli.console import err, out, tell_error
 from testbed.core.errors import ExitCode, TestbedError
+from testbed.core.files import reason
 from testbed.core.lazy import LazyFinder
 from testbed.core.parameters import Parameter, parameters_of
 from testbed.core.rundir import RunDir, default_runs
 from testbed.core.version import __version__
-from testbed.files import reason
+from testbed.lifetime import guard, start
 
 _MAKE_NOTHING = {"clean", "controller", "describe", "doctor", "list", "mininet", "report",
                  "topologies"}  # fmt: skip
@@ -324,4 +324,4 @@ def _usage_text(error: click.ClickException) -> str:
 
 
 if __name__ == "__main__":
-    start.main()
+    start.command("testbed", main)

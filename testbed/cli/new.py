@@ -1,4 +1,4 @@
-"""`testbed new`: an experiment or a lab to begin with, which runs at once."""
+"""`testbed new`: a skeleton experiment or lab, which runs at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from string import Template
 
 import click
 
-from testbed import files
 from testbed.author.experiment import EXPERIMENTS, experiment_files
 from testbed.cli.console import out
+from testbed.core import files
 from testbed.core.errors import ConfigError
 from testbed.grading.library import labs_folder
 
@@ -27,9 +27,9 @@ _LAB = "lab"
 @click.command("new")
 @click.argument("words", nargs=-1, required=True, metavar="[lab] NAME")
 def command(words: tuple[str, ...]) -> None:
-    """Write an experiment to begin with (experiments/NAME.py), or a lab (labs/NAME).
+    """Write a skeleton experiment (experiments/NAME.py) or a skeleton lab (labs/NAME).
 
-    It runs at once and passes. Each part says what belongs there.
+    It runs at once and passes. Each part has a sentence that says what belongs there.
     """
     kind, name = ("", words[0]) if len(words) == 1 else (words[0], words[-1])
     if len(words) > 2 or kind not in ("", _LAB) or words == (_LAB,):
@@ -46,7 +46,7 @@ def new_experiment(name: str, folder: Path = EXPERIMENTS) -> Path:
     """Writes ``NAME.py``; returns its path.
 
     Raises:
-        ConfigError: a name that cannot be, or that there is already.
+        ConfigError: the name is not valid or exists already.
         OutputError: the file cannot be written.
     """
     _check(name, "experiment", known=name in experiment_files(folder))
@@ -60,7 +60,7 @@ def new_lab(name: str) -> Path:
     """Writes a folder ``NAME`` in the folder of labs; returns its path.
 
     Raises:
-        ConfigError: a name that cannot be, or that there is already.
+        ConfigError: the name is not valid or exists already.
         OutputError: the folder cannot be written.
     """
     path, skeleton = labs_folder() / name, _SKELETON / _LAB
@@ -78,7 +78,7 @@ def _check(name: str, kind: str, *, known: bool) -> None:
             f"{kind} {name!r}: not a valid name; use small letters, digits and _, a letter first"
         )
     if keyword.iskeyword(name) or name == _LAB:
-        raise ConfigError(f"{kind} '{name}': this word has a meaning; choose another name")
+        raise ConfigError(f"{kind} '{name}': is a reserved word; choose another name")
     if known:
         raise ConfigError(f"{kind} '{name}': exists already; choose another name")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from testbed import guard
 from testbed.cli.console import err
 from testbed.cli.show import RunView
 from testbed.core.errors import ConfigError, nearest
@@ -23,6 +22,7 @@ from testbed.execution.repeat import repeat as run_repeated
 from testbed.execution.runner import DEFAULT_SEED, Request, Watcher
 from testbed.execution.runner import run as run_once
 from testbed.execution.runtime import Outcome, Progress, Runtime
+from testbed.lifetime import guard
 from testbed.results.finished import RepeatedRun, Run
 
 _REDRAW_S = 0.25
@@ -53,10 +53,11 @@ def run(
         seed: random seed.
         runtime: ``guest``, ``host`` (as root), or ``auto``.
         clock: of a guest, ``virtual`` or ``real``.
-        image: programs from this image; ``none`` for the host's.
+        image: the image whose programs are used; ``none`` for the host's; default as
+            ``testbed image use`` says.
         out: folder for run directories; default ``$TESTBED_RUNS``, or ``runs``.
         wall_limit_s: wall-clock limit of each scenario, in s.
-        repeat: run it so many times, with the seeds `seed`, `seed` + 1, …
+        repeat: number of runs, with the seeds `seed`, `seed` + 1, …
         progress: show progress in the cell, on the terminal, or in the log (standard error).
         parameters: the experiment's own, e.g. ``rate_mbps=50, cc=["reno", "bbr"]``; ``testbed
             describe`` lists them.
@@ -95,7 +96,7 @@ def run(
 
 @contextmanager
 def _temporary_files() -> Iterator[None]:
-    """What a run leaves for a while goes where nothing stays, however this process ends."""
+    """Temporary files of a run are removed however this process ends."""
     before = os.environ.get("TMPDIR")
     guard.use_own_folder()
     try:

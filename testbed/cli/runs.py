@@ -17,8 +17,8 @@ from testbed.core.errors import ConfigError
 from testbed.core.rundir import RunDir, State, default_runs
 
 if TYPE_CHECKING:
-    from testbed.diff import Diff, Row
-    from testbed.runs import Row as RunRow
+    from testbed.results.diff import Diff, Row
+    from testbed.results.runs import Row as RunRow
 
 _COLOURS = {
     State.FINISHED: "green", State.UNDER_WAY: "cyan", State.FAILED: "red",
@@ -35,7 +35,7 @@ _RUNS = click.option(
 @click.pass_context
 def runs_group(context: click.Context, folder: Path | None, as_json: bool) -> None:
     """List the runs with their state, verdicts, fingerprint and size; remove old ones."""
-    from testbed.runs import rows
+    from testbed.results.runs import rows
 
     context.obj = (folder or default_runs()).resolve()
     if context.invoked_subcommand:
@@ -92,7 +92,7 @@ def prune(
 
     Without a condition: failed, interrupted and damaged runs. A run that is under way stays.
     """
-    from testbed.runs import remove, rows, to_prune
+    from testbed.results.runs import remove, rows, to_prune
 
     unfinished = unfinished or (days is None and keep is None)
     chosen = list(
@@ -132,7 +132,7 @@ def diff_command(one: str, two: str, everything: bool, html: Path | None, as_jso
     RUN is a name from 'testbed runs', a path, or 'latest'. Whether they differ or not, the exit
     code is 0; 'testbed verify' makes a run again and judges that.
     """
-    from testbed.diff import diff
+    from testbed.results.diff import diff
 
     both = [RunDir.open(where, default_runs()) for where in (one, two)]
     found = diff(*both)
@@ -176,7 +176,7 @@ def _summary(found: Diff) -> str:
 
 
 def _write_page(path: Path, both: list[RunDir], found: Diff) -> None:
-    from testbed.files import write_text
+    from testbed.core.files import write_text
     from testbed.results.html import template
 
     figures = [

@@ -11,11 +11,11 @@ import sys
 import click
 from rich.table import Table
 
-from testbed import abandoned, guard
 from testbed.cli.console import out
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.core.errors import ExitCode, MissingPrerequisiteError
 from testbed.execution import doctor as doctors
+from testbed.lifetime import abandoned, guard
 from testbed.machine import kernel as kernels
 
 _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
@@ -114,7 +114,7 @@ def _clean_leftovers(dry_run: bool) -> int:
         for number in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-    folders = [*abandoned.folders(), *abandoned.half_made(), *abandoned.of_earlier_versions()]
+    folders = [*guard.dead_folders(), *abandoned.half_made(), *abandoned.of_earlier_versions()]
     for path in folders:
         click.echo(f"left by a dead command: folder {path}")
         if not dry_run:

@@ -16,7 +16,7 @@ from testbed.author.topo import as_data
 from testbed.cli.console import err
 from testbed.cli.console import out as console
 from testbed.core.errors import ConfigError, RunIncompleteError
-from testbed.files import write_text
+from testbed.core.files import write_text
 
 _FEW_FILES = 5
 """So many files are named in a message."""
@@ -166,7 +166,7 @@ def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> 
     Files written in the working directory are kept. Anything else that the script or its nodes
     write, in /tmp or /etc for example, goes to memory and is dropped at the end.
     """
-    from testbed import start, sweeper
+    from testbed.lifetime import start, sweeper
     from testbed.net import dropin
 
     path = dropin.find_script(script)

@@ -10,12 +10,12 @@ from typing import Any
 import click
 from rich.text import Text
 
-from testbed import guard
 from testbed.cli.console import err, out
 from testbed.cli.show import RunView
 from testbed.core.errors import ExitCode
 from testbed.core.rundir import RunDir, default_runs
 from testbed.execution.verify import Comparison, verify
+from testbed.lifetime import guard
 from testbed.results.compare import Difference
 
 

@@ -1,7 +1,7 @@
 """The run directory: everything one run produced, and all that later steps read.
 
 The layout is documented in ``docs/run-directory.md``; `FORMAT` changes when it does. Files are
-written whole or not at all (`testbed.files`).
+written whole or not at all (`testbed.core.files`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from testbed import files
+from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError, ParseError
 from testbed.core.project import PROJECT
 
@@ -49,7 +49,7 @@ RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
 
 
 def write_json(path: Path, data: Any, *, durable: bool = False) -> None:
-    """Writes `data` as JSON, whole or not at all; see `testbed.files.writing`."""
+    """Writes `data` as JSON, whole or not at all; see `testbed.core.files.writing`."""
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
     files.write_text(path, text, durable=durable)
 

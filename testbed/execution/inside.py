@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from testbed.author import experiment as experiments
 from testbed.core import parameters
 from testbed.core.errors import ConfigError, ExitCode, OutputError, TestbedError
+from testbed.core.files import ENVIRONMENT, reason
 from testbed.core.lazy import LazyFinder
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
-from testbed.files import ENVIRONMENT, reason
 
 if TYPE_CHECKING:
     from testbed.net import Network

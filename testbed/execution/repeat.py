@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from testbed import files, guard
 from testbed.author.scenarios import notes
+from testbed.core import files
 from testbed.core.rundir import SEED, RunDir
 from testbed.execution.runner import Request, Watcher, build_and_run, plan
+from testbed.lifetime import guard
 from testbed.results.repetition import Repetition, summarise
 from testbed.results.replay import replay
 

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed import files
 from testbed.author import experiment_folder, named_topologies
 from testbed.author.experiment import (
     Experiment,
@@ -27,12 +26,11 @@ from testbed.author.experiment import (
     path_of,
 )
 from testbed.author.scenarios import notes
-from testbed.core import parameters
+from testbed.core import files, parameters
 from testbed.core.claims import Judged
 from testbed.core.errors import (
     ConfigError,
     ExitCode,
-    MissingPrerequisiteError,
     OutputError,
     RunIncompleteError,
     nearest,
@@ -41,20 +39,18 @@ from testbed.core.errors import (
 from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, State, read_json, write_json
 from testbed.core.version import __version__
-from testbed.execution import extras
+from testbed.execution import required
 from testbed.execution.provenance import (
     OPEN_VSWITCH,
     host,
     program_files,
     sources_hash,
     tool_versions,
-    which,
 )
 from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_of
-from testbed.machine.prerequisites import install_command
+from testbed.lifetime.start import Interrupted
 from testbed.results import gate
 from testbed.results.replay import replay
-from testbed.start import Interrupted
 
 DEFAULT_SEED = 1
 
@@ -174,7 +170,7 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     runtime = choose(request.runtime, clock=request.clock, image=request.image)
     if cls.guest_only and runtime.name != "guest":
         raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
-    _check_programs(cls, programs, runtime)
+    required.check(cls, programs, image_of(runtime))
     rundir = rundir or RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
     meta["tools"] = tool_versions(image_of(runtime), programs)
@@ -250,21 +246,6 @@ def _scenario(cls: type[Experiment], experiment: Experiment) -> Scenario:
         inputs = experiment.inputs()
     switched = named_topologies.has_open_vswitch(topo)
     return Scenario(asdict(experiment.params), inputs, switched)
-
-
-def _check_programs(cls: type[Experiment], programs: tuple[str, ...], runtime: Runtime) -> None:
-    """Raises if a program or Python package is not where the run will look for it."""
-    image = image_of(runtime)
-    for program in ("tcpdump", *programs):
-        if image is not None:
-            if image.which(program) is None:
-                raise MissingPrerequisiteError(
-                    program, f"testbed run {cls.name} --image none", f"not in image {image.id}"
-                )
-        elif which(program) is None:
-            raise MissingPrerequisiteError(program, install_command(program))
-    if image is None:  # an image has them all
-        extras.require(cls.extras, f"the experiment {cls.name} needs it")
 
 
 def _files(made: Plan) -> dict[str, str]:

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.author import named_topologies, routing
+from testbed.core.files import make_folder, write_text
 from testbed.core.rundir import write_json
 from testbed.daemons.frr import generate as frr_generate
 from testbed.execution.inside_shell import REQUEST, SCRIPT
 from testbed.execution.runtime import Outcome, choose
-from testbed.files import make_folder, write_text
 from testbed.net.check import check_topology
 from testbed.net.plan import make_plan
 

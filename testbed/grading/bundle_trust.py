@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from testbed.core.cache import cache_base
 from testbed.core.errors import ConfigError
 from testbed.grading import library, loading, manifest
 from testbed.grading.library import LabFolder
-from testbed.machine.kernel.store import cache_base
 
 _MARKS = "trusted-labs"
 _LARGEST_BYTES = 1 << 20

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from testbed import files, guard
+from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError, RunIncompleteError
 from testbed.grading import accept, grade, library
 from testbed.grading.answers import shown
@@ -21,6 +21,7 @@ from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
 from testbed.grading.pool import Pool, processors
 from testbed.grading.result import CheckResult, Mark, Result
+from testbed.lifetime import guard
 
 _log = logging.getLogger(__name__)
 

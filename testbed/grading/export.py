@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from testbed.core.errors import ConfigError
-from testbed.files import write_tree, writing
+from testbed.core.files import write_tree, writing
 from testbed.grading import manifest, questions
 from testbed.grading.library import BUNDLED, VARIANT, LabFolder
 

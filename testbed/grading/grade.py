@@ -24,6 +24,7 @@ from testbed.core.errors import (
     RunIncompleteError,
     TestbedError,
 )
+from testbed.core.files import copy_tree
 from testbed.core.fingerprint import hash_of
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
@@ -31,7 +32,6 @@ from testbed.core.tables import Tables, combined
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
-from testbed.files import copy_tree
 from testbed.grading import accept, graph_schema, questions, sandbox, student_diagnostics
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment

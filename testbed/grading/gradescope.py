@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from testbed import guard
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, TestbedError
 from testbed.core.project import PROJECT
 from testbed.core.rundir import read_json, write_json
@@ -25,6 +24,7 @@ from testbed.grading.classroom import not_judged
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
 from testbed.grading.result import Result
+from testbed.lifetime import guard
 from testbed.machine import kernel
 from testbed.machine.image import choice, transfer
 from testbed.machine.image.store import Image

@@ -21,8 +21,8 @@ import jinja2
 
 from testbed.core.claims import Evidence
 from testbed.core.errors import TestbedError
+from testbed.core.files import write_text, writing
 from testbed.core.rundir import RunDir, write_json
-from testbed.files import write_text, writing
 from testbed.grading.grade import RUN, parameters_text
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS

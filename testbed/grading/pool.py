@@ -19,10 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from testbed import guard, sweeper
 from testbed.core.errors import RunIncompleteError, TestbedError
 from testbed.grading import library
 from testbed.grading.library import LabFolder
+from testbed.lifetime import guard, sweeper
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import sweeper
+from testbed.lifetime import sweeper
 
 VARIABLE = "TESTBED_NETWORK"
 FOLDER_PREFIX = "testbed-"

@@ -42,18 +42,7 @@ MOST_DRAWN = 60
 """Most messages of a ladder diagram, so that it stays a picture."""
 
 _CLAIMS = ("claim", "sentence", "verdict", "observed", "expected", "value", "unit", "source")
-_CLAIMS_OF_SEEDS = (
-    "claim",
-    "sentence",
-    "verdict",
-    "held",
-    "seeds",
-    "mean",
-    "half_95",
-    "unit",
-    "expected",
-    "source",
-)
+_CLAIMS_OF_SEEDS = "claim sentence verdict held seeds mean half_95 unit expected source".split()
 
 
 class Run:
@@ -171,14 +160,14 @@ class Run:
         """A capture's packets, one row each, with ``time_s`` since the experiment began.
 
         Args:
-            scenario: whose.
-            capture: the interface's name.
+            scenario: its name.
+            capture: name of the interface.
             columns: names from the documentation's table of packet columns; default all.
             where: a pandas query over these columns, e.g. ``tcp_payload_bytes > 0``.
 
         Raises:
             ConfigError: no such scenario or capture in this run.
-            MissingDataError: packets of the capture were lost, so nothing can be said of it.
+            MissingDataError: the kernel dropped packets of this capture, so it is incomplete.
         """
         data = self.data(scenario)
         if capture not in (known := data.captures()):
@@ -209,10 +198,10 @@ class Run:
         """Packets of a capture as a ladder diagram, with the nodes' names.
 
         Args:
-            scenario: whose.
-            capture: the interface's name.
+            scenario: its name.
+            capture: name of the interface.
             where: as for `packets`.
-            most: how many messages are drawn.
+            most: maximum number of messages.
         """
         from analysis import describe, ladder
 
@@ -287,16 +276,12 @@ class RepeatedRun:
         """
         import pandas as pd
 
-        rows = [
-            row
-            | {
-                "verdict": row["status"],
-                "held": row["counts"].get("PASS", 0),
-                "seeds": sum(row["counts"].values()),
-            }
-            for row in read_json(self.path / REPETITION)["claims"]
-        ]
-        found = pd.DataFrame(rows, columns=list(_CLAIMS_OF_SEEDS))
+        rows = read_json(self.path / REPETITION)["claims"]
+        for row in rows:
+            counts = row["counts"]
+            row |= {"verdict": row["status"], "held": counts.get("PASS", 0)}
+            row["seeds"] = sum(counts.values())
+        found = pd.DataFrame(rows, columns=_CLAIMS_OF_SEEDS)
         return found.astype({"mean": float, "half_95": float})
 
     @cached_property

@@ -1,7 +1,6 @@
-"""The notebook of a run: its experiment's own, or one that is made for the run.
+"""The notebook of a run: its experiment's own, or a generic one in the run directory.
 
-A made one is in the run directory and opens the run it lies in, so it may be changed and moved
-with it.
+The generic one opens the run in its own folder, so the folder can be moved and shared.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from testbed import files
 from testbed.author.experiment import experiment_files
 from testbed.author.experiment_folder import NOTEBOOK
+from testbed.core import files
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RunDir
 from testbed.results.finished import Run
 
 _ROWS = 20
-"""Rows of a table, packets of a capture and messages of a ladder in a made notebook."""
+"""Rows, packets and messages that a generic notebook shows of each table and capture."""
 
 _COLUMNS = ("frame", "protocol", "ip_src", "ip_dst", "wire_bytes")
 
@@ -32,7 +31,7 @@ def path_of(experiment: str) -> Path:
 def file_for(run: RunDir) -> Path:
     """The notebook for a run: the experiment's own, else one in the run directory.
 
-    It is made if it is not there; what somebody wrote into it stays.
+    It is written if it is missing; changes by the user are kept.
 
     Raises:
         OutputError: it cannot be written.

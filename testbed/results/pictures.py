@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed import files
 from testbed.author.experiment import Experiment
+from testbed.core import files
 from testbed.core.errors import ConfigError, nearest
 from testbed.core.rundir import RunDir, read_json
 from testbed.results.drawing import draw

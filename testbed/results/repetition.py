@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed import files
 from testbed.author.experiment import Experiment
-from testbed.core import parameters
+from testbed.core import files, parameters
 from testbed.core.claims import Claim, Status
 from testbed.core.errors import ParseError
 from testbed.core.rundir import REPETITION, VERDICTS, RunDir, read_json, write_json

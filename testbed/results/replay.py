@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import files, guard
 from testbed.author import experiment_folder
 from testbed.author.experiment import (
     Experiment,
@@ -27,7 +26,7 @@ from testbed.author.experiment import (
     own_code,
     require_dict,
 )
-from testbed.core import parameters
+from testbed.core import files, parameters
 from testbed.core.claims import (
     Claim,
     Judged,
@@ -39,6 +38,7 @@ from testbed.core.claims import (
 from testbed.core.errors import ConfigError, ExitCode, OutputError, TestbedError
 from testbed.core.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, State, read_json, write_json
 from testbed.core.tables import Tables, combined
+from testbed.lifetime import guard
 from testbed.results import gate
 from testbed.results.data import ScenarioData
 

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from testbed.author.experiment import Experiment
 from testbed.core.claims import Evidence, Judged, MissingDataError
+from testbed.core.files import write_text
 from testbed.core.parameters import parameters_of
 from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json
-from testbed.files import write_text
 from testbed.results.data import ScenarioData
 from testbed.results.html import template
 from testbed.results.pictures import Picture, drawings, figure_files

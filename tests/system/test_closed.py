@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from testbed.core.cache import cache_base
 from testbed.core.project import PROJECT
 from testbed.execution.runtime.sources import PACKAGES
-from testbed.machine.kernel.store import cache_base
 
 pytestmark = pytest.mark.guest
 

@@ -109,8 +109,8 @@ def test_what_no_drawing_can_show_is_refused_at_once(tmp_path):
 
 
 def test_clean_says_in_words_that_there_is_nothing(tmp_path):
-    done = run_testbed("clean", "--dry-run", TESTBED_RUNS=str(tmp_path))
-    assert done.stdout.startswith("nothing to remove: no dead run has left")
+    done = run_testbed("clean", "--dry-run", TESTBED_CACHE=str(tmp_path))
+    assert done.stdout.startswith("nothing to remove: no dead command has left")
 
 
 def test_the_report_of_a_repetition_is_found(tmp_path):

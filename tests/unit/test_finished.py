@@ -243,7 +243,7 @@ def test_a_notebook_that_cannot_be_written_is_one_line(runs, monkeypatch):
     def full(*_, **__):
         raise OutputError("the disk is full")
 
-    monkeypatch.setattr("testbed.files.write_text", full)
+    monkeypatch.setattr("testbed.core.files.write_text", full)
     with pytest.raises(OutputError, match="the disk is full"):
         notebook.file_for(run)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed import abandoned, guard
 from testbed.core.errors import RunIncompleteError, TestbedError
 from testbed.core.project import PROJECT
 from testbed.grading.pool import Pool
+from testbed.lifetime import abandoned, guard
 
 LIMIT_S = 20.0
 
@@ -22,7 +22,7 @@ SLEEPS = "import os, signal; signal.alarm(60); signal.pause()"
 HOLDS = """
 import os, signal, subprocess, sys
 from pathlib import Path
-from testbed import guard, start
+from testbed.lifetime import guard, start
 
 def run():
     guard.use_own_folder()
@@ -103,7 +103,7 @@ def test_without_its_sweeper_the_next_command_and_clean_find_what_is_left(
 ):
     process, folder = holder
     monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "cache"))
-    assert folder.parent not in abandoned.folders(), "its owner lives"
+    assert folder.parent not in guard.dead_folders(), "its owner lives"
     assert not abandoned.processes()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -113,8 +113,8 @@ def test_without_its_sweeper_the_next_command_and_clean_find_what_is_left(
                 os.kill(int(entry.name), signal.SIGKILL)
     process.kill()
     process.wait()
-    wait_until(lambda: abandoned.folders() == [folder.parent])
-    code = "from testbed import guard; guard.use_own_folder()"
+    wait_until(lambda: guard.dead_folders() == [folder.parent])
+    code = "from testbed.lifetime import guard; guard.use_own_folder()"
     subprocess.run([sys.executable, "-c", code], env=environment(tmp_path), check=True)
     assert not folder.parent.exists()
 
@@ -122,7 +122,7 @@ def test_without_its_sweeper_the_next_command_and_clean_find_what_is_left(
 def test_a_second_signal_ends_at_once_and_one_that_is_ignored_stays_so(tmp_path):
     code = """
 import signal, time
-from testbed import start
+from testbed.lifetime import start
 def run():
     try:
         print("ready", flush=True)
@@ -156,7 +156,7 @@ start.command("slow", run)
 def test_the_end_comes_whatever_goes_on(long):
     code = f"""
 import ctypes, signal, time
-from testbed import start
+from testbed.lifetime import start
 start.GRACE_S = 0.1
 def run():
     print("ready", flush=True)
@@ -178,13 +178,13 @@ def test_a_signal_while_the_imports_go_on(number):
     code = f"import os, sys; os.kill(os.getpid(), {int(number)})"
     argv = [sys.executable, "-c", f"""
 import sys
-from testbed import start
+from testbed.__main__ import main
 class Signals:
     def find_spec(self, name, path=None, target=None):
         if name == "testbed.cli.main":
             {code.replace("import os, sys;", "import os;")}
 sys.meta_path.insert(0, Signals())
-start.main()
+main()
 """]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT)
     assert (done.returncode, done.stderr) == (128 + number, f"interrupted ({number.name})\n")

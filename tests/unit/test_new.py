@@ -58,8 +58,8 @@ def test_a_bad_name_is_refused(tmp_path, labs, name):
 
 
 @pytest.mark.parametrize("name", ["class", "lab"])
-def test_a_word_with_a_meaning_is_refused(tmp_path, name):
-    with pytest.raises(ConfigError, match="has a meaning"):
+def test_a_reserved_word_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match="is a reserved word"):
         new.new_experiment(name, tmp_path)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from testbed import docs, files
+from testbed import docs
+from testbed.core import files
 from testbed.core.errors import OutputError
 from testbed.core.rundir import RunDir, State
 from testbed.machine.image import container, store

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from testbed import diff, runs
 from testbed.cli.main import cli
 from testbed.core.errors import ConfigError
 from testbed.core.rundir import RUN, RunDir, State
-from testbed.results import notebook
+from testbed.results import diff, opening, runs
 from tests.unit.test_outputs import finished_run
 
 
@@ -104,14 +103,14 @@ def test_readers_take_finished_runs(folder, monkeypatch):
     process = hold(now.path)
     try:
         assert RunDir.open("latest", folder).path.name == "arp-old"
-        monkeypatch.setattr(notebook, "PROJECT", folder)
+        monkeypatch.setenv("TESTBED_RUNS", str(folder))
         monkeypatch.delenv("TESTBED_RUN", raising=False)
-        assert notebook.open_run("arp").run.path.name == "arp-old"
+        assert opening.open("arp").path.name == "arp-old"
         before = (now.path / RUN).read_bytes()
         for words in (("replay",), ("report",), ("verify",), ("diff", "arp-old")):
             done = subprocess.run(
                 [sys.executable, "-m", "testbed.cli.main", *words, str(now.path)],
-                capture_output=True, text=True, check=False, cwd=notebook.PROJECT.parent,
+                capture_output=True, text=True, check=False, cwd=folder.parent,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             )  # fmt: skip
             assert done.returncode == 2, done.stderr

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import files, guest_init
+from testbed import guest_init
+from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError
 from testbed.execution import isolation
 from testbed.execution.runtime.ending import ending_of

@@ -22,15 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from testbed import guard, guest_init
+from testbed import guest_init
+from testbed.core.cache import cache_base
 from testbed.core.errors import ConfigError, OutputError
+from testbed.core.files import reason
 from testbed.core.project import PROJECT
-from testbed.files import reason
+from testbed.lifetime import guard
 from testbed.machine import libraries
 from testbed.machine.image import native
 from testbed.machine.image.container import MTIME_S
 from testbed.machine.image.store import Image
-from testbed.machine.kernel.store import cache_base
 
 PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
 RYU = "build/ryu"

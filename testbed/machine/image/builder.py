@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from testbed import guard
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
+from testbed.lifetime import guard
 from testbed.machine import kernel
 from testbed.machine import libraries as guest_libraries
 from testbed.machine.image import container, manifest, native, recipe, store

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from testbed.core.errors import ConfigError, ParseError
-from testbed.files import refused, writing
+from testbed.core.files import refused, writing
 from testbed.machine.image import manifest as manifests
 from testbed.machine.image.manifest import Entry, Manifest
 

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from testbed import files, guard
+from testbed.core import files
+from testbed.core.cache import cache_base
 from testbed.core.errors import ConfigError, OutputError, ParseError, TestbedError, nearest
+from testbed.lifetime import guard
 from testbed.machine.image import container, manifest
 from testbed.machine.image.container import LISTING, MANIFEST, MTIME_S, OnFraction
 from testbed.machine.image.manifest import Manifest
-from testbed.machine.kernel.store import GuestKernel, cache_base
+from testbed.machine.kernel.store import GuestKernel
 
 LOCK = "lock"
 CHOSEN = "chosen"

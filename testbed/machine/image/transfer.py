@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from testbed import guard
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, ParseError
+from testbed.lifetime import guard
 from testbed.machine import kernel
 from testbed.machine.image import container, manifest, store
 from testbed.machine.image.container import LISTING, OnFraction

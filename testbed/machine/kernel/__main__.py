@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 import time
 
-from testbed import start
 from testbed.core.errors import TestbedError
+from testbed.lifetime import start
 from testbed.machine.kernel import BuildProgress, build, find
 
 _USAGE = "usage: python3 -m testbed.machine.kernel build|info\n"

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import guard
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
+from testbed.lifetime import guard
 from testbed.machine.kernel import source as sources
 from testbed.machine.kernel.commands import output, run
 from testbed.machine.kernel.recipe import CONFIG, ESSENTIAL_PATCHES, PATCHES, options, recipe_key

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from testbed import guard
 from testbed.core.errors import CommandError
+from testbed.lifetime import guard
 
 _TICK_S = 0.3
 _TAIL_CHARS = 4000

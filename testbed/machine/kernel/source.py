@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import guard
 from testbed.core.errors import CommandError, MissingPrerequisiteError, TestbedError
+from testbed.lifetime import guard
 from testbed.machine.kernel.commands import output, run
 
 SERIES = "7.2"

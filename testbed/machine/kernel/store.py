@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.core.cache import cache_base
 from testbed.core.errors import ConfigError
 from testbed.machine.kernel.recipe import recipe_key
 
@@ -35,12 +35,6 @@ class GuestKernel:
     version: str
     sha256: str
     source: str
-
-
-def cache_base() -> Path:
-    """The user's cache folder; ``TESTBED_CACHE`` overrides."""
-    given = os.environ.get("TESTBED_CACHE")
-    return Path(given) if given else _user_cache() / "network-testbed"
 
 
 def cache_root() -> Path:
@@ -83,8 +77,3 @@ def read_kernel(folder: Path) -> GuestKernel:
 def _version_key(kernel: GuestKernel) -> tuple[int, ...]:
     digits = "".join(c if c.isdigit() else " " for c in kernel.version)
     return tuple(int(n) for n in digits.split())
-
-
-def _user_cache() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME")
-    return Path(given) if given else Path.home() / ".cache"

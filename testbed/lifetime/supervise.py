@@ -1,8 +1,8 @@
 """Runs a program, and ends all of its processes when it or its starter ends.
 
-``python -I -S testbed/execution/isolation/supervise.py LIFELINE PROGRAM [ARGUMENT...]``: LIFELINE
-is the number of a pipe's end whose other end the starter holds. Orphans of the program become
-children of this process, so that none escapes, in whichever session, group or namespace it is.
+``python -I -S testbed/lifetime/supervise.py LIFELINE PROGRAM [ARGUMENT...]``: LIFELINE is the
+number of a pipe's end whose other end the starter holds. Orphans of the program become children of
+this process, so that none escapes, in whichever session, group or namespace it is.
 """
 
 import contextlib

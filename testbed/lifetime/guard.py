@@ -3,14 +3,14 @@
 However a command ends, SIGKILL included, nothing of it is left:
 
 - **Temporary files** are in one folder of the command's, ``$TESTBED_CACHE/tmp/NAME-PID-…``, which
-  is TMPDIR for itself and for all it starts. A small process (`testbed.sweeper`) removes the folder
-  when the command and its workers have ended. It is locked as long as they live: if the sweeper is
-  ended, too, the next command removes what nobody holds, and so does ``testbed clean``.
-- **Programs** that it starts run under a supervisor (`testbed.execution.isolation.supervise`),
-  which ends all their processes when the command ends. Forked **workers** ask the kernel to be
-  ended with it.
+  is TMPDIR for itself and for all it starts. A small process (`testbed.lifetime.sweeper`) removes
+  the folder when the command and its workers have ended. It is locked as long as they live: if the
+  sweeper is ended, too, the next command removes what nobody holds, and so does ``testbed clean``.
+- **Programs** that it starts run under a supervisor (`testbed.lifetime.supervise`), which ends all
+  their processes when the command ends. Forked **workers** ask the kernel to be ended with it.
 
-`testbed.start` ends a command after a signal, and need not take care: what it leaves is removed.
+`testbed.lifetime.start` ends a command after a signal, and need not take care: what it leaves is
+removed.
 
 Needs nothing but Python's standard library: the kernel's build uses it, too.
 """
@@ -31,7 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import sweeper
+from testbed.core.cache import cache_base
+from testbed.lifetime import sweeper
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -40,7 +41,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WORK = "work-"
 """Begins the name of a folder in which something is made, beside its later place."""
 
-_SUPERVISE = str(Path(__file__).with_name("execution") / "isolation" / "supervise.py")
+_SUPERVISE = str(Path(__file__).with_name("supervise.py"))
 _PR_SET_PDEATHSIG, _AT_FDCWD, _RENAME_EXCHANGE = 1, -100, 2
 LOCK = ".lock"
 """In the folder of temporary folders: held while one is made."""
@@ -138,8 +139,6 @@ def _place(for_all: bool) -> Path:
 
 
 def _own_folder() -> Path:
-    from testbed import abandoned
-
     if _state.own is None or _state.pid != os.getpid():
         cache, common = roots()
         try:
@@ -149,15 +148,13 @@ def _own_folder() -> Path:
         _state.own, _state.pid = own, os.getpid()
         sweeper.start()
         sweeper.note(own)
-        for dead in abandoned.folders():
+        for dead in dead_folders():
             remove(dead)
     return _state.own
 
 
 def roots() -> list[Path]:
     """Folders of temporary folders: the first that can be written is used."""
-    from testbed.machine.kernel.store import cache_base
-
     return [cache_base().absolute() / "tmp", _common_root()]
 
 
@@ -181,6 +178,40 @@ def _locked_folder(root: Path) -> Path:
         fcntl.flock(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), fcntl.LOCK_EX)
     path.chmod(0o711)
     return path
+
+
+def dead_folders() -> list[Path]:
+    """Temporary folders of dead commands."""
+    found = []
+    for root in roots():
+        with lock_of(root / LOCK) as nobody_makes_one:
+            paths = sorted(root.glob("*-*-*")) if nobody_makes_one else []
+            found += [path for path in paths if is_free(path)]
+    return found
+
+
+def is_free(path: Path) -> bool:
+    """Whether it is a command's temporary folder that nobody holds any more."""
+    with lock_of(path) as free:
+        return free and path.is_dir() and not path.is_symlink()
+
+
+@contextlib.contextmanager
+def lock_of(path: Path) -> Iterator[bool]:
+    """Whether a file's or folder's lock could be had, which is then held for the block."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # not there, or somebody else's
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
 
 
 def put_in_place(made: Path, target: Path) -> None:

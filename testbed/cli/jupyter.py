@@ -1,4 +1,4 @@
-"""``python -m testbed.jupyter``: opens the latest run's notebook, until Ctrl-C.
+"""``python -m testbed.cli.jupyter``: opens the latest run's notebook, until Ctrl-C.
 
 Signals are heard from the beginning, so everything else is imported later.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from testbed import guard, start
+from testbed.lifetime import guard, start
 
 
 def main(options: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 INT, TERM and HUP end it with one line and exit code 128 + the signal's number. If the orderly end
 takes longer than `GRACE_S`, it ends at once: what it leaves then is removed all the same
-(`testbed.guard`).
+(`testbed.lifetime.guard`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import _thread
 import contextlib
 import os
 import signal
-import sys
 import time
 
 GRACE_S = 3.0
@@ -56,7 +55,7 @@ def command(name: str, run: Callable[[], object]) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
             signal.signal(number, _on_signal)
     try:
-        from testbed import guard
+        from testbed.lifetime import guard
 
         with guard.command(name):
             run()
@@ -97,15 +96,3 @@ def _end(number: int) -> NoReturn:
         with contextlib.suppress(OSError):  # the terminal is gone, say
             os.write(2, f"{cursor}interrupted ({signal.Signals(number).name})\n".encode())
     os._exit(128 + number)
-
-
-def main() -> None:
-    """Entry point of `testbed`."""
-    words = [word for word in sys.argv[1:] if word.isidentifier()]
-    command(words[0] if words else "testbed", _command_line)
-
-
-def _command_line() -> None:
-    from testbed.cli.main import main as command_line
-
-    command_line()

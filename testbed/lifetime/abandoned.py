@@ -1,38 +1,27 @@
-"""What dead commands left behind, whatever ended them: temporary folders and processes of theirs.
+"""What dead commands left behind, whatever ended them, beside their temporary folders.
 
-A command's temporary folder is locked as long as its owner lives, and what is half made in a
-store as long as somebody holds the store's lock (`testbed.guard`). Nothing else is ever listed.
+Those (`testbed.lifetime.guard.dead_folders`) are locked as long as their owner lives, and what is
+half made in a store as long as somebody holds the store's lock. Nothing else is ever listed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from testbed import guard
-from testbed.machine.kernel.store import cache_base
+from testbed.core.cache import cache_base
+from testbed.core.project import PROJECT
+from testbed.lifetime import guard
 
 _STORE_LOCK = "lock"
-_BUILD = Path(__file__).resolve().parents[1] / "build"
+_BUILD = PROJECT / "build"
 _OLDER = ("testbed-image-*", "testbed-kernel-*", "testbed-sources-*")
 """Temporary folders of earlier versions, which had no owner in their name."""
 
 _OLDER_UNUSED_S = 3600.0
-
-
-def folders() -> list[Path]:
-    """Temporary folders of dead commands."""
-    found = []
-    for root in guard.roots():
-        with _lock_of(root / guard.LOCK) as nobody_makes_one:
-            paths = sorted(root.glob("*-*-*")) if nobody_makes_one else []
-            found += [path for path in paths if _is_free(path)]
-    return found
 
 
 def half_made() -> list[Path]:
@@ -40,7 +29,7 @@ def half_made() -> list[Path]:
     found = []
     for store in (*sorted(cache_base().glob("*/")), _BUILD):
         lock = store / _STORE_LOCK
-        with _lock_of(lock if lock.is_file() else store) as nobody_makes_one:
+        with guard.lock_of(lock if lock.is_file() else store) as nobody_makes_one:
             found += sorted(store.glob(f"{guard.WORK}*")) if nobody_makes_one else []
     return found
 
@@ -64,7 +53,7 @@ def processes() -> dict[int, str]:
         given = [v[7:].decode(errors="replace") for v in environment if v.startswith(b"TMPDIR=")]
         owner = _owner(Path(given[0])) if given else None
         # one that is not here may be in mounts that we do not see, and live
-        if owner is not None and _is_free(owner):
+        if owner is not None and guard.is_free(owner):
             found[int(entry.name)] = name
     return found
 
@@ -73,29 +62,6 @@ def _owner(path: Path) -> Path | None:
     """The command's folder that a temporary folder is, or is in."""
     roots = guard.roots()
     return next((p for p in (path, *path.parents) if p.parent in roots), None)
-
-
-def _is_free(path: Path) -> bool:
-    with _lock_of(path) as free:
-        return free and path.is_dir() and not path.is_symlink()
-
-
-@contextlib.contextmanager
-def _lock_of(path: Path) -> Iterator[bool]:
-    """Whether a file's or folder's lock could be had, which is then held for the block."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:  # not there, or somebody else's
-        yield False
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
 
 
 def _is_stale(path: Path) -> bool:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from testbed.core.errors import OutputError, ParseError
+from testbed.core.files import reason
 from testbed.core.rundir import REPETITION, REPORT, RUN, SEED, VERDICTS, RunDir, State, read_json
-from testbed.files import reason
 
 DAMAGED = "damaged"
 """The state of a run whose ``run.json`` cannot be read."""

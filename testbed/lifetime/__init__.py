@@ -1,0 +1,1 @@
+"""Nothing outlives its command: signals, temporary folders, processes. Imports nothing itself."""
