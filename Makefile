@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 # TESTBED_IMAGE=FILE make setup: take everything from that image; no packages, no root (docs/howto/image.md)
 export TESTBED_IMAGE
-# TESTBED_IMAGE=none make setup: back to the programs of this system
+# TESTBED_IMAGE=none make setup: go back to the programs of this system
 IMAGE_FILE := $(if $(TESTBED_IMAGE),$(wildcard $(TESTBED_IMAGE)))
 ifneq ($(filter %.xz,$(TESTBED_IMAGE))$(findstring /,$(TESTBED_IMAGE)),)
 $(if $(IMAGE_FILE),,$(error TESTBED_IMAGE=$(TESTBED_IMAGE): there is no such file))
@@ -54,16 +54,16 @@ extra-%: ; $(in_vm)
 
 else
 
-# what an experiment needs besides, its class says; an image has it
+# An experiment's class names the extra packages it needs; an image contains them.
 exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
 	@$(if $(FROM_IMAGE),,for extra in $$($(BIN)/python -m testbed.execution.extras $(call quoted,$*)); do \
 	  $(MAKE) --no-print-directory "extra-$$extra" || exit 3; done)
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
 
-extra-%: setup $(VENV)/.% ## install what some experiments need: make extra-controllers
+extra-%: setup $(VENV)/.% ## install extra packages for some experiments: make extra-controllers
 	@:
 
-setup: $(READY) $(if $(FROM_IMAGE),$(STAMPS)/image,no-image) ## install what is needed (all others do it by themselves)
+setup: $(READY) $(if $(FROM_IMAGE),$(STAMPS)/image,no-image) ## install what is needed (the other targets do so automatically)
 
 .PHONY: no-image
 no-image:
@@ -76,7 +76,7 @@ FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu)
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit, replay and system tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
-test-newest: setup $(FRAMEWORKS) ## the tests with the newest packages in pyproject.toml's ranges
+test-newest: setup $(FRAMEWORKS) ## run the tests with the newest packages in pyproject.toml's ranges
 	@scripts/install-newest.sh build/newest
 	@build/newest/bin/python -m pytest --numprocesses auto --dist loadgroup
 
@@ -117,7 +117,7 @@ distclean: clean ## also remove the set-up (the guest kernel stays in your cache
 
 KERNEL := testbed/machine/kernel/uml.config $(wildcard testbed/machine/kernel/patches/*.patch)
 
-# straight.c: what was built from an older one is not used
+# straight.c: a library built from an older version is not used
 $(READY): pyproject.toml setup.py analysis/packets/straight.c $(LOCKS) \
   scripts/install-python.sh $(if $(FROM_IMAGE),,testbed/machine/packages.txt $(KERNEL))
 ifneq ($(FROM_IMAGE),)
@@ -128,7 +128,7 @@ else
 endif
 	@touch $@
 
-# to name a file is to choose it, each time it is another
+# Naming a file selects it, whenever it differs from the last one.
 ifneq ($(IMAGE_FILE),$(file <$(STAMPS)/image))
 .PHONY: $(if $(IMAGE_FILE),$(STAMPS)/image)
 endif
@@ -137,13 +137,13 @@ $(STAMPS)/image: $(READY) $(IMAGE_FILE)
 	@test -z '$(IMAGE_FILE)' || $(BIN)/testbed image import --use '$(IMAGE_FILE)'
 	@mkdir -p $(@D) && echo '$(or $(IMAGE_FILE),$(file <$@))' >$@
 
-# an extra of pyproject.toml: .dev is what only tests and documentation need
+# an extra of pyproject.toml; .dev is only for tests and documentation
 $(VENV)/.%: requirements/%.txt $(READY)
 	@echo "set-up: Python packages ($*)"
 	@scripts/install-python.sh $*
 	@touch $@
 
-# controller/'s programs run on OS-Ken; the tests run them on Ryu, too
+# The programs in controller/ run on OS-Ken; the tests run them on Ryu as well.
 $(STAMPS)/ryu: scripts/install-ryu.sh requirements/ryu.txt requirements/ryu-build.txt $(READY)
 	@echo "set-up for the tests: Ryu (about a minute)"
 	@scripts/install-ryu.sh

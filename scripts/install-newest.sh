@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes an environment in FOLDER with the newest packages that pyproject.toml's ranges allow, for
-# `make test-newest`: what users get who install the project as a library.
+# Creates an environment in FOLDER with the newest packages that pyproject.toml's ranges allow, for
+# `make test-newest`. It matches what users get who install the project as a library.
 set -eu
 cd "$(dirname "$0")/.."
 folder=$1

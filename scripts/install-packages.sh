@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs those Debian packages of testbed/machine/packages.txt (or of the arguments) that are missing;
-# --first: those of the list that building the kernel and the virtual environment needs;
-# --missing: only names those of the list that are missing.
-# Services that come with them are neither started now nor at boot: a run starts its own.
+# Installs missing Debian packages of testbed/machine/packages.txt (or of the arguments);
+# --first: only those needed to build the kernel and the virtual environment;
+# --missing: only prints the names of the missing ones.
+# Services that come with them are started neither now nor at boot; each run starts its own.
 set -eu
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -53,7 +53,7 @@ if [ ! -e "$policy" ]; then
     chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
-dpkg --configure -a  # what an interrupted installation left unfinished
+dpkg --configure -a  # finish an interrupted installation
 install() { apt-get install -q -y --no-install-recommends "$@"; }
 if ! install --simulate "$@" >/dev/null 2>&1; then apt-get update -q; fi
 install "$@" || { apt-get update -q; install "$@"; }

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs Python packages in .venv, as requirements/*.txt lock them.
+# Installs Python packages in .venv, with the versions locked in requirements/*.txt.
 #   install-python.sh         what every user needs, and the project itself
 #   install-python.sh NAME    what requirements/NAME.txt has besides
-# The environment is closed: of the system's Python packages it sees Mininet alone, by a link.
+# The environment is closed: of the system's Python packages it sees only Mininet, through a link.
 set -eu
 cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
@@ -23,7 +23,7 @@ if [ $# -gt 0 ]; then
     exit 0
 fi
 
-# made anew with the lock: what is in it is what the lock says, and nothing of before
+# recreated when the lock changes, so that it contains exactly what the lock says
 key=$("$python" -VV | cat - requirements/base.txt requirements/build.txt | cksum)
 if [ "$(cat "$venv/.locked" 2>/dev/null)" != "$key" ]; then
     "$python" -m venv --clear "$venv" || {
@@ -37,5 +37,5 @@ if [ "$(cat "$venv/.locked" 2>/dev/null)" != "$key" ]; then
     echo "$key" >"$venv/.locked"
 fi
 pip --no-deps --no-build-isolation --editable .
-# what setuptools leaves here is found before what is installed, and is not renewed
+# files that setuptools leaves here would take precedence over installed ones and become stale
 rm -rf network_testbed.egg-info

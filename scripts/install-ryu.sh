@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs Ryu 4.34 into build/ryu, apart from everything else, as requirements/ryu*.txt lock it. Its
-# set-up takes hold of a function that setuptools has dropped and does not use it; with a present
-# eventlet it runs on present Pythons, but for one name that controller/framework.py puts back.
+# Installs Ryu 4.34 into build/ryu, separate from everything else, as locked in requirements/ryu*.txt.
+# Its set-up refers to a function that setuptools has dropped, but does not use it. With a current
+# eventlet it runs on current Pythons, except for one name that controller/framework.py restores.
 set -eu
 cd "$(dirname "$0")/.."
 tools=$(mktemp -d)
@@ -13,7 +13,7 @@ echo 'import setuptools.command.easy_install as dropped; dropped.get_script_args
   >"$("$tools/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ryu.pth"
 rm -rf build/ryu.part
 locked --no-build-isolation --target build/ryu.part --requirement requirements/ryu.txt
-# Python 3.12 dropped distutils, of which Ryu compares versions by
+# Python 3.12 dropped distutils, which Ryu uses to compare versions:
 /usr/bin/python3 -W ignore -c 'import distutils' 2>/dev/null \
   || cp -r build/ryu.part/setuptools/_distutils build/ryu.part/distutils
 rm -rf build/ryu

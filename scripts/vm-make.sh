@@ -1,7 +1,7 @@
 #!/bin/sh
-# In the virtual machine: takes the project over from the shared folder, runs make on it, and brings
-# runs and the guest kernel back. Shared folders lack what a virtual environment needs (links, owners,
-# locks), so all work is done on a copy. With an image in the shared folder, runs are made from it.
+# In the virtual machine: copies the project from the shared folder, runs make on it, and copies runs
+# and the guest kernel back. Shared folders lack features that a virtual environment needs (links,
+# owners, locks), so all work is done on a copy. If the shared folder contains an image, runs use it.
 set -eu
 shared=${TESTBED_SHARED:-/vagrant}
 copy=${TESTBED_COPY:-$HOME/testbed}
@@ -15,7 +15,7 @@ fi
 mkdir -p "$copy" "$cache"
 take() { rsync --recursive --links --times --executability "$@"; }
 
-# virtiofs keeps the host's owners, who need not have our number: what we bring back is theirs
+# virtiofs keeps the host's owners, whose IDs may differ from ours: copied files must belong to them
 if mkdir -p "$kept" 2>/dev/null && [ -w "$kept" ] && [ -w "$shared" ]; then
     bring() { take "$@"; }
 else
@@ -31,7 +31,7 @@ take --delete --exclude=/.git --exclude=/.venv --exclude=/.vagrant --exclude=/bu
     "$shared/" "$copy/"
 if [ -d "$kept/kernels" ]; then take --ignore-existing "$kept/kernels" "$cache/"; fi
 
-# an image in the project's folder: nothing else of a guest's need be installed or built
+# with an image in the project's folder, nothing else has to be installed or built for the guest
 image=$(ls -t "$shared"/testbed-image-*.xz 2>/dev/null | head -n 1)
 case "$(uname -m) $image" in
     "x86_64 "?*) export TESTBED_IMAGE="$image" ;;
@@ -40,7 +40,7 @@ esac
 root=""
 case "$(uname -m) ${1:-}" in
     x86_64*) ;;
-    *exp-* | *test | *bench) root="sudo -E" ;;  # no guest kernel: the machine's own serves, as root
+    *exp-* | *test | *bench) root="sudo -E" ;;  # no guest kernel: use the machine's own, as root
 esac
 status=0
 (cd "$copy" && $root make "$@") || status=$?

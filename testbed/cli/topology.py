@@ -50,9 +50,11 @@ def list_topologies(as_json: bool) -> None:
 @click.command()
 @click.argument("topology")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path),
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
     help="SVG file to write [default: TOPOLOGY.svg, e.g. tree-2-3.svg].",
-)  # fmt: skip
+)
 def draw(topology: str, output: Path | None) -> None:
     """Draw TOPOLOGY as SVG, with names, addresses and link parameters.
 
@@ -159,9 +161,12 @@ def shell(
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option(
-    "--keep", multiple=True, metavar="FOLDER", type=click.Path(path_type=Path),
+    "--keep",
+    multiple=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
     help="Also keep files written to FOLDER (repeatable); put it before SCRIPT.",
-)  # fmt: skip
+)
 def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> None:
     """Run an unmodified Mininet SCRIPT on this engine (on the running kernel, as root).
 

@@ -190,13 +190,13 @@ def test_make_goes_into_the_machine(tmp_path):
 def test_a_machine_that_is_off_is_named(tmp_path):
     done = on_a_mac(tmp_path, "test", state="poweroff")
     assert done.returncode != 0
-    assert "start it by 'vagrant up'" in done.stderr
+    assert "start it with 'vagrant up'" in done.stderr
 
 
 def test_a_host_without_vagrant_is_told(tmp_path):
     done = on_a_mac(tmp_path, "setup", vagrant=False)
     assert done.returncode != 0
-    assert "Vagrant brings one" in done.stderr
+    assert "install Vagrant" in done.stderr
 
 
 # ---- in the machine
