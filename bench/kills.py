@@ -60,9 +60,15 @@ def _start(command: Command, place: Place) -> subprocess.Popen[bytes]:
         (place.root / "stderr").open("wb") as err,
     ):
         return subprocess.Popen(
-            command.argv, cwd=place.work, env=place.environment(), stdin=reads, stdout=out,
-            stderr=err, start_new_session=True, preexec_fn=_hear_ctrl_c,  # noqa: PLW1509
-        )  # fmt: skip
+            command.argv,
+            cwd=place.work,
+            env=place.environment(),
+            stdin=reads,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509
+        )
 
 
 def _hear_ctrl_c() -> None:

@@ -21,9 +21,17 @@ ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = ROOT / "pyproject.toml"
 FOLDER = ROOT / "requirements"
 _UV = [
-    "uv", "pip", "compile", "--quiet", "--universal", "--fork-strategy", "fewest",
-    "--generate-hashes", "--no-annotate", "--no-header",
-]  # fmt: skip
+    "uv",
+    "pip",
+    "compile",
+    "--quiet",
+    "--universal",
+    "--fork-strategy",
+    "fewest",
+    "--generate-hashes",
+    "--no-annotate",
+    "--no-header",
+]
 
 
 def project() -> dict[str, Any]:
@@ -56,10 +64,19 @@ def make(said: dict[str, Any]) -> dict[str, str]:
 
     def compiled(*words: str, ranges: str | None = None) -> str:
         done = subprocess.run(
-            [str(Path(sys.executable).with_name(_UV[0])), *_UV[1:], "--python-version", python,
-             *words],
-            cwd=ROOT, input=ranges, stdout=subprocess.PIPE, text=True, check=True,
-        )  # fmt: skip
+            [
+                str(Path(sys.executable).with_name(_UV[0])),
+                *_UV[1:],
+                "--python-version",
+                python,
+                *words,
+            ],
+            cwd=ROOT,
+            input=ranges,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
         return done.stdout
 
     build = "\n".join(said["build-system"]["requires"])

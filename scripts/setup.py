@@ -49,9 +49,13 @@ class Job:
         self.apart = os.geteuid() == 0 or argv[0] != PACKAGES
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                argv,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
                 process_group=0 if self.apart else None,
-            )  # fmt: skip
+            )
 
     @property
     def code(self) -> int | None:

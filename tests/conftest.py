@@ -3,6 +3,7 @@
 import ast
 import json
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 from analysis import compiled
 from testbed.results import notebook
 from testbed.results.pictures import Picture
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's, for what it starts with `&`
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start must hear it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -134,8 +134,9 @@ def _student(place: Place) -> None:
     _course(place)
     line = [*TESTBED, "lab", "export", LAB, "--student", STUDENTS[0], "--out", "bundle"]
     quietly(place, line)
-    shutil.copytree(place.work / "submissions" / STUDENTS[0], place.work / "bundle",
-                    dirs_exist_ok=True)  # fmt: skip
+    shutil.copytree(
+        place.work / "submissions" / STUDENTS[0], place.work / "bundle", dirs_exist_ok=True
+    )
 
 
 _MAKES_IMAGE = """
@@ -219,28 +220,56 @@ COMMANDS = {
     "grade": Command(
         [*TESTBED, "grade", LAB, "submissions"], _of_grades, _course, _forget("grades"), quick=True
     ),
-    "check": Command([*TESTBED, "check", "--folder", "bundle", "--trust", "--json"], _printed,
-                     _student, quick=True),
-    "lab-test": Command([*TESTBED, "lab", "test", LAB, "--only", "solution", "--only", "starter"],
-                        _printed),
+    "check": Command(
+        [*TESTBED, "check", "--folder", "bundle", "--trust", "--json"],
+        _printed,
+        _student,
+        quick=True,
+    ),
+    "lab-test": Command(
+        [*TESTBED, "lab", "test", LAB, "--only", "solution", "--only", "starter"], _printed
+    ),
     "image-build": Command([*TESTBED, "image", "build"], _printed, again=_drop_images),
-    "image-export": Command([*TESTBED, "image", "export", "out.xz"],
-                            lambda place, _: _hash(place.work / "out.xz"), _with_image,
-                            _forget("out.xz")),
-    "image-import": Command([*TESTBED, "image", "import", "image.xz"], _printed, _image,
-                            _drop_images),
+    "image-export": Command(
+        [*TESTBED, "image", "export", "out.xz"],
+        lambda place, _: _hash(place.work / "out.xz"),
+        _with_image,
+        _forget("out.xz"),
+    ),
+    "image-import": Command(
+        [*TESTBED, "image", "import", "image.xz"], _printed, _image, _drop_images
+    ),
     "docs": Command([sys.executable, "-m", "testbed.book.site"], _of_site),
     "book": Command([sys.executable, "-m", "testbed.book"], _of_run, _all_runs, _without_one_run),
-    "shell": Command([*TESTBED, "shell", "tree,2", "--out", "shell"], _printed,
-                     again=_forget("shell"), stdin="pingall\n", quick=True),
-    "shell-host": Command([*TESTBED, "shell", "tree,2", "--runtime", "host", "--out", "shell"],
-                          _printed, again=_forget("shell"), stdin="pingall\n", root=True,
-                          quick=True),
-    "mininet": Command([*TESTBED, "mininet", "script.py"], _printed, _mininet_script, root=True,
-                       quick=True),
-    "notebook": Command(
-        [sys.executable, "-m", "testbed.cli.jupyter", "--no-browser", "--port-retries=200",
-         *["--allow-root"] * (os.geteuid() == 0)],
-        lambda _, text: str("is running at" in text), _one_run, until="is running at",
+    "shell": Command(
+        [*TESTBED, "shell", "tree,2", "--out", "shell"],
+        _printed,
+        again=_forget("shell"),
+        stdin="pingall\n",
+        quick=True,
     ),
-}  # fmt: skip
+    "shell-host": Command(
+        [*TESTBED, "shell", "tree,2", "--runtime", "host", "--out", "shell"],
+        _printed,
+        again=_forget("shell"),
+        stdin="pingall\n",
+        root=True,
+        quick=True,
+    ),
+    "mininet": Command(
+        [*TESTBED, "mininet", "script.py"], _printed, _mininet_script, root=True, quick=True
+    ),
+    "notebook": Command(
+        [
+            sys.executable,
+            "-m",
+            "testbed.cli.jupyter",
+            "--no-browser",
+            "--port-retries=200",
+            *["--allow-root"] * (os.geteuid() == 0),
+        ],
+        lambda _, text: str("is running at" in text),
+        _one_run,
+        until="is running at",
+    ),
+}

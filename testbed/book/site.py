@@ -33,9 +33,16 @@ def main() -> int:
 
 def _build(configuration: Path, target: Path) -> int:
     argv = [
-        sys.executable, "-m", "mkdocs", "build", "--quiet", "--config-file", str(configuration),
-        "--site-dir", str(target),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--quiet",
+        "--config-file",
+        str(configuration),
+        "--site-dir",
+        str(target),
+    ]
     return guard.run(argv, cwd=PROJECT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
 
 

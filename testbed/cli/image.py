@@ -131,8 +131,9 @@ def list_(as_json: bool) -> None:
         return
     if not rows:
         err.print("no image; testbed image import FILE, or testbed image build")
-    table = Table("image", "used", "suite", "kernel", "packages", "MB", box=None,
-                  header_style="bold")  # fmt: skip
+    table = Table(
+        "image", "used", "suite", "kernel", "packages", "MB", box=None, header_style="bold"
+    )
     for row in rows:
         size_mb, used = f"{row['bytes'] / 1e6:.0f}", "yes" if row["used"] else ""
         table.add_row(row["id"], used, row["suite"], row["kernel"], str(row["packages"]), size_mb)

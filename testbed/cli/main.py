@@ -24,8 +24,16 @@ from testbed.core.rundir import RunDir, default_runs
 from testbed.core.version import __version__
 from testbed.lifetime import guard, start
 
-_MAKE_NOTHING = {"clean", "controller", "describe", "doctor", "list", "mininet", "report",
-                 "topologies"}  # fmt: skip
+_MAKE_NOTHING = {
+    "clean",
+    "controller",
+    "describe",
+    "doctor",
+    "list",
+    "mininet",
+    "report",
+    "topologies",
+}
 """Commands without temporary files of their own; what a user's script makes is the script's."""
 
 

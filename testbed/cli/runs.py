@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from testbed.results.runs import Row as RunRow
 
 _COLOURS = {
-    State.FINISHED: "green", State.UNDER_WAY: "cyan", State.FAILED: "red",
+    State.FINISHED: "green",
+    State.UNDER_WAY: "cyan",
+    State.FAILED: "red",
     State.INTERRUPTED: "yellow",
-}  # fmt: skip
+}
 _RUNS = click.option(
     "--out", "folder", type=click.Path(path_type=Path), help="Folder of run directories."
 )
@@ -62,25 +64,36 @@ def _print_runs(found: list[RunRow]) -> None:
         )
         verdicts = ", ".join(f"{n} {status}" for status, n in row.verdicts.items())
         table.add_row(
-            row.path.name, row.started.replace("T", " ").rstrip("Z"),
-            f"[{colour}]{row.state}[/]{why}", verdicts, row.fingerprint[:16],
+            row.path.name,
+            row.started.replace("T", " ").rstrip("Z"),
+            f"[{colour}]{row.state}[/]{why}",
+            verdicts,
+            row.fingerprint[:16],
             f"{row.size_bytes / 1e6:.1f}",
-        )  # fmt: skip
+        )
     out.print(table)
     total_mb = sum(row.size_bytes for row in found) / 1e6
-    out.print(f"{len(found)} runs, {total_mb:.0f} MB, in {found[0].path.parent}",
-              highlight=False, soft_wrap=True)  # fmt: skip
+    out.print(
+        f"{len(found)} runs, {total_mb:.0f} MB, in {found[0].path.parent}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @runs_group.command()
 @click.option(
-    "--older-than", "days", type=click.FloatRange(0, 36500), metavar="DAYS",
+    "--older-than",
+    "days",
+    type=click.FloatRange(0, 36500),
+    metavar="DAYS",
     help="Only runs that started more than DAYS ago.",
-)  # fmt: skip
+)
 @click.option(
-    "--keep", type=click.IntRange(0, 10000), metavar="N",
+    "--keep",
+    type=click.IntRange(0, 10000),
+    metavar="N",
     help="Keep the newest N runs of each experiment (0: none).",
-)  # fmt: skip
+)
 @click.option("--unfinished", is_flag=True, help="Only failed, interrupted and damaged runs.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -95,9 +108,7 @@ def prune(
     from testbed.results.runs import remove, rows, to_prune
 
     unfinished = unfinished or (days is None and keep is None)
-    chosen = list(
-        to_prune(rows(folder), older_than_days=days, keep=keep, unfinished=unfinished)
-    )  # fmt: skip
+    chosen = list(to_prune(rows(folder), older_than_days=days, keep=keep, unfinished=unfinished))
     if not chosen:
         out.print(f"nothing to remove in {folder}", highlight=False, soft_wrap=True)
         return
@@ -186,8 +197,9 @@ def _write_page(path: Path, both: list[RunDir], found: Diff) -> None:
     page = template("diff.html.j2").render(
         runs=[{"name": run.path.name, "title": run.meta().get("title", "")} for run in both],
         sections={t: rows for t, rows in found.sections.items() if t != "Figures"},
-        figures=figures, summary=_summary(found),
-    )  # fmt: skip
+        figures=figures,
+        summary=_summary(found),
+    )
     write_text(path, page, what="--html")
 
 

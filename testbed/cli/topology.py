@@ -50,9 +50,11 @@ def list_topologies(as_json: bool) -> None:
 @click.command()
 @click.argument("topology")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path),
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
     help="File [default: TOPOLOGY.svg, such as tree-2-3.svg].",
-)  # fmt: skip
+)
 def draw(topology: str, output: Path | None) -> None:
     """Draw TOPOLOGY as SVG, with names, addresses and link shapes.
 
@@ -155,9 +157,12 @@ def shell(
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option(
-    "--keep", multiple=True, metavar="FOLDER", type=click.Path(path_type=Path),
+    "--keep",
+    multiple=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
     help="Also keep what is written in FOLDER (repeatable); before SCRIPT.",
-)  # fmt: skip
+)
 def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> None:
     """Run a SCRIPT written for Mininet, unchanged, on this engine (running kernel, as root).
 

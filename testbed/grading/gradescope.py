@@ -35,9 +35,14 @@ _PACKAGES = ("analysis", "controller", "experiments", "testbed", "topologies")
 _SKIPPED = ("__pycache__", ".pyc", ".so")
 _INSTALLS = "scripts/install-python.sh"
 _SETS_UP = (
-    "pyproject.toml", "setup.py", "README.md", "LICENSE", _INSTALLS, "requirements/base.txt",
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "LICENSE",
+    _INSTALLS,
+    "requirements/base.txt",
     "requirements/build.txt",
-)  # fmt: skip
+)
 _TRIES = 2
 """What cannot be judged is tried once more before a person has to look."""
 

@@ -119,9 +119,12 @@ def _start(lab: Path, held: Sequence[int]) -> _Worker:
     of = (os.getpid(), str(lab), sweeper.handed_down())
     code = _BEGIN.format(path=sys.path, fd=theirs.fileno(), of=of)
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=2,
-        pass_fds=(theirs.fileno(), *held, *sweeper.handed_down()), start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        pass_fds=(theirs.fileno(), *held, *sweeper.handed_down()),
+        start_new_session=True,
+    )
     theirs.close()
     return _Worker(process, ours)
 

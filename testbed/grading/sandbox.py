@@ -44,13 +44,19 @@ _OUT_MB = 8
 _MOST_FILES = 1000
 _LARGEST_FILE_BYTES = 4 * _MB
 _LIMITS = (
-    "--nproc=64", f"--as={512 * _MB}", f"--fsize={_LARGEST_FILE_BYTES}", "--nofile=256", "--core=0",
-)  # fmt: skip
+    "--nproc=64",
+    f"--as={512 * _MB}",
+    f"--fsize={_LARGEST_FILE_BYTES}",
+    "--nofile=256",
+    "--core=0",
+)
 _ETC = ("alternatives", "nsswitch.conf", "protocols", "services")
 _ENVIRONMENT = {
     **{name: ENVIRONMENT[name] for name in (*FIRST_PROCESS, "OPENSSL_ia32cap")},
-    "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": OUT, "PYTHONUNBUFFERED": "1",
-}  # fmt: skip
+    "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+    "HOME": OUT,
+    "PYTHONUNBUFFERED": "1",
+}
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 """What setpriv needs to become `USER`; gone when the program starts."""
 
@@ -100,19 +106,61 @@ def argv(
             raise MissingPrerequisiteError(program, install_command(program))
     variables = {**_ENVIRONMENT, **(environment or {})}
     return [
-        "choom", "-n", "1000", "--", "prlimit", *_LIMITS, "--",
-        "bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup",
-        *([] if network else ["--unshare-net"]), "--die-with-parent", "--new-session",
-        "--cap-drop", "ALL", *(w for c in _CAPABILITIES for w in ("--cap-add", c)), "--clearenv",
+        "choom",
+        "-n",
+        "1000",
+        "--",
+        "prlimit",
+        *_LIMITS,
+        "--",
+        "bwrap",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup",
+        *([] if network else ["--unshare-net"]),
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        *(w for c in _CAPABILITIES for w in ("--cap-add", c)),
+        "--clearenv",
         *(w for name, value in variables.items() for w in ("--setenv", name, value)),
-        *_folders(["/etc/x", *(shown or {})]), "--ro-bind", "/usr", "/usr", *_links(), *_etc(),
-        "--proc", "/proc", "--dev", "/dev", "--size", str(_OUT_MB * _MB), "--tmpfs", "/tmp",
+        *_folders(["/etc/x", *(shown or {})]),
+        "--ro-bind",
+        "/usr",
+        "/usr",
+        *_links(),
+        *_etc(),
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--size",
+        str(_OUT_MB * _MB),
+        "--tmpfs",
+        "/tmp",
         *(w for inside, path in (shown or {}).items() for w in ("--ro-bind", path, inside)),
-        "--ro-bind", str(work), WORK, "--bind", str(out), OUT, "--chdir", WORK,
-        "--remount-ro", "/", "--",
-        "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs",
-        "--inh-caps=-all", "--bounding-set=-all", *command,
-    ]  # fmt: skip
+        "--ro-bind",
+        str(work),
+        WORK,
+        "--bind",
+        str(out),
+        OUT,
+        "--chdir",
+        WORK,
+        "--remount-ro",
+        "/",
+        "--",
+        "setpriv",
+        f"--reuid={USER}",
+        f"--regid={USER}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+        *command,
+    ]
 
 
 def _folders(paths: Iterable[str]) -> list[str]:

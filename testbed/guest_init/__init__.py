@@ -38,9 +38,26 @@ use for them."""
 HOSTNAME = "lab"
 
 _OFF = (
-    "AVX512F", "AVX512VL", "AVX512BW", "AVX512DQ", "AVX512CD", "AVX2", "AVX", "FMA", "FMA4",
-    "BMI1", "BMI2", "LZCNT", "MOVBE", "POPCNT", "SSSE3", "SSE4_1", "SSE4_2", "ERMS", "RTM",
-)  # fmt: skip
+    "AVX512F",
+    "AVX512VL",
+    "AVX512BW",
+    "AVX512DQ",
+    "AVX512CD",
+    "AVX2",
+    "AVX",
+    "FMA",
+    "FMA4",
+    "BMI1",
+    "BMI2",
+    "LZCNT",
+    "MOVBE",
+    "POPCNT",
+    "SSSE3",
+    "SSE4_1",
+    "SSE4_2",
+    "ERMS",
+    "RTM",
+)
 """What glibc does without: all that not every x86-64 processor has. It would search other folders
 for libraries, and take other routines; those of libm round differently with FMA."""
 
@@ -62,8 +79,13 @@ ENVIRONMENT = {
 }
 
 FIRST_PROCESS = (
-    "GLIBC_TUNABLES", "LANG", "LOCPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TZ",
-)  # fmt: skip
+    "GLIBC_TUNABLES",
+    "LANG",
+    "LOCPATH",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHASHSEED",
+    "TZ",
+)
 """Variables that process 1 is started with; it sets the others."""
 
 FIRST_S = 10.0

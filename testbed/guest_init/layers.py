@@ -34,10 +34,25 @@ MARK = "/run/testbed"
 """A mount point in every world of ours."""
 
 _NO_FILES = (
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts",
-    "devtmpfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "securityfs", "sysfs",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "securityfs",
+    "sysfs",
     "tracefs",
-)  # fmt: skip
+)
 """Kinds of file systems that the kernel itself fills."""
 
 _KERNELS_OWN = ("/proc", "/sys", "/dev")
@@ -50,10 +65,29 @@ _EMPTY = ("/run", "/tmp", "/var/tmp", "/var/lib", "/var/log", "/var/cache", "/va
 _SKELETON_DEPTH = 2
 _COPY_LIMIT_BYTES = 1 << 24
 _SYSTEM = (
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt",
-    "/proc", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/log",
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/lib",
+    "/var/log",
     "/var/tmp",
-)  # fmt: skip
+)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -207,8 +241,10 @@ def stack(keep: Sequence[str] = (), *, overlay: bool = True) -> Layers:
 def seal_settings() -> None:
     """In the /proc there is, settings of the whole machine cannot be written; a network's can."""
     for path, flags in (
-        ("/proc/sysrq-trigger", MS_RDONLY), ("/proc/sys", MS_RDONLY), ("/proc/sys/net", 0),
-    ):  # fmt: skip
+        ("/proc/sysrq-trigger", MS_RDONLY),
+        ("/proc/sys", MS_RDONLY),
+        ("/proc/sys/net", 0),
+    ):
         if os.path.exists(path):
             mount(path, path, "none", MS_BIND)
             mount("none", path, "none", MS_BIND | MS_REMOUNT | flags)

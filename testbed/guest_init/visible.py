@@ -24,15 +24,39 @@ LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 """At the root, as on the machine: links into `PROGRAMS`, or folders of programs on old systems."""
 
 FOLDERS = {
-    "/dev": "", "/etc": "", "/home": "", "/media": "", "/mnt": "", "/opt": "", "/proc": "",
-    "/root": "", "/run": "", "/srv": "", "/sys": "", "/tmp": "", "/usr": "", "/var": "",
-    "/etc/alternatives": "", "/etc/ssl": "", "/etc/ssl/certs": "",
+    "/dev": "",
+    "/etc": "",
+    "/home": "",
+    "/media": "",
+    "/mnt": "",
+    "/opt": "",
+    "/proc": "",
+    "/root": "",
+    "/run": "",
+    "/srv": "",
+    "/sys": "",
+    "/tmp": "",
+    "/usr": "",
+    "/var": "",
+    "/etc/alternatives": "",
+    "/etc/ssl": "",
+    "/etc/ssl/certs": "",
     "/run/lock": "",
-    "/var/cache": "", "/var/lib": "", "/var/lib/dhcpcd": "", "/var/lib/frr": "frr",
-    "/var/lib/misc": "", "/var/lib/nsd": "nsd", "/var/lib/openvswitch": "",
-    "/var/lib/unbound": "unbound", "/var/log": "", "/var/log/frr": "frr",
-    "/var/log/openvswitch": "", "/var/mail": "", "/var/spool": "", "/var/tmp": "",
-}  # fmt: skip
+    "/var/cache": "",
+    "/var/lib": "",
+    "/var/lib/dhcpcd": "",
+    "/var/lib/frr": "frr",
+    "/var/lib/misc": "",
+    "/var/lib/nsd": "nsd",
+    "/var/lib/openvswitch": "",
+    "/var/lib/unbound": "unbound",
+    "/var/log": "",
+    "/var/log/frr": "frr",
+    "/var/log/openvswitch": "",
+    "/var/mail": "",
+    "/var/spool": "",
+    "/var/tmp": "",
+}
 """Folders that are made, parents first → the user they belong to; root's if empty."""
 
 FOR_ALL = ("/tmp", "/var/tmp")

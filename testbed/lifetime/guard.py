@@ -260,8 +260,10 @@ def started(argv: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[An
     python = getattr(sys, "_base_executable", sys.executable)
     process = subprocess.Popen(
         [python, "-I", "-S", _SUPERVISE, str(reader), *argv],
-        pass_fds=(reader, *options.pop("pass_fds", ())), start_new_session=True, **options,
-    )  # fmt: skip
+        pass_fds=(reader, *options.pop("pass_fds", ())),
+        start_new_session=True,
+        **options,
+    )
     os.close(reader)
     try:
         yield process

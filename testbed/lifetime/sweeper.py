@@ -31,9 +31,12 @@ def start() -> None:
     reader, _pipe = os.pipe()
     subprocess.Popen(
         ["/bin/sh", "-c", _SCRIPT, "testbed-sweeper"],
-        stdin=reader, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        cwd="/", start_new_session=True,
-    ).returncode = 0  # it outlives us: nobody waits for it  # fmt: skip
+        stdin=reader,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    ).returncode = 0  # it outlives us: nobody waits for it
     os.close(reader)
 
 

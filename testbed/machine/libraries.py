@@ -22,8 +22,15 @@ LIBRARIES = ("packaging", "pyroute2")
 """What `testbed.execution.inside` imports, and what Mininet does. None has compiled parts."""
 
 CONTROLLERS = (
-    "os-ken", "idna", "netaddr", "oslo.config", "oslo.i18n", "pbr", "rfc3986", "stevedore",
-)  # fmt: skip
+    "os-ken",
+    "idna",
+    "netaddr",
+    "oslo.config",
+    "oslo.i18n",
+    "pbr",
+    "rfc3986",
+    "stevedore",
+)
 """What controllers import besides, where the extra is installed: in a folder of its own."""
 
 CONTROLLERS_FOLDER = "controllers"

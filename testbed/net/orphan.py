@@ -44,17 +44,19 @@ def _instruction(
     return struct.pack("=BBhi", code, source << 4 | target, offset, value)
 
 
-_PROGRAM = b"".join((
-    _instruction(_LOAD_DOUBLE, 2, 1, _SK),
-    _instruction(_JUMP_NOT_EQUAL, 2, 0, 2, 0),  # has a socket: go on behind the next exit
-    _instruction(_MOVE, 0, value=_TC_ACT_UNSPEC),
-    _instruction(_EXIT),
-    _instruction(_LOAD_WORD, 2, 1, _IFINDEX),
-    _instruction(_MOVE, 3, value=0),
-    _instruction(_CALL, value=_CLONE_REDIRECT),
-    _instruction(_MOVE, 0, value=_TC_ACT_STOLEN),  # an end that no counter takes for a loss
-    _instruction(_EXIT),
-))  # fmt: skip
+_PROGRAM = b"".join(
+    (
+        _instruction(_LOAD_DOUBLE, 2, 1, _SK),
+        _instruction(_JUMP_NOT_EQUAL, 2, 0, 2, 0),  # has a socket: go on behind the next exit
+        _instruction(_MOVE, 0, value=_TC_ACT_UNSPEC),
+        _instruction(_EXIT),
+        _instruction(_LOAD_WORD, 2, 1, _IFINDEX),
+        _instruction(_MOVE, 3, value=0),
+        _instruction(_CALL, value=_CLONE_REDIRECT),
+        _instruction(_MOVE, 0, value=_TC_ACT_STOLEN),  # an end that no counter takes for a loss
+        _instruction(_EXIT),
+    )
+)
 
 
 def load() -> int:
@@ -69,10 +71,19 @@ def load() -> int:
     licence = ctypes.create_string_buffer(b"GPL")
     request = ctypes.create_string_buffer(
         struct.pack(
-            "=IIQQIIQII16s", _BPF_PROG_TYPE_SCHED_CLS, len(_PROGRAM) // 8,
-            ctypes.addressof(program), ctypes.addressof(licence), 0, 0, 0, 0, 0, _NAME.encode(),
+            "=IIQQIIQII16s",
+            _BPF_PROG_TYPE_SCHED_CLS,
+            len(_PROGRAM) // 8,
+            ctypes.addressof(program),
+            ctypes.addressof(licence),
+            0,
+            0,
+            0,
+            0,
+            0,
+            _NAME.encode(),
         )
-    )  # fmt: skip
+    )
     fd = _libc.syscall(_SYS_BPF[platform.machine()], _BPF_PROG_LOAD, request, len(request) - 1)
     if fd < 0:
         number_ = ctypes.get_errno()

@@ -55,9 +55,12 @@ class Diff:
     def sections(self) -> dict[str, list[Row]]:
         """Title → rows."""
         return {
-            "Made by": self.made_by, "Parameters": self.parameters, "Claims": self.claims,
-            "Tables": self.tables, "Figures": self.figures,
-        }  # fmt: skip
+            "Made by": self.made_by,
+            "Parameters": self.parameters,
+            "Claims": self.claims,
+            "Tables": self.tables,
+            "Figures": self.figures,
+        }
 
     @property
     def same(self) -> bool:
@@ -131,9 +134,7 @@ def _changed(one: pd.DataFrame, two: pd.DataFrame) -> str:
         if more := [str(c) for c in columns if c not in other]:
             parts.append(f"{sign} {', '.join(more)}")
     shared, rows = [c for c in one.columns if c in two.columns], min(len(one), len(two))
-    by_column = {
-        str(c): n for c in shared if (n := _cells(one[c].head(rows), two[c].head(rows)))
-    }  # fmt: skip
+    by_column = {str(c): n for c in shared if (n := _cells(one[c].head(rows), two[c].head(rows)))}
     if by_column:
         most = sorted(by_column, key=by_column.__getitem__, reverse=True)
         names = ", ".join(most[:_SHOWN_COLUMNS]) + " …" * (len(most) > _SHOWN_COLUMNS)

@@ -80,10 +80,15 @@ def _run(run: RunDir) -> Row:
     except ParseError as error:
         return Row(run.path, "", DAMAGED, "", "", size_bytes, reason=str(error))
     return Row(
-        run.path, str(meta.get("experiment", "")), state, str(meta.get("started", "")),
-        str(meta.get("fingerprint") or ""), size_bytes, reason=_why(state, meta),
+        run.path,
+        str(meta.get("experiment", "")),
+        state,
+        str(meta.get("started", "")),
+        str(meta.get("fingerprint") or ""),
+        size_bytes,
+        reason=_why(state, meta),
         verdicts=_verdicts(run.path / VERDICTS) if state is State.FINISHED else {},
-    )  # fmt: skip
+    )
 
 
 def _why(state: State, meta: dict[str, Any]) -> str:
@@ -104,9 +109,15 @@ def _repetition(path: Path) -> Row:
         with suppress(ParseError, KeyError, TypeError):
             verdicts = Counter(c["status"] for c in read_json(path / REPETITION)["claims"])
     return Row(
-        path, first.experiment, state, first.started, "", _size_bytes(path), len(folders),
+        path,
+        first.experiment,
+        state,
+        first.started,
+        "",
+        _size_bytes(path),
+        len(folders),
         verdicts=dict(verdicts),
-    )  # fmt: skip
+    )
 
 
 def _verdicts(path: Path) -> dict[str, int]:

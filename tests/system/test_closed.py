@@ -55,8 +55,10 @@ class Machines:
             (own / "machine").mkdir()
             command = [sys.executable, str(MACHINE), str(own / "machine"), *command]
         environment = {
-            **os.environ, "TESTBED_CACHE": str(cache_base()), "PYTHONPATH": str(project),
-        }  # fmt: skip
+            **os.environ,
+            "TESTBED_CACHE": str(cache_base()),
+            "PYTHONPATH": str(project),
+        }
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, cwd=project
         )

@@ -64,9 +64,13 @@ net.stop()
 def sacrificed(command, cwd):
     done = subprocess.run(
         [sys.executable, str(SACRIFICE), *map(str, command)],
-        capture_output=True, text=True, check=False, cwd=cwd, timeout=120,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "TESTBED_CACHE": str(cwd / "cache")},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -195,7 +199,10 @@ def test_a_dhcp_client_writes_its_own_resolv_conf(files):
 def test_a_folder_of_the_system_is_never_kept(files):
     done = subprocess.run(
         [*TESTBED, "mininet", "--keep", "/etc", "script.py"],
-        capture_output=True, text=True, check=False, cwd=files,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=files,
+    )
     assert done.returncode == 2 and "--keep /etc" in done.stderr
     assert layers.may_be_kept(str(files)) and not layers.may_be_kept("/tmp/../etc")

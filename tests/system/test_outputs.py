@@ -79,9 +79,13 @@ def in_place(place: Path, options: str, *words: object, before: str = "") -> tup
     script = f"mount -t tmpfs -o {options} none {place}; {before or ':'}; {line}; code=$?"
     script += f"; cp -a {place} {place}-after; exit $code"
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script], cwd=PROJECT, capture_output=True, text=True,
-        check=False, env={**os.environ, "PYTHONPATH": str(PROJECT)},
-    )  # fmt: skip
+        ["unshare", "--mount", "sh", "-c", script],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, [x for x in done.stderr.splitlines() if x.startswith("error:")]
 
@@ -154,14 +158,19 @@ def test_a_killed_run_is_interrupted_and_beside_one_nobody_writes(experiment, tm
         before = sorted(p.name for p in run.path.iterdir()), (run.path / "run.json").read_bytes()
         for words in (("replay", run.path), ("report", run.path), ("replay", "latest")):
             done = subprocess.run(
-                [*TESTBED, *words], cwd=PROJECT, env=environment, capture_output=True, text=True,
+                [*TESTBED, *words],
+                cwd=PROJECT,
+                env=environment,
+                capture_output=True,
+                text=True,
                 check=False,
-            )  # fmt: skip
+            )
             assert done.returncode == 2 and done.stderr.count("\n") == 1
             assert "is under way" in done.stderr or "no finished run" in done.stderr
         assert before == (
-            sorted(p.name for p in run.path.iterdir()), (run.path / "run.json").read_bytes()
-        )  # fmt: skip
+            sorted(p.name for p in run.path.iterdir()),
+            (run.path / "run.json").read_bytes(),
+        )
         process.send_signal(signal.SIGKILL)
         process.wait()
         while run.under_way:

@@ -95,9 +95,13 @@ def run_case(command: str, place_name: str, scratch: Path) -> dict[str, object]:
     _libc.mount(b"none", b"/", None, _PRIVATE, None)
     place = make_place(place_name, root)
     words = {
-        "TARGET": str(place / "target"), "FOLDER": str(place / "folder"), "RUN": str(place / "run"),
-        "SECRET": str(scratch / "secret"), "ONE": str(scratch / "one"), "TWO": str(scratch / "two"),
-    }  # fmt: skip
+        "TARGET": str(place / "target"),
+        "FOLDER": str(place / "folder"),
+        "RUN": str(place / "run"),
+        "SECRET": str(scratch / "secret"),
+        "ONE": str(scratch / "one"),
+        "TWO": str(scratch / "two"),
+    }
     if "RUN" in COMMANDS[command] and place.is_dir():
         shutil.copytree(scratch / "run", place / "run")
     close_place(place_name, place)
@@ -110,10 +114,12 @@ def run_case(command: str, place_name: str, scratch: Path) -> dict[str, object]:
     code, said = in_child(argv)
     old = place / f"target.{argv[-1].rpartition('.')[2]}"
     return {
-        "code": code, "said": said, "new": sorted(set(listing(top)) - set(before)),
+        "code": code,
+        "said": said,
+        "new": sorted(set(listing(top)) - set(before)),
         "gone": sorted(set(before) - set(listing(top))),
         "old": old.read_text(errors="replace") == OLD if old.is_file() else None,
-    }  # fmt: skip
+    }
 
 
 def in_child(argv: list[str]) -> tuple[int, str]:

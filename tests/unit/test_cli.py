@@ -121,11 +121,19 @@ def test_the_report_of_a_repetition_is_found(tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [("nonsense",), ("draw",), ("draw", "single", "--nonsense"), ("run", "arp", "--repeat", "0"),
-     ("run", "arp", "--delay-ms", "x"), ("kernel", "import", __file__), ("draw", "tree,x"),
-     ("runs", "prune", "--keep", "-1"), ("run", "arp", "--repeat", "1001"),
-     ("grade", "letter", "x", "--jobs", "257")],
-)  # fmt: skip
+    [
+        ("nonsense",),
+        ("draw",),
+        ("draw", "single", "--nonsense"),
+        ("run", "arp", "--repeat", "0"),
+        ("run", "arp", "--delay-ms", "x"),
+        ("kernel", "import", __file__),
+        ("draw", "tree,x"),
+        ("runs", "prune", "--keep", "-1"),
+        ("run", "arp", "--repeat", "1001"),
+        ("grade", "letter", "x", "--jobs", "257"),
+    ],
+)
 def test_errors_have_one_spelling_and_one_line(words):
     done = run_testbed(*words)
     assert (done.returncode, done.stdout) == (2, "")

@@ -147,8 +147,15 @@ def test_its_parts_are_tables_figures_and_paths(runs):
     run = Run(make_run(runs / "tiny-1"))
     (claim,) = run.claims.to_dict("records")
     assert list(claim) == [
-        "claim", "sentence", "verdict", "observed", "expected", "value", "unit", "source"
-    ]  # fmt: skip
+        "claim",
+        "sentence",
+        "verdict",
+        "observed",
+        "expected",
+        "value",
+        "unit",
+        "source",
+    ]
     assert claim["verdict"] == "FAIL" and claim["expected"] == "10 Mbit/s ±1 %"
     assert run.tables["flows"]["goodput_mbps"].tolist() == [9.0]
     assert run.parameters.rate_mbps == 10 and run.scenarios == ["main"]
@@ -216,8 +223,10 @@ def test_a_bad_request_is_refused_before_anything_is_made(runs, options, words):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, testbed; print([m for m in ('pandas', 'numpy', 'rich', 'testbed.cli', " \
-           "'testbed.results') if m in sys.modules])"  # fmt: skip
+    code = (
+        "import sys, testbed; print([m for m in ('pandas', 'numpy', 'rich', 'testbed.cli', "
+        "'testbed.results') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

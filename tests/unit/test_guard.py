@@ -51,9 +51,13 @@ def environment(tmp_path):
 def holder(tmp_path):
     """A command that holds a bit of everything; and the temporary folder that it told."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, str(tmp_path)], env=environment(tmp_path),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-c", HOLDS, str(tmp_path)],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     folder = Path(process.stdout.readline().strip())
     assert (folder / "file").is_file()
     wait_until((tmp_path / "grandchild").exists)
@@ -176,7 +180,10 @@ start.command("long", run)
 @pytest.mark.parametrize("number", guard.SIGNALS, ids=lambda n: n.name)
 def test_a_signal_while_the_imports_go_on(number):
     code = f"import os, sys; os.kill(os.getpid(), {int(number)})"
-    argv = [sys.executable, "-c", f"""
+    argv = [
+        sys.executable,
+        "-c",
+        f"""
 import sys
 from testbed.__main__ import main
 class Signals:
@@ -185,7 +192,8 @@ class Signals:
             {code.replace("import os, sys;", "import os;")}
 sys.meta_path.insert(0, Signals())
 main()
-"""]  # fmt: skip
+""",
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT)
     assert (done.returncode, done.stderr) == (128 + number, f"interrupted ({number.name})\n")
 
@@ -213,8 +221,10 @@ def test_what_is_half_made_in_a_store_is_left_alone_while_somebody_makes_it(tmp_
 
 @contextlib.contextmanager
 def held(store):
-    code = ("import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print();"
-            "sys.stdout.flush(); sys.stdin.read()")  # fmt: skip
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print();"
+        "sys.stdout.flush(); sys.stdin.read()"
+    )
     argv = [sys.executable, "-c", code, str(store / "lock")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(argv, **pipes) as process:

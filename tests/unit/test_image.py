@@ -742,8 +742,15 @@ def test_doctor_counts_what_an_image_holds(tmp_path, monkeypatch):
 def _plan(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    for name in ("Makefile", "pyproject.toml", "setup.py", "analysis", "testbed", "scripts",
-                 "requirements"):  # fmt: skip
+    for name in (
+        "Makefile",
+        "pyproject.toml",
+        "setup.py",
+        "analysis",
+        "testbed",
+        "scripts",
+        "requirements",
+    ):
         if not (tmp_path / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
     return subprocess.run(

@@ -30,12 +30,27 @@ def finished_run(path: Path, rows: tuple[int, ...] = (1, 2)) -> RunDir:
     pd.DataFrame({"n": rows}).to_parquet(run.tables / "t.parquet")
     (run.plots / "x.svg").write_text("<svg/>")
     (path / "verdicts.json").write_text("[]")
-    run.write_meta({
-        "experiment": "arp", "title": "ARP", "parameters": {}, "scenarios": {}, "seed": 1,
-        "runtime": "guest", "clock": "virtual", "status": "complete", "state": State.FINISHED,
-        "runtime_why": "", "kernel": {"version": "7", "sha256": "0"}, "tools": {}, "testbed": "0",
-        "started": "2026-01-01T00:00:00Z", "host": {}, "image": None, "wall_s": {},
-    })  # fmt: skip
+    run.write_meta(
+        {
+            "experiment": "arp",
+            "title": "ARP",
+            "parameters": {},
+            "scenarios": {},
+            "seed": 1,
+            "runtime": "guest",
+            "clock": "virtual",
+            "status": "complete",
+            "state": State.FINISHED,
+            "runtime_why": "",
+            "kernel": {"version": "7", "sha256": "0"},
+            "tools": {},
+            "testbed": "0",
+            "started": "2026-01-01T00:00:00Z",
+            "host": {},
+            "image": None,
+            "wall_s": {},
+        }
+    )
     return run
 
 
@@ -55,13 +70,20 @@ def cases(tmp_path_factory):
         container.write(scratch / "hello.xz", *described(folder), folder, lambda _: None)
         store.bring_in(scratch / "hello.xz")
     environment = {
-        **os.environ, "TESTBED_CACHE": str(scratch / "cache"), "PYTHONPATH": str(ROOT),
-        "TESTBED_LABS": str(ROOT / "tests/labs"), "TESTBED_RUNS": str(scratch),
-    }  # fmt: skip
+        **os.environ,
+        "TESTBED_CACHE": str(scratch / "cache"),
+        "PYTHONPATH": str(ROOT),
+        "TESTBED_LABS": str(ROOT / "tests/labs"),
+        "TESTBED_RUNS": str(scratch),
+    }
     done = subprocess.run(
-        [sys.executable, outputs.__file__, str(scratch)], env=environment, cwd=scratch,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, outputs.__file__, str(scratch)],
+        env=environment,
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

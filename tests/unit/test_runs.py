@@ -110,9 +110,12 @@ def test_readers_take_finished_runs(folder, monkeypatch):
         for words in (("replay",), ("report",), ("verify",), ("diff", "arp-old")):
             done = subprocess.run(
                 [sys.executable, "-m", "testbed.cli.main", *words, str(now.path)],
-                capture_output=True, text=True, check=False, cwd=folder.parent,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=folder.parent,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            )  # fmt: skip
+            )
             assert done.returncode == 2, done.stderr
             assert done.stderr == f"error: {now.path}: is under way; wait for its end\n"
         assert (now.path / RUN).read_bytes() == before
@@ -150,8 +153,11 @@ def test_runs_are_listed_with_state_verdicts_and_size(folder):
         assert words in shown
     rows = {Path(r["path"]).name: r for r in json.loads(testbed("runs", "--json").stdout)}
     assert [rows[n]["state"] for n in ("arp-1", "arp-2", "odd-1", "rip-1-x2")] == [
-        "finished", "failed", "damaged", "interrupted",
-    ]  # fmt: skip
+        "finished",
+        "failed",
+        "damaged",
+        "interrupted",
+    ]
     assert rows["rip-1-x2"]["runs"] == 2 and rows["arp-1"]["size_bytes"] > 1000
     for name in ("repetition.json", "report.html"):
         (repetition / name).write_text('{"claims": [{"status": "PASS"}]}')

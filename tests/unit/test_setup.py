@@ -273,8 +273,9 @@ def test_a_changed_range_does_not_agree():
     said["project"]["optional-dependencies"]["dev"].append("left-pad")
     assert lock.ranges_digest(said) != before
     assert outside("base", [Requirement("click>=99"), Requirement("left-pad")]) == [
-        "click>=99", "left-pad"
-    ]  # fmt: skip
+        "click>=99",
+        "left-pad",
+    ]
 
 
 @pytest.mark.parametrize("name", lock.names(lock.project()))

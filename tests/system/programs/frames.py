@@ -85,8 +85,9 @@ def probes_of_a_router() -> int:
         time.sleep(1)
         dump = net["h2"].popen(
             ["tcpdump", "-Z", "root", "-n", "-l", "-i", "h2-eth0", f"arp and dst host {far}"],
-            text=True, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            text=True,
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(0.5)
         net["h1"].popen(programs.argv("bulk", "send", "--seconds", "20", far, "5201")).wait()
         listener.wait()
@@ -100,8 +101,9 @@ def repeated_in_time() -> int:
     with Network(Pair(shape)) as net:
         server = python(net["h2"], LISTEN)
         time.sleep(1)
-        talk = python(net["h1"], TALK, net["h2"].IP(), stdin=subprocess.PIPE,
-                      stdout=subprocess.PIPE)  # fmt: skip
+        talk = python(
+            net["h1"], TALK, net["h2"].IP(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         talk.stdout.readline()
         net.reshape("h1-eth0", replace(shape, delay_ms=2000))
         talk.stdin.write("\n")

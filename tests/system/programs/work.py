@@ -14,16 +14,19 @@ PROGRAMS = {
     "sort": ["sort", "-n", "numbers"],
     "gzip": ["gzip", "-kf", "numbers"],
     "python": [
-        sys.executable, "-c",
+        sys.executable,
+        "-c",
         "import os; f = os.open('numbers', 0)\nwhile os.read(f, 1): pass",
     ],
     "sqlite3": [
-        "sqlite3", "t.db", "pragma journal_mode=off; create table t (n);"
+        "sqlite3",
+        "t.db",
+        "pragma journal_mode=off; create table t (n);"
         "insert into t select value from generate_series(1, 50000); select sum(n) from t;",
     ],
     "git": ["git", "-c", "init.defaultBranch=main", "init", "-q", "repository"],
     "cc": ["gcc", "-O2", "-c", "program.c"],
-}  # fmt: skip
+}
 
 
 def main(folder: Path) -> None:
