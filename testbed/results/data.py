@@ -65,7 +65,7 @@ class ScenarioData:
         raise MissingDataError(f"{node} has no IPv4 address")
 
     def captures(self) -> list[str]:
-        """Names of the captures: the interfaces they were taken at."""
+        """Names of the captures, sorted as text: the interfaces they were taken at."""
         return sorted(p.stem for p in (self.path / "captures").glob("*.pcap"))
 
     def packets(self, capture: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
