@@ -144,7 +144,9 @@ class Parameter:
             ConfigError: names the parameter, the value and what is allowed.
         """
         if self.is_tuple:
-            items = value.split(",") if isinstance(value, str) else list(value)
+            if isinstance(value, str):
+                value = value.split(",")
+            items = list(value) if isinstance(value, list | tuple | set | range) else [value]
             items = [i.strip() if isinstance(i, str) else i for i in items]
             if not [i for i in items if i != ""]:
                 raise ConfigError(f"{self.option}: empty; give {self.allowed}, separated by commas")

@@ -65,8 +65,14 @@ class ScenarioData:
         raise MissingDataError(f"{node} has no IPv4 address")
 
     def captures(self) -> list[str]:
-        """Names of the captures: the interfaces where they were taken."""
-        return sorted(p.stem for p in (self.path / "captures").glob("*.pcap"))
+        """Names of the captures, sorted as text: the interfaces where they were taken.
+
+        A capture that was taken and whose file is gone is named, too, so that no claim is judged
+        without it: `packets` refuses it.
+        """
+        folder = self.path / "captures"
+        taken = self.capture_drops if (folder / "captures.json").is_file() else {}
+        return sorted({path.stem for path in folder.glob("*.pcap")} | set(taken))
 
     def packets(self, capture: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
         """A capture, one row per packet, with ``time_s`` since the run's start in front.
@@ -78,6 +84,8 @@ class ScenarioData:
 
         path = self.path / "captures" / f"{capture}.pcap"
         if not path.is_file():
+            if capture in self.captures():
+                raise MissingDataError(f"capture '{capture}' was taken, but its file is missing")
             raise MissingDataError(f"no capture '{capture}'; known: {self.captures()}")
         lost = self.capture_drops.get(capture, 0)
         if lost < 0:

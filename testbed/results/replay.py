@@ -36,6 +36,7 @@ from testbed.core.claims import (
     inconclusive,
 )
 from testbed.core.errors import ConfigError, ExitCode, OutputError, TestbedError
+from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, State, read_json, write_json
 from testbed.core.tables import Tables, combined
 from testbed.lifetime import guard
@@ -103,6 +104,13 @@ def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]
         seconds[stage] = round(time.perf_counter() - began, 3)
         return result
 
+    recorded = meta.get("fingerprint")
+    if recorded and (now := fingerprint(run)) != recorded:
+        logging.getLogger(__name__).warning(
+            "the files of this run changed after it was made: fingerprint %s recorded, %s now",
+            recorded[:16],
+            now[:16],
+        )
     tables = timed("measure", lambda: measure(run, cls))
     judged: list[Judged] = timed("judge", lambda: judge(run, experiment, tables))
     wrong = None
