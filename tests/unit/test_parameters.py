@@ -109,3 +109,14 @@ def test_lists_and_texts_have_an_upper_bound():
         build(Parameters, {"delays_ms": ",".join(["1"] * 101)})
     with pytest.raises(ConfigError, match="--cc: 1001 characters; at most 1000"):
         build(Parameters, {"cc": "x" * 1001})
+
+
+def test_one_value_is_a_list_of_one():
+    """From Python, `outages_s=2` means what `--outages-s 2` means on the command line."""
+
+    @dataclass(frozen=True)
+    class Options:
+        outages_s: tuple[float, ...] = param((1.0,), "lengths", unit="s", low=0, high=10)
+
+    assert build(Options, {"outages_s": 2}).outages_s == (2.0,)
+    assert build(Options, {"outages_s": "2,3"}).outages_s == (2.0, 3.0)

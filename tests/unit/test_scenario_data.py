@@ -1,0 +1,31 @@
+"""What a scenario's folder gives, and what it refuses."""
+
+import pytest
+
+from testbed.core.claims import MissingDataError
+from testbed.core.rundir import write_json
+from testbed.results.data import ScenarioData
+
+
+def folder_with(tmp_path, *taken, gone=()):
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    for name in taken:
+        (captures / f"{name}.pcap").touch()
+    stats = {name: {"captured": 1, "dropped": 0} for name in (*taken, *gone)}
+    write_json(captures / "captures.json", stats)
+    return ScenarioData("main", tmp_path, None)
+
+
+def test_a_capture_whose_file_is_gone_is_named_and_refused(tmp_path):
+    data = folder_with(tmp_path, "h1-eth0", gone=["r1-eth0"])
+    assert data.captures() == ["h1-eth0", "r1-eth0"]
+    with pytest.raises(MissingDataError, match="'r1-eth0' was taken, but its file is missing"):
+        data.packets("r1-eth0")
+
+
+def test_a_capture_that_was_never_taken_is_not_known(tmp_path):
+    data = folder_with(tmp_path, "h1-eth0")
+    assert data.captures() == ["h1-eth0"]
+    with pytest.raises(MissingDataError, match="no capture 'h2-eth0'"):
+        data.packets("h2-eth0")
