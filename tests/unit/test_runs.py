@@ -197,6 +197,21 @@ def test_prune_removes_what_its_conditions_name_and_nothing_under_way(folder):
         process.join()
 
 
+def test_prune_leaves_what_may_be_somebody_elses(folder):
+    elsewhere = make(folder / "archive" / "kept", State.FAILED, status="incomplete")
+    (folder / "arp-link").symlink_to(elsewhere.path)
+    damaged = folder / "arp-20260102-030405-2"
+    for path in (folder / "other-tool", damaged):
+        path.mkdir()
+        (path / RUN).write_text("[]")
+    testbed("runs", "prune", "--yes")
+    testbed("runs", "prune", "--keep", "0", "--yes")
+    assert {p.name for p in folder.iterdir()} == {"archive", "arp-link", "other-tool"}
+    assert (elsewhere.path / RUN).is_file() and (folder / "other-tool" / RUN).is_file()
+    with pytest.raises(ConfigError, match="arp-link: is a link"):
+        runs.remove(folder / "arp-link")
+
+
 def test_a_run_that_was_removed_in_part_is_interrupted(folder, monkeypatch):
     run = make(folder / "arp-1")
     monkeypatch.setattr(runs.shutil, "rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
