@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from testbed.cli.main import cli
 from testbed.core.errors import ConfigError
 from testbed.core.rundir import RUN, RunDir, State
-from testbed.results import diff, opening, runs
+from testbed.lifetime.start import Interrupted
+from testbed.results import diff, opening, replay, runs
 from tests.unit.test_outputs import finished_run
 
 
@@ -93,6 +94,19 @@ def test_a_killed_runner_leaves_an_interrupted_run(folder):
     assert run.state is State.INTERRUPTED
     with run.in_use():
         assert run.state is State.UNDER_WAY
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted(signal.SIGTERM)], ids=str)
+def test_a_signal_while_a_run_is_judged_interrupts_it(folder, monkeypatch, error):
+    def stopped(*_):
+        raise error
+
+    run = make(folder / "r")
+    monkeypatch.setattr(replay, "_replay", stopped)
+    with pytest.raises(type(error)):
+        replay.replay(run)
+    assert run.state is State.INTERRUPTED
+    assert run.meta()["reason"].startswith("interrupted")
 
 
 def test_readers_take_finished_runs(folder, monkeypatch):
