@@ -12,8 +12,7 @@ from topologies.single import Single
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed import RunningNetwork
-    from testbed import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 PORT = 5000
 
