@@ -111,7 +111,7 @@ def _words(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def drawn(sent: pd.DataFrame) -> str:
-    """Two routers come up, until both have acknowledged what they were told, as SVG.
+    """Two routers come up, until both have acknowledged what they received, as SVG.
 
     Args:
         sent: their packets.

@@ -62,7 +62,7 @@ def _at(column: pd.Series, index: _I64, dtype: type[np.generic], absent: float) 
 def _matches(arrivals: pd.DataFrame, departures: pd.DataFrame) -> _I64:
     """For each arrival the position of the same packet among the departures, or -1.
 
-    Packets with the same key are told apart by their order.
+    Packets with the same key are distinguished by their order.
     """
     codes = np.zeros(len(arrivals) + len(departures), np.int64)
     keys = [_addresses(arrivals[name], departures[name]) for name in _ADDRESSES]

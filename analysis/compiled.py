@@ -28,7 +28,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def load(folder: Path) -> ctypes.CDLL:
-    """Loads the library that was built from the C source as it stands in the folder.
+    """Loads the library that was built from the C source as it is in the folder.
 
     Raises:
         MissingPrerequisiteError: it was not built, cannot be loaded, or is another source's.

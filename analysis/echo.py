@@ -14,7 +14,7 @@ COLUMNS = (
     "icmp_id",
     "icmp_seq",
 )
-"""What `packets` must hold, beside ``time_s``."""
+"""What `packets` must contain, besides ``time_s``."""
 
 _REQUESTS, _REPLIES = (8, 128), (0, 129)
 """ICMP types, of IPv4 and IPv6."""

@@ -221,7 +221,8 @@ def _marked(packets: pd.DataFrame, name: str) -> pd.DataFrame:
     table = pd.DataFrame({"mark": mark}, index=chosen.index)
     table["repeat"] = table.groupby("mark").cumcount()
     table[f"frame_{name}"] = chosen["frame"]
-    # Nullable, lest a packet not found turns all times into floats, which hold no ns of today.
+    # Nullable, so that a packet not found does not turn all times into floats, which hold no ns of
+    # today.
     table[f"time_ns_{name}"] = chosen["time_ns"].astype("Int64")
     return table
 

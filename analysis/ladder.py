@@ -30,7 +30,7 @@ _STYLE = (
     ".line{stroke:#999;stroke-dasharray:3 3}.message{stroke:#0072b2;stroke-width:1.4}"
     ".problem{stroke:#d55e00}.fold{stroke-dasharray:6 3}.note{fill:#d55e00}"
 )
-"""Blue and vermilion of the Okabe-Ito palette: told apart by colour-blind readers and in print."""
+"""Blue and vermilion of the Okabe-Ito palette: distinct to colour-blind readers and in print."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Message:
         text: what it says.
         problem: draw it in the second colour (a retransmission, a loss).
         kind: messages of one kind in a row fold; empty: never.
-        count: how many messages the arrow stands for.
+        count: how many messages the arrow represents.
         last_ns: time of the last of them.
     """
 

@@ -20,7 +20,7 @@ from analysis.dissect import ospf as dissect
 from analysis.ospf_paths import Reach, _offer, edges, prefixes, shortest, tree
 
 PACKET_COLUMNS = (*dissect.COLUMNS, "wire_bytes")
-"""What packets must have, beside ``time_s``."""
+"""What packets must have, besides ``time_s``."""
 
 BACKBONE = "0.0.0.0"
 
@@ -257,7 +257,7 @@ def _externals(
 def compare_routes(
     kernel: pd.DataFrame, expected: Mapping[str, Reach], names: Mapping[str, str]
 ) -> pd.DataFrame:
-    """The kernel's OSPF routes beside the computed ones.
+    """The kernel's OSPF routes compared with the computed ones.
 
     Args:
         kernel: ``node``, ``destination``, ``protocol``, ``next_hops`` (names joined by ``+``).
@@ -320,11 +320,12 @@ def measured(
     kernel: pd.DataFrame,
     names: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
-    """Every router's database, the routes it entails beside the kernel's, and its neighbours.
+    """Every router's database, the routes it entails compared with the kernel's, and its
+    neighbours.
 
     Args:
         version: `V2` or `ospf3.V3`.
-        states: router → what it told of its database and of its neighbours.
+        states: router → its answers about its database and its neighbours.
         lsas: all that passed.
         kernel: as of `compare_routes`.
         names: router id → router.

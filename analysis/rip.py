@@ -16,7 +16,7 @@ from analysis.dissect import rip as dissect
 from analysis.routes import INFINITY, Network
 
 PACKET_COLUMNS = (*dissect.COLUMNS, "wire_bytes")
-"""What packets must have, beside ``time_s``."""
+"""What packets must have, besides ``time_s``."""
 
 SAME_UPDATE_S = 0.2
 """A table longer than a message goes out as several, at once."""
@@ -151,7 +151,7 @@ def rib(text: str) -> pd.DataFrame:
 def compare_with_bellman_ford(
     found: pd.DataFrame, expected: Mapping[tuple[str, str], int]
 ) -> pd.DataFrame:
-    """Metrics of all routers beside those of Bellman and Ford.
+    """Metrics of all routers compared with those of Bellman and Ford.
 
     Args:
         found: ``node``, ``prefix``, ``metric``.
@@ -186,7 +186,7 @@ def learned(table: pd.DataFrame, net: Network) -> pd.DataFrame:
 
 
 def told_back(told: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Entries that a router told all on the very link over which it reaches that prefix.
+    """Entries that a router advertised to all on the very link over which it reaches that prefix.
 
     Args:
         told: `entries`, with ``link``.

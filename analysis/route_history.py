@@ -23,12 +23,12 @@ class Recorded(Protocol):
         """``topology.json``."""
 
     def notices(self, kind: str) -> pd.DataFrame:
-        """What the kernel told of ``routes`` or ``links``."""
+        """The kernel's notifications of ``routes`` or ``links``."""
 
 
 @dataclass(frozen=True)
 class History:
-    """What the kernels told of their routes.
+    """The kernels' notifications of their routes.
 
     Attributes:
         net: who is on which prefix.

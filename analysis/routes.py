@@ -154,7 +154,7 @@ def fewest_hops(net: Network) -> dict[tuple[str, str], frozenset[str]]:
 
 
 def compare_with_fewest_hops(table: pd.DataFrame, net: Network) -> pd.DataFrame:
-    """Learned routes beside the shortest ways on the graph.
+    """Learned routes compared with the shortest paths on the graph.
 
     Args:
         table: ``node``, ``destination``, ``next_hops`` (names joined by ``+``).

@@ -21,7 +21,7 @@ class Flow:
     """One flow and where its traces are.
 
     Attributes:
-        name: as it stands in column ``flow`` of all tables.
+        name: as in column ``flow`` of all tables.
         address, sport: the sending socket.
         mss_bytes: payload of a full segment.
         at_sender, at_receiver: captures near both ends (columns of `analysis.packets`).

@@ -12,10 +12,10 @@ ETHERNET_BYTES = 14
 """Of a header."""
 
 HEADERS_BYTES = ETHERNET_BYTES + 20 + 8
-"""Ethernet, IPv4 and UDP: what a link's rate counts beside the payload."""
+"""Ethernet, IPv4 and UDP: what a link's rate counts besides the payload."""
 
 COLUMNS = ("ip_src", "ip_id", "udp_sport", "ip_bytes")
-"""What packets must have, beside ``time_s``."""
+"""What packets must have, besides ``time_s``."""
 
 _IDS = 1 << 16
 

@@ -153,7 +153,7 @@ class App(BaseApp):  # type: ignore[misc]
             priority: the largest that matches wins.
             match: field → value, as the framework names them; empty: everything.
             actions: applied in order; none: the packet is dropped, unless `goto` leads on.
-            idle_s, hard_s: lifetime without packets, and in all; 0: for ever.
+            idle_s, hard_s: lifetime without packets, and in all; 0: unlimited.
             table: number of the flow table.
             goto: the table that goes on.
             meter: number of a meter every packet must pass.

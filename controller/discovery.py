@@ -129,7 +129,7 @@ class DiscoveringApp(App):
         switch.send_msg(parser.OFPPortDescStatsRequest(switch, 0))
 
     def left(self, dpid: int) -> None:
-        """A switch without a connection forwards as it did, but can be told nothing."""
+        """A switch without a connection forwards as before, but cannot be changed."""
         super().left(dpid)
         self.ports.pop(dpid, None)
         self.links.drop_switch(dpid)

@@ -27,7 +27,7 @@ def check(settings: Settings) -> list[rules.Rule]:
     """The rules; raises SettingsError if there are none to be had."""
     path = Path(settings.rules)
     if not path.is_file():
-        raise SettingsError(f"setting rules: '{path}' is no file")
+        raise SettingsError(f"setting rules: '{path}' is not a file")
     return rules.parse(path.read_text(encoding="utf-8"), path.name)
 
 

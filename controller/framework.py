@@ -35,8 +35,8 @@ class TaskExit(Exception):
 def _mend_os_ken(threads: Any) -> None:
     """OS-Ken's native threads take every exception for their wish to end.
 
-    An error in a handler was told to nobody, and the application was deaf from then on. On Ryu, and
-    on OS-Ken's other threads, it is logged and the next event is served.
+    An error in a handler was reported to nobody, and the application was deaf from then on. On Ryu,
+    and on OS-Ken's other threads, it is logged and the next event is served.
     """
     if threads.TaskExit is Exception:
         threads.TaskExit = TaskExit

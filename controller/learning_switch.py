@@ -2,7 +2,7 @@
 
 The first packet of each pair of hosts comes to the controller; a flow then carries the rest, until
 it idles out. Unknown destinations and groups are flooded. Only for networks without loops: a
-flooded frame would go round for ever (see `spanning_tree`).
+flooded frame would circulate forever (see `spanning_tree`).
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def check(settings: Settings) -> Pool:
         try:
             IPv4Address(address)
         except ValueError:
-            raise SettingsError(f"setting {name}: '{address}' is no IPv4 address") from None
+            raise SettingsError(f"setting {name}: '{address}' is not an IPv4 address") from None
     if not servers:
         raise SettingsError("setting servers: empty; give addresses, separated by commas")
     if settings.policy not in POLICIES:

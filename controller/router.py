@@ -127,7 +127,7 @@ class Router(App):
         self.waiting = Waiting()
 
     def joined(self, switch: Any) -> None:
-        """Asks for packets whose TTL ended in a flow, beside those of misses and actions."""
+        """Asks for packets whose TTL ended in a flow, besides those of misses and actions."""
         super().joined(switch)
         packets = sum(
             1 << reason

@@ -27,7 +27,7 @@ EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 
 class RuleError(SettingsError):
-    """A line that is no rule: file, line and field."""
+    """A line that is not a rule: file, line and field."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ S = TypeVar("S")
 
 
 class SettingsError(Exception):
-    """A word that is no setting, or a value that is not of its kind; one line."""
+    """An unknown setting, or a value of the wrong type; one line."""
 
 
 @dataclass(frozen=True)

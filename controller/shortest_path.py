@@ -1,7 +1,7 @@
 """Shortest paths on the discovered topology: no flooding between switches, no loops to break.
 
 Hosts are learnt at the edge. Every switch has one flow for each host, towards it; when a link
-fails, only the flows that change are told anew. Broadcasts go out of all edge ports directly.
+fails, only the flows that change are installed again. Broadcasts go out of all edge ports directly.
 """
 
 from __future__ import annotations

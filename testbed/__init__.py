@@ -1,4 +1,4 @@
-"""Mininet topologies on a Linux kernel whose clock the testbed owns.
+"""Run Mininet topologies on a Linux kernel with a virtual clock.
 
 Experiments, labs, topologies and notebooks import from here (and from `testbed.daemons`) alone;
 all else is inside the house and may change. A name's module is loaded when the name is touched,

@@ -68,7 +68,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "rooms": lambda _: rooms.drawing(),
     "topologies": lambda _: usage.topologies_list(),
 }
-"""Name of a generated part → what makes its text of the page it stands in, and the words behind."""
+"""Name of a generated part → what makes its text from its page and the words after it."""
 
 
 def pages() -> Iterator[Path]:

@@ -58,7 +58,7 @@ class GraphML(Topo):
             default_delay_ms: of links whose ends have no coordinates.
 
         Raises:
-            ConfigError: there is no such file.
+            ConfigError: the file does not exist.
             ParseError: it is not GraphML, or a link names a missing node.
         """
         number("graphml default_delay_ms", default_delay_ms, 0, 10_000)
@@ -82,7 +82,7 @@ def read(file: str) -> tuple[dict[str, Node], list[tuple[str, str, Node]]]:
     """Nodes (id → data) and edges (source, target, data) of a GraphML file, without self-loops."""
     path = Path(file)
     if not file or not path.is_file():
-        raise ConfigError(f"graphml file: there is no file '{file}'; give file=PATH")
+        raise ConfigError(f"graphml file: no such file '{file}'; give file=PATH")
     if path.stat().st_size > MOST_BYTES:
         raise ConfigError(f"{file}: is larger than {MOST_BYTES >> 20} MiB")
     try:
@@ -120,7 +120,7 @@ def _edges(
         for end in (one, two):
             if end not in nodes:
                 where = f"edge from '{one}' to '{two}'"
-                raise ParseError(path.name, where, f"there is no node '{end}'")
+                raise ParseError(path.name, where, f"no such node '{end}'")
         if one != two:
             yield one, two, _data(edge, keys)
 

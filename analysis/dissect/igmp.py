@@ -11,7 +11,7 @@ _REPORT, _SHORTEST_BYTES = 0x22, 16
 
 
 def record(payload: bytes) -> tuple[int, str]:
-    """Type and group of a report's first record; (0, "") if it is no report."""
+    """Type and group of a report's first record; (0, "") if it is not a report."""
     if len(payload) < _SHORTEST_BYTES or payload[0] != _REPORT:
         return 0, ""
     return payload[8], str(ipaddress.IPv4Address(payload[12:16]))

@@ -42,7 +42,7 @@ def frames(path: Path, numbers: Iterable[int]) -> dict[int, bytes]:
     with path.open("rb") as file:
         order = _MAGICS.get(file.read(_GLOBAL_BYTES)[:4])
         if order is None:
-            raise ParseError(path.name, "byte 0", "is no pcap capture")
+            raise ParseError(path.name, "byte 0", "is not a pcap capture")
         number = 0
         while len(head := file.read(_RECORD_BYTES)) == _RECORD_BYTES and wanted - found.keys():
             number += 1

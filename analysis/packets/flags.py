@@ -25,7 +25,7 @@ def bits(names: str) -> int:
     """The bits of flags named like ``SYN ACK`` (or ``SYN,ACK``).
 
     Raises:
-        ConfigError: a name is no TCP flag.
+        ConfigError: a name is not a TCP flag.
     """
     value = 0
     for name in names.upper().replace(",", " ").split():

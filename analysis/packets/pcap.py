@@ -52,7 +52,7 @@ class Pcap:
         self.interfaces = [Interface(self.link_type)]
 
     def walk(self, data: Bytes, start: int, most: int) -> Walked:
-        """Starts of at most so many records."""
+        """Starts of at most this many records."""
         return walk(data, start, self.rule, most)
 
     def describe(self, _data: Bytes, walked: Walked) -> Records:

@@ -45,7 +45,7 @@ class Pcapng:
         self._why = ""
 
     def walk(self, data: Bytes, start: int, most: int) -> Walked:
-        """Starts of at most so many blocks, at most to the next section header.
+        """Starts of at most this many blocks, at most to the next section header.
 
         A section may turn the byte order round, so nothing behind its header is believed before
         it is read.

@@ -31,7 +31,7 @@ class Format(Protocol):
     interfaces: list[Interface]
 
     def walk(self, data: Bytes, start: int, most: int) -> Walked:
-        """Where at most so many records start, from a sure start on."""
+        """Where at most this many records start, from a certain start on."""
 
     def describe(self, data: Bytes, walked: Walked) -> Records:
         """The packets among the records."""

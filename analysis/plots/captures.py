@@ -1,7 +1,7 @@
 """Pictures of any capture: throughput, round-trip times, sequence numbers, states, distributions.
 
 They draw what `analysis.flows` and `analysis.tcp` compute. Lines differ in dash and marker as well
-as in colour, so that they can be told apart in grey.
+as in colour, so that they can be distinguished in grey.
 """
 
 from __future__ import annotations

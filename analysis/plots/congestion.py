@@ -164,7 +164,7 @@ def time_sequence(
 
 
 def mathis(points: pd.DataFrame) -> Figure:
-    """Goodput over loss rate, beside Mathis' law.
+    """Goodput over loss rate, compared with Mathis' law.
 
     Args:
         points: loss (fraction), goodput_mbps, mathis_mbps.

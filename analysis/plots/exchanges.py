@@ -224,7 +224,7 @@ def encapsulation(packets: pd.DataFrame) -> Figure:
 
 
 def _root(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Small headers stay visible beside a full frame."""
+    """Small headers stay visible next to a full frame."""
     return np.sqrt(np.maximum(values, 0))
 
 

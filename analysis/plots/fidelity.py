@@ -1,4 +1,4 @@
-"""What links do, beside what their parameters say."""
+"""What links do, compared with their parameters."""
 
 from __future__ import annotations
 

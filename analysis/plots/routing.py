@@ -55,7 +55,7 @@ def messages(sent: pd.DataFrame, kind: str, kinds: Sequence[str], failed_s: floa
 
 
 def climbs(told: Mapping[str, pd.DataFrame]) -> Figure:
-    """The metric told of a lost network, over time, one panel a scenario.
+    """The metric advertised for a lost network, over time, one panel per scenario.
 
     Args:
         told: title → ``time_s``, ``sender``, ``metric``.
@@ -71,7 +71,7 @@ def climbs(told: Mapping[str, pd.DataFrame]) -> Figure:
                 "os^"[i % 3],
                 ms=5,
                 color=COLOURS[i],
-                label=f"told by {sender}",
+                label=f"advertised by {sender}",
             )
         axes.axhline(INFINITY, color="black", lw=0.8, ls=":")
         axes.set_title(title)

@@ -80,7 +80,7 @@ class Addressing(SpecialAddresses, Prefixes, Ipv4Header):
 
         delay_ms: float = param(1.0, "delay of each link of the path", unit="ms", low=0, high=1000)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+            ("none",), "break something on purpose and see which claims fail", choices=FAULTS
         )
 
     params: Parameters

@@ -86,7 +86,7 @@ class Arp(Reach):
 
         delay_ms: float = param(1.0, "delay of each link of the path", unit="ms", low=0, high=1000)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=BREAKS
+            ("none",), "break something on purpose and see which claims fail", choices=BREAKS
         )
 
     params: Parameters
@@ -275,8 +275,8 @@ class Arp(Reach):
             1_cache_of_h1: Each entry of h1's cache as a bar, coloured by its state; the lines are
                 the experiment's steps. Look for what turns REACHABLE into STALE, and what turns it
                 back.
-            2_resolve: h1 pings h3: one question to all, one answer to h1 alone, then the echoes. h3
-                need not ask, the question told it who h1 is; later it makes sure of that.
+            2_resolve: h1 pings h3: one question to all, one answer to h1 only, then the echoes. h3
+                need not ask, because the question showed who h1 is; later it verifies that.
             3_poisoned: h3 announces the gateway's address as its own. Nobody asked, and h1 believes
                 it: from then on what h1 sends abroad passes through h3.
             4_discovery: The same by IPv6: the question goes to a multicast group made from the

@@ -86,12 +86,12 @@ class Congestion(Rates, Recovery, Window):
             1.0, "bottleneck buffer in bandwidth-delay products", low=0.05, high=20
         )
         qdisc: str = param("fifo", "queue discipline of the bottleneck", choices=QDISCS)
-        ecn: bool = param(False, "mark instead of drop where the discipline can")
+        ecn: bool = param(False, "mark instead of dropping, where the discipline supports it")
         duration_s: float = param(
             DURATION_S, "how long the first flow sends", unit="s", low=5, high=3600
         )
         stagger_s: float = param(
-            10.0, "delay of each flow behind the one before", unit="s", low=0, high=600
+            10.0, "delay between the starts of consecutive flows", unit="s", low=0, high=600
         )
         loss_percent: float = param(0.0, "random loss on the wire", unit="%", low=0, high=50)
         outage_at_s: float = param(
@@ -305,7 +305,7 @@ class Congestion(Rates, Recovery, Window):
             3_queue: The queue before the bottleneck, and above it what was dropped or marked. It
                 fills as the window grows; look for how much of a deep buffer FIFO fills and
                 FQ-CoDel does not.
-            4_delay_in_the_queue: The share of packets that waited no longer than so many ms
+            4_delay_in_the_queue: The share of packets that waited no longer than a given time
                 (logarithmic). The farther right a curve, the more of the round-trip time is
                 waiting.
             5_round-trip_time: The round-trip time as TCP smooths it (srtt). The line at the bottom

@@ -72,10 +72,10 @@ class Dhcp(Servers, Leases):
         """Options of the experiment."""
 
         lease_s: int = param(
-            120, "lease (dnsmasq takes no less than 120)", unit="s", low=120, high=86_400
+            120, "lease time (dnsmasq's minimum is 120)", unit="s", low=120, high=86_400
         )
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+            ("none",), "break something on purpose and see which claims fail", choices=FAULTS
         )
 
     params: Parameters

@@ -79,9 +79,9 @@ class Dns(Records, Resolving):
             10.0, "one-way delay to example.org's server", unit="ms", low=0.1, high=500
         )
         ttl_s: int = param(60, "time to live of the addresses", unit="s", low=30, high=3600)
-        negative_ttl_s: int = param(30, "of names that are not there", unit="s", low=25, high=3600)
+        negative_ttl_s: int = param(30, "names that do not exist", unit="s", low=25, high=3600)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+            ("none",), "break something on purpose and see which claims fail", choices=FAULTS
         )
 
     params: Parameters

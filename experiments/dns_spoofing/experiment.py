@@ -74,13 +74,13 @@ class DnsSpoofing(Forgery):
         """Options of the experiment; the scenarios vary port, signatures and filter."""
 
         server_ms: float = param(
-            100.0, "one-way delay to n3: the forger's time", unit="ms", low=80, high=150
+            100.0, "one-way delay to n3: the time the forger has", unit="ms", low=80, high=150
         )
         random_port: bool = param(False, "v1 asks from random ports")
         signed: bool = param(False, "zones are signed, v1 checks")
         filtered: bool = param(False, "r1 checks senders of n4's LAN")
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=FAULTS
+            ("none",), "break something on purpose and see which claims fail", choices=FAULTS
         )
 
     params: Parameters
@@ -89,7 +89,7 @@ class DnsSpoofing(Forgery):
     guest_only = True
 
     def scenarios(self) -> Mapping[str, Parameters]:
-        """The attack, and each of three defences alone."""
+        """The attack, and each of three defences on its own."""
         faults = self.params.faults
         port = "random-port" in faults
         open_to_all = replace(self.params, random_port=False, signed=False, filtered=False)
@@ -139,7 +139,7 @@ class DnsSpoofing(Forgery):
         return steps | checks if self.params.signed else steps
 
     def _port(self) -> list[str]:
-        """Unbound's options for one port, where it shall have one."""
+        """Unbound's options for a single port, where it must have one."""
         port = () if self.params.random_port else ONE_PORT
         return ["trust-anchor-signaling: no", *port]
 
@@ -205,7 +205,7 @@ class DnsSpoofing(Forgery):
 
     @claim(
         "The resolver needs one key, the root's: each zone's parent vouches for the zone's key by "
-        "a DS record. A client that asks is told that the data is authentic (AD).",
+        "a DS record. A client that asks learns that the data is authentic (AD).",
         source="RFC 4033 §3.1, §5; RFC 4034 §5; RFC 4035 §3.2.3",
         scenarios=("signed",),
     )

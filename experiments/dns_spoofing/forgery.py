@@ -38,7 +38,7 @@ class Forgery(Experiment):
     """A forger against plain DNS, and what stops him without signatures."""
 
     @claim(
-        "A resolver that always asks from one port tells it to everybody who has a zone of his "
+        "A resolver that always asks from one port reveals it to everybody who has a zone of his "
         "own; what is left to guess is a number of 16 bits, and one of 65,536 forged answers that "
         "come before the true one is taken for true.",
         source="RFC 5452 §3, §4.5, §7",
@@ -122,7 +122,7 @@ class Forgery(Experiment):
     def _flood(self, tables: LookUps, scenario: str) -> Any:
         flood = tables.row("flood", scenario=scenario)
         if pd.isna(flood["sent"]):
-            raise MissingDataError("the forging program did not come to its end")
+            raise MissingDataError("the forging program did not finish")
         return flood
 
     def _first_answers(self, tables: LookUps, scenario: str) -> dict[str, pd.DataFrame]:
@@ -139,7 +139,7 @@ class Forgery(Experiment):
             scenario=scenario,
         )
         genuine = pick(tables, "forge", SERVER, scenario=scenario, table="dns", response=True)
-        is_true = told["info"].isin(set(genuine["info"]))  # n3 never told the lie
+        is_true = told["info"].isin(set(genuine["info"]))  # n3 never sent the forgery
         return {"asked": first, "forged": told[~is_true], "true": told[is_true]}
 
     def _lie_is_first(self, first: Mapping[str, pd.DataFrame]) -> Verdict:

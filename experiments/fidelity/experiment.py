@@ -50,7 +50,7 @@ RTTS_MS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 QUEUE_PKTS = 20
 
 CHANCE_GAP_NS = 20_000_000
-"""Between datagrams whose delay is measured: more than jitter can move them."""
+"""Interval between datagrams whose delay is measured: longer than jitter can move them."""
 
 SERIES_FIRST = LinkShape(rate_mbps=10, delay_ms=3, queue_pkts=60)
 SERIES_SECOND = LinkShape(rate_mbps=4, delay_ms=7, queue_pkts=15)
@@ -92,7 +92,7 @@ class Fidelity(Chance):
         )
         train_pkts: int = param(60, "datagrams of a train", unit="packets", low=30, high=1000)
         chance_pkts: int = param(
-            2500, "datagrams over each link of chance", unit="packets", low=1000, high=60_000
+            2500, "datagrams over each lossy or jittery link", unit="packets", low=1000, high=60_000
         )
 
     params: Parameters

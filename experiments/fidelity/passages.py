@@ -35,7 +35,7 @@ def passages(
 
 
 def passage_of_train(data: ScenarioData, leaving: str, arriving: str) -> pd.DataFrame:
-    """The packets of the train alone."""
+    """Only the packets of the train."""
     found = {train["kind"]: passed for train, passed in passages(data, leaving, arriving)}
     return found["train"]
 

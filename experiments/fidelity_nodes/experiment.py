@@ -1,4 +1,4 @@
-"""A queue is felt by those behind it alone: every kind of node between, every kind of link."""
+"""A queue delays only those behind it: every kind of node between, every kind of link."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ OWN_DELAY_SHARE = 0.2
 
 
 class FidelityNodes(Experiment):
-    """A queue is felt by those behind it alone: every kind of node between, every kind of link.
+    """A queue delays only those behind it: every kind of node between, every kind of link.
 
     A sender, a node and a receiver; the node's link to the receiver has 10 Mbit/s and a queue of
     100 packets. The node is a router, a Linux bridge or Open vSwitch, the sender's link to it plain

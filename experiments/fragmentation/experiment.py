@@ -106,7 +106,7 @@ class Fragmentation(Sending):
         loss_percent: float = param(10.0, "loss of the lossy step", unit="%", low=0.1, high=60)
         datagrams: int = param(400, "datagrams in the lossy step", low=10, high=100_000)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=BREAKS
+            ("none",), "break something on purpose and see which claims fail", choices=BREAKS
         )
 
     params: Parameters

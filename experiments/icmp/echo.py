@@ -31,7 +31,7 @@ class Echo(Experiment):
         )
 
     @claim(
-        "The round-trip time that ping tells is the sum of the links' delays, there and back.",
+        "The round-trip time that ping reports is the sum of the links' delays, there and back.",
         source="RFC 792; arithmetic",
         bears_stall_s=0.002,
     )

@@ -110,7 +110,7 @@ class Icmp(Errors, Echo, Traceroutes):
         )
         mtu_bytes: int = param(1400, "MTU of the narrow link", unit="bytes", low=576, high=1500)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=BREAKS
+            ("none",), "break something on purpose and see which claims fail", choices=BREAKS
         )
 
     params: Parameters

@@ -91,7 +91,7 @@ class Layers(Experiment):
         page_bytes: int = param(20_000, "size of the page", unit="bytes", low=3000, high=10_000_000)
         delay_ms: float = param(5.0, "delay of each link of the path", unit="ms", low=0, high=1000)
         faults: tuple[str, ...] = param(
-            ("none",), "what is broken on purpose: see which claims fall", choices=BREAKS
+            ("none",), "break something on purpose and see which claims fail", choices=BREAKS
         )
 
     params: Parameters
@@ -248,13 +248,13 @@ class Layers(Experiment):
             all_of(
                 holds(
                     ip == [wanted, wanted],
-                    observed=f"IP {_way(ip[0])}, at last {_way(ip[1])}",
+                    observed=f"IP {_way(ip[0])}, finally {_way(ip[1])}",
                     expected=f"IP {_way(wanted)} at both ends",
                 ),
                 holds(
                     macs[0] == (mac(tables, LAN_SIDE), mac(tables, BEHIND_SWITCH))
                     and not set(macs[0]) & set(macs[1]),
-                    observed=f"MAC {_way(macs[0])}, at last {_way(macs[1])}",
+                    observed=f"MAC {_way(macs[0])}, finally {_way(macs[1])}",
                     expected="all different",
                 ),
             )
@@ -304,7 +304,7 @@ class Layers(Experiment):
 
         Figures:
             1_encapsulation: The first frames of the connection, cut into each layer's header and
-                the data (the scale is a square root). Look for frames that are headers alone.
+                the data (the scale is a square root). Look for frames that consist of headers only.
             2_exchange: The whole of it as h1's LAN sees it: ARP for the router, TCP's handshake,
                 the request, the answer with its acknowledgements, the end.
         """

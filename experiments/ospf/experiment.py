@@ -56,16 +56,16 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         hello_s: int = param(10, "time between hellos", unit="s", low=1, high=65535)
         dead_s: int = param(40, "silence that means a dead neighbour", unit="s", low=2, high=65535)
         odd_hello_s: int = param(
-            0, "r2's own time between hellos; 0: as all", unit="s", low=0, high=65535
+            0, "time between r2's hellos; 0: like the others", unit="s", low=0, high=65535
         )
         reference_mbps: int = param(
             100, "rate of a link of cost 1", unit="Mbit/s", low=1, high=4_294_967
         )
         priorities: tuple[int, ...] = param(
-            (1,), "priority in elections of r1, r2, …; the last holds for the rest", low=0, high=255
+            (1,), "election priorities of r1, r2, …; the last applies to the rest", low=0, high=255
         )
         late: str = param("", "router that starts when the others have elected; empty: none")
-        ipv6: bool = param(False, "OSPFv3 in place of OSPFv2")
+        ipv6: bool = param(False, "OSPFv3 instead of OSPFv2")
         duration_s: float = param(170.0, "length of the run", unit="s", low=20, high=20000)
         fail: str = param("r4-eth0", "interface whose link fails; empty: none")
         fail_at_s: float = param(90.0, "when", unit="s", low=0, high=20000)
@@ -153,7 +153,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         net.sleep_until(p.duration_s)
 
     def _send_flows(self, net: RunningNetwork) -> None:
-        """h1 sends to h4, each datagram to another port; Linux has to be told that ports count."""
+        """h1 sends to h4, each datagram to a different port, which Linux must be set to hash."""
         net.sysctl("r1", "net.ipv4.fib_multipath_hash_policy", 1)
         send = ("send", "--ports", str(FLOWS), net.address("h4"), str(FLOWS_PORT), "100")
         net.exec("h1", *own_programs.argv("udp", *send))
@@ -221,7 +221,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         bears_stall_s=1.0,
     )
     def refresh(self, tables: Tables) -> Verdict:
-        """Updates in a bit more than an hour of two routers left alone."""
+        """Updates in a bit more than an hour of two undisturbed routers."""
         lsas = tables.of("lsas", scenario="quiet", carrier="update")
         later = lsas[lsas["time_s"] > 4 * SETTLED_S]
         again = later.groupby(["ls_type", "ls_id", "adv_router"])["time_s"]
@@ -235,7 +235,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         ).because("refreshes", later.head(6))
 
     @claim(
-        "A stub area hears nothing of the outside: its border router tells a default route.",
+        "A stub area hears nothing of the outside: its border router announces a default route.",
         source="RFC 2328 §3.6",
         scenarios=("areas",),
     )
@@ -260,7 +260,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         )
 
     @claim(
-        "An area border router tells a range of its area as one prefix.",
+        "An area border router announces a range of its area as one prefix.",
         source="RFC 2328 §12.4.3, appendix C.2",
         scenarios=("areas",),
     )
@@ -299,7 +299,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
 
     @claim(
         "OSPFv3 has the same areas: a stub hears nothing of the outside, and a border router "
-        "tells a range of its area as one prefix.",
+        "announces a range of its area as one prefix.",
         source="RFC 5340 §4.4.3.4, RFC 2328 §3.6, §12.4.3",
         scenarios=("ospfv3-areas",),
     )

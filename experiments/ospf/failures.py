@@ -70,7 +70,7 @@ class Failures(Experiment):
                 holds(
                     last["action"] != "del" and last["next_hops"] == "r3",
                     expected="by r3",
-                    observed=f"{scenario}: r1's route to {lan} at last: {last['next_hops']}",
+                    observed=f"{scenario}: r1's final route to {lan}: {last['next_hops']}",
                 ),
             ]
         return all_of(*verdicts)

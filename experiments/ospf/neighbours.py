@@ -52,7 +52,7 @@ class OspfNeighbours(Experiment):
         ).because("to the designated routers", group[group["ip_dst"] == ALL_DESIGNATED].head(3))
 
     @claim(
-        "A router says hello every 10 s; the hello tells a dead interval of 40 s.",
+        "A router sends a hello every 10 s; the hello carries a dead interval of 40 s.",
         source="RFC 2328 §9.5, appendix C.3",
         scenarios=("quiet",),
         bears_stall_s=0.1,

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 FLOWS_PORT, FLOWS = 7000, 16
 
 MAPS = ("campus", "areas", "square", "triangle", "ospfv3", "ospfv3-campus", "ospfv3-areas")
-"""Scenarios whose databases and routes are held against Dijkstra's."""
+"""Scenarios whose databases and routes are compared with Dijkstra's."""
 
 AREAS = ("campus", "areas", "ospfv3", "ospfv3-campus", "ospfv3-areas")
-"""Scenarios whose routers' databases are held against each other."""
+"""Scenarios whose routers' databases are compared with each other."""
 
 
 class ShortestPaths(Experiment):

@@ -101,11 +101,11 @@ class Distances(Experiment):
         last = [f"{router} {action}" for router, action in ends.items()]
         reached = told[(told["prefix"] == FAR_LAN) & (told["metric"] == routes.INFINITY)]
         return all_of(
-            at_most(told["metric"].max(), 16, unit="highest metric told"),
+            at_most(told["metric"].max(), 16, unit="highest metric advertised"),
             at_least(len(reached), 1, unit="messages with metric 16"),
             holds(
                 set(ends) == {"del"},
                 observed=f"last change of the route: {', '.join(last)}",
                 expected="deleted everywhere",
             ),
-        ).because("told as unreachable", reached.head(6))
+        ).because("advertised as unreachable", reached.head(6))

@@ -29,7 +29,7 @@ FILTER = "udp port 520 or udp port 521 or icmp or icmp6"
 LATE_AT_S = 10.0
 HORIZONS = {
     "off": "no split horizon (v1)",
-    "next-hop": "v2: next hops told",
+    "next-hop": "v2: next hops advertised",
     "simple": "split horizon",
     "poisoned": "poisoned reverse",
 }
@@ -52,14 +52,18 @@ class Rip(Timers, Distances, RipMessages):
         size: int = param(3, "routers in a line or ring, rows of a grid", low=2, high=20)
         split_horizon: str = param(
             "simple",
-            "what neighbours hear of their own routes",
+            "what is sent back to the neighbour a route came from",
             choices=("simple", "poisoned-reverse", "off"),
         )
         version: int = param(2, "RIP's version", low=1, high=2)
-        ipv6: bool = param(False, "RIPng in place of RIP")
+        ipv6: bool = param(False, "RIPng instead of RIP")
         update_s: int = param(30, "time between updates", unit="s", low=5, high=3600)
-        timeout_s: int = param(180, "life of a route nobody repeats", unit="s", low=5, high=3600)
-        garbage_s: int = param(120, "how long it is told as gone", unit="s", low=5, high=3600)
+        timeout_s: int = param(
+            180, "lifetime of a route that is no longer advertised", unit="s", low=5, high=3600
+        )
+        garbage_s: int = param(
+            120, "how long it is advertised as unreachable", unit="s", low=5, high=3600
+        )
         duration_s: float = param(240.0, "length of the run", unit="s", low=20, high=7200)
         fail: str = param("r1-eth1", "interface whose link fails; empty: none")
         fail_at_s: float = param(180.0, "when", unit="s", low=0, high=7200)
@@ -200,17 +204,17 @@ class Rip(Timers, Distances, RipMessages):
     # ---- claims
 
     @claim(
-        "Split horizon: a route is never told on the link it was learned from.",
+        "Split horizon: a route is never advertised on the link it was learned from.",
         source="RFC 2453 §3.4.3, RFC 2080 §2.6",
         scenarios=("triangle",),
     )
     def split_horizon(self, tables: Tables) -> Verdict:
         """Multicast updates of the settled triangle."""
         found = [self._told_back(tables, scenario) for scenario in both(tables)]
-        return all_of(*(none_of(back, told, "entries told back", "none") for back, told in found))
+        return all_of(*(none_of(back, told, "entries sent back", "none") for back, told in found))
 
     @claim(
-        "Poisoned reverse: it is told there with metric 16.",
+        "Poisoned reverse: it is advertised there with metric 16.",
         source="RFC 2453 §3.4.3",
         scenarios=("poisoned",),
     )
@@ -221,14 +225,14 @@ class Rip(Timers, Distances, RipMessages):
     def _poisons(self, tables: Tables, scenario: str) -> Verdict:
         back, _ = self._told_back(tables, scenario)
         if back.empty:
-            return holds(False, observed="none told back", expected="told back with metric 16")
+            return holds(False, observed="none sent back", expected="sent back with metric 16")
         return all_of(
-            at_least(len(back), 1, unit="entries told back"),
+            at_least(len(back), 1, unit="entries sent back"),
             none_of(back[back["metric"] != routes.INFINITY], back, "have another metric", "all 16"),
-        ).because("told back as unreachable", back.head(6))
+        ).because("sent back as unreachable", back.head(6))
 
     def _told_back(self, tables: Tables, scenario: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Entries told over the link they were learned from, and all entries, once settled."""
+        """Entries sent over the link they were learned from, and all entries, once settled."""
         told = calm(tables, scenario, "entries")
         settled_s = tables.row("setting", scenario=scenario)["settled_s"]
         told = told[told["to_all"] & (told["command"] == "response")]
@@ -296,7 +300,7 @@ class Rip(Timers, Distances, RipMessages):
 
     @claim(
         "RIPng forgets as RIP does: 180 s behind a neighbour's last word its routes expire, "
-        "for 120 s more they are told with metric 16.",
+        "for 120 s more they are advertised with metric 16.",
         source="RFC 2080 §2.3",
         scenarios=("ripng-silent",),
         bears_stall_s=0.15,
@@ -319,7 +323,7 @@ class Rip(Timers, Distances, RipMessages):
         return self._counts(tables, "ripng-off")
 
     @claim(
-        "With poisoned reverse RIPng tells a route back with metric 16, and never counts.",
+        "With poisoned reverse RIPng sends a route back with metric 16, and never counts.",
         source="RFC 2080 §2.6",
         scenarios=("ripng-poisoned",),
         bears_stall_s=1.0,

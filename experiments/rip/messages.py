@@ -85,7 +85,7 @@ class RipMessages(Experiment):
         return all_of(*verdicts).because("request and answer", pd.concat(shown))
 
     @claim(
-        "Every 30 s, a little at random, a router tells its neighbours its whole table.",
+        "Every 30 s, with a little randomness, a router sends its neighbours its whole table.",
         source="RFC 2453 §3.8, RFC 2080 §2.3",
         scenarios=("triangle",),
         bears_stall_s=0.1,
@@ -110,7 +110,7 @@ class RipMessages(Experiment):
         return all_of(*verdicts).because("whole updates", whole, scenario=scenario)
 
     @claim(
-        "A router tells its table to its neighbours only: nobody forwards it.",
+        "A router sends its table only to its neighbours: nobody forwards it.",
         source="RFC 2453 §3.4, §4.3; RFC 2080 §2.5",
         scenarios=("triangle",),
     )
@@ -133,7 +133,7 @@ class RipMessages(Experiment):
         return all_of(*verdicts)
 
     @claim(
-        "Version 2 speaks to 224.0.0.9 and tells masks; version 1 broadcasts, without masks.",
+        "Version 2 sends to 224.0.0.9 and carries masks; version 1 broadcasts, without masks.",
         source="RFC 2453 §4.3, §4.5; RFC 1058",
         scenarios=("silent", "simple"),
     )
@@ -158,7 +158,7 @@ class RipMessages(Experiment):
         return all_of(*verdicts)
 
     @claim(
-        "A link's end known to be down is told at once, by a triggered update.",
+        "A link known to be down is announced at once, by a triggered update.",
         source="RFC 2453 §3.10.1, RFC 2080 §2.5.1",
         scenarios=("triangle",),
         bears_stall_s=0.5,
@@ -171,12 +171,12 @@ class RipMessages(Experiment):
             begin_s = failed_s(tables, scenario)
             told = told[told["time_s"] >= begin_s]
             if told.empty:
-                nothing = f"nothing told in {scenario}"
+                nothing = f"nothing advertised in {scenario}"
                 return holds(False, observed=nothing, expected=f"metric 16 within {TRIGGERED_S} s")
             took_s = told["time_s"].min() - begin_s
             verdicts.append(
                 at_most(took_s, TRIGGERED_S, unit=f"s ({scenario})").because(
-                    "routes told as unreachable", told.head(6)
+                    "routes advertised as unreachable", told.head(6)
                 )
             )
         return all_of(*verdicts)

@@ -1,4 +1,4 @@
-"""Timers of a route: it expires, and is told as unreachable for a while."""
+"""Timers of a route: it expires, and is advertised as unreachable for a while."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOST_LAN = {
 
 
 class Timers(Experiment):
-    """Timers of a route: it expires, and is told as unreachable for a while."""
+    """Timers of a route: it expires, and is advertised as unreachable for a while."""
 
     @claim(
         "Routes of a neighbour that falls silent expire 180 s after its last word.",
@@ -49,7 +49,7 @@ class Timers(Experiment):
         ).because("routes removed at r2", gone, scenario=scenario)
 
     @claim(
-        "For 120 s more an expired route is told with metric 16, then not at all.",
+        "For 120 s more an expired route is advertised with metric 16, then not at all.",
         source="RFC 2453 §3.8",
         scenarios=("silent",),
         bears_stall_s=0.15,
@@ -65,7 +65,7 @@ class Timers(Experiment):
         gone = told[told["metric"] == routes.INFINITY]
         updates = tables.of("updates", scenario=scenario, sender="r2")
         if gone.empty:
-            return holds(False, observed="never told as gone", expected="metric 16 for 120 s")
+            return holds(False, observed="never advertised as gone", expected="metric 16 for 120 s")
         begin_s, last_s = gone["time_s"].min(), gone["time_s"].max()
         later = updates[updates["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
         late = gone[gone["time_s"] > begin_s + setting["garbage_s"] + SECOND_S]
@@ -75,7 +75,7 @@ class Timers(Experiment):
                 last_s - begin_s,
                 wait - (1 + jitter) * setting["update_s"],
                 wait + SECOND_S,
-                unit="s told as gone",
+                unit="s advertised as gone",
             ),
             at_least(len(later), 1, unit="later updates"),
             at_most(len(late), 0, unit="later entries of the LAN"),

@@ -1,4 +1,4 @@
-"""RIP beside OSPF: the same graph, the same failure, the same pings."""
+"""RIP compared with OSPF: the same graph, the same failure, the same pings."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ class RoutingComparison(Experiment):
 
         topology: str = param("even-triangle", "the routers' graph", choices=routed.TOPOLOGIES)
         size: int = param(5, "routers in a ring or line, rows of a grid", low=2, high=20)
-        protocol: str = param("rip", "who makes the routes", choices=PROTOCOLS)
+        protocol: str = param("rip", "what computes the routes", choices=PROTOCOLS)
         fail: str = param("r1-eth1", "interface whose link fails")
         fail_at_s: float = param(75.0, "when", unit="s", low=20, high=7200)
         failure: str = param("cut", "how", choices=FAILURES)
-        source: str = param("h1", "who pings")
-        target: str = param("h3", "who answers")
+        source: str = param("h1", "host that sends the pings")
+        target: str = param("h3", "host that answers")
         ping_every_s: float = param(0.2, "time between pings", unit="s", low=0.01, high=10)
         watch_s: float = param(
-            60.0, "how long to look on behind a cut", unit="s", low=10, high=3600
+            60.0, "how long to keep recording after a cut", unit="s", low=10, high=3600
         )
 
     params: Parameters

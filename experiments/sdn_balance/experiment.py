@@ -56,15 +56,17 @@ class SdnBalance(Experiment):
         """Options of the experiment; the scenarios vary them."""
 
         app: str = param(
-            "load_balancer", "the controller's application", choices=("load_balancer", "hub")
+            "load_balancer", "controller application", choices=("load_balancer", "hub")
         )
         policy: str = param(
             "round_robin",
-            "who gets a new connection",
+            "how a new connection is assigned",
             choices=("round_robin", "least_connections", "source_hash"),
         )
-        framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
-        connections: int = param(4, "of each client, one after another", low=1, high=100)
+        framework: str = param("os_ken", "OpenFlow framework", choices=("os_ken", "ryu"))
+        connections: int = param(
+            4, "connections of each client, one after another", low=1, high=100
+        )
 
     params: Parameters
     programs = ("socat",)
@@ -201,7 +203,7 @@ class SdnBalance(Experiment):
         return all_of(*(near(int(n), 1, abs=0, unit="server of a client") for n in servers))
 
     @claim(
-        "Clients see the virtual address alone.",
+        "Clients see only the virtual address.",
         source="RFC 3022 §2 (address translation)",
         scenarios=("in_turn", "by_source"),
     )

@@ -48,7 +48,7 @@ LLDP_ETHERTYPE = "ether proto 0x88cc"
 
 
 class SdnFailover(Experiment):
-    """Failover: shortest paths of a controller that discovers links by LLDP, beside OSPF.
+    """Failover: shortest paths of a controller that discovers links by LLDP, compared with OSPF.
 
     h1 pings h4 across a square of switches. The link in use fails, in two ways: its ports go down
     and the switch knows, or the wire falls silent and only timers can tell. The same happens to
@@ -59,13 +59,13 @@ class SdnFailover(Experiment):
     class Parameters:
         """Options of the experiment; the scenarios vary them."""
 
-        control: str = param("sdn", "who finds the paths", choices=("sdn", "ospf"))
+        control: str = param("sdn", "what finds the paths", choices=("sdn", "ospf"))
         app: str = param(
             "shortest_path",
-            "the controller's application",
+            "controller application",
             choices=("shortest_path", "spanning_tree"),
         )
-        framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
+        framework: str = param("os_ken", "OpenFlow framework", choices=("os_ken", "ryu"))
         control_delay_ms: float = param(
             5.0, "one-way delay between switches and controller", unit="ms", low=0, high=1000
         )

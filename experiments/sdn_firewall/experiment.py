@@ -66,9 +66,9 @@ class SdnFirewall(Experiment):
 
         rules: str = param("", "file of rules; empty: those of the experiment")
         app: str = param(
-            "firewall", "the controller's application", choices=("firewall", "learning_switch")
+            "firewall", "controller application", choices=("firewall", "learning_switch")
         )
-        framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
+        framework: str = param("os_ken", "OpenFlow framework", choices=("os_ken", "ryu"))
 
     params: Parameters
     programs = ("ping", "socat")
@@ -85,7 +85,7 @@ class SdnFirewall(Experiment):
         """The rules, which the firewall itself looks at before anything starts."""
         path = Path(self.params.rules)
         if self.params.rules and not path.is_file():
-            raise ConfigError(f"--rules: '{path}' is no file")
+            raise ConfigError(f"--rules: '{path}' is not a file")
         text = path.read_text(encoding="utf-8") if self.params.rules else RULES
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / (path.name if self.params.rules else FILE)

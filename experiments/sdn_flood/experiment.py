@@ -57,7 +57,7 @@ class SdnFlood(Experiment):
         """Options of the experiment; the scenarios vary them."""
 
         defend: bool = param(True, "the controller acts on what it sees")
-        framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
+        framework: str = param("os_ken", "OpenFlow framework", choices=("os_ken", "ryu"))
         limit_pps: float = param(
             200.0, "packets per second a host may send", unit="1/s", low=1, high=100_000
         )
@@ -65,7 +65,7 @@ class SdnFlood(Experiment):
         flood_s: float = param(6.0, "how long it lasts", unit="s", low=1, high=60)
         server_mbps: float = param(2.0, "rate of the server's link", unit="Mbit/s", low=1, high=50)
         every_s: float = param(
-            1.0, "time between two looks at the counters", unit="s", low=0.2, high=60
+            1.0, "time between two readings of the counters", unit="s", low=0.2, high=60
         )
 
     params: Parameters

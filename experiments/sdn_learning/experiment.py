@@ -48,14 +48,16 @@ class SdnLearning(Flows):
         """Options of the experiment; the scenarios vary them."""
 
         app: str = param(
-            "learning_switch", "the controller's application", choices=("learning_switch", "hub")
+            "learning_switch", "controller application", choices=("learning_switch", "hub")
         )
-        framework: str = param("os_ken", "what it runs on", choices=("os_ken", "ryu"))
+        framework: str = param("os_ken", "OpenFlow framework", choices=("os_ken", "ryu"))
         control_delay_ms: float = param(
             5.0, "one-way delay between switches and controller", unit="ms", low=0, high=1000
         )
-        idle_s: int = param(5, "life of a flow without packets", unit="s", low=0, high=3600)
-        openflow: bool = param(True, "switches under a controller; else Linux bridges")
+        idle_s: int = param(5, "lifetime of a flow without packets", unit="s", low=0, high=3600)
+        openflow: bool = param(
+            True, "use OpenFlow switches with a controller instead of Linux bridges"
+        )
         fail_mode: str = param(
             "secure", "a switch without its controller", choices=("secure", "standalone")
         )

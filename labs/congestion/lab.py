@@ -77,7 +77,7 @@ class Lab(Assignment):
         loss_percent: float = param(1.0, "its random loss", unit="%", low=0, high=10)
         home_mbps: float = param(5.0, "rate of the line at home", unit="Mbit/s", low=1, high=100)
         home_rtt_ms: float = param(30.0, "its round-trip time", unit="ms", low=1, high=1000)
-        path: str = param("satellite", "which of both is run", choices=("satellite", "home"))
+        path: str = param("satellite", "which of the two to run", choices=("satellite", "home"))
 
     params: Parameters
     programs = ("iperf3",)

@@ -70,8 +70,8 @@ class Lab(Assignment):
         server: int = param(200, "last byte of the server's address", low=2, high=250)
         web: int = param(8080, "port of the web server", low=1024, high=65000)
         console: int = param(2222, "port of the server's console", low=1024, high=65000)
-        other: int = param(5000, "a port that nobody offers", low=1024, high=65000)
-        winner: int = param(2, "row of the question's table that wins", low=0, high=3)
+        other: int = param(5000, "a port without a service", low=1024, high=65000)
+        winner: int = param(2, "row of the question's table that matches", low=0, high=3)
 
     params: Parameters
 
@@ -101,7 +101,7 @@ class Lab(Assignment):
 
     @property
     def allowed(self) -> list[Trial]:
-        """What shall pass."""
+        """Traffic that must pass."""
         p = self.params
         return [
             *(Trial(host, SERVER, "tcp", p.web) for host in CLIENTS),
@@ -113,7 +113,7 @@ class Lab(Assignment):
 
     @property
     def denied(self) -> list[Trial]:
-        """What shall not."""
+        """Traffic that must not."""
         p = self.params
         return [
             Trial(STAFF, SERVER, "tcp", p.console),

@@ -16,7 +16,7 @@ class Hidden(Public):
     """The office lab as the grader has it."""
 
     @claim(
-        "Mail goes to the mail server: its preference is right, and its name is no alias.",
+        "Mail goes to the mail server: its preference is right, and its name is not an alias.",
         source="RFC 5321 §5.1; RFC 2181 §10.3",
         scenarios=("main",),
     )
@@ -71,7 +71,7 @@ class Hidden(Public):
         ).because("the answer", answer)
 
     @claim(
-        "Addresses and refusals live as long as they shall.",
+        "TTLs of addresses and of refusals are as required.",
         source="RFC 2308 §4, §5",
         scenarios=("main",),
     )

@@ -78,10 +78,8 @@ class Lab(Assignment):
         lease_s: int = param(1800, "length of a lease", unit="s", low=600, high=7200)
         printer: int = param(60, "last byte of the printer's address", low=5, high=90)
         mac: str = param("02:60:8c:1a:2b:3c", "the printer's MAC address")
-        www_ttl_s: int = param(
-            300, "life of the web server's address", unit="s", low=60, high=86400
-        )
-        negative_s: int = param(120, "life of 'no such name'", unit="s", low=30, high=86400)
+        www_ttl_s: int = param(300, "TTL of the web server's address", unit="s", low=60, high=86400)
+        negative_s: int = param(120, "TTL of 'no such name' answers", unit="s", low=30, high=86400)
         preference: int = param(10, "of the mail exchanger", low=1, high=100)
 
     params: Parameters
@@ -231,7 +229,7 @@ class Lab(Assignment):
         ).because(f"DHCP at {CLIENT}", self._exchange(tables, CLIENT))
 
     @claim(
-        "The lease brings mask, router, name server, and lasts as long as it shall.",
+        "The lease brings mask, router, name server, and has the required length.",
         source="RFC 2132 §3.3, §3.5, §3.8, §9.2",
         scenarios=("main",),
     )

@@ -103,7 +103,7 @@ class Hidden(Public):
         return share_of(cases)
 
     @claim(
-        "The branch is a stub: it hears of the outside by a default route alone.",
+        "The branch is a stub: it hears of the outside only by a default route.",
         source="RFC 2328 §3.6",
         scenarios=("main",),
     )

@@ -35,7 +35,7 @@ class Hidden(Public):
     # ---- hidden checks
 
     @claim(
-        "Every router tells its table as often as the lab asks.",
+        "Every router sends its table as often as the lab asks.",
         source="RFC 2453 §3.8",
         scenarios=("main",),
         bears_stall_s=0.002,
@@ -58,7 +58,7 @@ class Hidden(Public):
         return share_of(cases)
 
     @claim(
-        "Every router tells routes back with metric 16 where it learned them (poisoned reverse).",
+        "Every router sends routes back with metric 16 where it learned them (poisoned reverse).",
         source="RFC 2453 §3.4.3",
         scenarios=("main",),
     )
@@ -72,9 +72,9 @@ class Hidden(Public):
             cases.append(
                 holds(
                     good,
-                    observed=f"{router} tells back {told}",
-                    expected=f"{router} tells back metric {INFINITY}",
-                ).because(f"{router} tells back", back.head(4))
+                    observed=f"{router} sends back {told}",
+                    expected=f"{router} sends back metric {INFINITY}",
+                ).because(f"{router} sends back", back.head(4))
             )
         return share_of(cases)
 

@@ -67,7 +67,7 @@ class Hidden(Public):
                 holds(
                     list(found["destination"]) == [DEFAULT],
                     observed=f"{router}: {words}",
-                    expected=f"{router}: {DEFAULT} alone",
+                    expected=f"{router}: only {DEFAULT}",
                 ).because(f"static routes of {router}", found, scenario="main")
             )
         return share_of(cases)

@@ -87,7 +87,7 @@ class Lab(Assignment):
     class Parameters:
         """The variant."""
 
-        block: str = param("10.20.4.0/22", "what the company was given")
+        block: str = param("10.20.4.0/22", "address block given to the company")
         hosts: tuple[int, ...] = param(
             (400, 126, 100, 50), "hosts of LAN A, B, C, D", low=2, high=1022
         )

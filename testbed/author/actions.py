@@ -1,10 +1,10 @@
-"""Acts: what one step of an experiment does, as values to put into tables of steps.
+"""Actions: what one step of an experiment does, as values for tables of steps.
 
     steps = {"echo": program("h1", "ping", "-c", "3", address), ...}
     for name, act in steps.items():
         step(net, name); action(net)
 
-An action that is made does nothing yet: the running network is its argument.
+Creating an action does nothing yet: it acts when called with the running network.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from testbed.author.running_network import RunningNetwork
 
 Action = Callable[["RunningNetwork"], None]
-"""What takes the running network and does something in it."""
+"""A function that takes the running network and does something in it."""
 
 _WAIT_S = 300.0
 
 
 def program(node: str, *argv: str, log: str = "") -> Action:
-    """Runs a program to its end, whatever its exit code says of the answers it got."""
+    """Runs a program until it ends and ignores its exit code."""
 
     def act(net: RunningNetwork) -> None:
         net.start(node, *argv, log=log).wait(_WAIT_S)
@@ -42,7 +42,7 @@ def own_program(node: str, name: str, *arguments: str) -> Action:
 
 
 def ping(node: str, target: str, count: int = 1, *, wait_s: float = 1.0, log: str = "") -> Action:
-    """Asks for echoes, five a second."""
+    """Sends echo requests, five per second."""
     argv = ("ping", "-n", "-c", str(count), "-i", "0.2", "-W", f"{wait_s:g}", target)
     return program(node, *argv, log=log)
 
@@ -63,7 +63,7 @@ def sysctl(node: str, name: str, value: str | int) -> Action:
 
 
 def in_order(*acts: Action) -> Action:
-    """Several acts as one."""
+    """Combines several actions into one."""
 
     def act(net: RunningNetwork) -> None:
         for one in acts:
@@ -73,12 +73,12 @@ def in_order(*acts: Action) -> Action:
 
 
 def wait(seconds: float, *then: Action) -> Action:
-    """Lets time pass, then acts."""
+    """Waits, then runs an action."""
     return in_order(lambda net: net.sleep(seconds), *then)
 
 
 def nothing(net: RunningNetwork) -> None:
-    """An act that does nothing."""
+    """An action that does nothing."""
 
 
 def filter_packets(node: str, hook: str, rule: str, family: str = "ip") -> Action:
@@ -93,7 +93,7 @@ def filter_packets(node: str, hook: str, rule: str, family: str = "ip") -> Actio
 
 
 def masquerade(node: str, interface: str) -> Action:
-    """Makes a node translate the sources of what leaves by an interface to its own address."""
+    """Makes a node translate source addresses of packets that leave by an interface to its own."""
     chain = "add chain ip nat post { type nat hook postrouting priority 100; }"
     text = f"add table ip nat; {chain}; add rule ip nat post oifname {interface} masquerade"
 

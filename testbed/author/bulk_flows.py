@@ -3,7 +3,7 @@
     bulk.receive(net, "rx1")
     bulk.send(net, "tx1", net.address("rx1"), cc="cubic", seconds=30)
 
-The program behind both is `testbed/programs/bulk.py`, and says why it is not iperf3.
+The program behind both is `testbed/programs/bulk.py`, which says why it is not iperf3.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _LISTENS_S = 20.0
 
 
 def receive(net: RunningNetwork, node: str, port: int = PORT, *, log: str = "") -> Process:
-    """Takes one connection to its end and throws its bytes away; listens when this returns.
+    """Accepts one connection and discards its bytes; already listens when this returns.
 
     Raises:
-        ConvergenceError: it does not, within 20 s; its output says why.
+        ConvergenceError: it does not listen within 20 s; its output says why.
     """
     process = net.start(
         node, *programs.argv("bulk", "receive", str(port)), log=log or f"{node}-bulk-{port}"
@@ -52,14 +52,14 @@ def send(
     sport: int | None = None,
     log: str = "",
 ) -> Process:
-    """Sends zeros to a receiver for some seconds, or so many bytes; returns at once.
+    """Sends zeros to a receiver, for some seconds or up to a number of bytes; returns at once.
 
     Args:
         net: the running network.
         node: the sender.
         address: of the receiver, IPv4 or IPv6.
         port: of the receiver.
-        seconds: how long; what is in the socket's buffer by then still arrives.
+        seconds: how long; data in the socket's buffer by then still arrives.
         size_bytes: how much.
         cc: congestion control; default: the kernel's.
         sport: source port; default: the kernel's choice.

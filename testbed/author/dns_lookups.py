@@ -1,4 +1,4 @@
-"""Look-ups of names in a run's tables: what client, resolver and servers said to each other."""
+"""Look-ups of names in a run's tables: the messages between client, resolver and servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from testbed.results.data import ScenarioData
 
 CLIENT, RESOLVER = "h1-eth0", "v1-eth0"
-"""Where both are captured; see `topologies.nameservers`."""
+"""Where the two are captured; see `topologies.nameservers`."""
 
 
 def measure(
@@ -36,7 +36,7 @@ def measure(
 
 
 class LookUps(Tables):
-    """The tables of `measure`, and the DNS messages of a step: what claims on look-ups ask for.
+    """The tables of `measure`, and the DNS messages of a step: as needed by claims on look-ups.
 
     An experiment names it in `Experiment.tables_type`.
     """
@@ -62,14 +62,14 @@ class LookUps(Tables):
     def records(
         self, step: str, *kinds: str, section: str = "answer", scenario: str = "main"
     ) -> pd.DataFrame:
-        """Records in the last answer to the client; all kinds unless some are named."""
+        """Records in the last answer to the client; all types by default."""
         last = self.client_answers(step, scenario=scenario).tail(1)
         found = self.of("records", scenario=scenario, capture=CLIENT)
         found = found[found["frame"].isin(last["frame"]) & (found["section"] == section)]
         return found[found["type"].isin(kinds)] if kinds else found
 
     def addresses(self, step: str, *, scenario: str = "main") -> list[str]:
-        """IPv4 addresses that the client was told at last."""
+        """IPv4 addresses in the last answer to the client."""
         return [str(data) for data in self.records(step, "A", scenario=scenario)["data"]]
 
     def _pick(self, step: str, capture: str, scenario: str, **equals: Any) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Verdicts that show what contradicts them."""
+"""Verdicts that show the evidence against them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def none_of(wrong: pd.DataFrame, every: pd.DataFrame, what: str, expected: str) -> Verdict:
-    """PASS if no row is `wrong`, out of all there are; shows the first wrong packets.
+    """PASS if no row is `wrong`; shows the first wrong packets.
 
     Args:
         wrong: rows that contradict the claim.
@@ -20,7 +20,7 @@ def none_of(wrong: pd.DataFrame, every: pd.DataFrame, what: str, expected: str) 
         expected: in words.
 
     Raises:
-        MissingDataError: there is no row to judge.
+        MissingDataError: there are no rows to judge.
     """
     if every.empty:
         raise MissingDataError(f"nothing to judge: {expected}")

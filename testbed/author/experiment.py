@@ -59,7 +59,7 @@ _CAPTION = re.compile(r"^(\S+):\s", re.M)
 
 
 class Experiment:
-    """Base of all experiments. `self.params` are the parameters of the scenario at hand."""
+    """Base of all experiments. `self.params` are the current scenario's parameters."""
 
     name: ClassVar[str] = ""
     path: ClassVar[Path | None] = None
@@ -68,16 +68,16 @@ class Experiment:
     memory_mb: ClassVar[int] = 1024
     """Memory of a guest that runs one scenario, in MiB."""
     programs: ClassVar[tuple[str, ...]] = ()
-    """Programs that `run` starts in nodes; their absence shows before anything is made."""
+    """Programs that `run` starts in nodes; if one is missing, that is reported before the run."""
     extras: ClassVar[tuple[str, ...]] = ()
-    """Sets of Python packages that `run` needs besides, by their names in pyproject.toml:
+    """Further sets of Python packages that `run` needs, by their names in pyproject.toml:
     ``controllers`` for OpenFlow controllers. ``make exp-NAME`` installs them."""
     guest_only: ClassVar[bool] = False
-    """True: never in namespaces of the running kernel; for what must have no way out."""
+    """True: never runs on the host's kernel; for traffic that must not reach a real network."""
     routing: ClassVar[str | None] = "static"
-    """``static``: shortest paths installed as routes; None: routers get none (daemons will)."""
+    """``static``: shortest paths are installed as routes; None: no routes (daemons find them)."""
     tables_type: ClassVar[type[Tables]] = Tables
-    """What claims and plots are given: a subclass may have methods for what they often ask."""
+    """The type of claims' and plots' tables: a subclass may add methods for frequent queries."""
     repeated_tables: ClassVar[tuple[str, ...]] = ()
     """Tables that `plot_repeated` draws from."""
 
@@ -87,7 +87,7 @@ class Experiment:
     def scenarios(self) -> Mapping[str, Any]:
         """The networks to run, as name → parameters; each has a guest of its own.
 
-        Default: one, named ``main``, with the parameters as given.
+        Default: one, named ``main``, with the given parameters.
         """
         return {"main": self.params}
 
@@ -96,19 +96,19 @@ class Experiment:
         raise _unwritten(self, "topology")
 
     def inputs(self) -> Mapping[str, str]:
-        """Files that `run` will find in the scenario's folder, as name → text.
+        """Files that `run` finds in the scenario's folder, as name → text.
 
-        Made on the user's machine before anything starts: the place to read what the user gave
-        and to refuse it (ConfigError).
+        Called on the user's machine before anything starts: the place to read the user's files and
+        to refuse bad ones (ConfigError).
         """
         return {}
 
     def run(self, net: RunningNetwork) -> None:
-        """Does the experiment in the running network, and leaves only raw artefacts."""
+        """Performs the experiment in the running network; leaves only raw artefacts."""
         raise _unwritten(self, "run")
 
     def ended(self, net: RunningNetwork) -> None:
-        """Keeps what is only whole when every program has stopped; default: nothing."""
+        """Saves what is complete only when every program has stopped; default: nothing."""
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Tables from one scenario's artefacts. Pure: reads `data`, nothing else."""
@@ -117,8 +117,8 @@ class Experiment:
     def plot(self, tables: Tables) -> Mapping[str, Figure | str]:
         """Figures from the tables of all scenarios, as file name → figure or SVG text.
 
-        What is to be said below each stands in the docstring; a name there is the beginning of the
-        names of all figures it is for:
+        The docstring holds the captions; a name there is a prefix of the names of all figures that
+        it applies to:
 
             Figures:
                 1_window: The congestion window over time; look for the sawtooth.
@@ -137,7 +137,7 @@ class Experiment:
 
     @classmethod
     def paragraphs(cls) -> list[str]:
-        """The text of the docstring below the title, one string per paragraph."""
+        """The docstring's text below the title, one string per paragraph."""
         text = (inspect.getdoc(cls) or "").split("\n\n")[1:]
         return [" ".join(paragraph.split()) for paragraph in text if paragraph.strip()]
 
@@ -148,7 +148,7 @@ class Experiment:
 
     @classmethod
     def captions(cls) -> dict[str, str]:
-        """What is to be said below figures, by how their names begin: from the docstrings."""
+        """Captions of figures, by prefixes of their names, from the docstrings."""
         found: dict[str, str] = {}
         for base in reversed(cls.__mro__):
             for method in ("plot", "plot_repeated"):
@@ -161,9 +161,9 @@ class Experiment:
 
     @classmethod
     def caption(cls, figure: str) -> tuple[str, str]:
-        """What is to be said below a figure: what sets it apart from others, and the sentence.
+        """The caption of a figure: what distinguishes it from others, and the sentence.
 
-        A figure without a sentence is told by its name.
+        Figures without a caption show their name.
         """
         told = cls.captions()
         begins = (k for k in told if f"{figure}_".startswith(f"{k.removesuffix('_')}_"))
@@ -178,7 +178,7 @@ class Experiment:
 
 
 def _unwritten(experiment: Experiment, method: str) -> ConfigError:
-    return ConfigError(f"experiment '{experiment.name}': method {method}() is not written")
+    return ConfigError(f"experiment '{experiment.name}': method {method}() is missing")
 
 
 def experiment_files(folder: Path = EXPERIMENTS) -> dict[str, Path]:
@@ -211,7 +211,7 @@ def load(name: str) -> type[Experiment]:
     if path.is_dir() and not (path / MAIN).is_file():
         raise ConfigError(f"{name}: has no {MAIN}; give an experiment's name, folder or .py file")
     if path.is_file() and path.suffix != ".py":
-        raise ConfigError(f"{name}: is no .py file")
+        raise ConfigError(f"{name}: is not a .py file")
     if path.exists():
         return load_file(path.resolve())
     if path.suffix == ".py" or len(path.parts) > 1:
@@ -222,12 +222,12 @@ def load(name: str) -> type[Experiment]:
 
 
 def check_claims(experiment: Experiment) -> None:
-    """Refuses a claim on a scenario that the experiment does not have: no run would judge it.
+    """Refuses a claim on a scenario that the experiment does not have, as no run could judge it.
 
     An experiment that derives from another may leave out some of its scenarios.
 
     Raises:
-        ConfigError: names the claim's place, the scenario and what there is.
+        ConfigError: names the claim's place, the scenario and the known scenarios.
     """
     cls = type(experiment)
     known: dict[str, None] = {}
@@ -251,7 +251,7 @@ def require_dict(
     """What a method of the experiment returned, if it is a dict of such values.
 
     Raises:
-        ConfigError: names the file, what came and what it must be.
+        ConfigError: names the file, what was returned and what it must be.
     """
     said = "None" if found is None else type(found).__name__
     if isinstance(found, Mapping):
@@ -264,15 +264,15 @@ def require_dict(
 
 @contextmanager
 def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
-    """An experiment's own mistake is an error with its file and line, not a traceback of ours.
+    """Turns an error in an experiment's code into one with its file and line, without a traceback.
 
     Args:
         cls: the experiment.
         part: what of it runs in the block, e.g. ``measure``.
 
     Raises:
-        ConfigError: what it raised; errors of ours pass as they are, but that what it called
-            refuses its values comes with the place.
+        ConfigError: what it raised; our own errors pass unchanged, except that errors about values
+            it passed get the place.
     """
     source = source_of(cls)
     try:
@@ -291,12 +291,12 @@ def source_of(cls: type[Experiment]) -> Path:
 
 
 def path_of(cls: type[Experiment]) -> Path:
-    """What to give to `load_file` for this class: a folder or a file."""
+    """The argument of `load_file` for this class: a folder or a file."""
     return cls.path or Path(inspect.getfile(cls))
 
 
 def _lines(source: Path, error: BaseException) -> list[str]:
-    """``file:line`` of an experiment's own code that an error came through, outermost first.
+    """``file:line`` of an experiment's own code that an error passed through, outermost first.
 
     The last is empty if what raised it is not the experiment's own code.
     """
@@ -311,7 +311,7 @@ def _place(source: Path, error: Exception) -> str:
 
 
 def _placed(source: Path, error: ConfigError) -> ConfigError:
-    """With the line that gave a bad value to what it called; own messages have their place."""
+    """Adds the line that passed a bad value; messages of its own name their place already."""
     *lines, last = _lines(source, error)
     return ConfigError(f"{error} ({lines[-1]})") if lines and not last else error
 
@@ -328,7 +328,7 @@ _loaded: dict[Path, tuple[object, type[Experiment]]] = {}
 def load_file(path: Path) -> type[Experiment]:
     """The one `Experiment` subclass of a file, of a folder, or of a mutant in such a folder.
 
-    What did not change since it was loaded is not executed again.
+    Files that did not change since they were loaded are not executed again.
     """
     root = root_of(path)
     state = [(p, p.stat().st_mtime_ns, p.stat().st_size) for p in files_below(root, ".py")]
@@ -355,7 +355,7 @@ def _load_file(path: Path, root: Path) -> type[Experiment]:
 
 
 def import_file(module_name: str, path: Path, root: Path | None = None) -> ModuleType:
-    """A user's Python file as a module.
+    """Loads a user's Python file as a module.
 
     Args:
         module_name: of the module.
@@ -390,7 +390,7 @@ def experiments_in(module: Any, module_name: str) -> Iterator[type[Experiment]]:
     """The experiments that a module defines itself."""
     for member in vars(module).values():
         if (
-            issubclass(type(member), type)  # isinstance would load modules that wait for first use
+            issubclass(type(member), type)  # isinstance would load lazy modules
             and issubclass(member, Experiment)
             and member.__module__ == module_name
             and not member.__name__.startswith("_")

@@ -3,12 +3,12 @@
 ::
 
     experiments/rip/
-        experiment.py        the class; other modules beside it are imported by ``from .x import``
+        experiment.py        the class; other modules next to it are imported by ``from .x import``
         experiment.toml      its sections in the book, and the runs in which its claims must fail
         handout.md           what to look for, and questions; handout.zh.md in Chinese
         notebook.ipynb       the same as a notebook
         zh.po                the Chinese of its title, claims, captions and parameters
-        mutants/             the experiment gone wrong: a subclass per file
+        mutants/             broken versions of the experiment: a subclass per file
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*~")
 
 
 def root_of(path: Path) -> Path:
-    """What a file needs to be loaded: the folder of a mutant's experiment, else itself."""
+    """What is needed to load a file: the folder of a mutant's experiment, else the file itself."""
     folder = path.parent.parent
     return folder if path.parent.name == MUTANTS and (folder / MAIN).is_file() else path
 
 
 def files_below(root: Path, suffix: str = "") -> Iterator[Path]:
-    """The files of a folder in order, without what Python and editors leave; or the file itself."""
+    """A folder's files in order, without leftovers of Python and editors; or the file itself."""
     if root.is_file():
         yield root
         return
@@ -56,7 +56,7 @@ def files_below(root: Path, suffix: str = "") -> Iterator[Path]:
 
 
 def package_of(root: Path, file: Path, shipped: Path) -> str:
-    """The name of an experiment's module; for a folder, its package is made anew.
+    """The name of an experiment's module; for a folder, its package is recreated.
 
     Two copies of one experiment have packages of their own.
 
@@ -93,7 +93,7 @@ def copy(path: Path, name: str, folder: Path) -> str:
     Args:
         path: its folder or file, or a mutant in its folder.
         name: the experiment's.
-        folder: the scenario's.
+        folder: the scenario's folder.
 
     Returns:
         What to load there, relative to the scenario's folder.
@@ -119,7 +119,7 @@ def copies(run: RunDir) -> list[Path]:
 
 
 def code(path: Path) -> dict[str, bytes]:
-    """The files that a run can depend on, by their names below the experiment's folder.
+    """The files that a run can depend on, by their paths in the experiment's folder.
 
     Texts about the experiment, and mutants that were not run, are left out.
     """
@@ -133,7 +133,7 @@ def code(path: Path) -> dict[str, bytes]:
     }
 
 
-# ---- what is written about it
+# ---- descriptions of an experiment
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,10 @@ class Mutant:
 
     Attributes:
         file: of ``mutants``, without ``.py``; empty: the experiment itself.
-        parameters: other values than the defaults.
-        scenarios: those that are run; none: all.
-        fails: the claims that must fail; none: all.
-        says: claim → words that its observation must have.
+        parameters: values other than the defaults.
+        scenarios: those to run; empty: all.
+        fails: the claims that must fail; empty: all.
+        says: claim → words that its observation must contain.
     """
 
     file: str = ""
@@ -163,13 +163,13 @@ class Mutant:
 
 @dataclass(frozen=True)
 class About:
-    """What ``experiment.toml`` says.
+    """Contents of ``experiment.toml``.
 
     Attributes:
         sections: titles of the book's sections that show the experiment.
         evidence: every claim that holds has evidence.
         mutants: runs in which claims must fail.
-        pinned: scenario → the parameters that it has whatever options are given.
+        pinned: scenario → the parameters that it keeps whatever options are given.
     """
 
     sections: tuple[str, ...] = ()
@@ -179,10 +179,10 @@ class About:
 
 
 def about(root: Path) -> About:
-    """What is written about an experiment; a single file has nothing.
+    """The description of an experiment; empty for a single file.
 
     Raises:
-        ParseError: it is no TOML, or has a field that is not known.
+        ParseError: it is not valid TOML, or has an unknown field.
     """
     path = root / ABOUT
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""A topology's graph where Mininet is not installed: the part of its `Topo` that only describes.
+"""A topology's graph where Mininet is not installed: the descriptive part of its `Topo`.
 
 Machines that read runs (graders, notebooks, other systems) load experiments and their topologies,
 but never build a network. Names, ports and orders are Mininet's, so plans come out the same.

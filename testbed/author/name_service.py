@@ -1,4 +1,4 @@
-"""Zones and look-ups of names: what the experiments with name servers share."""
+"""Zones and look-ups of names, shared by the experiments with name servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from testbed.author.running_network import RunningNetwork
 
 DAY_S = 86_400
-"""How long NS records and name servers' addresses live."""
+"""TTL of NS records and name servers' addresses."""
 
 
 def zone(
@@ -21,10 +21,10 @@ def zone(
     records: Mapping[str, list[str]],
     minimum_s: int = 3600,
 ) -> str:
-    """A master file (RFC 1035 §5); NS records and name servers' addresses live a day.
+    """A master file (RFC 1035 §5); NS records and name servers' addresses have a TTL of a day.
 
     Args:
-        origin: the zone's name with its last dot.
+        origin: the zone's name with its final dot.
         server: its first name server, and that server's address.
         ttl_s: of all other records.
         records: name → records without TTL, as ``A 192.0.2.1``; also those of `delegation`.
@@ -52,9 +52,9 @@ def delegation(child: str, *servers: tuple[str, str]) -> dict[str, list[str]]:
 
 
 def ask(node: str, resolver: str, name: str, kind: str = "A", *options: str) -> Action:
-    """A question put by hand, up to three times, as stubs do.
+    """Sends a hand-made query, up to three times, as stub resolvers do.
 
-    Late answers are not sent any more, but kept in the resolver's cache.
+    Late answers are no longer sent, but kept in the resolver's cache.
     """
     return program(node, "kdig", f"@{resolver}", "+time=5", "+retry=2", *options, name, kind)
 
@@ -72,7 +72,7 @@ def reach(net: RunningNetwork, node: str, *others: str) -> None:
 
 
 def look_up(net: RunningNetwork, node: str, name: str) -> Action:
-    """Looks a name up by the node's C library, with a resolv.conf of its own."""
+    """Looks a name up with the node's C library and a private resolv.conf."""
     conf = net.path / "configs" / "resolv.conf"
     script = f"mount --bind {conf} /etc/resolv.conf; exec getent ahostsv4 {name}"
     return program(node, "unshare", "--mount", "sh", "-c", script)

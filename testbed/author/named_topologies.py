@@ -1,6 +1,7 @@
-"""Topologies by name: ``dumbbell``, ``tree,2,8``, ``grid,n=3``, or a file's path in front.
+"""Topologies by name: ``dumbbell``, ``tree,2,8`` or ``grid,n=3``; a file's path may replace the
+name.
 
-The words behind the name are arguments of the topology's `build`, as in Mininet's ``--topo``.
+The words after the name are arguments of the topology's `build`, as in Mininet's ``--topo``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ TOPOLOGIES = PROJECT / "topologies"
 
 
 def topology_files(folder: Path = TOPOLOGIES) -> dict[str, Path]:
-    """Topologies by name: every file of the folder that offers one."""
+    """Topologies by name: every file of the folder that defines one."""
     files = {p.stem: p for p in sorted(folder.glob("*.py")) if not p.stem.startswith("_")}
     return {n: p for n, p in files.items() if "\ntopos = " in p.read_text(encoding="utf-8")}
 
@@ -56,7 +57,7 @@ def _bounded(cls: Any) -> Any:
 
 
 def _line_of(cls: Any, error: Exception) -> str:
-    """Where in a topology's file an error arose; input that one of ours refuses it names itself."""
+    """The place in a topology's file where an error arose; our own errors already name it."""
     source = cls.build.__code__.co_filename
     if Path(source).parent == TOPOLOGIES and isinstance(error, ConfigError):
         return ""
@@ -65,11 +66,11 @@ def _line_of(cls: Any, error: Exception) -> str:
 
 
 def require_nodes(topo: Any, source: str) -> None:
-    """Refuses a topology in which nothing is, such as one whose `build` has another name.
+    """Refuses an empty topology, such as one whose `build` method is misnamed.
 
     Args:
-        topo: what shall be a topology.
-        source: the file that gave it.
+        topo: the supposed topology.
+        source: the file it came from.
 
     Raises:
         ConfigError: names the file, the class and what to write.
@@ -82,8 +83,8 @@ def require_nodes(topo: Any, source: str) -> None:
     own = [n for n, v in vars(cls).items() if inspect.isfunction(v) and not n.startswith("_")]
     has = f"; it has {', '.join(f'{n}()' for n in own)}" if own and "build" not in own else ""
     raise ConfigError(
-        f"{inspect.getfile(cls)}: topology {cls.__name__} has no nodes: a method build() adds "
-        f"them{has}"
+        f"{inspect.getfile(cls)}: topology {cls.__name__} has no nodes; add them in "
+        f"a method build(){has}"
     )
 
 
@@ -94,7 +95,7 @@ def has_open_vswitch(topo: Any) -> bool:
 
 
 def topology_class(name: str) -> Any:
-    """The class a file offers in its ``topos``, by its name or by the file's path."""
+    """The class in a file's ``topos``, by its name or by the file's path."""
     known = topology_files()
     path = Path(name) if name.endswith(".py") else known.get(name)
     if path is None or not path.is_file():
@@ -108,7 +109,7 @@ def topology_class(name: str) -> Any:
 
 
 def plan_rows(topo: Any) -> list[dict[str, Any]]:
-    """Interfaces with the addresses the plan gives them; nothing is built."""
+    """Interfaces with their planned addresses; nothing is built."""
     from testbed.net.plan import make_plan, number_as_mininet
 
     plan = make_plan(topo)
@@ -130,7 +131,7 @@ def plan_rows(topo: Any) -> list[dict[str, Any]]:
 
 
 def usage(cls: Any) -> str:
-    """The arguments of a topology with their defaults, as one writes them."""
+    """The arguments of a topology with their defaults, as written on the command line."""
     return ",".join(
         f"{p.name}={p.default}" for p in build_arguments(cls) if not hasattr(p.default, "rate_mbps")
     )

@@ -24,7 +24,7 @@ class Process:
     """A program running in a node, its output in ``logs/<log>.log``."""
 
     stop_signal = signal.SIGTERM
-    """What ends it when the experiment is over."""
+    """The signal that ends it when the experiment is over."""
 
     def __init__(self, node: str, argv: list[str], popen: subprocess.Popen[Any], log: Path) -> None:
         self.node, self.argv, self.popen, self.log = node, argv, popen, log
@@ -38,7 +38,7 @@ class Process:
         """Waits for the end; returns the exit code.
 
         Raises:
-            ConvergenceError: it still runs after `timeout_s`.
+            ConvergenceError: it is still running after `timeout_s`.
         """
         try:
             return self.popen.wait(timeout_s)
@@ -58,12 +58,12 @@ class Process:
         return self.output()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Sends a signal if the program still runs."""
+        """Sends a signal if the program is still running."""
         if self.running:
             self.popen.send_signal(number)
 
     def stop(self, with_signal: signal.Signals | None = None) -> int:
-        """Ends the program: politely, then by SIGKILL."""
+        """Ends the program by its signal, then by SIGKILL."""
         if self.running:
             self.popen.send_signal(with_signal or self.stop_signal)
             try:

@@ -1,4 +1,4 @@
-"""What routing experiments share: whose configurations, where to listen, when routes are there."""
+"""Shared by routing experiments: configurations, where to capture, when routes are complete."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def config_files(topo: Any, generate: Generate, folder: str = "") -> dict[str, s
     Args:
         topo: the topology.
         generate: makes one router's configuration.
-        folder: holds ``<router>/frr.conf``; empty: all are made.
+        folder: contains ``<router>/frr.conf``; empty: all are generated.
 
     Raises:
         ConfigError: what FRR's checker or the topology contradicts in handwritten ones.
@@ -58,7 +58,7 @@ def configurations(folder: Path) -> dict[str, str]:
 
 
 def capture_points(plan: Plan | None) -> list[str]:
-    """One interface for each segment that joins routers: what passes there is seen once."""
+    """One interface for each segment between routers: each packet there is captured once."""
     if plan is None:
         return []
     routers = set(plan.routers)
@@ -72,12 +72,12 @@ def capture_points(plan: Plan | None) -> list[str]:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long routers may take, and why that long.
+    """How long routers may take, and why.
 
     Attributes:
         name: of what must happen.
         time_s: in seconds of the run's clock.
-        why: where the time goes.
+        why: how the time is spent.
     """
 
     name: str
@@ -88,19 +88,19 @@ class Budget:
 OSPF_FROM_NOTHING = Budget(
     "OSPF from nothing", 120.0, "40 s until a LAN elects, then flooding, once in 5 s, and paths"
 )
-"""How long OSPF may take to its routes, and why."""
+"""How long OSPF may take to find its routes, and why."""
 
 RIP_FROM_NOTHING = Budget(
     "RIP from nothing", 90.0, "answers to the first requests, or else two updates of 30 s and more"
 )
-"""How long RIP may take to its routes, and why."""
+"""How long RIP may take to find its routes, and why."""
 
 CALM_S = 6.0
-"""Tables that stand so long stay: changes wait at most 5 s (MinLSInterval, RFC 2328 appendix B;
-triggered updates, RFC 2453 §3.10.1)."""
+"""Tables unchanged for this long are final: changes wait at most 5 s (MinLSInterval, RFC 2328
+appendix B; triggered updates, RFC 2453 §3.10.1)."""
 
 _SHOWN = 4
-"""Routers named in an error."""
+"""Number of routers named in an error."""
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -110,17 +110,17 @@ def wait_for_routes(
 ) -> None:
     """Waits until every router has a route to every prefix, and none changes any more.
 
-    The route may be one that covers the prefix. How long it took is for `measure` to say, from the
+    The route may be one that covers the prefix. `measure` determines how long it took, from the
     kernel's notifications; here it is known only `CALM_S` later.
 
     Args:
-        net: the running network; its routes are watched.
+        net: the running network; its routes must be watched.
         budget: how long at most.
         family: 4 or 6.
-        every_s: between two looks at the kernel's tables.
+        every_s: time between two readings of the kernel's tables.
 
     Raises:
-        ConvergenceError: the budget is over; says who lacks what.
+        ConvergenceError: the budget is exceeded; says which routes are missing where.
     """
     plan = net.network.plan
     assert plan is not None
@@ -131,7 +131,7 @@ def wait_for_routes(
         return _uncovered(prefixes, _destinations(net, router, family))
 
     def settled() -> bool:
-        """One table a look, as long as the same router lacks something."""
+        """Reads one table at a time, as long as the same router lacks something."""
         if net.calm_s < CALM_S:
             return False
         while unsure and not lacks(unsure[-1]):
@@ -155,13 +155,13 @@ def wait_for_routes(
 def settle(
     net: RunningNetwork, budget: Budget, family: int = 4, *, until_s: float = math.inf
 ) -> None:
-    """Waits as `wait_for_routes` does, and goes on if that is missed: what was told shows why.
+    """Like `wait_for_routes`, but continues if the budget is missed: the messages show why.
 
     Args:
-        net: the running network; its routes are watched.
+        net: the running network; its routes must be watched.
         budget: how long at most.
         family: 4 or 6.
-        until_s: what comes next is due then, in seconds since `run` began.
+        until_s: when the next step is due, in seconds since `run` began.
     """
     began_s = net.time_s
     left_s = max(0.0, min(budget.time_s, until_s - began_s))
@@ -182,12 +182,12 @@ def settle(
 
 
 def waits(data: ScenarioData) -> pd.DataFrame:
-    """How the waiting for convergence went: the events of `settle`, for `measure`."""
+    """Results of waiting for convergence: the events of `settle`, for `measure`."""
     return data.events("convergence")
 
 
 def in_time(found: pd.DataFrame) -> Verdict:
-    """PASS if no wait of `waits` missed its budget; else who lacked what at its end."""
+    """PASS if no wait missed its budget; else shows what was still missing."""
     return all_of(*(_in_time(row) for row in found.to_dict("records")))
 
 
@@ -224,7 +224,7 @@ def _destinations(net: RunningNetwork, router: str, family: int) -> set[str]:
 
 
 def _uncovered(prefixes: Iterable[str], destinations: set[str]) -> list[str]:
-    """Prefixes that are no destination, nor part of one."""
+    """Prefixes that are neither a destination nor part of one."""
     missing = [prefix for prefix in prefixes if prefix not in destinations]
     wide = [ipaddress.ip_network(d) for d in destinations] if missing else []
     return [

@@ -1,4 +1,4 @@
-"""What an experiment's `run` holds in its hands: the running network and its recorders.
+"""The argument of an experiment's `run`: the running network and its recorders.
 
     def run(self, net):
         net.capture("r1-eth1")
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 
 _DEVICES = ("lo", "any")
-"""What can be captured at in every node, by its own name there."""
+"""Capture points in every node, by their names there."""
 
 _LISTED = 12
-"""So many nodes are named where one is asked for that is not there."""
+"""Number of nodes listed when an unknown one is requested."""
 
 _MOST_SNAPLEN_BYTES, _MOST_BUFFER_MB = 262_144, 1024
 _CAPTURE_DRAIN_S = 1.1
-"""tcpdump's ring hands over a block when it is full or after one second."""
+"""tcpdump's ring buffer delivers a block when it is full or after one second."""
 
 
 class RunningNetwork:
@@ -60,7 +60,7 @@ class RunningNetwork:
 
     Attributes:
         network: the network; ``net.network["h1"]`` is a node as Mininet knows it.
-        path: the scenario's folder, as it is seen inside (``/run/lab`` in a guest, whatever the
+        path: the scenario's folder, as seen inside (``/run/lab`` in a guest, whatever the
             scenario); only raw artefacts go there.
         scenario: the scenario's name, as `Experiment.scenarios` gave it.
     """
@@ -110,15 +110,15 @@ class RunningNetwork:
         return time.monotonic() - self._t0_s
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass."""
+        """Waits."""
         time.sleep(max(0.0, seconds))
 
     def sleep_until(self, time_s: float) -> None:
-        """Lets time pass until `time_s` after the start; returns at once if that is over."""
+        """Waits until `time_s` after the start; returns at once if that has passed."""
         self.sleep(time_s - self.time_s)
 
     def event(self, event: str, **data: Any) -> None:
-        """Notes that something happened now, with data for `measure`."""
+        """Records that something happened now, with data for `measure`."""
         row = {"time_ns": time.time_ns(), "event": event, **data}
         self._events.write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -171,14 +171,14 @@ class RunningNetwork:
         stdout: IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """Starts a program in a node and goes on; it is stopped when the experiment ends.
+        """Starts a program in a node and returns; it is stopped when the experiment ends.
 
         Args:
             node: the node's name.
-            argv: the program and its arguments; no shell reads them.
+            argv: the program and its arguments, without a shell.
             log: name of its log; default ``<node>-<program>``, numbered.
             stdout: where its standard output goes instead of the log.
-            environment: variables beside the run's.
+            environment: variables in addition to the run's.
 
         Raises:
             MissingPrerequisiteError: the program is not installed.
@@ -201,7 +201,7 @@ class RunningNetwork:
         return process
 
     def exec(self, node: str, *argv: str, timeout_s: float = 600.0, log: str = "") -> str:
-        """Runs a program in a node to its end and returns what it printed.
+        """Runs a program in a node until it ends and returns its output.
 
         Raises:
             CommandError: its exit code is not 0.
@@ -235,7 +235,7 @@ class RunningNetwork:
         return self.network.shape(interface)
 
     def reshape(self, interface: str, shape: LinkShape) -> None:
-        """Changes what the link does to packets that leave by an interface, from now on."""
+        """Changes, from now on, what the link does to packets that leave by an interface."""
         self.network.reshape(interface, shape)
         self.event("reshape", interface=interface, shape=shape.as_dict())
 
@@ -245,18 +245,18 @@ class RunningNetwork:
         self.network.sysctl(node, name, value)
 
     def cut(self, interface: str) -> None:
-        """Pulls the plug: both ends of the link are down from now on, and know it."""
+        """Unplugs the cable: both ends of the link go down, and notice it."""
         self._plug(interface, "down")
 
     def mend(self, interface: str) -> None:
-        """Puts the plug back."""
+        """Plugs the cable in again."""
         self._plug(interface, "up")
 
     def _plug(self, interface: str, state: str) -> None:
         self.event("link", interface=interface, state=state)
         for end in self._ends(interface):
             end.ifconfig(state)
-            # at an interface that is down libpcap looks every millisecond whether it is still there
+            # at an interface that is down, libpcap checks every millisecond whether it still exists
             if capture := self._captures.get(end.name):
                 capture.send_signal(signal.SIGSTOP if state == "down" else signal.SIGCONT)
 
@@ -264,15 +264,15 @@ class RunningNetwork:
         """An interface and the one at the other end of its link."""
         intf = self.network.interface(interface)
         if intf.link is None:
-            raise ConfigError(f"interface '{interface}': is on no link")
+            raise ConfigError(f"interface '{interface}': is not attached to a link")
         return intf, intf.link.other(intf)
 
     def silence(self, interface: str, *, both_ways: bool = True) -> None:
-        """The wire loses every packet from now on, and neither end is told.
+        """The wire loses every packet from now on, and neither end notices.
 
         Args:
             interface: the sending end, e.g. ``r1-eth0``.
-            both_ways: what comes from the other end is lost too.
+            both_ways: packets from the other end are lost, too.
         """
         for end in self._ends(interface)[: 1 + both_ways]:
             self.reshape(end.name, replace(self.shape(end.name), loss_percent=100.0))
@@ -282,16 +282,16 @@ class RunningNetwork:
     def capture(self, *interfaces: str, snaplen_bytes: int = 0, filter: str = "") -> None:
         """Captures packets at interfaces into ``captures/<interface>.pcap``, in ns.
 
-        A packet that leaves is seen when it leaves the queue; one that comes in, when it arrives.
+        An outgoing packet is captured when it leaves the queue, an incoming one when it arrives.
 
         Args:
             interfaces: names such as ``r1-eth0``; ``r1-lo`` is r1's loopback, ``r1-any``
-                all of its interfaces (with Linux's own header in the place of Ethernet's).
+                all of its interfaces (with Linux's own header instead of Ethernet's).
             snaplen_bytes: bytes kept of each packet, up to 262,144; 0: all.
-            filter: an expression as tcpdump reads it.
+            filter: a tcpdump expression.
 
         Raises:
-            ConfigError: an interface is not there, or is captured already; a number is too large.
+            ConfigError: no such interface, or already captured; a number is too large.
         """
         _within("snaplen_bytes", snaplen_bytes, 0, _MOST_SNAPLEN_BYTES)
         started = [self._start_capture(i, snaplen_bytes, filter) for i in interfaces]
@@ -309,10 +309,10 @@ class RunningNetwork:
 
     def _start_capture(self, interface: str, snaplen_bytes: int, expression: str) -> Process:
         if interface in self._captures:
-            raise ConfigError(f"capture '{interface}': is already being taken")
+            raise ConfigError(f"capture '{interface}': is already running")
         device = next((d for d in _DEVICES if interface.endswith(f"-{d}")), interface)
-        # to standard output: a file it opens itself it would give to root, which in a guest of an
-        # ordinary user it may not
+        # to standard output: it would chown a file it opens itself to root, which it may not in an
+        # ordinary user's guest
         argv = ["tcpdump", "-i", device, "-n", "-w", "-", "-Z", "root"]
         argv += ["--time-stamp-precision=nano", "-B", "16384", "-s", str(snaplen_bytes)]
         log = f"tcpdump-{interface}"
@@ -354,7 +354,7 @@ class RunningNetwork:
 
     @property
     def calm_s(self) -> float:
-        """How long nothing changed of what is watched, in seconds; see `watch`."""
+        """How long nothing that is watched has changed, in seconds; see `watch`."""
         if self._monitor is None:
             raise ConfigError("calm_s: nothing is watched; call net.watch first")
         return self._monitor.calm_s
@@ -362,8 +362,8 @@ class RunningNetwork:
     def trace(self, *events: str, buffer_mb: int = 32) -> None:
         """Records kernel events such as ``tcp_probe`` or ``inet_sock_set_state``.
 
-        Where the kernel cannot trace, none are recorded and the run says so: claims that need
-        them become INCONCLUSIVE.
+        If the kernel cannot trace, none are recorded and the run says so; claims that need them
+        become INCONCLUSIVE.
 
         Args:
             events: their names.

@@ -1,4 +1,4 @@
-"""What sets each scenario of an experiment apart, and which scenarios an option reaches."""
+"""How the scenarios of an experiment differ, and which scenarios an option affects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testbed.core.parameters import Parameter, parameters_of
 
 
 def own_values(cls: type[Experiment], params: Any, scenario: Any) -> dict[str, str]:
-    """The parameters in which a scenario differs from those given, as name → value in words."""
+    """A scenario's parameters that differ from the given ones, as name → value in words."""
     return {
         p.name: p.shown(getattr(scenario, p.name))
         for p in parameters_of(cls.Parameters)
@@ -21,7 +21,7 @@ def own_values(cls: type[Experiment], params: Any, scenario: Any) -> dict[str, s
 
 
 def table(cls: type[Experiment], params: Any = None) -> dict[str, str]:
-    """Scenario → its own values in one line; empty where all are as given.
+    """Scenario → its own values in one line; empty if all are as given.
 
     Args:
         cls: the experiment.
@@ -35,7 +35,7 @@ def table(cls: type[Experiment], params: Any = None) -> dict[str, str]:
 
 
 def notes(cls: type[Experiment], given: Mapping[str, Any], chosen: Collection[str]) -> list[str]:
-    """One line for each given option that some of the chosen scenarios do not obey."""
+    """One line for each given option that some of the chosen scenarios ignore."""
     params: Any = parameters.build(cls.Parameters, given)
     names = {name.replace("-", "_") for name in given}
     wanted = [p for p in parameters_of(cls.Parameters) if p.name in names]
@@ -62,5 +62,5 @@ def _note(
         kept = "; ".join(f"{', '.join(names)} ({value})" for value, names in own.items())
         yield (
             f"{p.option} {p.shown(wanted)}: used by {', '.join(obey) or 'no scenario'}; "
-            f"scenarios with a value of their own: {kept}"
+            f"scenarios with their own value: {kept}"
         )

@@ -1,4 +1,4 @@
-"""Exchanges of packets, step by step: what experiments on protocols measure and judge.
+"""Packet exchanges, step by step, for experiments that measure and judge protocols.
 
 `run` announces each step by `net.event("step", step="echo")`; `steps` and `packets` turn that and
 the captures into tables; a claim picks the packets of a step and judges those.
@@ -27,16 +27,16 @@ def step(net: RunningNetwork, name: str, *, quiet_s: float = 0.0, **data: Any) -
 
     Args:
         net: the running network.
-        name: the step's name; packets from now on are its own.
-        quiet_s: lets what the step before left under way come to its end first.
-        data: what claims must know of the step.
+        name: the step's name; packets from now on belong to it.
+        quiet_s: pause first, so that traffic of the previous step can finish.
+        data: what claims need to know about the step.
     """
     net.sleep(quiet_s)
     net.event("step", step=name, **data)
 
 
 def play(net: RunningNetwork, steps: Mapping[str, Action], *, quiet_s: float = 0.0) -> None:
-    """Does steps one after another, each announced, with silence before it."""
+    """Runs steps one after another, each announced and preceded by a pause."""
     for name, act in steps.items():
         step(net, name, quiet_s=quiet_s)
         act(net)
@@ -52,14 +52,14 @@ def measure(
 
     Args:
         data: the scenario's artefacts.
-        columns: packet columns wanted beside those of the description.
+        columns: packet columns in addition to those of the description.
         messages: table → dissector: packets of one capture (with ``payload``) to messages, with
             ``frame``, and ``info`` that replaces the packet's.
-        thin: leaves out packets of a flood; nobody reads sixty thousand alike.
+        thin: leaves out packets of a flood; nobody reads sixty thousand similar ones.
 
     Returns:
         ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
-        with `capture`, `step` and `info`, what the packet says in a few words;
+        with `capture`, `step` and `info`, a short description of the packet;
         ``addresses``: the interfaces' addresses.
     """
     import pandas as pd
@@ -93,7 +93,7 @@ def measure(
 
 
 def step_at(steps: pd.DataFrame, time_s: pd.Series[float]) -> list[str]:
-    """The step that each time belongs to; an empty name before the first."""
+    """The step at each time; an empty name before the first."""
     import numpy as np
 
     names = ["", *steps["step"]]
@@ -102,10 +102,10 @@ def step_at(steps: pd.DataFrame, time_s: pd.Series[float]) -> list[str]:
 
 
 def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame:
-    """What a program told as JSON, one object a line with ``time_ns``, in logs ``<log>*.log``.
+    """What a program logged as JSON, one object per line with ``time_ns``, in logs ``<log>*.log``.
 
     Returns:
-        One row a line, with `time_s` and `step`; lines of other kinds are left out.
+        One row per line, with `time_s` and `step`; other lines are left out.
     """
     import json
 
@@ -123,7 +123,7 @@ def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame
 
 
 def address(tables: Tables, interface: str, version: int = 4, *, scenario: str = "main") -> str:
-    """An interface's address by plan, without prefix length."""
+    """An interface's planned address, without prefix length."""
     row = tables.of("addresses", scenario=scenario, interface=interface).iloc[0]
     return str(row[f"ipv{version}"]).split("/")[0]
 
@@ -148,14 +148,14 @@ def pick(
     table: str = "packets",
     **equals: Any,
 ) -> pd.DataFrame:
-    """The packets of a step that have the given values; none is an answer too.
+    """The packets of a step that have the given values; may be empty.
 
     Args:
         tables: of the run.
         name: the step.
-        capture: where they were seen; None: at every capture.
-        scenario: whose packets.
-        table: where they are: ``packets``, or a table of messages.
+        capture: where they were captured; None: anywhere.
+        scenario: the scenario of the packets.
+        table: ``packets``, or a table of messages.
         equals: column → value, or a collection of allowed values.
 
     Raises:
@@ -186,15 +186,15 @@ def ladder(
 ) -> str:
     """A step's packets at one capture as a ladder diagram (SVG text).
 
-    Hosts are the nodes' names, whatever addresses they use; addresses nobody has by plan stay.
+    Addresses are replaced by node names, except addresses outside the plan.
 
     Args:
         tables: of the run.
         name: the step.
-        capture: where the packets were seen.
-        scenario: whose packets.
-        hosts: those that shall stand first, from left to right; others follow as they appear.
-        names: what to write for addresses that nobody has by plan.
+        capture: where the packets were captured.
+        scenario: the scenario of the packets.
+        hosts: those to draw first, from left to right; others follow as they appear.
+        names: labels for addresses outside the plan.
         equals: column → value, as for `pick`.
     """
     from analysis import ladder as ladders
@@ -210,7 +210,7 @@ def ladder(
 
 
 def name_hosts(packets: pd.DataFrame, addresses: Iterable[Mapping[Any, Any]]) -> pd.DataFrame:
-    """Packets with nodes' names in the place of addresses; addresses nobody has by plan stay.
+    """Packets with node names instead of addresses, except addresses outside the plan.
 
     Args:
         packets: with ``ip_src``, ``ip_dst``, ``eth_src``, ``eth_dst``.
@@ -226,7 +226,7 @@ def name_hosts(packets: pd.DataFrame, addresses: Iterable[Mapping[Any, Any]]) ->
         by_mac = packets[f"eth_{end}"].astype(object).map(lambda a: owner.get(a, a))
         ip = packets[f"ip_{end}"].astype(object)
         by_ip = ip.map(lambda a: owner.get(a, a), na_action="ignore")
-        moved = (ip == "0.0.0.0") | (by_ip == ip)  # not by plan: who it is by its MAC address
+        moved = (ip == "0.0.0.0") | (by_ip == ip)  # not in the plan: identified by its MAC address
         by_ip = by_ip.where(ip.isna() | ~moved.fillna(False), by_mac)
         packets[f"ip_{end}"] = by_ip.where(ip != "255.255.255.255", ip)
         packets[f"eth_{end}"] = by_mac
@@ -234,7 +234,7 @@ def name_hosts(packets: pd.DataFrame, addresses: Iterable[Mapping[Any, Any]]) ->
 
 
 _LADDER_ENDS = 10
-"""Packets of a long run that stay at its beginning and its end."""
+"""Packets kept at the beginning and the end of a long run of similar ones."""
 
 _NOTHING_SEEN = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="40">'

@@ -31,7 +31,7 @@ T = TypeVar("T", bound="Topo")
 try:
     from mininet.topo import Topo as MininetTopo
 
-    logging.setLoggerClass(logging.Logger)  # Mininet puts its own in the place of everybody's
+    logging.setLoggerClass(logging.Logger)  # Mininet replaces everybody's with its own
 except ImportError:  # a machine that only reads runs
     from testbed.author.graph import Topo as MininetTopo
 
@@ -79,7 +79,7 @@ class Topo(Bounded):
 
     `addLink` takes ``shape=LinkShape(...)`` for both directions, or ``shape1=`` (from the first
     node to the second) and ``shape2=`` (back). `addHost`/`addRouter`/`addLink` take ``ip=``/
-    ``params1={'ip': ...}`` as Mininet's do where the address plan shall not choose.
+    ``params1={'ip': ...}`` as Mininet's do where the address plan must not choose.
     """
 
     def __init__(self, *args: Any, **params: Any) -> None:
@@ -100,7 +100,7 @@ class Topo(Bounded):
         """
         declared: set[str] = self.__dict__.setdefault("declared", set())
         if name in declared:
-            raise ConfigError(f"node {name}: there are two of this name; rename one")
+            raise ConfigError(f"node {name}: two nodes have this name; rename one")
         declared.add(name)
         return str(super().addNode(name, **opts))
 
@@ -114,7 +114,7 @@ class Topo(Bounded):
         for node in (node1, node2):
             if node not in declared:
                 raise ConfigError(
-                    f"link {node1} {node2}: there is no node '{node}'{nearest(node, declared)}"
+                    f"link {node1} {node2}: no such node '{node}'{nearest(node, declared)}"
                 )
         return super().addLink(node1, node2, *args, **opts)
 

@@ -8,7 +8,7 @@ from testbed.lifetime import guard, start
 
 
 def main() -> int:
-    """Runs what is missing; a claim that fails is a result, and stands in the book as such."""
+    """Runs what is missing; a claim that fails is a result, and is shown in the book as such."""
     from testbed.book.runs import outdated
     from testbed.core.errors import ExitCode
 

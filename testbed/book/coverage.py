@@ -1,6 +1,6 @@
 """Which claims show the course's statements: ``docs/coverage.toml`` as a table.
 
-A test sees to it that every claim of the experiments named there stands beside a statement.
+A test ensures that every claim of the experiments named there belongs to a statement.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ def _member(name: str, value: Any) -> str:
 
 
 def _fields(cls: type, meanings: dict[str, str]) -> str:
-    """A dataclass's fields as a table; a text that stands for several fields is for each."""
+    """A dataclass's fields as a table; a text for several fields applies to each."""
     told = {key: text for keys, text in meanings.items() for key in keys.split(", ")}
     told |= {key: " ".join(text.split()) for key, text in _texts_below(cls).items()}
     rows = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]

@@ -111,7 +111,7 @@ def circle(edges: Mapping[str, set[str]]) -> list[str]:
 
 
 def room_of(module: str) -> str:
-    """The room a module is in: a package of `testbed`, or a folder beside it."""
+    """The room a module is in: a package of `testbed`, or a folder next to it."""
     folder, _, rest = module.partition(".")
     return rest.partition(".")[0] if folder == "testbed" and rest else folder
 

@@ -1,1 +1,1 @@
-"""The `testbed` command, one module for each group of commands; it shows, others do."""
+"""The `testbed` command, one module per group of commands. It only shows results."""

@@ -1,4 +1,4 @@
-"""`testbed capture`: look at any capture a user brings."""
+"""`testbed capture`: inspect any capture file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 
 @click.group()
 def capture() -> None:
-    """Show, sum up, draw or convert a capture (pcap, pcapng; plain, gzip or zstd; - is stdin)."""
+    """Show, summarise, draw or convert a capture (pcap, pcapng; also gzip, zstd; - is stdin)."""
 
 
 @capture.command()
@@ -52,12 +52,12 @@ def capture() -> None:
     type=click.IntRange(0, 1_000_000),
     default=50,
     show_default=True,
-    help="Packets shown (0: all).",
+    help="Number of packets to show (0: all).",
 )
-@click.option("--columns", help="Columns by name, with commas, instead of the description.")
-@click.option("--where", help="Only packets for which this pandas query holds.")
+@click.option("--columns", help="Comma-separated column names, shown instead of the description.")
+@click.option("--where", help="Only packets that match this pandas query.")
 def show(file: Path, count: int, columns: str | None, where: str | None) -> None:
-    """One line a packet."""
+    """One line per packet."""
     from rich.table import Table
 
     from analysis import describe
@@ -88,10 +88,10 @@ def show(file: Path, count: int, columns: str | None, where: str | None) -> None
 
 @capture.command()
 @_FILE
-@click.option("--one-way", is_flag=True, help="One row a direction instead of a conversation.")
+@click.option("--one-way", is_flag=True, help="One row per direction instead of per conversation.")
 @click.option("--tcp", "as_tcp", is_flag=True, help="TCP connections with their analysis.")
 def flows(file: Path, one_way: bool, as_tcp: bool) -> None:
-    """Flows with packets, bytes and rates."""
+    """Flows with their packets, bytes and rates."""
     from analysis import flows as metrics
     from analysis import tcp
 
@@ -113,10 +113,15 @@ def flows(file: Path, one_way: bool, as_tcp: bool) -> None:
 
 @capture.command()
 @_FILE
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The SVG file; else stdout.")
-@click.option("--where", help="Only packets for which this pandas query holds.")
-@click.option("--hosts", help="Addresses from left to right, with commas.")
-@click.option("--all", "unfolded", is_flag=True, help="Do not fold runs of like messages.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="SVG file to write [default: standard output].",
+)
+@click.option("--where", help="Only packets that match this pandas query.")
+@click.option("--hosts", help="Comma-separated addresses, from left to right.")
+@click.option("--all", "unfolded", is_flag=True, help="Do not fold runs of similar messages.")
 def ladder(
     file: Path, output: Path | None, where: str | None, hosts: str | None, unfolded: bool
 ) -> None:
@@ -135,7 +140,9 @@ def ladder(
     if not unfolded:
         drawn = drawing.fold(drawn)
     if len(drawn) > MOST_DRAWN:
-        err.print(f"the first {MOST_DRAWN} of {len(drawn)} messages are drawn; narrow with --where")
+        err.print(
+            f"the first {MOST_DRAWN} of {len(drawn)} messages are drawn; select fewer with --where"
+        )
         drawn = drawn[:MOST_DRAWN]
     text = drawing.svg(drawn, lines, title=f"Messages in {file.name}")
     if output is None:
@@ -147,8 +154,10 @@ def ladder(
 @capture.command()
 @_FILE
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--columns", help="Columns by name, with commas; default all.")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the target's name.")
+@click.option("--columns", help="Comma-separated column names [default: all].")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), help="[default: by the suffix of TARGET]"
+)
 def export(file: Path, target: Path, columns: str | None, form: str | None) -> None:
     """Convert to Parquet, CSV or JSON lines, in bounded memory."""
     from analysis import packets
@@ -169,7 +178,7 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
             count = _write_rows(packets.read_chunks(source, names), target, form)
     except CaptureError as error:
         if len(error.packets):
-            err.print(f"{target} holds the packets before the damage", highlight=False)
+            err.print(f"{target} contains the packets before the damage", highlight=False)
         raise
     err.print(f"{count} packets in {target}")
 
@@ -183,14 +192,14 @@ def columns_() -> None:
 
 
 def _refuse_itself(file: Path, target: Path | None) -> None:
-    """What is read must not be replaced by what is made of it."""
+    """The capture must not be overwritten by its own conversion."""
     if target is not None and file.is_file() and target.is_file() and file.samefile(target):
-        raise ConfigError(f"{target}: is the capture itself; name another file")
+        raise ConfigError(f"{target}: is the capture itself; choose another file")
 
 
 def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
-    """Writes what can be read; that the rest is damaged is raised once the file is complete."""
-    first = next(chunks, None)  # before the target is touched: the source may be no capture
+    """Writes what can be read; damage is raised as an error once the file is complete."""
+    first = next(chunks, None)  # before the target is touched: the source may not be a capture
     count, damage = 0, None
     with writing(target) as binary:
         file = io.TextIOWrapper(binary, "utf-8", newline="", write_through=True)
@@ -210,7 +219,7 @@ def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
 
 
 def _read(file: Path) -> pd.DataFrame:
-    """The capture; of a damaged one what could be read, with a word on it."""
+    """The capture; if it is damaged, the part that could be read, with a warning."""
     from analysis import packets
 
     try:
@@ -234,15 +243,15 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def select(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
-    """The packets for which a pandas query holds.
+    """The packets that match a pandas query.
 
     Raises:
-        ConfigError: the query is wrong; names what.
+        ConfigError: the query is wrong; says what is wrong with it.
     """
     if not where:
         return table
     if "@" in where or "__" in where:
-        raise ConfigError("--where: only columns, numbers, texts and comparisons are allowed")
+        raise ConfigError("--where: only columns, numbers, strings and comparisons are allowed")
     try:
         chosen = table.query(where, engine="python")
     except (ValueError, TypeError, SyntaxError, AttributeError, KeyError, NameError) as error:
@@ -254,7 +263,7 @@ def select(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
 
 
 def _problems(table: pd.DataFrame) -> pd.Series[bool]:
-    """True for segments sent again and ACKs that tell of a loss."""
+    """True for retransmissions and for ACKs that signal a loss."""
     import pandas as pd
 
     from analysis import tcp

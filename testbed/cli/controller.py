@@ -1,4 +1,4 @@
-"""`testbed controller NAME`: an OpenFlow application by hand, for any switch that connects."""
+"""`testbed controller NAME`: run an OpenFlow application by hand, for any switch that connects."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ FRAMEWORKS = ("os_ken", "ryu")
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("name", required=False)
 @click.argument("settings", nargs=-1, metavar="[name=value]...")
-@click.option("--listen", default="127.0.0.1:6653", show_default=True, help="HOST:PORT.")
 @click.option(
-    "--framework", type=click.Choice(FRAMEWORKS), default="os_ken", help="What it runs on."
+    "--listen", default="127.0.0.1:6653", show_default=True, help="Address to listen on, HOST:PORT."
 )
-@click.option("--verbose", is_flag=True, help="The framework's own messages.")
+@click.option(
+    "--framework", type=click.Choice(FRAMEWORKS), default="os_ken", help="OpenFlow framework."
+)
+@click.option("--verbose", is_flag=True, help="Show the framework's own messages.")
 def controller(
     name: str | None, settings: tuple[str, ...], listen: str, framework: str, verbose: bool
 ) -> None:
-    """Run the OpenFlow application NAME of controller/ until Ctrl-C; without NAME list them."""
+    """Run the OpenFlow application NAME from controller/ until Ctrl-C; without NAME, list them."""
     known = applications()
     if name is None:
         for found, title in known.items():

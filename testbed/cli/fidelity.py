@@ -12,7 +12,7 @@ from testbed.core.errors import ExitCode
 from testbed.core.rundir import default_runs
 
 SUITE = ("fidelity", "fidelity_tcp", "fidelity_nodes")
-"""Experiments whose claims are what links must do, on this kernel and clock."""
+"""Experiments that claim what links must do, on this kernel and clock."""
 
 
 @click.command()
@@ -24,7 +24,7 @@ SUITE = ("fidelity", "fidelity_tcp", "fidelity_nodes")
 )
 @click.option("--wall-limit-s", type=click.FloatRange(1, 86400), default=600.0, show_default=True)
 def fidelity(seed: int, runtime: str, clock: str, target: Path | None, wall_limit_s: float) -> None:
-    """Check the emulation: rate, delay, chance, queues and TCP against their formulae.
+    """Check the emulation: rate, delay, random loss, queues and TCP against their formulae.
 
     Runs the experiments 'fidelity', 'fidelity_tcp' and 'fidelity_nodes'; the exit code is the worst
     of the three.

@@ -34,7 +34,7 @@ COLOURS = {
 
 _KEPT_TEXT = """\
 'testbed check --keep' made this folder. While this file is here, nothing in the folder counts as
-handed in: take files of yours that you want to hand in out of it.
+handed in: move any file that you want to hand in out of it.
 """
 
 secret_option = click.option(
@@ -47,7 +47,7 @@ secret_option = click.option(
 
 
 class _View:
-    """A bar on a terminal; in a log, a line when a student is done."""
+    """A bar on a terminal; in a log, a line per finished student."""
 
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
@@ -73,11 +73,11 @@ class _View:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:  # where it never began it would leave an empty line
+        if self._console.is_terminal:  # if it never started it would leave an empty line
             self._bar.stop()
 
     def graded(self, one: Graded) -> None:
-        """A student is done."""
+        """A student's grading is done."""
         result = one.result
         state = f"{points_text(result.points)} of {points_text(result.of)}"
         if not result.conclusive:
@@ -98,10 +98,12 @@ class _View:
     type=click.Path(path_type=Path),
     help="Folder for results [default: grades/LAB].",
 )
-@click.option("--student", help="Whose the one folder or archive is, whatever its name.")
-@click.option("--jobs", type=click.IntRange(1, 256), help="So many at a time [default: cores].")
-@click.option("--again", is_flag=True, help="Grade those that did not change, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--student", help="Student ID for a single submission.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), help="Number of parallel jobs [default: cores]."
+)
+@click.option("--again", is_flag=True, help="Regrade unchanged submissions as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def grade_command(
     lab: str,
     submissions: tuple[Path, ...],
@@ -113,10 +115,10 @@ def grade_command(
     as_json: bool,
 ) -> None:
     """Grade SUBMISSIONS of LAB: the class's folder, or several folders or archives (zip, tar,
-    tar.gz), one a student; the name is the student's id.
+    tar.gz), one per student; the name is the student's id.
 
-    What was graded before and did not change is kept, so an interrupted command goes on when it is
-    given again. Exit code 0: all graded; 4: something must be graded again.
+    Unchanged submissions keep their earlier grade, so an interrupted command resumes when repeated.
+    Exit code 0: all graded; 4: something must be graded again.
     """
     found = library.open_lab(lab)
     refuse_if_shown(secret)
@@ -145,7 +147,7 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
     mean = sum(g.result.points for g in results) / len(results)
     of = points_text(results[0].result.of)
     out.print(
-        f"{len(results)} students, {new} graded now, on average {points_text(mean)} of {of} points",
+        f"{len(results)} students, {new} graded now, average {points_text(mean)} of {of} points",
         highlight=False,
     )
     if regrade:
@@ -167,7 +169,7 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page with the evidence there.",
+    help="Write a page with the evidence to this file.",
 )
 @click.option(
     "--keep",
@@ -175,9 +177,9 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
     help="Keep your networks' captures and logs in this new folder.",
 )
 @click.option(
-    "--trust", is_flag=True, help="The lab's code in this folder is your course's: run it."
+    "--trust", is_flag=True, help="Run the lab's code in this folder: it comes from your course."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_command(
     lab: str | None,
     folder: Path,
@@ -186,17 +188,17 @@ def check_command(
     trust: bool,
     as_json: bool,
 ) -> None:
-    """Check your work on LAB: your public points, and why.
+    """Check your work on LAB: show your public points and why you got them.
 
-    In the folder of your bundle LAB can be left out. Exit code 0: all public points; 1: not all;
-    4: something could not be judged. The bundle's own code of the lab runs as you, so it is asked
-    for once (--trust), unless your testbed has the same lab.
+    Inside your bundle's folder LAB can be omitted. Exit code 0: all public points; 1: not all;
+    4: something could not be judged. The lab code in the bundle runs with your permissions, so you
+    must allow it once (--trust), unless your testbed has the same lab.
     """
     from testbed.grading import accept, pages
     from testbed.grading.grade import RUN, Task, grade, grading_runtime
 
     if keep is not None and os.path.lexists(keep):
-        raise ConfigError(f"--keep {keep}: exists already; name a new folder")
+        raise ConfigError(f"--keep {keep}: already exists; choose a new folder")
     with guard.folder("check") as scratch:
         found, student, params = _own_lab(lab, folder, scratch, trust)
         handed = accept.read(folder.absolute(), found.manifest)
@@ -234,7 +236,7 @@ def _own_lab(
         )
     wanted = name or (variant[0] if variant else "")
     if not wanted.isidentifier():
-        raise ConfigError(f"lab '{wanted}': is no name of a lab")
+        raise ConfigError(f"lab '{wanted}': is not a valid lab name")
     bundled = folder.absolute() / library.BUNDLED / wanted
     found = (
         bundle_trust.open_bundled(bundled, scratch, trust=trust)
@@ -247,7 +249,7 @@ def _own_lab(
 
 
 def _keep(scenarios: Path, folder: Path) -> None:
-    """Copies what the networks left, marked as no part of a hand-in; nothing if none came up."""
+    """Copies what the networks left, marked as not part of a hand-in; nothing if none came up."""
     from testbed.grading.accept import KEPT
 
     if not scenarios.is_dir():

@@ -1,4 +1,4 @@
-"""`testbed image`: the testbed as one file; and `testbed kernel export|import`."""
+"""`testbed image`: the testbed as one file. Also `testbed kernel export|import`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FILE = click.Path(path_type=Path)
 
 @click.group()
 def image() -> None:
-    """Guest kernel, programs and libraries in one file: the same on every machine."""
+    """Manage images: kernel, programs and libraries in one file, the same on every machine."""
 
 
 @image.command()
@@ -48,9 +48,9 @@ def build() -> None:
 
 @image.command("export")
 @click.argument("file", type=_FILE, required=False)
-@click.option("--image", "word", default="", help="Which; default: the one that came last.")
+@click.option("--image", "word", default="", help="Image to export [default: the newest].")
 def export(file: Path | None, word: str) -> None:
-    """Write an image to FILE, compressed; default: testbed-image-NAME.xz here."""
+    """Write an image to FILE, compressed [default: testbed-image-NAME.xz]."""
     with _shown("packing") as on_fraction:
         path = transfer.export_image(_name(word), file, on_fraction)
     _tell_file(path)
@@ -59,11 +59,11 @@ def export(file: Path | None, word: str) -> None:
 @image.command("import")
 @click.argument("file", type=_FILE)
 @click.option(
-    "--expect", default="", metavar="SHA256", help="Refuse any image but that of this hash."
+    "--expect", default="", metavar="SHA256", help="Refuse any image whose hash is not this one."
 )
-@click.option("--use", "use_it", is_flag=True, help="Choose it for runs, as `use` does.")
+@click.option("--use", "use_it", is_flag=True, help="Choose the image for runs, like `use`.")
 def import_(file: Path, expect: str, use_it: bool) -> None:
-    """Bring the image of FILE into the cache, every byte of it checked."""
+    """Import the image in FILE into the cache, checking every byte."""
     began_s = time.monotonic()
     with _shown("unpacking") as on_fraction:
         made = store.bring_in(file, on_fraction, expect)
@@ -78,19 +78,19 @@ def import_(file: Path, expect: str, use_it: bool) -> None:
 @image.command()
 @click.argument("word", metavar="NAME|FILE|none")
 def use(word: str) -> None:
-    """Choose the image that runs take from now on; `none`: the programs of this system."""
+    """Choose the image that runs use from now on; `none`: this system's programs."""
     made = choice.use(word)
     _tell_use(made.id if made else "")
     if os.environ.get(choice.VARIABLE):
-        err.print(f"the variable {choice.VARIABLE} is set, and goes first", highlight=False)
+        err.print(f"the variable {choice.VARIABLE} is set and takes precedence", highlight=False)
 
 
 @image.command()
 @click.argument("word", metavar="[NAME|FILE]", default="")
 @click.option("--check", is_flag=True, help="Read every file and compare its hash.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(word: str, check: bool, as_json: bool) -> None:
-    """Show what is in an image: kernel, packages, libraries. Default: the one that came last."""
+    """Show what is in an image (kernel, packages, libraries) [default: the newest]."""
     if Path(word).is_file():
         read = transfer.check_file if check else container.read_manifest
         made, size = read(Path(word)), Path(word).stat().st_size
@@ -108,9 +108,9 @@ def info(word: str, check: bool, as_json: bool) -> None:
 
 
 @image.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the images at hand, and which one runs take."""
+    """List the images in the cache, and show which one runs use."""
     rows, chosen = [], store.chosen()
     for name in store.ids():
         folder = store.images_root() / name
@@ -143,7 +143,7 @@ def list_(as_json: bool) -> None:
 @image.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Remove an image from the cache; one that is in use stays."""
+    """Remove an image from the cache, unless it is in use."""
     found = store.find(name)
     was_used = store.chosen() == found
     store.remove(found)
@@ -155,7 +155,7 @@ def remove(name: str) -> None:
 @click.command("export")
 @click.argument("file", type=_FILE, required=False)
 def export_kernel(file: Path | None) -> None:
-    """Write the guest kernel to FILE, compressed; default: testbed-kernel-VERSION.xz here."""
+    """Write the guest kernel to FILE, compressed [default: testbed-kernel-VERSION.xz]."""
     with _shown("packing") as on_fraction:
         path = transfer.export_kernel(file, on_fraction)
     _tell_file(path)
@@ -163,15 +163,17 @@ def export_kernel(file: Path | None) -> None:
 
 @click.command("import")
 @click.argument("file", type=_FILE)
-@click.option("--expect", default="", metavar="SHA256", help="Refuse any but that of this hash.")
+@click.option(
+    "--expect", default="", metavar="SHA256", help="Refuse any kernel whose hash is not this one."
+)
 def import_kernel(file: Path, expect: str) -> None:
-    """Bring the guest kernel of FILE into the cache, every byte of it checked."""
+    """Import the guest kernel in FILE into the cache, checking every byte."""
     found, current = transfer.import_kernel(file, expect)
     click.echo(f"{found.version} ({found.source}) {found.path}")
     if not current:
         err.print(
-            "it was built with other options or patches than this version of the testbed asks for: "
-            "runs do not take it; testbed kernel build"
+            "it was built with different options or patches than this version of the testbed uses, "
+            "so runs ignore it; testbed kernel build"
         )
         sys.exit(3)
 
@@ -184,14 +186,14 @@ def _name(word: str) -> str:
 
 
 def _tell_use(name: str) -> None:
-    """Says which image runs take, after something was done with the one of this name."""
+    """Shows which image runs use, after a command on the one of this name."""
     chosen = store.chosen()
     if chosen:
-        text = f"runs take image {chosen}; testbed image use none: the programs of this system"
+        text = f"runs use image {chosen}; for this system's programs: testbed image use none"
     else:
-        text = "runs take the programs of this system"
+        text = "runs use this system's programs"
     if name and name != chosen:
-        text += f"; testbed image use {name}: this image"
+        text += f"; to use this image: testbed image use {name}"
     out.print(text, highlight=False, soft_wrap=True)
 
 
@@ -203,7 +205,7 @@ def _tell_file(path: Path) -> None:
     made = container.read_manifest(path)
     out.print(
         f"{escape(str(path))}  {path.stat().st_size / 1e6:.1f} MB, name {made.id}\n"
-        f"hash {made.sha256}, to publish elsewhere than the file (--expect)",
+        f"hash {made.sha256}; publish it separately from the file (--expect)",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""`testbed lab`: labs for teachers: looked at, tried, handed out."""
+"""`testbed lab`: list, check and hand out labs (for teachers)."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from testbed.lifetime import guard
 
 @click.group("lab")
 def lab_group() -> None:
-    """Labs: what there is, what they ask, whether they are sound; bundles for students."""
+    """Manage labs: list them, check them, make bundles for students."""
 
 
 @lab_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_labs(as_json: bool) -> None:
     """List the labs.
 
-    Exit code 0: all can be used; 2: some cannot, and why.
+    Exit code 0: all are valid; 2: some are not, with the reason.
     """
     labs, broken = [], []
     for name in library.names():
         try:
             labs.append(library.open_lab(name))
-        except TestbedError as error:  # one that is being written must not hide the others
+        except TestbedError as error:  # a half-written lab must not hide the others
             broken.append(f"{name}: {error}")
     _show_list(labs, as_json=as_json)
     for line in broken:
@@ -76,7 +76,7 @@ def _show_list(labs: list[library.LabFolder], *, as_json: bool) -> None:
 @lab_group.command()
 @click.argument("lab")
 def describe(lab: str) -> None:
-    """Show what LAB takes, checks and is worth, and its mutants."""
+    """Show LAB's files, checks, points and mutants."""
     found = library.open_lab(lab)
     manifest = found.manifest
     out.print(
@@ -102,13 +102,19 @@ def describe(lab: str) -> None:
 
 @lab_group.command("test")
 @click.argument("lab")
-@click.option("--student", "students", multiple=True, help="Try this id's variant (repeatable).")
-@click.option("--only", multiple=True, help="Only this mutant, or solution or starter.")
-@click.option("--out", "folder", type=click.Path(path_type=Path), help="Keep the runs there.")
+@click.option(
+    "--student", "students", multiple=True, help="Use this student id's variant (repeatable)."
+)
+@click.option(
+    "--only", multiple=True, help="Test only this mutant, 'solution' or 'starter' (repeatable)."
+)
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path), help="Keep the runs in this folder."
+)
 def test_lab(
     lab: str, students: tuple[str, ...], only: tuple[str, ...], folder: Path | None
 ) -> None:
-    """Grade LAB's own solution, starter and mutants: do they earn what they must?
+    """Test LAB: grade its solution, starter files and mutants against the points they must earn.
 
     Exit code 0: yes; 1: no.
     """
@@ -149,9 +155,9 @@ def test_lab(
     help="Folder, or archive NAME.zip [default: LAB-STUDENT.zip].",
 )
 def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
-    """Make a student's bundle of LAB: handout, starter files, their variant, public checks.
+    """Make a student's bundle for LAB: handout, starter files, variant and public checks.
 
-    Solution, mutants and hidden checks are not in it. An archive holds one folder, LAB; in that,
+    It contains no solution, mutants or hidden checks. An archive holds one folder, LAB, in which
     'testbed check' works.
     """
     from testbed.grading import export as bundles
@@ -174,10 +180,10 @@ def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
     help="Folder, or archive NAME.zip [default: LAB-gradescope.zip].",
 )
 def gradescope(lab: str, secret: Path, target: Path | None) -> None:
-    """Make LAB's autograder for Gradescope: upload the archive as it is.
+    """Make LAB's autograder for Gradescope. Upload the archive unchanged.
 
-    It holds the course's secret and the hidden checks: it is for the platform alone. Gradescope
-    wants its files at the top of the archive: unpack it, if you must, in a folder of its own.
+    It contains the course's secret and the hidden checks, so give it to nobody but the platform.
+    Gradescope wants its files at the top of the archive, so unpack it only in an empty folder.
     """
     from testbed.grading import export as bundles
     from testbed.grading import gradescope as platform
@@ -197,7 +203,7 @@ def gradescope(lab: str, secret: Path, target: Path | None) -> None:
 @lab_group.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def secret(path: Path) -> None:
-    """Make a course's secret at PATH; from it come all variants, so keep it."""
+    """Create a course secret at PATH. All variants derive from it, so do not lose it."""
     with writing(path, new=True, durable=True, mode=0o600) as file:
         file.write(f"{secrets.token_hex(32)}\n".encode())
-    err.print(f"{path}: keep it, and keep it from students", highlight=False)
+    err.print(f"{path}: keep it safe, and do not give it to students", highlight=False)

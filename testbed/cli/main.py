@@ -1,4 +1,4 @@
-"""The `testbed` command. Shows things; everything it does lives elsewhere."""
+"""The `testbed` command. It only shows; the work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MAKE_NOTHING = {
     "report",
     "topologies",
 }
-"""Commands without temporary files of their own; what a user's script makes is the script's."""
+"""Commands without temporary files of their own; a script's files are its own."""
 
 
 @click.group(
@@ -44,9 +44,9 @@ _MAKE_NOTHING = {
 @click.option("--debug", is_flag=True, help="Show log messages and tracebacks.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """Mininet topologies on a Linux kernel whose clock the testbed owns."""
+    """Run Mininet topologies on a Linux kernel with a virtual clock."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING)
-    if not debug:  # that Matplotlib lists the fonts, once, is no matter of the user's
+    if not debug:  # users need not see that Matplotlib lists the fonts, once
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     if ctx.invoked_subcommand not in _MAKE_NOTHING:
         guard.use_own_folder()
@@ -56,7 +56,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 
 @cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List the experiments."""
     from rich.table import Table
@@ -73,7 +73,7 @@ def list_(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("experiment")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def describe(experiment: str, as_json: bool) -> None:
     """Show an experiment's parameters, scenarios and claims."""
     cls = experiments.load(experiment)
@@ -124,7 +124,7 @@ def _describe(cls: type[experiments.Experiment], found: dict[str, str]) -> None:
 
 
 class _Experiments(click.Group):
-    """`testbed run <experiment>`: one sub-command per file of experiments/, made on demand."""
+    """`testbed run <experiment>`: one sub-command per experiment, created on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(experiments.experiment_files())
@@ -153,37 +153,42 @@ def _option(p: Parameter) -> click.Option:
 
 
 def run_options() -> list[click.Parameter]:
-    """What every experiment's run takes beside its parameters."""
+    """Options of every run, besides the experiment's parameters."""
 
     def option(*names: str, **kind: Any) -> click.Option:
         return click.Option(list(names), show_default=kind.get("default") is not None, **kind)
 
     runtimes, clocks = click.Choice(["auto", "guest", "host"]), click.Choice(["virtual", "real"])
     return [
-        option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, help="Seed of all chance."),
-        option("--runtime", type=runtimes, default="auto", help="Where the network lives."),
-        option("--clock", type=clocks, default="virtual", help="Clock of a guest."),
+        option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, help="Random seed."),
+        option(
+            "--runtime",
+            type=runtimes,
+            default="auto",
+            help="Where the network runs: in a guest or on the host's kernel.",
+        ),
+        option("--clock", type=clocks, default="virtual", help="Clock of the guest."),
         option(
             "--image",
             default=None,
             metavar="NAME|FILE|auto|none",
-            help="Programs from this image; none: the host's [default: $TESTBED_IMAGE, auto]",
+            help="Image to take programs from; none: the host's [default: $TESTBED_IMAGE, or auto]",
         ),
         option("--out", type=click.Path(path_type=Path), help="Folder for run directories."),
         option(
             "--wall-limit-s",
             type=click.FloatRange(1, 86400),
             default=600.0,
-            help="Wall-clock limit of each scenario, in s.",
+            help="Wall-clock limit per scenario, in s.",
         ),
         option("--scenario", multiple=True, help="Run only this scenario (repeatable)."),
         option(
             "--repeat",
             type=click.IntRange(1, 1000),
             default=1,
-            help="Repetitions with the seeds SEED, SEED+1, …",
+            help="Run N times, with the seeds SEED, SEED+1, …",
         ),
-        option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
+        option("--json", "as_json", is_flag=True, help="Print JSON."),
     ]
 
 
@@ -225,7 +230,7 @@ def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
 def run_() -> None:
     """Run an experiment: network, captures, measurements, claims, plots, report.
 
-    EXPERIMENT is a name from 'testbed list', or the path of a file that holds one.
+    EXPERIMENT is a name from 'testbed list', or the path of an experiment's file or folder.
     """
 
 
@@ -234,11 +239,11 @@ def run_() -> None:
 
 @cli.command()
 @click.argument("run", default="latest")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(run: str, as_json: bool) -> None:
-    """Measure, judge, plot and report RUN again from its directory.
+    """Measure RUN again from its directory, with new verdicts, plots and report.
 
-    The default, 'latest', is the latest run that is no repetition ('--repeat').
+    The default, 'latest', is the latest run that is not a repetition ('--repeat').
     """
     from testbed.cli.show import RunView, print_result, result_data
     from testbed.results.replay import exit_code
@@ -256,11 +261,11 @@ def replay(run: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run", default="latest")
-@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
+@click.option("--open", "open_it", is_flag=True, help="Open the report in the browser.")
 def report(run: str, open_it: bool) -> None:
-    """Print the path of RUN's report, made anew if it is missing.
+    """Print the path of RUN's report, creating the report if it is missing.
 
-    RUN may be a repetition, too; 'latest' is the latest run that is none.
+    RUN may also be a repetition; 'latest' is the latest run that is not one.
     """
     from testbed.core.rundir import REPETITION, REPORT
     from testbed.results.replay import replay as replay_run
@@ -278,11 +283,11 @@ def report(run: str, open_it: bool) -> None:
 
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
-"""Variables of which one is set where windows can be shown."""
+"""One of these environment variables is set where windows can be shown."""
 
 
 def _open_in_browser(path: Path) -> None:
-    """Shows a page.
+    """Opens a page in the browser.
 
     Raises:
         TestbedError: there is no display, or no program that opens pages.
@@ -299,7 +304,7 @@ def _print_json(data: Any) -> None:
 
 
 def main() -> None:
-    """Entry point: turns every error of ours into one line and its exit code."""
+    """Entry point: turns each of our errors into one line and its exit code."""
     sys.meta_path.insert(0, LazyFinder("analysis.plots"))  # Matplotlib waits until it is needed
     try:
         cli.main(standalone_mode=False)
@@ -318,14 +323,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(0)
-    except OSError as error:  # what no writer or reader of ours expected
+    except OSError as error:  # one that none of our readers or writers expected
         logging.getLogger(__name__).debug("the error came from", exc_info=error)
         tell_error(": ".join(str(p) for p in (error.filename, reason(error)) if p is not None))
         sys.exit(ExitCode.ENVIRONMENT)
 
 
 def _usage_text(error: click.ClickException) -> str:
-    """What is wrong with the command line, in one line, and where to read how it is used."""
+    """What is wrong with the command line, in one line, and where its usage is described."""
     text = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{text}; see '{context.command_path} --help'" if context else text

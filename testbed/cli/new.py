@@ -18,7 +18,7 @@ from testbed.grading.library import labs_folder
 
 _SKELETON = Path(__file__).parent / "skeleton"
 _CODE = ".txt"
-"""Ends the names of skeletons' Python files: they are no modules yet."""
+"""Suffix of the skeletons' Python files: they are not modules yet."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _LAB = "lab"
@@ -75,12 +75,13 @@ def new_lab(name: str) -> Path:
 def _check(name: str, kind: str, *, known: bool) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{kind} {name!r}: not a valid name; use small letters, digits and _, a letter first"
+            f"{kind} {name!r}: not a valid name; use lower-case letters, digits and _, "
+            "starting with a letter"
         )
     if keyword.iskeyword(name) or name == _LAB:
         raise ConfigError(f"{kind} '{name}': is a reserved word; choose another name")
     if known:
-        raise ConfigError(f"{kind} '{name}': exists already; choose another name")
+        raise ConfigError(f"{kind} '{name}': already exists; choose another name")
 
 
 def _text(path: Path, name: str) -> bytes:

@@ -26,7 +26,7 @@ from testbed.lifetime import guard
 from testbed.results.finished import RepeatedRun, Run
 
 _REDRAW_S = 0.25
-"""A cell's progress is drawn anew after at least this time."""
+"""Shortest time between two redraws of a cell's progress."""
 
 
 def run(
@@ -68,7 +68,7 @@ def run(
     Raises:
         ConfigError: unknown experiment, scenario or parameter, or a bad value.
         MissingPrerequisiteError: a program, kernel or privilege is missing.
-        RunIncompleteError: a scenario did not come to its end; the run directory says why.
+        RunIncompleteError: a scenario did not finish; the run directory says why.
     """
     if wrong := [name for name in parameters if name in RESERVED]:
         options = [*RESERVED, "scenarios"]
@@ -105,7 +105,7 @@ def _temporary_files() -> Iterator[None]:
         os.environ.pop("TMPDIR", None)
         if before is not None:
             os.environ["TMPDIR"] = before
-        tempfile.tempdir = None  # Python keeps the folder it found
+        tempfile.tempdir = None  # Python caches the folder it found
 
 
 def _view(wanted: bool) -> RunView | CellView | Silence:
@@ -150,13 +150,13 @@ class CellView(Watcher):
         self._draw()
 
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
-        """Says where the network lives."""
+        """Shows where the network runs."""
         self._lines.append(f"<b>{escape(run.path.name)}</b>: {runtime.name}, {runtime.clock} clock")
         self._states = dict.fromkeys(scenarios, "waits")
         self._draw()
 
     def note(self, text: str) -> None:
-        """Stays above the run."""
+        """Shows a note above the run."""
         self._lines.append(escape(text))
         self._draw()
 
@@ -167,7 +167,7 @@ class CellView(Watcher):
             self._draw()
 
     def finished(self, scenario: str, outcome: Outcome) -> None:
-        """A scenario that ended well leaves the list; one that did not stays."""
+        """Removes a scenario that ended well from the list; one that failed stays."""
         self._states.pop(scenario, None)
         if not outcome.ok:
             self._lines.append(f"✗ {escape(scenario)}: {escape(outcome.reason)}")

@@ -1,4 +1,4 @@
-"""`testbed run NAME --repeat N`: the same experiment with N seeds, and what chance did to it."""
+"""`testbed run NAME --repeat N`: the same experiment with N seeds, and how the results vary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`testbed runs` and `testbed diff`: the runs there are, removing some, two side by side."""
+"""`testbed runs` and `testbed diff`: list and remove runs, compare two of them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _RUNS = click.option(
 
 @click.group("runs", invoke_without_command=True)
 @_RUNS
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def runs_group(context: click.Context, folder: Path | None, as_json: bool) -> None:
-    """List the runs with their state, verdicts, fingerprint and size; remove old ones."""
+    """List runs with their state, verdicts, fingerprint and size, or remove old ones."""
     from testbed.results.runs import rows
 
     context.obj = (folder or default_runs()).resolve()
@@ -101,9 +101,9 @@ def _print_runs(found: list[RunRow]) -> None:
 def prune(
     folder: Path, days: float | None, keep: int | None, unfinished: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Remove run directories: those for which all conditions hold.
+    """Remove the run directories that meet all given conditions.
 
-    Without a condition: failed, interrupted and damaged runs. A run that is under way stays.
+    Without conditions: failed, interrupted and damaged runs. Runs in progress are never removed.
     """
     from testbed.results.runs import remove, rows, to_prune
 
@@ -117,7 +117,7 @@ def prune(
         return
     if not yes:
         if not sys.stdin.isatty():
-            raise ConfigError("runs prune: there is nobody to ask; add --yes")
+            raise ConfigError("runs prune: cannot ask for confirmation here; add --yes")
         if not click.confirm(f"Remove these {len(chosen)} runs?"):
             out.print("nothing was removed")
             return
@@ -132,16 +132,18 @@ def prune(
 @click.command("diff")
 @click.argument("one", metavar="RUN")
 @click.argument("two", metavar="RUN")
-@click.option("--all", "everything", is_flag=True, help="Show what is the same, too.")
+@click.option("--all", "everything", is_flag=True, help="Also show what is the same.")
 @click.option(
-    "--html", type=click.Path(path_type=Path), help="Write a page with both runs' figures."
+    "--html",
+    type=click.Path(path_type=Path),
+    help="Write a page that shows the figures of both runs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff_command(one: str, two: str, everything: bool, html: Path | None, as_json: bool) -> None:
-    """Show two runs side by side: what made them, parameters, claims, tables, figures.
+    """Compare two runs side by side: how they were made, parameters, claims, tables, figures.
 
-    RUN is a name from 'testbed runs', a path, or 'latest'. Whether they differ or not, the exit
-    code is 0; 'testbed verify' makes a run again and judges that.
+    RUN is a name from 'testbed runs', a path, or 'latest'. The exit code is 0 whether they differ
+    or not; to check that a run can be reproduced, use 'testbed verify'.
     """
     from testbed.results.diff import diff
 

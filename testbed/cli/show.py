@@ -20,7 +20,7 @@ COLOURS = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "
 
 
 class RunView(Watcher):
-    """Progress on a terminal (a bar a scenario) or in a log (a line when one ends)."""
+    """Progress on a terminal (a bar per scenario) or in a log (a line per finished scenario)."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -45,11 +45,11 @@ class RunView(Watcher):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:  # where it never began it would leave an empty line
+        if self._console.is_terminal:  # if it never started it would leave an empty line
             self._bar.stop()
 
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
-        """Says where the network lives, and why there."""
+        """Shows where the network runs, and why."""
         self._console.print(
             f"[bold]{escape(run.path.name)}[/]: {runtime.name} runtime, {runtime.clock} clock "
             f"({escape(runtime.why)})",
@@ -59,7 +59,7 @@ class RunView(Watcher):
             self._tasks[name] = self._bar.add_task(name, state="waits", total=None)
 
     def note(self, text: str) -> None:
-        """Shows it above the run."""
+        """Shows a note above the run."""
         self._console.print(f"[yellow]note[/] {escape(text)}", highlight=False)
 
     def progress(self, scenario: str, progress: Progress) -> None:

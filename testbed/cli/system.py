@@ -22,12 +22,12 @@ _COLOUR = {"there": "green", "missing": "red", "unknown": "yellow"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Show what is there, what is missing, what each thing is for and what gets it.
+    """Check the installation: what is installed, what is missing, and how to get it.
 
-    Exit code 0: experiments can run; 3: they cannot. What else is missing is only wanted for the
-    purpose named beside it.
+    Exit code 0: experiments can run; 3: they cannot. Anything else that is missing is needed only
+    for the purpose shown next to it.
     """
     checks = doctors.examine()
     if as_json:
@@ -47,7 +47,7 @@ def doctor(as_json: bool) -> None:
 
 @click.group()
 def kernel() -> None:
-    """Build the guest kernel, show which one there is, hand it on."""
+    """Build, show, export or import the guest kernel."""
 
 
 @kernel.command()
@@ -59,7 +59,7 @@ def build() -> None:
 
 
 @kernel.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(as_json: bool) -> None:
     """Show the guest kernel: version, source, file and hash."""
     found = kernels.find() or kernels.find_packaged()
@@ -85,22 +85,22 @@ kernel.add_command(import_kernel)
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def clean(dry_run: bool) -> None:
-    """Remove leftovers of dead commands, and nothing else.
+    """Remove leftovers of dead runs, and nothing else.
 
-    Processes, namespaces and temporary files vanish with the command that made them, so normally
-    nothing is found. Run directories are results: 'testbed runs prune' removes those.
+    Processes, namespaces and temporary files vanish with the command that created them, so normally
+    there is nothing to remove. Run directories are results; 'testbed runs prune' removes those.
     """
     count = _clean_leftovers(dry_run)
     verb = "would be removed" if dry_run else "removed"
     click.echo(
-        f"{verb}: {count} things of dead commands"
+        f"{verb}: {count} leftovers of dead commands"
         if count
-        else "nothing to remove: no dead command has left a process or a temporary file"
+        else "nothing to remove: no dead command left a process or a temporary file"
     )
 
 
 def _clean_leftovers(dry_run: bool) -> int:
-    """Removes what dead commands and networks left; returns how many things."""
+    """Removes the leftovers of dead commands and networks; returns their number."""
     from testbed.net import leftovers, remove
 
     networks = leftovers()

@@ -19,20 +19,20 @@ from testbed.core.errors import ConfigError, RunIncompleteError
 from testbed.core.files import write_text
 
 _FEW_FILES = 5
-"""So many files are named in a message."""
+"""Number of files named in a message."""
 
 _NOT_MISSED = ("/run/", "/var/run/", "/tmp/testbed-")
-"""Beginnings of files that programs write for themselves."""
+"""Prefixes of files that programs write for themselves."""
 
 _MOST_NAME_CHARS = 120
 _MANY_NODES, _MOST_NODES = 200, 1000
-"""Nodes whose layout takes more than a moment; more than a drawing shows."""
+"""Node counts: above the first, the layout takes a while; above the second, nothing is drawn."""
 
 
 @click.command("topologies")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_topologies(as_json: bool) -> None:
-    """List the topologies and their arguments."""
+    """List the topologies with their arguments."""
     rows = []
     for name in named_topologies.topology_files():
         cls = named_topologies.topology_class(name)
@@ -53,10 +53,10 @@ def list_topologies(as_json: bool) -> None:
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="File [default: TOPOLOGY.svg, such as tree-2-3.svg].",
+    help="SVG file to write [default: TOPOLOGY.svg, e.g. tree-2-3.svg].",
 )
 def draw(topology: str, output: Path | None) -> None:
-    """Draw TOPOLOGY as SVG, with names, addresses and link shapes.
+    """Draw TOPOLOGY as SVG, with names, addresses and link parameters.
 
     TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
     """
@@ -68,8 +68,8 @@ def draw(topology: str, output: Path | None) -> None:
     count = len(topo.nodes())
     if count > _MOST_NODES:
         raise ConfigError(
-            f"topology '{topology}': has {count} nodes, a drawing shows at most {_MOST_NODES}; "
-            "draw a smaller one of its kind"
+            f"topology '{topology}': has {count} nodes, but a drawing shows at most {_MOST_NODES}; "
+            "draw a smaller topology"
         )
     if count > _MANY_NODES:
         err.print(f"laying out {count} nodes, which takes a while", highlight=False)
@@ -77,32 +77,32 @@ def draw(topology: str, output: Path | None) -> None:
     older = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     write_text(path, drawn, what="--output")
     if older not in ("", drawn):
-        err.print(f"{path}: an older drawing was replaced", highlight=False, soft_wrap=True)
+        err.print(f"{path}: replaced an older drawing", highlight=False, soft_wrap=True)
     console.print(str(path), soft_wrap=True, highlight=False)
 
 
 def _file_name(topology: str) -> str:
-    """What a topology's drawing is called: each with arguments of its own has a name of its own."""
+    """The file name of a topology's drawing, different for different arguments."""
     name, *words = (word.strip() for word in topology.split(","))
     plain = [re.sub(r"[^\w.=+-]", "_", word) for word in words]
     return "-".join([Path(name).stem, *plain])[:_MOST_NAME_CHARS]
 
 
 def _check_target(path: Path) -> None:
-    """A drawing may take the place of an older one, not of something else."""
+    """A drawing may replace an older one, but nothing else."""
     if path.exists() and not path.is_dir() and not _is_drawing(path):
-        raise ConfigError(f"--output {path}: exists and is not a drawing; name another file")
+        raise ConfigError(f"--output {path}: exists and is not a drawing; choose another file")
 
 
 def _is_drawing(path: Path) -> bool:
-    """True for an SVG file, and for an empty one; a pipe or a device is not even opened."""
+    """True for an SVG file or an empty one; a pipe or a device is not even opened."""
     if not path.is_file():
         return False
     try:
         with path.open("rb") as file:
             begin = file.read(100).lstrip()
     except OSError as error:
-        raise ConfigError(f"--output {path}: {error.strerror}; name another file") from None
+        raise ConfigError(f"--output {path}: {error.strerror}; choose another file") from None
     return not begin or begin.startswith((b"<svg", b"<?xml"))
 
 
@@ -113,14 +113,18 @@ def _is_drawing(path: Path) -> bool:
     type=click.Choice(["auto", "guest", "host"]),
     default="auto",
     show_default=True,
-    help="Where the network lives.",
+    help="Where the network runs: in a guest or on the host's kernel.",
 )
-@click.option("--image", default="", help="Programs from this image, or none: the host's.")
-@click.option("--capture", "captures", multiple=True, help="Capture at INTERFACE (repeatable).")
+@click.option("--image", default="", help="Image to take programs from; none: the host's.")
 @click.option(
-    "--configs", default="", help="FRR on the routers: rip, ospf, or a folder of frr.conf."
+    "--capture", "captures", multiple=True, help="Capture packets at INTERFACE (repeatable)."
 )
-@click.option("--no-routes", is_flag=True, help="Routers know only their own networks.")
+@click.option(
+    "--configs",
+    default="",
+    help="Run FRR on the routers: rip, ospf, or a folder of configurations.",
+)
+@click.option("--no-routes", is_flag=True, help="Give routers no routes beyond their own networks.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for captures and logs.")
 def shell(
     topology: str,
@@ -131,9 +135,9 @@ def shell(
     no_routes: bool,
     out: Path | None,
 ) -> None:
-    """Start TOPOLOGY and give Mininet's command line (real clock). Ctrl-D ends it.
+    """Start TOPOLOGY and open Mininet's command line (real clock). Ctrl-D ends it.
 
-    Commands may come from a pipe: echo pingall | testbed shell tree. With --configs, 'vtysh r1' is
+    Commands can be piped in: echo pingall | testbed shell tree. With --configs, 'vtysh r1' is
     FRR's shell on a router.
 
     TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
@@ -148,7 +152,7 @@ def shell(
     folder = out or RunDir.create(default_runs(), f"shell-{name}").path
     outcome = run(session, folder.resolve())
     if outcome.status == "failed" and outcome.exit_code:
-        sys.exit(outcome.exit_code)  # the program inside has said why
+        sys.exit(outcome.exit_code)  # the program inside has printed the reason
     if not outcome.ok:
         raise RunIncompleteError(f"{outcome.reason or outcome.status} (see {folder})")
 
@@ -161,15 +165,15 @@ def shell(
     multiple=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Also keep what is written in FOLDER (repeatable); before SCRIPT.",
+    help="Also keep files written to FOLDER (repeatable); put it before SCRIPT.",
 )
 def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> None:
-    """Run a SCRIPT written for Mininet, unchanged, on this engine (running kernel, as root).
+    """Run an unmodified Mininet SCRIPT on this engine (on the running kernel, as root).
 
     SCRIPT is a Python file, or a program such as Mininet's own: testbed mininet mn --topo tree,2
 
-    Files written in the working directory are kept. Anything else that the script or its nodes
-    write, in /tmp or /etc for example, goes to memory and is dropped at the end.
+    Files written to the working directory are kept. Anything else that the script or its nodes
+    write, for example to /tmp or /etc, stays in memory and is lost at the end.
     """
     from testbed.lifetime import start, sweeper
     from testbed.net import dropin
@@ -185,13 +189,13 @@ def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> 
 
 
 def _tell_dropped(files: list[str]) -> None:
-    """Name the files that a user may miss."""
+    """Names the files that a user may miss."""
     own = [f for f in files if "/__pycache__/" not in f and not f.startswith(_NOT_MISSED)]
     if not own:
         return
     names = ", ".join(own[:_FEW_FILES]) + (f" and {n} more" if (n := len(own[_FEW_FILES:])) else "")
     err.print(
-        f"not kept: {names} (to keep files, write them in the working directory, or give "
+        f"not kept: {names} (to keep files, write them to the working directory, or give "
         "--keep FOLDER before the script)",
         highlight=False,
         markup=False,

@@ -21,27 +21,29 @@ from testbed.results.compare import Difference
 
 @click.command("verify")
 @click.argument("run", default="latest")
-@click.option("--out", "target", type=click.Path(path_type=Path), help="Keep the new run there.")
+@click.option(
+    "--out", "target", type=click.Path(path_type=Path), help="Keep the new run in this folder."
+)
 @click.option(
     "--wall-limit-s",
     type=click.FloatRange(1, 86400),
     default=600.0,
     show_default=True,
-    help="Wall-clock limit of each scenario, in s.",
+    help="Wall-clock limit per scenario, in s.",
 )
 @click.option(
     "--image",
     default="",
     metavar="NAME|FILE|none",
-    help="Another image than that of RUN; none: the host's programs.",
+    help="Use this image instead of RUN's; none: the host's programs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(run: str, target: Path | None, wall_limit_s: float, image: str, as_json: bool) -> None:
-    """Make RUN again with its recorded inputs and compare everything ('latest' by default).
+    """Re-run RUN ('latest' by default) from its recorded inputs and compare byte by byte.
 
-    Virtual clock: byte by byte. Real clock: verdicts, and numbers within 10 %. If it is not the
-    same, names the first cause (image, guest kernel, package, file or source that is not the one
-    of RUN) and the first packet that differs. Exit code 0: the same; 1: not the same.
+    On the real clock, compares verdicts, and numbers within 10 %. If the runs differ, names the
+    first cause (an image, guest kernel, package, file or source that is not the one of RUN) and the
+    first packet that differs. Exit code 0: the same; 1: not the same.
     """
     recorded = RunDir.open(run, default_runs())
     recorded.require_finished()
@@ -72,7 +74,7 @@ def _data(found: Difference) -> dict[str, str]:
 
 
 def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
-    """One short block: whether it is the same, the first cause, the first effect."""
+    """One short block: whether the runs are the same, the first cause, the first effect."""
     how = "byte by byte" if meta["clock"] == "virtual" else "verdicts, and numbers within 10 %"
     mark = "[green]the same[/]" if found.same else "[red]not the same[/]"
     out.print(f"{recorded.path.name}: {mark} ({how})", highlight=False)
@@ -83,7 +85,7 @@ def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
             out.print(Text(f"{title}: {rows[0].where}{more}"))
             out.print(Text(f"  recorded  {rows[0].recorded}\n  now       {rows[0].again}"))
     if found.differences and not found.versions:
-        out.print("first cause: none of the programs, files and sources that are recorded")
+        out.print("first cause: none of the recorded programs, files and sources")
     if meta.get("fingerprint"):
         noted = (recorded.meta().get("fingerprint") or "none")[:16]
         out.print(f"fingerprint {noted} recorded, {meta['fingerprint'][:16]} now", highlight=False)

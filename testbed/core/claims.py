@@ -1,4 +1,4 @@
-"""Claims: one textbook sentence each, as a check on measured data with a verdict.
+"""Claims: one textbook sentence each, checked on measured data, with a verdict.
 
     @claim("A lone flow fills the bottleneck.", source="RFC 5681 §3.1")
     def fills_link(self, tables: Tables) -> Verdict:
@@ -26,24 +26,24 @@ F = TypeVar("F", bound=Callable[..., "Verdict"])
 
 
 _COUNTS = 1e9
-"""Whole numbers below are told with all digits."""
+"""Whole numbers below this are printed with all digits."""
 
 _LISTED = 6
-"""So many cases of one verdict are spelled out."""
+"""Number of cases that one verdict spells out."""
 
 
 ANY_STALL = math.inf
 """For claims about contents, order and counts: no delay of the host can make them fail."""
 
 _EVIDENCE_ROWS = 12
-"""Rows of a table that are kept as evidence."""
+"""Number of a table's rows kept as evidence."""
 
 
 JUDGED_SHARE = 0.25
 """A link is judged if at least this share of its packets met no stall of the host."""
 
 _NAMED = 4
-"""Cases that could not be judged are named up to this number."""
+"""Up to this many cases that could not be judged are named."""
 
 
 class Status(StrEnum):
@@ -55,7 +55,7 @@ class Status(StrEnum):
 
 
 class MissingDataError(TestbedError):
-    """The run holds no data for a claim; its verdict becomes INCONCLUSIVE with this reason."""
+    """The run has no data for a claim; its verdict becomes INCONCLUSIVE with this reason."""
 
     exit_code = ExitCode.INCONCLUSIVE
 
@@ -82,7 +82,7 @@ class Evidence:
 def evidence(
     what: str, shown: pd.DataFrame | Iterable[int], scenario: str = "", capture: str = ""
 ) -> tuple[Evidence, ...]:
-    """Evidence from packets of one or several captures, or from rows; as for `Verdict.because`."""
+    """Evidence from packets of one or more captures, or from rows; as for `Verdict.because`."""
     if capture:
         numbers: Any = getattr(shown, "frame", shown)
         return (Evidence(what, scenario, capture, tuple(int(n) for n in numbers)),)
@@ -141,7 +141,7 @@ class Verdict:
         return replace(self, evidence=(*self.evidence, *more))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for ``verdicts.json``; the score is a grader's business."""
+        """Plain data for ``verdicts.json``; the score is for graders only."""
         data = asdict(self) | {"status": str(self.status)}
         del data["score"]
         return data
@@ -149,7 +149,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim's sentence and source, with the check's name; the rest as for `claim`."""
+    """A claim's sentence and source, with the check's name; see `claim` for the rest."""
 
     name: str
     sentence: str
@@ -171,12 +171,12 @@ def claim(
     Args:
         sentence: what the textbook says, as one plain sentence.
         source: RFC section or book.
-        scenarios: the scenarios whose data it needs; a run without them does not judge it.
-        bears_stall_s: for a claim about time: the longest delay of a timer, on the real clock,
-            with which a FAIL remains one; after a longer delay it is INCONCLUSIVE. About a tenth
-            of the tolerance or of the shortest time that the claim is about; 0.002 is what the
-            links' rate limits catch up with. The default is for claims about contents, order and
-            counts, and for checks that look at `ScenarioData.stalls` themselves.
+        scenarios: the scenarios whose data it needs; it is not judged in runs without them.
+        bears_stall_s: for a claim about time: the longest timer delay, on the real clock, after
+            which a FAIL still counts; after a longer delay it is INCONCLUSIVE. About a tenth of the
+            tolerance or of the shortest time that the claim is about; 0.002 is what the links' rate
+            limits catch up with. The default is for claims about contents, order and counts, and
+            for checks that look at `ScenarioData.stalls` themselves.
     """
 
     def mark(check: F) -> F:
@@ -189,7 +189,7 @@ def claim(
 
 
 def claims_of(cls: type) -> list[Claim]:
-    """Claims of an experiment's class, in the order they are written."""
+    """Claims of an experiment's class, in source order."""
     found: dict[str, Claim] = {}
     for base in reversed(cls.__mro__):
         for name, member in vars(base).items():
@@ -232,8 +232,8 @@ def near(
         expected: what it should be.
         rel: how far it may be off, as a fraction of `expected`.
         abs: the same in `unit`.
-        unit: of all numbers; also ``segments in flight`` and the like.
-        what: which number this is, where a claim has several; stands before it.
+        unit: of all numbers; may be words, such as ``segments in flight``.
+        what: which number this is, where a claim has several; printed before it.
     """
     if (rel is None) == (abs is None):
         raise ValueError("give rel or abs")
@@ -290,13 +290,13 @@ def with_unjudged(judged: Sequence[Verdict], unjudged: Sequence[str], worst_us: 
     Args:
         judged: verdicts of those that could be judged.
         unjudged: names of the others.
-        worst_us: the longest stall that fell on any case.
+        worst_us: the longest stall that affected any case.
     """
     if not unjudged:
         return all_of(*judged)
     more = f" and {len(unjudged) - _NAMED} more" if len(unjudged) > _NAMED else ""
     spoiled = inconclusive(
-        f"the host's stalls (up to {worst_us / 1e3:.1f} ms) leave nothing to judge of "
+        f"the host's stalls (up to {worst_us / 1e3:.1f} ms) leave nothing to judge for "
         f"{'; '.join(unjudged[:_NAMED])}{more}"
     )
     return all_of(*judged, spoiled)
@@ -373,21 +373,21 @@ _SINGULAR = {
         "times",
     )
 }
-"""What claims count. Others stay as they are given: no rule of spelling knows English."""
+"""What claims count. Other units stay as given: no spelling rule covers English."""
 
 
 def _number(value: float, unit: str = "") -> str:
-    """Four digits of a measurement; a count in full."""
+    """Four digits for a measurement; a count in full."""
     whole = math.isfinite(value) and float(value).is_integer() and abs(value) < _COUNTS
     unit = _of_one(unit) if value == 1 else unit
     return f"{int(value) if whole else format(float(value), '.4g')} {unit}".strip()
 
 
 def _of_one(unit: str) -> str:
-    """``packets per RTT`` → ``packet per RTT``; what is not known as a plural stays."""
+    """``packets per RTT`` → ``packet per RTT``; unknown plurals stay."""
     noun, gap, rest = unit.partition(" ")
     return _SINGULAR.get(noun, noun) + gap + rest
 
 
 Judged = tuple[Claim, Verdict]
-"""A claim and what became of it."""
+"""A claim and its verdict."""

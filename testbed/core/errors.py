@@ -1,6 +1,6 @@
-"""One root for every error of ours, with a few concrete meanings.
+"""One root for all our errors, with a few concrete meanings.
 
-An error is one line for the user: what is wrong (file, field), and what mends it. The exit
+An error is one line for the user: what is wrong (file, field), and how to fix it. The exit
 code of the command line is the error's `exit_code`.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class ExitCode(IntEnum):
-    """What the `testbed` command tells the shell."""
+    """Exit codes of the `testbed` command."""
 
     PASS = 0
     CLAIM_FAILED = 1
@@ -25,11 +25,11 @@ class ExitCode(IntEnum):
 class TestbedError(Exception):
     """Root of all errors the testbed raises on purpose."""
 
-    __test__ = False  # pytest would take the name for a test class
+    __test__ = False  # pytest would mistake it for a test class
     exit_code: ExitCode = ExitCode.ENVIRONMENT
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors cross from worker processes, whatever their constructors take."""
+        """Lets errors cross process boundaries, whatever their constructors take."""
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -50,9 +50,9 @@ class MissingPrerequisiteError(TestbedError):
     """A program, kernel or privilege is missing.
 
     Attributes:
-        missing: what is not there, e.g. ``iperf3``.
-        install: the one command that mends it, e.g. ``sudo apt-get install iperf3``.
-        why: in what way, where it is not simply absent.
+        missing: what is missing, e.g. ``iperf3``.
+        install: the one command that fixes it, e.g. ``sudo apt-get install iperf3``.
+        why: what is wrong with it, if it is not simply absent.
     """
 
     def __init__(self, missing: str, install: str, why: str = "") -> None:
@@ -62,7 +62,7 @@ class MissingPrerequisiteError(TestbedError):
 
 
 class CommandError(TestbedError):
-    """A program in a node ended badly; carries what is needed to see why."""
+    """A program in a node failed; carries what is needed to see why."""
 
     def __init__(
         self, node: str, argv: Iterable[str], exit_code: int, stdout: str = "", stderr: str = ""
@@ -74,7 +74,7 @@ class CommandError(TestbedError):
 
 
 class ConvergenceError(TestbedError):
-    """Something waited for did not happen in its budget.
+    """Something that was waited for did not happen in time.
 
     Attributes:
         what: what was waited for.
@@ -96,7 +96,7 @@ class ParseError(TestbedError):
 
 
 class CaptureError(ParseError):
-    """A packet capture that cannot be read to its end.
+    """A packet capture that cannot be read to the end.
 
     Attributes:
         offset: byte of the (decompressed) capture where it goes wrong.
@@ -111,7 +111,7 @@ class CaptureError(ParseError):
 
 
 class OutputError(TestbedError):
-    """A file or folder cannot be written: names it, and what the system says of it."""
+    """A file or folder cannot be written: names it, with the system's reason."""
 
 
 class RunIncompleteError(TestbedError):
@@ -119,15 +119,15 @@ class RunIncompleteError(TestbedError):
 
 
 def last_line(source: str, error: BaseException) -> int | None:
-    """The innermost line of a file that an error came through; None: it did not."""
-    import traceback  # not in a guest that goes well
+    """The innermost line of a file that an error passed through; None: it did not."""
+    import traceback  # not in a guest without errors
 
     frames = traceback.extract_tb(error.__traceback__)
     return next((f.lineno for f in reversed(frames) if f.filename == source), None)
 
 
 def calling_line(source: str, error: BaseException) -> int | None:
-    """The same; None also if the file raised it itself, which says in words what is wrong."""
+    """The same, but also None if the file itself raised it, with words that say what is wrong."""
     import traceback
 
     frames = traceback.extract_tb(error.__traceback__)
@@ -135,7 +135,7 @@ def calling_line(source: str, error: BaseException) -> int | None:
 
 
 def said_once(reasons: Mapping[str, str], count: int) -> str:
-    """Reasons of several things (name → reason) in one line, each reason once.
+    """Several reasons (name → reason) in one line, each reason once.
 
     ``reno, cubic: no room; bbr: killed``; and ``all 13: no room`` where all `count` have the same.
     """

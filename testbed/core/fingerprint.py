@@ -1,4 +1,4 @@
-"""The fingerprint of a run: a hash over what two runs with the same inputs have in common."""
+"""The fingerprint of a run: a hash over what must be the same in two runs with the same inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fingerprint(run: RunDir) -> str:
 
 
 def hash_of(root: Path, scenarios: Iterable[Path]) -> str:
-    """SHA-256 over what must not differ in the folders of scenarios (64 hex digits).
+    """SHA-256 over the parts of scenarios' folders that must not differ (64 hex digits).
 
     Args:
         root: what the files' names are relative to.

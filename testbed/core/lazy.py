@@ -1,4 +1,4 @@
-"""Modules that run on the first touch: an import costs nothing until something is used."""
+"""Modules that load on first use: an import costs nothing until something is used."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any, ClassVar
 
 
 class LazyFinder(MetaPathFinder):
-    """Finds modules as usual, but has them run on first touch.
+    """Finds modules as usual, but loads them on first use.
 
-    Python's lazy modules are not safe to touch first in two threads at once.
+    Python's lazy modules are not safe if two threads use them first at the same time.
     """
 
     def __init__(self, package: str, libraries: Sequence[str] = ()) -> None:
-        """Of `package` every module waits by itself; of a library, which may be absent, the whole.
+        """Makes modules of `package` lazy one by one, libraries (they may be absent) as a whole.
 
         Args:
             package: of ours, with all modules below it.
-            libraries: where the order of imports within them matters; a stand-in takes the place
-                of one that is not installed.
+            libraries: where the order of imports within them matters; a placeholder replaces one
+                that is not installed.
         """
         self.package, self.libraries = package, libraries
 
@@ -47,17 +47,17 @@ def _lazy(spec: importlib.machinery.ModuleSpec | None) -> importlib.machinery.Mo
 
 
 class _LazyLoader(importlib.util.LazyLoader):
-    """Python's own, for modules that more than one of ours imports."""
+    """Python's own lazy loading, for modules that more than one of ours imports."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Puts the reading off."""
+        """Postpones loading."""
         super().exec_module(module)
         _UntouchedModule.touched = type(module)  # to read `__class__` would be a touch
         module.__class__ = _UntouchedModule
 
 
 class _UntouchedModule(ModuleType):
-    """To import it once more is no touch: Python then asks for its ``__spec__`` alone."""
+    """Importing it again does not count as use: Python then asks only for its ``__spec__``."""
 
     touched: ClassVar[type[ModuleType]]
     """Python's own class of lazy modules."""
@@ -70,7 +70,7 @@ class _UntouchedModule(ModuleType):
 
 
 class _AbsentModule(ModuleType):
-    """A library that is not here: importing it is no error, using it is."""
+    """A library that is not installed: importing it is not an error, using it is."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -81,7 +81,7 @@ class _AbsentModule(ModuleType):
 
 
 class _AbsentLoader(Loader):
-    """Stands in for `LAZY` packages that an image does not hold."""
+    """Stands in for `LAZY` packages that an image does not contain."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """The stand-in."""

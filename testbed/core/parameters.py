@@ -39,18 +39,18 @@ RESERVED = (
 """Options of every run, on the command line and in Python; no parameter has such a name."""
 
 MOST_VALUES, MOST_CHARS = 100, 1000
-"""Of a list, and of a text."""
+"""Limits of a list, and of a string."""
 
 ONE_OF, YES_OR_NO, ANY_TEXT = "one of {}", "yes or no", "any text"
 FROM_TO, AT_LEAST, AT_MOST = "{} to {}", "at least {}", "at most {}"
 WHOLE, NUMBER = "a whole number", "a number"
 ALLOWED = (ONE_OF, YES_OR_NO, ANY_TEXT, FROM_TO, AT_LEAST, AT_MOST, WHOLE, NUMBER)
-"""What a parameter may be, in words."""
+"""Allowed types of a parameter, in words."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a parameter's field knows beside its type and default."""
+    """What a parameter's field knows besides its type and default."""
 
     help: str
     unit: str = ""
@@ -74,16 +74,16 @@ def param(
         default: value if the user gives none.
         help: one line for ``--help`` and the report.
         unit: unit of the number, as printed.
-        low: the least that is allowed (of each element for tuples).
-        high: the most.
-        choices: the only words allowed (for each element of tuples).
+        low: the smallest allowed value (for tuples, of each element).
+        high: the largest allowed value.
+        choices: the only words allowed (for tuples, for each element).
     """
     return field(default=default, metadata={"spec": Spec(help, unit, low, high, tuple(choices))})
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One field, resolved: what the command line and the documentation need of it."""
+    """One field, resolved: what the command line and the documentation need to know about it."""
 
     name: str
     type: Any
@@ -138,7 +138,7 @@ class Parameter:
         return f"{text} {self.spec.unit}".strip() if text else "none"
 
     def parse(self, value: Any) -> Any:
-        """A checked value from a string of the command line or a value from JSON.
+        """A checked value from a command-line string or a JSON value.
 
         Raises:
             ConfigError: names the parameter, the value and what is allowed.
@@ -206,7 +206,7 @@ def parameters_of(cls: type) -> list[Parameter]:
     """The fields of a parameters dataclass, in order.
 
     Raises:
-        ConfigError: it is none, or a field cannot be an option; names the field.
+        ConfigError: it is not one, or a field cannot be an option; names the field.
     """
     if not is_dataclass(cls):
         raise ConfigError(f"class {cls.__name__}: write @dataclass(frozen=True) above it")
@@ -220,12 +220,12 @@ def parameters_of(cls: type) -> list[Parameter]:
 def _check_field(parameter: Parameter) -> None:
     if parameter.name.removeprefix("as_").removeprefix("no_") in RESERVED:
         raise ConfigError(
-            f"parameter {parameter.name}: every run has an option of this name; rename the field"
+            f"parameter {parameter.name}: is the name of an option of every run; rename the field"
         )
     if parameter.element_type not in (int, float, bool, str):
         kind = getattr(parameter.type, "__name__", parameter.type)
         raise ConfigError(
-            f"parameter {parameter.name}: {kind} is no type of an option; "
+            f"parameter {parameter.name}: {kind} is not a type that an option can have; "
             "allowed: int, float, bool, str, and tuples such as tuple[int, ...]"
         )
 
@@ -256,7 +256,7 @@ def _spec(f: Field[Any]) -> Spec:
 def _default(f: Field[Any]) -> Any:
     if f.default is not MISSING:
         return f.default
-    raise ConfigError(f"parameter {f.name}: needs a default, as param(1.0, ...) gives one")
+    raise ConfigError(f"parameter {f.name}: needs a default, such as param(1.0, ...)")
 
 
 def _plain(number: float) -> str:

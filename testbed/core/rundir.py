@@ -1,7 +1,7 @@
-"""The run directory: everything one run produced, and all that later steps read.
+"""The run directory: everything that a run produced and that later steps read.
 
 The layout is documented in ``docs/run-directory.md``; `FORMAT` changes when it does. Files are
-written whole or not at all (`testbed.core.files`).
+written completely or not at all (`testbed.core.files`).
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ FORMAT = 1
 
 
 class State(StrEnum):
-    """How far a run is. A lock says which is under way; the last write of all says `finished`."""
+    """A run's progress. A lock says which is under way; the last write of all says `finished`."""
 
     UNDER_WAY = "under way"
-    """Somebody runs it, or judges it again."""
+    """It is running, or being judged again."""
     FINISHED = "finished"
     """It ran, and was measured and judged."""
     FAILED = "failed"
-    """It ended by itself before that; ``reason`` says why."""
+    """It failed before that; ``reason`` says why."""
     INTERRUPTED = "interrupted"
-    """Somebody, or the machine, ended it."""
+    """It was stopped by somebody, or by the machine."""
 
 
 RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
@@ -58,7 +58,7 @@ def read_json(path: Path) -> Any:
     """Data of a JSON file.
 
     Raises:
-        ParseError: not there, or not JSON; names the file and the place.
+        ParseError: the file is missing, or is not JSON; names the file and the place.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -69,10 +69,10 @@ def read_json(path: Path) -> Any:
 
 
 SEED = "seed-"
-"""Begins the names of a repetition's runs."""
+"""Prefix of the names of a repetition's runs."""
 
 _LOOK_S = 0.2
-"""How long a run waits for those who only look whether it is under way."""
+"""How long a run waits for processes that only check whether it is in progress."""
 
 
 @dataclass(frozen=True)
@@ -105,30 +105,30 @@ class RunDir:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Marks the directory as under way for the block; nobody else may use it meanwhile.
+        """Marks the directory as in progress for the block; nobody else may use it meanwhile.
 
-        The mark is a lock: it goes with its holder, however that ends.
+        The mark is a lock that vanishes with its holder, however that ends.
 
         Raises:
-            ConfigError: it is under way already.
+            ConfigError: it is already in progress.
         """
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             if not _locked(folder, fcntl.LOCK_EX):
-                raise ConfigError(f"{self.path}: is under way; wait for its end")
+                raise ConfigError(f"{self.path}: is still running; wait until it ends")
             yield
         finally:
             os.close(folder)
 
     @property
     def under_way(self) -> bool:
-        """Whether somebody runs it now, alone or as part of a repetition."""
+        """Whether it is running now, alone or as part of a repetition."""
         folders = [self.path, *([self.path.parent] if self.path.name.startswith(SEED) else [])]
         return any(_is_locked(folder) for folder in folders)
 
     @property
     def state(self) -> State:
-        """How far it is; see `State`.
+        """Its state; see `State`.
 
         Raises:
             ParseError: ``run.json`` cannot be read.
@@ -148,21 +148,21 @@ class RunDir:
 
     @property
     def ran(self) -> bool:
-        """Whether its networks came to their end, so that it can be measured and judged."""
+        """Whether its networks finished, so that it can be measured and judged."""
         return bool(self.meta().get("status") == "complete")
 
     @classmethod
     def open(cls, where: str, runs: Path) -> RunDir:
         """An existing run by its path, its name under `runs`, or ``latest``.
 
-        ``latest`` is the newest run whose networks came to their end and that is not under way.
+        ``latest`` is the newest run with finished networks that is not in progress.
 
         Raises:
-            ConfigError: there is none, or it is under way.
+            ConfigError: there is none, or it is in progress.
         """
         run = cls._latest(runs) if where == "latest" else cls._named(where, runs)
         if run.under_way:
-            raise ConfigError(f"{run.path}: is under way; wait for its end")
+            raise ConfigError(f"{run.path}: is still running; wait until it ends")
         return run
 
     @classmethod
@@ -174,7 +174,7 @@ class RunDir:
             with suppress(ParseError):
                 if not run.under_way and run.ran:
                     return run
-        others = f" ({len(found)} under way, interrupted or failed: testbed runs)" if found else ""
+        others = f" ({len(found)} running, interrupted or failed: testbed runs)" if found else ""
         raise ConfigError(
             f"latest: no finished run in {runs} yet{others}; make one with 'testbed run'"
         )
@@ -186,7 +186,7 @@ class RunDir:
                 return cls(path.resolve())
             if seeds := sorted(p.parent.name for p in path.glob(f"seed-*/{RUN}")):
                 raise ConfigError(
-                    f"{where}: is a repetition; name one of its runs: {path / seeds[0]}"
+                    f"{where}: is a repetition; choose one of its runs: {path / seeds[0]}"
                 )
         if not any(path.exists() for path in (Path(where), runs / where)):
             raise ConfigError(f"{where}: no such run; see {runs}")
@@ -196,13 +196,13 @@ class RunDir:
         """Contents of ``run.json``.
 
         Raises:
-            ParseError: unreadable, or of a later format than this program knows.
+            ParseError: unreadable, or in a later format than this program knows.
         """
         data = read_json(self.path / RUN)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             found = data.get("format") if isinstance(data, dict) else None
             raise ParseError(
-                str(self.path / RUN), "format", f"is {found!r}, this program reads {FORMAT}"
+                str(self.path / RUN), "format", f"is {found!r}, but this program reads {FORMAT}"
             )
         return data
 
@@ -211,15 +211,15 @@ class RunDir:
         write_json(self.path / RUN, {**data, "format": FORMAT}, durable=True)
 
     def set_state(self, state: State, reason: str | None = None) -> None:
-        """Notes how far the run is in ``run.json``; the rest of it stays."""
+        """Records the run's state in ``run.json``; the rest of the file stays."""
         more = {} if reason is None else {"reason": reason}
         self.write_meta(self.meta() | {"state": str(state), **more})
 
     def require_finished(self) -> None:
-        """Refuses a run that was not judged to its end.
+        """Refuses a run that is not finished.
 
         Raises:
-            ConfigError: it was not; says what to do.
+            ConfigError: it is not; says what to do.
         """
         state, why = self.state, self.meta().get("reason")
         if state is State.FINISHED:
@@ -243,7 +243,7 @@ class RunDir:
 
 
 def _locked(folder: int, kind: int) -> bool:
-    """Takes a lock on an open folder; others hold it for a moment to look whether it is free."""
+    """Locks an open folder; others hold the lock briefly to check whether it is free."""
     deadline_s = time.monotonic() + _LOOK_S
     while True:
         try:
@@ -259,7 +259,7 @@ def _locked(folder: int, kind: int) -> bool:
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a run is under way in a folder."""
+    """Whether a run is in progress in a folder."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -277,7 +277,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _old_state(meta: dict[str, Any]) -> State:
-    """Of a run that was made before ``run.json`` said it."""
+    """State of a run made before ``run.json`` recorded it."""
     if meta.get("status") == "complete":
         return State.FINISHED
     by_hand = meta.get("status") == "running" or str(meta.get("reason")).endswith("interrupted")
@@ -285,9 +285,9 @@ def _old_state(meta: dict[str, Any]) -> State:
 
 
 def default_runs() -> Path:
-    """Where runs go if ``--out`` does not say: ``$TESTBED_RUNS``, or ``runs`` in this folder.
+    """Where runs go without ``--out``: ``$TESTBED_RUNS``, or ``runs`` in this folder.
 
-    In any folder of the project it is the project's, so that notebooks find them.
+    Inside the project it is always the project's, so that notebooks find them.
     """
     if given := os.environ.get("TESTBED_RUNS"):
         return Path(given).resolve()

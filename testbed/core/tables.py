@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Tables(dict[str, "pd.DataFrame"]):
-    """The measured tables by name, each with a column `scenario` in front."""
+    """The measured tables by name, each with `scenario` as its first column."""
 
     @property
     def scenarios(self) -> list[str]:
-        """The scenarios that have a row in some table, in order."""
+        """The scenarios that have a row in any table, in order."""
         return list(dict.fromkeys(name for table in self.values() for name in table["scenario"]))
 
     def __missing__(self, name: str) -> pd.DataFrame:
@@ -37,7 +37,7 @@ class Tables(dict[str, "pd.DataFrame"]):
         return table.reset_index(drop=True)
 
     def row(self, name: str, **equals: Any) -> pd.Series[Any]:
-        """The first of the rows that `of` gives, where one is expected.
+        """The first of the rows that `of` returns, where one is expected.
 
         Raises:
             MissingDataError: no such table or no such row; the claim becomes INCONCLUSIVE.
@@ -45,7 +45,7 @@ class Tables(dict[str, "pd.DataFrame"]):
         return self.of(name, **equals).iloc[0]
 
     def rows(self, name: str, **equals: Any) -> pd.DataFrame:
-        """As `of`, where no such row is an answer, too.
+        """Like `of`, but an empty result is an answer, too.
 
         Raises:
             MissingDataError: no such table, or one without a column asked for.
@@ -59,7 +59,7 @@ class Tables(dict[str, "pd.DataFrame"]):
 
 
 def label(table: pd.DataFrame, column: str, text: str) -> None:
-    """Puts a first column of one text; faster than letting pandas repeat it."""
+    """Inserts a first column with one repeated string; faster than letting pandas repeat it."""
     import pandas as pd
     import pyarrow as pa
 
@@ -69,12 +69,12 @@ def label(table: pd.DataFrame, column: str, text: str) -> None:
 def combined(
     parts: Mapping[str, Mapping[str, pd.DataFrame]], *, keep_empty: bool = False
 ) -> Tables:
-    """The tables of several scenarios as one of each name, with a column `scenario` in front.
+    """The tables of several scenarios merged by name, with `scenario` as the first column.
 
     Args:
         parts: scenario → its tables.
-        keep_empty: a table without a row in any scenario stays, which says that there is none;
-            else it is as if it had not been measured.
+        keep_empty: keep a table without rows in any scenario, which says that there are none;
+            otherwise it counts as not measured.
     """
     import pandas as pd
 

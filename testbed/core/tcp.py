@@ -20,7 +20,7 @@ CONGESTION_CONTROLS = (
     "westwood",
     "yeah",
 )
-"""Congestion controls of Linux; the guest kernel has all but those its options leave out."""
+"""Congestion controls of Linux; the guest kernel has all except those its options leave out."""
 
 MSS_BYTES = 1448
 """Payload of a full segment: MTU 1500 less IPv4 (20), TCP (20) and timestamps (12)."""

@@ -1,3 +1,3 @@
-"""The testbed's version, as `pyproject.toml` has it."""
+"""The testbed's version, as in `pyproject.toml`."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Controllers' applications as text and settings: what needs neither a network nor Mininet."""
+"""Controllers' applications as text and settings: the part that needs no network or Mininet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIMEOUT_S = 60
 
 
 def words(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as the application's command line takes them."""
+    """Settings in the form of the application's command line."""
     return [f"{name}={_word(value)}" for name, value in settings.items()]
 
 
@@ -23,10 +23,10 @@ def _word(value: Any) -> str:
 
 
 def check(app: str, settings: Mapping[str, Any]) -> None:
-    """Has an application look at its settings, outside of any network, by this very Python.
+    """Makes an application check its settings, outside of any network, with this Python.
 
     Raises:
-        ConfigError: what it said.
+        ConfigError: what it reported.
     """
     argv = [sys.executable, "-m", "controller", app, "--check", *words(settings)]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a daemon is to the testbed: a small contract, and the one function that starts them.
+"""The contract between a daemon and the testbed, and the function that starts daemons.
 
     class Dnsmasq(Daemon):
         name, program, package = "dnsmasq", "/usr/sbin/dnsmasq", "dnsmasq-base"
@@ -9,7 +9,7 @@
         def argv(self, place):                  # the start-up line: stays in the foreground
             return [self.program, "--no-daemon", f"--conf-file={place.configs}/dnsmasq.conf"]
 
-        def ready(self, place, process):        # asked again and again until true
+        def ready(self, place, process):        # polled until true
             return "started" in process.output()
 
         def dry_run(self, place):               # must end with 0 before anything starts
@@ -17,7 +17,7 @@
 
     running = start(net, {"r1": [Dnsmasq()]})
 
-All daemons of all nodes start side by side; one that `needs` others of its node waits for these.
+All daemons of all nodes start in parallel; one that `needs` others of its node waits for them.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
     from testbed.author.running_network import RunningNetwork
 
 START_BUDGET_S = 60.0
-"""How long all daemons of a network may take until every one of them answers."""
+"""How long all daemons of a network may take to answer."""
 
 _POLL_S = 0.02
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one node's daemons have their files.
+    """Where one node's daemons keep their files.
 
     Attributes:
         node: the node's name.
         configs: rendered files; kept in the run directory as ``configs/<node>/``.
-        state: sockets, PIDs, leases: private to the node, gone with the run, its path short
+        state: sockets, PIDs, leases: private to the node, removed with the run, with a path short
             enough for a Unix socket.
     """
 
@@ -71,12 +71,12 @@ class Daemon:
     Attributes:
         name: as people call it; unique within a node.
         program: absolute path of the program, or its name on the PATH.
-        package: Debian package that holds the program.
-        needs: names of daemons of the same node that must be ready first, where they run.
-        stop_signal: what ends it when the experiment is over.
-        owner: user who owns the state folder; for daemons that give up root.
-        environment: variables of its own.
-        timer_slack_ns: how late the kernel may end its waits; 0: as exact as it can.
+        package: Debian package that contains the program.
+        needs: names of daemons of the same node that must be ready first, if they run.
+        stop_signal: the signal that ends it when the experiment is over.
+        owner: user who owns the state folder; for daemons that drop root.
+        environment: its own variables.
+        timer_slack_ns: how late the kernel may wake it; 0: as exact as possible.
     """
 
     name: ClassVar[str]
@@ -93,19 +93,19 @@ class Daemon:
         return {}
 
     def folders(self, place: Place) -> dict[str, Path]:
-        """Folders it knows by fixed paths alone: path → what its node shall see there."""
+        """Folders that it uses by fixed paths: path → the folder its node sees there."""
         return {}
 
     def argv(self, place: Place) -> list[str]:
         """The start-up line; the program must stay in the foreground."""
-        raise ConfigError(f"daemon '{self.name}': has no start-up line")
+        raise ConfigError(f"daemon '{self.name}': does not implement argv()")
 
     def ready(self, place: Place, process: Process) -> bool:
-        """True once it answers. Asked repeatedly; must not wait."""
-        raise ConfigError(f"daemon '{self.name}': says not when it is ready")
+        """True once it answers. Called repeatedly; must not block."""
+        raise ConfigError(f"daemon '{self.name}': does not implement ready()")
 
     def dry_run(self, place: Place) -> list[str] | None:
-        """A command that reads the files, changes nothing and ends with 0 if they are good."""
+        """A command that checks the files, changes nothing and exits with 0 if they are valid."""
         return None
 
 
@@ -144,10 +144,10 @@ def write_files(daemon: Daemon, place: Place) -> None:
 
 
 def check(daemon: Daemon, place: Place) -> None:
-    """The dry run: has the daemon's own checker read its rendered files, outside any network.
+    """The dry run: makes the daemon's own checker read its rendered files, outside any network.
 
     Raises:
-        ConfigError: what the checker said, with node and daemon.
+        ConfigError: what the checker reported, with node and daemon.
     """
     argv = daemon.dry_run(place)
     if argv is None:
@@ -213,12 +213,12 @@ def start(
 
 def _allow_slack(process: Process, slack_ns: int) -> None:
     """Threads that the program starts from now on have the same slack."""
-    with contextlib.suppress(OSError):  # it has ended: `_is_ready` says so
+    with contextlib.suppress(OSError):  # it has ended: `_is_ready` reports it
         Path(f"/proc/{process.popen.pid}/timerslack_ns").write_text(str(slack_ns))
 
 
 def place_of(net: RunningNetwork, node: str, daemons: Sequence[Daemon] = ()) -> Place:
-    """The place of a node's daemons in a running network; its folders are made."""
+    """The place of a node's daemons in a running network; creates its folders."""
     place = Place(node, net.path / "configs" / node, net.state_folder(node))
     for owner in {d.owner for d in daemons if d.owner}:
         shutil.chown(place.state, owner)
@@ -232,7 +232,7 @@ def _is_ready(running: Running) -> bool:
 
 
 def ended(process: Process) -> CommandError:
-    """What to raise for a daemon that ended by itself: its last words, and where the rest is."""
+    """The error for a daemon that ended by itself: its last output, and where the rest is."""
     last = (process.output().strip().splitlines() or ["no output"])[-1]
     words = f"{last} (see logs/{process.log.name})"
     return CommandError(process.node, process.argv, process.popen.returncode, "", words)

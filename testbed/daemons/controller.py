@@ -1,4 +1,4 @@
-"""Controllers of software-defined networks, and what joins them to the switches.
+"""Controllers of software-defined networks, and their connections to the switches.
 
     network = controller.start(net, "learning_switch", {"idle_s": 5}, delay_ms=2)
 
@@ -46,14 +46,14 @@ CONTROL_FILTER = f"tcp port {PORT} and greater 67"
 
 CONNECT_BUDGET_S = 30.0
 MAX_BACKOFF_MS = 1000
-"""How long a switch waits at most before it tries to connect again (Open vSwitch: 8 s)."""
+"""Maximum time before a switch tries to connect again (Open vSwitch: 8 s)."""
 
 RYU_SITE = PROJECT / "build" / "ryu"
 """Where ``scripts/install-ryu.sh`` puts Ryu."""
 
 
 class ControlNode(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
-    """The node that controllers run in; starts none by itself."""
+    """The node that controllers run in; starts none itself."""
 
     def checkListening(self) -> None:
         """Nothing listens yet."""
@@ -88,14 +88,14 @@ class Controller(base.Daemon):
         self.framework, self.log = framework, log
 
     def argv(self, place: Place) -> list[str]:
-        """The Python that runs us, with its packages."""
+        """The Python that runs this program, with its packages."""
         argv = ["env", *environment(self.framework), "/usr/bin/python3", "-sSP", "-m", "controller"]
         argv += [self.app, "--listen", f"127.0.0.1:{PORT}"]
         argv += ["--log", str(self.log)] if self.log else []
         return argv + applications.words(self.settings)
 
     def dry_run(self, place: Place) -> list[str]:
-        """The application's own look at its settings."""
+        """The application's own check of its settings."""
         return [*self.argv(place), "--check"]
 
     def ready(self, place: Place, process: Process) -> bool:
@@ -147,7 +147,7 @@ class ControlledNetwork:
         self.net.event("controller", state="connected")
 
     def _missing(self, heard: int) -> list[str]:
-        """Switches the controller has not greeted since its log was `heard` bytes long."""
+        """Switches that the controller has not greeted since its log was `heard` bytes long."""
         self.check()
         greeted = set()
         if self.controller.log and self.controller.log.exists():
@@ -198,10 +198,10 @@ class ControlledNetwork:
                 process.stop_signal = signal.SIGINT
 
     def show(self, label: str, *commands: str) -> None:
-        """Keeps what the switches answer now, as ``states/<label>/<switch>.ovs.<number>.txt``.
+        """Saves what the switches answer now, as ``states/<label>/<switch>.ovs.<number>.txt``.
 
         Args:
-            label: of this moment.
+            label: name of this moment.
             commands: of ovs-ofctl; ``dump-flows`` by default.
         """
         folder = self.net.path / "states" / label
@@ -213,12 +213,12 @@ class ControlledNetwork:
                 (folder / f"{switch.name}.ovs.{number}.txt").write_text(answer, encoding="utf-8")
 
     def trace(self, label: str, switch: str, packets: Mapping[str, str]) -> None:
-        """Keeps which way packets would take now through a switch's tables; sends none.
+        """Saves the path packets would now take through a switch's tables; sends none.
 
         Each is in ``states/<label>/<switch>.<name>.0.txt``; `analysis.flow_tables.path` reads it.
 
         Args:
-            label: of this moment.
+            label: name of this moment.
             switch: the switch's name.
             packets: name → the packet as Open vSwitch writes it: ``tcp,in_port=1,dl_src=…``.
         """
@@ -237,7 +237,7 @@ def start(
     delay_ms: float = 0.0,
     framework: str = "os_ken",
 ) -> ControlledNetwork:
-    """Starts an application and joins every OpenFlow switch of the network to it.
+    """Starts an application and connects every OpenFlow switch of the network to it.
 
     Args:
         net: the running network.
@@ -257,7 +257,7 @@ def start(
 
 
 def control_node(net: Network) -> ControlNode:
-    """The node of controllers, made now if it is not there."""
+    """The node of controllers, created if it does not exist."""
     if NODE not in net:
         net.addController(NODE, ControlNode)
     node: ControlNode = net[NODE]

@@ -37,11 +37,11 @@ class Dhcpcd(Daemon):
     options: Sequence[str] = ()
 
     def files(self, place: Place) -> dict[str, str]:
-        """Its configuration: nothing of the machine's own."""
+        """Its configuration, without anything of the machine's own."""
         return {"dhcpcd.conf": "\n".join((*_ALWAYS, *self.options)) + "\n"}
 
     def argv(self, place: Place) -> list[str]:
-        """In the foreground, telling what it does.
+        """In the foreground, logging what it does.
 
         A run's ``/etc/passwd`` has no user for it, so it stays a single process. Version 10's
         processes wait for each other at the end by asking over and over: that takes no time.
@@ -58,7 +58,7 @@ class Dhcpcd(Daemon):
         ]
 
     def ready(self, place: Place, process: Process) -> bool:
-        """It speaks as soon as it has its interface."""
+        """It logs as soon as it has its interface."""
         return interface(place.node) in process.output()
 
 
@@ -68,7 +68,7 @@ def interface(node: str) -> str:
 
 
 def lease_file(node: str) -> Path:
-    """What it remembers of its last lease."""
+    """What it stored about its last lease."""
     return Path("/var/lib/dhcpcd") / f"{interface(node)}.lease"
 
 

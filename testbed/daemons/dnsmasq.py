@@ -45,7 +45,7 @@ class Dnsmasq(Daemon):
         return [self.program, "--keep-in-foreground", self._conf(place)]
 
     def ready(self, place: Place, process: Process) -> bool:
-        """It says so."""
+        """It logs this."""
         return "started" in process.output()
 
     def dry_run(self, place: Place) -> list[str]:

@@ -1,4 +1,4 @@
-"""Signs zones (RFC 4033–4035): from the leaves to the root, each zone vouched for by its parent."""
+"""Signs zones (RFC 4033–4035): from the leaves to the root, each vouched for by its parent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAMS = ("ldns-signzone", "ldns-key2ds")
 """For an experiment's `programs`."""
 
 _ALGORITHM = "15 (ED25519)"
-"""RFC 8080: its signatures hold no chance, so that the same zone is signed to the same bytes."""
+"""RFC 8080: its signatures are deterministic, so signing a zone always gives the same bytes."""
 
 
 def sign(net: RunningNetwork, node: str, zones: Mapping[str, str]) -> tuple[dict[str, str], str]:
@@ -53,7 +53,7 @@ def _sign(net: RunningNetwork, node: str, folder: Path, zone: str, text: str) ->
 
 
 def _private_key(zone: str) -> str:
-    """A key for lessons: anybody can compute it from the zone's name."""
+    """A key for teaching: anybody can compute it from the zone's name."""
     secret = base64.b64encode(hashlib.sha256(zone.encode()).digest()).decode()
     return f"Private-key-format: v1.2\nAlgorithm: {_ALGORITHM}\nPrivateKey: {secret}\n"
 
@@ -70,6 +70,6 @@ def _depth(zone: str) -> int:
 
 
 def _parent(child: str, zones: Mapping[str, str]) -> str:
-    """The zone right above a zone."""
+    """The parent of a zone."""
     above = [z for z in zones if z != child and (z == "." or child.endswith(f".{z}"))]
     return max(above, key=_depth, default="")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testbed.author.process import Process
 
 LARGEST_UDP_BYTES = 1232
-"""Of an answer by UDP: what the DNS flag day of 2020 agreed on."""
+"""Maximum size of a UDP answer: as agreed for the DNS flag day of 2020."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Nsd(Daemon):
     zones: Mapping[str, str] = field(default_factory=dict)
 
     def files(self, place: Place) -> dict[str, str]:
-        """The configuration and one master file a zone."""
+        """The configuration and one master file per zone."""
         lines = [
             "server:",
             '  username: ""',
@@ -58,7 +58,7 @@ class Nsd(Daemon):
         return [self.program, "-d", "-c", f"{place.configs}/nsd.conf"]
 
     def ready(self, place: Place, process: Process) -> bool:
-        """It says so."""
+        """It logs this."""
         return "nsd started" in process.output()
 
     def dry_run(self, place: Place) -> list[str]:

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from testbed.author.process import Process
 
 ONE_PORT = ("outgoing-range: 1", "outgoing-port-avoid: 0-65535", "outgoing-port-permit: 5353")
-"""Options of a resolver that asks from one port always, as all did before 2008."""
+"""Options of a resolver that always asks from the same port, as all did before 2008."""
 
 
 @dataclass(frozen=True)
 class Unbound(Daemon):
-    """One resolver that walks from the root as textbooks have it.
+    """A resolver that iterates from the root, as in textbooks.
 
     Attributes:
         root: address of the root server.
         options: further lines of the server clause, as ``cache-max-ttl: 60``.
-        clauses: further clauses, whole.
+        clauses: further complete clauses.
     """
 
     name: ClassVar[str] = "unbound"
@@ -50,7 +50,7 @@ class Unbound(Daemon):
             f"root-hints: {place.configs}/hints",
             'module-config: "iterator"',
             "edns-buffer-size: 1232",
-            # one question after the other, each in full: the walk as textbooks have it
+            # one complete question after the other: the iteration as in textbooks
             "qname-minimisation: no",
             'target-fetch-policy: "0 0 0 0 0"',
             "prefetch: no",
@@ -69,7 +69,7 @@ class Unbound(Daemon):
         return [self.program, "-d", "-p", "-c", f"{place.configs}/unbound.conf"]
 
     def ready(self, place: Place, process: Process) -> bool:
-        """It says so."""
+        """It logs this."""
         return "start of service" in process.output()
 
     def dry_run(self, place: Place) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is there, what is missing, what each is for, and the one command that gets it."""
+"""Checks what is installed, what is missing, what it is for, and which command installs it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ State = Literal["there", "missing", "unknown"]
 _INSTALL = "sudo apt-get install --no-install-recommends"
 _EXTRAS = {
     "controllers": "experiments with OpenFlow controllers; make installs it with the first",
-    "zstd": "reading captures compressed by zstd",
+    "zstd": "reading captures compressed with zstd",
     "notebook": "make notebook, which installs it",
 }
 _HOST_FEATURES = {
@@ -42,7 +42,7 @@ _HOST_FEATURES = {
 }
 _IMPORT = "testbed image import --use FILE"
 _USE = "testbed image use NAME"
-_NO_KERNEL = "the virtual clock: without it runs take real time and differ between machines"
+_NO_KERNEL = "the virtual clock: without it, runs take real time and differ between machines"
 _GUEST_DISK_BYTES = 1 * 10**9
 
 
@@ -51,11 +51,11 @@ class Check:
     """One thing the testbed uses.
 
     Attributes:
-        name: what.
-        state: whether it is there.
-        found: its version or place; empty if missing.
-        purpose: what it is for: what there is not, without it.
-        mend: the one command that gets it; empty if it is there or none can.
+        name: of the thing.
+        state: whether it is installed.
+        found: its version or location; empty if missing.
+        purpose: what it is for, that is, what does not work without it.
+        mend: the one command that installs it; empty if it is installed or no command can.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Looks at everything; changes nothing."""
+    """Checks everything; changes nothing."""
     image, why, lacking = _image()
     return [
         *_runtimes(),
@@ -95,7 +95,7 @@ def _runtimes() -> Iterator[Check]:
 
 
 def _image() -> tuple[Image | None, str, str]:
-    """The image that runs take (None: the host's programs), why, and what is wrong with it."""
+    """The image that runs use (None: the host's programs), why, and what is wrong with it."""
     try:
         return *choice.choose(), ""
     except TestbedError as error:
@@ -103,20 +103,20 @@ def _image() -> tuple[Image | None, str, str]:
 
 
 def _image_check(image: Image | None, why: str, lacking: str) -> Check:
-    """Which image runs take, or why one would be good here."""
+    """Which image runs use, or what one would be good for."""
     if lacking:
         return Check("image", "missing", "", f"what it holds: {lacking}", _USE)
     if image is not None:
-        back = "other: testbed image use NAME; the programs of this system: testbed image use none"
+        back = "change: testbed image use NAME; this system's programs: testbed image use none"
         return Check("image", "there", f"{image.id}: {why}", back)
     known = store.ids()
     if known:
-        held = f"{', '.join(known)}, used by no run: {why}"
+        held = f"{', '.join(known)}, not used by runs: {why}"
         return Check("image", "there", held, f"to use one: {_USE}")
-    purpose = "optional: the programs of runs from one file, the same on every machine"
+    purpose = "optional: all programs of a run in one file, the same on every machine"
     absent = [p.name for p in packages() if p.name not in installed_packages()]
     if absent:
-        purpose += f"; it has the {len(absent)} Debian packages that are missing here"
+        purpose += f"; it contains the {len(absent)} Debian packages that are missing here"
     return Check("image", "missing", "", purpose, _IMPORT)
 
 
@@ -137,7 +137,7 @@ def _kernels() -> Iterator[Check]:
     else:
         yield Check("guest kernel", "there", f"{built.version} ({built.source})", purpose)
     packaged = kernel.find_packaged()
-    spare = "a guest on the real clock where ours cannot be built"
+    spare = "guests on the real clock where our kernel cannot be built"
     if packaged is not None:
         yield Check("Debian's guest kernel", "there", packaged.version, spare)
     elif built is None:
@@ -146,19 +146,17 @@ def _kernels() -> Iterator[Check]:
 
 
 def _system() -> Iterator[Check]:
-    purpose = (
-        "the system's own guard that a run writes to its directory alone (the guest's remains)"
-    )
+    purpose = "the host's write protection around a run's directory (the guest has its own, too)"
     isolation = isolation_here()
     sealed: State = "missing" if isolation == "process" else "there"
-    yield Check("the system's seal", sealed, isolation, purpose)
+    yield Check("write protection", sealed, isolation, purpose)
     memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     cpus = len(os.sched_getaffinity(0))
-    yield Check("processors", "there", f"{cpus}: so many guests run side by side")
+    yield Check("processors", "there", f"{cpus}: the number of guests that run in parallel")
     enough: State = "there" if memory_mb >= 2048 else "missing"
-    yield Check("memory", enough, f"{memory_mb} MB", "guests of 1 GB each")
+    yield Check("memory", enough, f"{memory_mb} MB", "guests with 1 GB each")
     place = Path(tempfile.gettempdir())
-    for name, path in (("space for runs", PROJECT), ("space for files of a moment", place)):
+    for name, path in (("disk space for runs", PROJECT), ("temporary disk space", place)):
         free_bytes = shutil.disk_usage(path).free
         state: State = "there" if free_bytes >= _GUEST_DISK_BYTES else "missing"
         yield Check(name, state, f"{free_bytes / 1e9:.1f} GB free in {path}", "captures")
@@ -169,7 +167,7 @@ def _system() -> Iterator[Check]:
 
 
 def _debian_packages(image: Image | None) -> Iterator[Check]:
-    """What an image holds is there; what only builds a kernel is not wanted beside one."""
+    """Packages in an image count as installed; with its kernel, build tools are not needed."""
     installed = installed_packages()
     held: dict[str, str] = image.manifest.data["packages"] if image else {}
     for package in packages():
@@ -184,7 +182,7 @@ def _debian_packages(image: Image | None) -> Iterator[Check]:
 
 
 def _other_evidence(package: Package) -> str:
-    """A package's programs may be there without dpkg knowing."""
+    """A package's programs may be installed without dpkg knowing."""
     if package.name == "python3-venv" and sys.prefix != sys.base_prefix:
         return sys.prefix
     paths = [find(program) for program in package.programs]
@@ -207,8 +205,8 @@ def _python_package(name: str, purpose: str, mend: str) -> Check:
 
 
 def _compiled_reader() -> Check:
-    """The packet reader's C, which set-up builds where there is a compiler."""
-    purpose = "reading captures at their full speed: without it, in several times the time"
+    """The packet reader's C extension, which set-up builds where there is a compiler."""
+    purpose = "fast reading of captures: without it, reading takes several times as long"
     try:
         compiled.load(compiled.FOLDER)
     except MissingPrerequisiteError as error:
@@ -218,12 +216,12 @@ def _compiled_reader() -> Check:
 
 
 def _host_kernel() -> Iterator[Check]:
-    """What the running kernel has, for the host runtime alone."""
+    """What the running kernel supports; only the host runtime needs it."""
     options = _running_options()
     for option, purpose in _HOST_FEATURES.items():
         name = f"host kernel: {option}"
         if options is None:
-            yield Check(name, "unknown", "the kernel does not show its options", purpose)
+            yield Check(name, "unknown", "the kernel does not reveal its options", purpose)
         else:
             value = options.get(option)
             yield Check(
@@ -235,7 +233,7 @@ _SHAPES = {"y": "built in", "m": "module"}
 
 
 def _running_options() -> dict[str, str] | None:
-    """Options of the running kernel, or None if it keeps them to itself."""
+    """Options of the running kernel, or None if it does not reveal them."""
     shown, installed = Path("/proc/config.gz"), Path(f"/boot/config-{platform.release()}")
     if shown.is_file():
         text = gzip.decompress(shown.read_bytes()).decode()

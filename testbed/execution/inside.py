@@ -1,8 +1,8 @@
-"""The program that runs in a guest (or on the host): builds the network, runs, records, leaves.
+"""The program that runs in a guest (or on the host): builds the network, runs the experiment,
+records, exits.
 
 ``python -m testbed.execution.inside FOLDER`` reads ``scenario.json`` in the scenario's folder
-and writes everything else there. `outcome.json` appears last, and only if the program came to its
-end.
+and writes everything else there. `outcome.json` appears last, and only if the program finished.
 It imports nothing that `run` does not use: the analysis packages are loaded on first touch.
 """
 
@@ -40,7 +40,7 @@ def be_lazy() -> None:
 
 
 def loaded() -> list[str]:
-    """Those of `LAZY` that something has touched by now: each costs the run its import."""
+    """The packages of `LAZY` that were used: each costs the run its import."""
     return [n for n in LAZY if type(sys.modules.get(n)) is ModuleType]
 
 
@@ -48,8 +48,8 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
     """Runs the scenario of `folder`; returns the exit code and writes ``outcome.json``.
 
     Args:
-        folder: the scenario's.
-        load: gives the class of an experiment's file.
+        folder: the scenario's folder.
+        load: returns the class in an experiment's file.
     """
     be_lazy()
     began_s = time.monotonic()
@@ -104,7 +104,7 @@ def network_data(network: Network) -> dict[str, Any]:
 
 
 def _broken(folder: Path, error: Exception) -> dict[str, Any]:
-    """Reason and exit code of what nobody raised on purpose: a full disk, or somebody's mistake."""
+    """Reason and exit code of an unexpected error: a full disk, or a bug."""
     if isinstance(error, OSError) and error.errno in ENVIRONMENT:
         text = f"the run directory could not be written: {reason(error)}"
         return {"reason": text, "exit_code": int(ExitCode.ENVIRONMENT)}
@@ -118,9 +118,9 @@ def _broken(folder: Path, error: Exception) -> dict[str, Any]:
 
 
 def _where(folder: Path, error: BaseException) -> tuple[str, bool]:
-    """The innermost line of the experiment's file, else of ours; and which of them it is.
+    """The innermost line in the experiment's file, else in ours, and whose file it is.
 
-    The file's name only: paths differ between machines.
+    Only the file's name: paths differ between machines.
     """
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if Path(f.filename).is_relative_to(folder)]
@@ -129,7 +129,7 @@ def _where(folder: Path, error: BaseException) -> tuple[str, bool]:
 
 
 def _called_from(folder: Path, error: TestbedError) -> str:
-    """Where the experiment gave a bad value to what it called; else an empty string."""
+    """Where the experiment passed a bad value to one of our functions; else an empty string."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     if not isinstance(error, ConfigError) or Path(last.filename).is_relative_to(folder):
         return ""
@@ -140,4 +140,4 @@ def _called_from(folder: Path, error: TestbedError) -> str:
 if __name__ == "__main__":
     code = run_scenario(Path(sys.argv[1]))
     sys.stdout.flush()
-    os._exit(code)  # a guest has nothing to tidy up in its interpreter
+    os._exit(code)  # a guest's interpreter has nothing to clean up

@@ -1,4 +1,4 @@
-"""The program behind `testbed shell`: builds a topology and gives Mininet's command line.
+"""The program behind `testbed shell`: builds a topology and opens Mininet's command line.
 
 ``python -m testbed.execution.inside_shell FOLDER`` reads ``shell.json`` in the folder, and FRR
 configurations for its routers if there are any; captures go there.
@@ -28,13 +28,13 @@ REQUEST = "shell.json"
 """In the folder: ``topology`` as the user wrote it, ``routing``, ``captures``, ``runtime``."""
 
 SCRIPT = "script.txt"
-"""In the folder, where commands come from a file: one a line."""
+"""In the folder, where commands come from a file: one per line."""
 
 _GUEST_TERMINAL = "/dev/tty0"
 
 
 def main(folder: Path) -> int:
-    """Gives the command line until it is left; returns the exit code."""
+    """Runs the command line until the user leaves it; returns the exit code."""
     request = read_json(folder / REQUEST)
     _take_terminal(_GUEST_TERMINAL if request["runtime"] == "guest" else None)
     try:
@@ -80,7 +80,7 @@ def _command_line(net: RunningNetwork, topology: str, script: Path) -> None:
 
 
 def _take_terminal(path: str | None) -> None:
-    """Makes the terminal ours, so that Ctrl-C reaches what runs in it, and only that."""
+    """Makes the terminal ours, so that Ctrl-C reaches only what runs in it."""
     if path is not None:
         terminal = os.open(path, os.O_RDWR)
         for number in (0, 1, 2):

@@ -1,4 +1,4 @@
-"""What a run was made by: versions of packages, hashes of programs, and one of our own sources."""
+"""What made a run: versions of packages, hashes of programs and of our own sources."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tool_versions(
 
     Args:
         image: where programs and the guest side's libraries come from; None: from the host.
-        programs: those the run starts, besides `ALWAYS`; None: all we have a package for.
+        programs: those that the run starts, besides `ALWAYS`; None: all that we have a package for.
     """
     wanted = _packages_of(None if programs is None else {*ALWAYS, *programs})
     python = _libraries(controllers=programs is None or OPEN_VSWITCH[0] in programs)
@@ -102,12 +102,12 @@ def _library_hashes(*, controllers: bool) -> dict[str, str]:
 
 
 def which(program: str) -> str | None:
-    """A program as a run finds it: on its search path, not on the user's."""
+    """The path of a program on a run's search path, not on the user's."""
     return shutil.which(program, path=guest_init.ENVIRONMENT["PATH"])
 
 
 def _loaded(path: str) -> list[str]:
-    """The libraries that a program loads; none of a script, or one that is linked statically."""
+    """The libraries that a program loads; none for a script or a statically linked program."""
     done = subprocess.run(
         [_LOADER, "--inhibit-cache", "--list", path],
         capture_output=True,
@@ -120,7 +120,7 @@ def _loaded(path: str) -> list[str]:
 
 @functools.cache
 def file_hash(path: str) -> str:
-    """The first characters of a file's SHA-256; ``missing`` if it is not there."""
+    """The first characters of a file's SHA-256; ``missing`` if there is no such file."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:_HASH_CHARS]
@@ -129,7 +129,7 @@ def file_hash(path: str) -> str:
 
 
 def files_that_differ(recorded: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Path, hash then and hash now of recorded `program_files` that are others today."""
+    """Path, old hash and new hash of recorded `program_files` that differ today."""
     ours = _library_hashes(controllers=True)
     for path, then in recorded.items():
         now = ours.get(path, "missing") if path.startswith(guest_init.SITE) else file_hash(path)
@@ -148,5 +148,5 @@ def sources_hash() -> str:
 
 
 def host() -> dict[str, object]:
-    """The machine, as far as it can matter to a run on the real clock."""
+    """The machine, as far as it matters to a run on the real clock."""
     return {"kernel": platform.release(), "cpus": os.cpu_count()}

@@ -1,7 +1,7 @@
 """The same experiment with several seeds.
 
 The networks of all seeds run side by side on all cores, then each is measured and judged as a run
-of its own; `testbed.results.repetition` says what chance did to it.
+of its own; `testbed.results.repetition` summarises how they vary.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
     """Runs all seeds, measures and judges each, and summarises them.
 
     Raises:
-        ConfigError, MissingPrerequisiteError: as `testbed.execution.runner.run`; nothing was made.
+        ConfigError, MissingPrerequisiteError: as `testbed.execution.runner.run`; nothing was
+            created.
     """
     seeds = range(request.seed, request.seed + count)
-    first = plan(request)  # checks everything before the others are made
+    first = plan(request)  # checks everything before the others are created
     parent = first.rundir.path.with_name(f"{first.rundir.path.name}-x{count}")
     with files.refused(parent):
         first.rundir.path.rename(parent)

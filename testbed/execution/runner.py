@@ -55,7 +55,7 @@ from testbed.results.replay import replay
 DEFAULT_SEED = 1
 
 _FROM_OUTSIDE = {"interrupted", "killed"}
-"""How a scenario ends if somebody wants it to."""
+"""Outcome of a scenario that was ended on request."""
 
 _SCENARIO_NAME = re.compile(r"[\w][\w.+-]*")
 
@@ -84,22 +84,22 @@ class Result:
 
 
 class Watcher:
-    """Hears of a run's progress; the command line overrides what it shows."""
+    """Receives a run's progress events; the command line overrides what it shows."""
 
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
-        """The run directory is there and the first guests boot."""
+        """The run directory exists and the first guests are booting."""
 
     def note(self, text: str) -> None:
-        """Something to know about the run before it begins."""
+        """A note about the run before it begins."""
 
     def progress(self, scenario: str, progress: Progress) -> None:
-        """A scenario's clock moved."""
+        """A scenario's clock advanced."""
 
     def finished(self, scenario: str, outcome: Outcome) -> None:
-        """A scenario came to its end."""
+        """A scenario ended."""
 
     def stage(self, name: str) -> None:
-        """The run's analysis goes on to `name`."""
+        """The run's analysis reached the stage `name`."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Scenario:
     Attributes:
         parameters: as data.
         inputs: the files it starts with, by name.
-        switched: True if its topology has an Open vSwitch.
+        switched: True if its topology has an Open vSwitch bridge.
     """
 
     parameters: dict[str, Any]
@@ -119,7 +119,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that is checked and has its directory, but no network yet."""
+    """A run that was checked and has a directory, but no network yet."""
 
     request: Request
     cls: type[Experiment]
@@ -134,9 +134,9 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
     """Runs an experiment and judges it.
 
     Raises:
-        ConfigError: bad experiment, parameter or topology; nothing was made.
-        MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was made.
-        RunIncompleteError: a scenario did not come to its end; the run directory says why.
+        ConfigError: bad experiment, parameter or topology; nothing was created.
+        MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was created.
+        RunIncompleteError: a scenario did not finish; the run directory says why.
     """
     watcher = watcher or Watcher()
     made = plan(request)
@@ -151,11 +151,11 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
 
 
 def plan(request: Request, rundir: RunDir | None = None) -> Plan:
-    """Checks a request and makes its run directory, still empty (`rundir`, if given).
+    """Checks a request and creates its run directory, still empty (`rundir`, if given).
 
     Raises:
-        ConfigError: bad experiment, parameter or topology; nothing was made.
-        MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was made.
+        ConfigError: bad experiment, parameter or topology; nothing was created.
+        MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was created.
     """
     cls = load(request.experiment)
     ours = experiment_files().get(cls.name)
@@ -181,11 +181,11 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
     """Runs the networks of all plans, as many at a time as there are CPUs.
 
     Args:
-        plans: by a label that stands before the scenario's name where progress is shown.
-        watcher: hears of it.
+        plans: by a label that precedes the scenario's name in progress messages.
+        watcher: receives the progress.
 
     Returns:
-        label → why that run did not come to its end; empty if all did.
+        label → why that run did not finish; empty if all did.
     """
     began = time.perf_counter()
     try:
@@ -201,7 +201,7 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
             "state": State.INTERRUPTED if by_hand else State.FAILED,
             "reason": str(error) or "interrupted",
         }
-        with suppress(OutputError):  # a full disk is what `error` says already
+        with suppress(OutputError):  # `error` already reports a full disk
             for made in plans.values():
                 made.rundir.write_meta(made.meta | how)
         raise
@@ -223,11 +223,11 @@ def _scenarios(cls: type[Experiment], params: Any, only: tuple[str, ...]) -> dic
     for name in found:
         if not _SCENARIO_NAME.fullmatch(name):
             raise ConfigError(
-                f"experiment '{cls.name}': scenario {name!r}: names a folder; "
+                f"experiment '{cls.name}': scenario {name!r}: is not a valid folder name; "
                 "use letters, digits and _ . + -"
             )
     if not found:
-        raise ConfigError(f"experiment '{cls.name}': scenarios() gives none")
+        raise ConfigError(f"experiment '{cls.name}': scenarios() returned none")
     check_claims(cls(params))
     for name in only:
         if name not in found:
@@ -309,7 +309,7 @@ def _run_one(
 
 
 def _prepare(made: Plan, name: str) -> Path:
-    """The scenario's folder with all that a runtime needs: the experiment, its inputs, its data."""
+    """The scenario's folder with all a runtime needs: the experiment, its inputs, its data."""
     folder = made.rundir.scenario(name)
     files.make_folder(folder)
     copy = experiment_folder.copy(path_of(made.cls), made.cls.name, folder)
@@ -332,7 +332,7 @@ def _prepare(made: Plan, name: str) -> Path:
 
 
 def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]) -> None:
-    """Writes how the scenarios ended; raises if one did not come to its end."""
+    """Writes how the scenarios ended; raises if one did not finish."""
     failed: dict[str, str] = {}
     exit_code = None
     for name, outcome in outcomes.items():

@@ -1,7 +1,7 @@
 """`testbed shell`: a running topology with Mininet's command line, on either runtime.
 
 The program inside has a pseudo-terminal; this side copies bytes between it and the user's
-terminal, so Ctrl-C and Ctrl-D mean inside what they mean anywhere. Where the standard input is no
+terminal, so Ctrl-C and Ctrl-D work inside as they do anywhere. If the standard input is not a
 terminal, its lines are a script for Mininet's command line.
 """
 
@@ -58,7 +58,7 @@ class Session:
 
 
 def run(session: Session, folder: Path) -> Outcome:
-    """Runs a session until its user leaves it; captures stay in `folder`.
+    """Runs a session until the user leaves it; captures stay in `folder`.
 
     Raises:
         ConfigError: the topology or an interface does not exist; nothing was started.
@@ -101,7 +101,7 @@ def run(session: Session, folder: Path) -> Outcome:
 
 
 def _lend_file(topology: str, folder: Path) -> str:
-    """The topology as it is named inside, where of the user's files only the folder is seen."""
+    """The topology's name inside, where only `folder` of the user's files is visible."""
     name, comma, arguments = topology.partition(",")
     if not name.endswith(".py"):
         return topology
@@ -127,7 +127,7 @@ def _configurations(session: Session) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _raw_terminal() -> Iterator[None]:
-    """The user's terminal passes every key on, until the end."""
+    """Passes every key of the user's terminal on, until the end."""
     if not sys.stdin.isatty():
         yield
         return
@@ -140,7 +140,7 @@ def _raw_terminal() -> Iterator[None]:
 
 
 def _copy(terminal: int, done: int) -> None:
-    """Copies both ways until `done` can be read and nothing is left to show."""
+    """Copies in both directions until `done` is readable and nothing is left to show."""
     sources = [terminal, done, *([0] if sys.stdin.isatty() else [])]
     while True:
         ready = select.select(sources, [], [])[0]

@@ -1,4 +1,4 @@
-"""A run made again with its recorded inputs, and compared with itself."""
+"""Re-runs a run from its recorded inputs, and compares the two."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Comparison:
     """What verifying a run found.
 
     Attributes:
-        versions: programs, libraries, kernel and sources that are others than the run's.
+        versions: programs, libraries, kernel and sources that are not the run's.
         differences: what differs in the run itself, causes before effects.
-        again: the run made now.
+        again: the new run.
     """
 
     versions: list[Difference]
@@ -39,20 +39,20 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """True if the run came out as it was recorded, whatever versions made it."""
+        """True if the run came out as recorded, whatever versions made it."""
         return not self.differences
 
 
 def request_of(recorded: RunDir, target: Path, image: str = "") -> Request:
-    """The inputs of a run, to make it again under `target`.
+    """The inputs of a run, to re-run it under `target`.
 
     Args:
         recorded: the run.
         target: where runs go.
-        image: another image than that of the run, as `choice.choose` takes it; empty: the same.
+        image: an image instead of the run's, as for `choice.choose`; empty: the same.
 
     Raises:
-        ConfigError: the run never came to its end.
+        ConfigError: the run never finished.
     """
     meta = recorded.meta()
     if meta["status"] != "complete":
@@ -75,10 +75,10 @@ def _image_id(meta: Mapping[str, Any]) -> str:
 
 
 def _image_now(recorded: RunDir, asked: str) -> Image | None:
-    """What the run is made again from: its own image, or the one asked for.
+    """What to re-run from: its own image, or the requested one.
 
     Raises:
-        ConfigError: it is not at hand.
+        ConfigError: it is not available.
     """
     own = _image_id(recorded.meta())
     try:
@@ -96,15 +96,15 @@ def _own_copy(recorded: RunDir) -> Path:
     name = recorded.meta()["experiment"]
     if not (copies := experiment_folder.copies(recorded)):
         known = nearest(name, experiment_files())
-        raise ConfigError(f"{recorded.path}: experiment '{name}' is nowhere to be found{known}")
+        raise ConfigError(f"{recorded.path}: experiment '{name}' cannot be found{known}")
     return copies[0]
 
 
 def versions_that_differ(recorded: RunDir, asked: str = "") -> Iterator[Difference]:
-    """What made the run and is another now, or gone: the likeliest cause first.
+    """What made the run and has changed since, or is gone: the likeliest cause first.
 
-    Known before anything runs, so that it can be told first. Packages and files are those that the
-    run itself used.
+    Known before anything runs, so that it can be reported first. Packages and files are those that
+    the run itself used.
     """
     meta = recorded.meta()
     image = _image_now(recorded, asked)
@@ -141,7 +141,7 @@ def _experiment_file(recorded: RunDir) -> Iterator[Difference]:
 
 
 def tampered(recorded: RunDir) -> Iterator[Difference]:
-    """A run whose files are no longer those that its fingerprint was taken of."""
+    """A run with files that changed since its fingerprint was computed."""
     noted = recorded.meta().get("fingerprint")
     if noted and noted != (now := fingerprint(recorded)):
         yield Difference("the recorded run's own files", f"fingerprint {noted[:16]}", now[:16])

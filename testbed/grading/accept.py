@@ -1,4 +1,4 @@
-"""From what a student handed in to what may be used: files by name, each read as what it shall be.
+"""Turns what a student handed in into what may be used: files by name, each parsed as its kind.
 
 A submission is a folder or an archive. Nothing is unpacked and no link is followed: entries are
 looked at one by one, and only regular files with the manifest's names are read, up to their size.
@@ -35,9 +35,9 @@ from testbed.grading.statements import CLEANERS
 from testbed.grading.submission import FOLDER, HANDED
 
 KEPT = "kept-by-testbed-check.txt"
-"""Marks a folder that ``testbed check --keep`` made: it holds copies of what was handed in, and
-what lies in it is no part of a submission. Whoever puts it elsewhere hides files of their own,
-which is the same as not handing them in; at the top of a submission it marks nothing."""
+"""Marks a folder that ``testbed check --keep`` made: it holds copies of what was handed in
+and is not part of a submission. Students who put it elsewhere only hide their own files, as if they
+had not handed them in; at the top of a submission it has no effect."""
 
 _DEEPEST_ANSWER = 20
 
@@ -46,12 +46,12 @@ _MOST_PROBLEMS = 40
 _MOST_TWINS = 3
 _PLAIN_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,@-]{0,99}")
 _MOST_PARTS = 8
-"""A path in a run directory: names that are the same everywhere, so many at most."""
+"""A path in a run directory: portable names, up to a maximum number."""
 
 
 @dataclass
 class Handed:
-    """What was read of one submission.
+    """What was read from one submission.
 
     Attributes:
         files: name → content; of a run directory ``name/path`` → content.
@@ -62,21 +62,21 @@ class Handed:
     problems: list[str] = field(default_factory=list)
 
     def tell(self, problem: str) -> None:
-        """Adds a line for the student, once; what a line says a thousand times fills no page."""
+        """Adds a line for the student, once: repeated problems must not fill the page."""
         if problem not in self.problems and len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(problem)
             if len(self.problems) == _MOST_PROBLEMS:
-                self.problems.append("… and more of that kind")
+                self.problems.append("… and more like these")
 
 
 @dataclass
 class Accepted:
-    """What may be used of it.
+    """The usable part of it.
 
     Attributes:
         files: as in `Handed`, configurations reduced to what their lists allow.
         kinds: name → kind.
-        answers: what the answers' file says.
+        answers: contents of the answers' file.
         problems: lines for the student.
     """
 
@@ -98,7 +98,7 @@ class Accepted:
 
 
 def read(path: Path, manifest: Manifest) -> Handed:
-    """Reads a submission; what is wrong with it is in `problems`, nothing is raised."""
+    """Reads a submission; its faults are in `problems`, nothing is raised."""
     handed = Handed()
     found = _Found()
     kept = _kept(path)
@@ -116,7 +116,7 @@ def read(path: Path, manifest: Manifest) -> Handed:
     except TooMuchError as error:
         handed.tell(f"the submission {error}; the rest was not read")
     except UNREADABLE as error:
-        handed.tell(f"the submission cannot be read to its end: {shown(error)}")
+        handed.tell(f"the submission cannot be read to the end: {shown(error)}")
     for line in found.twins(handed):
         handed.tell(line)
     for name in manifest.files:
@@ -143,7 +143,7 @@ class _Found:
     kept: dict[str, str] = field(default_factory=dict)
 
     def twins(self, handed: Handed) -> Iterator[str]:
-        """Lines on files that lie as near to the top in other places, which were left."""
+        """Lines on files of the same name at the same depth, which were ignored."""
         for name in handed.files:
             taken = self.taken[name]
             depth = len(taken.parts)
@@ -152,13 +152,13 @@ class _Found:
             if left:
                 words = ", ".join(shown(p) for p in left[:_MOST_TWINS])
                 words += f" and {len(left) - _MOST_TWINS} more" * (len(left) > _MOST_TWINS)
-                yield f"{name}: is there more than once; {shown(taken)} was taken, not {words}"
+                yield f"{name}: was handed in more than once; {shown(taken)} was used, not {words}"
 
 
 def _kept(path: Path) -> set[tuple[str, ...]]:
     """The folders in a submission that are marked as `KEPT`; the mark may come after the files.
 
-    Of a damaged archive those before the damage, which is told when it is read.
+    Of a damaged archive, those before the damage, which is reported when it is read.
     """
     folders: set[tuple[str, ...]] = set()
     with contextlib.suppress(TooMuchError, *UNREADABLE):
@@ -170,14 +170,14 @@ def _kept(path: Path) -> set[tuple[str, ...]]:
 
 
 def _kept_above(path: PurePosixPath, kept: set[tuple[str, ...]]) -> str:
-    """The kept folder that a path lies in; empty if in none."""
+    """The kept folder that contains a path; empty if none does."""
     parts = path.parts[:-1][:DEEPEST]
     above = (parts[: depth + 1] for depth in range(len(parts)))
     return next(("/".join(folder) for folder in above if folder in kept), "")
 
 
 def _name_of(path: PurePosixPath, manifest: Manifest) -> str | None:
-    """What the manifest calls an entry; None for what nobody asked for or that points elsewhere."""
+    """The manifest's name for an entry; None if it was not asked for or points elsewhere."""
     parts = path.parts
     if path.is_absolute() or ".." in parts:
         return None
@@ -191,22 +191,22 @@ def _name_of(path: PurePosixPath, manifest: Manifest) -> str | None:
 
 
 def _odd(name: str, handed: Handed) -> str:
-    """Why a path in a run directory is not taken; empty for those that are, and for plain files."""
+    """Why a path in a run directory is refused; empty if it is not, and for plain files."""
     parts = name.split("/")
     if len(parts) == 1:
         return ""
     if len(parts) > _MOST_PARTS or not all(_PLAIN_PART.fullmatch(part) for part in parts[1:]):
-        return "is no name that a run directory has"
+        return "is not a name that occurs in a run directory"
     above = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
     if any(path in handed.files for path in above):
-        return "lies in a file"
+        return "is inside a file"
     if any(path.startswith(f"{name}/") for path in handed.files):
-        return "is a file, and a folder too"
+        return "is both a file and a folder"
     return ""
 
 
 def _take(handed: Handed, name: str, entry: Entry, found: _Found, manifest: Manifest) -> None:
-    """Reads an entry the manifest knows, unless one nearer to the top was taken already."""
+    """Reads an entry that the manifest knows, unless one nearer to the top was already used."""
     top = name.split("/", 1)[0]
     if entry.why_not:
         handed.tell(f"{name}: {entry.why_not}")
@@ -225,11 +225,11 @@ def _take(handed: Handed, name: str, entry: Entry, found: _Found, manifest: Mani
     handed.files[name], found.taken[name] = data, entry.path
 
 
-# ---- what was read, as what it shall be
+# ---- what was read, parsed as its kind
 
 
 def accept(handed: Handed, manifest: Manifest) -> Accepted:
-    """Reduces what was handed in to what may be used."""
+    """Reduces what was handed in to the usable part."""
     accepted = Accepted({}, {}, {}, list(handed.problems))
     for name, data in sorted(handed.files.items()):
         top = name.split("/", 1)[0]
@@ -249,7 +249,7 @@ def _content(accepted: Accepted, name: str, data: bytes, spec: HandedFile) -> by
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"is no UTF-8 text (byte {error.start})") from None
+        raise ValueError(f"is not UTF-8 text (byte {error.start})") from None
     if spec.kind == "answers":
         accepted.answers = read_answers(text)
     elif spec.kind in CLEANERS:
@@ -262,7 +262,7 @@ def read_answers(text: str) -> dict[str, Any]:
     """Answers as plain data.
 
     Raises:
-        ValueError: no YAML, no map, or with aliases (which can make a small file huge).
+        ValueError: not YAML, not a map, or with aliases (which can make a small file huge).
     """
     try:
         depth = 0
@@ -273,22 +273,22 @@ def read_answers(text: str) -> dict[str, Any]:
                 raise ValueError("is nested too deeply")
             line = event.start_mark.line + 1
             if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-                raise ValueError(f"line {line}: anchors and aliases are not taken")
+                raise ValueError(f"line {line}: anchors and aliases are not allowed")
             if getattr(event, "tag", None):
-                raise ValueError(f"line {line}: tags are not taken")
+                raise ValueError(f"line {line}: tags are not allowed")
         data = YAML(typ="safe", pure=True).load(text)
         said = json.dumps(data, default=str, ensure_ascii=False)
-        said.encode()  # half a surrogate pair is no text, and would fail where it is written
+        said.encode()  # half a surrogate pair is not text, and would fail when written
         plain = json.loads(said)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"line {line}: {shown(error.problem)}") from None
     except UnicodeEncodeError:
-        raise ValueError("holds characters that are none (half of a surrogate pair)") from None
+        raise ValueError("contains invalid characters (half of a surrogate pair)") from None
     except (YAMLError, RecursionError, TypeError, LookupError) as error:
-        raise ValueError(f"is no YAML that can be read ({type(error).__name__})") from None
+        raise ValueError(f"is not readable YAML ({type(error).__name__})") from None
     if plain is None:
         return {}
     if not isinstance(plain, Mapping):
-        raise ValueError("must be a map of answers, 'name: value' a line")
+        raise ValueError("must be a map of answers, one 'name: value' per line")
     return dict(plain)

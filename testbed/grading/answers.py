@@ -1,7 +1,7 @@
-"""Answers of students: a YAML file, read as plain data, held against what was expected.
+"""Answers of students: a YAML file, read as plain data and compared with what was expected.
 
-Every method returns a verdict; an answer that is missing or of another kind FAILs. Nothing in the
-file can do more than be wrong: no tags, no aliases, bounded in size, shown in a bounded length.
+Every method returns a verdict; an answer that is missing or of the wrong kind FAILs. Nothing in the
+file can do harm: no tags, no aliases, limited size, shown in limited length.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NO_ANSWER = "no answer"
 
 
 def shown(value: Any, most: int = _SHOWN) -> str:
-    """A student's value as text of bounded length, without control characters."""
+    """A student's value as text of limited length, without control characters."""
     if isinstance(value, Mapping):
         return f"a map with {len(value)} keys"
     if isinstance(value, list | tuple):
@@ -39,7 +39,7 @@ class Answers:
         self._data = data
 
     def get(self, key: str) -> Any:
-        """The raw answer, None if there is none."""
+        """The raw answer, or None."""
         found: Any = self._data
         for part in key.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
@@ -48,7 +48,7 @@ class Answers:
     def _judge(
         self, key: str, expected: str, read: Callable[[str], Any], right: Callable[[Any], bool]
     ) -> Verdict:
-        """A scalar answer: `read` raises ValueError if it is of another kind."""
+        """A scalar answer: `read` raises ValueError if it is of the wrong kind."""
         value = self.get(key)
         if value is None or (isinstance(value, str) and not value.strip()):
             return holds(False, observed=_NO_ANSWER, expected=expected)
@@ -69,9 +69,7 @@ class Answers:
         abs: float | None = None,
         unit: str = "",
     ) -> Verdict:
-        """A number within `rel` (a fraction) or `abs` of the right one; a unit behind it is read
-        over.
-        """
+        """A number within `rel` (a fraction) or `abs` of the right one; a unit is ignored."""
         value = self.get(key)
         found = _as_number(value)
         verdict = near(
@@ -83,17 +81,17 @@ class Answers:
         return verdict if rel or abs else replace(verdict, tolerance="")
 
     def address(self, key: str, expected: str) -> Verdict:
-        """An IPv4 or IPv6 address, however it is written."""
+        """An IPv4 or IPv6 address, in any notation."""
         right = ipaddress.ip_address(expected)
         return self._judge(key, expected, ipaddress.ip_address, lambda found: found == right)
 
     def prefix(self, key: str, expected: str) -> Verdict:
-        """A network such as ``10.0.0.0/8``; bits beyond the prefix must be 0."""
+        """A network such as ``10.0.0.0/8``; host bits must be 0."""
         right = ipaddress.ip_network(expected)
         return self._judge(key, expected, ipaddress.ip_network, lambda found: found == right)
 
     def choice(self, key: str, expected: str) -> Verdict:
-        """One word of several, in whatever case."""
+        """One of several words, in upper or lower case."""
         return self._judge(key, expected, str.casefold, lambda w: w == expected.casefold())
 
     def text(self, key: str, pattern: str, *, expected: str) -> Verdict:
@@ -112,12 +110,12 @@ class Answers:
     def table(
         self, key: str, rows: Sequence[Mapping[str, Any]], *, by: str, rel: float = 0.0
     ) -> Verdict:
-        """A list of maps, in any order; each expected row that is there earns its share.
+        """A list of maps, in any order; each expected row that is present earns its share.
 
         Args:
             key: of the answer.
             rows: expected rows, column → value.
-            by: the column by which rows are found.
+            by: the column that identifies rows.
             rel: tolerance of numbers, as a fraction.
         """
         given = self.get(key)
@@ -127,7 +125,7 @@ class Answers:
                 found.setdefault(_normal(row[by]), row)
         verdicts = [_row(found.get(_normal(row[by])), row, by, rel) for row in rows]
         extra = len(found) - len(rows)
-        if extra > 0:  # listing everything that could be is no answer
+        if extra > 0:  # listing every possibility is not an answer
             verdicts += [
                 holds(False, observed="a row too many", expected=f"{len(rows)} rows")
             ] * extra
@@ -151,7 +149,7 @@ def _same(found: Any, right: Any, rel: float) -> bool:
 
 
 def _normal(value: Any) -> str:
-    """Words as they compare: addresses in their usual form, no blanks around, one case."""
+    """Normalises words for comparison: addresses in their usual form, stripped, one case."""
     text = shown(value).strip().casefold()
     for read in (ipaddress.ip_address, ipaddress.ip_network):
         try:

@@ -1,4 +1,4 @@
-"""Students' controller apps: in the sandbox, with the course's `controller` package beside them."""
+"""Students' controller apps: in the sandbox, next to the course's `controller` package."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _POLL_S = 0.2
 
 
 class _SandboxedController(Controller):
-    """An app of the student's, run like one of ours."""
+    """A student's app, run like one of ours."""
 
     def __init__(self, folder: Path, app: Path, settings: Mapping[str, Any]) -> None:
         super().__init__(app.stem, settings)
         self._folder, self._file = folder, app
 
     def argv(self, place: Place) -> list[str]:
-        """Our start-up line in the sandbox: the app stands among the package's own."""
+        """Our start-up line in the sandbox, where the app is one of the package's modules."""
         package = {
             f"/project/controller/{p.name}": str(p)
             for p in sorted((PROJECT / "controller").glob("*.py"))
@@ -47,7 +47,7 @@ class _SandboxedController(Controller):
 
 
 class _Network(ControlledNetwork):
-    """Asks the switches whether they are connected: what the app says of itself proves nothing."""
+    """Asks the switches whether they are connected: what the app itself says proves nothing."""
 
     def _missing(self, heard: int) -> list[str]:
         self.check()
@@ -60,7 +60,7 @@ class _Network(ControlledNetwork):
 def start(
     net: RunningNetwork, folder: Path, app: Path, settings: Mapping[str, Any]
 ) -> ControlledNetwork:
-    """Starts an app of the submission in `folder` and joins all switches to it."""
+    """Starts an app of the submission in `folder` and connects all switches to it."""
     control_node(net.network)
     network = _Network(net, _SandboxedController(folder, app, settings))
     network.start_controller()

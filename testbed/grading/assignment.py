@@ -1,4 +1,4 @@
-"""What a lab's Python file holds: an experiment whose parameters are a student's variant.
+"""What a lab's Python file contains: an experiment with a student's variant as its parameters.
 
 class Lab(Assignment):
     '''RIP between three routers.'''
@@ -51,10 +51,10 @@ class Assignment(Experiment):
 
     @property
     def answers(self) -> Answers:
-        """The answers of the file of kind ``answers``; none if there is no such file."""
+        """The answers in the file of kind ``answers``; empty if there is no such file."""
         return Answers(self.submission.answers)
 
     @classmethod
     def variant(cls, random: SeededRandom) -> Mapping[str, Any]:
-        """Values of parameters that differ from student to student; default: none do."""
+        """Values of parameters that differ between students; by default none."""
         return {}

@@ -1,6 +1,6 @@
-"""The code of a lab that lies in a student's bundle: run only if it is known, or was asked for.
+"""Whether to run the lab code in a student's bundle: only if it is known, or if the user says so.
 
-``testbed check`` loads the lab's Python as the user who gives the command. In a bundle of one's own
+``testbed check`` loads the lab's Python as the user who gives the command. In the user's own bundle
 that is the course's code; in somebody else's hand-in it is whatever they put there.
 """
 
@@ -21,16 +21,16 @@ _LARGEST_BYTES = 1 << 20
 def open_bundled(folder: Path, scratch: Path, *, trust: bool) -> LabFolder:
     """The lab of a bundle.
 
-    Its files are copied first and loaded from there: beside them could lie what Python would load
-    in their place (compiled files, modules in C).
+    Its files are copied first and loaded from the copy: Python might load other files next to the
+        originals instead (compiled files, modules in C).
 
     Args:
         folder: ``lab/<name>`` of the bundle.
         scratch: an empty folder.
-        trust: the user says that the code is the course's.
+        trust: the user vouches that the code is the course's.
 
     Raises:
-        ConfigError: the code is neither that of a lab that is installed nor trusted.
+        ConfigError: the code is neither that of an installed lab nor trusted.
     """
     sources = _sources(folder)
     code = {name: data for name, data in sources.items() if name.endswith(".py")}
@@ -53,7 +53,7 @@ def _sources(folder: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted([*folder.glob("*.py"), folder / manifest.FILE]):
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
-            raise ConfigError(f"{path}: is no file of a lab; take the bundle again")
+            raise ConfigError(f"{path}: is not a lab's file; unpack the bundle again")
         found[path.name] = path.read_bytes()
     return found
 

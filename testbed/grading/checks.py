@@ -1,4 +1,4 @@
-"""From verdicts to points: each claim of a lab judged."""
+"""Turns verdicts into points: judges each claim of a lab."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class End:
     """How a scenario ended.
 
     Attributes:
-        fault: ``""`` if it came to its end, else ``submission`` or ``grader``.
+        fault: ``""`` if it finished, else ``submission`` or ``grader``.
         reason: in words.
     """
 
@@ -56,7 +56,7 @@ def check_of(
 def _verdict(
     experiment: Assignment, claim: Claim, ends: Mapping[str, End], tables: Tables
 ) -> Verdict:
-    """A claim's verdict; where data is missing, by whose fault decides."""
+    """A claim's verdict; if data is missing, it depends on whose fault that is."""
     needed = {n: e for n, e in ends.items() if not claim.scenarios or n in claim.scenarios}
     broken = next((e for e in needed.values() if e.fault), None)
     if broken and claim.scenarios:
@@ -73,12 +73,12 @@ def _verdict(
 
 def _without(end: End) -> Verdict:
     if end.fault == "submission":
-        return Verdict(Status.FAIL, end.reason, "a run that comes to its end")
+        return Verdict(Status.FAIL, end.reason, "a run that finishes")
     return inconclusive(end.reason)
 
 
 def grader_failure(what: str, error: Exception) -> str:
-    """Our own failure in one line, with the place in the lab's code; the rest is for `--debug`."""
+    """Our own failure in one line, with the place in the lab's code; `--debug` shows the rest."""
     logging.getLogger(__name__).info("%s failed", what, exc_info=error)
     frames = list(traceback.extract_tb(error.__traceback__))
     frames = [f for f in frames if Path(f.filename).name in (PUBLIC, HIDDEN)] or frames

@@ -1,4 +1,4 @@
-"""Grades a class: one process a core, each student for themselves; goes on where it stopped."""
+"""Grades a class: one process per core, each student separately; resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,63}")
 
 @dataclass(frozen=True)
 class Source:
-    """A submission: whose it is, and the folder or archive it is in."""
+    """A submission: its student, and the folder or archive it is in."""
 
     student: str
     path: Path
@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Graded:
-    """A student's result, and whether it is an earlier one that still holds."""
+    """A student's result, and whether it is an earlier one that is still valid."""
 
     result: Result
     unchanged: bool = False
@@ -54,9 +54,9 @@ class Request:
         secret: the course's.
         sources: the submissions.
         out: folder for results.
-        workers: so many at a time.
-        again: grade those that did not change, too.
-        versions: of all that grades, hashed; filled in.
+        workers: number of parallel processes.
+        again: also regrade unchanged submissions.
+        versions: hash over everything that grades; filled in.
     """
 
     lab: LabFolder
@@ -69,23 +69,23 @@ class Request:
 
 
 def find(paths: Sequence[Path], manifest: Manifest, student: str | None = None) -> list[Source]:
-    """The submissions in what a teacher named, sorted by student.
+    """The submissions in the paths a teacher gave, sorted by student.
 
-    What a path is depends on the command alone, never on what students put in a folder: one folder
-    is the class's, all that is in it are submissions; several paths are a submission each, and so
-    is one archive. The name is the student's id.
+    What a path means depends only on the command, never on what students put in a folder: a single
+        folder is the class's, and everything in it is a submission; of several paths each is a
+        submission, and so is a single archive. The name is the student's id.
 
     Args:
-        paths: what was named.
+        paths: as given.
         manifest: of the lab.
-        student: id of the one student whose work the one path is.
+        student: ID of the student, if the only path is one submission.
 
     Raises:
-        ConfigError: nothing there, a student is there twice, or it is not plain whose it is.
+        ConfigError: no submission, two of one student, or one without a clear owner.
     """
     if student is not None:
         if len(paths) != 1:
-            raise ConfigError(f"--student {student}: name one folder or archive, that student's")
+            raise ConfigError(f"--student {student}: give one folder or archive, that student's")
         return [Source(library.student_id(student), _submission(paths[0]))]
     found: dict[str, Source] = {}
     for path in _each_submission(paths, manifest):
@@ -93,7 +93,8 @@ def find(paths: Sequence[Path], manifest: Manifest, student: str | None = None) 
         one = found.setdefault(library.same_person(source.student), source)
         if one is not source:
             raise ConfigError(
-                f"student {source.student!r} is there twice: {one.path} and {source.path}; keep one"
+                f"student {source.student!r} has two submissions: {one.path} and {source.path}; "
+                "keep one"
             )
     return sorted(found.values(), key=lambda source: source.student)
 
@@ -115,7 +116,7 @@ def _each_submission(paths: Sequence[Path], manifest: Manifest) -> list[Path]:
         and (child.is_dir() or child.is_symlink() or is_archive(child))
     ]
     if not inside:
-        raise ConfigError(f"{root}: no submissions (folders or archives)")
+        raise ConfigError(f"{root}: contains no submissions (folders or archives)")
     if len(inside) == 1:  # as of `submissions/*` with one student: a class would have more
         raise ConfigError(
             f"{root}: holds nothing but '{shown(inside[0].name)}'; grade one student's work by"
@@ -141,7 +142,7 @@ def _student_of(path: Path) -> str:
 
 
 def folder_name(student: str) -> str:
-    """A folder's name for a student: theirs where it is plain, else made so and told apart."""
+    """A folder name for a student: the ID if it is a plain name, else a unique plain form."""
     if _PLAIN.fullmatch(student):
         return student
     digest = hashlib.sha256(student.encode()).hexdigest()[:10]
@@ -151,13 +152,13 @@ def folder_name(student: str) -> str:
 def grade_class(
     request: Request, on_graded: Callable[[Graded], None] = lambda _: None
 ) -> list[Graded]:
-    """Grades all submissions and writes every page and book; results sorted by student.
+    """Grades all submissions and writes every page and gradebook; results sorted by student.
 
-    What was graded stays, however it ends: the same command goes on. Of two commands that write
-    to the same folder the second one waits.
+    Finished grades stay, however it ends: the same command resumes. If two commands write to the
+        same folder, the second one waits.
 
     Raises:
-        RunIncompleteError: a worker was ended from outside.
+        RunIncompleteError: a worker was killed from outside.
     """
     grade.refuse_if_shown(request.lab.path, request.out, *(s.path for s in request.sources))
     request.versions = grade.versions_hash(grade.grading_runtime())
@@ -167,7 +168,7 @@ def grade_class(
 
 
 def _tell_waiting(folder: Path) -> None:
-    _log.warning("%s: another command is grading there; waiting for its end", folder)
+    _log.warning("%s: another command is grading there; waiting until it ends", folder)
 
 
 def _grade_all(request: Request, on_graded: Callable[[Graded], None], lock: int) -> list[Graded]:
@@ -205,7 +206,7 @@ def _work(lab: LabFolder, job: tuple[Source, tuple[bytes, Path, bool, str]]) -> 
 
 
 def _one(request: Request, source: Source) -> Graded:
-    """Grades one submission, or finds that an earlier result holds; writes the student's pages."""
+    """Grades one submission, or reuses a valid earlier result; writes the student's pages."""
     from testbed.grading import pages
 
     lab = request.lab
@@ -232,7 +233,7 @@ def _one(request: Request, source: Source) -> Graded:
 
 
 def not_judged(lab: LabFolder, student: str, why: str) -> Result:
-    """A result in which every check is open."""
+    """A result with every check open."""
     manifest: Manifest = lab.manifest
     checks: Mapping[str, Any] = manifest.checks
     return Result(

@@ -24,30 +24,30 @@ _LARGEST_ARCHIVE_BYTES = 64 * MB
 _LARGEST_CONTENT_BYTES = 256 * MB
 _MOST_ENTRIES = 10_000
 DEEPEST = 3
-"""Folders above a file: archives often hold one folder, and that another."""
+"""Nesting of folders: archives often hold one folder, and that another."""
 _LARGEST_DIRECTORY_BYTES = 4 * MB
-"""Of a zip: its list of entries is read at once when it is opened."""
+"""Of a zip: its list of entries is read in one piece when it is opened."""
 _LARGEST_HEADER_BYTES = 64 * 1024
-"""Of a tar: what stands before an entry (a long name, say) is read at once."""
+"""Of a tar: what precedes an entry (a long name, say) is read in one piece."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A thing in a folder or archive: its path, and its content if it is a regular file."""
+    """An entry of a folder or archive: its path, and its content if it is a regular file."""
 
     path: PurePosixPath
     why_not: str = ""
     opened: Any = None
 
     def read(self, most_bytes: int) -> bytes:
-        """Up to one byte more than `most_bytes`, so that too much shows."""
+        """Up to one byte more than `most_bytes`, so that an excess is noticed."""
         with self.opened() as file:
             data: bytes = file.read(most_bytes + 1)
             return data
 
 
 class TooMuchError(Exception):
-    """An archive that holds more than anybody hands in."""
+    """An archive larger than any plausible submission."""
 
 
 UNREADABLE = (
@@ -63,7 +63,7 @@ UNREADABLE = (
 
 
 def is_archive(path: Path) -> bool:
-    """True if the name is that of an archive."""
+    """True if it is the name of an archive."""
     return path.name.lower().endswith(ARCHIVES)
 
 
@@ -96,7 +96,7 @@ def _in_folder(root: Path) -> Iterator[Entry]:
             elif stat.S_ISREG(mode):
                 yield Entry(base / name, opened=lambda name=name, fd=fd: _open_at(name, fd))
             elif not stat.S_ISDIR(mode):
-                yield Entry(base / name, "is no regular file")
+                yield Entry(base / name, "is not a regular file")
 
 
 def _open_at(name: str, folder_fd: int) -> IO[bytes]:
@@ -121,13 +121,15 @@ def _in_zip(path: Path) -> Iterator[Entry]:
             elif info.flag_bits & 1:
                 yield Entry(name, "is encrypted")
             elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                yield Entry(name, "is packed in a way that few programs read; pack it as usual")
+                yield Entry(
+                    name, "is packed in an uncommon format; pack it as an ordinary zip or tar"
+                )
             else:
                 yield Entry(name, opened=lambda info=info: archive.open(info))
 
 
 class _Opening(io.BufferedReader):
-    """A zip whose list of entries must not be larger than anybody's."""
+    """A zip with a limited size of its list of entries."""
 
     opened = False
 
@@ -157,7 +159,7 @@ def _in_tar(path: Path) -> Iterator[Entry]:
 
 
 class _Member(tarfile.TarInfo):
-    """An entry whose header must not be larger than anybody's."""
+    """An entry with a limited size of its header."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -175,11 +177,11 @@ _HEADERS = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-"""Entries that say something of the next one."""
+"""Types of entries that describe the next one."""
 
 
 class _Counted:
-    """A stream that ends with an error when more comes out of it than anybody hands in."""
+    """A stream that raises an error when it yields more than any plausible submission."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._left = stream, _LARGEST_CONTENT_BYTES

@@ -1,4 +1,4 @@
-"""The program of a guest that turns a student's topology file into data.
+"""The guest program that turns a student's topology file into data.
 
 The file is Python, so it runs as any student's program, in the sandbox and without a network; what
 it prints is checked outside (`testbed.grading.graph_schema`).
@@ -17,7 +17,7 @@ from testbed.grading import sandbox
 from testbed.grading.submission import FOLDER
 
 GRAPH, REASON = "graph.json", "reason.json"
-"""In the scenario's folder: what the file described, or why it described nothing."""
+"""In the scenario's folder: the topology that the file describes, or why there is none."""
 
 MODULES = (
     "__init__.py",
@@ -77,7 +77,7 @@ def main(folder: Path) -> None:
                 timeout=_TIMEOUT_S,
             ).returncode
         except subprocess.TimeoutExpired:
-            code, ended = -1, f"was not done after {_TIMEOUT_S} s"
+            code, ended = -1, f"did not finish within {_TIMEOUT_S} s"
     sandbox.collect(folder)
     found = folder / "out" / "topology" / GRAPH
     if code == 0 and found.is_file():

@@ -1,7 +1,7 @@
 """Bundles for students: handout, starter files, their variant, and the public checks.
 
-What is not for them never comes near the bundle: it is made of the handout, ``starter/``,
-``lab.py`` with the modules beside it, and a manifest written anew from its public part.
+Nothing else can get into the bundle: it is made of the handout, ``starter/``,
+``lab.py`` with the modules next to it, and a new manifest with only the public part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def bundle(lab: LabFolder, student: str, secret: bytes) -> dict[str, bytes]:
     files = {HANDOUT: lab.handout(params, student).encode(), **lab.starter(params, student)}
     taken = {HANDOUT, VARIANT} & set(lab.starter(params, student))
     if taken:
-        raise ConfigError(f"{lab.path / 'starter'}: {', '.join(taken)} is a name of the bundle's")
+        raise ConfigError(
+            f"{lab.path / 'starter'}: {', '.join(taken)} is a reserved name in bundles; rename it"
+        )
     files[VARIANT] = (json.dumps(variant, indent=1, ensure_ascii=False) + "\n").encode()
     for name, data in lab.students_part().sources.items():
         files[f"{BUNDLED}/{lab.name}/{name}"] = data
@@ -62,12 +64,12 @@ def write(
     Args:
         files: contents by path.
         target: the folder or the archive.
-        executable: those of the files that are programs.
+        executable: which of the files are programs.
         top: folder in the archive that holds them all, so that archives unpacked in one place do
-            not mix; empty where a platform wants the files at the top.
+            not mix; empty if a platform wants the files at the top.
 
     Raises:
-        OutputError: it is there already, or cannot be written; nothing is left.
+        OutputError: it already exists, or cannot be written; nothing is left behind.
     """
     if target.suffix == ".zip":
         above = f"{top}/" if top else ""
@@ -83,7 +85,7 @@ def write_zip(
     """Writes an archive, the same bytes every time.
 
     Raises:
-        OutputError: it is there already, or cannot be written; nothing is left.
+        OutputError: it already exists, or cannot be written; nothing is left behind.
     """
     with (
         writing(target, new=True, durable=True) as out,
@@ -97,5 +99,5 @@ def write_zip(
 
 
 def describe(lab: LabFolder, files: Mapping[str, Any]) -> str:
-    """What is in a bundle, in a line."""
+    """What is in a bundle, in one line."""
     return f"{lab.name}: {len(files)} files, {len(lab.manifest.public().checks)} public checks"

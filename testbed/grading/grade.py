@@ -1,7 +1,7 @@
 """Grades one submission: accepted files → guests → tables → verdicts → points.
 
-Whatever a submission does, the outcome is a result of that student's alone. What it did itself
-FAILs the checks that needed it; what the grader lacks is INCONCLUSIVE.
+Whatever a submission does, it affects only that student's result. Failures of its own FAIL the
+checks concerned; failures of the grader are INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ RUN = "run"
 """Folder of a student's networks, laid out as a run directory."""
 
 _WALL_PER_CPU, _LEAST_WALL_S = 60.0, 600.0
-"""Wall time a guest is given for a second of its processor time, and at least: the machine may be
-busy. It ends a guest that does nothing for ever, and that is the grader's trouble."""
+"""Wall time allowed per second of processor time, and the minimum: the machine may be
+busy. The limit ends a guest that hangs idle, which counts as the grader's fault."""
 
 _OVERRUN = {
-    "cpu_limit": "it used up its processor time ({limits.cpu_s:g} s): an endless loop?",
+    "cpu_limit": "it exceeded its processor time ({limits.cpu_s:g} s): an endless loop?",
     "disk_limit": "it wrote more than {limits.disk_mb} MiB (files, logs and traffic)",
-    "out_of_memory": "it needed more memory than there is ({limits.memory_mb} MiB)",
+    "out_of_memory": "it needed more memory than allowed ({limits.memory_mb} MiB)",
 }
-"""How a run ends by what the submission does, on every machine alike."""
+"""Ways in which a submission ends its run, the same on every machine."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Task:
 
     Attributes:
         lab: the lab.
-        student: whose work.
+        student: the student's ID.
         params: their variant.
-        handed: what was read of the submission.
-        folder: where the student's results go; made anew.
+        handed: what was read from the submission.
+        folder: where the student's results go; emptied first.
     """
 
     lab: LabFolder
@@ -80,7 +80,7 @@ class Task:
     folder: Path
 
     def key(self, versions: str) -> str:
-        """SHA-256 over all that the result depends on; `versions` as `versions_hash` gave it."""
+        """SHA-256 over everything the result depends on; `versions` as `versions_hash` gave it."""
         files = {n: hashlib.sha256(d).hexdigest() for n, d in sorted(self.handed.files.items())}
         about = {
             "format": FORMAT,
@@ -96,11 +96,11 @@ class Task:
 
 
 def grading_runtime() -> Runtime:
-    """The runtime for grading: a guest with the virtual clock, or none.
+    """The runtime for grading: a guest with the virtual clock, nothing else.
 
     Raises:
-        MissingPrerequisiteError: there is no such guest here.
-        ConfigError: the project lies where submissions see it.
+        MissingPrerequisiteError: no such guest is available.
+        ConfigError: the project is where submissions can see it.
     """
     runtime = choose("guest")
     if runtime.clock != "virtual":
@@ -112,13 +112,13 @@ def grading_runtime() -> Runtime:
 
 
 def refuse_if_shown(*private: Path) -> None:
-    """Raises ConfigError if a lab, a secret, submissions or results lie where submissions see."""
+    """Raises ConfigError if a lab, a secret, submissions or results are visible to submissions."""
     tops = sandbox.shown_of_host()
     for path in map(Path.resolve, private):
         if top := next((t for t in tops if path.is_relative_to(t)), None):
             raise ConfigError(
-                f"{path}: submissions see the system's programs in {top}, and so this too; move it"
-                " (to a home directory or /opt)"
+                f"{path}: submissions can read {top} (the system's programs), so they could read "
+                "this, too; move it (to a home directory or /opt)"
             )
 
 
@@ -133,7 +133,7 @@ def versions_hash(runtime: Runtime) -> str:
 
 
 def earlier(folder: Path, key: str) -> Result | None:
-    """The result of an earlier grading if it still holds and needs no regrading."""
+    """The result of an earlier grading if it is still valid and needs no regrading."""
     try:
         result = Result.from_dict(read_json(folder / RESULT))
     except (TestbedError, KeyError, TypeError, ValueError, AttributeError):
@@ -153,8 +153,8 @@ def grade(
     Args:
         task: what to grade.
         runtime: where its networks live.
-        versions: as `versions_hash` gave it; without, the result does not hold for later.
-        workers: so many networks at a time.
+        versions: from `versions_hash`; without it, the result is not reused later.
+        workers: number of parallel networks.
     """
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
@@ -185,7 +185,7 @@ def grade(
 
 
 def accepted_of(task: Task) -> Accepted:
-    """What may be used of a submission, with a line on each answer that nobody asked for."""
+    """The usable part of a submission, with a line on each answer that was not asked for."""
     accepted = accept.accept(task.handed, task.lab.manifest)
     asked = questions.asked(task.lab, task.params)
     accepted.problems += questions.strange(task.lab.manifest, accepted.answers, asked)
@@ -209,7 +209,7 @@ class _Job:
         return experiment
 
     def evaluate_topologies(self) -> dict[str, dict[str, Any]]:
-        """``topologies``: files as data; ``unevaluated``: file → why the grader cannot tell."""
+        """``topologies``: files as data; ``unevaluated``: file → why not."""
         names = [n for n, kind in self.accepted.kinds.items() if kind == "topology"]
         found: dict[str, Any] = {}
         unknown: dict[str, str] = {}
@@ -260,11 +260,11 @@ class _Job:
         except MissingDataError as missing:
             return End("grader", str(missing))
         outcome = self._guest(folder, "testbed.grading.inside")
-        shutil.rmtree(folder / "lab")  # hidden checks stay out of what students may get to see
+        shutil.rmtree(folder / "lab")  # hidden checks stay out of what students can see
         return self._end(folder, outcome)
 
     def _prepare(self, name: str, experiment: Assignment) -> Path:
-        """A scenario's folder with all that its guest may see."""
+        """A scenario's folder with everything that its guest may see."""
         folder, lab = self._folder(name), self.task.lab
         folder.mkdir(parents=True)
         copy_tree(self.task.folder / FOLDER, folder / FOLDER)
@@ -314,7 +314,7 @@ class _Job:
             return End()
         return End(
             "grader",
-            f"the network did not come to its end ({outcome.status}):"
+            f"the network did not finish ({outcome.status}):"
             f" {inside.get('reason') or outcome.reason}",
         )
 

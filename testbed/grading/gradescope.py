@@ -1,10 +1,10 @@
-"""Gradescope's autograder: a bundle that sets itself up, and what grades one submission there.
+"""Gradescope's autograder: a bundle that sets itself up, and the program that grades one submission
+there.
 
 The platform runs ``setup.sh`` once, when it builds the image, and ``run_autograder`` for each
 submission, as root of a container without privileges, in 768 MB and half a processor. The bundle
-holds the project, the lab, the course's secret, and what a guest runs from: the image that runs
-take here, else the built guest kernel and the list of Debian's packages. It is for the platform
-alone.
+holds the project, the lab, the course's secret, and what guests need: the image that runs use here,
+else the built guest kernel and the list of Debian packages. Only the platform may have it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SETS_UP = (
     "requirements/build.txt",
 )
 _TRIES = 2
-"""What cannot be judged is tried once more before a person has to look."""
+"""Inconclusive submissions are graded once more before a person has to look."""
 
 _SETUP_HEAD = """\
 #!/bin/sh
@@ -123,7 +123,7 @@ def bundle(lab: LabFolder, secret: bytes) -> dict[str, bytes]:
 
 
 def _questions(lab: LabFolder) -> dict[str, bytes]:
-    """The starter's file of answers as the lab has it, for notes on keys that nobody asked for."""
+    """The starter's file of answers, needed for notes on keys that were not asked for."""
     name = questions.answers_file(lab.manifest)
     found = (lab.path / "starter").glob(f"{name}*") if name else ()
     return {f"starter/{path.name}": path.read_bytes() for path in found}
@@ -150,7 +150,7 @@ def _kernel_and_packages() -> dict[str, bytes]:
 
 
 def executables(files: Iterable[str]) -> frozenset[str]:
-    """Which of the bundle's files are programs; ``setup.sh`` says so again."""
+    """Which of the bundle's files are programs; ``setup.sh`` marks them again."""
     programs = {SETUP, RUN, f"project/{_INSTALLS}"}
     return frozenset(programs | {n for n in files if n.startswith("cache/kernels/")})
 
@@ -175,10 +175,10 @@ def _project() -> Iterator[tuple[str, bytes]]:
 
 
 def student_of(metadata: Any) -> str:
-    """The student's id: the e-mail address, the first one of a group.
+    """The student's id: the e-mail address, for a group the first one.
 
     Raises:
-        ConfigError: the platform names nobody.
+        ConfigError: the platform's data names no user.
     """
     try:
         users = sorted(str(user["email"]) for user in metadata["users"])
@@ -190,7 +190,7 @@ def student_of(metadata: Any) -> str:
 
 
 def run(root: Path) -> Result:
-    """Grades the submission that the platform put below `root`; writes its results."""
+    """Grades the submission that the platform put under `root`; writes its results."""
     source = root / "source"
     name = (source / "lab.txt").read_text(encoding="utf-8").strip()
     lab = library.open_folder((source / "labs" / name).resolve())
@@ -216,7 +216,7 @@ def _tried(task: Task) -> Result:
 
 
 def main(root: Path) -> None:
-    """Grades; whatever goes wrong, the platform gets a file that says so, without a score."""
+    """Grades; if anything goes wrong, the platform gets a file that says so, without a score."""
     (root / "results").mkdir(exist_ok=True)
     try:
         run(root)

@@ -1,4 +1,4 @@
-"""What a student's topology may be, once it is data: checked before anything is made of it."""
+"""The schema of a student's topology as data, checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Graph(BaseModel):
             raise ValueError("two nodes have the same name")
         for link in self.links:
             if not {link.node1, link.node2} <= set(names):
-                raise ValueError(f"link {link.node1} {link.node2}: there is no such node")
+                raise ValueError(f"link {link.node1} {link.node2}: no such node")
             for shape in (link.shape1, link.shape2):
                 try:
                     LinkShape(**shape)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def read(folder: Path) -> dict[str, Any]:
     """The graph that an evaluating guest, which came to its end, left in its folder.
 
     Raises:
-        SubmissionError: there is none, or it is none.
+        SubmissionError: there is none, or it is invalid.
     """
     if not (folder / GRAPH).is_file():
         reason = read_json(folder / REASON) if (folder / REASON).is_file() else "no output"

@@ -13,7 +13,7 @@ class DataTopo(Topo):
     """A graph that was described elsewhere."""
 
     def build(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Adds what the data says, interfaces with their numbers."""
+        """Adds the nodes and links in the data, with interface numbers."""
         make = {"host": self.addHost, "router": self.addRouter, "switch": self.addSwitch}
         for node in data["nodes"]:
             make[node["kind"]](node["name"], **({"ip": node["ip"]} if "ip" in node else {}))

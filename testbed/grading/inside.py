@@ -17,4 +17,4 @@ if __name__ == "__main__":
     sandbox.prepare()
     code = run_scenario(Path(sys.argv[1]), loading.load_lab)
     sys.stdout.flush()
-    os._exit(code)  # a guest has nothing to tidy up in its interpreter
+    os._exit(code)  # a guest's interpreter has nothing to clean up

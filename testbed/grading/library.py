@@ -1,4 +1,4 @@
-"""Labs as folders: found by name, checked, their variants and files made."""
+"""Labs as folders: finds them by name, checks them, makes their variants and files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LabFolder:
     Attributes:
         path: its folder.
         manifest: what ``lab.yaml`` says.
-        public: class with the public checks, which students have.
+        public: class with the public checks, which students get.
         full: class with all checks.
     """
 
@@ -70,7 +70,7 @@ class LabFolder:
         return cls(built)
 
     def students_part(self) -> LabFolder:
-        """The lab as students have it: public checks alone, no mutants."""
+        """The lab as students get it: only public checks, no mutants."""
         return LabFolder(self.path, self.manifest.public(), self.public, self.public)
 
     @cached_property
@@ -98,7 +98,7 @@ class LabFolder:
         return _Renderer(self.instance(params, hidden=False), student).text(path)
 
     def starter(self, params: Mapping[str, Any], student: str = "") -> dict[str, bytes]:
-        """The files that students begin with, by name."""
+        """The files that students start from, by name."""
         render = _Renderer(self.instance(params, hidden=False), student)
         return render.folder(self.path / "starter")
 
@@ -110,7 +110,7 @@ class LabFolder:
         """The files of a wrong submission.
 
         Raises:
-            ConfigError: an edit's text is not there exactly once.
+            ConfigError: an edit's text does not occur exactly once.
         """
         render = _Renderer(self.instance(params), student)
         mutant = self.manifest.mutants[name]
@@ -121,7 +121,9 @@ class LabFolder:
             find, put = render.line(edit.find, where), render.line(edit.put, where)
             text = files.get(edit.file, b"").decode()
             if text.count(find) != 1:
-                raise ConfigError(f"{where}: {find!r} is there {text.count(find)} times, not once")
+                raise ConfigError(
+                    f"{where}: {find!r} occurs {text.count(find)} times, must occur once"
+                )
             files[edit.file] = text.replace(find, put).encode()
         return {name: data for name, data in files.items() if name not in mutant.without}
 
@@ -163,7 +165,7 @@ class _Renderer:
 
 
 def labs_folder() -> Path:
-    """Where labs are: ``$TESTBED_LABS``, or ``labs`` of the project."""
+    """Where labs are: ``$TESTBED_LABS``, or the project's ``labs``."""
     return Path(os.environ.get("TESTBED_LABS", PROJECT / "labs")).resolve()
 
 
@@ -176,7 +178,7 @@ def open_lab(name: str) -> LabFolder:
     """A lab by its name, or by the path of its folder.
 
     Raises:
-        ConfigError: there is none, or its manifest and its claims do not fit.
+        ConfigError: there is none, or its manifest does not match its claims.
     """
     path = Path(name) if "/" in name else labs_folder() / name
     if not (path / manifest.FILE).is_file():
@@ -199,7 +201,7 @@ def open_folder(path: Path) -> LabFolder:
 def _check_names(
     path: Path, read: Manifest, public: type[Assignment], full: type[Assignment]
 ) -> None:
-    """The manifest's checks are the claims, the public ones those of ``lab.py``."""
+    """Checks that the manifest's checks are the claims, and its public ones those of ``lab.py``."""
     shown = {c.name for c in public.claims()}
     every = {c.name for c in full.claims()}
     for name, check in read.checks.items():
@@ -217,7 +219,7 @@ def read_secret(path: Path) -> bytes:
     """The course's secret.
 
     Raises:
-        ConfigError: not there, or too short to be one.
+        ConfigError: it does not exist, or is too short.
     """
     try:
         secret = path.read_bytes().strip()
@@ -231,21 +233,23 @@ def read_secret(path: Path) -> bytes:
 
 
 def student_id(text: str) -> str:
-    """A student's id as it is shown: one Unicode form, single blanks.
+    """A student's id in display form: one Unicode form, single spaces.
 
     Raises:
         ConfigError: empty, or not printable.
     """
     student = " ".join(unicodedata.normalize("NFKC", text[: 2 * _LARGEST_ID]).split())
     if not student or not student.isprintable() or len(student) > _LARGEST_ID:
-        raise ConfigError(f"student {text!r}: is no id (printable, up to {_LARGEST_ID} characters)")
+        raise ConfigError(
+            f"student {text!r}: is not a valid id (printable, up to {_LARGEST_ID} characters)"
+        )
     return student
 
 
 def same_person(student: str) -> str:
-    """What ids of one person have in common: ``Ada@uni.edu`` and ``ada@uni.edu`` are one.
+    """The normal form of an id: ``Ada@uni.edu`` and ``ada@uni.edu`` are the same person.
 
-    Variants come from it, so that one handed in under the other spelling is graded rightly.
+    Variants derive from it, so that work handed in under another spelling is graded correctly.
     """
     return unicodedata.normalize("NFKC", student_id(student).casefold())
 
@@ -263,4 +267,4 @@ def read_variant(folder: Path) -> tuple[str, str, dict[str, Any]] | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         return str(data["lab"]), str(data["student"]), dict(data["variant"])
     except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{path}: cannot be read; take it from your bundle again") from None
+        raise ConfigError(f"{path}: cannot be read; copy it from your bundle again") from None

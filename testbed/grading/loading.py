@@ -1,6 +1,6 @@
 """The Python files of a lab as modules ``labs.<name>.lab`` and ``labs.<name>.hidden``.
 
-Wherever the folder lies, so that a course can keep its labs in a place of its own.
+The folder may be anywhere, so that a course can keep its labs in its own place.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ PUBLIC, HIDDEN = "lab.py", "hidden.py"
 
 
 def load_lab(folder: Path, *, hidden: bool = True) -> type[Assignment]:
-    """The class of a lab's folder: that of ``hidden.py`` if there is one and it is wanted.
+    """The class of a lab's folder: that of ``hidden.py`` if it exists and is wanted.
 
     Raises:
-        ConfigError: a file that cannot be loaded, or without the one class it must have.
+        ConfigError: a file cannot be loaded, or does not contain exactly one class.
     """
     file = HIDDEN if hidden and (folder / HIDDEN).is_file() else PUBLIC
     if not (folder / file).is_file():
         raise ConfigError(f"{folder}: has no {file}; write the lab's class there")
     name = folder.name
     if not name.isidentifier():
-        raise ConfigError(f"{folder}: a lab's name is a word of letters, digits and underscores")
+        raise ConfigError(f"{folder}: a lab's name must consist of letters, digits and underscores")
     _register(name, folder)
     module_name = f"labs.{name}.{Path(file).stem}"
     try:
@@ -47,7 +47,7 @@ def load_lab(folder: Path, *, hidden: bool = True) -> type[Assignment]:
 
 
 def _register(name: str, folder: Path) -> None:
-    """Packages ``labs`` and ``labs.<name>``; modules of another folder of that name are dropped."""
+    """Creates packages ``labs`` and ``labs.<name>``; drops modules of another folder so named."""
     labs = sys.modules.setdefault("labs", ModuleType("labs"))
     if not hasattr(labs, "__path__"):
         labs.__path__ = []

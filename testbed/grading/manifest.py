@@ -1,7 +1,7 @@
-"""``lab.yaml``: what a lab is worth, what is handed in, which checks count, which mutants fail.
+"""``lab.yaml``: points, files to hand in, checks that count, mutants that must fail.
 
-The schema is pydantic's; YAML is read by ruamel, which knows the line of everything. A bad manifest
-is one line: file, line, field, what is allowed.
+The schema is pydantic's; YAML is read by ruamel, which records line numbers. A bad manifest gives a
+one-line error: file, line, field, what is allowed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILE = "lab.yaml"
 _LARGEST_BYTES = 1 << 20
 
 COLUMNS = ("student", "points", "of", "open_points", "status")
-"""Of a gradebook, before the checks': no check may have such a name."""
+"""Columns of a gradebook before those of the checks: no check may have such a name."""
 
 Kind = Literal["answers", "app", "dnsmasq", "frr", "program", "run", "text", "topology", "zone"]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -33,13 +33,13 @@ class _Part(BaseModel):
 
 
 class Limits(_Part):
-    """Of each scenario's guest.
+    """Limits of each scenario's guest.
 
     Attributes:
-        cpu_s: processor time on the grader's machine, in s; a solution should need a
-            tenth, as processor time grows, too, when a machine is busy.
+        cpu_s: processor time on the grader's machine, in s; a solution should need only a tenth,
+            because processor time also grows when a machine is busy.
         memory_mb: of the guest, in MiB.
-        disk_mb: what a scenario may leave behind, captures included, in MiB.
+        disk_mb: how much a scenario may write, captures included, in MiB.
     """
 
     cpu_s: float = Field(60.0, gt=0, le=3600)
@@ -48,13 +48,13 @@ class Limits(_Part):
 
 
 class HandedFile(_Part):
-    """A file that is handed in.
+    """A file to hand in.
 
     Attributes:
-        kind: what it is read as.
-        what: it is, in words for students.
-        max_kb: its size, in KiB.
-        asks: keys of answers, which students see; without, those of the starter's file.
+        kind: how it is parsed.
+        what: a description for students.
+        max_kb: its maximum size, in KiB.
+        asks: keys of answers, visible to students; by default those of the starter's file.
     """
 
     kind: Kind
@@ -64,7 +64,7 @@ class HandedFile(_Part):
 
 
 class Check(_Part):
-    """A claim that counts."""
+    """A claim that counts towards the points."""
 
     weight: float = Field(gt=0, le=1000)
     hidden: bool = False
@@ -72,7 +72,7 @@ class Check(_Part):
 
 
 class Edit(_Part):
-    """A text of the solution that a mutant has differently."""
+    """A passage of the solution that a mutant changes."""
 
     file: FileName
     find: str = Field(min_length=1)
@@ -80,7 +80,7 @@ class Edit(_Part):
 
 
 class Mutant(_Part):
-    """A wrong submission, and the points it must lose, by check."""
+    """A wrong submission and the points it must lose, by check."""
 
     what: str
     loses: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(min_length=1)
@@ -89,7 +89,7 @@ class Mutant(_Part):
 
 
 class Manifest(_Part):
-    """All of it."""
+    """The whole manifest."""
 
     title: str = Field(min_length=1, max_length=120)
     points: float = Field(gt=0, le=1000)
@@ -103,7 +103,7 @@ class Manifest(_Part):
         return self.points * self.checks[check].weight / sum(c.weight for c in self.checks.values())
 
     def public(self) -> Manifest:
-        """Without hidden checks and mutants; what stays is worth as much as before."""
+        """Without hidden checks and mutants; the rest is worth as much as before."""
         shown = {name: c for name, c in self.checks.items() if not c.hidden}
         points = sum(self.points_of(name) for name in shown)
         return self.model_copy(update={"checks": shown, "mutants": {}, "points": points})
@@ -113,7 +113,7 @@ def read(folder: Path) -> Manifest:
     """The manifest of a lab's folder.
 
     Raises:
-        ConfigError: none there, or one that says something wrong: file, line, field.
+        ConfigError: missing or invalid; names file, line and field.
     """
     path = folder / FILE
     tree = _tree(path)
@@ -128,11 +128,11 @@ def read(folder: Path) -> Manifest:
 
 
 def _tree(path: Path) -> Any:
-    """The file's YAML, with the lines of everything."""
+    """The file's YAML, with line numbers."""
     try:
         data = path.read_bytes() if path.stat().st_size <= _LARGEST_BYTES else None
     except (FileNotFoundError, NotADirectoryError):
-        raise ConfigError(f"{path.parent}: is no lab (it has no {FILE})") from None
+        raise ConfigError(f"{path.parent}: is not a lab (it has no {FILE})") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if data is None:
@@ -141,17 +141,17 @@ def _tree(path: Path) -> Any:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: is no UTF-8 text; save it as UTF-8") from None
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text; save it as UTF-8") from None
     try:
         return YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: is no YAML: {error.problem}") from None
+        raise ConfigError(f"{path}:{line}: is not valid YAML: {error.problem}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"{path}:{line}: holds a character that YAML does not allow") from None
+        raise ConfigError(f"{path}:{line}: contains a character that YAML does not allow") from None
     except YAMLError as error:
-        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _plain(node: Any) -> Any:
@@ -165,7 +165,7 @@ def _plain(node: Any) -> Any:
 def _first_line(path: Path, tree: Any, error: ValidationError) -> str:
     errors = error.errors()
     unknown = [e for e in errors if e["type"] == "extra_forbidden"]
-    first = [*unknown, *errors][0]  # a misspelt field is why another one is missing
+    first = [*unknown, *errors][0]  # a misspelt field explains why another one is missing
     place = [p for p in first["loc"] if p != "[key]"]
     field = ".".join(map(str, place))
     message = first["msg"]
@@ -180,7 +180,7 @@ def _first_line(path: Path, tree: Any, error: ValidationError) -> str:
         ]
         message += f"; missing: {', '.join(lacks)}" * bool(lacks)
     elif "ctx" in first and "pattern" in first["ctx"]:
-        message = "is no plain name (letters, digits, and . _ - in files, _ in checks)"
+        message = "is not a plain name (letters, digits, and . _ - in files, _ in checks)"
     return f"{path}:{line_of(tree, place)}: {field}: {message}"
 
 
@@ -198,7 +198,7 @@ def _model_at(place: Sequence[Any]) -> type[BaseModel] | None:
 
 
 def line_of(tree: Any, place: Sequence[Any]) -> int:
-    """The line (from 1) of a field, or of what it should have been in."""
+    """The line (from 1) of a field, or of the map that lacks it."""
     line = 1
     node: Any = tree
     for key in place:
@@ -214,8 +214,7 @@ def _cross_check(path: Path, tree: Any, manifest: Manifest) -> None:
     for name in set(COLUMNS) & set(manifest.checks):
         line = line_of(tree, ["checks", name])
         raise ConfigError(
-            f"{path}:{line}: checks.{name}: is the name of a gradebook's column; give the check"
-            " another"
+            f"{path}:{line}: checks.{name}: is the name of a gradebook column; rename the check"
         )
     for name, mutant in manifest.mutants.items():
         named: list[tuple[str, str, Collection[str]]] = [
@@ -227,8 +226,8 @@ def _cross_check(path: Path, tree: Any, manifest: Manifest) -> None:
             if word not in known:
                 line = line_of(tree, ["mutants", name, field, word])
                 raise ConfigError(
-                    f"{path}:{line}: mutants.{name}.{field}: '{word}' is not there"
+                    f"{path}:{line}: mutants.{name}.{field}: '{word}' does not exist"
                     f"{nearest(word, known)}; there are {', '.join(known)}"
                 )
     if sum(f.kind == "answers" for f in manifest.files.values()) > 1:
-        raise ConfigError(f"{path}: files: there can be one file of kind answers")
+        raise ConfigError(f"{path}: files: only one file can be of kind answers")

@@ -1,7 +1,7 @@
-"""What people read: a student's feedback, the class's page, the gradebooks. Same bytes each time.
+"""Output for people: students' feedback, the class page, the gradebooks. Always the same bytes.
 
-All text that comes from students is escaped by the template, and was cut and freed of control
-characters before (`testbed.grading.answers.shown`).
+All text that comes from students is escaped by the template, and was shortened and stripped of
+control characters before (`testbed.grading.answers.shown`).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
     Args:
         results: of one lab, sorted by student.
         pages: student → link to the feedback, from `folder`.
-        folder: where to.
+        folder: where to write.
     """
     table = gradebook(results)
     write_text(folder / BOOK, csv_text(table), durable=True)
@@ -112,7 +112,7 @@ def _evidence(captures: report.Captures, check: CheckResult) -> list[dict[str, A
                 packets = captures.shown(evidence)
                 addresses = captures.data(evidence).network["addresses"]
             except TestbedError:
-                packets = None  # a capture that cannot be read to its end; the rows stay
+                packets = None  # a capture that cannot be read to the end; the rows stay
             if packets is not None and len(packets):
                 shown["rows"] = report.packet_rows(packets)
                 shown["ladder"] = _image(_ladder(packets, addresses, evidence.what))
@@ -121,13 +121,13 @@ def _evidence(captures: report.Captures, check: CheckResult) -> list[dict[str, A
 
 
 def _image(svg: str) -> str:
-    """As the address of a picture: whatever is in it, it stays a picture."""
+    """The drawing as a picture's URL, so that nothing in it can act as part of the page."""
     data = base64.b64encode(svg.encode()).decode()
     return f"data:image/svg+xml;base64,{data}" if svg else ""
 
 
 def _ladder(packets: pd.DataFrame, addresses: Iterable[Mapping[str, Any]], title: str) -> str:
-    """Packets between nodes; empty if there are too few, or too many hosts."""
+    """A ladder of packets between nodes; empty if there are too few packets or too many hosts."""
     from analysis import ladder
     from testbed.author.steps import name_hosts
 
@@ -142,7 +142,7 @@ def _ladder(packets: pd.DataFrame, addresses: Iterable[Mapping[str, Any]], title
 
 
 def gradebook(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a student: sums, then the points of each check (missing where inconclusive)."""
+    """One row per student: sums, then the points of each check (missing where inconclusive)."""
     import pandas as pd
 
     rows = []
@@ -157,7 +157,7 @@ def gradebook(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """As CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    """As CSV; an apostrophe precedes any cell that a spreadsheet would treat as a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.columns)
@@ -174,7 +174,7 @@ def _cell(value: Any) -> str:
 
 
 def junit(results: Iterable[Result]) -> str:
-    """JUnit's XML: a test a check, points lost are failures, inconclusive ones are skipped."""
+    """JUnit XML: one test per check; lost points are failures, inconclusive checks are skipped."""
     suites = ET.Element("testsuites")
     for result in results:
         suite = ET.SubElement(suites, "testsuite", name=f"{result.lab}: {result.student}")
@@ -196,7 +196,7 @@ def junit(results: Iterable[Result]) -> str:
 def gradescope_results(result: Result) -> dict[str, Any]:
     """Gradescope's ``results.json``; without a score where something must be graded again.
 
-    Gradescope shows a result without score as failed, for staff to look at: never as zero points.
+    Gradescope shows a result without a score as failed, for staff to look at, never as zero points.
     """
     tests = []
     for check in result.checks:
@@ -232,7 +232,7 @@ def gradescope_results(result: Result) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Bin:
-    """Students with points in an interval, as counted for the distribution."""
+    """Number of students with points in an interval."""
 
     label: str
     count: int
@@ -240,7 +240,7 @@ class Bin:
 
 
 def histogram(results: Sequence[Result]) -> list[Bin]:
-    """How many students have how many points, in ten intervals; those to be regraded apart."""
+    """Distribution of points in ten intervals, with those to be regraded counted separately."""
     of = results[0].of
     counts = [0] * _BINS
     for result in (r for r in results if r.conclusive):
@@ -254,7 +254,7 @@ def histogram(results: Sequence[Result]) -> list[Bin]:
 
 @dataclass(frozen=True)
 class Missed:
-    """A check and how the class did: share of its points that was lost, and marks."""
+    """How the class did on a check: the share of points lost, and marks."""
 
     name: str
     sentence: str
@@ -264,7 +264,7 @@ class Missed:
 
 
 def missed(results: Sequence[Result]) -> list[Missed]:
-    """All checks, those that cost the class most first."""
+    """All checks, most costly for the class first."""
     found = []
     for number, check in enumerate(results[0].checks):
         column = [r.checks[number] for r in results]

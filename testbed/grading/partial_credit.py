@@ -9,9 +9,9 @@ from testbed.core.claims import Status, Verdict, all_of
 
 
 def share_of(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict over several cases that count the same: earns the share of those that hold.
+    """One verdict over several equally weighted cases: earns the share of those that hold.
 
-    INCONCLUSIVE as soon as one case is: nobody knows what it would have earned.
+    INCONCLUSIVE as soon as one case is, as its share is unknown.
     """
     whole = all_of(*verdicts)
     unknown = [v for v in verdicts if v.status is Status.INCONCLUSIVE]

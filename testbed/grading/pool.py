@@ -1,7 +1,8 @@
-"""Processes that grade, one a processor; each has loaded the lab once and does one after another.
+"""Grading processes, one per processor; each loads the lab once and grades one job after another.
 
-Not threads: a guest's measuring is Python. Not forks: the parent has threads. Not Python's own
-pools of fresh processes: their semaphores are files that stay when all are killed.
+Not threads, because measuring is done in Python. Not forks, because the parent has threads. Not
+Python's own pools of fresh processes, because their semaphores are files that remain when all are
+killed.
 """
 
 from __future__ import annotations
@@ -36,26 +37,26 @@ pool.serve({fd}, {of})
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """Number of processors this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
 class _Worker:
-    """A process, and this end of its line."""
+    """A process, and our end of its connection."""
 
     process: subprocess.Popen[bytes]
     line: Connection[Any, Any]
 
     def ask(self, work: Callable[[LabFolder, Job], Done], job: Job) -> Done:
-        """What `work` gives for a job in the worker; what it raises is raised here."""
+        """The result of `work` for a job in the worker; what it raises is raised here."""
         try:
             self.line.send((work, job))
             ok, result = self.line.recv()
         except (EOFError, ConnectionError):
             raise RunIncompleteError(
-                "a grading process was ended from outside (out of memory?); run the same command"
-                " again: it goes on where it stopped"
+                "a grading process was killed from outside (out of memory?); run the same command"
+                " again: it resumes where it stopped"
             ) from None
         if not ok:
             raise result
@@ -64,12 +65,13 @@ class _Worker:
 
 
 class Pool:
-    """So many processes, which end with this one.
+    """A pool of processes that end with this one.
 
     Args:
         lab: the lab's folder.
         workers: how many.
-        held: descriptors that they hold open as well: a lock is free when all have ended.
+        held: descriptors that they keep open, too, so that a lock is released only when all have
+            ended.
     """
 
     def __init__(self, lab: Path, workers: int, held: Sequence[int] = ()) -> None:
@@ -98,10 +100,10 @@ class Pool:
             worker.process.wait()
 
     def each(self, work: Callable[[LabFolder, Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
-        """What `work`, a function of a module's, gives for each job, in the order of their ends.
+        """Results of `work`, a module-level function, for each job, in order of completion.
 
         Raises:
-            RunIncompleteError: a process was ended from outside.
+            RunIncompleteError: a process was killed from outside.
         """
         for future in as_completed([self._threads.submit(self._one, work, job) for job in jobs]):
             yield future.result()
@@ -130,10 +132,10 @@ def _start(lab: Path, held: Sequence[int]) -> _Worker:
 
 
 def serve(descriptor: int, of: tuple[int, str, tuple[int, ...]]) -> None:
-    """A worker's whole life: jobs come and results go over the line, until that ends.
+    """A worker's main loop: receives jobs and sends results until the connection closes.
 
     Args:
-        descriptor: the line's.
+        descriptor: of the connection.
         of: the number of the process that started this one, the lab's folder, and the sweeper.
     """
     parent, lab, sweepers = of
@@ -148,7 +150,7 @@ def serve(descriptor: int, of: tuple[int, str, tuple[int, ...]]) -> None:
             return
         try:
             answer = (True, work(found, job))
-        except TestbedError as error:  # another one is a fault of ours, and ends the worker
+        except TestbedError as error:  # any other is our bug, and ends the worker
             answer = (False, TestbedError(str(error)))
             answer[1].exit_code = error.exit_code
         line.send(answer)

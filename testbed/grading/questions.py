@@ -1,7 +1,7 @@
-"""What a lab asks in its file of answers, and the keys of a submission that nobody asked for.
+"""What a lab asks in its file of answers, and keys in a submission that were not asked for.
 
-Questions are the keys of the answers' file in ``starter/``, which every student has: nothing that
-is told of a wrong key can give away what hidden checks look for.
+Questions are the keys of the answers' file in ``starter/``, which every student has: what students
+are told about a wrong key cannot give away what hidden checks look for.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from testbed.grading.library import LabFolder
 from testbed.grading.manifest import Manifest
 
 _MOST = 8
-"""Wrong keys that are told."""
+"""Number of wrong keys reported."""
 
 
 def answers_file(manifest: Manifest) -> str | None:
-    """Name of the file of kind ``answers``, None if there is none."""
+    """Name of the file of kind ``answers``, or None."""
     return next((n for n, file in manifest.files.items() if file.kind == "answers"), None)
 
 
 def asked(lab: LabFolder, params: Mapping[str, Any]) -> tuple[str, ...]:
-    """The questions' keys, ``a.b`` for key ``b`` of the map at ``a``; none if they are not known.
+    """The questions' keys, ``a.b`` for key ``b`` of the map at ``a``; empty if they are not known.
 
-    A bundle has them in its manifest: beside it, ``starter/`` would look like a hand-in.
+    A bundle has them in its manifest, as ``starter/`` next to it would look like a hand-in.
     """
     name = answers_file(lab.manifest)
     if name is None:
@@ -37,7 +37,7 @@ def asked(lab: LabFolder, params: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(listed)
     try:
         return tuple(_leaves(read_answers(lab.starter(params).get(name, b"").decode())))
-    except (ConfigError, ValueError):  # 'lab test' tells it; no submission is judged by it
+    except (ConfigError, ValueError):  # 'lab test' reports it; no submission is judged by it
         return ()
 
 
@@ -50,11 +50,11 @@ def _leaves(answers: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def strange(manifest: Manifest, answers: Mapping[str, Any], asked: Collection[str]) -> list[str]:
-    """Lines for the student on keys that answer no question; the points know nothing of them."""
+    """Lines for the student on keys that answer no question; they do not affect points."""
     name = answers_file(manifest)
     keys = _strange(answers, asked) if asked else iter(())
     return [
-        f"{name}: {shown(key)}: is no question of this lab{nearest(shown(key), asked)}"
+        f"{name}: {shown(key)}: is not a question of this lab{nearest(shown(key), asked)}"
         for key in islice(keys, _MOST)
     ]
 

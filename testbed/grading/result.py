@@ -1,4 +1,4 @@
-"""What grading one submission gives: points by check, and where to see why. Plain data."""
+"""The result of grading one submission: points by check, with evidence. Plain data."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class CheckResult:
     """One check.
 
     Attributes:
-        points: earned; 0 if inconclusive, which `Result.open_points` tells apart.
-        of: what it is worth.
+        points: earned; 0 if inconclusive, which counts in `Result.open_points`.
+        of: the maximum.
         evidence: as in ``verdicts.json``.
     """
 
@@ -50,9 +50,9 @@ class Result:
     """One submission.
 
     Attributes:
-        key: hash of all that the result depends on.
-        problems: what was wrong with the files, a line each.
-        fingerprint: of the runs' captures; empty if nothing ran to its end.
+        key: hash of everything the result depends on.
+        problems: what was wrong with the files, one line each.
+        fingerprint: of the runs' captures; empty if nothing finished.
     """
 
     lab: str
@@ -70,12 +70,12 @@ class Result:
 
     @property
     def points(self) -> float:
-        """Earned for certain."""
+        """Points certainly earned."""
         return round(sum(c.points for c in self.checks), 2)
 
     @property
     def open_points(self) -> float:
-        """Neither earned nor lost: of checks that must be graded again."""
+        """Points neither earned nor lost: those of checks that must be graded again."""
         return round(sum(c.of for c in self.checks if c.mark is Mark.INCONCLUSIVE), 2)
 
     @property
@@ -90,7 +90,7 @@ class Result:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
-        """A result as `as_dict` gave it. Raises KeyError, TypeError or ValueError if it is none."""
+        """A result from `as_dict`. Raises KeyError, TypeError or ValueError if it is invalid."""
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']}")
         checks = tuple(

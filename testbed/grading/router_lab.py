@@ -1,4 +1,4 @@
-"""What labs have in common in which students configure routers: their addresses, and their start.
+"""Base of labs in which students configure routers: addresses and start-up.
 
 LANs with one host each and cables between routers, all IPv4; the router has the first address of a
 LAN, the host the eleventh; a cable's two ends have the first two of its /30.
@@ -23,7 +23,7 @@ _HOST = 11
 
 
 class RoutersLab(Assignment):
-    """Base of the RIP and the OSPF lab.
+    """Base of the RIP and OSPF labs.
 
     Attributes:
         routers: their names; the file ``<router>.conf`` is handed in for each.

@@ -1,6 +1,6 @@
-"""Students' programs in a guest: unprivileged, in a world of their own, within limits.
+"""Students' programs in a guest: unprivileged, isolated, within limits.
 
-Bubblewrap makes the world: the system's programs and libraries read-only, the submission's own
+Bubblewrap isolates them: the system's programs and libraries read-only, the submission's own
 files read-only in /work, a small /out and /tmp to write. There is no /run (the lab, the project),
 no /home, no /etc but what the loader needs, no other process, no capability, no user namespace, and
 only the node's network. Limits on processes, memory, files and file sizes hold for each program; if
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from testbed.author.running_network import RunningNetwork
 
 USER = 61001
-"""User and group of students' programs: nobody else has this number."""
+"""User and group of students' programs, used by nobody else."""
 
 WORK, OUT = "/work", "/out"
 """In the sandbox: the submission's files, and the folder for output."""
@@ -62,20 +62,20 @@ _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 
 
 def shown_of_host() -> list[Path]:
-    """Folders of the system that every submission sees, where they really are."""
+    """System folders that every submission sees, at their real paths."""
     shown = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin", *python_packages().values()]
     return sorted({Path(path).resolve() for path in shown})
 
 
 def prepare() -> None:
-    """Makes the guest ready for students' programs; once, before the network is made."""
+    """Prepares the guest for students' programs; once, before the network is created."""
     _OUT_ROOT.mkdir()
     mount("tmpfs", str(_OUT_ROOT), "tmpfs", 0, f"size={_OUT_MB}M,nr_inodes={_MOST_FILES}")
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
 
 
 def out_folder(name: str) -> Path:
-    """Where /out of the program `name` lies in the guest; made for it."""
+    """Folder in the guest behind /out of the program `name`; created here."""
     folder = _OUT_ROOT / name
     folder.mkdir()
     os.chown(folder, USER, USER)
@@ -94,7 +94,7 @@ def argv(
     """The line that starts `command` in the sandbox.
 
     Args:
-        command: program and arguments; a program of the submission's own is in `WORK`.
+        command: program and arguments; a program of the submission is in `WORK`.
         work: folder shown read-only as `WORK`.
         out: folder shown as `OUT`, writable.
         shown: more that is shown read-only, as path inside → path outside.
@@ -164,7 +164,7 @@ def argv(
 
 
 def _folders(paths: Iterable[str]) -> list[str]:
-    """Parents of what is shown, for all to enter: bubblewrap would make them for root alone."""
+    """Parents of what is shown, accessible to all: bubblewrap would create them for root only."""
     found = {str(p) for path in paths for p in Path(path).parents if str(p) != "/"}
     return [word for folder in sorted(found) for word in ("--dir", folder)]
 
@@ -185,13 +185,13 @@ def start(
 
 
 def python_packages() -> dict[str, str]:
-    """What a Python program needs to see to import what the testbed depends on: inside → here."""
+    """What a Python program needs to import the testbed's dependencies: path inside → path here."""
     site = [p for p in sys.path if p.endswith(("/site", "site-packages")) and Path(p).is_dir()]
     return {"/site": site[0]} if site else {}
 
 
 _DEEPEST = 8
-"""Folders in folders that are looked into."""
+"""Depth of nested folders that is searched."""
 
 
 def collect(folder: Path) -> None:
@@ -205,7 +205,7 @@ def collect(folder: Path) -> None:
 
 
 def _regular_files(root: Path) -> Iterator[tuple[str, int]]:
-    """Open files below a folder, by path; links, devices and pipes are passed over."""
+    """Open files below a folder, by path; links, devices and pipes are skipped."""
     for path, folders, names, at in os.fwalk(root, follow_symlinks=False):
         folders.sort()
         if len(Path(path).relative_to(root).parts) >= _DEEPEST:
@@ -219,7 +219,7 @@ def _regular_files(root: Path) -> Iterator[tuple[str, int]]:
 
 
 def _plain(name: str) -> bool:
-    """A name that is the same everywhere: printable ASCII."""
+    """A portable name: printable ASCII."""
     return name.isascii() and name.isprintable() and len(name) <= 100
 
 

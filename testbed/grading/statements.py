@@ -1,8 +1,8 @@
-"""Configurations of students, line by line: what is left of them may be given to a daemon.
+"""Filters students' configurations line by line, so that the result is safe for a daemon.
 
 Daemons run as root, and their configurations can do more than networking: write logs anywhere,
-start scripts, read other files. So only statements on these lists go through; each other line is
-left out, and the student is told. Pure.
+start scripts, read other files. So only statements on these lists go through; all other lines are
+left out, and the student is informed. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 Cleaned = tuple[str, list[str]]
-"""The text that may be used, and what was left out: one line for the student each."""
+"""The usable text, and what was left out: one line for the student each."""
 
 _LONGEST_LINE = 500
 _MOST_LINES = 2000
@@ -83,7 +83,7 @@ def dnsmasq(text: str) -> Cleaned:
         match = _DNSMASQ_LINE.fullmatch(words)
         return words if match and match[1] in _DNSMASQ else None
 
-    return _filtered(text, keep, "is no option that names and addresses need")
+    return _filtered(text, keep, "is not an option needed for names and addresses")
 
 
 def zone(text: str) -> Cleaned:
@@ -95,13 +95,13 @@ def zone(text: str) -> Cleaned:
             return None
         return line.rstrip()
 
-    return _filtered(text, keep, "is a directive that is not taken", blank_lines=True)
+    return _filtered(text, keep, "is a directive that is not allowed", blank_lines=True)
 
 
 def _filtered(
     text: str, keep: Callable[[str], str | None], why: str, *, blank_lines: bool = False
 ) -> Cleaned:
-    """Lines for which `keep` returns text; None is left out and told, an empty text left out."""
+    """Lines that `keep` returns text for; None is left out and reported, an empty one left out."""
     kept: list[str] = []
     told: list[str] = []
     lines = text.expandtabs(4).splitlines()

@@ -1,6 +1,6 @@
-"""What daemons and programs said of a submission while it ran: the lines a student has to see.
+"""What daemons and programs said about a submission while it ran: the lines a student must see.
 
-Logs are the submission's to write, so a line is a hint for the student and decides nothing.
+A submission can write its own logs, so these lines are hints and decide nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from testbed.grading.answers import shown
 from testbed.grading.submission import CONFIGS
 
 _MOST = 8
-"""Lines of each sort."""
+"""Number of lines of each kind."""
 
 _TAIL_BYTES = 1 << 18
 _TRACE = "Traceback (most recent call last):"
@@ -25,11 +25,11 @@ _FRAME = re.compile(r'\s+File "/(?:work|project/controller)/([^"/]+)", line (\d+
 
 
 def refused(scenarios: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Lines of routers' configurations that FRR did not take, by file and line.
+    """Lines of routers' configurations that FRR rejected, by file and line.
 
     Args:
         scenarios: folder of a submission's scenarios.
-        files: the files as they were handed in, by name.
+        files: the files as handed in, by name.
     """
     found: dict[str, None] = {}
     for folder in sorted(scenarios.glob("*")):
@@ -46,7 +46,7 @@ def refused(scenarios: Path, files: Mapping[str, bytes]) -> list[str]:
 
 
 class _Places:
-    """Where lines are in a file; one that is there twice is found twice."""
+    """Line numbers in a file; a repeated line is found each time."""
 
     def __init__(self, data: bytes) -> None:
         text = data.decode("utf-8", errors="replace")
@@ -61,7 +61,7 @@ class _Places:
 
 
 def _configs(folder: Path) -> dict[str, str]:
-    """Router → the file that it was started with."""
+    """Router → the file it was started with."""
     try:
         return dict(read_json(folder / CONFIGS))
     except TestbedError:  # no router was started
@@ -69,7 +69,7 @@ def _configs(folder: Path) -> dict[str, str]:
 
 
 def raised(scenarios: Path, names: Mapping[str, str]) -> list[str]:
-    """Errors that students' programs raised and perhaps caught: file, line, the error's last line.
+    """Errors that students' programs raised (even if caught): file, line, the error's last line.
 
     Args:
         scenarios: folder of a submission's scenarios.
@@ -87,7 +87,7 @@ def raised(scenarios: Path, names: Mapping[str, str]) -> list[str]:
 def _traces(text: str) -> Iterator[tuple[str, int, str]]:
     """Tracebacks: file and line of the innermost frame in the student's code, and what was raised.
 
-    Of exceptions raised while another was handled, each is one.
+    Exceptions raised while handling another count separately.
     """
     inside, frame = False, ("", 0)
     for line in text.splitlines():

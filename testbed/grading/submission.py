@@ -1,7 +1,7 @@
-"""A submission that was accepted: a folder with the files a lab takes, and nothing else.
+"""An accepted submission: a folder with the files a lab takes, and nothing else.
 
 The grader made the folder (see `testbed.grading.accept`): names are the manifest's, configurations
-went through their lists. The same object serves in the guest, where it starts things, and outside,
+went through their lists. The same object is used in the guest, where it starts things, and outside,
 where checks read it.
 """
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from testbed.results.data import ScenarioData
 
 FOLDER = "submission"
-"""Of the files, in a scenario's folder."""
+"""Folder of the files, in a scenario's folder."""
 
 CONFIGS = "configs.json"
 """In a scenario's folder: router → the file that it was started with."""
 
 HANDED = "handed.json"
-"""Beside that folder: kinds of the files, and what was read from some of them."""
+"""Next to that folder: kinds of the files, and what was read from some of them."""
 
 
 class SubmissionError(TestbedError):
@@ -48,12 +48,12 @@ class SubmissionError(TestbedError):
 
 
 _MOST_WORDS = 1000
-"""Characters of what a student's program said, in a verdict."""
+"""Number of characters of a student's program's output that a verdict quotes."""
 
 
 @contextmanager
 def blamed(what: str) -> Iterator[None]:
-    """In the block, what ends, does not answer or cannot be read is the submission's doing."""
+    """In the block, any failure, timeout or unreadable file is blamed on the submission."""
     try:
         yield
     except CommandError as error:  # without the line that started it: the sandbox's is long
@@ -148,7 +148,7 @@ class Submission:
             node: where.
             command: such as ``["python3", "sender.py", "10.0.0.2"]``; it begins in the folder of
                 the submission's files, and may write to ``/out``.
-            log: name of its log, and of its folder below ``out/``; once only.
+            log: name of its log, and of its folder under ``out/``; must be unique.
         """
         from testbed.grading import sandbox
 
@@ -157,10 +157,10 @@ class Submission:
     def start_app(
         self, net: RunningNetwork, name: str, settings: Mapping[str, Any] | None = None
     ) -> ControlledNetwork:
-        """Starts a controller app of the student's in the sandbox; all switches follow it.
+        """Starts a student's controller app in the sandbox; all switches connect to it.
 
         Raises:
-            SubmissionError: it ends, or the switches do not get an answer.
+            SubmissionError: it exits, or does not answer the switches.
         """
         from testbed.grading import app
 
@@ -170,11 +170,11 @@ class Submission:
     # ---- outside
 
     def topo(self, name: str) -> Topo:
-        """The topology that a file of kind ``topology`` described, made from data alone.
+        """The topology that a file of kind ``topology`` described, built only from data.
 
         Raises:
             SubmissionError: it described none.
-            MissingDataError: nobody knows, as the grader could not evaluate it.
+            MissingDataError: unknown, because the grader could not evaluate it.
         """
         from testbed.core.claims import MissingDataError
         from testbed.grading.graphs import DataTopo
@@ -188,10 +188,10 @@ class Submission:
 
     @contextmanager
     def reading(self, name: str, scenario: str = "main") -> Iterator[ScenarioData]:
-        """A scenario of the run directory that was handed in as the folder `name`.
+        """A scenario of the run directory handed in as the folder `name`.
 
-        Files can be made up: a check holds them against the grader's own run. In the block,
-        whatever cannot be read is the submission's doing.
+        Files can be forged, so a check compares them with the grader's own run. In the block, any
+        unreadable file is blamed on the submission.
 
         Raises:
             SubmissionError: it was not handed in, or cannot be read.

@@ -1,4 +1,4 @@
-"""A lab tried on itself: the solution earns all points, each mutant loses what it must."""
+"""Tests a lab on its own files: the solution earns all points, each mutant loses what it must."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from testbed.grading.result import Mark, Result, points_text
 SOLUTION, STARTER = "solution", "starter"
 _SECRET = b"the secret of a lab's trial"
 _CLOSE = 0.006
-"""Points are given to two decimals."""
+"""Points have two decimals."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One submission of the lab's own.
+    """One of the lab's own submissions.
 
     Attributes:
         name: ``solution``, ``starter`` or a mutant's name.
-        student: whose variant it was made for.
+        student: the student whose variant was used.
         result: what it earned.
-        wrong: what is not as it must be, a line each.
+        wrong: deviations from what must be, one line each.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Trial:
 
 
 def names(lab: LabFolder) -> list[str]:
-    """All submissions a lab has of its own."""
+    """Names of all of a lab's own submissions."""
     return [SOLUTION, STARTER, *lab.manifest.mutants]
 
 
 def files(lab: LabFolder, name: str, student: str) -> dict[str, bytes]:
-    """The files of one, for a student's variant."""
+    """The files of one of them, for a student's variant."""
     params = lab.variant(student, _SECRET)
     if name == SOLUTION:
         return lab.solution(params, student)
@@ -63,8 +63,8 @@ def run(
         chosen: of `names`.
         students: ids.
         folder: for the runs.
-        on_trial: is told of each once it and all before it are done: in the same order each time.
-        workers: so many at a time; 0: one a processor.
+        on_trial: called for each one when it and all before it are done, so the order is fixed.
+        workers: number of parallel processes; 0: one per processor.
     """
     asked = [(student, name) for student in students for name in chosen]
     found: dict[tuple[str, str], Trial] = {}

@@ -1,7 +1,7 @@
 """What varies between students: numbers drawn from the course's secret, the lab and the student.
 
 HMAC-SHA256 (RFC 2104) in counter mode, so that a variant is the same in every version of Python,
-and nobody without the secret can tell another's.
+and nobody without the secret can predict another student's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SeededRandom:
         self._count = 0
 
     def _below(self, bound: int) -> int:
-        """A number from 0 to `bound` - 1, each as likely as the other."""
+        """A number from 0 to `bound` - 1, all equally likely."""
         while True:
             block = hmac.new(self._key, self._count.to_bytes(8, "big"), hashlib.sha256).digest()
             self._count += 1
@@ -42,7 +42,7 @@ class SeededRandom:
         return items[self._below(len(items))]
 
     def shuffled(self, items: Sequence[Item]) -> list[Item]:
-        """The items in another order."""
+        """The items in random order."""
         left = list(items)
         return [left.pop(self._below(len(left))) for _ in items]
 

@@ -12,7 +12,7 @@ MountFolder = Callable[[int, str, bool], None]
 """Mounts the folder behind a descriptor at a path; the third argument: writable."""
 
 _ROOT = "/tmp"
-"""Where the new root is put together: there on every system, and not seen inside."""
+"""Where the new root is put together: there on every system, and are not visible inside."""
 
 _ETC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "etc")
 

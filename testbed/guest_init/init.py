@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
         traceback.print_exc()
         result = {"exit_code": _WORLD_FAILED, "reason": f"cannot prepare the run's world: {error}"}
     if stalls:
-        with suppress(OSError):  # without it nothing is judged; a full disk is told by `_leave`
+        with suppress(OSError):  # without it nothing is judged; `_leave` reports a full disk
             stalls.write(LAB)
     _leave(result, guest)
 

@@ -9,7 +9,7 @@ from testbed.guest_init import PROGRESS_FD
 
 
 def report(message: str) -> None:
-    """Shows `message` beside the run's clock; cheap, and without effect outside of a run."""
+    """Shows `message` next to the run's clock; cheap, and without effect outside a run."""
     line = f"{time.monotonic():.3f} {' '.join(message.split())}\n"
     try:
         os.write(PROGRESS_FD, line.encode())

@@ -1,8 +1,8 @@
-"""The Python libraries of the guest's side: a short list, whatever else is installed.
+"""The Python libraries of the guest's side: a fixed, short list, whatever else is installed.
 
-They come from this Python's packages, each file by file, into a folder of their own: a run finds
-nothing there that is not listed here. Mininet comes by itself, from Debian's package; it imports
-pexpect where it finds it, which inside is nowhere.
+They are copied, file by file, from this Python's packages into a folder of their own, which
+contains nothing else. Mininet comes separately, from Debian's package; it imports pexpect where
+available, which inside it never is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONTROLLERS = (
     "rfc3986",
     "stevedore",
 )
-"""What controllers import besides, where the extra is installed: in a folder of its own."""
+"""What controllers import in addition, if the extra is installed: in a folder of its own."""
 
 CONTROLLERS_FOLDER = "controllers"
 MININET = "mininet"
@@ -39,7 +39,7 @@ DEBIAN = "usr/lib/python3/dist-packages"
 """Where Debian has its Python packages."""
 
 _UNREAD_TABLES = ("netaddr/eui",)
-"""Folders whose text files are left out: the makers of all network cards."""
+"""Folders without their text files: lists of all makers of network cards."""
 
 _METADATA = ("METADATA", "entry_points.txt")
 _NOT_READ = frozenset({"__pycache__", "tests"})
@@ -64,7 +64,7 @@ def files(mininet: Path | None = None, *, every: bool = False) -> Files:
 
     Args:
         mininet: the folder of Mininet's package; None: the one that this Python finds.
-        every: those of controllers must be there, too.
+        every: those of controllers must be installed, too.
 
     Raises:
         MissingPrerequisiteError: a library is not installed.
@@ -96,7 +96,7 @@ def mininet_folder() -> Path:
 
 
 def _of(name: str) -> Iterator[tuple[str, Path]]:
-    """A library's one package, and what other libraries ask its metadata for."""
+    """A library's single package, and the metadata that other libraries read."""
     try:
         found = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
@@ -109,7 +109,7 @@ def _of(name: str) -> Iterator[tuple[str, Path]]:
         where = Path(folder).relative_to(site).as_posix()
         for file in sorted(names):
             if file.endswith(".so"):
-                raise TestbedError(f"{name}: has a compiled part, {file}; a guest cannot have it")
+                raise TestbedError(f"{name}: has a compiled part, {file}, which a guest cannot use")
             if where not in _UNREAD_TABLES or not file.endswith((".txt", ".idx")):
                 yield f"{where}/{file}", Path(folder, file)
     metadata = f"{package}-{found.version}.dist-info"
@@ -119,7 +119,7 @@ def _of(name: str) -> Iterator[tuple[str, Path]]:
 
 
 def key(found: Files) -> str:
-    """Changes with every change of a library: by names, sizes and dates, which are quick to see."""
+    """A hash that changes with any library: over names, sizes and dates (fast to read)."""
     digest = hashlib.sha256()
     for path, file in found.items():
         status = file.stat()

@@ -1,4 +1,4 @@
-"""The Debian packages the testbed uses: one list for set-up, for doctor and for error messages."""
+"""The Debian packages the testbed uses: one list for set-up, `doctor` and error messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SYSTEM_PATH = guest_init.ENVIRONMENT["PATH"]
 """Where programs are looked for in a network."""
 
 BUILDS_KERNEL = "building the guest kernel"
-"""What is lost without a package that nothing else needs."""
+"""What does not work without a package that nothing else needs."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def packages(path: Path = LIST) -> tuple[Package, ...]:
 
 
 def find(program: str) -> str | None:
-    """Path of a program, or None: on the user's search path, else where a network looks.
+    """Path of a program, or None: on the user's search path, else on that of networks.
 
-    Debian's ordinary users have no `sbin` folder on theirs, and a run needs programs of it.
+    On Debian, ordinary users have no `sbin` folder on theirs, but a run needs programs in it.
     """
     path = os.pathsep.join((os.environ.get("PATH", ""), SYSTEM_PATH))
     return shutil.which(program, path=path)
@@ -81,7 +81,7 @@ def installed_packages() -> dict[str, str]:
         ["dpkg-query", "--show", "--showformat", form, *names],
         capture_output=True,
         text=True,
-        check=False,  # it ends with 1 as soon as one of them is unknown
+        check=False,  # its exit code is 1 if any of them is unknown
     )
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     return {name: version for name, status, version in rows if status == "installed"}

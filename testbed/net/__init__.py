@@ -38,7 +38,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a name's module now: the address plan is for machines without Mininet, too."""
+    """Loads a name's module on demand, because the address plan also works without Mininet."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -17,20 +17,20 @@ _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 def check_topology(topo: Any) -> bool:
-    """Refuse what cannot be built.
+    """Refuse a topology that cannot be built.
 
     Returns:
         Whether any link is shaped.
 
     Raises:
-        ConfigError: names the node or link, and what mends it.
+        ConfigError: names the node or link, and how to fix it.
     """
     nodes = list(topo.nodes())
     links = [info for *_, info in topo.links(withInfo=True)]
     for node in nodes:
         if not isinstance(node, str) or not _NODE_NAME.fullmatch(node):
             raise ConfigError(
-                f"node {node!r}: a name is letters, digits and _ . + -, starting with a letter"
+                f"node {node!r}: a name has letters, digits and _ . + -, starting with a letter"
             )
     used: dict[str, str] = {}
     shaped = False
@@ -38,7 +38,7 @@ def check_topology(topo: Any) -> bool:
         one, two = info["node1"], info["node2"]
         where = f"link {one} {two}"
         if one == two:
-            raise ConfigError(f"{where}: joins a node to itself; link two different nodes")
+            raise ConfigError(f"{where}: connects a node to itself; link two different nodes")
         for side in (1, 2):
             node, port = info[f"node{side}"], info[f"port{side}"]
             name = info.get(f"intfName{side}") or interface_name(node, port)
@@ -54,7 +54,7 @@ def _check_interface(name: str, where: str, used: dict[str, str]) -> None:
             f"{NAME_MAX}; shorten the node's name or give intfName1=/intfName2="
         )
     if name in used:
-        raise ConfigError(f"{where}: interface '{name}' is used by {used[name]} already")
+        raise ConfigError(f"{where}: interface '{name}' is already used by {used[name]}")
     used[name] = where
 
 

@@ -1,4 +1,4 @@
-"""Controllers: Mininet's `Controller` beside the switches, `RemoteController` on the machine."""
+"""Controllers: Mininet's `Controller` next to the switches, `RemoteController` on the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from testbed.net.node import NodeMixin
 from testbed.net.relay import Relay
 
 PORTS = (6653, 6633)
-"""Of OpenFlow: IANA's, and the one in use before."""
+"""OpenFlow ports: IANA's, and the one used before."""
 
 _CONNECT_WITHIN_S = 1.0
 _BACKLOG = 128
@@ -58,10 +58,10 @@ class Controller(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
         )
 
     def checkListening(self) -> None:
-        """Refuse a port that another controller of this network has."""
+        """Refuse a port that another controller of this network uses."""
         if self._listens_inside():
             raise ConfigError(
-                f"controller {self.name}: port {self.port} is another controller's; give port="
+                f"controller {self.name}: port {self.port} is another controller's; set port="
             )
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Controller(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
 
 
 class RemoteController(Controller, mininet_node.RemoteController):  # type: ignore[misc]
-    """A controller that somebody else runs on the machine (or further away), joined by a relay.
+    """An external controller on the machine (or further away), reached through a relay.
 
     The default is Mininet's: 127.0.0.1, at the first of `PORTS` where something listens.
     """
@@ -88,7 +88,7 @@ class RemoteController(Controller, mininet_node.RemoteController):  # type: igno
         self._relayed = False
 
     def checkListening(self) -> None:
-        """Find the port; warn if nobody listens yet."""
+        """Find the port; warn if nothing listens yet."""
         ports = PORTS if self.port is None else (self.port,)
         found = next((port for port in ports if self.isListening(self.ip, port)), None)
         self.port = found or ports[0]
@@ -96,12 +96,12 @@ class RemoteController(Controller, mininet_node.RemoteController):  # type: igno
             log.warn(f"Unable to contact the remote controller at {self.ip}:{self.port}\n")
 
     def isListening(self, ip: str, port: int) -> bool:
-        """Whether somebody listens, in the switches' namespace or on the machine."""
+        """Whether something listens, in the switches' namespace or on the machine."""
         inside = self.engine.inside(self.namespace, lambda: is_listening(ip, port))
         return inside or is_listening(ip, port)
 
     def start(self) -> None:
-        """Lead the switches to the machine's port, unless somebody listens beside them."""
+        """Relay the switches to the machine's port, unless something listens next to them."""
         port = self.port
         if port is None or self._relayed or self.engine.rooms.closed or self._listens_inside():
             return
@@ -118,4 +118,4 @@ class RemoteController(Controller, mininet_node.RemoteController):  # type: igno
         self._relayed = True
 
     def stop(self, *_args: Any, **_options: Any) -> None:
-        """Somebody else runs it."""
+        """It runs outside of the network."""

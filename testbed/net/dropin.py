@@ -44,7 +44,7 @@ def find_controller(controllers: Any = (control.Controller, OVSController)) -> A
 
 
 def default_controller(name: str, **params: Any) -> Any:
-    """A controller that is installed.
+    """An installed controller.
 
     Raises:
         MissingPrerequisiteError: there is none.
@@ -78,11 +78,11 @@ class Mininet(Network):
 
 
 class MininetWithControlNet(mininet_net.MininetWithControlNet, Mininet):  # type: ignore[misc]
-    """Mininet's, on ours."""
+    """Mininet's CLI, on our network."""
 
 
 def cleanup() -> None:
-    """What dead runs left; Mininet's own would end other people's programs by name."""
+    """Cleans up after dead runs; Mininet's own would kill other people's programs by name."""
     owned.remove(owned.leftovers())
 
 
@@ -94,7 +94,7 @@ class Cleanup:
 
     @classmethod
     def addCleanupCallback(cls, callback: Any) -> None:
-        """Taken, and never called: what is ours ends by itself."""
+        """Accepted, and never called: our processes end by themselves."""
         cls.callbacks.append(callback)
 
 
@@ -105,11 +105,11 @@ class CPULimitedHost(Host):
         """As a host's.
 
         Raises:
-            ConfigError: limits of processor time are asked for.
+            ConfigError: limits of processor time are requested.
         """
         if cores or (cpu is not None and cpu >= 0):
             raise ConfigError(
-                f"host {self.name}: cpu= and cores= limit processors, this engine does not; "
+                f"host {self.name}: cpu= and cores= limit processors, which this engine does not; "
                 "leave them out (on a guest's virtual clock computation takes no time)"
             )
         return super().config(*args, **params)
@@ -155,7 +155,7 @@ NAMES: dict[str, dict[str, Any]] = {
 
 
 def install() -> None:
-    """Have this process find our classes in Mininet's modules."""
+    """Make this process find our classes in Mininet's modules."""
     package = importlib.import_module("mininet")
     for name, replaced in NAMES.items():
         original = importlib.import_module(f"mininet.{name}")
@@ -166,25 +166,27 @@ def install() -> None:
 
 
 def enter_layers(keep: Sequence[Path] = ()) -> layers.Layers:
-    """Have this process, and all that it starts, write to layers over the machine's files.
+    """Make this process, and all that it starts, write to layers over the machine's files.
 
-    What is written in the working directory stays, unless that is one of the system's own folders.
+    Files written to the working directory are kept, unless that is a system folder.
 
     Args:
-        keep: more folders of which that is true.
+        keep: more folders whose files are kept.
 
     Raises:
-        ConfigError: a folder to keep is one of the system's, or not there.
+        ConfigError: a folder to keep belongs to the system, or does not exist.
         MissingPrerequisiteError: the caller is not root.
     """
     if os.geteuid() != 0:
-        raise MissingPrerequisiteError("root", "sudo testbed mininet ...", "it makes networks")
+        raise MissingPrerequisiteError("root", "sudo testbed mininet ...", "it creates networks")
     kept = [str(folder.resolve()) for folder in keep]
     for folder in kept:
         if not Path(folder).is_dir():
-            raise ConfigError(f"--keep {folder}: there is no such folder; make it first")
+            raise ConfigError(f"--keep {folder}: no such folder; create it first")
         if not layers.may_be_kept(folder):
-            raise ConfigError(f"--keep {folder}: belongs to the system; name a folder of your own")
+            raise ConfigError(
+                f"--keep {folder}: belongs to the system; choose a folder of your own"
+            )
     here = str(Path.cwd())
     kept += [here] if layers.may_be_kept(here) else []
     made = layers.enter(kept)
@@ -200,7 +202,7 @@ def find_script(script: str) -> str:
     """
     path = script if Path(script).is_file() else shutil.which(script)
     if path is None:
-        raise ConfigError(f"script '{script}': there is no such file or program")
+        raise ConfigError(f"script '{script}': no such file or program")
     return path
 
 

@@ -1,4 +1,4 @@
-"""The kernel's side of one network: requests are collected, then sent in few system calls."""
+"""The kernel side of one network: collects requests and sends them in few system calls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SILENT_SETTINGS = {
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
 }
-"""Of a namespace that only switches or carries frames: without IPv6, ports speak no ND or MLD."""
+"""Settings of a namespace that only forwards frames: without IPv6, ports send no ND or MLD."""
 
 _PATCHED = Path("/sys/module/veth/parameters/wire")
 """Where our guest kernel's patch is switched."""
@@ -37,18 +37,18 @@ Result = TypeVar("Result")
 
 
 class Engine:
-    """Collects what a network needs and has the kernel do it.
+    """Collects what a network needs and makes the kernel do it.
 
-    Outside `batch` every request is done at once. Within, requests wait until the block ends: then
-    links are made, then what belongs to each namespace, each in order.
+    Outside `batch` every request is executed immediately. Within, requests wait until the block
+    ends: then links are made, then what belongs to each namespace, each in order.
 
     Attributes:
         rooms: namespaces and processes.
         control: the namespace of controllers and Open vSwitch, which must reach each other.
-        wires: the namespace in which the wires of shaped links are; see `testbed.net.wire`.
+        wires: the namespace with the wires of shaped links; see `testbed.net.wire`.
         virtual_clock: True where the kernel's clock is virtual and therefore never late.
-        notes: what is not as it should be on this kernel; in the run's record.
-        is_free: True for nodes that no network has taken over yet.
+        notes: deviations of this kernel; stored in the run's record.
+        is_free: True while no network has taken over its nodes.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Engine:
         atexit.register(self.close)
 
     def fd(self, namespace: Namespace) -> int:
-        """Open file of the namespace, made now if it is not there."""
+        """Open file of the namespace, created if it does not exist."""
         if namespace.fd is None:
             self._learn_fresh(namespace.settings)
             self.rooms.call(self.rooms.create, namespace, self._fresh)
@@ -84,7 +84,7 @@ class Engine:
         return 1 + max(state.index for state in self.ask(self._yard, lambda s: list(rtnl.links(s))))
 
     def _learn_fresh(self, settings: Mapping[str, str]) -> None:
-        """Read what a new namespace already has, so that only what differs is written."""
+        """Read a new namespace's settings, so that only differences are written."""
         if self._yard.fd is None:
             self.rooms.call(self.rooms.create, self._yard, {})
         unknown = [path for path in settings if path not in self._fresh]
@@ -107,7 +107,7 @@ class Engine:
 
     @cached_property
     def orphan_fd(self) -> int | None:
-        """The program of `testbed.net.orphan`; None where it is not needed or cannot be had."""
+        """The program of `testbed.net.orphan`; None if it is not needed or not possible."""
         if self.virtual_clock or _PATCHED.exists():  # our own kernel does it by itself
             return None
         self._learn_fresh({})
@@ -122,12 +122,12 @@ class Engine:
         return fd
 
     def orphan(self, namespace: Namespace, index: int, what: str) -> None:
-        """What leaves by the interface belongs to no socket from now on."""
+        """From now on, packets that leave by the interface belong to no socket."""
         if self.orphan_fd is not None:
             self.request(namespace, *orphan.messages(index, self.orphan_fd, what))
 
     def index(self, namespace: Namespace) -> int:
-        """A free interface index; at run time beyond those the kernel itself gives out."""
+        """A free interface index; at run time beyond those that the kernel assigns."""
         self.fd(namespace)
         if self._built:
             namespace.next_index = max(namespace.next_index, _FIRST_INDEX_AT_RUN_TIME)
@@ -140,7 +140,7 @@ class Engine:
             self.flush()
 
     def request(self, namespace: Namespace, *messages: Message) -> None:
-        """Request something of one namespace."""
+        """Request something in one namespace."""
         self.fd(namespace)
         self._requests.setdefault(id(namespace), (namespace, []))[1].extend(messages)
         if not self._batching:
@@ -148,7 +148,7 @@ class Engine:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Collect the requests made in the block and do them all at its end."""
+        """Collect the requests made in the block and execute them at its end."""
         if self._batching:
             yield
             return
@@ -161,10 +161,10 @@ class Engine:
         self._built = True
 
     def flush(self) -> None:
-        """Do everything that waits.
+        """Execute all waiting requests.
 
         Raises:
-            NetlinkError: what the kernel refused.
+            NetlinkError: the kernel refused a request.
             MissingPrerequisiteError: the kernel lacks a queue discipline.
         """
         links, requests = self._links, list(self._requests.values())
@@ -190,7 +190,7 @@ class Engine:
                 socket.send(messages)
 
     def ask(self, namespace: Namespace, question: Callable[[NetlinkSocket], Result]) -> Result:
-        """Answer of a question put over a netlink socket of the namespace."""
+        """Answer to a query over a netlink socket of the namespace."""
 
         def within() -> Result:
             with self.rooms.socket(namespace) as socket:
@@ -212,11 +212,11 @@ class Engine:
         return self.inside(namespace, lambda: self.rooms.read_proc(path))
 
     def at_close(self, function: Callable[[], None]) -> None:
-        """Have a function called when the network is gone."""
+        """Call a function when the network is gone."""
         self._at_close.append(function)
 
     def close(self) -> None:
-        """Remove the network from the kernel; done by itself at the program's end."""
+        """Remove the network from the kernel; happens automatically when the program ends."""
         atexit.unregister(self.close)
         try:
             self.rooms.close()
@@ -226,10 +226,10 @@ class Engine:
 
 
 def _missing_in_kernel(error: NetlinkError) -> MissingPrerequisiteError | None:
-    """What a refusal says about a discipline or filter this kernel was built without."""
+    """Turns a refusal into an error about a discipline or filter missing from this kernel."""
     if "kind is unknown" not in error.detail and "not found" not in error.detail:
         return None
-    part = error.what.rpartition(": ")[2]  # whichever link came first: all of them need it
+    part = error.what.rpartition(": ")[2]  # regardless of the link: all of them need it
     return MissingPrerequisiteError(
         f"'{part}' in the running kernel {os.uname().release}",
         "make setup (it builds the guest's kernel, which has it; run with --runtime guest)",

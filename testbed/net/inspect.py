@@ -1,4 +1,4 @@
-"""What the kernel really has: queue disciplines, sysctls, interfaces of a running network."""
+"""The actual state in the kernel: queue disciplines, sysctls, interfaces of a running network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Inspected(Protocol):
-    """What is asked of a network here: `testbed.net.Network` has it."""
+    """What this module needs of a network; see `testbed.net.Network`."""
 
     engine: Engine
     links: list[Any]
@@ -45,14 +45,14 @@ RECORDED_SYSCTLS = (
     "net.ipv6.conf.all.forwarding",
     "net.ipv4.ip_default_ttl",
 )
-"""What changes how a host or router behaves and is the node's own."""
+"""Settings that change how a host or router behaves and are per node."""
 
 _NO_QUEUE = {"noqueue", "ingress", "clsact"}
 _TCA_STATS2, _TCA_STATS_BASIC, _TCA_STATS_QUEUE, _TCA_STATS_PKT64 = 7, 1, 3, 8
 
 
 def raise_file_limit() -> None:
-    """A network holds one open file per node: use what the machine allows."""
+    """Raise the limit of open files as far as allowed: a network needs one per node."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -212,7 +212,7 @@ def _sysctl_path(name: str) -> str:
 
 
 def sysctls(net: Inspected, names: Iterable[str]) -> dict[str, dict[str, str | None]]:
-    """Sysctls of every host and router; None where the kernel has none of this name."""
+    """Sysctls of every host and router; None where the kernel has no such sysctl."""
     paths = {name: _sysctl_path(name) for name in names}
 
     def read() -> dict[str, str | None]:
@@ -256,5 +256,5 @@ def set_sysctl(net: Inspected, node: str, name: str, value: str) -> None:
 
 
 def links(net: Inspected, node: str) -> list[rtnl.LinkState]:
-    """A node's interfaces as the kernel has them."""
+    """A node's interfaces in the kernel."""
     return net.engine.ask(net[node].namespace, lambda socket: list(rtnl.links(socket)))

@@ -23,7 +23,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
     Attributes:
         end: its end of the link; None for the loopback and for interfaces not ours.
         ipv6: its IPv6 address with prefix length, or None.
-        wanted: shape asked for before its link was whole; None: none.
+        wanted: shape requested before its link was complete, or None.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         self.node.engine.request(self.node.namespace, *messages)
 
     def _state(self) -> LinkState | None:
-        """As the kernel has it; None if it is gone."""
+        """Its state in the kernel; None if it is gone."""
         found = self.node.engine.ask(self.node.namespace, lambda s: list(rtnl.links(s)))
         return next((state for state in found if state.name == self.name), None)
 
@@ -70,7 +70,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         try:
             address = ipaddress.ip_interface(ipstr)
         except ValueError as error:
-            raise ConfigError(f"{self.name}: ip {ipstr!r} is no address: {error}") from error
+            raise ConfigError(f"{self.name}: ip {ipstr!r} is not an address: {error}") from error
         if isinstance(address, ipaddress.IPv6Interface):
             old6, self.ipv6 = self.ipv6, address
             self._replace(old6, address)
@@ -88,7 +88,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         self._request(rtnl.add_address(self.index, new, self.name))
 
     def put_back(self) -> None:
-        """Give an interface made anew its addresses, routes and place in a switch."""
+        """Restore a recreated interface's addresses, routes and switch port."""
         self._request(
             *(rtnl.add_address(self.index, a, self.name) for a in (self._ipv4, self.ipv6) if a)
         )
@@ -104,7 +104,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         return ""
 
     def ifconfig(self, *args: str) -> str:
-        """``up`` and ``down`` and an address directly; anything else by the program."""
+        """Handles ``up``, ``down`` and an address directly; runs the program for anything else."""
         if args in (("up",), ("down",)):
             self._set_up(args[0] == "up")
             return ""
@@ -114,7 +114,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         return str(self.cmd("ifconfig", self.name, *args))
 
     def _set_up(self, up: bool) -> None:
-        """Also takes the carrier from the other end of a wire, as pulling a plug does."""
+        """Also removes the carrier at the other end of a wire, like pulling a plug."""
         self._request(rtnl.set_up(self.index, up, self.name))
         if self.link and self.end and self.end.far is not None:
             other = self.link.other(self).end
@@ -126,18 +126,18 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
     def isUp(self, setUp: bool = False) -> bool:
         """Whether the interface is up; with `setUp`, bring it up."""
         if setUp:
-            if not self.end:  # links are made up already
+            if not self.end:  # links are already up
                 self.ifconfig("up")
             return True
         state = self._state()
         return bool(state and state.up)
 
     def updateAddr(self) -> tuple[str | None, str | None]:
-        """Read the IPv4 and MAC addresses the kernel has now."""
+        """Read the current IPv4 and MAC addresses from the kernel."""
         return self.updateIP(), self.updateMAC()
 
     def updateIP(self) -> str | None:
-        """Read the IPv4 address the kernel has now."""
+        """Read the current IPv4 address from the kernel."""
         index = self.index
         found = self.node.engine.ask(self.node.namespace, lambda s: list(rtnl.addresses(s)))
         mine = [a for i, a in found if i == index and a.version == 4]
@@ -147,13 +147,13 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         return self.ip
 
     def updateMAC(self) -> str | None:
-        """Read the MAC address the kernel has now."""
+        """Read the current MAC address from the kernel."""
         state = self._state()
         self.mac = state.mac if state else None
         return self.mac
 
     def rename(self, newname: str) -> str:
-        """Give the interface another name."""
+        """Rename the interface."""
         self.node.nameToIntf[newname] = self.node.nameToIntf.pop(self.name)
         index = self.index
         renaming = rtnl.set_link(index, f"rename to {newname}", text(rtnl.IFLA_IFNAME, newname))
@@ -175,7 +175,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
             new = tclink.from_mininet(shape or self.end.shape, **shaping)
             if hasattr(self.link, "intf2"):
                 self.link.reshape(self, new)
-            else:  # of a class that shapes by itself, at work while its link is made
+            else:  # of a class that shapes by itself, active while its link is created
                 self.wanted = new
         return result
 
@@ -229,7 +229,7 @@ class Link(mininet_link.Link):  # type: ignore[misc]
         for node in (node1, node2):
             if not hasattr(node, "engine"):
                 raise ConfigError(
-                    f"link {node1} {node2}: {node} is a node of Mininet's own; "
+                    f"link {node1} {node2}: {node} is one of Mininet's own nodes; "
                     "use hosts and switches of testbed.net with this link (mn: --host, --switch)"
                 )
         self.engine, self.seed = node1.engine, seed
@@ -277,7 +277,7 @@ class Link(mininet_link.Link):  # type: ignore[misc]
             self._lay_anew(sender, shape)
 
     def _lay_anew(self, sender: Intf, shape: LinkShape) -> None:
-        """Replace a link without a wire by one that has one, with everything that was on it."""
+        """Replace a link without a wire by one with a wire, keeping everything on it."""
         assert self.intf1.end and self.intf2.end and sender.end
         with self.engine.batch():
             gone = rtnl.delete_link(sender.index, str(self))
@@ -307,13 +307,13 @@ def _end(node: Any, name: str, mac: str | None, shape: LinkShape, others: list[E
 
 
 def _mac_from(node: Any, index: int) -> str:
-    """A MAC for a link nobody planned: from names, so that it is the same in every run."""
+    """A MAC for an unplanned link: derived from names, so that it is the same in every run."""
     digest = wire.direction_seed(0, f"{node.name} {index}").to_bytes(8, "little")
     return (b"\x02\x80" + digest[:4]).hex(":")
 
 
 def interface_class(cls: Any) -> Any:
-    """Our `Intf`, or the given class mixed with it; a function that makes one stays itself."""
+    """Our `Intf`, or the given class mixed with it; a factory function is returned unchanged."""
     if cls is None or cls in (mininet_link.Intf, mininet_link.TCIntf):
         return Intf
     if isinstance(cls, partial):

@@ -1,6 +1,6 @@
 """Mininet's `iperf` test, as a function of two hosts.
 
-Mininet's own counts on output that iperf 2.1 no longer prints, and then waits for ever.
+Mininet's own relies on output that iperf 2.1 no longer prints, and would wait forever.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def iperf(
 
 
 def _end(server: subprocess.Popen[bytes]) -> str:
-    """Interrupt the server, and kill it if it does not heed that; its output."""
+    """Interrupt the server, and kill it if it ignores that; returns its output."""
     server.send_signal(signal.SIGINT)
     try:
         return server.communicate(timeout=_END_WITHIN_S)[0].decode()

@@ -1,8 +1,8 @@
 """Mininet's classes, imported without their side effects.
 
-Mininet's log module replaces the logger class of the whole process: put back here. Its node
-module loads setuptools for the sake of one version comparison (a fifth of a second in a guest):
-avoided by leaving out setuptools' import hook while it loads.
+Mininet's log module replaces the logger class of the whole process; this is undone here. Its node
+module loads setuptools for one version comparison (a fifth of a second in a guest); this is avoided
+by disabling setuptools' import hook while it loads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """For Mininet's own command: ``mn --custom .../testbed/net/mn.py --host tb --switch tb --link tb``.
 
-`mn` reads the tables below; ``tb`` names what is ours (``ovstb``: Open vSwitch).
+`mn` reads the tables below; ``tb`` names our classes (``ovstb``: Open vSwitch).
 """
 
 from testbed.net import measure, mininet_api
@@ -12,7 +12,7 @@ from testbed.net.switch import Switch
 hosts = {"tb": Host, "tbrouter": Router}
 switches = {"tb": Switch, "ovstb": OVSSwitch}
 
-# A missing comma in mn keeps it from merging a table `links`; it does take a whole one.
+# A missing comma in mn keeps it from merging a table `links`, but it accepts a whole one.
 LINKS = {
     "default": mininet_api.link.Link,
     "tc": mininet_api.link.TCLink,
@@ -21,5 +21,5 @@ LINKS = {
     "tb": Link,
 }
 
-# Mininet's own waits for ever with iperf 2.1 (Debian 12).
+# Mininet's own waits forever with iperf 2.1 (Debian 12).
 mininet_api.net.Mininet.iperf = measure.iperf

@@ -1,12 +1,12 @@
 """Changes of routes, neighbours and links in every node, from the kernel's own notifications.
 
-One thread listens to one netlink socket per node. It wakes only when the kernel has something to
-tell, notes the time and the raw message; messages are read when recording ends. On the virtual
-clock computation takes no time, so the noted time is that of the change.
+One thread listens to one netlink socket per node. It wakes only when the kernel reports something,
+and records the time and the raw message; messages are decoded when recording ends. On the virtual
+clock computation takes no time, so the recorded time is that of the change.
 
-``routes.jsonl``, ``neighbours.jsonl`` and ``links.jsonl``, one object a line, all with ``time_ns``
-(since 1970), ``node`` and ``action``: ``have`` (there when recording began), ``new``, ``replace``
-or ``del``. The rest of the keys: see `route_row`, `neighbour_row`, `link_row`.
+``routes.jsonl``, ``neighbours.jsonl`` and ``links.jsonl``, one object per line, all with
+``time_ns`` (since 1970), ``node`` and ``action``: ``have`` (there when recording began), ``new``,
+``replace`` or ``del``. The rest of the keys: see `route_row`, `neighbour_row`, `link_row`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ Row = dict[str, Any]
 
 
 class Monitor:
-    """Listens in the nodes of a network from the moment it is made until `close`."""
+    """Listens in the nodes of a network from its creation until `close`."""
 
     def __init__(self, net: Network, folder: Path, kinds: Iterable[str] = ("routes",)) -> None:
         """Starts listening.
@@ -127,7 +127,7 @@ class Monitor:
         return listener
 
     def _list(self, asking: NetlinkSocket, node: str) -> None:
-        """Notes what is there already."""
+        """Records what already exists."""
         for kind in self._kinds:
             for number, body in asking.dump(_DUMPS[kind], bytes(16)):
                 raw = _HEADER.pack(_HEADER.size + len(body), number, 0, 0, 0) + bytes(body)
@@ -141,7 +141,7 @@ class Monitor:
                 self._drain(*self._sockets[fd])
 
     def _drain(self, node: str, listener: socket.socket) -> None:
-        """Notes everything that waits in one socket."""
+        """Records everything that waits in one socket."""
         now_ns = time.time_ns()
         while True:
             try:
@@ -155,14 +155,14 @@ class Monitor:
 
     @property
     def calm_s(self) -> float:
-        """How long the kernel has had nothing to tell."""
+        """How long the kernel has reported nothing."""
         return (time.time_ns() - self._notes[-1][0]) / 1e9 if self._notes else math.inf
 
     def close(self) -> list[str]:
         """Stops listening and writes the files.
 
         Returns:
-            Nodes of which notifications were lost (the kernel's buffer was full).
+            Nodes whose notifications were lost (the kernel's buffer was full).
         """
         os.eventfd_write(self._wake, 1)
         self._thread.join()
@@ -188,7 +188,7 @@ def read_messages(
     """The rows in a buffer of netlink messages, each with its kind. Pure.
 
     Args:
-        data: messages one behind the other.
+        data: consecutive messages.
         names: interface index → name.
         action: of all of them, where it is known; else by message type.
     """

@@ -1,8 +1,8 @@
-"""Namespaces without names, and processes in them, owned by one thread.
+"""Unnamed namespaces, and processes in them, owned by one thread.
 
-All entering of namespaces happens in one thread of ours, so the caller's own thread never leaves
-its namespaces, whatever interrupts it. Network namespaces are held by open files alone: when this
-process ends, however it ends, the kernel removes them and everything in them.
+Only one thread of ours enters namespaces, so the caller's own thread never leaves its namespaces,
+whatever interrupts it. Only open files keep network namespaces alive: when this process ends,
+however it ends, the kernel removes them and everything in them.
 
 Programs run in a PID namespace of the network's own, whose first process (the warden) reads from a
 pipe only this process can write to. When this process dies, the warden reads end-of-file and ends,
@@ -34,7 +34,7 @@ CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID = 0x00020000, 0x40000000, 0x20000000
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x40000, 0xE
 
 TERM_GRACE_S = 2.0
-"""How long a program has to end by itself (write its buffers) before it is killed."""
+"""Grace period for a program to end by itself (and write its buffers) before it is killed."""
 
 _WARDEN = "mount -t proc proc /proc && trap '' CHLD && echo ready && exec cat >/dev/null"
 
@@ -74,21 +74,21 @@ class MountView:
     root_fd: int
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
         os.close(self.fd)
         os.close(self.root_fd)
 
 
 @dataclass(slots=True)
 class Namespace:
-    """A network namespace, made at the first `Rooms.create`.
+    """A network namespace, created by the first `Rooms.create`.
 
     Attributes:
         name: for people, e.g. ``h1``.
-        settings: sysctls written before anything is in it, ``net/ipv4/ip_forward`` → ``1``.
+        settings: sysctls written while it is still empty, ``net/ipv4/ip_forward`` → ``1``.
         private_dirs: folders that processes in it see as their own: a path (then empty) or a
             pair (path, folder shown there).
-        fd: open file that holds it; None before it is made.
+        fd: open file that holds it; None before it is created.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Namespace:
     next_index: int = 2
 
     def take_index(self) -> int:
-        """An interface index no other interface of ours here has (1 is the loopback)."""
+        """An interface index that none of our interfaces here uses (1 is the loopback)."""
         self.next_index += 1
         return self.next_index - 1
 
@@ -108,11 +108,11 @@ class Rooms:
     """The namespaces and processes of one network, and the thread that enters them.
 
     Attributes:
-        run_id: marks what is ours: in the environment of every process it starts.
+        run_id: mark in the environment of every process it starts.
     """
 
     def __init__(self, run_id: str, *, on_machine: bool = True) -> None:
-        """Nothing is made yet; `on_machine`: the kernel is the machine's, not a guest's."""
+        """Creates nothing yet; `on_machine`: the kernel is the machine's, not a guest's."""
         self.run_id, self._on_machine = run_id, on_machine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"rooms-{run_id}")
         self._namespaces: list[Namespace] = []
@@ -135,14 +135,14 @@ class Rooms:
     # What follows up to `popen` runs in the thread.
 
     def create(self, namespace: Namespace, fresh: Mapping[str, str]) -> None:
-        """Make the namespace and write its settings that a `fresh` one lacks. Only by `call`."""
+        """Create the namespace and write the settings that a `fresh` one lacks. Only by `call`."""
         _unshare(CLONE_NEWNET)
         namespace.fd = self._own("net")
         self._namespaces.append(namespace)
         write_settings({p: v for p, v in namespace.settings.items() if fresh.get(p) != v})
 
     def adopt(self, namespace: Namespace, pid: int) -> None:
-        """Hold the network namespace of a process of somebody else. Only by `call`."""
+        """Hold the network namespace of a foreign process. Only by `call`."""
         path = f"{pid}/ns/net"
         namespace.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
         self._namespaces.append(namespace)
@@ -173,7 +173,7 @@ class Rooms:
         return MountView(self._own("mnt"), root)
 
     def _start_warden(self, origin: Namespace) -> None:
-        """PID 1 of the network, in mounts of the network's own."""
+        """PID 1 of the network, in the network's own mount namespace."""
         self.enter(origin)
         if not layers.are_here():  # a caller on the machine itself: its nodes write to layers
             layers.enter([folder for folder in (str(Path.cwd()),) if layers.may_be_kept(folder)])
@@ -223,7 +223,7 @@ class Rooms:
         return subprocess.Popen(argv, **kwargs)
 
     def _view(self, namespace: Namespace) -> MountView:
-        """The mounts of a node, made when first wanted; the thread is in its network."""
+        """The mounts of a node, created on first use; the thread is in its network."""
         if self._warden is None:
             self._start_warden(namespace)
         self.enter(namespace)
@@ -264,11 +264,11 @@ class Rooms:
         return process
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """`env` with the mark of this network."""
+        """`env` with this network's mark."""
         return {**env, VARIABLE: self.run_id}
 
     def drop(self, namespace: Namespace) -> None:
-        """Let go of one namespace; the kernel removes it when nothing runs in it."""
+        """Release one namespace; the kernel removes it when nothing runs in it."""
         if namespace in self._namespaces:
             self._namespaces.remove(namespace)
         if namespace.view:
@@ -278,7 +278,7 @@ class Rooms:
         namespace.view = namespace.fd = None
 
     def close(self) -> None:
-        """End every program and let go of every namespace; may be called twice."""
+        """End every program and release every namespace; may be called twice."""
         if self.closed:
             return
         self.closed = True
@@ -297,7 +297,7 @@ class Rooms:
         alive = [p for p in self._processes if p.poll() is None]
         for process in alive:
             process.send_signal(signal.SIGTERM)
-            process.send_signal(signal.SIGHUP)  # interactive shells heed only this one
+            process.send_signal(signal.SIGHUP)  # interactive shells react only to this one
         deadline_s = time.monotonic() + TERM_GRACE_S
         try:
             for process in alive:

@@ -12,7 +12,7 @@ from testbed.net.node import NodeMixin, Router
 
 
 def masquerade(node: NodeMixin, match: str) -> None:
-    """Give what leaves a node and fits nftables' `match` the address of the interface it leaves by.
+    """Give packets that leave a node and fit nftables' `match` the outgoing interface's address.
 
     Raises:
         MissingPrerequisiteError: there is no nft, or this kernel cannot translate.
@@ -36,11 +36,11 @@ def masquerade(node: NodeMixin, match: str) -> None:
 class NATRouter(Router):
     """A router that translates addresses.
 
-    ``nat=`` names the interface to the outside: what leaves there has its address.
+    ``nat=`` names the outside interface, whose address outgoing packets get.
     """
 
     def config(self, *args: Any, nat: str | None = None, **params: Any) -> dict[str, Any]:
-        """As a router's, and the translation."""
+        """As for a router, plus the translation."""
         results = super().config(*args, **params)
         if nat:
             masquerade(self, f'oifname "{nat}"')
@@ -48,9 +48,9 @@ class NATRouter(Router):
 
 
 class NAT(Router, nodelib.NAT):  # type: ignore[misc]
-    """Mininet's `NAT`: what comes from `subnet` leaves with this node's address.
+    """Mininet's `NAT`: packets from `subnet` leave with this node's address.
 
-    Unlike Mininet's it is always a node of the network, so it never opens the way to the machine's
+    Unlike Mininet's it is always a node of the network, so it neither opens a way to the machine's
     own network nor changes the machine's settings.
     """
 
@@ -65,20 +65,20 @@ class NAT(Router, nodelib.NAT):  # type: ignore[misc]
         try:
             self.subnet = str(ipaddress.IPv4Network(_full(subnet), strict=False))
         except ValueError as error:
-            raise ConfigError(f"{name}: subnet {subnet!r} is no network: {error}") from error
+            raise ConfigError(f"{name}: subnet {subnet!r} is not a network: {error}") from error
         self.localIntf = localIntf
         params["inNamespace"] = True
         super(nodelib.NAT, self).__init__(name, **params)
 
     def config(self, *args: Any, **params: Any) -> dict[str, Any]:
-        """As a router's, and the translation."""
+        """As for a router, plus the translation."""
         results: dict[str, Any] = Router.config(self, *args, **params)
         inside = str(self.localIntf or self.defaultIntf())
         masquerade(self, f'ip saddr {self.subnet} oifname != "{inside}"')
         return results
 
     def terminate(self) -> None:
-        """The rules go with the namespace."""
+        """The rules vanish with the namespace."""
         Router.terminate(self)
 
 

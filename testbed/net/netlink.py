@@ -1,7 +1,7 @@
-"""Netlink, as little of it as the engine needs: encode, send many at once, read answers.
+"""The part of netlink that the engine needs: encode, send many at once, read answers.
 
-A message here is made in about 10 µs, which is what lets a thousand links be built in a second;
-the general library (pyroute2) takes about 1 ms and 0.2 s to load. Layouts are the kernel's own:
+Encoding a message takes about 10 µs, so that a thousand links can be built in a second; the general
+library (pyroute2) takes about 1 ms, and 0.2 s to load. Layouts are the kernel's own:
 ``linux/netlink.h``, ``linux/rtnetlink.h``; the message bodies are in `testbed.net.rtnl`.
 """
 
@@ -38,7 +38,7 @@ class NetlinkError(TestbedError):
     """The kernel refused one request.
 
     Attributes:
-        what: what was asked for, in words.
+        what: the request, in words.
         errno: the kernel's answer.
     """
 
@@ -54,10 +54,10 @@ class Message:
 
     Attributes:
         kind: message type, e.g. ``RTM_NEWLINK``.
-        flags: beside ``NLM_F_REQUEST``.
-        body: everything behind the netlink header.
-        what: what it asks for, in words; starts an error.
-        forgive: error numbers that mean the wanted state is there already.
+        flags: in addition to ``NLM_F_REQUEST``.
+        body: everything after the netlink header.
+        what: the request, in words; begins error messages.
+        forgive: error numbers that mean the wanted state already exists.
     """
 
     kind: int
@@ -105,10 +105,10 @@ def attributes(data: bytes | memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 class NetlinkSocket:
-    """A route socket of the namespace in which it was made.
+    """A route socket of the namespace in which it was created.
 
-    Requests of one `send` travel many to a system call; the kernel has done them all when the
-    call returns. Only refusals and the last acknowledgement are answered.
+    One `send` puts many requests into each system call; the kernel has executed them all when the
+    call returns. It answers only refusals and the last request.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class NetlinkSocket:
         self._sequence = 0
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
     def __enter__(self) -> NetlinkSocket:
@@ -129,10 +129,10 @@ class NetlinkSocket:
         self.close()
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Have the kernel do `messages` in order.
+        """Make the kernel execute `messages` in order.
 
         Raises:
-            NetlinkError: the first one that was refused (those behind it may have been tried).
+            NetlinkError: the first one that was refused (later ones may have been tried).
         """
         batch: list[Message] = []
         size = 0
@@ -169,7 +169,7 @@ class NetlinkSocket:
             raise refused
 
     def dump(self, kind: int, body: bytes) -> Iterator[tuple[int, memoryview]]:
-        """Everything the kernel lists for one request, as (type, body behind the header)."""
+        """Everything the kernel lists for one request, as (type, body after the header)."""
         self._sequence += 1
         size = _HEADER.size + len(body)
         flags = NLM_F_REQUEST | NLM_F_DUMP

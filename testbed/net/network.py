@@ -1,4 +1,4 @@
-"""`Network`: Mininet's `Mininet`, built in one go over netlink and gone when the block ends."""
+"""`Network`: Mininet's `Mininet`, built in one step over netlink, removed when the block ends."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
 
     Attributes:
         plan: names, MACs, segments and addresses; None without a topology.
-        engine: the kernel's side.
-        seed: of everything random the network itself does (losses on wires, ...).
+        engine: the kernel side.
+        seed: of all randomness in the network itself (losses on wires, ...).
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             routing: ``static``: shortest paths are installed in routers; None: routers know only
                 their own networks.
             seed: of the network's own random choices.
-            whole_packets: segmentation offload off on plain links too, so that no capture shows a
-                packet larger than the MTU; None: where any link is shaped.
+            whole_packets: disable segmentation offload on plain links too, so that no capture shows
+                a packet larger than the MTU; None: where any link is shaped.
             build: build now.
             options: as Mininet's (``ipBase``, ``autoSetMacs``, ``autoStaticArp``, ...).
 
@@ -102,7 +102,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
 
     @classmethod
     def init(cls) -> None:
-        """Raise the limit on open files; needs nothing else of the machine."""
+        """Raise the limit on open files; nothing else on the machine is needed."""
         inspect.raise_file_limit()
 
     def __enter__(self) -> Network:
@@ -125,7 +125,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     # Building.
 
     def buildFromTopo(self, topo: Any = None) -> None:
-        """Check and plan the topology, then have Mininet make its nodes and links of it."""
+        """Check and plan the topology, then let Mininet create its nodes and links."""
         shaped = check_topology(topo)
         if self.whole_packets is None:
             self.whole_packets = shaped
@@ -167,7 +167,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             return super().addSwitch(name, cls=_switch_class(cls), **params)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
-        """Add a controller; it runs beside the switches, or (`RemoteController`) on the machine."""
+        """Add a controller; it runs with the switches, or (`RemoteController`) on the machine."""
         with building(self.engine):
             if isinstance(name, mininet_node.Controller):
                 made = name
@@ -181,7 +181,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def addNAT(
         self, name: str = "nat0", connect: Any = True, inNamespace: bool = True, **params: Any
     ) -> Any:
-        """Add a NAT router as everybody's gateway; no way leads out of the network from here."""
+        """Add a NAT router as everybody's gateway; it does not lead out of the network."""
         nat = self.addHost(name, cls=NAT, inNamespace=True, subnet=self.ipBase, **params)
         if connect:
             near = connect if isinstance(connect, mininet_node.Node) else self.switches[0]
@@ -194,7 +194,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
 
     def _refuse_duplicate(self, name: str) -> None:
         if name in self.nameToNode:
-            raise ConfigError(f"node {name}: there are two of this name; rename one")
+            raise ConfigError(f"node {name}: two nodes have this name; rename one")
 
     def addLink(
         self,
@@ -205,7 +205,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         cls: Any = None,
         **params: Any,
     ) -> Any:
-        """Add a link; MAC addresses come by plan, never at random."""
+        """Add a link; MAC addresses follow the plan, never random."""
         number = len(self.links)
         params.setdefault("addr1", mac_of(number, 1))
         params.setdefault("addr2", mac_of(number, 2))
@@ -226,7 +226,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         return link
 
     def _address(self, intf: Any) -> None:
-        """Give a new interface the addresses it has by plan."""
+        """Give a new interface its planned addresses."""
         port = self._planned_ports.get((intf.node.name, intf.name))
         for address in (port.ipv4, port.ipv6) if port else ():
             if address:
@@ -245,7 +245,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         intf = host.defaultIntf() if host.intfs else None
         if self._planned_routers or intf is None or not intf.IP() or getattr(intf, "ipv6", None):
             return
-        if not host.inNamespace:  # among controllers, which speak IPv4
+        if not host.inNamespace:  # among controllers, which use IPv4
             return
         if intf.end and intf.end.shape.mtu_bytes < IPV6_MTU_MIN_BYTES:
             return
@@ -319,7 +319,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         """An interface by its name, e.g. ``r1-eth0``.
 
         Raises:
-            ConfigError: there is none of this name.
+            ConfigError: there is no interface of this name.
         """
         for node in self.values():
             if name in node.nameToIntf and name != "lo":
@@ -333,18 +333,18 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         return end.shape if end else LinkShape()
 
     def reshape(self, interface: str, shape: LinkShape) -> None:
-        """Change what happens to packets that an interface sends; packets under way stay so."""
+        """Change what happens to packets that an interface sends; not to packets in flight."""
         intf = self.interface(interface)
         if intf.link is None:
-            raise ConfigError(f"interface '{interface}': is on no link")
+            raise ConfigError(f"interface '{interface}': is not attached to a link")
         intf.link.reshape(intf, shape)
 
     def qdiscs(self) -> list[inspect.QdiscRow]:
-        """The queue disciplines as the kernel has them, those of the wires included."""
+        """The queue disciplines in the kernel, including those of the wires."""
         return inspect.qdiscs(self)
 
     def sysctls(self, names: Iterable[str] = inspect.RECORDED_SYSCTLS) -> dict[str, Any]:
-        """Sysctls as the kernel has them: node → name → value."""
+        """Sysctls in the kernel: node → name → value."""
         return inspect.sysctls(self, names)
 
     def sysctl(self, node: str, name: str, value: str | int) -> None:
@@ -364,7 +364,7 @@ def _host_class(cls: Any, params: Mapping[str, Any]) -> Any:
 
 
 def _switch_class(cls: Any) -> Any:
-    """A switch class of ours for one of Mininet's."""
+    """Our switch class for one of Mininet's."""
     if not isinstance(cls, type) or issubclass(cls, NodeMixin):
         return cls
     if issubclass(cls, mininet_node.OVSSwitch):
@@ -378,7 +378,7 @@ def _switch_class(cls: Any) -> Any:
 
 
 def _controller_class(cls: Any) -> Any:
-    """A controller class of ours for one of Mininet's; a function that makes one stays itself."""
+    """Our controller class for one of Mininet's; a factory function is returned unchanged."""
     if isinstance(cls, partial):
         return partial(_controller_class(cls.func), *cls.args, **cls.keywords)
     if not isinstance(cls, type):
@@ -388,7 +388,7 @@ def _controller_class(cls: Any) -> Any:
 
 
 def _link_class(cls: Any) -> Any:
-    """Our `Link` for Mininet's kinds of link: they differ in options, and ours takes them all."""
+    """Our `Link` for Mininet's link classes: they differ in their options, and ours accepts all."""
     if isinstance(cls, partial):
         return partial(_link_class(cls.func), *cls.args, **cls.keywords)
     if not isinstance(cls, type) or issubclass(cls, Link):

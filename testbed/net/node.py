@@ -1,4 +1,4 @@
-"""Nodes with Mininet's interface and without a process each.
+"""Nodes with Mininet's interface, but without a process each.
 
 A node is a network namespace. A shell starts in it when somebody first calls `cmd`; `popen` needs
 none. `NodeMixin` overrides what Mininet's `Node` does by commands, so that it also lifts nodes
@@ -41,8 +41,8 @@ HOST_SETTINGS = {
     "net/ipv6/conf/default/accept_dad": "0",
     "net/ipv6/conf/all/keep_addr_on_down": "1",
 }
-"""Addresses come by plan: none are learnt from routers, none probed for; a link that comes back
-has the IPv6 addresses it had; what the machine itself has set does not show through."""
+"""Addresses follow the plan: none are learnt from routers or probed for; a link that
+comes back keeps its IPv6 addresses; the machine's own settings do not show through."""
 
 ROUTER_SETTINGS = {
     **HOST_SETTINGS,
@@ -52,13 +52,13 @@ ROUTER_SETTINGS = {
 }
 
 
-_engines: list[Engine] = []  # at most one: the network's made last, or that of nodes without one
+_engines: list[Engine] = []  # at most one: that of the newest network, or of nodes without one
 
 
 def free_engine() -> Engine:
-    """The engine of nodes made outside of a network's own methods, as scripts for Mininet do.
+    """The engine of nodes created outside a network's own methods, as Mininet scripts do.
 
-    That of the network made last, as long as it stands; else one that the next network takes over.
+    That of the newest network, as long as it exists; else one that the next network takes over.
     """
     if not _engines or _engines[-1].rooms.closed:
         _engines[:] = [Engine()]
@@ -67,7 +67,7 @@ def free_engine() -> Engine:
 
 
 def network_engine() -> Engine:
-    """The engine of a new network: that of nodes that have none yet, or a new one."""
+    """The engine of a new network: that of nodes without a network, or a new one."""
     waiting = _engines and _engines[-1].is_free and not _engines[-1].rooms.closed
     if not waiting:
         _engines[:] = [Engine()]
@@ -80,7 +80,7 @@ _building: list[Engine] = []
 
 @contextmanager
 def building(engine: Engine) -> Iterator[None]:
-    """Nodes made in the block belong to the engine's network."""
+    """Nodes created in the block belong to the engine's network."""
     _building.append(engine)
     try:
         yield
@@ -89,7 +89,7 @@ def building(engine: Engine) -> Iterator[None]:
 
 
 class NodeMixin(mininet_node.Node):  # type: ignore[misc]
-    """What a node of ours does differently from Mininet's.
+    """What our nodes do differently from Mininet's.
 
     Attributes:
         engine: of its network.
@@ -106,7 +106,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
     _routes: dict[str, tuple[str, Message]]
 
     def __new__(cls, *_args: Any, **_params: Any) -> NodeMixin:
-        """Bind the node to its network before any `__init__`, which may be Mininet's alone."""
+        """Bind the node to its network before any `__init__`, which may be only Mininet's."""
         node: NodeMixin = super().__new__(cls)
         node.engine = _building[-1] if _building else free_engine()
         node._routes = {}
@@ -131,7 +131,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
 
     @property
     def pid(self) -> int | None:
-        """Process id of the shell, for programs that enter the node by it; starts the shell."""
+        """Process id of the shell, by which programs enter the node; starts the shell."""
         return self.shell.pid if self.shell else None
 
     @pid.setter
@@ -148,7 +148,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         self._stdout = value
 
     def startShell(self, mnopts: str | None = None) -> None:
-        """Make the node's namespace; the shell itself waits until it is needed."""
+        """Create the node's namespace; the shell itself starts when it is needed."""
         own_namespace = self.inNamespace
         if own_namespace:
             self.namespace = Namespace(
@@ -167,10 +167,10 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         return dirs
 
     def mountPrivateDirs(self) -> None:
-        """Mounted with the node's first process."""
+        """They are mounted with the node's first process."""
 
     def unmountPrivateDirs(self) -> None:
-        """They go with the namespace."""
+        """They vanish with the namespace."""
 
     def _open_shell(self) -> None:
         self.master, self.slave = pty.openpty()
@@ -196,7 +196,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
     # Processes.
 
     def _popen(self, cmd: Sequence[str], **params: Any) -> subprocess.Popen[Any]:
-        self.engine.flush()  # a program sees everything asked for before it
+        self.engine.flush()  # a program sees everything requested before it
         return self.engine.rooms.popen(self.namespace, list(cmd), **params)
 
     def popen(self, *args: Any, **kwargs: Any) -> subprocess.Popen[Any]:
@@ -222,7 +222,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         return self._popen(cmd, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kwargs})
 
     def show(self, folder: Path, path: str) -> None:
-        """Programs started in the node from now on see `folder` at `path`, too."""
+        """Programs started in the node from now on also see `folder` at `path`."""
         rooms = self.engine.rooms
         rooms.call(rooms.show, self.namespace, str(folder), path)
 
@@ -243,7 +243,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         return super().cmd(*args, **kwargs)
 
     def terminate(self) -> None:
-        """End the shell and let go of the namespace."""
+        """End the shell and release the namespace."""
         if self._terminated:
             return
         self._terminated = True
@@ -301,7 +301,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         return str(super().setARP(ip, mac))
 
     def setHostRoute(self, ip: str, intf: Any) -> str:
-        """A route to one address out of an interface."""
+        """Add a route to one address via an interface."""
         self.add_route(ipaddress.ip_network(ip), out=str(intf))
         return ""
 
@@ -309,7 +309,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         """Replace the default route: an interface, or words as ``via 10.0.0.1``, ``dev h1-eth0``.
 
         Raises:
-            ConfigError: the words are others, or nothing leads to the next hop.
+            ConfigError: the words are not understood, or the next hop cannot be reached.
         """
         words = str(intf).split()
         if len(words) == 1:
@@ -357,7 +357,7 @@ class NodeMixin(mininet_node.Node):  # type: ignore[misc]
         return ""
 
     def restore_routes(self, out: str) -> None:
-        """Add the routes out of an interface again: the kernel drops them when it goes down."""
+        """Add the routes via an interface again: the kernel drops them when it goes down."""
         routes = [message for name, message in self._routes.values() if name == out]
         if routes:
             self.engine.request(self.namespace, *routes)
@@ -379,7 +379,7 @@ class Router(Host):
 
 
 def adopt(cls: Any, ours: type[NodeMixin]) -> Any:
-    """A node class written for Mininet, put on top of ours; ours itself is left as it is."""
+    """A node class written for Mininet, put on top of ours; our own is returned unchanged."""
     if cls is None or not isinstance(cls, type) or issubclass(cls, NodeMixin):
         return cls
     if issubclass(ours, cls):

@@ -1,4 +1,4 @@
-"""What an interface leaves to hardware, changed by the ioctl of ethtool(8)."""
+"""Hardware offloads of an interface, changed by the ioctl of ethtool(8)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.
 
 
 def checksums_off(index: int) -> None:
-    """Have the kernel compute the checksums of what an interface sends (and, so, segment it).
+    """Make the kernel compute the checksums of what an interface sends (and so segment it).
 
     Args:
         index: of an interface in the calling thread's network namespace.

@@ -1,4 +1,4 @@
-"""A packet that a switch passes on no longer belongs to its sender's socket (kernel: an orphan).
+"""Makes packets that a switch forwards leave their sender's socket (kernel: orphan them).
 
 On a real wire a packet has left its sender for good. In the kernel it keeps the sender's socket
 through veth, bridge and Open vSwitch, and counts against the socket until it is freed. A queue
@@ -6,11 +6,11 @@ behind a switch would then push back on the sender: UDP could never fill it, and
 per socket is TCP Small Queues) would never see its delay. Routers need nothing: IP drops the
 socket on arrival.
 
-So every port of a switch has a BPF program where packets leave (hook clsact/egress, in front of
-the port's queue). It lets pass what has no socket. Of anything else it sends a copy out of the
-same port and ends the original. A copy made by the kernel (``skb_clone``) shares the data and has
-no socket, so it passes when it comes by. Works on every kernel with cls_bpf since Linux 5.1; our
-guest kernel has a patch instead and needs no program.
+So every port of a switch has a BPF program at its exit (hook clsact/egress, in front of
+the port's queue). It passes packets without a socket. Of all others it sends a copy out of the same
+port and drops the original. A copy made by the kernel (``skb_clone``) shares the data and has no
+socket, so it passes. Works on every kernel with cls_bpf since Linux 5.1; our guest kernel has a
+patch instead and needs no program.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def _instruction(
 _PROGRAM = b"".join(
     (
         _instruction(_LOAD_DOUBLE, 2, 1, _SK),
-        _instruction(_JUMP_NOT_EQUAL, 2, 0, 2, 0),  # has a socket: go on behind the next exit
+        _instruction(_JUMP_NOT_EQUAL, 2, 0, 2, 0),  # has a socket: continue after the next exit
         _instruction(_MOVE, 0, value=_TC_ACT_UNSPEC),
         _instruction(_EXIT),
         _instruction(_LOAD_WORD, 2, 1, _IFINDEX),
         _instruction(_MOVE, 3, value=0),
         _instruction(_CALL, value=_CLONE_REDIRECT),
-        _instruction(_MOVE, 0, value=_TC_ACT_STOLEN),  # an end that no counter takes for a loss
+        _instruction(_MOVE, 0, value=_TC_ACT_STOLEN),  # a drop that no counter counts as a loss
         _instruction(_EXIT),
     )
 )
@@ -65,7 +65,7 @@ def load() -> int:
     """Load the program; returns its descriptor.
 
     Raises:
-        OSError: this kernel has no BPF, or does not let us.
+        OSError: this kernel has no BPF, or does not allow it.
     """
     if platform.machine() not in _SYS_BPF:
         raise OSError(f"BPF on {platform.machine()} has not been tested")
@@ -94,7 +94,7 @@ def load() -> int:
 
 
 def messages(index: int, program_fd: int, what: str) -> list[Message]:
-    """Requests that put the program in front of an interface's queue; there already is fine."""
+    """Requests that put the program in front of an interface's queue; no error if it is there."""
     there = (errno.EEXIST,)
     hook = traffic.TCMSG.pack(socket.AF_UNSPEC, index, _HANDLE, _CLSACT, 0)
     hook += text(traffic.TCA_KIND, "clsact")

@@ -1,6 +1,6 @@
-"""Open vSwitch inside a network: daemons, database and sockets of the network's own.
+"""Open vSwitch inside a network: private daemons, database and sockets.
 
-No system service is used or disturbed. The kernel's data path is used where there is one, else the
+No system service is used or disturbed. The kernel's data path is used where available, else the
 user-space one (``datapath_type=netdev``).
 """
 
@@ -26,8 +26,8 @@ from testbed.net.switch import SWITCH_SETTINGS
 _INSTALL = "sudo apt-get install openvswitch-switch"
 _SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 _COUNTS_CPUS_FROM_S = 10.0
-"""Before the clock since boot shows this, ovs-vswitchd finds no processor, starts no thread for the
-kernel's questions, and forwards nothing for good (its count is kept for 10 s, from time 0)."""
+"""Before this time since boot, ovs-vswitchd finds no processor, starts no thread for the
+kernel's queries, and never forwards anything (its count is kept for 10 s, from time 0)."""
 
 _PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl")
 
@@ -69,7 +69,7 @@ class OpenVSwitch:
 
     @classmethod
     def of(cls, engine: Engine) -> OpenVSwitch:
-        """The daemons of a network, started now if they do not run."""
+        """The daemons of a network, started if they are not running."""
         key = id(engine)
         if key not in cls._running:
             cls._running[key] = cls(engine)
@@ -87,7 +87,7 @@ class OpenVSwitch:
         self.run(program, *args, log, pid, *quiet)
 
     def run(self, *argv: str) -> str:
-        """Run one of Open vSwitch's programs to its end and return its output.
+        """Run one of Open vSwitch's programs and return its output.
 
         Raises:
             CommandError: it failed.
@@ -104,7 +104,7 @@ class OpenVSwitch:
         return self.engine.rooms.popen(self.namespace, argv, env=env, **kwargs)
 
     def _find_datapath(self) -> str:
-        """``system`` where the kernel has Open vSwitch's data path."""
+        """``system`` if the kernel has Open vSwitch's data path."""
         types = self.run("ovs-vsctl", "get", "Open_vSwitch", ".", "datapath_types")
         probe = ("ovs-dpctl", "add-dp", "probe")
         try:
@@ -128,7 +128,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
 
     @classmethod
     def setup(cls) -> None:
-        """Nothing of the system's is needed to run."""
+        """No system service needs to run."""
 
     @classmethod
     def isOldOVS(cls) -> bool:
@@ -148,7 +148,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         return self.ovs.run("ovs-vsctl", *shlex.split(words))
 
     def _fill_checksums(self, port: Any) -> None:
-        """Have the other end send packets that are whole.
+        """Make the other end send packets with complete checksums.
 
         Open vSwitch's user-space data path passes on packets whose checksum the kernel left to a
         network card, so that TCP and UDP would not arrive.
@@ -158,14 +158,14 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
             self.engine.inside(end.namespace, lambda: offload.checksums_off(end.index))
 
     def attach(self, intf: Any) -> None:
-        """Connect a data port; connected already is fine."""
+        """Connect a data port; no error if it is connected."""
         self.engine.flush()
         self._fill_checksums(self.intf(intf))
         self.vsctl("--may-exist", "add-port", self, intf, self.intfOpts(intf))
         self._orphan([self.intf(intf)])
 
     def _orphan(self, ports: Sequence[Any]) -> None:
-        """Once Open vSwitch has the ports: it takes away what it finds at their entrance.
+        """Only once Open vSwitch has the ports: it removes what it finds at their entrance.
 
         Its user-space data path needs this, too: what it sends would belong to its own socket.
         """
@@ -187,7 +187,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         return str(super().intfOpts(intf)) + leave
 
     def start(self, controllers: Any) -> None:
-        """Make the bridge in one transaction."""
+        """Create the bridge in one transaction."""
         self.engine.flush()  # ports must be there
         if self.ovs.datapath_type == "netdev":
             self.datapath = "user"
@@ -219,7 +219,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
         return switches
 
     def stop(self, deleteIntfs: bool = True) -> None:
-        """Remove the bridge and, unless told otherwise, the ports."""
+        """Remove the bridge and, unless asked otherwise, the ports."""
         if self.engine.rooms.closed:
             return
         self.ovs.run("ovs-vsctl", "--if-exists", "del-br", self.name)
@@ -232,4 +232,4 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
 
 
 class OVSBridge(OVSSwitch, mininet_node.OVSBridge):  # type: ignore[misc]
-    """An Open vSwitch that learns by itself."""
+    """An Open vSwitch that learns addresses by itself."""

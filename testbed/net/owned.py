@@ -1,10 +1,10 @@
-"""What is ours on this machine, by which run, and what dead runs left behind.
+"""What on this machine belongs to which run, and what dead runs left behind.
 
-A run is named by its process (PID namespace, id, and start time, so that a reused id is no
-mistake) and counts its networks: ``effffffc-4711-8834512.1``. Of a run in another PID namespace
-nobody can tell from here whether it lives, but all its processes end with that namespace. Every
+A run is named after its process (PID namespace, id, and start time, so that a reused id does no
+harm) and counts its networks: ``effffffc-4711-8834512.1``. Whether a run in another PID namespace
+is alive cannot be determined from here, but all its processes end with that namespace. Every
 process of a network carries the name in its environment, every folder in its own name. Namespaces
-and interfaces need no mark: they end with their holder.
+and interfaces need no mark: they vanish with their holder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something whose run is dead.
+    """A leftover of a dead run.
 
     Attributes:
         run: name of the network's run.
@@ -45,7 +45,7 @@ class Leftover:
 
 
 def new_run() -> str:
-    """Name for the next network of this process."""
+    """Name of the next network of this process."""
     return f"{_pid_namespace()}-{os.getpid()}-{_started(os.getpid())}.{next(_numbers)}"
 
 
@@ -61,7 +61,7 @@ def new_folder(run: str, purpose: str) -> Path:
 
 
 def _started(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot; None if there is none."""
+    """Start time of a process in clock ticks since boot; None if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -90,7 +90,7 @@ def _processes() -> Iterator[Leftover]:
         try:
             environment = (entry / "environ").read_bytes()
             name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:  # gone meanwhile, or somebody else's
+        except OSError:  # gone in the meantime, or somebody else's
             continue
         marks = [v for v in environment.split(b"\0") if v.startswith(mark)]
         run = marks[0][len(mark) :].decode(errors="replace") if marks else ""
@@ -106,7 +106,7 @@ def _folders() -> Iterator[Leftover]:
 
 
 def remove(found: Iterable[Leftover]) -> None:
-    """Remove what `leftovers` listed; what is gone meanwhile is fine."""
+    """Remove what `leftovers` listed; no error for what is already gone."""
     for item in found:
         if item.pid is not None:
             try:

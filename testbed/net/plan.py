@@ -1,4 +1,4 @@
-"""Addresses by plan: from a topology's graph to a table, without running anything.
+"""Address planning: from a topology's graph to a table, without running anything.
 
 The plan for topologies with routers:
 
@@ -10,8 +10,8 @@ The plan for topologies with routers:
 
 Numbers count from 1 in the order of Mininet's natural sort (h2 before h10). In a LAN routers come
 first (.1 is the gateway), hosts follow from .11; in a transit .1 and .2. A LAN of more than 240
-interfaces takes a larger, aligned block. Any address a topology gives itself (``ip=`` on a node,
-``params1={'ip': ...}`` on a link) wins, and fixes the prefix of its segment.
+interfaces takes a larger, aligned block. Any address that a topology sets itself (``ip=`` on a
+node, ``params1={'ip': ...}`` on a link) wins, and fixes the prefix of its segment.
 
 A topology without routers is addressed as Mininet does it (10.0.0.1/8, 10.0.0.2/8, ... on each
 host's first interface, or from another base) plus fd00::1/64, fd00::2/64, ...
@@ -33,7 +33,7 @@ TRANSIT_BASE = ipaddress.IPv4Network("172.16.0.0/12")
 LOOPBACK_BASE = ipaddress.IPv4Network("192.168.0.0/16")
 IPV6_MTU_MIN_BYTES = 1280
 _FIRST_HOST = 11
-_HOST_ROOM = 16  # addresses a LAN keeps free beside its interfaces
+_HOST_ROOM = 16  # addresses that a LAN keeps free besides those of its interfaces
 
 V4 = ipaddress.IPv4Interface
 V6 = ipaddress.IPv6Interface
@@ -66,7 +66,7 @@ class Port:
 
 @dataclass(slots=True)
 class Segment:
-    """What one broadcast reaches: links joined by switches; the ports of hosts and routers on it.
+    """A broadcast domain: links joined by switches, and the ports of hosts and routers on it.
 
     Attributes:
         ports: in the order of addresses: routers, then hosts.
@@ -89,7 +89,7 @@ class Plan:
         segments: in the order of their first link.
         routers: names.
         loopbacks: router → its addresses.
-        nat: interfaces behind which everything has its router's address (``nat=`` of a router).
+        nat: interfaces behind which everything uses its router's address (``nat=`` of a router).
     """
 
     links: list[dict[str, Any]]
@@ -111,7 +111,7 @@ def interface_name(node: str, port: int) -> str:
 
 
 def mac_of(link: int, side: int) -> str:
-    """A MAC of our own (locally administered): link number and side, never random."""
+    """One of our MACs (locally administered): link number and side, never random."""
     return (bytes([2, side]) + (link + 1).to_bytes(4, "big")).hex(":")
 
 
@@ -136,7 +136,7 @@ def make_plan(topo: Any) -> Plan:
     plan.nat = {topo.nodeInfo(r)["nat"] for r in plan.routers if topo.nodeInfo(r).get("nat")}
     unknown = plan.nat - {port.name for router in plan.routers for port in ports[router]}
     if unknown:
-        raise ConfigError(f"router nat: there is no interface {', '.join(sorted(unknown))}")
+        raise ConfigError(f"router nat: no such interface: {', '.join(sorted(unknown))}")
     plan.segments = _segments(plan, switches)
     _give_node_addresses(plan, topo)
     if plan.routers:
@@ -148,14 +148,14 @@ def make_plan(topo: Any) -> Plan:
 
 
 def _refuse_twice(segment: Segment) -> None:
-    """Refuse an address that two interfaces on one network shall have."""
+    """Refuse an address given to two interfaces on one network."""
     owner: dict[ipaddress.IPv4Address, str] = {}
     for port in segment.ports:
         if port.given:
             address = parse_address(port.given, port.name).ip
             if address in owner:
                 raise ConfigError(
-                    f"{port.name}: address {address} is {owner[address]}'s already; give another"
+                    f"{port.name}: address {address} belongs to {owner[address]}; give another"
                 )
             owner[address] = port.name
 
@@ -225,7 +225,7 @@ def _address(plan: Plan) -> None:
 def _free_loopbacks(
     taken: list[tuple[ipaddress.IPv4Network, str]],
 ) -> Iterator[ipaddress.IPv4Address]:
-    """Addresses for routers that lie in no network's prefix, which a topology may have given."""
+    """Loopback addresses that lie in no network's prefix, as a topology may set prefixes."""
     within = [network for network, _ in taken if network.overlaps(LOOPBACK_BASE)]
     return (a for a in LOOPBACK_BASE.hosts() if not any(a in network for network in within))
 
@@ -248,7 +248,7 @@ def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]
         if port.ipv4.ip in owner:
             other = owner[port.ipv4.ip].name
             raise ConfigError(
-                f"{port.name}: address {port.ipv4.ip} is {other}'s already; give another"
+                f"{port.name}: address {port.ipv4.ip} belongs to {other}; give another"
             )
         owner[port.ipv4.ip] = port
         if first and first.ipv4 and port.ipv4.network != first.ipv4.network:
@@ -269,7 +269,7 @@ def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]
 
 
 def number_as_mininet(plan: Plan, topo: Any) -> None:
-    """Put into a plan without routers what hosts will have by Mininet's numbering."""
+    """Put the addresses of Mininet's numbering into a plan without routers."""
     for number, node in enumerate(topo.hosts(), 1):
         own = min(plan.ports[node], key=lambda p: plan.links[p.link][f"port{p.side}"], default=None)
         if own is not None:
@@ -284,7 +284,7 @@ def parse_address(given: str, where: str) -> V4:
     try:
         return V4(given if "/" in given else f"{given}/8")
     except ValueError as error:
-        raise ConfigError(f"{where}: ip {given!r} is no IPv4 address: {error}") from error
+        raise ConfigError(f"{where}: ip {given!r} is not an IPv4 address: {error}") from error
 
 
 def _blocks(base: ipaddress.IPv4Network, step: int) -> Iterator[ipaddress.IPv4Address]:
@@ -315,7 +315,7 @@ def _free(
 
 
 def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
-    """Addresses for the ports that have none."""
+    """Assigns addresses to the ports that have none."""
     assert segment.ipv4
     used = {port.ipv4.ip for port in segment.ports if port.ipv4}
     last = segment.ipv4.num_addresses - (1 if segment.ipv4.prefixlen < 31 else 0)
@@ -335,5 +335,5 @@ def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
                 port.ipv4 = V4((segment.ipv4[offset], segment.ipv4.prefixlen))
                 used.add(segment.ipv4[offset])
         suffix = int(port.ipv4.ip) - int(segment.ipv4.network_address)
-        suffix += segment.ipv4.prefixlen > 30  # a /31 begins at 0, which is any router's address
+        suffix += segment.ipv4.prefixlen > 30  # a /31 begins at 0, which means any router
         port.ipv6 = V6((segment.ipv6[suffix], 64)) if segment.ipv6 else None

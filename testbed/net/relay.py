@@ -1,9 +1,9 @@
-"""A way from the switches' namespace to one TCP port of the machine, and to nothing else.
+"""Relays from the switches' namespace to one TCP port of the machine, and to nothing else.
 
-Open vSwitch runs in a namespace of the network's own, so a controller that listens on the machine
-(127.0.0.1:6653, say) is out of its reach. A relay listens inside under the controller's address
-and passes bytes on to the machine's. Hosts of the network are in other namespaces and cannot use
-it; it ends with the network or the program.
+Open vSwitch runs in the network's own namespace, so it cannot reach a controller that listens on
+the machine (127.0.0.1:6653, say). A relay listens inside under the controller's address and passes
+bytes on to the machine's. Hosts of the network are in other namespaces and cannot use it; it ends
+with the network or the program.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _CHUNK_BYTES = 65_536
 
 
 class Relay:
-    """Passes on whatever connects to a listening socket."""
+    """Relays all connections to a listening socket."""
 
     def __init__(self, listening: socket.socket, host: str, port: int) -> None:
-        """Start to pass on.
+        """Start relaying.
 
         Args:
             listening: bound and listening, of any network namespace; closed with the relay.
@@ -52,7 +52,7 @@ class Relay:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection; closed at once where nobody listens at the machine."""
+        """One connection; closed at once if nothing listens on the machine."""
         with contextlib.closing(writer):
             try:
                 connecting = asyncio.open_connection(*self._target)

@@ -63,10 +63,10 @@ def mac_text(raw: bytes | memoryview) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VethEnd:
-    """One end of a veth pair: where it lives and as what.
+    """One end of a veth pair.
 
     Attributes:
-        namespace_fd: open file of the namespace it is made in.
+        namespace_fd: open file of the namespace it is created in.
         single_segments: never more than one MTU-sized packet in a buffer (no TSO/GSO).
     """
 
@@ -95,7 +95,7 @@ class VethEnd:
 def new_veth(one: VethEnd, two: VethEnd) -> Message:
     """A pair, each end made in its namespace under its final name, index and MAC.
 
-    The first is up; the kernel cannot bring the second up before both are there.
+    The first is up; the kernel cannot bring the second up before both exist.
     """
     peer = attribute(_VETH_INFO_PEER, two.encode(up=False))
     info = nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), nest(IFLA_INFO_DATA, peer))
@@ -103,7 +103,7 @@ def new_veth(one: VethEnd, two: VethEnd) -> Message:
 
 
 def new_bridge(name: str, index: int, mac: str, stp: bool, priority: int) -> Message:
-    """A bridge, up. With spanning tree, priority as in IEEE 802.1D (the lowest is root)."""
+    """A bridge, up. With spanning tree, the priority is as in IEEE 802.1D (the lowest is root)."""
     data = [number(_IFLA_BR_STP_STATE, int(stp))]
     if stp:
         data.append(attribute(_IFLA_BR_PRIORITY, struct.pack("=H", priority)))
@@ -135,7 +135,7 @@ def set_master(index: int, bridge_index: int, what: str) -> Message:
 
 
 def delete_link(index: int, what: str) -> Message:
-    """Remove an interface and, for veth, its peer; done already is fine."""
+    """Remove an interface and, for veth, its peer; no error if it is gone."""
     body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0)
     return Message(RTM_DELLINK, 0, body, f"removal of {what}", (errno.ENODEV,))
 
@@ -155,12 +155,12 @@ def _address(kind: int, flags: int, index: int, address: Interface4or6, what: st
 
 
 def add_address(index: int, address: Interface4or6, what: str) -> Message:
-    """Give an interface an address, at once usable."""
+    """Give an interface an address, usable at once."""
     return _address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address, what)
 
 
 def delete_address(index: int, address: Interface4or6, what: str) -> Message:
-    """Take an address away; gone already is fine."""
+    """Remove an address; no error if it is gone."""
     message = _address(RTM_DELADDR, 0, index, address, what)
     return Message(
         message.kind, 0, message.body, f"removal of {message.what}", (errno.EADDRNOTAVAIL,)
@@ -212,7 +212,7 @@ def add_neighbour(index: int, address: Address4or6, mac: str, what: str) -> Mess
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """An interface as the kernel has it."""
+    """An interface in the kernel."""
 
     index: int
     name: str

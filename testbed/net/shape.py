@@ -9,12 +9,12 @@ from typing import Any, Self
 from testbed.core.errors import ConfigError, nearest
 
 QDISCS = ("fifo", "red", "codel", "fq_codel", "pie", "cake")
-"""Queue disciplines of the sending side's buffer. `fifo` counts packets, or bytes if so given."""
+"""Queue disciplines of the sending side's buffer. `fifo` counts packets, or bytes (queue_bytes)."""
 
 ECN_QDISCS = ("red", "codel", "fq_codel", "pie", "cake")
 
 ETHERNET_HEADER_BYTES = 14
-"""What the rate limit counts beside the IP packet (the kernel counts no preamble and no FCS)."""
+"""What the rate limit counts besides the IP packet (the kernel counts no preamble and no FCS)."""
 
 _MAX = {
     "rate_mbps": 400_000.0, "delay_ms": 600_000.0, "jitter_ms": 600_000.0, "rtt_ms": 1_200_000.0,
@@ -29,9 +29,9 @@ QUEUE_MAX_BYTES = 2_500_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class LinkShape:
-    """One direction of a link, as a real one has it.
+    """One direction of a link.
 
-    The rate limit and the queue stand at the sending interface; propagation delay, jitter, loss,
+    The rate limit and the queue are at the sending interface; propagation delay, jitter, loss,
     duplication and corruption happen on the wire behind it, whose own buffer never drops.
 
     Attributes:
@@ -48,7 +48,7 @@ class LinkShape:
         queue_bdp: the same in bandwidth-delay products of `rtt_ms`.
         rtt_ms: round-trip time that `queue_bdp` refers to; default twice `delay_ms`.
         qdisc: one of `QDISCS`.
-        ecn: mark instead of drop where the discipline can.
+        ecn: mark instead of dropping, where the discipline supports it.
         mtu_bytes: largest IP packet.
     """
 
@@ -69,12 +69,12 @@ class LinkShape:
     mtu_bytes: int = 1500
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
-        """As every class; fields that there are not are refused in words of ours."""
+        """As for every class, but unknown fields are refused with our own error."""
         known = [f.name for f in fields(cls)]
         for name in given:
             if name not in known:
-                others = nearest(name, known) or f"; there are: {', '.join(known)}"
-                raise ConfigError(f"link {name}: no such field of LinkShape{others}")
+                others = nearest(name, known) or f"; known: {', '.join(known)}"
+                raise ConfigError(f"link {name}: LinkShape has no such field{others}")
         return super().__new__(cls)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from testbed.net.plan import V4, V6, Plan, Port
 from testbed.net.rtnl import Address4or6, Network4or6
 
 HOP_COST_MS = 1e-6
-"""What a hop costs beside its delay: decides between paths of the same delay."""
+"""Cost of a hop besides its delay: decides between paths of the same delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _first_hops(
         for port in plan.ports[node]:
             for other in segment_of[port.name].ports:
                 if other.node not in routers or other.node in done or other.name in plan.nat:
-                    continue  # behind a NAT there is, seen from outside, nothing
+                    continue  # seen from outside, there is nothing behind a NAT
                 if node == source:
                     hops.append((port, other))
                 step = delay_ms(port.link, port.side) + HOP_COST_MS

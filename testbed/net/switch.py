@@ -15,9 +15,9 @@ from testbed.net.node import NodeMixin
 
 SWITCH_SETTINGS = {
     **SILENT_SETTINGS,
-    # A bridge joins the group of snooping switches: its report would go through all other bridges.
+    # A bridge joins the group of snooping switches, and its report would cross all other bridges.
     "net/ipv4/igmp_link_local_mcast_reports": "0",
-    # Where the machine filters bridged packets (Docker does), ours are no business of its rules.
+    # Where the machine filters bridged packets (as Docker does), its rules must not affect ours.
     **(
         {f"net/bridge/bridge-nf-call-{family}tables": "0" for family in ("arp", "ip", "ip6")}
         if Path("/proc/sys/net/bridge").is_dir()
@@ -29,8 +29,8 @@ SWITCH_SETTINGS = {
 class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
     """A learning switch (Linux bridge), with spanning tree on request.
 
-    Each has a namespace of its own: what the kernel does for a port takes time in proportion to
-    the interfaces beside it, so a thousand switches in one would take ten times as long.
+    Each has a namespace of its own: the kernel's work for a port takes time in proportion to the
+        interfaces in its namespace, so a thousand switches in one would take ten times as long.
     """
 
     settings = SWITCH_SETTINGS
@@ -58,7 +58,7 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
         return str(super().defaultDpid(dpid))
 
     def start(self, controllers: Any) -> None:
-        """Make the bridge and put the ports in; controllers play no part."""
+        """Create the bridge and add the ports; controllers are ignored."""
         if self.bridge_index is not None:
             return
         index = self.bridge_index = self.engine.index(self.namespace)
@@ -74,7 +74,7 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
             self.engine.orphan(self.namespace, port.index, port.name)
 
     def attach(self, intf: Any) -> None:
-        """Put a port in."""
+        """Add a port."""
         if self.bridge_index is not None:
             port = self.intf(intf)
             self.engine.request(
@@ -83,16 +83,16 @@ class Switch(NodeMixin, mininet_node.Switch):  # type: ignore[misc]
             self.engine.orphan(self.namespace, port.index, port.name)
 
     def detach(self, intf: Any) -> None:
-        """Take a port out."""
+        """Remove a port."""
         port = self.intf(intf)
         self.engine.request(self.namespace, rtnl.set_master(port.index, 0, port.name))
 
     def connected(self) -> bool:
-        """Whether it forwards on some port (with spanning tree that takes a while)."""
+        """Whether it forwards on any port (with spanning tree that takes a while)."""
         return not self.stp or "forwarding" in self.cmd("bridge link show")
 
     def stop(self, deleteIntfs: bool = True) -> None:
-        """Remove the bridge and, unless told otherwise, its ports."""
+        """Remove the bridge and, unless asked otherwise, its ports."""
         if self.bridge_index is not None:
             self.engine.request(self.namespace, rtnl.delete_link(self.bridge_index, self.name))
             self.bridge_index = None

@@ -14,7 +14,7 @@ SHAPING = ("bw", "delay", "jitter", "loss", "max_queue_size", "enable_ecn", "ena
 """Mininet's options that shape a link."""
 
 WITHOUT_EFFECT = ("gro", "txo", "rxo", "speedup", "use_hfsc", "use_tbf", "use_htb", "latency_ms")
-"""Options that choose among Mininet's own means, all replaced here by one."""
+"""Options that choose among Mininet's own mechanisms, all replaced by one here."""
 
 _UNIT_MS = {
     "s": 1e3,
@@ -31,12 +31,12 @@ _UNIT_MS = {
 
 
 def take_shape(params: dict[str, Any], side: int, where: str) -> LinkShape:
-    """Take a side's shape out of a link's options.
+    """Extract a side's shape from a link's options.
 
     Args:
         params: options of the link; those about its shape are removed.
         side: 1 or 2.
-        where: starts an error, e.g. ``link h1 s1``.
+        where: begins error messages, e.g. ``link h1 s1``.
 
     Raises:
         ConfigError: an option has an impossible value.
@@ -53,12 +53,12 @@ def take_shape(params: dict[str, Any], side: int, where: str) -> LinkShape:
 
 
 def shape_of(info: Mapping[str, Any], side: int, where: str = "link") -> LinkShape:
-    """What a link does to the packets one side sends, from what its topology gave.
+    """The shape for packets that one side of a link sends, from the topology's options.
 
     Args:
         info: the link's data, as Mininet's `Topo` has it; stays as it is.
         side: 1 or 2.
-        where: starts an error.
+        where: begins error messages.
     """
     return take_shape({**info, **(info.get(f"params{side}") or {})}, side, where)
 
@@ -104,5 +104,5 @@ def parse_ms(value: str | float, name: str) -> float:
     """A duration as tc reads it, in ms."""
     match = re.fullmatch(r"\s*([0-9.]+(?:e-?\d+)?)\s*([a-z]*)\s*", str(value).lower())
     if not match or match[2] not in _UNIT_MS or match[1].count(".") > 1:
-        raise ConfigError(f"{name}: {value!r} is no duration; write it like '5ms'")
+        raise ConfigError(f"{name}: {value!r} is not a duration; write it like '5ms'")
     return float(match[1]) * _UNIT_MS[match[2]]

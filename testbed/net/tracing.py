@@ -1,7 +1,7 @@
 """Kernel events into the run directory, as the kernel's own binary pages.
 
-Nothing runs while events are recorded: the ring buffer is read once at the end. The formats
-of the events stand beside the pages, so `analysis.ftrace` needs no kernel to read them.
+Nothing runs while events are recorded: the ring buffer is read once at the end. The formats of the
+    events are stored next to the pages, so `analysis.ftrace` needs no kernel to read them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Tracer:
         return tracer
 
     def _begin(self, buffer_mb: int) -> None:
-        # every CPU has a buffer of its own; a guest has one CPU
+        # every CPU has its own buffer; a guest has one CPU
         self._set("buffer_size_kb", str(buffer_mb * 1024 // (os.cpu_count() or 1)))
         self._set("trace_clock", "mono")
         self._set("options/overwrite", "0")

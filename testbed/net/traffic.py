@@ -33,20 +33,20 @@ TCA_KIND, TCA_OPTIONS = 1, 2
 ROOT, INGRESS, INGRESS_HANDLE = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFF0000
 
 DEFAULT_QUEUE_PKTS = 1000
-"""A queue nobody gave a length: Linux's own (txqueuelen)."""
+"""Default queue length: Linux's own (txqueuelen)."""
 
 WIRE_LIMIT_PKTS = 1_000_000
-"""So many packets are never in flight: the wire is not the place where packets drop."""
+"""More packets than are ever in flight: the wire is not where packets are dropped."""
 
 REAL_CLOCK_BURST_S = 0.002
 """Burst of the rate limit on the real clock, in seconds of its rate. A timer there fires late (by
-some 50 µs, or a millisecond beside other programs) and time beyond the burst is lost for good: with
-a burst of one frame 100 Mbit/s would come out as 60. What leaves too close together is spaced again
-by the wire."""
+some 50 µs, or a millisecond next to other programs) and time beyond the burst is lost: with a burst
+of one frame 100 Mbit/s would come out as 60. The wire spaces packets that leave too close
+together."""
 
 VIRTUAL_CLOCK_BURST_S = 512e-9
 """What the burst adds to one frame on the virtual clock: two readings of the clock. One costs
-256 ns, and a timer due within it fires behind it: at 10 Gbit/s a fifth of a frame's time."""
+256 ns, and a timer due within it fires after it: at 10 Gbit/s a fifth of a frame's time."""
 
 _TBF_HANDLE, _QUEUE_HANDLE = 0x00010000, 0x000A0000
 _TBF_CHILD = _TBF_HANDLE | 1
@@ -60,7 +60,7 @@ _RED_ECN = 1
 
 
 def bytes_per_s(rate_mbps: float) -> int:
-    """10^6 bit/s as the kernel's bytes a second."""
+    """10^6 bit/s as the kernel's bytes per second."""
     return max(1, round(rate_mbps * 1e6 / 8))
 
 
@@ -78,7 +78,7 @@ def _probability(percent: float) -> int:
 
 
 def qdisc(index: int, parent: int, handle: int, kind: str, options: bytes, what: str) -> Message:
-    """A request to add a queue discipline or, if it is there, to change it and keep its packets.
+    """A request to add a queue discipline or, if it exists, to change it and keep its packets.
 
     `options` is the payload of ``TCA_OPTIONS``.
     """
@@ -88,13 +88,13 @@ def qdisc(index: int, parent: int, handle: int, kind: str, options: bytes, what:
 
 
 def remove_root(index: int, what: str) -> Message:
-    """A request to remove an interface's disciplines; none there is fine."""
+    """A request to remove an interface's disciplines; no error if there are none."""
     body = TCMSG.pack(socket.AF_UNSPEC, index, 0, ROOT, 0)
     return Message(RTM_DELQDISC, 0, body, f"{what}: no queue discipline", (2, 22))
 
 
 def redirect(index: int, to_index: int, what: str) -> list[Message]:
-    """Requests that send out of one interface whatever comes in at another."""
+    """Requests that send everything received at one interface out of another."""
     mirror = struct.pack("=IIiiiiI", 0, 0, 4, 0, 0, 1, to_index)  # TC_ACT_STOLEN, egress redirect
     action = nest(1, text(1, "mirred"), nest(2, attribute(2, mirror)))
     protocol = socket.htons(3)  # ETH_P_ALL
@@ -207,7 +207,7 @@ def wire(shape: LinkShape, index: int, seed: int, what: str) -> Message:
         shape: of this direction.
         index: the interface in the wires' namespace from which packets go to the receiver.
         seed: of netem's random numbers (kernels since 6.6).
-        what: starts an error.
+        what: begins error messages.
     """
     loss, duplicate = _probability(shape.loss_percent), _probability(shape.duplicate_percent)
     reorder, corrupt = _probability(shape.reorder_percent), _probability(shape.corrupt_percent)
@@ -229,7 +229,7 @@ def wire(shape: LinkShape, index: int, seed: int, what: str) -> Message:
 
 
 def _wire_rate(shape: LinkShape) -> int:
-    """Bytes a second of netem's rate; 0: none. Jitter without a rate needs one to keep order."""
+    """Bytes per second of netem's rate; 0: none. Jitter without a rate needs one to keep order."""
     if shape.rate_mbps is not None:
         return bytes_per_s(shape.rate_mbps)
     return 10**12 if shape.jitter_ms else 0

@@ -8,9 +8,9 @@ A plain link is one veth pair. A shaped link has a wire in a hidden namespace of
                        netem on w1b: one → two
                        netem on w1a: two → one
 
-So the queue is where a router has it, a sending host's stack sees its own queue drain (TCP Small
-Queues work), a capture at the sender shows packets as they leave the queue, one at the receiver as
-they arrive, and netem's buffer never fills.
+So the queue is where a router has its queue, a sending host's stack sees its own queue drain (TCP
+Small Queues work), a capture at the sender shows packets as they leave the queue, one at the
+receiver as they arrive, and netem's buffer never fills.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class End:
 
 
 def direction_seed(network_seed: int, sender: str) -> int:
-    """Seed of what a wire does to the packets an interface sends; the same for the same names."""
+    """Seed of what a wire does to the packets an interface sends; equal names give equal seeds."""
     digest = hashlib.sha256(f"{network_seed} {sender}".encode()).digest()
     return int.from_bytes(digest[:8], "little")
 
@@ -67,10 +67,10 @@ def lay(engine: Engine, one: End, two: End, *, seed: int, whole: bool) -> None:
 
     Args:
         engine: of the network.
-        one: an end; its `far` is set where the link has a wire.
+        one: an end; its `far` is set if the link has a wire.
         two: the other end.
         seed: of the network.
-        whole: segmentation offload off even if the link is plain.
+        whole: disable segmentation offload even if the link is plain.
     """
     if one.shape.is_plain and two.shape.is_plain:
         _pair(engine, one, two, whole)
@@ -88,8 +88,8 @@ def lay(engine: Engine, one: End, two: End, *, seed: int, whole: bool) -> None:
 def _needs_wire(shape: LinkShape, engine: Engine) -> bool:
     """Whether anything happens between the interfaces that needs netem.
 
-    A link with nothing but a rate has a wire only for the serialisation of lone packets; on a
-    kernel without netem it does without.
+    A link with only a rate has a wire just for the serialisation of lone packets; on a kernel
+    without netem it has none.
     """
     if any(getattr(shape, name) for name in _ON_THE_WIRE):
         return True
@@ -101,7 +101,7 @@ def _lay_wire(engine: Engine, one: End, two: End, seed: int) -> None:
     one.far, two.far = engine.index(wires), engine.index(wires)
     for end in (one, two):
         assert end.far is not None
-        # The wire's own interfaces carry what comes: never smaller than either end's packets.
+        # The wire's own interfaces carry everything: their MTU is never below either end's.
         middle = VethEnd(
             namespace_fd=engine.fd(wires),
             name=f"w{end.far}",
@@ -140,15 +140,15 @@ def _veth(engine: Engine, end: End, whole: bool) -> VethEnd:
 
 
 def reshape(engine: Engine, sender: End, receiver: End, shape: LinkShape, seed: int) -> bool:
-    """Change what a laid link does to the packets one end sends; what is under way stays so.
+    """Change what an existing link does to the packets one end sends; not to those in flight.
 
     Returns:
-        False if the link has no wire, but the new shape needs one: it must be laid anew.
+        False if the link has no wire, but the new shape needs one: the link must be recreated.
     """
     what = f"{sender.name} to {receiver.name}"
     if shape.mtu_bytes != sender.shape.mtu_bytes:
         raise ConfigError(
-            f"{sender.name}: mtu_bytes is {sender.shape.mtu_bytes} from the link's beginning; it "
+            f"{sender.name}: mtu_bytes is {sender.shape.mtu_bytes} since its creation; it "
             f"cannot become {shape.mtu_bytes} while the network runs"
         )
     if receiver.far is None and _needs_wire(shape, engine):
@@ -162,7 +162,7 @@ def reshape(engine: Engine, sender: End, receiver: End, shape: LinkShape, seed: 
     if receiver.far is None:
         return True
     change = [traffic.wire(shape, receiver.far, direction_seed(seed, sender.name), what)]
-    if old.jitter_distribution != shape.jitter_distribution:  # a table cannot be taken back
+    if old.jitter_distribution != shape.jitter_distribution:  # a table cannot be removed
         change.insert(0, traffic.remove_root(receiver.far, what))
     engine.request(engine.wires, *change)
     return True

@@ -6,9 +6,9 @@ bulk.py send [OPTIONS] ADDRESS PORT     prints what it handed over: one JSON lin
     --cc NAME        congestion control (default: the system's)
     --sport PORT     source port
 
-In a guest a system call is dear, and iperf3 makes several for each packet that arrives. Here one
-call takes megabytes: it sleeps in the kernel until the window opens, or throws away what came, and
-the packets on the wire are those of any other sender and reader that keep up.
+In a guest a system call is expensive, and iperf3 makes several for each packet that arrives. Here
+one call takes megabytes: it sleeps in the kernel until the window opens, or throws away what came,
+and the packets on the wire are those of any other sender and reader that keep up.
 """
 
 import json
@@ -62,7 +62,7 @@ def _over(*_: object) -> None:
 
 
 def send(address: str, port: int, options: dict[str, str]) -> None:
-    """Sends zeros for some time, or so many."""
+    """Sends zeros for some time, or a number of them."""
     flow = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     if "--cc" in options:
         flow.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, options["--cc"].encode())

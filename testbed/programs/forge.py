@@ -36,7 +36,7 @@ def main(resolver: str, own_name: str, known_name: str, name: str, *lie: str) ->
     server, address, ttl_s = lie
     for target in (resolver, server):
         if not ipaddress.ip_address(target).is_private:
-            raise SystemExit(f"{target}: is no private address")
+            raise SystemExit(f"{target}: is not a private address")
     port = learn_port(resolver, own_name)
     ask(resolver, known_name)
     tell(port=port)

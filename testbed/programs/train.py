@@ -1,6 +1,6 @@
 """Sends UDP packet trains; prints one JSON line a train: its source port and when it sent what.
 
-train.py sink     takes all datagrams and reads none, so that nobody is told they are unwanted
+train.py sink     takes all datagrams and reads none, so that no ICMP error reports them as unwanted
 train.py '[{"address": "10.0.0.2", "count": 100, "size_bytes": 1472, "gap_ns": 0, "then_s": 1}]'
 
 `gap_ns` 0 sends as fast as the program can; `then_s` is the rest before the next train. Each train

@@ -1,4 +1,4 @@
-"""UDP end points that tell what the socket told them; one JSON object a line.
+"""UDP end points that report what the socket reports; one JSON object per line.
 
 udp.py receive PORT[/BUFFER_BYTES]...   prints {"ready": true}, then each datagram received
 udp.py send [--df] [--count N] [--ports N] [--gap-ms T] HOST PORT SIZE_BYTES...
@@ -54,7 +54,7 @@ def receive(ports: list[str]) -> None:
 def send(words: list[str]) -> None:
     """Sends datagrams of zeros; tells the result of each call (not of each of `--count`).
 
-    With `--ports` to so many ports, from the given one on.
+    With `--ports`, to this many ports, starting with the given one.
     """
     options = {"--df": False, "--count": 1, "--ports": 1, "--gap-ms": 0.0}
     while words[0].startswith("--"):

@@ -1,4 +1,4 @@
-"""Two run directories made with the same inputs, compared file by file. Pure: it only reads.
+"""Compares two run directories with the same inputs file by file. Pure: it only reads.
 
 Where the clock was virtual every file must be the same, byte by byte, the report and the figures
 included; where it was real the verdicts must be, and the measured numbers lie within
@@ -21,10 +21,10 @@ from testbed.core.errors import CaptureError
 from testbed.core.rundir import REPORT, RUN, VERDICTS, RunDir, read_json
 
 REAL_CLOCK_TOLERANCE = 0.10
-"""Relative difference of a claim's observed number that two real-clock runs may show."""
+"""Allowed relative difference of a claim's observed number between two real-clock runs."""
 
 _ORDER = ("scenarios", "tables", VERDICTS, "plots", REPORT)
-"""From cause to effect: what differs first in this order is where to look."""
+"""From cause to effect: the first difference in this order is where to look."""
 
 _SHOWN_CHARS = 120
 _PCAP_ORDERS = {
@@ -39,11 +39,11 @@ _NANOSECONDS = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same.
+    """One difference.
 
     Attributes:
-        where: program, file or claim, with the packet, line or row where it begins.
-        recorded, again: what the run had, and what it has now.
+        where: program, file or claim, with the packet, line or row where the difference begins.
+        recorded, again: the value in the run, and the value now.
     """
 
     where: str
@@ -54,7 +54,7 @@ class Difference:
 def compared_files(run: RunDir) -> dict[str, Path]:
     """Every file of a run but ``run.json`` (which tells when and how fast), by relative name.
 
-    The experiment's own copy is an input: it is compared with the versions.
+    The copy of the experiment is an input, so it is compared with the versions.
     """
     copies = experiment_folder.copies(run)
     found = {}
@@ -69,7 +69,7 @@ def compared_files(run: RunDir) -> dict[str, Path]:
 def bytes_that_differ(recorded: RunDir, again: RunDir) -> Iterator[Difference]:
     """All files that differ, causes before effects, each with the place where it begins.
 
-    Captures come first, the one with the earliest packet that differs before the others.
+    Captures come first, beginning with the one that has the earliest differing packet.
     """
     one, two = compared_files(recorded), compared_files(again)
     captures = []
@@ -119,7 +119,7 @@ def _first_line(name: str, one: Path, two: Path) -> Difference:
 
 
 def _short(text: str, other: str) -> str:
-    """The line from a little before the first character that is not in the other."""
+    """The line from shortly before the first differing character."""
     same = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), 0)
     start = max(0, same - 40) if len(text) > _SHOWN_CHARS else 0
     cut = text[start : start + _SHOWN_CHARS].strip()
@@ -129,7 +129,7 @@ def _short(text: str, other: str) -> str:
 def _first_row(name: str, one: Path, two: Path) -> Difference:
     import pandas as pd
 
-    # bytes need not be text, and categories not the same
+    # bytes may not be text, and categories may differ
     frames = [pd.read_parquet(path).astype(object).map(str) for path in (one, two)]
     if list(frames[0].columns) != list(frames[1].columns):
         return Difference(f"{name} columns", *(", ".join(f.columns) for f in frames))
@@ -147,7 +147,7 @@ def _first_row(name: str, one: Path, two: Path) -> Difference:
 
 
 def _records(capture: bytes) -> Iterator[bytes]:
-    """The records of a pcap, headers included; what is cut off at the end comes as it is."""
+    """The records of a pcap, headers included; a truncated last record comes as it is."""
     order = _PCAP_ORDERS.get(capture[:4], "<")
     at = 24
     while at < len(capture):
@@ -167,12 +167,12 @@ def _time_ns(magic: bytes, record: bytes) -> int:
 
 
 def first_packet(name: str, one: bytes, two: bytes) -> Difference:
-    """The first packet in which two captures differ, by its number and its fields."""
+    """The first packet in which two captures differ: its number and fields."""
     return _first_packet(name, one, two)[1]
 
 
 def _first_packet(name: str, one: bytes, two: bytes) -> tuple[int, Difference]:
-    """When the first packet was that differs, in ns, and how."""
+    """The time of the first differing packet, in ns, and how it differs."""
     if one[:24] != two[:24]:
         return 0, Difference(f"{name} file header", one[:24].hex(), two[:24].hex())
     for number, (a, b) in enumerate(zip_longest(_records(one), _records(two)), 1):
@@ -190,7 +190,7 @@ def _first_packet(name: str, one: bytes, two: bytes) -> tuple[int, Difference]:
 
 
 def _fields(one: bytes, two: bytes) -> tuple[str, str]:
-    """The header fields that two captures of one packet do not share."""
+    """The header fields in which two captures of one packet differ."""
     rows = [_row(capture) for capture in (one, two)]
     names = [n for n in dict.fromkeys([*rows[0], *rows[1]]) if rows[0].get(n) != rows[1].get(n)]
     if not names:
@@ -220,7 +220,7 @@ def _described(capture: bytes) -> str:
 
 
 def numbers_that_differ(recorded: RunDir, again: RunDir) -> Iterator[Difference]:
-    """Claims with another verdict, or with numbers further apart than the tolerance."""
+    """Claims with different verdicts, or with numbers further apart than the tolerance."""
     one, two = (_verdicts(r) for r in (recorded, again))
     for claim in dict.fromkeys([*one, *two]):
         a, b = one.get(claim), two.get(claim)

@@ -49,7 +49,7 @@ class ScenarioData:
 
     @cached_property
     def network(self) -> dict[str, Any]:
-        """Addresses, queue disciplines and sysctls as they were in the running network."""
+        """Addresses, queue disciplines and sysctls of the running network."""
         return dict(read_json(self.path / "network.json"))
 
     @cached_property
@@ -65,11 +65,11 @@ class ScenarioData:
         raise MissingDataError(f"{node} has no IPv4 address")
 
     def captures(self) -> list[str]:
-        """Names of the captures: the interfaces they were taken at."""
+        """Names of the captures: the interfaces where they were taken."""
         return sorted(p.stem for p in (self.path / "captures").glob("*.pcap"))
 
     def packets(self, capture: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
-        """A capture, one row a packet, with ``time_s`` since the run's start in front.
+        """A capture, one row per packet, with ``time_s`` since the run's start in front.
 
         Raises:
             MissingDataError: no such capture, or the kernel dropped packets of it.
@@ -78,12 +78,14 @@ class ScenarioData:
 
         path = self.path / "captures" / f"{capture}.pcap"
         if not path.is_file():
-            raise MissingDataError(f"no capture '{capture}'; there are {self.captures()}")
+            raise MissingDataError(f"no capture '{capture}'; known: {self.captures()}")
         lost = self.capture_drops.get(capture, 0)
         if lost < 0:
-            raise MissingDataError(f"capture '{capture}': tcpdump did not come to its end")
+            raise MissingDataError(f"capture '{capture}': tcpdump did not finish")
         if lost:
-            raise MissingDataError(f"capture '{capture}' misses {lost} packets the kernel dropped")
+            raise MissingDataError(
+                f"capture '{capture}' lacks {lost} packets that the kernel dropped"
+            )
         wanted = None if columns is None else list(dict.fromkeys(["time_ns", *columns]))
         frame = packets.read(path, columns=wanted)
         frame.attrs = {}  # pandas copies them at every step
@@ -102,7 +104,7 @@ class ScenarioData:
 
     @cached_property
     def capture_drops(self) -> dict[str, int]:
-        """Packets that a capture could not keep, by capture."""
+        """Packets that each capture lost."""
         path = self.path / "captures" / "captures.json"
         if not path.is_file():
             raise MissingDataError("the captures were not closed; the run is incomplete")
@@ -130,13 +132,13 @@ class ScenarioData:
         """What `net.watch` recorded: ``routes``, ``neighbours`` or ``links``, with ``time_s``.
 
         Raises:
-            MissingDataError: it was not watched, or the kernel lost notifications.
+            MissingDataError: they were not recorded, or the kernel lost notifications.
         """
         import pandas as pd
 
         path = self.path / f"{kind}.jsonl"
         if not path.is_file():
-            raise MissingDataError(f"changes of {kind} were not watched")
+            raise MissingDataError(f"changes of {kind} were not recorded (net.watch)")
         if any(row["event"] == "watch-lost" for row in self._event_rows):
             raise MissingDataError(f"the kernel lost notifications of {kind}")
         rows = _json_lines(path, "node")
@@ -145,7 +147,7 @@ class ScenarioData:
         return frame
 
     def state(self, label: str, node: str, daemon: str, number: int = 0) -> str:
-        """What a daemon answered at a moment named `label` (see `testbed.daemons.frr.save`)."""
+        """What a daemon answered at the moment named `label` (see `testbed.daemons.frr.save`)."""
         path = self.path / "states" / label / f"{node}.{daemon}.{number}.txt"
         if not path.is_file():
             raise MissingDataError(f"no state '{label}' of {daemon} in {node}")
@@ -157,7 +159,7 @@ class ScenarioData:
         return (self.path / "traces" / "trace.json").is_file()
 
     def trace(self, event: str) -> pd.DataFrame:
-        """A kernel event such as ``tcp_probe``, one row an occurrence, with ``time_s``.
+        """A kernel event such as ``tcp_probe``, one row per occurrence, with ``time_s``.
 
         Raises:
             MissingDataError: it was not traced, or the kernel's buffer lost occurrences.
@@ -198,7 +200,7 @@ class ScenarioData:
 
 
 def _json_lines(path: Path, word: str) -> list[dict[str, Any]]:
-    """Rows of a file with one JSON object a line; each has a time and the key `word`."""
+    """Rows of a file with one JSON object per line; each has a time and the key `word`."""
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:

@@ -19,7 +19,7 @@ from testbed.results.layout import Row, bends, between, framed, positions, way
 _ALONG = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74)
 _ASIDE_PX = (0, 9, -9, 18, -18, 27, -27, 36, -36)
 _FROM_END_PX = (30, 38, 46, 56, 66, 78, 90)
-"""Where labels may stand: on the way, beside the link, from its end; the best place first."""
+"""Possible places of labels along and next to a link, measured from its end; the best first."""
 
 _FONT_PX = {"shape": 10.0, "small": 9.5}
 _NODE_PX = {"router": 20.0, "switch": 17.0, "host": 17.0}
@@ -96,7 +96,7 @@ def _draw_link(
         f"<title>{escape(_tooltip(link, rows))}</title>"
     ]
     lines = [("shape", text) for text in shapes]
-    if "host" not in (kinds[link["node1"]], kinds[link["node2"]]):  # a host's label tells it
+    if "host" not in (kinds[link["node1"]], kinds[link["node2"]]):  # a host's label shows it
         prefix = _prefix(rows.get(link["interface1"]) or rows.get(link["interface2"]))
         lines += [("small", prefix)] if prefix else []
     if not lines:
@@ -126,7 +126,7 @@ def _end_labels(
     kinds: Mapping[str, str],
     labels: Labels,
 ) -> list[str]:
-    """The host part of interfaces' addresses, beside their ends of the link."""
+    """The host part of interfaces' addresses, next to their ends of the link."""
     start, end, across = way(link, at)
     middle = between(start, end, 0.5, (across[0] * bend, across[1] * bend))
     texts = []
@@ -144,7 +144,7 @@ def _end_labels(
 
 
 def _host_part(address: str) -> str:
-    """What the prefix leaves of an address: ``.11`` of 10.0.1.11/24."""
+    """The part of an address after the prefix: ``.11`` of 10.0.1.11/24."""
     interface = ipaddress.IPv4Interface(address)
     kept = min(3, interface.network.prefixlen // 8)
     return "." + ".".join(str(interface.ip).split(".")[kept:])
@@ -157,7 +157,7 @@ def _prefix(row: Row | None) -> str:
 
 
 def _words(shape: Mapping[str, Any] | None) -> str:
-    """A shape in few words: ``10 Mbit/s 20 ms``."""
+    """A shape in a few words: ``10 Mbit/s 20 ms``."""
     if not shape:
         return ""
     words = []

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_DRAWN = 60
-"""Most messages of a ladder diagram, so that it stays a picture."""
+"""Maximum number of messages in a ladder diagram, to keep it readable."""
 
 _CLAIMS = ("claim", "sentence", "verdict", "observed", "expected", "value", "unit", "source")
 _CLAIMS_OF_SEEDS = "claim sentence verdict held seeds mean half_95 unit expected source".split()
@@ -71,7 +71,7 @@ class Run:
 
     @property
     def scenarios(self) -> list[str]:
-        """Names of the scenarios that came to their end."""
+        """Names of the scenarios that finished."""
         return complete_scenarios(self._run)
 
     @property
@@ -214,11 +214,11 @@ class Run:
     def step(
         self, step: str, capture: str, columns: Iterable[str] | None = None, **equals: Any
     ) -> pd.DataFrame:
-        """Packets of one step of an experiment that goes in steps, as its claims see them.
+        """Packets of one step of a step-by-step experiment, as its claims see them.
 
         Args:
             step: its name.
-            capture: where the packets were seen.
+            capture: where the packets were captured.
             columns: of the table ``packets``; default all.
             equals: column → value or set of values.
         """
@@ -248,12 +248,12 @@ class Run:
 
 
 class RepeatedRun:
-    """Runs that differ in their seed alone (``repeat=10``). Jupyter shows verdicts and figures.
+    """Runs that differ only in their seed (``repeat=10``). Jupyter shows verdicts and figures.
 
     Attributes:
         path: the folder that holds all of them.
         experiment: the experiment's class.
-        runs: seed → `Run`, of those that came to their end.
+        runs: seed → `Run`, of those that finished.
         failed: seed → why the run did not.
     """
 
@@ -263,7 +263,7 @@ class RepeatedRun:
         self.runs = {seed: Run(run) for seed, run in repetition.runs.items()}
         if not self.runs:
             reasons = "; ".join(f"seed {seed}: {why}" for seed, why in self.failed.items())
-            raise ConfigError(f"{self.path}: no run of this repetition came to its end ({reasons})")
+            raise ConfigError(f"{self.path}: no run of this repetition finished ({reasons})")
         self.experiment = next(iter(self.runs.values())).experiment
 
     @property

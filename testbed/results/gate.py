@@ -1,9 +1,9 @@
-"""The fidelity gate of the real clock: was the host too busy for the result to mean anything?
+"""The fidelity gate of the real clock: was the host too busy for a meaningful result?
 
 On the virtual clock a busy host cannot disturb a run. On the real one it can, in ways that look
 like a network's: a timer that fires late is jitter, a full backlog is loss. So each run is watched,
-from inside (`guest_init.stalls`) and from the host, and what was seen is held against what the
-claims bear.
+from inside (`guest_init.stalls`) and from the host, and the observations are compared with what the
+claims tolerate.
 
 ==================  =============================================================  ===============
 what is watched     how                                                            too much
@@ -13,17 +13,18 @@ scheduling delay    threads in the run's own kernel that sleep 1 ms at a time:  
 clock steps         wall clock less monotonic clock, twenty times a second         1 ms
 host's backlog      ``/proc/net/softnet_stat``: packets dropped before any queue   one packet
 wires               netem's drops on a wire that has no loss                       one packet
-captures            packets a capture could not keep                               one packet
+captures            packets that a capture lost                                    one packet
 ==================  =============================================================  ===============
 
-Too much of any in a scenario makes all verdicts on it INCONCLUSIVE, and so does a run whose timers
-nobody watched. A single stall does less: a claim that holds in spite of it holds; one that does not
-is INCONCLUSIVE if a timer was later than the claim bears (``@claim(…, bears_stall_s=…)``) in one of
-its scenarios, and FAIL else. Counts of losses need no more than that: a stall that loses packets
-shows in one of the lower three rows.
+Too much of any of these in a scenario makes all verdicts on it INCONCLUSIVE, as does a run whose
+timers were not watched. A single stall has less effect: a claim that passes despite stalls stays
+PASS; one that does not is INCONCLUSIVE if a timer was later than the claim tolerates (``@claim(…,
+bears_stall_s=…)``) in one of its scenarios, and FAIL otherwise. That is enough for counts of
+losses: a stall that loses packets shows in one of the lower three rows.
 
 CPU pressure (``/proc/pressure/cpu``: share of time in which some program of the host waited for a
-processor) is told beside a reason, and is none by itself: who waits may be none of the run's.
+processor) is reported with a reason, but never decides the verdict: the waiting programs may not
+belong to the run.
 """
 
 from __future__ import annotations
@@ -44,14 +45,15 @@ from testbed.guest_init.stalls import STALLS
 GATE = "gate.json"
 
 MAX_LATE_SHARE = 0.12
-"""Between two groups: without a busy loop timers were late for 0.2 to 7 % of a run, beside one a
-processor for 20 to 33 % (docs/fidelity.md, which also says how that was measured)."""
+"""Lies between two groups: timers were late for 0.2 to 7 % of a run without busy
+loops, and for 20 to 33 % with one per processor (docs/fidelity.md, which also says how that was
+measured)."""
 
 MAX_CLOCK_STEP_S = 0.001
 
 _LOOK_S = 0.05
 _SETTLING_S = 0.5
-"""No judgement over less: a share of nearly nothing means nothing."""
+"""Shorter runs are not judged: a share of almost nothing means nothing."""
 
 
 class Watch(threading.Thread):
@@ -67,17 +69,17 @@ class Watch(threading.Thread):
         self.step_s = 0.0
 
     def run(self) -> None:
-        """Looks at the clocks, twenty times a second."""
+        """Reads the clocks, twenty times a second."""
         while not self._done.wait(_LOOK_S):
             self._look_at_clocks()
 
     def _look_at_clocks(self) -> None:
         now_s = _clock_offset_s()
         self.step_s = max(self.step_s, abs(now_s - self._offset_s))
-        self._offset_s = now_s  # a slow drift (NTP's slewing) is no step
+        self._offset_s = now_s  # a slow drift (NTP's slewing) is not a step
 
     def stop(self) -> None:
-        """Ends the watch; its numbers stand from now on."""
+        """Ends the watch; its numbers are final from now on."""
         self._done.set()
         self.join()
         self._look_at_clocks()
@@ -86,7 +88,7 @@ class Watch(threading.Thread):
         self.backlog_drops = backlog_drops() - self._backlog
 
     def data(self) -> dict[str, float | int]:
-        """What was seen, as it stands in ``gate.json``."""
+        """The observations, as in ``gate.json``."""
         return {
             "watched_s": round(self.watched_s, 3),
             "pressure_s": round(self.pressure_s, 6),
@@ -110,7 +112,7 @@ def watching(wanted: bool) -> Iterator[Watch | None]:
 
 
 def cpu_pressure_us(path: Path = Path("/proc/pressure/cpu")) -> int:
-    """Microseconds since boot in which some program waited for a CPU; 0 where unknown."""
+    """Microseconds since boot in which some program waited for a CPU; 0 if unknown."""
     try:
         first = path.read_text().splitlines()[0]
     except (OSError, IndexError):
@@ -145,7 +147,7 @@ class Stall:
 
     Attributes:
         began_ns, ended_ns: on the run's monotonic clock; the stall lies within.
-        late_ns: how late the timer was: the stall took that or, unseen, up to a nap more.
+        late_ns: how late the timer was; the stall took that long, or up to a nap longer.
     """
 
     began_ns: int
@@ -154,7 +156,7 @@ class Stall:
 
 
 def stalls(folder: Path) -> list[Stall]:
-    """A scenario's stalls while the experiment's `run` went on; none on the virtual clock."""
+    """A scenario's stalls during the experiment's `run`; none on the virtual clock."""
     if not (folder / STALLS).is_file():
         return []
     noted = read_json(folder / STALLS)
@@ -165,7 +167,7 @@ def stalls(folder: Path) -> list[Stall]:
 
 
 def _window_ns(folder: Path) -> tuple[int, int]:
-    """Monotonic time at which `run` began and ended; all time if that is not known."""
+    """Monotonic times at which `run` began and ended; all time if unknown."""
     path = folder / "events.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     at = {e["event"]: e.get("monotonic_ns") for e in map(json.loads, lines)}
@@ -173,20 +175,20 @@ def _window_ns(folder: Path) -> tuple[int, int]:
 
 
 def stalled(run: RunDir, scenarios: Iterable[str], bears_s: float) -> str:
-    """Why what does not hold in these scenarios may be the host's doing; empty if it cannot be."""
+    """Why a failure in these scenarios may be the host's fault; empty if it cannot be."""
     found = []
     for name in scenarios:
         worst_ns = max((s.late_ns for s in stalls(run.scenario(name))), default=0)
         if worst_ns > bears_s * 1e9:
             found.append(
                 f"{name}: a timer fired {worst_ns / 1e6:.1f} ms late "
-                f"(the claim bears {1e3 * bears_s:g} ms){_pressure(run.scenario(name))}"
+                f"(the claim tolerates {1e3 * bears_s:g} ms){_pressure(run.scenario(name))}"
             )
     return "; ".join(found)
 
 
 def _pressure(folder: Path) -> str:
-    """CPU pressure, as a remark to a reason."""
+    """CPU pressure, as a note on a reason."""
     if not (folder / GATE).is_file():
         return ""
     seen = read_json(folder / GATE)
@@ -195,7 +197,7 @@ def _pressure(folder: Path) -> str:
 
 
 def reasons(run: RunDir, scenarios: Iterable[str]) -> str:
-    """Why the numbers of these scenarios cannot be trusted, in one line; empty if they can."""
+    """Why the numbers of these scenarios cannot be trusted, in one line; empty if they can be."""
     names = list(scenarios)
     found = {name: "; ".join(_disturbances(run.scenario(name))) for name in names}
     return said_once({name: why for name, why in found.items() if why}, len(names))
@@ -211,15 +213,15 @@ def _disturbances(folder: Path) -> Iterator[str]:
     if captures.is_file():
         for name, stats in read_json(captures).items():
             if stats["dropped"] < 0:
-                yield f"capture {name} did not come to its end"
+                yield f"capture {name} did not finish"
             elif stats["dropped"] > 0:
-                yield f"capture {name} missed {stats['dropped']} packets"
+                yield f"capture {name} lost {stats['dropped']} packets"
 
 
 def _late(folder: Path) -> Iterator[str]:
-    """Timers were late for too much of a run, or nobody knows."""
+    """Why timers were late for too much of a run, or were not watched."""
     if not (folder / STALLS).is_file():
-        yield f"nobody watched its timers (no {STALLS})"
+        yield f"its timers were not watched (no {STALLS})"
         return
     found = stalls(folder)
     if not found:
@@ -236,7 +238,7 @@ def _late(folder: Path) -> Iterator[str]:
 
 
 def host_disturbances(seen: dict[str, Any]) -> Iterator[str]:
-    """What the host did to a run, from the contents of ``gate.json``."""
+    """How the host disturbed a run, from the contents of ``gate.json``."""
     if seen["clock_step_s"] > MAX_CLOCK_STEP_S:
         yield f"the clock was set by {1e3 * seen['clock_step_s']:.1f} ms"
     if seen["backlog_drops"]:
@@ -257,7 +259,7 @@ def _wire_drops(folder: Path) -> dict[str, int]:
 
 
 def _lossy(folder: Path) -> set[str]:
-    """Interfaces whose wire was told to lose packets at some time."""
+    """Interfaces whose wire was configured to lose packets at some time."""
     found = set()
     for link in read_json(folder / "topology.json")["links"]:
         for end in ("1", "2"):

@@ -1,4 +1,4 @@
-"""HTML of a run: templates of its pages, and what a notebook's cell shows of it."""
+"""HTML of a run: templates of its pages, and its view in a notebook's cell."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def cell(
     claims: Sequence[Mapping[Any, Any]] = (),
     pictures: Mapping[str, Any] | None = None,
 ) -> str:
-    """What a notebook's cell shows of a run.
+    """A run's view in a notebook's cell.
 
     Args:
         title: the experiment's.
         about: one line below it.
-        claims: a row each; the key ``verdict`` is shown in its colour.
+        claims: one row each; the key ``verdict`` is shown in its colour.
         pictures: each with ``src`` and ``caption``, by name.
     """
     values = {"title": title, "about": about, "claims": claims, "figures": pictures or {}}

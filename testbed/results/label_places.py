@@ -1,4 +1,4 @@
-"""Where labels go in a drawing: the first of their possible places that is free."""
+"""Where labels go in a drawing: the first free one of their possible places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 Point = tuple[float, float]
 
 _WIDE = 0.56
-"""Width of a middling character, in font sizes."""
+"""Width of an average character, in font sizes."""
 
 _GAP_PX = 4.0
 
@@ -16,7 +16,7 @@ _LINE = 1.15
 
 
 class Labels:
-    """Keeps what is taken on paper, as boxes: centre, width, height, in px."""
+    """Keeps the occupied areas, as boxes: centre, width, height, in px."""
 
     def __init__(self) -> None:
         self._taken: list[tuple[float, float, float, float]] = []
@@ -39,7 +39,7 @@ class Labels:
         return best
 
     def _covered(self, at: Point, width: float, height: float) -> float:
-        """Area in px² that a box there would share with others."""
+        """Overlap of a box there with others, in px²."""
         x, y = at
         area = 0.0
         for other_x, other_y, other_width, other_height in self._taken:

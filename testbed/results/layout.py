@@ -20,7 +20,7 @@ MARGIN_PX = 80.0
 _ITERATIONS = 200
 
 _NEARLY_STRAIGHT_HOPS = 0.3
-"""What is less wide than this is a line, and drawn as one."""
+"""What is narrower than this is drawn as a line."""
 
 Row = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ def positions(nodes: Sequence[Row], links: Sequence[Row]) -> dict[str, Point]:
 
 
 def _hops(names: Sequence[str], links: Iterable[Row]) -> NDArray[np.float64]:
-    """Hops between all pairs; parts without a path are a little further apart than the widest."""
+    """Hops between all pairs; unconnected parts are a bit further apart than the longest path."""
     number = {name: i for i, name in enumerate(names)}
     near = defaultdict(set)
     for link in links:
@@ -105,7 +105,7 @@ def _level(spots: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> NDAr
     """Turned so that the longest direction is horizontal and links go rightwards, mostly."""
     centred = spots - spots.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = axes * np.sign(axes[:, :1] + 1e-12)  # the same way round on every machine
+    axes = axes * np.sign(axes[:, :1] + 1e-12)  # the same orientation on every machine
     levelled: NDArray[np.float64] = centred @ axes.T
     forwards = sum(levelled[two, 0] - levelled[one, 0] for one, two in pairs)
     levelled[:, 0] *= 1.0 if forwards >= 0 else -1.0
@@ -117,7 +117,7 @@ def _level(spots: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> NDAr
 def _scaled(
     spots: NDArray[np.float64], names: Sequence[str], links: Sequence[Row]
 ) -> NDArray[np.float64]:
-    """So large that a middling link is `HOP_PX` long and no two nodes cover each other."""
+    """Scaled so that an average link is `HOP_PX` long and no two nodes overlap."""
     if len(names) < 2:
         return spots
     number = {name: i for i, name in enumerate(names)}
@@ -137,7 +137,7 @@ def _scaled(
 def bends(links: Sequence[Row], at: Mapping[str, Point]) -> list[float]:
     """How far each link is bent aside, in px.
 
-    Parallel ones are drawn side by side, and one that other nodes stand in the way of, round them.
+    Parallel links are drawn side by side; a link blocked by other nodes goes around them.
     """
     together: dict[frozenset[str], list[int]] = defaultdict(list)
     for index, link in enumerate(links):

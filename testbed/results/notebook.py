@@ -99,7 +99,7 @@ def _packets(run: Run, scenario: str) -> list[tuple[str, str]]:
 
 
 def _name(run: Run) -> str:
-    """What `testbed.run` knows the experiment by."""
+    """The experiment's name for `testbed.run`."""
     known = run.meta["experiment"] in experiment_files()
     return str(run.meta["experiment"] if known else run.meta.get("file", "FILE"))
 

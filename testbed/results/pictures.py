@@ -1,4 +1,4 @@
-"""Pictures of a run: networks and figures, as its report, the book and notebooks show them."""
+"""Pictures of a run: networks and figures, as shown in its report, the book and notebooks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Runs of one experiment that differ in their seed alone, as one result.
+"""Runs of one experiment that differ only in their seed, as one result.
 
-Everything lies under one parent::
+Everything is under one parent folder::
 
     congestion-20260101-120000-x10/
         seed-1/ … seed-10/     full run directories
@@ -8,7 +8,8 @@ Everything lies under one parent::
         plots/  report.html
 
 A claim's verdict over the repetitions is PASS if it holds with every seed, FAIL if it fails with
-at least half of them, and INCONCLUSIVE in between: then chance decides, and one run shows nothing.
+at least half of them, and INCONCLUSIVE in between: then chance decides, and a single run shows
+    nothing.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _FAIL_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Repetition:
-    """Runs of one experiment that differ in their seed alone.
+    """Runs of one experiment that differ only in their seed.
 
     Attributes:
         path: the parent folder.
-        runs: seed → run directory, of those that came to their end.
+        runs: seed → run directory, of those that finished.
         failed: seed → why it did not.
     """
 
@@ -93,7 +94,7 @@ def _any_run(repetition: Repetition) -> RunDir:
 
 
 def claims_over(repetition: Repetition, cls: type[Experiment]) -> list[dict[str, Any]]:
-    """One row a claim: its verdict over the seeds, mean and interval, and what each seed gave."""
+    """One row per claim: its verdict over the seeds, mean and interval, and what each seed gave."""
     by_claim: dict[str, dict[int, dict[str, Any]]] = {}
     for seed, run in repetition.runs.items():
         for verdict in read_json(run.path / VERDICTS):

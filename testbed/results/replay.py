@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 def experiment_of(run: RunDir) -> type[Experiment]:
-    """The experiment a run was made by, as its file is today; or the run's own copy."""
+    """The experiment that made a run: its current file, or the run's own copy."""
     return load_file(_file_of(run))
 
 
@@ -61,24 +61,26 @@ def _file_of(run: RunDir) -> Path:
     if given and Path(given).exists():
         return Path(given)
     if not (copies := experiment_folder.copies(run)):
-        raise ConfigError(f"{run.path}: experiment '{name}' is not in experiments/ nor in the run")
+        raise ConfigError(
+            f"{run.path}: experiment '{name}' is neither in experiments/ nor in the run"
+        )
     return copies[0]
 
 
 def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
     """Measures, judges, plots and reports a run again; returns the verdicts.
 
-    The run is `finished` only once all of that is there: `RunDir.in_use` is the caller's to take.
+    The run is `finished` only once all of that exists. The caller must hold `RunDir.in_use`.
     """
     before = run.meta()
     run.set_state(State.UNDER_WAY)
     try:
         return _replay(run, on_stage, before)
     except BaseException as error:
-        if run.meta()["state"] == State.UNDER_WAY:  # a figure's error comes after the end
+        if run.meta()["state"] == State.UNDER_WAY:  # a figure's error is raised at the end
             by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
             state = State.INTERRUPTED if by_hand else State.FAILED
-            with suppress(OutputError):  # a full disk is what `error` says already
+            with suppress(OutputError):  # `error` already reports a full disk
                 run.set_state(state, str(error) or "interrupted")
         raise
 
@@ -87,7 +89,9 @@ def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]
     file, meta = _file_of(run), run.meta()
     if run.path in file.parents:
         gone = meta.get("file") or f"experiments/{meta['experiment']}"
-        logging.getLogger(__name__).warning("%s is not there; replay uses the copy %s", gone, file)
+        logging.getLogger(__name__).warning(
+            "%s does not exist; replay uses the copy %s", gone, file
+        )
     cls = load_file(file)
     experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
     check_claims(experiment)
@@ -105,7 +109,7 @@ def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]
     wrong = None
     try:
         timed("plot", lambda: save_plots(run, experiment, tables))
-    except TestbedError as error:  # the verdicts and the report are there all the same
+    except TestbedError as error:  # the verdicts and the report exist all the same
         wrong = error
     from testbed.results.report import write_report
 
@@ -131,16 +135,16 @@ def measure(run: RunDir, cls: type[Experiment]) -> Tables:
 
 
 def _import_what_follows() -> None:
-    """What judging, drawing and reporting need, while others measure."""
+    """Loads what judging, drawing and reporting need, while others measure."""
     import testbed.results.report  # noqa: F401
     from analysis.plots import style
 
-    _ = style.COLOURS  # the module waits for a touch
+    _ = style.COLOURS  # the module is loaded on first use
 
 
 def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
     texts = [column for column in table if table[column].dtype == "str"]
-    # a dictionary of numbers that hardly repeat takes half of the time and saves next to nothing
+    # a dictionary of numbers that rarely repeat takes half the time and saves next to nothing
     with files.writing(run.tables / f"{name}.parquet") as file:
         table.to_parquet(file, index=False, use_dictionary=texts)
 
@@ -166,32 +170,32 @@ def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
 def _side_by_side(
     work: Callable[[Any], Any], items: list[Any], meanwhile: Callable[[], None] = lambda: None
 ) -> list[Any]:
-    """`work` over the items on all cores, results in order; `meanwhile` is done here.
+    """Maps `work` over the items on all cores, results in order; `meanwhile` runs here.
 
     Raises:
         TestbedError: a worker died.
     """
     workers = min(len(items), multiprocessing.cpu_count())
-    if workers < 2 or multiprocessing.parent_process():  # repetitions fill the cores already
+    if workers < 2 or multiprocessing.parent_process():  # repetitions already use all cores
         meanwhile()
         return [work(item) for item in items]
     import pandas as pd  # noqa: F401  (loaded once, before the fork)
     import pyarrow.parquet  # noqa: F401
 
-    gc.freeze()  # what is there need not be looked through, and so copied, in each worker
+    gc.freeze()  # existing objects need not be traversed, and so copied, in each worker
     try:
         with guard.forked(workers) as pool:
             results = pool.map(work, items)
             meanwhile()
             return list(results)
     except BrokenProcessPool as error:
-        raise TestbedError("a worker process was killed (is there memory enough?)") from error
+        raise TestbedError("a worker process was killed (is there enough memory?)") from error
     finally:
         gc.unfreeze()
 
 
 def complete_scenarios(run: RunDir) -> list[str]:
-    """Names of the scenarios that came to their end, in the run's order."""
+    """Names of the scenarios that finished, in the run's order."""
     names = run.meta()["scenarios"]
     return [
         name
@@ -202,7 +206,7 @@ def complete_scenarios(run: RunDir) -> list[str]:
 
 
 def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
-    """Judges each claim whose scenarios were part of the run; writes ``verdicts.json``."""
+    """Judges each claim that has all its scenarios in the run; writes ``verdicts.json``."""
     meta, cls = run.meta(), type(experiment)
     judged = []
     for claim in cls.claims():
@@ -212,7 +216,7 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
             with own_code(cls, f"claim {claim.name}"):
                 verdict = claim.check(experiment, tables)
                 if not isinstance(verdict, Verdict):
-                    raise TypeError(f"returned {verdict!r}, no verdict")
+                    raise TypeError(f"returned {verdict!r}, not a Verdict")
         except MissingDataError as missing:
             verdict = inconclusive(_reason(missing, tables))
         except ConfigError as error:
@@ -229,7 +233,7 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
 
 
 def _gated(verdict: Verdict, run: RunDir, claim: Claim, scenarios: tuple[str, ...]) -> Verdict:
-    """The verdict, or none where a busy host may be what was observed."""
+    """The verdict, or INCONCLUSIVE if the observation may be due to a busy host."""
     if busy := gate.reasons(run, scenarios):
         return inconclusive(f"the host disturbed the run: {busy}", verdict.expected)
     if verdict.status == Status.FAIL and (why := gate.stalled(run, scenarios, claim.bears_stall_s)):
@@ -244,9 +248,9 @@ def _reason(missing: MissingDataError, tables: Tables) -> str:
 
 
 def save_plots(run: RunDir, experiment: Experiment, tables: Tables) -> list[Path]:
-    """Draws the experiment's figures into ``plots/*``, the same bytes each time.
+    """Draws the experiment's figures into ``plots/*``, always with the same bytes.
 
-    A figure becomes a PNG; text is an SVG drawing already, such as a ladder diagram.
+    A figure becomes a PNG; a string already is an SVG drawing, such as a ladder diagram.
     """
     from analysis.plots import style
 
@@ -271,7 +275,7 @@ def save_plots(run: RunDir, experiment: Experiment, tables: Tables) -> list[Path
 
 
 def _figures(experiment: Experiment, tables: Tables) -> Mapping[str, Figure | str]:
-    """What the experiment draws; a run that lacks the data has verdicts still, but no figures."""
+    """The experiment's figures; a run without their data still has verdicts, but no figures."""
     from matplotlib.figure import Figure
 
     try:

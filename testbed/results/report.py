@@ -18,7 +18,7 @@ from testbed.results.html import template
 from testbed.results.pictures import Picture, drawings, figure_files
 
 SHOWN_FRAMES = 12
-"""How many packets of an evidence stand in the report; their numbers are all given."""
+"""Number of packets of an evidence shown in the report, which lists the numbers of all."""
 
 
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
@@ -39,7 +39,7 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
 
 
 def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, Any]]) -> Path:
-    """Writes the page over several seeds; `claims` as in ``repetition.json``."""
+    """Writes the page for several seeds; `claims` as in ``repetition.json``."""
     data = read_json(path / REPETITION)
     metas = {seed: RunDir(path / f"seed-{seed}").meta() for seed in data["seeds"]}
     any_meta = next(iter(metas.values()), None)
@@ -89,18 +89,18 @@ def _evidence(captures: Captures, evidence: Evidence) -> dict[str, Any]:
 
 
 class Captures:
-    """The packets of evidence, read out in a few words (``what``). Each capture is read once."""
+    """The packets of evidence, described in a few words (``what``). Each capture is read once."""
 
     def __init__(self, run: RunDir) -> None:
         self._run = run
         self._read: dict[tuple[str, str], pd.DataFrame] = {}
 
     def data(self, evidence: Evidence) -> ScenarioData:
-        """The scenario an evidence is of."""
+        """The scenario of an evidence."""
         return ScenarioData(evidence.scenario, self._run.scenario(evidence.scenario), None)
 
     def shown(self, evidence: Evidence) -> pd.DataFrame:
-        """The first packets of an evidence; none if the capture cannot be relied on."""
+        """The first packets of an evidence; none if the capture is unreliable."""
         from analysis import describe
 
         where = (evidence.scenario, evidence.capture)
@@ -154,7 +154,7 @@ def mean_text(row: dict[str, Any]) -> str:
 
 
 def _scenarios(run: RunDir, cls: type[Experiment], meta: dict[str, Any]) -> dict[str, str]:
-    """Scenario → the values in which it differs from the run's parameters."""
+    """Scenario → the values that differ from the run's parameters."""
     found = {}
     for name in meta["scenarios"]:
         path = run.scenario(name) / SCENARIO

@@ -238,7 +238,7 @@ def test_the_tutorial_tells_the_numbers_of_its_variations(project):
     )
     (project / "broken.py").write_text(broken)
     _, folder = run(project, "broken.py", code=1)
-    assert "1.267 ms a packet" in str(gotten_rows(folder)) and "1.267 ms a packet" in text
+    assert "1.267 ms a packet" in str(gotten_rows(folder)) and "1.267 ms per packet" in text
 
 
 def test_the_page_about_notebooks_works(project, capsys):
@@ -302,7 +302,7 @@ def changed(text, right, wrong):
 def documented():
     """Patterns of all files that docs/run-directory.md lists."""
     text = (PROJECT / "docs/run-directory.md").read_text(encoding="utf-8")
-    scenario = text.index("### Of each scenario")
+    scenario = text.index("### For each scenario")
     for match in re.finditer(r"^\| `([^`]+)`", text[: text.index("## Contents")], re.M):
         inside = "scenarios/<scenario>/" if match.start() > scenario else ""
         pattern = re.escape(inside + match[1])

@@ -123,7 +123,7 @@ def test_greed_ends_at_its_limits_and_costs_nothing_else(graded):
 
 @pytest.mark.parametrize(
     ("student", "why"),
-    [("endless", "used up its processor time (3 s)"), ("flood", "wrote more than 16 MiB")],
+    [("endless", "exceeded its processor time (3 s)"), ("flood", "wrote more than 16 MiB")],
 )
 def test_what_never_ends_is_ended_and_fails(graded, student, why):
     result = graded[0][student]

@@ -166,7 +166,7 @@ def test_a_killed_run_is_interrupted_and_beside_one_nobody_writes(experiment, tm
                 check=False,
             )
             assert done.returncode == 2 and done.stderr.count("\n") == 1
-            assert "is under way" in done.stderr or "no finished run" in done.stderr
+            assert "is still running" in done.stderr or "no finished run" in done.stderr
         assert before == (
             sorted(p.name for p in run.path.iterdir()),
             (run.path / "run.json").read_bytes(),

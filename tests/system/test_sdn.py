@@ -76,5 +76,5 @@ def test_a_controller_that_crashes_on_start_ends_the_run(tmp_path: Path, guest_k
     path.write_text(CRASH)
     with pytest.raises(RunIncompleteError) as caught:
         run(Request(str(path), out=tmp_path, runtime="guest", wall_limit_s=60))
-    assert "setting virtual: 'nowhere' is no IPv4 address" in str(caught.value)
+    assert "setting virtual: 'nowhere' is not an IPv4 address" in str(caught.value)
     assert "logs/c0-controller.log" in str(caught.value)

@@ -83,16 +83,16 @@ def test_a_drawing_takes_the_place_of_drawings_only(tmp_path):
     notes, drawn = tmp_path / "notes.txt", tmp_path / "net.svg"
     notes.write_text("mine")
     done = run_testbed("draw", "single", "-o", str(notes))
-    assert done.returncode == 2 and "is not a drawing; name another file" in done.stderr
+    assert done.returncode == 2 and "is not a drawing; choose another file" in done.stderr
     os.mkfifo(tmp_path / "pipe")
     done = run_testbed("draw", "single", "-o", str(tmp_path / "pipe"))
-    assert done.returncode == 2 and "is not a drawing; name another file" in done.stderr
+    assert done.returncode == 2 and "is not a drawing; choose another file" in done.stderr
     assert notes.read_text() == "mine"
     for _ in range(2):
         assert run_testbed("draw", "single", "-o", str(drawn)).returncode == 0
     assert run_testbed("draw", "single", "-o", str(tmp_path)).returncode == 3
     done = run_testbed("draw", "single,3", "-o", str(drawn))
-    assert done.returncode == 0 and "an older drawing was replaced" in done.stderr
+    assert done.returncode == 0 and "replaced an older drawing" in done.stderr
 
 
 def test_each_size_of_a_topology_is_drawn_into_a_file_of_its_own(tmp_path):
@@ -110,7 +110,7 @@ def test_what_no_drawing_can_show_is_refused_at_once(tmp_path):
 
 def test_clean_says_in_words_that_there_is_nothing(tmp_path):
     done = run_testbed("clean", "--dry-run", TESTBED_CACHE=str(tmp_path))
-    assert done.stdout.startswith("nothing to remove: no dead command has left")
+    assert done.stdout.startswith("nothing to remove: no dead command left")
 
 
 def test_the_report_of_a_repetition_is_found(tmp_path):

@@ -90,7 +90,7 @@ def test_damaged_capture_is_shown_to_the_damage(tmp_path: Path) -> None:
     code, _, said = capture("export", path, tmp_path / "out.parquet")
     assert code != 0
     assert "byte 4219" in said
-    assert "out.parquet holds the packets before" in said
+    assert "out.parquet contains the packets before" in said
     assert len(pd.read_parquet(tmp_path / "out.parquet")) == 42
 
 
@@ -144,5 +144,5 @@ def test_a_capture_is_not_replaced_by_what_is_made_of_it(tmp_path: Path) -> None
     copy.write_bytes(LAYERS.read_bytes())
     for words in (("export", copy, copy), ("ladder", copy, "-o", copy)):
         code, _, said = capture(*words)
-        assert code == 2 and "is the capture itself; name another file" in said
+        assert code == 2 and "is the capture itself; choose another file" in said
     assert copy.read_bytes() == LAYERS.read_bytes()

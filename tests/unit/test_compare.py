@@ -246,7 +246,7 @@ def test_verify_names_the_first_cause_and_the_first_packet_and_no_consequences(m
     assert "first cause: package tcpdump (and 1 more" in text
     assert "first difference: file 0 (and 136 more" in text
     assert len(text.splitlines()) == 8
-    assert "none of the programs" in shown(monkeypatch, make("two"), [], effects)
+    assert "none of the recorded programs" in shown(monkeypatch, make("two"), [], effects)
     same = shown(monkeypatch, make("three"), causes, [])
     assert "the same" in same and "made by another: package tcpdump" in same
     assert len(shown(monkeypatch, make("four"), [], []).splitlines()) == 2

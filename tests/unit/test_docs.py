@@ -308,7 +308,7 @@ def test_the_reference_is_readable_as_a_file():
     row = "| `delay_ms` | `float` | `0.0` | one-way propagation delay. |"
     assert row in text
     assert reference.api("testbed.core.claims.near").count("| None = None,") == 2
-    assert "- `ConvergenceError`: it still runs after `timeout_s`." in reference.api(
+    assert "- `ConvergenceError`: it is still running after `timeout_s`." in reference.api(
         "testbed.author.process.Process"
     )
 

@@ -58,7 +58,7 @@ PANIC = "[    3.2] Kernel panic - not syncing: Segfault with no mm\n[ 3.2] Call 
         (-signal.SIGTERM, "", "killed", "SIGTERM"),
         (1, "Out of memory: Killed process 7\n", "out_of_memory", "out of memory"),
         (137, "Out of memory: Killed process 7\n", "killed", "SIGKILL"),  # went on, until then
-        (0, "[ 9.0] reboot: Power down\n", "killed", "switched off before its end"),
+        (0, "[ 9.0] reboot: Power down\n", "killed", "shut down before its end"),
         (CANNOT_START, "testbed: cannot execute x\n", "failed", "cannot execute x"),
     ],
 )

@@ -46,7 +46,9 @@ def test_a_wrong_link_fails_on_a_quiet_host(claim):
 def test_a_link_that_was_not_judged_leaves_no_pass(claim):
     verdict = judge(claim, *[GOOD] * 9, BENT | STALLED)
     assert verdict.status == Status.INCONCLUSIVE
-    assert "stalls (up to 250.0 ms) leave nothing to judge of the train over l9" in verdict.observed
+    assert (
+        "stalls (up to 250.0 ms) leave nothing to judge for the train over l9" in verdict.observed
+    )
     assert judge(claim, GOOD, BENT, BENT | STALLED).status == Status.FAIL, "a judged link is wrong"
 
 
@@ -151,7 +153,7 @@ def test_a_stall_on_the_train_of_the_series_leaves_its_queue_unjudged():
     assert series(0.0, 18_000.0, 1e6).status == Status.INCONCLUSIVE
     neither = series(18_000.0, 18_000.0, 18e6)
     assert neither.status == Status.INCONCLUSIVE
-    assert "18.0 ms) leave nothing to judge of the first queue; the second" in neither.observed
+    assert "18.0 ms) leave nothing to judge for the first queue; the second" in neither.observed
 
 
 def jitter(uniform_us: float, normal_us: float):
@@ -205,5 +207,5 @@ def test_acknowledgements_of_each_link_are_judged_or_named():
     assert acks(slow=(5e5, 0.0)).status == Status.FAIL
     spoiled = acks(slow=(5e5, 9000.0))
     assert spoiled.status == Status.INCONCLUSIVE
-    assert spoiled.observed.endswith("of the acknowledgements over 64 kbit/s, 100 ms")
+    assert spoiled.observed.endswith("for the acknowledgements over 64 kbit/s, 100 ms")
     assert acks(slow=(5e5, 9000.0), ten=(5e5, 0.0)).status == Status.FAIL

@@ -147,7 +147,7 @@ def test_a_file_for_each_daemon_does_as_well(folder):
 BAD = {
     "no such router": (
         lambda f: (f / "r2").rename(f / "r22"),
-        r"r22: there is no router 'r22'.*did you mean",
+        r"r22: no router 'r22'.*did you mean",
     ),
     "missing": (lambda f: shutil.rmtree(f / "r3"), "no configuration for r3"),
     "strange file": (
@@ -164,7 +164,7 @@ BAD = {
     ),
     "not text": (
         lambda f: (f / "r2" / "frr.conf").write_bytes(b"hostname r2\n\xff\n"),
-        "r2/frr.conf:2: is not text in UTF-8",
+        "r2/frr.conf:2: is not UTF-8 text",
     ),
     "empty": (
         lambda f: (f / "r2" / "frr.conf").write_text("!\n"),
@@ -176,7 +176,7 @@ BAD = {
     ),
     "router id": (
         lambda f: _edit(f, "r2", "router-id 192.168.0.2", "router-id 192.168.0.1"),
-        r"r2/frr.conf:\d+: router-id 192.168.0.1 is r1's already \(.*r1/frr.conf:\d+\)",
+        r"r2/frr.conf:\d+: router-id 192.168.0.1 already belongs to r1 \(.*r1/frr.conf:\d+\)",
     ),
     "hello": (
         lambda f: _edit(f, "r2", "hello-interval 10", "hello-interval 5"),
@@ -326,7 +326,10 @@ def test_a_managed_daemon_is_ready_when_mgmtd_has_told_it_all(daemon, under_way,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("router rip\nnetwork 10.0.0.0/8\nversion 2\n", r"frr\.conf:2: 'network 10.* margin"),
+        (
+            "router rip\nnetwork 10.0.0.0/8\nversion 2\n",
+            r"frr\.conf:2: 'network 10.* is not indented",
+        ),
         ("router rip\n network eth0\nexit\nrouter bgp 65000\n", r"frr\.conf:4: 'router bgp 65000'"),
     ],
 )

@@ -82,14 +82,14 @@ def test_where_nobody_watched_nothing_is_known(tmp_path):
     record(run.scenario("main"))
     assert gate.reasons(run, ["main"]) == ""
     (run.scenario("main") / STALLS).unlink()
-    assert gate.reasons(run, ["main"]) == "main: nobody watched its timers (no stalls.json)"
+    assert gate.reasons(run, ["main"]) == "main: its timers were not watched (no stalls.json)"
 
 
 def test_only_a_stall_longer_than_the_claim_bears_can_be_the_cause(tmp_path):
     run = RunDir(tmp_path)
     record(run.scenario("main"), (100, 18), (200, 3))
     why = gate.stalled(run, ["main"], 0.002)
-    assert why.startswith("main: a timer fired 18.0 ms late (the claim bears 2 ms)")
+    assert why.startswith("main: a timer fired 18.0 ms late (the claim tolerates 2 ms)")
     assert gate.stalled(run, ["main"], 0.018) == ""
     assert gate.stalled(run, ["main"], 0.0179)
 
@@ -212,7 +212,7 @@ def test_drops_count_only_where_none_should_be(run):
     assert "h1-eth0 dropped 5 packets" in gate.reasons(run(wire_drops=5), ["main"])
     assert gate.reasons(run(wire_drops=5, loss_percent=1.0), ["main"]) == ""
     assert gate.reasons(run(wire_drops=5, reshaped=100.0), ["main"]) == ""
-    assert "capture h1-eth0 missed 2 packets" in gate.reasons(run(missed=2), ["main"])
+    assert "capture h1-eth0 lost 2 packets" in gate.reasons(run(missed=2), ["main"])
 
 
 def test_the_watch_sees_a_step_and_the_time(monkeypatch):

@@ -60,7 +60,7 @@ BAD = {
     "points: 10": ("points: ten", r"lab\.yaml:2: points: .*number"),
     "weight: 5": ("wieght: 5", r"lab\.yaml:8: checks\.word_arrives\.wieght: unknown \("),
     "kind: program": ("kind: programme", r"lab\.yaml:5: files\.say\.py\.kind: .*'program'"),
-    "  say.py:": ("  ../say.py:", r"lab\.yaml:5: files\.\.\./say\.py: is no plain name"),
+    "  say.py:": ("  ../say.py:", r"lab\.yaml:5: files\.\.\./say\.py: is not a plain name"),
     "loses: {port: 2}": (
         "loses: {prot: 2}",
         r"lab\.yaml:\d+: mutants\.forgets\.loses: 'prot' .*did"
@@ -69,16 +69,16 @@ BAD = {
     "hidden: true": ("hidden: false", r"checks\.no_more: is public, but in hidden\.py"),
     "  no_more: {weight": (
         "  no_mor: {weight",
-        r"mutants\.chatters\.loses: 'no_more' is not there",
+        r"mutants\.chatters\.loses: 'no_more' does not exist",
     ),
-    "title: A": ("title: [A", r"lab\.yaml:\d+: is no YAML: "),
+    "title: A": ("title: [A", r"lab\.yaml:\d+: is not valid YAML: "),
     "title: A letter": (
         "titel: A letter",
         r"lab\.yaml:1: titel: unknown \(did you mean 'title'\?\); allowed: .*; missing: title$",
     ),
     "  no_more: {weight: 3": (
         "  status: {weight: 3",
-        r"lab\.yaml:10: checks\.status: is the name of a gradebook's column",
+        r"lab\.yaml:10: checks\.status: is the name of a gradebook column",
     ),
     "limits: {cpu_s: 20": ("limits: {cpu_s: -1", r"lab\.yaml:3: limits\.cpu_s: .*greater than 0"),
 }
@@ -100,7 +100,7 @@ def test_a_bad_manifest_is_one_line_with_file_line_and_field(right, tmp_path):
 
 @pytest.mark.parametrize(
     ("put", "says"),
-    [(b"\xff", "is no UTF-8 text"), (b"\x00", "holds a character that YAML does not allow")],
+    [(b"\xff", "is not UTF-8 text"), (b"\x00", "contains a character that YAML does not allow")],
 )
 def test_a_manifest_that_is_no_text_is_told_by_line(put, says, tmp_path):
     (tmp_path / "lab.yaml").write_bytes(YAML.encode().replace(b"points: 10", b"points: " + put))
@@ -118,7 +118,7 @@ def test_a_broken_lab_does_not_hide_the_others(tmp_path, monkeypatch, capfd):
     out, err = capfd.readouterr()
     assert ended.value.code == 2
     assert "A letter by UDP" in out
-    assert "aaa/lab.yaml:1: is no YAML" in err
+    assert "aaa/lab.yaml:1: is not valid YAML" in err
     shutil.rmtree(tmp_path / "aaa")
     with pytest.raises(SystemExit) as ended:
         lab_group(["list"])
@@ -132,7 +132,7 @@ def test_an_edit_that_finds_nothing_is_told(lab):
     )
     changed = lab.manifest.model_copy(update={"mutants": {"chatters": edit}})
     broken = library.LabFolder(lab.path, changed, lab.public, lab.full)
-    with pytest.raises(ConfigError, match="is there 0 times, not once"):
+    with pytest.raises(ConfigError, match="occurs 0 times, must occur once"):
         broken.mutant("chatters", params)
 
 
@@ -230,9 +230,9 @@ def test_a_table_earns_what_is_right_and_listing_everything_does_not_help():
         ("a: [1", "line"),
         ("[" * 9000, "nested too deeply"),
         ("- " * 9000, "nested too deeply"),
-        ("a: !!python/object/apply:os.system [id]\n", "tags are not taken"),
-        ('a: !!int ""\n', "line 1: tags are not taken"),
-        ('a: "\\ud800"\n', "characters that are none"),
+        ("a: !!python/object/apply:os.system [id]\n", "tags are not allowed"),
+        ('a: !!int ""\n', "line 1: tags are not allowed"),
+        ('a: "\\ud800"\n', "invalid characters"),
     ],
 )
 def test_answers_that_are_no_plain_map_are_refused(text, says):
@@ -270,7 +270,7 @@ def test_links_are_not_followed(lab, tmp_path):
     handed = read(tmp_path / "x", lab)
     assert handed.files == {}
     assert "say.py: is a symbolic link; hand in the file itself" in handed.problems
-    assert "answers.yaml: is no regular file" in handed.problems
+    assert "answers.yaml: is not a regular file" in handed.problems
     (tmp_path / "y").symlink_to(tmp_path / "x")
     assert "symbolic link" in read(tmp_path / "y", lab).problems[0]
 
@@ -315,7 +315,7 @@ def test_a_zip_packed_in_a_rare_way_is_told(lab, tmp_path):
         archive.writestr("answers.yaml", "port: 1")
     handed = read(tmp_path / "a.zip", lab)
     assert handed.files == {}
-    assert any("few programs read" in problem for problem in handed.problems)
+    assert any("uncommon format" in problem for problem in handed.problems)
 
 
 def test_what_a_program_says_last_is_bounded_and_printable():
@@ -391,7 +391,9 @@ def test_twins_are_told_by_path(lab, tmp_path):
     (tmp_path / "answers.yaml").write_text("port: 1")
     handed = read(tmp_path, lab)
     assert handed.files["say.py"] == b"a"
-    assert handed.problems == ["say.py: is there more than once; a/say.py was taken, not b/say.py"]
+    assert handed.problems == [
+        "say.py: was handed in more than once; a/say.py was used, not b/say.py"
+    ]
     (tmp_path / "say.py").write_text("top")
     assert read(tmp_path, lab).problems == []
 
@@ -430,7 +432,7 @@ def test_a_damaged_archive_is_read_up_to_the_damage(lab, tmp_path):
     os.truncate(tmp_path / "a.tar", 4000)
     handed = read(tmp_path / "a.tar", lab)
     assert handed.files["say.py"] == b"mine"
-    assert any("cannot be read to its end" in p for p in handed.problems)
+    assert any("cannot be read to the end" in p for p in handed.problems)
 
 
 def test_the_mark_of_kept_folders_hides_nothing_at_the_top_or_beside(lab, tmp_path):
@@ -457,7 +459,7 @@ def test_a_misspelt_answer_is_told(lab):
     assert grade.accepted_of(task_with(lab, b"port: 5000")).problems == []
     accepted = grade.accepted_of(task_with(lab, b"prot: 5000"))
     assert accepted.problems == [
-        "answers.yaml: prot: is no question of this lab (did you mean 'port'?)"
+        "answers.yaml: prot: is not a question of this lab (did you mean 'port'?)"
     ]
     assert accepted.answers == {"prot": 5000}
     many = "".join(f"k{n}: 1\n" for n in range(100))
@@ -480,7 +482,9 @@ def test_answers_in_maps_are_questions_by_their_path(lab):
     told = questions.strange(
         lab.manifest, {"home": {"qdsic": 1, "pkts": 2}, "why": {"x": 1}, "home.pkts": 3}, asked
     )
-    assert told[0].endswith("home.qdsic: is no question of this lab (did you mean 'home.qdisc'?)")
+    assert told[0].endswith(
+        "home.qdsic: is not a question of this lab (did you mean 'home.qdisc'?)"
+    )
     assert len(told) == 2
     assert questions.strange(lab.manifest, {"x": 1}, ()) == []
 
@@ -555,8 +559,8 @@ def test_odd_names_in_a_run_directory_are_left_out_and_told(lab, tmp_path, odd):
             archive.addfile(tarfile.TarInfo(name))
     handed = accept.read(tmp_path / "a.tar", taken)
     assert sorted(handed.files) == ["answers.yaml", "run/good", "run/x/y"]
-    assert "run/good/below: lies in a file" in handed.problems
-    assert "run/x: is a file, and a folder too" in handed.problems
+    assert "run/good/below: is inside a file" in handed.problems
+    assert "run/x: is both a file and a folder" in handed.problems
     assert all(problem.isprintable() for problem in handed.problems)
     accept.accept(handed, taken).write(tmp_path / "out")
     left = [p for p in (tmp_path / "out/submission").rglob("*") if p.is_file()]
@@ -776,7 +780,7 @@ def test_submissions_are_found_and_twins_refused(lab, tmp_path):
     (tmp_path / "notes.txt").write_text("")
     assert [s.student for s in classroom.find([tmp_path], lab.manifest)] == ["ada", "bob"]
     (tmp_path / "ada.tar.gz").write_bytes(b"")
-    with pytest.raises(ConfigError, match="'ada' is there twice"):
+    with pytest.raises(ConfigError, match="'ada' has two submissions"):
         classroom.find([tmp_path], lab.manifest)
 
 
@@ -785,7 +789,7 @@ def test_ids_of_one_person_are_one(lab, tmp_path, other):
     name = "ada" if other == "ADA" else "áda"
     for student in (name, other):
         (tmp_path / student).mkdir()
-    with pytest.raises(ConfigError, match="is there twice"):
+    with pytest.raises(ConfigError, match="has two submissions"):
         classroom.find([tmp_path], lab.manifest)
     assert lab.variant(name, b"a" * 16) == lab.variant(other, b"a" * 16)
 
@@ -821,7 +825,7 @@ def test_what_submissions_see_is_no_place_for_secrets(tmp_path, monkeypatch):
     grade.refuse_if_shown(tmp_path / "course.secret")
     (tmp_path / "link").symlink_to("/usr/local/course")
     for path in (Path("/usr/share/labs"), Path("/lib/course"), tmp_path / "link" / "secret"):
-        with pytest.raises(ConfigError, match="submissions see"):
+        with pytest.raises(ConfigError, match="submissions can read"):
             grade.refuse_if_shown(path)
 
 

@@ -185,7 +185,7 @@ def test_two_hosts_of_a_lan_cannot_share_an_address_without_routers_either():
                 self.addHost(name, ip="10.0.0.7/8")
             self.addLink("h1", "h2")
 
-    with pytest.raises(ConfigError, match=r"h2-eth0: address 10\.0\.0\.7 is h1-eth0's already"):
+    with pytest.raises(ConfigError, match=r"h2-eth0: address 10\.0\.0\.7 belongs to h1-eth0"):
         make_plan(Twice())
 
 

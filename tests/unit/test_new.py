@@ -67,12 +67,12 @@ def test_what_exists_stays_as_it_is(tmp_path, labs):
     (tmp_path / "mine.py").write_text("precious")
     (labs / "mine").mkdir(parents=True)
     for make in (lambda: new.new_experiment("mine", tmp_path), lambda: new.new_lab("mine")):
-        with pytest.raises(ConfigError, match="'mine': exists already"):
+        with pytest.raises(ConfigError, match="'mine': already exists"):
             make()
     (tmp_path / "_mine.py").symlink_to("mine.py")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/experiment.py").write_text("precious, too")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         new.new_experiment("folder", tmp_path)
     assert (tmp_path / "mine.py").read_text() == "precious"
 

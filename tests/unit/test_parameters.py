@@ -74,12 +74,16 @@ def test_no_parameter_is_named_as_an_option_of_every_run():
     in_python = set(inspect.signature(testbed.run).parameters) - {"experiment", "parameters"}
     assert options | in_python | {"help"} == set(RESERVED)
     for name in (*RESERVED, "as_json", "no_help"):
-        with pytest.raises(ConfigError, match=f"parameter {name}: every run has an option"):
+        with pytest.raises(
+            ConfigError, match=f"parameter {name}: is the name of an option of every run"
+        ):
             parameters_of(field(name))
 
 
 def test_a_field_that_cannot_be_an_option_is_named():
-    with pytest.raises(ConfigError, match="parameter weights: dict is no type of an option"):
+    with pytest.raises(
+        ConfigError, match="parameter weights: dict is not a type that an option can have"
+    ):
         parameters_of(field("weights", dict, None))
     with pytest.raises(ConfigError, match="class Parameters: write @dataclass"):
         parameters_of(type("Parameters", (), {}))

@@ -70,7 +70,7 @@ def test_a_claim_that_raises_takes_no_other_with_it(tmp_path):
     line = Wrong.raises.__code__.co_firstlineno + 2
     words = f"test_replay.py:{line}: in claim raises: ZeroDivisionError"
     assert words in str(found["raises"].as_dict())
-    assert "returned None, no verdict" in str(found["returns_nothing"].as_dict())
+    assert "returned None, not a Verdict" in str(found["returns_nothing"].as_dict())
 
 
 def test_a_file_that_raises_when_loaded_names_its_line(tmp_path):
@@ -193,7 +193,7 @@ def test_what_plot_returns_must_be_figures_by_name(monkeypatch, found, said):
         ("nothere.py", "nothere.py: no such file"),
         ("away/icmp", "away/icmp: no such file"),
         ("folder", "folder: has no experiment.py; give an experiment's name, folder or .py file"),
-        ("README.md", "README.md: is no .py file"),
+        ("README.md", "README.md: is not a .py file"),
     ],
 )
 def test_a_path_without_an_experiment_is_told_as_a_path(tmp_path, monkeypatch, word, says):
@@ -248,7 +248,7 @@ def test_replay_uses_the_file_given_while_it_is_there_and_then_the_copy(tmp_path
     path.unlink()
     with pytest.raises(ConfigError, match=re.escape(f"{folder / 'own.py'}:11: in measure")):
         replay.replay(run)
-    assert f"{path} is not there; replay uses the copy {folder / 'own.py'}" in caplog.text
+    assert f"{path} does not exist; replay uses the copy {folder / 'own.py'}" in caplog.text
     assert len(caplog.records) == 1
 
 

@@ -87,7 +87,7 @@ def test_a_killed_runner_leaves_an_interrupted_run(folder):
     process = hold(run.path)
     assert run.state is State.UNDER_WAY
     assert (RunDir(run.path / "seed-1").under_way) is True  # a repetition's run, by its parent
-    with pytest.raises(ConfigError, match="r: is under way"), run.in_use():
+    with pytest.raises(ConfigError, match="r: is still running"), run.in_use():
         pass
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -131,7 +131,7 @@ def test_readers_take_finished_runs(folder, monkeypatch):
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             )
             assert done.returncode == 2, done.stderr
-            assert done.stderr == f"error: {now.path}: is under way; wait for its end\n"
+            assert done.stderr == f"error: {now.path}: is still running; wait until it ends\n"
         assert (now.path / RUN).read_bytes() == before
     finally:
         process.kill()
@@ -146,7 +146,7 @@ def test_readers_take_finished_runs(folder, monkeypatch):
 
 def test_latest_says_why_there_is_none(folder):
     make(folder / "arp-cut", State.UNDER_WAY, status="running")
-    with pytest.raises(ConfigError, match=r"no finished run .* \(1 under way, interrupted"):
+    with pytest.raises(ConfigError, match=r"no finished run .* \(1 running, interrupted"):
         RunDir.open("latest", folder)
 
 
@@ -204,7 +204,7 @@ def test_prune_removes_what_its_conditions_name_and_nothing_under_way(folder):
         assert left() == {"arp-0", "rip-1", "arp-now"}
         testbed("runs", "prune", "--keep", "0", "--yes")
         assert left() == {"arp-now"}
-        with pytest.raises(ConfigError, match="is under way"):
+        with pytest.raises(ConfigError, match="is still running"):
             runs.remove(now.path)
     finally:
         process.kill()

@@ -96,17 +96,16 @@ def test_an_option_says_which_scenarios_obey():
     cls = load("congestion")
     chosen = ["competing", "fifo", "fq_codel", "ecn"]
     assert notes(cls, {"qdisc": "red"}, chosen) == [
-        "--qdisc red: used by competing; scenarios with a value of their own: "
+        "--qdisc red: used by competing; scenarios with their own value: "
         "fifo (fifo); fq_codel, ecn (fq_codel)"
     ]
     assert notes(cls, {"rate-mbps": "20"}, ["reno", "loss-1"]) == [
-        "--rate-mbps 20 Mbit/s: used by reno; scenarios with a value of their own: "
-        "loss-1 (50 Mbit/s)"
+        "--rate-mbps 20 Mbit/s: used by reno; scenarios with their own value: loss-1 (50 Mbit/s)"
     ]
     assert notes(cls, {"rate_mbps": 20}, ["reno"]) == []
     assert notes(cls, {"duration_s": 200}, ["reno", "fair"]) == []
     assert notes(cls, {"cc": "bbr"}, ["reno"]) == [
-        "--cc bbr: used by no scenario; scenarios with a value of their own: reno (reno)"
+        "--cc bbr: used by no scenario; scenarios with their own value: reno (reno)"
     ]
 
 

@@ -397,7 +397,7 @@ def test_doctor_tells_what_a_missing_compiled_reader_costs(monkeypatch, tmp_path
     monkeypatch.setattr(compiled, "FOLDER", tmp_path)
     check = doctor._compiled_reader()
     assert (check.state, check.mend) == ("missing", ".venv/bin/pip install -e .")
-    assert "several times the time" in check.purpose
+    assert "several times as long" in check.purpose
     monkeypatch.setattr(doctor, "find", lambda _: None)
     assert doctor._compiled_reader().mend == (
         "sudo apt-get install --no-install-recommends gcc libc6-dev && .venv/bin/pip install -e ."

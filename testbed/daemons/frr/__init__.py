@@ -1,12 +1,12 @@
 """FRR's daemons: zebra and the routing protocols, one process each in a router's namespace.
 
 Each reads its own file, ``configs/<router>/<daemon>.conf``, made of the router's configuration by
-`config.split`. They stay in the foreground under FRR's own user, with sockets and PIDs
-in the router's private folder; no system service is touched.
+`config.split`. They run in the foreground as FRR's own user, with sockets and PIDs in the router's
+private folder; no system service is affected.
 
-From FRR 10 on mgmtd reads what zebra, ripd, ripngd and staticd shall do, and tells them. It can be
-told neither where its file is nor where its sockets are, so it sees the router's folders in the
-places of the system's: a router then runs one daemon more, and everything else is as before.
+From FRR 10 on, mgmtd reads the configuration of zebra, ripd, ripngd and staticd, and passes it on.
+The paths of its file and sockets are fixed, so it sees the router's folders in place of the
+system's: a router then runs one more daemon, and everything else is as before.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _CONFIGS_VIEW, _STATE_VIEWS = "/etc/frr", ("/run/frr", "/var/lib/frr")
 _ASK_TIMEOUT_S = 20.0
 _REFUSED = re.compile(r"(?:\] |^)([^\]\n]+) on config line \d+: *(.*)", re.MULTILINE)
 _FEWER_CALLS = "no service cputime-stats\n"
-"""Nobody asks how much CPU time an event took; to know it costs two system calls an event."""
+"""CPU time per event is not needed; measuring it costs two system calls per event."""
 _ONE_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_TOP_PAD_": str(1 << 20)}
-"""One heap for all threads, grown by the megabyte: fewer pages and fewer calls for more."""
+"""One heap for all threads, grown by megabytes: fewer pages and fewer system calls."""
 _FEW_FILES = "256"
-"""Open files a daemon reckons with: its tables grow with it, and ours have few interfaces."""
+"""Assumed number of open files: a daemon's tables grow with it, and ours have few interfaces."""
 
 
 class FrrDaemon(base.Daemon):
@@ -45,17 +45,17 @@ class FrrDaemon(base.Daemon):
 
     Attributes:
         config: text of its file; None: mgmtd has it.
-        managed: mgmtd tells it what to do, beside its file or instead.
+        managed: mgmtd configures it, in addition to its file or instead.
     """
 
     package = "frr"
     owner = "frr"
     needs: ClassVar[tuple[str, ...]] = ("zebra",)
-    stop_signal = signal.SIGKILL  # nothing to save, and a farewell would be noise in the captures
+    stop_signal = signal.SIGKILL  # nothing to save, and a goodbye would be noise in the captures
     environment: ClassVar[Mapping[str, str]] = _ONE_HEAP
     timer_slack_ns: ClassVar[int] = 1_000_000
-    """FRR waits for whole milliseconds, rounded down, then asks for the time without a pause until
-    the rest is over: a fifth of all system calls of a grid of 49 routers, and of its CPU time."""
+    """FRR waits for whole milliseconds, rounded down, then polls the time until the rest has
+    passed: a fifth of all system calls of a grid of 49 routers, and of its CPU time."""
     log_level: ClassVar[str] = "notifications"
 
     def __init__(self, config: str | None, *, managed: bool = False) -> None:
@@ -90,7 +90,7 @@ class FrrDaemon(base.Daemon):
         return [] if self.config is None else ["-f", f"{place.configs}/{self.name}.conf"]
 
     def ready(self, place: Place, process: Process) -> bool:
-        """True once its command socket answers, and mgmtd has told it what there is to tell."""
+        """True once its command socket answers, and mgmtd has configured it."""
         if not base.answers(vty_path(place, self.name)):
             return False
         return not self.managed or is_configured(
@@ -106,7 +106,7 @@ class FrrDaemon(base.Daemon):
 
 
 class Mgmtd(FrrDaemon):
-    """Reads the configuration of other daemons and tells them (FRR 10)."""
+    """Reads the configuration of other daemons and passes it on (FRR 10)."""
 
     name, program, needs = "mgmtd", MGMTD, ()
     log_level = "informational"
@@ -116,14 +116,14 @@ class Mgmtd(FrrDaemon):
         return {"mgmtd/mgmtd.conf": (self.config or "") + _FEWER_CALLS, "mgmtd/vtysh.conf": ""}
 
     def _which_file(self, place: Place) -> list[str]:
-        return []  # it looks where it always does
+        return []  # it uses its fixed path
 
     def folders(self, place: Place) -> dict[str, Path]:
-        """The system's folders are the router's own: programs of FRR 10 know no other."""
+        """The system's folders are the router's own: FRR 10's programs use fixed paths."""
         return {_CONFIGS_VIEW: place.configs / "mgmtd", **dict.fromkeys(_STATE_VIEWS, place.state)}
 
     def ready(self, place: Place, process: Process) -> bool:
-        """True once it has read its file: then it tells those that come."""
+        """True once it has read its file: then it configures those that connect."""
         return "finished reading config files" in process.output() and super().ready(place, process)
 
 
@@ -174,7 +174,7 @@ KINDS: dict[str, type[FrrDaemon]] = {
 
 
 PROGRAMS = tuple(kind.program for kind in KINDS.values() if kind is not Mgmtd)
-"""What an experiment lists among its `programs`, so that their absence shows at once."""
+"""For an experiment's `programs`, so that their absence is reported at once."""
 
 
 def daemons_of(config: str, *, with_mgmtd: bool | None = None) -> list[FrrDaemon]:
@@ -182,7 +182,7 @@ def daemons_of(config: str, *, with_mgmtd: bool | None = None) -> list[FrrDaemon
 
     Args:
         config: the router's.
-        with_mgmtd: as FRR 10 needs it; default: where FRR has it.
+        with_mgmtd: as FRR 10 needs it; default: if FRR has it.
     """
     needed = frr_config.split(config)
     if with_mgmtd is None:
@@ -196,7 +196,7 @@ def daemons_of(config: str, *, with_mgmtd: bool | None = None) -> list[FrrDaemon
 
 
 def start(net: RunningNetwork, configs: Mapping[str, str]) -> dict[tuple[str, str], Running]:
-    """Starts FRR in routers, all side by side; returns when every daemon answers.
+    """Starts FRR in all routers in parallel; returns when every daemon answers.
 
     Args:
         net: the running network.
@@ -215,14 +215,14 @@ def start(net: RunningNetwork, configs: Mapping[str, str]) -> dict[tuple[str, st
 
 
 def is_configured(daemon: str, adapters: str, transactions: str) -> bool:
-    """True if mgmtd has told a daemon all it shall do; it begins some time after the daemon came.
+    """True if mgmtd has fully configured a daemon; it begins some time after the daemon connects.
 
-    Until then zebra knows no bandwidths, and a protocol that asks it takes wrong costs.
+    Until then zebra knows no bandwidths, and a protocol that asks it uses wrong costs.
 
     Args:
         daemon: its name.
-        adapters: what mgmtd says to ``show mgmt backend-adapter all``.
-        transactions: what it says to ``show mgmt transaction all``.
+        adapters: mgmtd's answer to ``show mgmt backend-adapter all``.
+        transactions: its answer to ``show mgmt transaction all``.
     """
     sent = re.search(rf"Client:\s+{daemon}\n.*?Msg-Sent:\s+(\d+)", adapters, re.DOTALL)
     greeted_only = sent is None or int(sent[1]) <= 1
@@ -230,7 +230,7 @@ def is_configured(daemon: str, adapters: str, transactions: str) -> bool:
 
 
 def misunderstood(log: str) -> list[tuple[str, str]]:
-    """Lines of its configuration that a daemon left out, and why, by its log."""
+    """Lines of its configuration that a daemon rejected, and why, from its log."""
     return [(match[2].strip(), match[1].strip()) for match in _REFUSED.finditer(log)]
 
 
@@ -265,10 +265,10 @@ def _say(vty: socket.socket, node: str, daemon: str, command: str) -> str:
     while not (len(data) >= 4 and data[-4:-1] == b"\0\0\0"):
         piece = vty.recv(1 << 16)
         if not piece:
-            raise CommandError(node, [daemon, command], -1, "", "the daemon hung up")
+            raise CommandError(node, [daemon, command], -1, "", "the daemon closed the connection")
         data += piece
     answer, status = data[:-4].decode(errors="replace"), data[-1]
-    if status not in (0, 3):  # success, and 'nothing to say' of a command without output
+    if status not in (0, 3):  # success, and the status of a command without output
         raise CommandError(node, [daemon, command], status, "", answer or "refused")
     return answer
 
@@ -279,13 +279,13 @@ def save(
     label: str,
     questions: Iterable[str],
 ) -> None:
-    """Keeps what daemons answer now, as ``states/<label>/<router>.<daemon>.<number>.txt``.
+    """Saves what daemons answer now, as ``states/<label>/<router>.<daemon>.<number>.txt``.
 
     Args:
         net: the running network.
         running: as `start` returned it.
-        label: of this moment.
-        questions: ``<daemon>: <command>``; asked of every router that runs the daemon.
+        label: name of this moment.
+        questions: ``<daemon>: <command>``; sent to every router that runs the daemon.
     """
     folder = net.path / "states" / label
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ A router's configuration is one ``frr.conf`` as any FRR lab has it, or a file fo
 (``zebra.conf``, ``ripd.conf``, ...). Handwritten ones are checked before anything starts: by
 FRR's own checker, then against the topology (see `testbed.daemons.frr.lint`).
 
-From FRR 10 on mgmtd reads the configuration of several daemons, theirs no longer: see `managed`.
+From FRR 10 on, mgmtd reads the configuration of several daemons in their place: see `managed`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROTOCOLS = {"rip": "ripd", "ripng": "ripngd", "ospf": "ospfd", "ospf6": "ospf6d
 """``router <word>`` → the daemon it needs."""
 
 FILES = ("frr.conf", "zebra.conf", "ripd.conf", "ripngd.conf", "ospfd.conf", "ospf6d.conf")
-"""What a router's folder may hold."""
+"""Files that a router's folder may contain."""
 
 _INTERFACE_LINES = {
     "ripd": re.compile(r"(no )?ip rip\b"),
@@ -43,10 +43,10 @@ _TOP_LINES = {
     ),
 }
 MANAGED = ("zebra", "ripd", "ripngd", "staticd")
-"""Daemons whose configuration mgmtd takes and hands on, where FRR has it (FRR 10)."""
+"""Daemons whose configuration mgmtd reads and passes on, in FRR 10."""
 
 _ZEBRAS_OWN = re.compile(r"(no )?(debug zebra|ip forwarding|ipv6 forwarding|zebra (?!route-map ))")
-"""What zebra goes on reading by itself."""
+"""What zebra still reads itself."""
 
 _SHARED = re.compile(r"(no )?(hostname|password|enable|service|log|line|banner|domainname)\b")
 _FILTERS = re.compile(
@@ -73,17 +73,17 @@ class Block:
 
 @dataclass(frozen=True)
 class Written:
-    """A router's configuration as somebody wrote it.
+    """A router's handwritten configuration.
 
     Attributes:
-        files: file → what it holds, in the order they are read.
+        files: file → its content, in reading order.
     """
 
     files: Mapping[Path, str]
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole manifest."""
         return "\n".join(self.files.values())
 
     def place(self, line: int) -> str:
@@ -122,7 +122,7 @@ def daemon_names(text: str) -> list[str]:
 
 
 def split(text: str) -> dict[str, str]:
-    """A router's configuration as daemon → the part that is its own."""
+    """A router's configuration as daemon → its part."""
     parts: dict[str, list[str]] = {name: [] for name in daemon_names(text)}
     for block in blocks(text):
         for daemon, lines in _shares(block, parts).items():
@@ -131,9 +131,9 @@ def split(text: str) -> dict[str, str]:
 
 
 def managed(parts: Mapping[str, str]) -> dict[str, str]:
-    """The same parts where FRR has mgmtd: its own holds those of `MANAGED`, these have none.
+    """The same parts for FRR with mgmtd: its own contains those of `MANAGED`, which have none.
 
-    zebra alone keeps the few lines that mgmtd does not know.
+    Only zebra keeps the few lines that mgmtd does not know.
     """
     ours: dict[str, None] = {}
     zebra = []
@@ -144,7 +144,7 @@ def managed(parts: Mapping[str, str]) -> dict[str, str]:
             if own or (daemon == "zebra" and _SHARED.match(block.head)):
                 zebra.append(text)
             if not own:
-                ours[text] = None  # lines that are for all come once
+                ours[text] = None  # lines that are for all occur once
     given = {daemon: part for daemon, part in parts.items() if daemon not in MANAGED}
     return {"mgmtd": _joined(ours), "zebra": _joined(zebra), **given}
 
@@ -154,7 +154,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _rendered(block: Block, lines: Iterable[str]) -> list[str]:
-    """A block again, with some of its lines."""
+    """A copy of a block with some of its lines."""
     return [block.head, *(f" {line}" for line in lines), *_exit(block)]
 
 
@@ -187,8 +187,8 @@ def load_folder(folder: Path, routers: Collection[str]) -> dict[str, Written]:
     """Handwritten configurations: ``<folder>/<router>/frr.conf`` or a file for each daemon.
 
     Raises:
-        ConfigError: no such folder, a folder of no router, a file of no daemon, or a router
-            without a configuration; or what FRR's checker says, with file and line.
+        ConfigError: no such folder, a folder without a router, a file without a daemon, or a router
+            without a configuration; or what FRR's checker reports, with file and line.
     """
     if not folder.is_dir():
         raise ConfigError(f"--configs {folder}: no such folder")
@@ -196,7 +196,7 @@ def load_folder(folder: Path, routers: Collection[str]) -> dict[str, Written]:
     for path in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
         if path.name not in routers:
             raise ConfigError(
-                f"{path}: there is no router '{path.name}' in this topology"
+                f"{path}: no router '{path.name}' in this topology"
                 f"{nearest(path.name, routers)}; its routers are {', '.join(routers)}"
             )
         found[path.name] = _files_of(path)
@@ -216,20 +216,20 @@ def load_folder(folder: Path, routers: Collection[str]) -> dict[str, Written]:
 
 
 def _check_blocks(file: Path, text: str) -> None:
-    """Refuse what FRR's checker takes, but no daemon here would get."""
+    """Refuse what FRR's checker accepts, but no daemon here would read."""
     above = ""
     for block in blocks(text):
         words = block.head.split()
         if words[0] == "router" and (len(words) < 2 or words[1] not in PROTOCOLS):
             raise ConfigError(
-                f"{file}:{block.line}: '{block.head}': no such protocol here; "
-                f"there are router {', '.join(PROTOCOLS)}"
+                f"{file}:{block.line}: '{block.head}': unknown protocol here; "
+                f"known: router {', '.join(PROTOCOLS)}"
             )
         if words[0] in ("router", "interface"):
             above = block.head
         elif above and not block.lines and not _is_top_level(block.head):
             raise ConfigError(
-                f"{file}:{block.line}: '{block.head}' stands at the margin; "
+                f"{file}:{block.line}: '{block.head}' is not indented; "
                 f"indent it by a space if it belongs to '{above}'"
             )
 
@@ -247,7 +247,7 @@ def _files_of(path: Path) -> list[Path]:
             continue  # of a system-wide FRR; here the configuration says which daemons run
         if file.name not in FILES:
             raise ConfigError(
-                f"{file}: is not a configuration of FRR's{nearest(file.name, FILES)}; "
+                f"{file}: is not a configuration file of FRR{nearest(file.name, FILES)}; "
                 f"allowed: {', '.join(FILES)}"
             )
         files.append(file)
@@ -269,24 +269,24 @@ def _checker() -> tuple[list[str], dict[str, str] | None]:
 
 
 def _text_of(file: Path) -> str:
-    """The text of a configuration, which may be in a broken file as well as in a good one."""
+    """The text of a configuration file, checked for broken content."""
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{file}:{line}: is not text in UTF-8; save it as that") from None
+        raise ConfigError(f"{file}:{line}: is not UTF-8 text; save it as UTF-8") from None
     if next(blocks(text), None) is None:
         raise ConfigError(f"{file}: configures nothing; write 'router ospf' or remove it")
     return text
 
 
 def check_syntax(texts: Mapping[Path, str]) -> None:
-    """Has FRR's own checker read files, all in one go; it needs no privilege and starts nothing.
+    """Makes FRR's own checker read all files at once; it needs no privilege and starts nothing.
 
-    Its exit code tells of the last line alone, so its words count.
+    Its exit code reflects only the last line, so its output is parsed.
 
     Args:
-        texts: file → what it holds.
+        texts: file → its content.
 
     Raises:
         MissingPrerequisiteError: FRR is not installed.

@@ -3,7 +3,7 @@
     plan = make_plan(topo)
     configs = {router: rip(plan, router, Rip()) for router in plan.routers}
 
-Interfaces towards LANs without another router are passive: announced, but not spoken on.
+Interfaces to LANs without another router are passive: announced, but silent.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ BACKBONE = "0.0.0.0"
 
 @dataclass(frozen=True)
 class Rip:
-    """How a router speaks RIP.
+    """RIP settings of a router.
 
     Attributes:
         version: 1 or 2.
         split_horizon: ``simple``, ``poisoned-reverse`` or ``off``.
         update_s, timeout_s, garbage_s: timers (RFC 2453 §3.8).
-        redistribute: what it announces beside its networks, e.g. ``("static",)``.
+        redistribute: what it announces besides its networks, e.g. ``("static",)``.
     """
 
     version: int = 2
@@ -38,7 +38,7 @@ class Rip:
 
 @dataclass(frozen=True)
 class Ospf:
-    """How a router speaks OSPF.
+    """OSPF settings of a router.
 
     Attributes:
         hello_s, dead_s: timers (RFC 2328 appendix C.3).
@@ -48,7 +48,7 @@ class Ospf:
         costs: interface → cost; others from the bandwidth.
         priorities: router → priority in elections; 0 never becomes designated router.
         reference_mbps: bandwidth of cost 1.
-        redistribute: what it brings in from outside, e.g. ``("static",)``.
+        redistribute: what it imports from outside, e.g. ``("static",)``.
         static: prefixes it knows from outside (routes to nowhere).
         hellos: router → its own ``hello_s``, to set up neighbours that disagree.
     """
@@ -93,7 +93,7 @@ def ripng(plan: Plan, router: str, options: Rip) -> str:
     timers = (options.update_s, options.timeout_s, options.garbage_s)
     lines += ["router ripng", f" timers basic {' '.join(map(str, timers))}"]
     lines += [f" network {port.name}" for port in plan.ports[router]]
-    # a loopback has no link-local address, and so is no network of ripngd's
+    # a loopback has no link-local address, so ripngd cannot use it
     lines += [f" redistribute {source}" for source in ("connected", *options.redistribute)]
     lines += [f" passive-interface {port.name}" for port in _silent(plan, router)]
     return _text([*lines, "exit"])
@@ -148,7 +148,7 @@ def ospf6(plan: Plan, router: str, options: Ospf) -> str:
 
 
 def _beyond(plan: Plan, router: str, options: Ospf) -> list[str]:
-    """What a router tells its areas of each other and of the outside."""
+    """What a router announces to its areas about each other and the outside."""
     mine = _areas(plan, router, options)
     lines = [f" area {area} stub" for area in options.stub if area.split()[0] in mine]
     if len(mine) > 1:
@@ -171,7 +171,7 @@ def _ospf_interface(word: str, plan: Plan, router: str, port: Port, options: Osp
 
 
 def _is_point_to_point(plan: Plan, port: Port) -> bool:
-    """A cable between two routers has no need of a designated router."""
+    """A cable between two routers needs no designated router."""
     segment = _segment(plan, port)
     ends = {plan.links[p.link][f"node{side}"] for p in segment.ports for side in (1, 2)}
     return len(segment.ports) == 2 and ends <= set(plan.routers)
@@ -189,7 +189,7 @@ def _areas(plan: Plan, router: str, options: Ospf) -> list[str]:
 
 
 def _home_area(plan: Plan, router: str, options: Ospf) -> str:
-    """Where a router's own loopback belongs: the backbone if it has a foot there."""
+    """The area of a router's own loopback: the backbone if it is attached to it."""
     mine = _areas(plan, router, options)
     return BACKBONE if BACKBONE in mine or not mine else mine[0]
 

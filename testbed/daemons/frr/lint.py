@@ -1,8 +1,8 @@
-"""What can be found wrong in FRR configurations before anything starts. Pure.
+"""Finds faults in FRR configurations before anything starts. Pure.
 
-FRR's own checker reads each file alone. Here the files are held against the topology and against
-each other: networks that match nothing, interfaces that are not there, router ids used twice,
-neighbours that will never agree on hello intervals or areas.
+FRR's own checker reads each file separately. Here the files are compared with the topology and with
+each other: networks that match nothing, interfaces that do not exist, router ids used twice,
+    neighbours that will never agree on hello intervals or areas.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEFAULT = {"hello-interval": "10", "dead-interval": "40"}
 
 
 def check(plan: Plan, configs: Mapping[str, Written]) -> None:
-    """Raises ConfigError for the first contradiction: file, line and what mends it."""
+    """Raises ConfigError for the first contradiction: file, line and how to fix it."""
     parsed = {router: list(blocks(config.text)) for router, config in configs.items()}
     for router, config in configs.items():
         _check_interfaces(plan, router, parsed[router], config)
@@ -80,7 +80,7 @@ def _check_router_ids(configs: Mapping[str, Written], parsed: Mapping[str, list[
                     other, there = owner.setdefault(f"{block.head} {match[2]}", (router, where))
                     if other != router:
                         raise ConfigError(
-                            f"{where}: router-id {match[2]} is {other}'s already ({there}); "
+                            f"{where}: router-id {match[2]} already belongs to {other} ({there}); "
                             "give every router an id of its own"
                         )
 
@@ -110,7 +110,7 @@ def _check_neighbours(
 
 @dataclass(frozen=True)
 class _Setting:
-    """What an interface is set to, and by which line; 0: by none, it is the default."""
+    """A setting of an interface, and its line; 0: none, it is the default."""
 
     value: str
     line: int = 0
@@ -136,7 +136,7 @@ def _ospf6_settings(port: Port, parsed: list[Block]) -> dict[str, _Setting]:
 def _settings(
     port: Port, parsed: list[Block], words: list[str], areas: list[_Setting]
 ) -> dict[str, _Setting]:
-    """What the lines of an interface that begin with `words` say, with the defaults."""
+    """The values of an interface's lines that begin with `words`, with the defaults."""
     found = {name: _Setting(value) for name, value in _DEFAULT.items()}
     for block in parsed:
         if block.head == f"interface {port.name}":

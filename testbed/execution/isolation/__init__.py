@@ -1,4 +1,4 @@
-"""Starts a run's first process so that nothing of it survives its starter, whatever kills that.
+"""Starts a run's first process so that nothing of it outlives its starter, whatever kills that.
 
 A program of its own (standard library alone):
 ``python -I -S testbed/execution/isolation/__main__.py SPEC``. Every link of the chain asks for the
@@ -9,4 +9,4 @@ restricted by Landlock instead.
 """
 
 CANNOT_START = 125
-"""Exit code: the namespaces asked for cannot be had, or the program cannot be executed."""
+"""Exit code: the namespaces cannot be created, or the program cannot be executed."""

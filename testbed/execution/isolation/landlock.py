@@ -1,4 +1,4 @@
-"""Landlock: a process gives up, for itself and its children, to write anywhere but in one folder.
+"""Landlock: a process gives up, for itself and its children, the right to write outside one folder.
 
 The kernel's own means for it that needs no privilege (Linux 5.13; kernel documentation,
 userspace-api/landlock). Used where an ordinary user starts a guest: a user namespace would do
@@ -24,10 +24,10 @@ class _PathBeneath(ctypes.Structure):
 
 
 def write_only_beneath(*folders: int) -> bool:
-    """Seals this process; False if the system has no Landlock, and then nothing was done.
+    """Restricts this process; returns False, having done nothing, if the system has no Landlock.
 
     Args:
-        folders: descriptors of what may still be written.
+        folders: descriptors of the folders that may still be written.
     """
     version = _libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)
     if version < 1:

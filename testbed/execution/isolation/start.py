@@ -1,4 +1,4 @@
-"""Makes the jail and becomes the program in it."""
+"""Isolates this process and becomes the program."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(text: str) -> None:
-    """Makes what the specification asks for, and becomes the program.
+    """Sets up what the specification asks for, and becomes the program.
 
     Args:
         text: JSON; `launch.Job` and what goes with it.
@@ -69,17 +69,17 @@ def isolation_here() -> str:
 
 
 def _enter_namespaces(spec: dict[str, Any]) -> str:
-    """Root's way; returns the isolation there is."""
+    """For root; returns the isolation achieved."""
     paths = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in spec["folder_fds"]}
     if not _unshare(network=spec["network"]):
         if spec["network"]:
-            _fail("cannot make namespaces: not permitted here")
+            _fail("cannot create namespaces: not permitted here")
         return "process"
     _fork_and_mirror()  # only a child is in the new PID namespace, as its process 1,
     _fork_and_mirror()  # which no signal of its own can end: a panicking guest would spin
     own = _own_mounts()
     if spec["network"] and not own:
-        _fail("cannot make mounts of our own: the root directory is no mount point (a chroot?)")
+        _fail("cannot create private mounts: the root directory is not a mount point (a chroot?)")
     sealed = own and (not spec["read_only"] or _seal(paths[spec["folder_fds"][0]]))
     for fd, path in paths.items():  # in the new namespace's mounts
         os.dup2(os.open(path, os.O_PATH | os.O_DIRECTORY), fd)
@@ -92,7 +92,7 @@ def _die_with_parent() -> None:
 
 
 def _unshare(*, network: bool) -> bool:
-    """Makes the namespaces; False if the system does not let us (root of a container, say)."""
+    """Creates the namespaces; False if the system forbids it (to root in a container, say)."""
     flags = _NEWPID | _NEWNS
     if network:
         flags |= _NEWNET | _NEWUTS | _NEWIPC
@@ -100,7 +100,7 @@ def _unshare(*, network: bool) -> bool:
 
 
 def _own_mounts() -> bool:
-    """From now on our mounts are not the host's; False if they cannot be parted."""
+    """Separates our mounts from the host's; False if that is impossible."""
     return bool(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) == 0)
 
 
@@ -126,7 +126,7 @@ def _set_attributes(path: bytes, flags: int, *, set_: int = 0, clear: int = 0) -
 
 
 def _fork_and_mirror() -> None:
-    """Goes on in a child; the parent reaps whatever comes its way and ends as the child did."""
+    """Continues in a child; the parent reaps all orphans and ends as the child did."""
     watched, alive = os.pipe()  # of which the parent alone keeps the end `alive`
     child = os.fork()
     if child == 0:

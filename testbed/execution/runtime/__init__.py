@@ -1,4 +1,4 @@
-"""Where a run's network lives: `choose` gives a runtime, its `run` does the rest."""
+"""Where a run's network runs: `choose` returns a runtime, whose `run` does the rest."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _NAMES, _CLOCKS = ("auto", "guest", "host"), ("virtual", "real")
 
 
 def choose(name: str = "auto", *, clock: str = "virtual", image: str = "") -> Runtime:
-    """The runtime asked for, or the best one this machine and user can have.
+    """The requested runtime, or the best one available to this user on this machine.
 
     Args:
         name: `auto`, `guest` or `host`.
-        clock: `virtual` where there is one, or `real`. The result's `clock` tells.
-        image: see `choice.choose`; the host runtime has no use for one.
+        clock: `virtual` where available, or `real`. See the result's `clock`.
+        image: see `choice.choose`; the host runtime does not use one.
 
     Raises:
         ConfigError: unknown name, clock or image.
-        MissingPrerequisiteError: none can be had, or not the one asked for.
+        MissingPrerequisiteError: none is available, or not the requested one.
     """
     for option, value, allowed in (("runtime", name, _NAMES), ("clock", clock, _CLOCKS)):
         if value not in allowed:
@@ -52,7 +52,7 @@ def choose(name: str = "auto", *, clock: str = "virtual", image: str = "") -> Ru
             raise ConfigError(f"--{option}: {value!r} is unknown; {known}")
     if name == "host":
         if image not in {"", "auto", "none"}:
-            raise ConfigError(f"--image {image}: only a guest runs from an image; --runtime guest")
+            raise ConfigError(f"--image {image}: only guests use an image; add --runtime guest")
         return _host("asked for")
     held, why = choice.choose(image)
     if held is not None:
@@ -61,12 +61,12 @@ def choose(name: str = "auto", *, clock: str = "virtual", image: str = "") -> Ru
     if found is not None:
         return found
     if name == "auto" and os.geteuid() == 0:
-        return _host(f"{_why_no_guest()}; the host's kernel and its real clock serve")
+        return _host(f"{_why_no_guest()}, so the network runs on the host's kernel and real clock")
     raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND, _why_no_guest())
 
 
 def image_of(runtime: Runtime) -> Image | None:
-    """The image that a runtime runs from; None: the host's programs."""
+    """The image that a runtime uses; None: the host's programs."""
     return runtime.image if isinstance(runtime, GuestRuntime) else None
 
 
@@ -78,7 +78,9 @@ def _host(why: str) -> HostRuntime:
 
 def _from_image(image: Image, clock: str, why: str) -> GuestRuntime:
     if platform.machine() != "x86_64":
-        raise ConfigError(f"image {image.id}: is for x86-64; this is {platform.machine()}")
+        raise ConfigError(
+            f"image {image.id}: is for x86-64, but this machine is {platform.machine()}"
+        )
     kernel_in = image.kernel
     info: KernelInfo = {"version": kernel_in.version, "sha256": kernel_in.sha256}
     known: Clock = "virtual" if clock == "virtual" else "real"
@@ -90,13 +92,16 @@ def _guest(clock: str) -> GuestRuntime | None:
     if built is not None:
         info: KernelInfo = {"version": built.version, "sha256": built.sha256}
         if clock == "virtual":
-            why = "the guest kernel is built: no root needed; programs are the host's"
+            why = "the guest kernel is built, so no root is needed; the programs are the host's"
             return GuestRuntime(built.path, "virtual", info, why)
-        return GuestRuntime(built.path, "real", info, "the real clock was asked for")
+        return GuestRuntime(built.path, "real", info, "the real clock was requested")
     packaged = kernel.find_packaged()
     if packaged is None:
         return None
-    why = f"our guest kernel is not built, so Debian's serves, real clock ({kernel.BUILD_COMMAND})"
+    why = (
+        "our guest kernel is not built, so Debian's is used, with the real clock "
+        f"({kernel.BUILD_COMMAND})"
+    )
     info = {"version": packaged.version, "sha256": packaged.sha256}
     return GuestRuntime(packaged.path, "real", info, why)
 

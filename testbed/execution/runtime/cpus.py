@@ -19,10 +19,10 @@ _turns = itertools.count(os.getpid())
 
 @contextmanager
 def reserved_cpu(wanted: int | None = None) -> Iterator[int]:
-    """A processor no other guest has; if all are taken, one of them, shared.
+    """A processor that no other guest uses; if all are taken, one of them, shared.
 
     Args:
-        wanted: this processor, whether taken or not.
+        wanted: use this processor, whether taken or not.
     """
     allowed = sorted(os.sched_getaffinity(0))
     for cpu in [wanted] if wanted is not None else allowed:

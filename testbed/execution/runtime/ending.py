@@ -1,4 +1,4 @@
-"""From what a run left behind to how it ended, in one line."""
+"""Works out from what a run left behind how it ended, in one line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Ending = tuple[Status, str, int | None, float]
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 _OUT_OF_MEMORY = re.compile(r"Out of memory|System is deadlocked on memory|invoked oom-killer")
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT})
-_OUT_OF_MEMORY_REASON = "the guest ran out of memory (raise its size)"
+_OUT_OF_MEMORY_REASON = "the guest ran out of memory (give it more)"
 _TIMELESS = re.compile(
     r"no time passes: (?P<calls>\d+) system calls, the last one (?:__se_)?sys_(?P<call>\w+)\S* "
     r"by (?P<program>.*) \((?P<pid>\d+)\)"
 )
-"""What the guest's kernel says of programs that work without end (patch 0009)."""
+"""What the guest's kernel reports about programs that never stop working (patch 0009)."""
 _TAIL_BYTES = 64 * 1024
 
 
@@ -32,16 +32,16 @@ def ending_of(folder: Path, ended: str, returncode: int, wall_limit_s: float) ->
 
     Args:
         folder: the scenario's, with the console's log and the exit file.
-        ended: why we ended it: ``time_limit``, ``interrupted``, a limit, or nothing.
-        returncode: of the jail; negative for a signal.
-        wall_limit_s: what it was given.
+        ended: why we stopped it: ``time_limit``, ``interrupted``, a limit, or nothing.
+        returncode: of the isolating process; negative for a signal.
+        wall_limit_s: its limit of wall time, in s.
     """
     if ended == "interrupted":
         return "interrupted", "interrupted", None, 0.0
     if ended == "cpu_limit":
-        return "cpu_limit", "used up its processor time", None, 0.0
+        return "cpu_limit", "exceeded its processor time", None, 0.0
     if ended == "disk_limit":
-        return "disk_limit", "wrote more than it may", None, 0.0
+        return "disk_limit", "exceeded its disk limit", None, 0.0
     if ended:
         return (
             "time_limit",
@@ -56,7 +56,7 @@ def ending_of(folder: Path, ended: str, returncode: int, wall_limit_s: float) ->
 
 
 def _busy(folder: Path) -> str:
-    """The program that kept the virtual clock from moving, if the kernel has named one."""
+    """The program that kept the virtual clock from advancing, if the kernel named one."""
     found = list(_TIMELESS.finditer(_tail(folder / CONSOLE)))
     if not found:
         return ""
@@ -68,7 +68,7 @@ def _busy(folder: Path) -> str:
 
 
 def _of_program(folder: Path) -> Ending:
-    """The program came to an end that process 1 saw."""
+    """The program ended, and process 1 saw how."""
     seen = json.loads((folder / EXIT_FILE).read_text(encoding="utf-8"))
     code, clock_s = int(seen["exit_code"]), float(seen["clock_s"])
     if seen["lost"]:
@@ -78,13 +78,13 @@ def _of_program(folder: Path) -> Ending:
     if code == -signal.SIGKILL and seen.get("oom_kills"):
         return "out_of_memory", _OUT_OF_MEMORY_REASON, code, clock_s
     if code < 0:
-        reason = f"the program inside was ended by {_signal(-code)}"
+        reason = f"the program inside was killed by {_signal(-code)}"
         return "failed", reason, code, clock_s
     return "failed", seen["reason"] or _own_reason(folder, code), code, clock_s
 
 
 def _own_reason(folder: Path, code: int) -> str:
-    """What the program itself wrote down, or said last."""
+    """The reason that the program recorded, or its last output."""
     path = folder / "outcome.json"
     if path.is_file() and (reason := json.loads(path.read_text(encoding="utf-8")).get("reason")):
         return str(reason)
@@ -94,7 +94,7 @@ def _own_reason(folder: Path, code: int) -> str:
 
 
 def _of_kernel(folder: Path, returncode: int) -> Ending:
-    """The guest, or its jail, ended without a word from process 1."""
+    """The guest, or its isolation, ended without a report from process 1."""
     tail = _tail(folder / CONSOLE)
     lines = [line for line in tail.splitlines() if line.strip()]
     last = lines[-1].strip() if lines else "no output"
@@ -119,10 +119,10 @@ def _from_console(tail: str) -> tuple[Status, str] | None:
 
 def _from_signal(number: int, last: str) -> tuple[Status, str]:
     if number in _FROM_OUTSIDE:
-        return "killed", f"the run was ended by {_signal(number)} from outside"
+        return "killed", f"the run was killed from outside by {_signal(number)}"
     if number:
         return "panic", f"the guest kernel crashed with {_signal(number)}: {last}"
-    return "killed", f"the run switched off before its end: {last} (see {CONSOLE})"
+    return "killed", f"the run shut down before its end: {last} (see {CONSOLE})"
 
 
 def _signal(number: int) -> str:

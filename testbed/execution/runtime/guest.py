@@ -1,4 +1,4 @@
-"""The guest runtime: a User-Mode Linux kernel of the run's own, as an ordinary process."""
+"""The guest runtime: each run boots its own User-Mode Linux kernel, as an ordinary process."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from testbed.execution.runtime.sources import copied, copied_libraries
 from testbed.machine.image.store import Image
 
 START_EPOCH_S = 1_700_000_000
-"""What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate's end."""
+"""What a virtual clock shows at boot: 2023-11-14 22:13:20 UTC, before any certificate expires."""
 
 _MIN_MEMORY_MB, _MAX_MEMORY_MB = 96, 65_536
 _PYTHON = "/usr/bin/python3"
 _LOADER = "/lib64/ld-linux-x86-64.so.2"
-"""Starts Python without a look at the machine's ``/etc/ld.so.cache``, which process 1 still sees:
+"""Starts Python without reading the machine's ``/etc/ld.so.cache``, which process 1 still sees:
 its size would show in the addresses of all that process 1, and what it forks, has in memory."""
 _NO_DEVICES = ("fb_tunnels=none", "dummy.numdummies=0", "bonding.max_bonds=0", "ifb.numifbs=0")
-"""No devices that nobody asked for: sit0, gre0 and more in each of a network's namespaces."""
+"""Suppresses default devices (sit0, gre0 and more) in each of a network's namespaces."""
 
 _KERNEL_ENVIRONMENT = {"PATH": guest_init.ENVIRONMENT["PATH"], "HOME": "/dev/shm"}
 
@@ -37,7 +37,7 @@ class GuestRuntime:
     Attributes:
         path: the guest kernel's file.
         clock: `virtual` needs our own kernel.
-        kernel: version and hash of it.
+        kernel: its version and hash.
         why: why this runtime and clock.
         image: where programs and libraries come from; None: from the host.
     """
@@ -90,7 +90,7 @@ class GuestRuntime:
     def _options(self, seed: int, memory_mb: int, module: str) -> list[str]:
         """The kernel's command line: the same for every user, folder and machine.
 
-        ``mem=`` and ``seccomp=`` are taken by the start-up code and not seen inside.
+        ``mem=`` and ``seccomp=`` are taken by the start-up code and are not visible inside.
         """
         virtual = ["time-travel=inf-cpu", f"time-travel-start={START_EPOCH_S * 10**9}"]
         return [

@@ -1,4 +1,4 @@
-"""The host runtime: the running kernel, in namespaces of the run's own. Needs root."""
+"""The host runtime: the running kernel, in private namespaces. Needs root."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PYTHON = "/usr/bin/python3"
 
 @dataclass(frozen=True)
 class HostRuntime:
-    """Runs on the host's kernel, real clock; no way from inside to the host's network."""
+    """Runs on the host's kernel and real clock; isolated from the host's network."""
 
     why: str
     name: str = "host"
@@ -45,7 +45,7 @@ class HostRuntime:
         terminal: int | None = None,
         limits: Limits | None = None,
     ) -> Outcome:
-        """See `Runtime.run`; seed and memory size are the guest's matter."""
+        """See `Runtime.run`; seed and memory size apply only to guests."""
         if os.geteuid() != 0:
             raise MissingPrerequisiteError(
                 "root", "sudo testbed run --runtime host ...", "the host runtime makes networks"

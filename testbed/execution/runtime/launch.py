@@ -1,4 +1,4 @@
-"""Starts a run's first process in its jail, watches it, and says how it ended."""
+"""Starts a run's first process in isolation, watches it, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _JAIL = str(Path(isolation.__file__).with_name("__main__.py"))
 _POLL_S = 0.1
 _REPORT_FD = 8
 _FREE_FD = 64
-"""Descriptors are first copied above this number, so that none is overwritten by another."""
+"""Descriptors are first copied above this number, so that none overwrites another."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Job:
         env: its environment.
         project: the folder that it sees as the project.
         site: the folder that it sees as its Python libraries.
-        read_only: seal the mounts, where the system lets us.
-        network: namespaces of network, name and message queues too.
+        read_only: make the mounts read-only, where the system allows it.
+        network: also isolate network, host name and message queues.
         root: of a guest's files; None: the host's own.
     """
 
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def folders(self) -> dict[int, str | Path]:
-        """Number in the run → a folder it is lent, beside its own."""
+        """Number in the run → a folder it is lent, besides its own."""
         lent: dict[int, str | Path] = {
             guest_init.PROJECT_FD: self.project,
             guest_init.SITE_FD: self.site,
@@ -73,13 +73,13 @@ def run(
     terminal: int | None = None,
     limits: Limits | None = None,
 ) -> Outcome:
-    """Runs a job to its end, whatever that is; nothing of it is left but what is in `folder`.
+    """Runs a job until it ends, however it ends; nothing of it is left but what is in `folder`.
 
     With a `terminal` (a descriptor) the job talks to that, and not to ``console.log``.
 
     Raises:
         OutputError: the folder cannot be written.
-        ConfigError: the limit is no positive number.
+        ConfigError: the limit is not a positive number.
         KeyboardInterrupt: Ctrl-C in the main thread; the run is ended first.
     """
     if not (math.isfinite(wall_limit_s) and wall_limit_s > 0):
@@ -119,7 +119,7 @@ class _Watch:
         self._offset = 0
 
     def look(self) -> None:
-        """Reads what is new; tells the caller in any case, for the wall clock went on."""
+        """Reads what is new; informs the caller in any case, because the wall clock advanced."""
         new = os.pread(self.file, 1 << 20, self._offset)
         complete = new[: new.rfind(b"\n") + 1]
         self._offset += len(complete)
@@ -190,7 +190,7 @@ def _spawn(job: Job, descriptors: Mapping[int, int], cpu: int | None) -> int:
         [python, "-I", "-S", _JAIL, json.dumps(spec)],
         {"PATH": guest_init.ENVIRONMENT["PATH"]},
         file_actions=[(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in descriptors.items()],
-        setpgroup=0,  # Ctrl-C at the terminal reaches us alone, and we end the run
+        setpgroup=0,  # Ctrl-C at the terminal reaches only us, and we end the run
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
         setsigmask=[],
     )
@@ -203,7 +203,7 @@ def _wait(
     stop: Stop | None,
     usage: Usage | None,
 ) -> str:
-    """Waits for the end; returns why we end it: ``time_limit`` or the like, or nothing."""
+    """Waits for the end; returns why we stopped it: ``time_limit`` or the like, or nothing."""
     pidfd = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -222,7 +222,7 @@ def _wait(
 
 
 def _end(pid: int) -> int:
-    """Ends the jail, and with it all in it, if it has not ended; returns its exit code."""
+    """Ends the isolated processes, if they have not ended; returns the exit code."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)

@@ -25,7 +25,7 @@ class Limits:
 
 
 class Usage:
-    """Looks at what a run has used, not more often than needed."""
+    """Checks what a run has used, no more often than needed."""
 
     def __init__(self, limits: Limits, pid: int, folder: Path) -> None:
         self._limits, self._pid, self._folder = limits, pid, folder
@@ -44,7 +44,7 @@ class Usage:
 
 
 def cpu_time_s(root: int) -> float:
-    """Processor time of a process and all its descendants, those that ended included, in s."""
+    """Processor time of a process and all its descendants, ended ones included, in s."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 (called twice a second for every guest)
@@ -69,7 +69,7 @@ def cpu_time_s(root: int) -> float:
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files below a folder take; links are not followed."""
+    """Disk usage of the files below a folder; links are not followed."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:

@@ -1,4 +1,4 @@
-"""What a runtime tells its caller: how a run ended, and how far it is."""
+"""What a runtime reports to its caller: how a run ended, and its progress."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Status = Literal[
     "cpu_limit",
     "disk_limit",
 ]
-"""How a run ended. `failed`: the program inside ended with another exit code than 0."""
+"""How a run ended. `failed`: the program inside ended with an exit code other than 0."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """A run's progress.
 
     Attributes:
         run_s: seconds on the run's own clock since it booted (virtual or real).
@@ -41,10 +41,10 @@ class Progress:
 
 
 class Stop(Protocol):
-    """An event of `threading` or `multiprocessing` that tells a run to end."""
+    """An event of `threading` or `multiprocessing` that asks a run to end."""
 
     def is_set(self) -> bool:
-        """True once the run shall end."""
+        """True once the run should end."""
         ...
 
 
@@ -57,12 +57,12 @@ class Outcome:
 
     Attributes:
         status: see `Status`.
-        reason: one line for the user; empty if all went well.
+        reason: one line for the user; empty on success.
         exit_code: of the program inside; None if it never ended.
         run_s: seconds that passed on the run's own clock, as last reported.
         wall_s: seconds of the user's time, boot and shutdown included.
         cpu: the processor the run was pinned to; None if it was not.
-        isolation: what else than the guest kernel keeps a run from writing outside of its folder:
+        isolation: what, besides the guest kernel, keeps a run from writing outside its folder:
             `namespaces` (root's runs), `landlock` (others') or nothing: `process`.
     """
 
@@ -81,9 +81,9 @@ class Outcome:
 
 
 class KernelInfo(TypedDict):
-    """The kernel a network lives in, as recorded in the run directory.
+    """The kernel a network runs on, as recorded in the run directory.
 
-    `version` is what ``uname -r`` tells; `sha256` that of the guest kernel's file, empty for the
+    `version` is what ``uname -r`` prints; `sha256` that of the guest kernel's file, empty for the
     host's kernel.
     """
 
@@ -92,7 +92,7 @@ class KernelInfo(TypedDict):
 
 
 class Runtime(Protocol):
-    """Where a run's network lives: `GuestRuntime` or `HostRuntime`.
+    """Where a run's network runs: `GuestRuntime` or `HostRuntime`.
 
     Attributes:
         name: `guest` or `host`.
@@ -124,17 +124,18 @@ class Runtime(Protocol):
         terminal: int | None = None,
         limits: Limits | None = None,
     ) -> Outcome:
-        """Runs ``python -m module FOLDER`` in a world of its own.
+        """Runs ``python -m module FOLDER`` in isolation.
 
         Inside, `scenario_dir` is `guest_init.LAB`, the only place that keeps what is written, and
         the project is `guest_init.PROJECT`. The console is kept in ``scenario_dir/console.log``.
 
         Args:
             scenario_dir: an existing folder.
-            seed: of the guest kernel's random numbers; the host runtime has no say in its kernel's.
-            memory_mb: what the guest has, 10^6 bytes times 1.048576.
-            wall_limit_s: the run is ended after so many seconds of the user's time.
-            cpu: pin to this processor; None: to one that no other run has.
+            seed: of the guest kernel's random numbers; the host runtime cannot control its
+                kernel's.
+            memory_mb: memory of the guest, in MiB.
+            wall_limit_s: the run is ended after this many seconds of the user's time.
+            cpu: pin to this processor; None: to one that no other run uses.
             on_progress: called about ten times a second, from the calling thread.
             stop: set it (from any thread) to end the run as `interrupted`.
             module: what to run, importable from the project's root.

@@ -1,4 +1,4 @@
-"""The project as a run sees it: a copy of its packages that nobody edits, compiled beforehand.
+"""The project as a run sees it: a copy of its packages that nobody edits, compiled in advance.
 
 A file that is compiled inside costs time on every run, and shifts what follows by microseconds.
 Whether the project's own folder holds compiled files depends on who may write there, and what
@@ -48,12 +48,12 @@ _Files = dict[str, tuple[bytes, int]]
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A folder that a run shall see.
+    """A folder that a run sees.
 
     Attributes:
         name: of its copy: what kind it is, which Python compiles it, a hash of what is in it.
-        read: gives its files.
-        place: where it is seen inside.
+        read: returns its files.
+        place: its path inside.
         image_root: see `copied`.
         ryu: the project's folder, to take Ryu along; None: without.
     """
@@ -67,12 +67,12 @@ class _Wanted:
 
 @contextlib.contextmanager
 def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[Path]:
-    """The folder to show to a run as the project; it stays as it is until the end of the block.
+    """The folder that a run sees as the project; it does not change until the end of the block.
 
     Args:
         root: the project's.
         module: what the run starts; its package is copied, too.
-        image_root: that of an image whose Python will run inside; None: the system's will.
+        image_root: that of an image whose Python will run inside; None: the system's does.
 
     Raises:
         ConfigError: a file cannot be read.
@@ -86,7 +86,7 @@ def copied(root: Path, module: str, image_root: Path | None = None) -> Iterator[
 
 @contextlib.contextmanager
 def copied_libraries() -> Iterator[Path]:
-    """The folder to show to a run as its libraries, from this Python's; see `copied`."""
+    """The folder that a run sees as its libraries, from this Python's; see `copied`."""
     found = libraries.files()
     name = f"libraries-{_kind(_python(None))}-{libraries.key(found)}"
     with _kept(_Wanted(name, lambda: _library_files(found), guest_init.SITE)) as copy:
@@ -114,21 +114,22 @@ def _kept(wanted: _Wanted) -> Iterator[Path]:
     except OSError as error:
         where = f"{error.filename}: {reason(error)}"
         raise OutputError(
-            f"no copy of the project for the run: {where}; set TESTBED_CACHE to a folder of yours"
+            f"the project could not be copied for the run: {where}; "
+            "set TESTBED_CACHE to a folder of yours"
         ) from None
     with found:
         yield folder / _COPY
 
 
 def prepare(image: Image, module: str = "testbed.execution.inside") -> None:
-    """Makes the copy that the first run of a module from an image would make."""
+    """Creates the copy that the first run of a module from an image would create."""
     if image.which("python3") is not None:
         with copied(PROJECT, module, image.root):
             pass
 
 
 def _read(root: Path, folders: Sequence[str]) -> _Files:
-    """All files of the packages, but what editors and Python leave beside them."""
+    """All files of the packages, except what editors and Python leave among them."""
     found: _Files = {}
     for folder in folders:
         for path, below, names in os.walk(root / folder):
@@ -177,7 +178,7 @@ def _own_store() -> Path:
 
 
 def _hold(folder: Path) -> IO[bytes] | None:
-    """Takes hold of a copy, so that nobody removes it; None: somebody just did."""
+    """Locks a copy, so that nobody removes it; None: somebody just did."""
     try:
         held = (folder / _LOCK).open("rb")
     except FileNotFoundError:
@@ -192,7 +193,7 @@ def _hold(folder: Path) -> IO[bytes] | None:
 
 
 def _make(store: Path, folder: Path, wanted: _Wanted) -> None:
-    """Makes a copy, which appears in one step; removes those that were not used for long."""
+    """Makes a copy, which appears in one step; removes those not used for a long time."""
     with (store / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for stale in store.glob(f"{guard.WORK}*"):
@@ -224,7 +225,7 @@ def _remove(store: Path, folder: Path) -> None:
         except BlockingIOError:
             return
         with guard.folder(within=store) as gone:
-            folder.rename(gone / folder.name)  # from here on it cannot be found
+            folder.rename(gone / folder.name)  # from here on nobody can find it
 
 
 # ---- what is in them
@@ -257,7 +258,7 @@ def _fill(copy: Path, wanted: _Wanted, before: Path | None) -> None:
 
 
 def _take_over(old: Path, path: Path, data: bytes, mode: int) -> bool:
-    """Has a file and what is compiled of it from an older copy, if it is the same there."""
+    """Takes a file and its compiled form from an older copy, if it is the same there."""
     compiled = list((old.parent / "__pycache__").glob(f"{old.stem}.*.pyc"))
     try:
         if old.stat().st_mode & 0o777 != mode or old.read_bytes() != data:
@@ -268,7 +269,7 @@ def _take_over(old: Path, path: Path, data: bytes, mode: int) -> bool:
         for file in compiled if path.suffix == ".py" else ():
             (path.parent / "__pycache__").mkdir(exist_ok=True)
             os.link(file, path.parent / "__pycache__" / file.name)
-    except OSError:  # not there, or a file system without such links
+    except OSError:  # not there, or a file system without hard links
         path.unlink(missing_ok=True)
         return False
     return True
@@ -294,15 +295,15 @@ def _python(image_root: Path | None) -> Path:
 
 
 def _kind(python: Path) -> str:
-    """What tells one build of Python from another: each compiles for itself."""
+    """What distinguishes one build of Python from another: each compiles its own files."""
     return f"{python.name}-{python.stat().st_size if python.exists() else 0}"
 
 
 def _compile(copy: Path, names: Sequence[str], wanted: _Wanted) -> None:
-    """Compiles files in the copy, as if they lay where they are seen inside.
+    """Compiles files in the copy, as if they lay at their paths inside.
 
-    What has a fault in it is left out: it is told where it is imported. The compiled files are
-    taken without a look at their source's date.
+    Files with syntax errors are left out: importing them reports the error. The compiled files are
+        used without checking their source's date.
     """
     image_root, place = wanted.image_root, wanted.place
     python = _python(image_root)
@@ -324,7 +325,7 @@ def _compile(copy: Path, names: Sequence[str], wanted: _Wanted) -> None:
 
 
 def _run_python(image_root: Path | None, arguments: Sequence[str], text: str) -> None:
-    """Runs the Python of the run on the host; it ends with 1 for a file with a fault.
+    """Runs the run's Python on the host; it ends with 1 for a file with a syntax error.
 
     Raises:
         ConfigError: it ended otherwise.
@@ -336,4 +337,4 @@ def _run_python(image_root: Path | None, arguments: Sequence[str], text: str) ->
     done = guard.result(argv, env=environment, input=text)
     if done.returncode not in (0, 1):
         last = (done.stderr + done.stdout).strip().splitlines()[-1:] or [str(done.returncode)]
-        raise ConfigError(f"the project cannot be compiled by the Python of the run: {last[0]}")
+        raise ConfigError(f"the run's Python cannot compile the project: {last[0]}")

@@ -1,8 +1,8 @@
 """Builds an image from Debian's packages, our Python libraries and the guest kernel.
 
 mmdebstrap (no root where the system has user namespaces) unpacks and configures the packages; what
-a guest never reads is left out; files are dated alike and Python's are compiled. The same versions
-of packages, libraries and kernel give the same image to the byte.
+a guest never reads is left out; all files get the same date, and Python files are compiled. The
+same versions of packages, libraries and kernel give the same image to the byte.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ OnStage = Callable[[str], None]
 
 
 def build(on_stage: OnStage = lambda _: None) -> Image:
-    """Makes an image in the cache (or finds the same one there) and takes hold of it.
+    """Makes an image in the cache (or finds the same one there) and locks it.
 
     Args:
-        on_stage: hears what is being done.
+        on_stage: called with the name of each stage.
 
     Raises:
         MissingPrerequisiteError: mmdebstrap, the guest kernel, or a Python library.
-        TestbedError: a package is not to be had, or there is no room.
+        TestbedError: a package is not available, or the disk is full.
     """
     built = kernel.find()
     if built is None:
@@ -57,7 +57,7 @@ def build(on_stage: OnStage = lambda _: None) -> Image:
     ):
         on_stage(f"packages of Debian's {recipe.SUITE}")
         tarball = _bootstrap(scratch)
-        on_stage("what a guest reads of them")
+        on_stage("selecting what a guest reads")
         packages = _take_root(tarball, work / "root")
         libraries = take_libraries(work / "site", work / "root")
         take_kernel(built.path.parent, work / "kernel")

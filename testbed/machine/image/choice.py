@@ -1,4 +1,4 @@
-"""Which image a run takes, if any, and why."""
+"""Which image a run uses, if any, and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLE = "TESTBED_IMAGE"
 
 
 def choose(asked: str = "") -> tuple[Image | None, str]:
-    """The image to run from, held, and why it is this one; None: the host's programs.
+    """The image to run from, locked, and why it was chosen; None: the host's programs.
 
     Args:
         asked: a file, the beginning of an image's name, `auto` or `none`. Empty: what the variable
@@ -30,18 +30,20 @@ def choose(asked: str = "") -> tuple[Image | None, str]:
     if word == NONE:
         return None, "asked for the host's programs"
     if word != AUTO:
-        why = "asked for" if asked else f"{VARIABLE} says so"
+        why = "asked for" if asked else f"set by {VARIABLE}"
         return _find(word), why
     chosen = store.chosen()
     if not chosen:
         return None, "no image is chosen (testbed image use)"
     if chosen not in store.ids():
-        raise ConfigError(f"image {chosen}: was chosen and is gone; testbed image use none")
+        raise ConfigError(
+            f"image {chosen}: was chosen but no longer exists; testbed image use none"
+        )
     return store.get(chosen), "chosen (testbed image use)"
 
 
 def use(word: str) -> Image | None:
-    """Chooses what runs take from now on, and returns it; None: the host's programs.
+    """Chooses what runs use from now on, and returns it; None: the host's programs.
 
     Args:
         word: a file, the beginning of an image's name, or `none`.
@@ -61,5 +63,5 @@ def _find(word: str) -> Image:
     if path.is_file():
         return store.bring_in(path)
     if "/" in word:
-        raise ConfigError(f"{path}: there is no such file")
+        raise ConfigError(f"{path}: no such file")
     return store.get(store.find(word))

@@ -1,4 +1,4 @@
-"""An image as one file: two lines to read by eye, then everything else, compressed.
+"""An image as one file: two human-readable lines, then everything else, compressed.
 
 ::
 
@@ -6,8 +6,8 @@
     {"kernel":…,"kind":"lab","listing":{"sha256":…},"packages":…}      the manifest
     ‹xz: the listing, then the content of its files, one behind the other›
 
-The manifest holds the listing's hash, and the listing every file's. So each byte is checked, in
-one pass, and nothing counts until all are. Only Python's standard library is needed.
+The manifest holds the listing's hash, and the listing every file's. So each byte is checked, in one
+pass, and nothing is accepted until all are. Only Python's standard library is needed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MTIME_S = 1_700_000_000
 """What every file of an image is dated, in s of Unix time: what a guest's clock shows at boot."""
 
 MANIFEST, LISTING = "manifest.json", "files.jsonl"
-"""Files of an unpacked image, beside its folders."""
+"""Files of an unpacked image, besides its folders."""
 
 _FAMILY = MAGIC.rsplit(b" ", 1)[0]
 _MAX_MANIFEST_BYTES, _MAX_LISTING_BYTES = 1 << 20, 1 << 25
@@ -48,7 +48,7 @@ class Source:
 
     Attributes:
         path: as the user gave it.
-        manifest: what it says it is; nothing else of it has been checked yet.
+        manifest: what it claims to be; nothing else in it has been checked yet.
         raw: stands before the compressed part.
     """
 
@@ -57,17 +57,19 @@ class Source:
     raw: IO[bytes]
 
     def expect(self, expected: str) -> None:
-        """Refuses any image but that of this hash; an empty one allows all.
+        """Refuses any image but the one with this hash; an empty hash allows all.
 
         Raises:
-            ConfigError: the hash is another one, or none: a part of it would fit others, too.
+            ConfigError: the hash differs, or is incomplete: a part of it would match others, too.
         """
         found = self.manifest.sha256
         if expected and (len(expected) != len(found) or not _HEX.issuperset(expected)):
-            reason = f"is no hash: all {len(found)} digits, as the export printed them"
+            reason = f"is not a hash; give all {len(found)} digits, as printed by the export"
             raise ConfigError(f"--expect {expected[:80]!r}: {reason}")
         if expected and expected != found:
-            raise ConfigError(f"{self.path}: is {found}, not {expected}; get the file again")
+            raise ConfigError(
+                f"{self.path}: its hash is {found}, not {expected}; download the file again"
+            )
 
 
 def write(
@@ -91,14 +93,14 @@ def write(
 
 @contextlib.contextmanager
 def opened(path: Path, kind: str = "image") -> Iterator[Source]:
-    """Opens a file and reads what it says it is.
+    """Opens a file and reads its manifest.
 
     Args:
         path: the file.
         kind: what is wanted, `image` or `kernel`: the command that makes such files.
 
     Raises:
-        ConfigError: it cannot be read, or is no image at all.
+        ConfigError: it cannot be read, or is not an image at all.
         ParseError: an image of another version, or a damaged one.
     """
     with contextlib.ExitStack() as stack:
@@ -115,23 +117,23 @@ def _manifest(path: Path, kind: str, first: bytes, line: bytes) -> Manifest:
     if not first.startswith(_FAMILY):
         raise ConfigError(f"{path}: was not made by 'testbed {kind} export'")
     if first != MAGIC:
-        raise ParseError(str(path), "first line", "a format this version does not know; update it")
+        raise ParseError(str(path), "first line", "has an unknown format; update the testbed")
     if not line.endswith(b"\n"):
-        raise ParseError(str(path), "manifest", "is truncated; get the file again")
+        raise ParseError(str(path), "manifest", "is truncated; download the file again")
     return manifests.parse(line[:-1], str(path))
 
 
 def read_manifest(path: Path) -> Manifest:
-    """What a file says it is; see `opened`."""
+    """A file's manifest; see `opened`."""
     with opened(path) as source:
         return source.manifest
 
 
 def unpack(source: Source, folder: Path, on_fraction: OnFraction) -> None:
-    """Unpacks an image into an empty folder of ours, each file checked.
+    """Unpacks an image into an empty folder of ours, checking each file.
 
     Raises:
-        ParseError: the file is damaged or truncated, or says more than its manifest.
+        ParseError: the file is damaged or truncated, or contains more than its manifest says.
         OutputError: the folder cannot be written.
     """
     with refused(folder), _reading(source) as (packed, listing, entries):
@@ -155,7 +157,7 @@ def check(source: Source) -> None:
 
 @contextlib.contextmanager
 def _reading(source: Source) -> Iterator[tuple[_Packed, bytes, list[Entry]]]:
-    """The compressed part, its listing read and checked; what is wrong with it as our errors."""
+    """Opens the compressed part, with its listing read and checked; faults become our errors."""
     name, made = str(source.path), source.manifest
     if made.listing_bytes > _MAX_LISTING_BYTES:
         raise ParseError(name, "manifest", "its list of files is too long")
@@ -164,23 +166,24 @@ def _reading(source: Source) -> Iterator[tuple[_Packed, bytes, list[Entry]]]:
         listing = packed.read(made.listing_bytes)
         yield packed, listing, manifests.parse_listing(made, listing, name)
         if not packed.ended():
-            raise ParseError(name, "end", "more follows than its list of files names")
+            raise ParseError(name, "end", "contains more than its list of files names")
     except (EOFError, lzma.LZMAError) as error:
         what = "is truncated" if isinstance(error, EOFError) else "is damaged"
-        raise ParseError(name, "content", f"{what}; get the file again") from None
+        raise ParseError(name, "content", f"{what}; download the file again") from None
     except _DifferentError as error:
-        raise ParseError(name, str(error), "is damaged: its hash is not the listed one") from None
+        problem = "is damaged: its hash differs from the listed one"
+        raise ParseError(name, str(error), problem) from None
 
 
 class _Packed:
-    """Reads the compressed part, with no more memory than an image of ours needs."""
+    """Reads the compressed part, with no more memory than one of our images needs."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
         self._lzma = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_UNPACKER_BYTES)
 
     def read(self, size: int) -> bytes:
-        """Exactly so many bytes; EOFError if there are fewer."""
+        """Exactly this many bytes; EOFError if there are fewer."""
         parts: list[bytes] = []
         while size:
             parts.append(self._some(size))
@@ -188,7 +191,7 @@ class _Packed:
         return b"".join(parts)
 
     def ended(self) -> bool:
-        """True if nothing follows, and the stream's own end is there."""
+        """True if nothing follows except the stream's own end."""
         try:
             return not self._some(1)
         except EOFError:
@@ -205,7 +208,7 @@ class _Packed:
 
 
 class _DifferentError(Exception):
-    """A file's content is not the listed one."""
+    """A file's content differs from the listed one."""
 
 
 def _pack(
@@ -215,8 +218,8 @@ def _pack(
     for entry in (e for e in entries if e.kind == "f"):
         content = (folder / entry.path).read_bytes()
         if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise ParseError(str(folder), entry.path, "was changed since; import the image again")
-        for begin in range(0, len(content), _CHUNK_BYTES):  # one long call could not be interrupted
+            raise ParseError(str(folder), entry.path, "has changed since; import the image again")
+        for begin in range(0, len(content), _CHUNK_BYTES):  # one long call cannot be interrupted
             packed.write(content[begin : begin + _CHUNK_BYTES])
         done += entry.size
         on_fraction(done / max(1, total))

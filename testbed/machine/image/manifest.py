@@ -1,8 +1,8 @@
-"""What an image says about itself: a manifest, and a listing of every file in it. Pure.
+"""An image's description of itself: a manifest, and a listing of every file in it. Pure.
 
-Both are checked before anything is made of them. The listing is the only place where paths stand:
-sorted, each below a folder that is listed before it. So nothing that it names can lie behind
-a symbolic link, outside of the image, or twice in it.
+Both are checked before they are used. Only the listing contains paths: sorted, each below a folder
+that is listed before it. So no listed path can go through a symbolic link, leave the image, or
+occur twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEX = frozenset("0123456789abcdef")
 _MAX_PATH_CHARS = 1024
 
 Kind = Literal["d", "f", "l"]
-"""Folder, regular file, symbolic link: there is nothing else in an image."""
+"""Folder, regular file, symbolic link: an image contains nothing else."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Entry:
     target: str = ""
 
     def line(self) -> str:
-        """As it stands in the listing."""
+        """Its line in the listing."""
         rest: dict[Kind, list[Any]] = {
             "d": [self.mode],
             "f": [self.mode, self.size, self.sha256],
@@ -63,7 +63,7 @@ class Manifest:
 
     Attributes:
         kind: ``lab`` or ``kernel``.
-        data: everything it says: kernel, packages, libraries, the listing's hash.
+        data: all its contents: kernel, packages, libraries, the listing's hash.
         raw: the line it was read from.
     """
 
@@ -73,7 +73,7 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
-        """The image's hash: it holds the listing's, and that each file's."""
+        """The image's hash: it covers the listing's hash, which covers each file's."""
         return hashlib.sha256(self.raw).hexdigest()
 
     @property
@@ -97,7 +97,7 @@ def make(kind: str, facts: dict[str, Any], entries: Iterable[Entry]) -> tuple[Ma
 
     Args:
         kind: ``lab`` or ``kernel``.
-        facts: what else the manifest says.
+        facts: further contents of the manifest.
         entries: in any order.
     """
     ordered = sorted(entries, key=lambda e: e.path.split("/"))
@@ -119,7 +119,7 @@ def parse(raw: bytes, source: str) -> Manifest:
     """Reads a manifest.
 
     Raises:
-        ParseError: it is none.
+        ParseError: it is not a manifest.
     """
     try:
         data = json.loads(raw)
@@ -144,7 +144,7 @@ def parse_listing(manifest: Manifest, listing: bytes, source: str) -> list[Entry
     """Reads the listing that belongs to a manifest.
 
     Raises:
-        ParseError: it is another one, or names what no image may have.
+        ParseError: it is a different one, or lists what no image may contain.
     """
     _compare(manifest, listing, source)
     entries: list[Entry] = []
@@ -162,18 +162,18 @@ def parse_listing(manifest: Manifest, listing: bytes, source: str) -> list[Entry
     kernels = [entry.sha256 for entry in entries if entry.path == "kernel/linux"]
     whole = kernels == [manifest.data["kernel"]["sha256"]] and folders >= _KINDS[manifest.kind]
     if sum(entry.size for entry in entries) != manifest.content_bytes or not whole:
-        raise ParseError(source, "list of files", "does not fit the manifest")
+        raise ParseError(source, "list of files", "does not match the manifest")
     return entries
 
 
 def known_rows(manifest: Manifest, listing: bytes, source: str) -> list[list[Any]]:
     """The lines of a listing that `parse_listing` accepted before, as they stand in it.
 
-    Its hash is that of the manifest, so it is still the same one: every run looks at it, and
-    to judge each line again would cost more than to look at the files.
+    Its hash matches the manifest, so it is unchanged: every run reads it, and checking each line
+        again would take longer than checking the files.
 
     Raises:
-        ParseError: it is another one.
+        ParseError: it is a different one.
     """
     _compare(manifest, listing, source)
     rows: list[list[Any]] = json.loads(b"[" + b",".join(listing.splitlines()) + b"]")
@@ -182,7 +182,9 @@ def known_rows(manifest: Manifest, listing: bytes, source: str) -> list[list[Any
 
 def _compare(manifest: Manifest, listing: bytes, source: str) -> None:
     if hashlib.sha256(listing).hexdigest() != manifest.data["listing"]["sha256"]:
-        raise ParseError(source, "list of files", "is damaged: its hash is not the manifest's")
+        raise ParseError(
+            source, "list of files", "is damaged: its hash differs from the manifest's"
+        )
 
 
 def _entry(line: bytes) -> Entry | None:
@@ -201,26 +203,26 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _objection(entry: Entry, last: list[str], folders: set[str], manifest: Manifest) -> str:
-    """Why this entry may not stand here; empty if it may."""
+    """Why this entry is not allowed here; empty if it is."""
     parts = entry.path.split("/")
     if "\0" in entry.path or not {"", ".", ".."}.isdisjoint(parts):
-        reason = "leaves the image"
+        reason = "points outside the image"
     elif parts <= last:
-        reason = "stands twice, or not in its place"
+        reason = "is listed twice, or out of order"
     elif parts[0] not in _KINDS[manifest.kind] or (len(parts) == 1 and entry.kind != "d"):
-        reason = f"is no part of an image of kind '{manifest.kind}'"
+        reason = f"does not belong in an image of kind '{manifest.kind}'"
     elif len(parts) > 1 and "/".join(parts[:-1]) not in folders:
-        reason = "lies in what is no folder of the image"
+        reason = "is not inside a folder of the image"
     else:
         reason = _fault(entry)
     return f"{entry.path[:80]!a} {reason}" if reason else ""
 
 
 def _fault(entry: Entry) -> str:
-    """What is wrong with an entry wherever it stands; empty if nothing is."""
+    """What is wrong with an entry, wherever it is listed; empty if nothing is."""
     owner = {"d": 0o700, "f": 0o600, "l": 0}[entry.kind]
     if len(entry.path) > _MAX_PATH_CHARS or not _encodable(entry.path + entry.target):
-        return "is no name of a file"
+        return "is not a valid file name"
     if entry.mode & owner != owner or entry.mode & ~0o777:
         return f"has permissions {entry.mode:o}"
     hashed = len(entry.sha256) == 64 and _HEX.issuperset(entry.sha256) and entry.size >= 0

@@ -1,7 +1,7 @@
-"""Running an image's own programs on the host, without a guest: any Linux of its processor can.
+"""Runs an image's own programs on the host, without a guest, on any Linux with the same processor.
 
-The program's loader and libraries come from the image, too. For what has to be done before a guest
-boots: Python's compiled files, and FRR's look at a configuration.
+The program's loader and libraries come from the image, too. Used for what has to be done before a
+guest boots: compiling Python files, and FRR's check of a configuration.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def argv(root: Path, program: str, *arguments: str) -> list[str]:
 
 
 def inside(root: Path, path: str) -> Path:
-    """Where a path of the image leads, on the host: absolute links mean the image's root."""
+    """The host path of a path in the image: absolute links start at the image's root."""
     place, left = Path("/"), list(reversed(Path("/", path).parts[1:]))
     for _ in range(_MAX_LINKS):
         while left:
@@ -48,7 +48,7 @@ def inside(root: Path, path: str) -> Path:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """The environment for it: Python finds its library, and nothing of the user's shows."""
+    """The environment for it: Python finds its library, and nothing of the user's is visible."""
     return {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONHOME": str(root / "usr"),

@@ -1,4 +1,4 @@
-"""What goes into an image, and what a guest never reads. Data, and one question about it."""
+"""What goes into an image, and what a guest never reads. Data, and one predicate over it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from testbed.machine.prerequisites import BUILDS_KERNEL, packages
 
 SUITE = "bookworm"
-"""Debian 12, whatever the builder's system is: an image shall not depend on who made it.
+"""Debian 12, whatever the builder's system is: an image must not depend on who made it.
 
 Its FRR 8.4 needs a process less in each router than FRR 10, where mgmtd reads for the others."""
 
 _BESIDES = ("mount", "python3")
-"""What every Debian host has, and a root tree of the essential packages alone has not."""
+"""What every Debian host has, but a root tree of only the essential packages does not."""
 
 _NOT_INSIDE = {"python3-venv", "tshark"}
 
@@ -42,7 +42,7 @@ of a booted system, and what no run sees (`testbed.guest_init.visible`)."""
 
 
 def package_names() -> list[str]:
-    """Debian packages that are asked for; what they depend on comes with them."""
+    """Debian packages to install; their dependencies come with them."""
     wanted = (
         p.name for p in packages() if p.name not in _NOT_INSIDE and p.purpose != BUILDS_KERNEL
     )

@@ -1,4 +1,4 @@
-"""From a folder to what an image says about it."""
+"""Describes a folder for an image's manifest and listing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def kernel_facts(folder: Path) -> dict[str, Any]:
 
 
 def scan(folder: Path) -> Iterator[Entry]:
-    """Everything below a folder; dates and permissions are made what an image has.
+    """Everything below a folder; sets dates and permissions as in every image.
 
     Raises:
         TestbedError: something is neither file, folder nor link.
@@ -54,12 +54,14 @@ def _scan(path: Path, name: str) -> Iterator[Entry]:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         yield Entry(name, "f", mode, status.st_size, digest)
     else:
-        raise TestbedError(f"{path}: neither file, folder nor link; an image cannot hold it")
+        raise TestbedError(
+            f"{path}: neither a file, a folder nor a link; an image cannot contain it"
+        )
     os.utime(path, (MTIME_S, MTIME_S), follow_symlinks=False)
 
 
 def take_kernel(source: Path, target: Path) -> None:
-    """Copies what an image holds of a kernel's folder in the cache."""
+    """Copies the part of a kernel's folder in the cache that an image contains."""
     target.mkdir()
     for name in ("linux", "config", FACTS):
         shutil.copy(source / name, target / name)

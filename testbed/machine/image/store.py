@@ -1,7 +1,7 @@
-"""Images kept in the user's cache: brought in, looked at, held while in use, removed.
+"""Images in the user's cache: import, inspect, lock while in use, remove.
 
-Each is a folder named by its manifest's hash. It appears in one step, when every byte of it has
-been checked; whoever uses it holds a lock on it, and only what nobody holds is removed.
+Each is a folder named by its manifest's hash. It appears in one step, once every byte has been
+checked; users hold a lock on it, and only unlocked images are removed.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _TYPES = {"d": stat.S_IFDIR, "f": stat.S_IFREG, "l": stat.S_IFLNK}
 
 @dataclass(frozen=True)
 class Image:
-    """An image in the cache, held: nobody can remove it as long as this object lives.
+    """An image in the cache, locked: nobody can remove it as long as this object exists.
 
     Attributes:
         folder: where it is unpacked.
-        manifest: what it says.
+        manifest: its manifest.
         held: the lock's file.
     """
 
@@ -77,7 +77,7 @@ class Image:
         return next((path for path in found if path.is_symlink() or path.is_file()), None)
 
     def summary(self) -> dict[str, Any]:
-        """What a run's record says about it."""
+        """What a run's record contains about it."""
         return {"id": self.id, "suite": self.manifest.data["suite"]}
 
 
@@ -87,7 +87,7 @@ def images_root() -> Path:
 
 
 def ids() -> list[str]:
-    """Names of the images at hand, the one that came last first."""
+    """Names of the images in the cache, newest first."""
     try:
         found = list(images_root().glob(f"*/{MANIFEST}"))
         found.sort(key=lambda path: (-path.stat().st_mtime_ns, path))
@@ -98,14 +98,14 @@ def ids() -> list[str]:
 
 
 def chosen() -> str:
-    """The name of the image that runs take; empty: none was chosen."""
+    """The name of the image that runs use; empty: none was chosen."""
     with contextlib.suppress(FileNotFoundError):
         return (images_root() / CHOSEN).read_text(encoding="utf-8").strip()
     return ""
 
 
 def choose(name: str) -> None:
-    """Notes which image runs take from now on; empty: none.
+    """Records which image runs use from now on; empty: none.
 
     Raises:
         OutputError: the choice cannot be kept; it stays as it was.
@@ -129,19 +129,19 @@ def find(word: str) -> str:
     if len(found) == 1:
         return found[0]
     there = f"there are: {', '.join(known)}" if known else "there are none"
-    what = "several images begin so" if found else f"no such image or file{nearest(word, known)}"
+    what = "several images match" if found else f"no such image or file{nearest(word, known)}"
     raise ConfigError(f"image '{word}': {what}; {there} (testbed image import FILE)")
 
 
 def get(name: str) -> Image:
-    """Takes hold of an image, and looks whether it is still what was brought in.
+    """Locks an image, and checks that it is still as imported.
 
-    Hashes the kernel, and looks at every other file's date, size and permissions: any change by
-    ordinary means shows in them. `check` reads everything.
+    Hashes the kernel, and checks every other file's date, size and permissions, which reveal any
+    ordinary change. `check` reads everything.
 
     Raises:
-        ConfigError: it is not there.
-        ParseError: it was changed; names what.
+        ConfigError: it does not exist.
+        ParseError: it was changed; names what changed.
     """
     folder = images_root() / name
     try:
@@ -149,10 +149,12 @@ def get(name: str) -> Image:
         fcntl.flock(held, fcntl.LOCK_SH)
         raw, listing = (folder / MANIFEST).read_bytes(), (folder / LISTING).read_bytes()
     except OSError:
-        raise ConfigError(f"image {name}: is not there (any more); testbed image list") from None
+        raise ConfigError(
+            f"image {name}: does not exist (any more); see testbed image list"
+        ) from None
     made = manifest.parse(raw, f"image {name}")
     if made.id != name or made.kind != manifest.LAB:
-        raise ParseError(f"image {name}", "manifest", f"is another one; {_mend(name)}")
+        raise ParseError(f"image {name}", "manifest", f"is a different one; {_mend(name)}")
     image = Image(folder, made, held)
     for kind, path, *rest in manifest.known_rows(made, listing, f"image {name}"):
         if not _as_brought_in(f"{folder}/{path}", kind, rest):
@@ -166,7 +168,7 @@ def check(image: Image) -> None:
     """Reads every file and compares its hash.
 
     Raises:
-        ParseError: one is not what was brought in.
+        ParseError: a file is not as imported.
     """
     listing = (image.folder / LISTING).read_bytes()
     for entry in manifest.parse_listing(image.manifest, listing, f"image {image.id}"):
@@ -177,23 +179,23 @@ def check(image: Image) -> None:
 
 
 def bring_in(path: Path, on_fraction: OnFraction = lambda _: None, expected: str = "") -> Image:
-    """Makes sure that the image of a file is in the cache, and takes hold of it.
+    """Makes sure that the image in a file is in the cache, and locks it.
 
     Args:
         path: the file.
-        on_fraction: hears how much of it is unpacked.
-        expected: the hash that it must have; empty: any.
+        on_fraction: called with the fraction unpacked so far.
+        expected: the hash it must have; empty: any.
 
     Raises:
-        ConfigError: no image, or another than expected.
+        ConfigError: not an image, or not the expected one.
         OutputError: the cache cannot be written.
-        ParseError: a damaged or truncated one; nothing of it is kept.
+        ParseError: it is damaged or truncated; nothing of it is kept.
     """
     with container.opened(path) as source:
         source.expect(expected)
         made = source.manifest
         if made.kind != manifest.LAB:
-            raise ConfigError(f"{path}: holds a kernel alone; testbed kernel import {path}")
+            raise ConfigError(f"{path}: contains only a kernel; use testbed kernel import {path}")
         if not (images_root() / made.id).exists():
             with making(made.content_bytes) as work:
                 if not (images_root() / made.id).exists():
@@ -202,13 +204,13 @@ def bring_in(path: Path, on_fraction: OnFraction = lambda _: None, expected: str
                     keep(work, made)
     image = get(made.id)
     if image.manifest.sha256 != made.sha256:
-        raise ConfigError(f"{path}: another image of that name is there; {_mend(made.id)}")
+        raise ConfigError(f"{path}: a different image of that name exists; {_mend(made.id)}")
     return image
 
 
 @contextlib.contextmanager
 def making(size_bytes: int) -> Iterator[Path]:
-    """A folder to make an image in, gone at the end unless `keep` took it; one at a time."""
+    """A folder to make an image in, removed at the end unless `keep` moved it; one at a time."""
     root = images_root()
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -243,19 +245,23 @@ def remove(name: str) -> None:
 
     Raises:
         TestbedError: it is in use.
-        ConfigError: it is not there.
-        OutputError: it is not ours to remove.
+        ConfigError: it does not exist.
+        OutputError: we may not remove it.
     """
     folder = images_root() / name
     try:
         with (folder / LOCK).open("r+b") as lock, contextlib.ExitStack() as stack:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             gone = stack.enter_context(guard.folder(within=images_root()))
-            folder.rename(gone / name)  # from here on it cannot be found
+            folder.rename(gone / name)  # from here on nobody can find it
     except BlockingIOError:
-        raise TestbedError(f"image {name}: is in use by a run; remove it when that ended") from None
+        raise TestbedError(
+            f"image {name}: is in use by a run; remove it when the run has ended"
+        ) from None
     except FileNotFoundError:
-        raise ConfigError(f"image {name}: is not there (any more); testbed image list") from None
+        raise ConfigError(
+            f"image {name}: does not exist (any more); see testbed image list"
+        ) from None
     except OSError as error:
         raise OutputError(f"image {name}: cannot be removed: {files.reason(error)}") from None
     if chosen() == name:
@@ -263,13 +269,13 @@ def remove(name: str) -> None:
 
 
 def size_bytes(folder: Path) -> int:
-    """What a folder takes on the disk, about: whole blocks."""
+    """Approximate disk usage of a folder, in whole blocks."""
     sizes = (path.lstat().st_size for path in folder.rglob("*"))
     return sum(-(-size // _BLOCK_BYTES) * _BLOCK_BYTES for size in sizes)
 
 
 def _as_brought_in(path: str, kind: str, rest: list[Any]) -> bool:
-    """Whether a path is what its line in the listing says; thousands are looked at before a run."""
+    """Whether a path is what its line in the listing says; fast, as a run checks thousands."""
     try:
         found = os.lstat(path)
     except OSError:

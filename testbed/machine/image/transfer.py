@@ -1,4 +1,4 @@
-"""Images and kernels on their way: cache → file, file → cache."""
+"""Export and import of images and kernels: cache → file, file → cache."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def export_image(name: str, path: Path | None, on_fraction: OnFraction) -> Path:
 
 
 def export_kernel(path: Path | None, on_fraction: OnFraction) -> Path:
-    """Writes the guest kernel that runs take to a file; returns its path."""
+    """Writes the guest kernel that runs use to a file; returns its path."""
     built = kernel.find()
     if built is None:
         raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
@@ -47,22 +47,22 @@ def export_kernel(path: Path | None, on_fraction: OnFraction) -> Path:
 
 
 def import_kernel(path: Path, expected: str = "") -> tuple[GuestKernel, bool]:
-    """Brings a file's kernel into the cache; also tells whether runs of this version take it.
+    """Imports a file's kernel into the cache; also returns whether runs of this version use it.
 
     Args:
         path: the file.
-        expected: the hash that it must have; empty: any.
+        expected: the hash it must have; empty: any.
 
     Raises:
-        ConfigError: no kernel, or another than expected.
+        ConfigError: not a kernel, or not the expected one.
         OutputError: the cache cannot be written.
-        ParseError: a damaged or truncated one; nothing of it is kept.
+        ParseError: it is damaged or truncated; nothing of it is kept.
     """
     with container.opened(path, "kernel") as source:
         source.expect(expected)
         told = source.manifest.data["kernel"]
         if source.manifest.kind != manifest.KERNEL:
-            raise ConfigError(f"{path}: holds a whole image; testbed image import {path}")
+            raise ConfigError(f"{path}: contains a whole image; use testbed image import {path}")
         target = cache_root() / _folder(path, told)
         with store.making(source.manifest.content_bytes) as work:
             container.unpack(source, work, lambda _: None)
@@ -78,14 +78,14 @@ def _folder(path: Path, told: dict[str, Any]) -> str:
     name = told.get("folder", "")
     plain = isinstance(name, str) and "/" not in name and "\0" not in name
     if not plain or name.startswith(".") or f"-{told['recipe']}-" not in name:
-        raise ParseError(str(path), "manifest", "names no folder of a kernel")
+        raise ParseError(str(path), "manifest", "does not name a kernel's folder")
     return str(name)
 
 
 def _agree(path: Path, folder: Path, told: dict[str, Any]) -> None:
-    """What stands beside the kernel must say of it what the manifest says, whose hash is checked.
+    """Checks that the file next to the kernel agrees with the manifest, whose hash is checked.
 
-    Runs go by that file, and record what it says.
+    Runs use that file and record its contents.
     """
     for needed in (KERNEL, FACTS):
         if not (folder / needed).is_file():
@@ -96,7 +96,7 @@ def _agree(path: Path, folder: Path, told: dict[str, Any]) -> None:
     except (ValueError, KeyError, TypeError, RecursionError):
         same = False
     if not same:
-        raise ParseError(str(path), f"kernel/{FACTS}", "does not fit the manifest")
+        raise ParseError(str(path), f"kernel/{FACTS}", "does not match the manifest")
 
 
 def _is_that(folder: Path, told: dict[str, Any]) -> bool:
@@ -108,7 +108,7 @@ def _is_that(folder: Path, told: dict[str, Any]) -> bool:
 
 
 def check_file(path: Path) -> Manifest:
-    """Reads a whole file and checks every byte; writes nothing. Returns what it says it is.
+    """Reads a whole file and checks every byte; writes nothing. Returns its manifest.
 
     Raises:
         ParseError: it is damaged or truncated.

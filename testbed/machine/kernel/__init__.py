@@ -1,4 +1,4 @@
-"""The guest kernel: which one there is, and how it is made."""
+"""The guest kernel: how it is built and found."""
 
 from testbed.machine.kernel.builder import BuildProgress, build
 from testbed.machine.kernel.store import BUILD_COMMAND, GuestKernel, find, find_packaged

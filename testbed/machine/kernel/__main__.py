@@ -15,7 +15,7 @@ from testbed.machine.kernel import BuildProgress, build, find
 _USAGE = "usage: python3 -m testbed.machine.kernel build|info\n"
 _MIN_GAP_S = 0.5
 _ESTIMATED_FROM, _ESTIMATED_FROM_S = 0.05, 5.0
-"""Before so much of a stage is done, and so many seconds have gone by, nothing is estimated."""
+"""No estimate is made before this fraction of a stage is done and this many seconds have passed."""
 _DOING = {
     "download": "downloading ",
     "unpack": "unpacking ",
@@ -26,7 +26,7 @@ _DOING = {
 
 
 class _Printer:
-    """One line a stage, which counts up in place on a terminal; elsewhere one more every tenth."""
+    """One line per stage, updated in place on a terminal; elsewhere a new line for every tenth."""
 
     def __init__(self) -> None:
         self._stage, self._tenths, self._last_s, self._began_s = "", 0, 0.0, 0.0
@@ -50,7 +50,7 @@ class _Printer:
         sys.stderr.flush()
 
     def _left(self, share: float) -> str:
-        """How long this stage still takes, if it goes on as it went."""
+        """Time left for this stage, at its speed so far."""
         took_s = time.monotonic() - self._began_s
         if share < _ESTIMATED_FROM or took_s < _ESTIMATED_FROM_S:
             return ""
@@ -58,7 +58,7 @@ class _Printer:
         return f", about {left_s / 60:.0f} min left" if left_s >= 90 else f", {left_s:.0f} s left"
 
     def end(self) -> None:
-        """Ends the line that counted up."""
+        """Ends the line that is updated in place."""
         if self._stage and sys.stderr.isatty():
             sys.stderr.write("\n")
         self._stage = ""

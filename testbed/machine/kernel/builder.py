@@ -1,8 +1,8 @@
 """Builds the guest kernel from Debian's kernel source package, once.
 
 All work happens in a folder of its own in the user's cache; the finished kernel is moved to its
-place in one step. A build that is interrupted leaves nothing that counts, and its folder is removed
-by the next. Two builds at once: the second waits, and finds the first one's kernel.
+place in one step. An interrupted build leaves nothing usable, and the next build removes its
+folder. If two builds run at once, the second waits, and finds the first one's kernel.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ _REPRODUCIBLE = {
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """How far a build is.
+    """A build's progress.
 
     Attributes:
         stage: ``wait``, ``look``, ``download``, ``unpack``, ``configure``, ``compile`` or
             ``install``.
-        fraction: of this stage, 0 to 1; None if it cannot be told.
+        fraction: of this stage, 0 to 1; None if unknown.
         message: one line for the user.
     """
 
@@ -79,7 +79,7 @@ def build(on_progress: OnBuildProgress = lambda _: None, *, refresh: bool = Fals
     """Makes sure that there is a guest kernel with today's options and patches.
 
     Args:
-        on_progress: hears how far it is.
+        on_progress: called with the progress.
         refresh: look for a newer source package even if there is a kernel.
 
     Raises:
@@ -164,7 +164,7 @@ def _build_one(
 
 
 def _install(candidate: sources.Source, made: Path, target: Path, absent: list[str]) -> GuestKernel:
-    """Moves the kernel and the facts about it to their place, in one step."""
+    """Moves the kernel and its description to their place, in one step."""
     ready = made / "ready"
     ready.mkdir()
     run(["strip", "-o", str(ready / KERNEL), str(made / "linux")])
@@ -184,10 +184,10 @@ def _install(candidate: sources.Source, made: Path, target: Path, absent: list[s
 
 
 def _patch(tree: Path) -> list[str]:
-    """Applies our patches; returns the names of those that this kernel does not take.
+    """Applies our patches; returns the names of those that do not apply to this kernel.
 
     Raises:
-        CommandError: an essential one does not fit.
+        CommandError: an essential one does not apply.
     """
     absent = []
     for patch in sorted(PATCHES.glob("*.patch")):
@@ -217,7 +217,7 @@ def _check_prerequisites() -> None:
     missing = {tool: package for tool, package in _TOOLS.items() if shutil.which(tool) is None}
     if missing:
         install = f"sudo apt-get install {' '.join(dict.fromkeys(missing.values()))}"
-        raise MissingPrerequisiteError(", ".join(missing), install, "the kernel's build needs it")
+        raise MissingPrerequisiteError(", ".join(missing), install, "needed to build the kernel")
 
 
 def _compiler() -> str:
@@ -234,7 +234,7 @@ def _compiled_fraction(log: Path) -> float:
 
 @contextmanager
 def _locked(root: Path, on_progress: OnBuildProgress) -> Iterator[None]:
-    """One build at a time for this cache; the lock goes with its holder."""
+    """One build at a time for this cache; the lock vanishes with its holder."""
     with (root / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

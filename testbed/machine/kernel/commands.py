@@ -1,4 +1,4 @@
-"""Running the tools a kernel build needs, so that they end with us and fail with their reason."""
+"""Runs the tools a kernel build needs, so that they end with us and errors carry their reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAIL_CHARS = 4000
 
 
 def environment() -> dict[str, str]:
-    """The system's own tools, in English; proxies and apt's settings as the user has them."""
+    """The environment of the system's tools: English, with the user's proxies and apt settings."""
     kept = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k == "HOME"}
     return {**kept, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
@@ -26,7 +26,7 @@ def output(argv: Sequence[str]) -> str:
     """What a command prints.
 
     Raises:
-        CommandError: it ended badly.
+        CommandError: it failed.
     """
     done = guard.result(argv, env=environment())
     if done.returncode != 0:
@@ -54,7 +54,7 @@ def run(
         log: a file for its output.
 
     Raises:
-        CommandError: it ended badly; carries the end of its output.
+        CommandError: it failed; carries the end of its output.
     """
     with log.open("w+b") if log else tempfile.TemporaryFile() as out:
         options = {

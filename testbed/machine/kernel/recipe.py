@@ -15,18 +15,18 @@ ESSENTIAL_PATCHES = (
     "0003-clock-read",
     "0010-only-frames-cross",
 )
-"""Without the first three, no run is the same as another; without the last, a queue behind a switch
-holds its senders back. The others hide the host; an older kernel may do without, and its record
-says so."""
+"""Without the first three, runs are not reproducible; without the last, a queue behind a switch
+holds its senders back. The others hide the host; an older kernel may lack them, and its record says
+so."""
 
 
 def options() -> list[str]:
-    """Names of the options asked for, without ``CONFIG_``."""
+    """Names of the requested options, without ``CONFIG_``."""
     return re.findall(r"^CONFIG_(\w+)=", CONFIG.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def recipe_key() -> str:
-    """A hash over options and patches: a kernel built from others is not today's.
+    """A hash over options and patches: a kernel built from others is out of date.
 
     Comments in the options and prose above a patch do not count.
     """

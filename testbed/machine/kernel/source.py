@@ -20,7 +20,7 @@ from testbed.lifetime import guard
 from testbed.machine.kernel.commands import output, run
 
 SERIES = "7.2"
-"""The kernel series our patches were written for; the newest one at hand serves where it is not."""
+"""The kernel series our patches were written for; if it is unavailable, the newest one is used."""
 
 _SUITES = ("trixie-backports", "testing")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -85,11 +85,11 @@ def candidates(
 
     Args:
         folder: for apt's lists and caches.
-        say: hears which suite is being read.
-        refused: hears why a suite could not be read.
+        say: called with the suite that is being read.
+        refused: called with the reason if a suite could not be read.
 
     Raises:
-        MissingPrerequisiteError: this is no Debian system, or its keyring is missing.
+        MissingPrerequisiteError: this is not a Debian system, or its keyring is missing.
     """
     if shutil.which("apt-get") is None or not KEYRING.is_file():
         raise MissingPrerequisiteError(
@@ -136,7 +136,7 @@ def unpack(package: Path, folder: Path) -> Path:
 
 
 def mirror() -> tuple[str, str]:
-    """Address of the mirror this system uses, and the suite it has from there."""
+    """Address of the mirror this system uses, and its suite."""
     form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     targets = output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
     codename = re.search(r"^VERSION_CODENAME=(\S+)", Path("/etc/os-release").read_text(), re.M)

@@ -1,4 +1,4 @@
-"""Where guest kernels are kept: one folder each under the user's cache folder."""
+"""Guest kernels: one folder each in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GuestKernel:
 
     Attributes:
         path: its file.
-        version: as ``uname -r`` tells.
+        version: as printed by ``uname -r``.
         sha256: of the file.
         source: the Debian package it comes from, with version.
     """
@@ -60,7 +60,7 @@ def find() -> GuestKernel | None:
 
 
 def find_packaged() -> GuestKernel | None:
-    """Debian's own package: no virtual clock, randomness not seeded; or None."""
+    """Debian's own package: no virtual clock, random numbers not seeded; or None."""
     versions = sorted(p.name for p in _PACKAGED_MODULES.glob("*")) if _PACKAGED.exists() else []
     if not versions:
         return None
