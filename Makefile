@@ -73,7 +73,7 @@ endif
 
 FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu)
 
-test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit, replay and system tests
+test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit tests, and tests of real networks
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 test-newest: setup $(FRAMEWORKS) ## run the tests with the newest packages in pyproject.toml's ranges

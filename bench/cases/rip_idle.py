@@ -37,10 +37,10 @@ class RipIdle(Experiment):
             self.topology(), lambda plan, router: frr_generate.rip(plan, router, options)
         )
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """Starts the daemons and waits."""
-        frr.start(lab, routing.configurations(lab.path))
-        lab.sleep_until(self.params.duration_s)
+        frr.start(net, routing.configurations(net.path))
+        net.sleep_until(self.params.duration_s)
 
     def measure(self, data: Any) -> dict[str, Any]:
         """Nothing: the wall clock is what counts."""

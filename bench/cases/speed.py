@@ -34,17 +34,17 @@ class Speed(Experiment):
         ahead = LinkShape(rate_mbps=p.rate_mbps, delay_ms=p.rtt_ms / 2, queue_pkts=p.queue_pkts)
         return Dumbbell(pairs=p.flows, bottleneck=ahead, back=back)
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """Lets the flows send."""
         p = self.params
         if p.capture:
-            lab.capture(BOTTLENECK, BOTTLENECK_FAR, snaplen_bytes=96)
+            net.capture(BOTTLENECK, BOTTLENECK_FAR, snaplen_bytes=96)
         if p.probe:
-            lab.trace("tcp_probe")
+            net.trace("tcp_probe")
         for i in range(1, p.flows + 1):
-            bulk_flows.receive(lab, f"rx{i}")
-            bulk_flows.send(lab, f"tx{i}", lab.address(f"rx{i}"), cc=p.cc, seconds=p.duration_s)
-        lab.sleep_until(p.duration_s + 2.0)
+            bulk_flows.receive(net, f"rx{i}")
+            bulk_flows.send(net, f"tx{i}", net.address(f"rx{i}"), cc=p.cc, seconds=p.duration_s)
+        net.sleep_until(p.duration_s + 2.0)
 
     def measure(self, data: Any) -> dict[str, Any]:
         """Nothing: the wall clock is what counts."""

@@ -126,14 +126,6 @@ def last_line(source: str, error: BaseException) -> int | None:
     return next((f.lineno for f in reversed(frames) if f.filename == source), None)
 
 
-def calling_line(source: str, error: BaseException) -> int | None:
-    """The same, but also None if the file itself raised it, with words that say what is wrong."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)
-    return None if not frames or frames[-1].filename == source else last_line(source, error)
-
-
 def said_once(reasons: Mapping[str, str], count: int) -> str:
     """Several reasons (name → reason) in one line, each reason once.
 

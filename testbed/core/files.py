@@ -42,6 +42,9 @@ ENVIRONMENT = frozenset(_WORDS)
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 """What file systems answer that have no files without names."""
 
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What file systems answer that have no hard links."""
+
 _number = itertools.count(1)
 
 
@@ -113,7 +116,10 @@ def writing(
                 os.fsync(file.fileno())
             if not has_name:
                 _give_name(file, part)
-            part.replace(target)
+            if new:
+                _move_new(part, target)
+            else:
+                part.replace(target)
         if durable:
             _sync_folder(target.absolute().parent)
 
@@ -232,6 +238,18 @@ def _give_name(file: IO[bytes], part: Path) -> None:
         os.link(link, part, src_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
+
+
+def _move_new(part: Path, target: Path) -> None:
+    """Gives a file its name, unless somebody else's has that by now."""
+    try:
+        os.link(part, target, follow_symlinks=False)
+    except FileExistsError:
+        raise OutputError(f"{target}: exists already; name a new file") from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        part.rename(target)
 
 
 def _is_special(path: Path) -> bool:

@@ -32,6 +32,10 @@ _ANALYSIS = ("pandas", "numpy", "pyarrow", "matplotlib")
 """Libraries that measure and draw: they make tables, figures and the report."""
 
 _SOURCES = ("testbed", "topologies", "analysis", "controller")
+_SOURCE_FILES = {".py", ".c", ".sh"}
+_INSIDE = PROJECT / "testbed/guest_init/etc"
+"""What a run sees as its /etc."""
+
 _LOADER = "/lib64/ld-linux-x86-64.so.2"
 _LOADED = re.compile(r"(?:=> )?(/\S+) \(0x")
 _BLOCK_BYTES = 1 << 20
@@ -134,10 +138,11 @@ def files_that_differ(recorded: dict[str, str]) -> Iterator[tuple[str, str, str]
 
 
 def sources_hash() -> str:
-    """SHA-256 over the project's Python and C, without the experiments (runs keep their own)."""
+    """SHA-256 over the project's programs and a run's /etc, without experiments: runs have them."""
     total = hashlib.sha256()
-    found = (p for folder in _SOURCES for p in (PROJECT / folder).rglob("*.[pc]*"))
-    for path in sorted(p for p in found if p.suffix in {".py", ".c"}):
+    found = (p for folder in _SOURCES for p in (PROJECT / folder).rglob("*.*"))
+    programs = {p for p in found if p.suffix in _SOURCE_FILES}
+    for path in sorted(programs | {p for p in _INSIDE.rglob("*") if p.is_file()}):
         total.update(f"{path.relative_to(PROJECT)} ".encode() + path.read_bytes())
     return total.hexdigest()
 

@@ -11,7 +11,7 @@ class Lab(Assignment):
     def variant(cls, random): return {"lan": random.integer(1, 254)}
 
     def topology(self): ...
-    def run(self, lab): ...          # in the guest; `self.submission` holds the accepted files
+    def run(self, net): ...          # in the guest; `self.submission` holds the accepted files
     def measure(self, data): ...
     @claim("…", source="…")
     def ...(self, tables): ...       # a check, named in lab.yaml

@@ -106,6 +106,7 @@ def _show_programs() -> None:
         elif os.path.isdir(f"/{name}"):
             os.mkdir(f"{_ROOT}/{name}")
             mount(f"/{name}", f"{_ROOT}/{name}", "none", MS_BIND)
+            mount("none", f"{_ROOT}/{name}", "none", MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
 def _lend_devices() -> None:

@@ -23,6 +23,7 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -170,7 +171,7 @@ def _open_to_all(path: Path) -> bool:
 def _locked_folder(root: Path) -> Path:
     """A new folder of this process's, locked as long as it or a forked worker lives."""
     root.mkdir(parents=True, exist_ok=True)
-    if root.is_symlink() or root.stat().st_uid != os.geteuid():
+    if not _is_own(root):
         raise PermissionError(1, "belongs to somebody else", str(root))
     with (root / LOCK).open("a") as lock:  # nobody takes it for abandoned before it is locked
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -180,10 +181,19 @@ def _locked_folder(root: Path) -> Path:
     return path
 
 
+def _is_own(root: Path) -> bool:
+    """Whether it is a folder of this user's: another user's may become a link at any moment."""
+    try:
+        status = root.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+
+
 def dead_folders() -> list[Path]:
     """Temporary folders of dead commands."""
     found = []
-    for root in roots():
+    for root in filter(_is_own, roots()):
         with lock_of(root / LOCK) as nobody_makes_one:
             paths = sorted(root.glob("*-*-*")) if nobody_makes_one else []
             found += [path for path in paths if is_free(path)]

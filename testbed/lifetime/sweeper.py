@@ -44,9 +44,14 @@ def note(path: str | os.PathLike[str]) -> None:
     """The path, a file or a folder, is removed at the end, if it is there then.
 
     Nothing happens in a process that has no sweeper: a library's user, or a program in a guest.
+    Nor with a name that has a line's end in it: its parts would be other paths.
     """
-    if _pipe is not None:
-        os.write(_pipe, os.fsencode(os.path.abspath(path)) + b"\n")  # noqa: PTH100 (no import)
+    name = os.fsencode(os.path.abspath(path))  # noqa: PTH100 (no import)
+    if _pipe is not None and b"\n" not in name:
+        try:
+            os.write(_pipe, name + b"\n")
+        except BrokenPipeError:  # somebody ended it: the next command removes what is left
+            return
 
 
 def handed_down() -> tuple[int, ...]:

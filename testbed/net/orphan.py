@@ -25,7 +25,9 @@ import struct
 from testbed.net import traffic
 from testbed.net.netlink import NEW, Message, nest, number, text
 
-_SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+_SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361}
+"""By machine; instructions are encoded as little-endian machines have them."""
+
 _BPF_PROG_LOAD, _BPF_PROG_TYPE_SCHED_CLS = 5, 3
 _CLSACT, _EGRESS, _HANDLE = 0xFFFFFFF1, 0xFFFFFFF3, 0xFFFF0000
 _TCA_BPF_FD, _TCA_BPF_NAME, _TCA_BPF_FLAGS, _DIRECT_ACTION = 6, 7, 8, 1

@@ -40,6 +40,7 @@ from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, State, read_json, write_json
 from testbed.core.tables import Tables, combined
 from testbed.lifetime import guard
+from testbed.lifetime.start import Interrupted
 from testbed.results import gate
 from testbed.results.data import ScenarioData
 
@@ -78,10 +79,10 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
         return _replay(run, on_stage, before)
     except BaseException as error:
         if run.meta()["state"] == State.UNDER_WAY:  # a figure's error is raised at the end
-            by_hand = isinstance(error, KeyboardInterrupt)
+            by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
             state = State.INTERRUPTED if by_hand else State.FAILED
             with suppress(OutputError):  # `error` already reports a full disk
-                run.set_state(state, "interrupted" if by_hand else str(error))
+                run.set_state(state, str(error) or "interrupted")
         raise
 
 

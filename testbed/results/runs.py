@@ -5,6 +5,7 @@ A repetition (``--repeat``) is one row. Reads ``run.json`` and ``verdicts.json``
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from calendar import timegm
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed.core.errors import OutputError, ParseError
+from testbed.core.errors import ConfigError, OutputError, ParseError
 from testbed.core.files import reason
 from testbed.core.rundir import REPETITION, REPORT, RUN, SEED, VERDICTS, RunDir, State, read_json
 
@@ -23,6 +24,9 @@ DAMAGED = "damaged"
 """The state of a run whose ``run.json`` cannot be read."""
 
 UNFINISHED = frozenset({State.FAILED, State.INTERRUPTED, DAMAGED})
+_NAME = re.compile(r".+-\d{8}-\d{6}(-\d+)?")
+"""What `RunDir.create` calls a run."""
+
 _DAY_S = 86400.0
 _STARTED = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -142,6 +146,9 @@ def to_prune(
 ) -> Iterator[Row]:
     """The runs that the given conditions name, all of which must hold; never one under way.
 
+    Nor what may be somebody else's: a link, or a folder whose ``run.json`` is not one of ours and
+    whose name is not, either.
+
     Args:
         found: all runs.
         older_than_days: only those that started before that.
@@ -150,7 +157,8 @@ def to_prune(
     """
     seen: Counter[str] = Counter()
     for row in sorted(found, key=lambda row: row.age_s):
-        if row.state == State.UNDER_WAY:
+        foreign = row.state == DAMAGED and not _NAME.fullmatch(row.path.name)
+        if row.state == State.UNDER_WAY or row.path.is_symlink() or foreign:
             continue
         seen[row.experiment] += 1
         young = older_than_days is not None and row.age_s < older_than_days * _DAY_S
@@ -163,9 +171,11 @@ def remove(path: Path) -> None:
     """Removes a run or a repetition. One that was removed in part counts as interrupted.
 
     Raises:
-        ConfigError: it is under way.
+        ConfigError: it is under way, or a link.
         OutputError: it cannot be removed.
     """
+    if path.is_symlink():
+        raise ConfigError(f"{path}: is a link; what it leads to is not removed")
     run = RunDir(path)
     with run.in_use():
         if (path / RUN).is_file():

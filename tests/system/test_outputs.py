@@ -46,13 +46,13 @@ class Pings(Experiment):
     def scenarios(self):
         return {"first": self.params, "second": self.params}
 
-    def run(self, lab):
-        assert lab.scenario in ("first", "second") and lab.path.name == "lab"
-        lab.event("scenario", name=lab.scenario)
-        lab.capture("h1-eth0")
-        lab.sleep(self.params.sleep_s)
-        lab.exec("h1", "ping", "-c", str(self.params.count), "-i", "0.01", "-s", "1400",
-                 lab.address("h2"))
+    def run(self, net):
+        assert net.scenario in ("first", "second") and net.path.name == "lab"
+        net.event("scenario", name=net.scenario)
+        net.capture("h1-eth0")
+        net.sleep(self.params.sleep_s)
+        net.exec("h1", "ping", "-c", str(self.params.count), "-i", "0.01", "-s", "1400",
+                 net.address("h2"))
 
     def measure(self, data):
         events = data.events("scenario")

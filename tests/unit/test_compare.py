@@ -14,6 +14,7 @@ from testbed.cli import verify as cli_verify
 from testbed.core.errors import ConfigError
 from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import SCENARIO, RunDir, write_json
+from testbed.execution import provenance
 from testbed.execution.provenance import file_hash, program_files, sources_hash, tool_versions
 from testbed.execution.verify import Comparison, request_of, tampered, versions_that_differ
 from testbed.results import compare
@@ -197,6 +198,20 @@ def test_of_packages_and_files_only_those_that_the_run_used_are_compared(make, t
     file_hash.cache_clear()
     (gone,) = (d for d in versions_that_differ(run) if d.where.startswith("file"))
     assert gone.again == "sha256 missing"
+
+
+@pytest.mark.parametrize(
+    "name", ["testbed/guest_init/etc/hosts", "testbed/programs/dhcp_hook.sh", "testbed/docs.py"]
+)
+def test_what_a_run_sees_of_ours_is_part_of_the_sources(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
+    monkeypatch.setattr(provenance, "_INSIDE", tmp_path / "testbed/guest_init/etc")
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text("one")
+    before = sources_hash()
+    path.write_text("two")
+    assert sources_hash() != before
 
 
 def test_a_programs_files_are_itself_and_its_libraries():

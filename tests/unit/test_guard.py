@@ -123,6 +123,35 @@ def test_without_its_sweeper_the_next_command_and_clean_find_what_is_left(
     assert not folder.parent.exists()
 
 
+def test_a_folder_of_temporary_folders_that_is_a_link_is_never_looked_into(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "cache"))
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "some-body-elses").mkdir(parents=True)
+    (elsewhere / guard.LOCK).touch()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "tmp").symlink_to(elsewhere)
+    assert elsewhere / "some-body-elses" not in [p.resolve() for p in guard.dead_folders()]
+
+
+def test_the_sweeper_takes_whole_names_alone_and_its_end_is_no_error(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    code = f"""
+import os
+from testbed.lifetime import guard, sweeper
+guard.use_own_folder()
+sweeper.note("/nowhere" + chr(10) + {str(kept)!r})
+reader, sweeper._pipe = os.pipe()
+os.close(reader)
+sweeper.note("/nowhere")
+"""
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, env=environment(tmp_path), capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    wait_until(lambda: not list((tmp_path / "cache" / "tmp").glob("*-*-*")))
+    assert kept.is_dir()
+
+
 def test_a_second_signal_ends_at_once_and_one_that_is_ignored_stays_so(tmp_path):
     code = """
 import signal, time

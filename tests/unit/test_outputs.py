@@ -156,6 +156,14 @@ def test_modes_and_links_are_kept(tmp_path):
         files.writing(tmp_path / "secret", new=True),
     ):
         pass
+    with (
+        pytest.raises(OutputError, match="exists already"),
+        files.writing(tmp_path / "raced", new=True) as file,
+    ):
+        file.write(b"late")
+        (tmp_path / "raced").write_text("early")
+    assert (tmp_path / "raced").read_text() == "early"
+    assert not list(tmp_path.glob(".testbed-*"))
 
 
 def test_a_device_is_written_to_directly(tmp_path):

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from testbed.cli.main import cli
 from testbed.core.errors import ConfigError
 from testbed.core.rundir import RUN, RunDir, State
-from testbed.results import diff, opening, runs
+from testbed.lifetime.start import Interrupted
+from testbed.results import diff, opening, replay, runs
 from tests.unit.test_outputs import finished_run
 
 
@@ -93,6 +94,19 @@ def test_a_killed_runner_leaves_an_interrupted_run(folder):
     assert run.state is State.INTERRUPTED
     with run.in_use():
         assert run.state is State.UNDER_WAY
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted(signal.SIGTERM)], ids=str)
+def test_a_signal_while_a_run_is_judged_interrupts_it(folder, monkeypatch, error):
+    def stopped(*_):
+        raise error
+
+    run = make(folder / "r")
+    monkeypatch.setattr(replay, "_replay", stopped)
+    with pytest.raises(type(error)):
+        replay.replay(run)
+    assert run.state is State.INTERRUPTED
+    assert run.meta()["reason"].startswith("interrupted")
 
 
 def test_readers_take_finished_runs(folder, monkeypatch):
@@ -195,6 +209,21 @@ def test_prune_removes_what_its_conditions_name_and_nothing_under_way(folder):
     finally:
         process.kill()
         process.join()
+
+
+def test_prune_leaves_what_may_be_somebody_elses(folder):
+    elsewhere = make(folder / "archive" / "kept", State.FAILED, status="incomplete")
+    (folder / "arp-link").symlink_to(elsewhere.path)
+    damaged = folder / "arp-20260102-030405-2"
+    for path in (folder / "other-tool", damaged):
+        path.mkdir()
+        (path / RUN).write_text("[]")
+    testbed("runs", "prune", "--yes")
+    testbed("runs", "prune", "--keep", "0", "--yes")
+    assert {p.name for p in folder.iterdir()} == {"archive", "arp-link", "other-tool"}
+    assert (elsewhere.path / RUN).is_file() and (folder / "other-tool" / RUN).is_file()
+    with pytest.raises(ConfigError, match="arp-link: is a link"):
+        runs.remove(folder / "arp-link")
 
 
 def test_a_run_that_was_removed_in_part_is_interrupted(folder, monkeypatch):

@@ -155,7 +155,7 @@ SWITCH = ("addSwitch", ("s1",), {})
     ("steps", "says"),
     [
         ([HOST, HOST], ["h1", "two nodes have this name"]),
-        ([HOST, ("addLink", ("h1", "s9"), {})], ["link h1 s9", "no node 's9'"]),
+        ([HOST, ("addLink", ("h1", "s9"), {})], ["link h1 s9", "no such node 's9'"]),
         ([HOST, SWITCH, ("addLink", ("h1", "s1"), {"loss": 120})], ["link h1 s1", "loss_percent"]),
         ([HOST, SWITCH, ("addLink", ("h1", "s1"), {"delay": "fast"})], ["link h1 s1", "delay"]),
         ([HOST, SWITCH, ("addLink", ("h1", "s1"), {"shape": "10Mbit"})], ["link h1 s1", "shape="]),

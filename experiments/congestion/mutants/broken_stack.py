@@ -19,8 +19,8 @@ class BrokenStack(Congestion):
             "outage": replace(right["outage"], outage_s=5.0),
         }
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """Breaks the sender's stack, then runs as always."""
-        lab.sysctl("tx1", "net.ipv4.tcp_reordering", 1)
-        lab.sysctl("tx1", "net.ipv4.tcp_rto_max_ms", 1000)
-        super().run(lab)
+        net.sysctl("tx1", "net.ipv4.tcp_reordering", 1)
+        net.sysctl("tx1", "net.ipv4.tcp_rto_max_ms", 1000)
+        super().run(net)

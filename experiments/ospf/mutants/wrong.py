@@ -66,14 +66,14 @@ class WrongOspf(Ospf):
             "ospfv3-campus": replace(right["ospfv3-campus"], late="r4", duration_s=140.0),
         }
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """A rogue on the campus; in the line r2 takes only shorter packets than r1 may send."""
         if self.params.topology == "campus":
-            address = next(p for p in lab.network.plan.ports["r1"] if p.name == "r1-eth0").ipv4.ip
-            lab.start("r1", "python3", "-c", ROGUE.format(address=address))
+            address = next(p for p in net.network.plan.ports["r1"] if p.name == "r1-eth0").ipv4.ip
+            net.start("r1", "python3", "-c", ROGUE.format(address=address))
         if self.params.topology == "line":
-            lab.exec("r2", "ip", "link", "set", "r2-eth0", "mtu", "1400")
-        super().run(lab)
+            net.exec("r2", "ip", "link", "set", "r2-eth0", "mtu", "1400")
+        super().run(net)
 
     def inputs(self) -> Mapping[str, str]:
         """The configurations, edited."""

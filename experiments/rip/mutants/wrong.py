@@ -65,13 +65,13 @@ class WrongRip(Rip):
             "ripng-poisoned": replace(right["ripng-off"], split_horizon="off"),
         }
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """Before r1's daemons start, somebody else speaks there."""
         if self.params.topology == "triangle":
-            address = next(p for p in lab.network.plan.ports["r1"] if p.name == "r1-eth1").ipv4.ip
+            address = next(p for p in net.network.plan.ports["r1"] if p.name == "r1-eth1").ipv4.ip
             rogue = ROGUE_NG if self.params.ipv6 else ROGUE.format(address=address)
-            lab.start("r1", "python3", "-c", rogue)
-        super().run(lab)
+            net.start("r1", "python3", "-c", rogue)
+        super().run(net)
 
     def inputs(self) -> Mapping[str, str]:
         """The configurations, edited."""

@@ -37,8 +37,8 @@ class WrongComparison(RoutingComparison):
                     found[name] = text.replace(old, new)
         return found
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """The target's cable loses some packets all the while."""
         if (self.params.protocol, self.params.failure) == ("ospf", "cut"):
-            lab.reshape("h3-eth0", replace(lab.shape("h3-eth0"), loss_percent=10.0))
-        super().run(lab)
+            net.reshape("h3-eth0", replace(net.shape("h3-eth0"), loss_percent=10.0))
+        super().run(net)

@@ -8,7 +8,7 @@ from .. import experiment as sdn_balance
 class Direct(sdn_balance.SdnBalance):
     """A hub in the place of the balancer; clients know a server's own address."""
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """As the experiment does, with the server's address for the virtual one."""
-        sdn_balance.VIRTUAL = lab.address(sdn_balance.SERVERS[0])
-        super().run(lab)
+        sdn_balance.VIRTUAL = net.address(sdn_balance.SERVERS[0])
+        super().run(net)

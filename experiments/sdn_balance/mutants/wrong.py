@@ -17,7 +17,7 @@ class Wrong(SdnBalance):
             "by_source": replace(self.params, policy="round_robin"),
         }
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """As the experiment does; nobody looks whether a server still lives."""
-        lab.silence(f"{SERVERS[0]}-eth0")
-        super().run(lab)
+        net.silence(f"{SERVERS[0]}-eth0")
+        super().run(net)

@@ -15,7 +15,7 @@ class Cautious(sdn_flood.SdnFlood):
         """The defended one."""
         return {"defended": self.params}
 
-    def run(self, lab: Any) -> None:
+    def run(self, net: Any) -> None:
         """As the experiment does, in a process where the constant has another value."""
         sdn_flood.CALM_S = PATIENCE_S
-        super().run(lab)
+        super().run(net)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +68,8 @@ def import_kernel(path: Path, expected: str = "") -> tuple[GuestKernel, bool]:
             container.unpack(source, work, lambda _: None)
             _agree(path, work / "kernel", told)
             if not _is_that(target, told):
-                shutil.rmtree(target, ignore_errors=True)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                (work / "kernel").rename(target)
+                guard.put_in_place(work / "kernel", target)
     return read_kernel(target), told["recipe"] == recipe_key()
 
 

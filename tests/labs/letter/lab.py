@@ -12,8 +12,7 @@ from topologies.single import Single
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed import RunningNetwork as RunningLab
-    from testbed import ScenarioData
+    from testbed import RunningNetwork, ScenarioData
 
 PORT = 5000
 
@@ -38,12 +37,12 @@ class Lab(Assignment):
         """Two hosts at a switch."""
         return Single(2)
 
-    def run(self, lab: RunningLab) -> None:
+    def run(self, net: RunningNetwork) -> None:
         """Starts the student's program on h1."""
-        lab.capture("h2-eth0", filter="udp")
-        command = ["python3", "say.py", lab.address("h2")]
-        self.submission.start_program(lab, "h1", command, log="say")
-        lab.sleep(20)
+        net.capture("h2-eth0", filter="udp")
+        command = ["python3", "say.py", net.address("h2")]
+        self.submission.start_program(net, "h1", command, log="say")
+        net.sleep(20)
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """The datagrams that h2 saw."""
