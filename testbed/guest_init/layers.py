@@ -89,6 +89,24 @@ _SYSTEM = (
     "/var/tmp",
 )
 
+_SYSTEM_TREES = (
+    "/bin/",
+    "/boot/",
+    "/dev/",
+    "/etc/",
+    "/lib/",
+    "/lib32/",
+    "/lib64/",
+    "/libx32/",
+    "/proc/",
+    "/run/",
+    "/sbin/",
+    "/sys/",
+    "/usr/",
+    "/var/",
+)
+"""All folders beneath these are the system's, but for ``/var/tmp``."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -99,7 +117,10 @@ def are_here() -> bool:
 
 def may_be_kept(folder: str) -> bool:
     """Whether a folder is a user's; writes to the system's own are never kept."""
-    return os.path.realpath(folder) not in _SYSTEM
+    path = os.path.realpath(folder)
+    if path in _SYSTEM:
+        return False
+    return path.startswith("/var/tmp/") or not path.startswith(_SYSTEM_TREES)
 
 
 class Layers:

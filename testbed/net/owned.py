@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -98,10 +99,19 @@ def _processes() -> Iterator[Leftover]:
             yield Leftover(run, f"process {entry.name} ({name})", pid=int(entry.name))
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder (no link to one) of this user."""
+    try:
+        found = folder.lstat()
+    except OSError:  # gone in the meantime
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
 def _folders() -> Iterator[Leftover]:
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
         match = _RUN.match(folder.name.removeprefix(FOLDER_PREFIX))
-        if match and folder.is_dir() and _is_dead(match[0]):
+        if match and _is_ours(folder) and _is_dead(match[0]):
             yield Leftover(match[0], f"folder {folder}", folder=folder)
 
 

@@ -148,7 +148,7 @@ def misbehave(in_guest, folder: Path, how: str, *options: str, **process) -> dic
         ("raise", (), "failed", "division by zero"),
         ("memory", ("--memory-mb", "128"), "out_of_memory", "out of memory"),
         ("panic", ("--memory-mb", "128"), "out_of_memory", "out of memory"),
-        ("switch off", (), "killed", "switched off"),
+        ("switch off", (), "killed", "shut down before its end"),
         ("spin", ("--wall-limit-s", "3"), "time_limit", "3 s of wall time"),
     ],
 )

@@ -206,3 +206,6 @@ def test_a_folder_of_the_system_is_never_kept(files):
     )
     assert done.returncode == 2 and "--keep /etc" in done.stderr
     assert layers.may_be_kept(str(files)) and not layers.may_be_kept("/tmp/../etc")
+    for folder in ("/etc/frr", "/usr/local", "/var/lib/x", "/run/x", "/lib64/x"):
+        assert not layers.may_be_kept(folder), folder
+    assert layers.may_be_kept("/var/tmp/x") and layers.may_be_kept("/home/ada/lab")
