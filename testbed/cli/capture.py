@@ -39,6 +39,14 @@ _SHORT = {
 _FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 
 
+_WHERE = click.option(
+    "--where",
+    metavar="FILTER",
+    help="Only packets that pass this display filter, such as 'tcp.port == 80 and not arp'. "
+    "Field names are Wireshark's or packet columns.",
+)
+
+
 @click.group()
 def capture() -> None:
     """Show, summarise, draw or convert a capture (pcap, pcapng; also gzip, zstd; - is stdin)."""
@@ -55,17 +63,17 @@ def capture() -> None:
     help="Number of packets to show (0: all).",
 )
 @click.option("--columns", help="Comma-separated column names, shown instead of the description.")
-@click.option("--where", help="Only packets that match this pandas query.")
+@_WHERE
 def show(file: Path, count: int, columns: str | None, where: str | None) -> None:
     """One line per packet."""
     from rich.table import Table
 
     from analysis import describe
 
-    table = select(_read(file), where)
+    names = [name for name in (columns or "").split(",") if name]
+    table = select(_read(file, where, payload="payload" in names), where)
     first = int(table["time_ns"].iloc[0]) if len(table) else 0
     shown = table.head(count) if count else table
-    names = [name for name in (columns or "").split(",") if name]
     _known(table, names)
     view = Table(box=None, header_style="bold")
     for name in ["frame", "time s", *(names or ["from", "to", "protocol", "bytes", "says"])]:
@@ -119,7 +127,7 @@ def flows(file: Path, one_way: bool, as_tcp: bool) -> None:
     type=click.Path(path_type=Path),
     help="SVG file to write [default: standard output].",
 )
-@click.option("--where", help="Only packets that match this pandas query.")
+@_WHERE
 @click.option("--hosts", help="Comma-separated addresses, from left to right.")
 @click.option("--all", "unfolded", is_flag=True, help="Do not fold runs of similar messages.")
 def ladder(
@@ -130,7 +138,7 @@ def ladder(
     from analysis import ladder as drawing
 
     _refuse_itself(file, output)
-    table = _read(file)
+    table = _read(file, where)
     problems = _problems(table)
     table = select(table, where)
     lines = [host.strip() for host in hosts.split(",")] if hosts else None
@@ -218,12 +226,18 @@ def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
     return count
 
 
-def _read(file: Path) -> pd.DataFrame:
-    """The capture; if it is damaged, the part that could be read, with a warning."""
-    from analysis import packets
+def _read(file: Path, where: str | None = None, *, payload: bool = False) -> pd.DataFrame:
+    """The capture, with payloads if `where` or the caller needs them.
 
+    If it is damaged: the part that could be read, with a warning.
+    """
+    from analysis import filters, packets
+
+    wanted = None
+    if payload or (where and filters.wants_payload(where)):
+        wanted = list(packets.COLUMNS)
     try:
-        table = packets.read(sys.stdin.buffer if str(file) == "-" else file)
+        table = packets.read(sys.stdin.buffer if str(file) == "-" else file, wanted)
     except CaptureError as error:
         if not len(error.packets):
             raise
@@ -243,23 +257,14 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def select(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
-    """The packets that match a pandas query.
+    """The packets that pass a filter.
 
     Raises:
-        ConfigError: the query is wrong; says what is wrong with it.
+        ConfigError: the filter is wrong; says what is wrong with it, and where.
     """
-    if not where:
-        return table
-    if "@" in where or "__" in where:
-        raise ConfigError("--where: only columns, numbers, strings and comparisons are allowed")
-    try:
-        chosen = table.query(where, engine="python")
-    except (ValueError, TypeError, SyntaxError, AttributeError, KeyError, NameError) as error:
-        hint = ""
-        if isinstance(error, NameError):
-            hint = nearest(str(error).split("'")[1], map(str, table))
-        raise ConfigError(f"--where '{where}': {error}{hint}") from error
-    return chosen
+    from analysis import filters
+
+    return table[filters.select(table, where)] if where else table
 
 
 def _problems(table: pd.DataFrame) -> pd.Series[bool]:
@@ -283,6 +288,8 @@ def _known(table: pd.DataFrame, names: list[str]) -> None:
 def _text(value: object) -> str:
     import pandas as pd
 
+    if isinstance(value, bytes):
+        return value.hex()
     return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
 
 
