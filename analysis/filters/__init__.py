@@ -10,7 +10,7 @@ tests are joined by ``and or not`` (``&& || !``) and brackets. Fields are those 
 A value that a packet lacks equals nothing, so ``not`` of a test holds there. As in Wireshark, a
 name of two fields (``tcp.port``) holds if one of them does, and ``!=`` only if all that are present
 differ. Unlike there, a flag alone (``tcp.flags.syn``) means that it is set, not that it is present;
-headers quoted in an ICMP error are not asked, and fragments are not put together.
+headers inside tunnels and ICMP errors are not asked, and fragments are not put together.
 """
 
 from __future__ import annotations

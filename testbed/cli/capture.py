@@ -167,7 +167,7 @@ def ladder(
     "--format", "form", type=click.Choice(FORMATS), help="[default: by the suffix of TARGET]"
 )
 def export(file: Path, target: Path, columns: str | None, form: str | None) -> None:
-    """Convert to Parquet, CSV or JSON lines, in bounded memory."""
+    """Convert to Parquet, CSV or JSON lines, in bounded memory; bytes are hexadecimal text."""
     from analysis import packets
 
     form = form or target.suffix.lstrip(".")
@@ -181,7 +181,7 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
     source = sys.stdin.buffer if str(file) == "-" else file
     try:
         if form == "parquet":
-            count = packets.to_parquet(source, target, names)
+            count = packets.to_parquet(source, target, names, hexadecimal=True)
         else:
             count = _write_rows(packets.read_chunks(source, names), target, form)
     except CaptureError as error:
@@ -207,12 +207,14 @@ def _refuse_itself(file: Path, target: Path | None) -> None:
 
 def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
     """Writes what can be read; damage is raised as an error once the file is complete."""
+    from analysis.packets.export import in_hexadecimal
+
     first = next(chunks, None)  # before the target is touched: the source may not be a capture
     count, damage = 0, None
     with writing(target) as binary:
         file = io.TextIOWrapper(binary, "utf-8", newline="", write_through=True)
         try:
-            for chunk in chain([] if first is None else [first], chunks):
+            for chunk in map(in_hexadecimal, chain([] if first is None else [first], chunks)):
                 if form == "csv":
                     chunk.to_csv(file, index=False, header=count == 0)
                 else:

@@ -161,7 +161,7 @@ def test_any_text_gives_an_answer_or_one_line(text: str) -> None:
 _ASKED = [
     *("arp or vlan", "icmp or icmpv6", "ip and not tcp", "dns or http.request", "tcp.len > 0"),
     *(
-        "udp and not (icmp or icmpv6)",
+        "udp and not ip.addr == 1.1.1.1",
         "tcp.port != 80",
         "not tcp.port == 80",
         "ip.addr == 10.0.0.0/8",
