@@ -96,74 +96,87 @@ _ICMP6_PROTO, _IGMP_PROTO = 58, 2
 
 
 def packets(table: pd.DataFrame) -> pd.Series[str]:
-    """One description a packet, from the columns `COLUMNS`."""
-    return pd.Series([_one(row) for row in table.itertuples()], index=table.index, dtype="string")
+    """One description a packet, from the columns `COLUMNS`, of which any value may be missing.
+
+    A number that the packet should have but that was cut off reads ``?``.
+    """
+    values = table[[name for name in COLUMNS if name in table]]
+    rows = values.astype(object).where(values.notna(), None).itertuples()
+    return pd.Series([_one(row) for row in rows], index=table.index, dtype="string")
+
+
+def _text(value: Any) -> str:
+    """A number in a sentence."""
+    return "?" if value is None else str(int(value))
 
 
 def _one(row: Any) -> str:
-    if not pd.isna(row.arp_op):
+    if row.arp_op is not None:
         return _arp(row)
-    if pd.isna(row.ip_version):
-        return str(row.protocol)
-    offset = 0 if pd.isna(row.ip_offset_bytes) else int(row.ip_offset_bytes)
+    if row.ip_version is None:
+        return row.protocol or "not decoded"
+    offset = int(row.ip_offset_bytes or 0)
     if offset:
         more = ", more follow" if row.ip_mf else ", the last"
-        return f"fragment of {int(row.ip_id)}, from byte {offset}{more}"
+        return f"fragment of {_text(row.ip_id)}, from byte {offset}{more}"
     text = _transport(row)
-    if not pd.isna(row.ip_mf) and row.ip_mf:
-        text += f" (first fragment of {int(row.ip_id)})"
+    if row.ip_mf:
+        text += f" (first fragment of {_text(row.ip_id)})"
     return text
 
 
 def _transport(row: Any) -> str:
-    if not pd.isna(row.icmp_type):
+    if row.icmp_type is not None:
         return _icmp6(row) if row.ip_version == 6 else _icmp(row)
-    if not pd.isna(row.udp_sport):
-        data = "" if pd.isna(row.udp_bytes) else f", {int(row.udp_bytes) - 8} bytes"
-        return f"UDP {int(row.udp_sport)} → {int(row.udp_dport)}{data}"
-    if not pd.isna(row.tcp_sport):
+    if row.udp_sport is not None:
+        data = "" if row.udp_bytes is None else f", {int(row.udp_bytes) - 8} bytes"
+        return f"UDP {_text(row.udp_sport)} → {_text(row.udp_dport)}{data}"
+    if row.tcp_sport is not None:
         return _tcp(row)
     if row.ip_proto == _IGMP_PROTO:
         return "IGMP"
-    return f"IP protocol {row.ip_proto}" if pd.isna(row.protocol) else str(row.protocol)
+    return row.protocol or f"IP protocol {_text(row.ip_proto)}"
 
 
 def _arp(row: Any) -> str:
-    sender, target = row.arp_sender_ip, row.arp_target_ip
+    sender, target = row.arp_sender_ip or "?", row.arp_target_ip or "?"
+    sender_mac = row.arp_sender_mac or "?"
     if row.arp_op == 1:
         if sender == "0.0.0.0":
             return f"ARP probe: is {target} in use?"
-        if sender == target:
-            return f"ARP announcement: {sender} is at {row.arp_sender_mac}"
+        if sender == target != "?":
+            return f"ARP announcement: {sender} is at {sender_mac}"
         return f"ARP who has {target}? tell {sender}"
     if row.arp_op == 2:
-        return f"ARP {sender} is at {row.arp_sender_mac}"
-    return f"ARP operation {row.arp_op}"
+        return f"ARP {sender} is at {sender_mac}"
+    return f"ARP operation {_text(row.arp_op)}"
 
 
 def _icmp(row: Any) -> str:
-    kind, code = int(row.icmp_type), int(row.icmp_code)
+    kind, code = int(row.icmp_type), row.icmp_code
     if kind in (0, 8):
-        return f"{ICMP[kind]} id {int(row.icmp_id)} seq {int(row.icmp_seq)}, TTL {row.ip_ttl}"
+        about = f"id {_text(row.icmp_id)} seq {_text(row.icmp_seq)}"
+        return f"{ICMP[kind]} {about}, TTL {_text(row.ip_ttl)}"
     if kind == 3:
-        mtu = "" if pd.isna(row.icmp_mtu) or code != 4 else f", MTU {int(row.icmp_mtu)}"
-        return f"{UNREACHABLE.get(code, f'unreachable, code {code}')}{mtu}"
-    return ICMP.get(kind, f"ICMP type {kind} code {code}")
+        mtu = "" if row.icmp_mtu is None or code != 4 else f", MTU {_text(row.icmp_mtu)}"
+        return f"{UNREACHABLE.get(code, f'unreachable, code {_text(code)}')}{mtu}"
+    return ICMP.get(kind, f"ICMP type {kind} code {_text(code)}")
 
 
 def _icmp6(row: Any) -> str:
     kind = int(row.icmp_type)
-    text = ICMP6.get(kind, f"ICMPv6 type {kind} code {row.icmp_code}")
-    if not pd.isna(row.icmp6_target):
+    text = ICMP6.get(kind, f"ICMPv6 type {kind} code {_text(row.icmp_code)}")
+    if row.icmp6_target is not None:
         text += f" for {row.icmp6_target}"
-    if kind == 2 and not pd.isna(row.icmp_mtu):
-        text += f", MTU {int(row.icmp_mtu)}"
+    if kind == 2 and row.icmp_mtu is not None:
+        text += f", MTU {_text(row.icmp_mtu)}"
     return text
 
 
 def _tcp(row: Any) -> str:
-    length = 0 if pd.isna(row.tcp_payload_bytes) else int(row.tcp_payload_bytes)
+    length = int(row.tcp_payload_bytes or 0)
+    flags = " [cut off]" if row.tcp_flags is None else f" {flag_names(int(row.tcp_flags))}"
     return (
-        f"TCP {int(row.tcp_sport)} → {int(row.tcp_dport)} {flag_names(int(row.tcp_flags))}"
+        f"TCP {_text(row.tcp_sport)} → {_text(row.tcp_dport)}{flags}"
         f"{f', {length} bytes' if length else ''}"
     )

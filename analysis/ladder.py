@@ -69,6 +69,7 @@ def messages(
     """
     source = packets["ip_src"].astype(object).where(packets["ip_src"].notna(), packets["eth_src"])
     target = packets["ip_dst"].astype(object).where(packets["ip_dst"].notna(), packets["eth_dst"])
+    target = target.astype(object).where(target.notna(), "?")  # cut off
     marks = list(problems) if problems is not None else [False] * len(packets)
     rows = zip(packets["time_ns"], source, target, packets["protocol"], words, marks, strict=True)
     return [

@@ -96,10 +96,12 @@ def _messages(packets: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Messages out of both directions' byte streams."""
     pending: dict[tuple[int, bool], bytes] = {}
     expected: dict[tuple[int, bool], int] = {}
-    segments: list[Any] = list(packets[list(COLUMNS)].itertuples())
+    whole = packets[list(COLUMNS)].dropna()  # a segment cut before its payload says nothing
+    ports = whole[["tcp_sport", "tcp_dport"]].isin([PORT]).any(axis=1)
+    segments: list[Any] = list(whole[ports].itertuples())
     for row in segments:
         data = row.payload
-        if pd.isna(row.tcp_seq) or not data or PORT not in (row.tcp_sport, row.tcp_dport):
+        if not data:
             continue
         to_switch = bool(row.tcp_sport == PORT)
         connection = int(row.tcp_dport if to_switch else row.tcp_sport)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -40,12 +41,34 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
     return loose.cast(wanted.with_metadata(loose.schema.metadata))
 
 
+def in_hexadecimal(frame: pd.DataFrame) -> pd.DataFrame:
+    """The packets with their bytes as hexadecimal text; missing bytes stay missing."""
+    of_bytes = [name for name in map(str, frame) if COLUMNS[name].dtype == BYTES]
+    return frame.assign(**{name: _hexadecimal(frame[name]) for name in of_bytes})
+
+
+def _hexadecimal(values: pd.Series[Any]) -> pd.Series[Any]:
+    texts = [octets.hex() if isinstance(octets, bytes) else None for octets in values]
+    return pd.Series(texts, values.index, dtype=object)
+
+
+def _hexadecimal_arrow(frame: pd.DataFrame) -> pa.Table:
+    table, texts = to_arrow(frame), in_hexadecimal(frame)
+    for place, name in enumerate(table.column_names):
+        if COLUMNS[name].dtype == BYTES:
+            column = pa.array(texts[name], pa.large_string(), from_pandas=True)
+            table = table.set_column(place, name, column)
+    about = pa.Schema.from_pandas(texts, preserve_index=False).metadata  # types in pandas
+    return table.replace_schema_metadata(about)
+
+
 def to_parquet(
     source: Source,
     target: str | Path,
     columns: Iterable[str] | None = None,
     *,
     chunk_packets: int = 500_000,
+    hexadecimal: bool = False,
 ) -> int:
     """Converts a capture, one row group a chunk; `pandas.read_parquet` restores the types.
 
@@ -54,6 +77,7 @@ def to_parquet(
         target: the Parquet file; replaced, unless the capture has no packet that can be read.
         columns: as in `read`.
         chunk_packets: packets in memory at once.
+        hexadecimal: write bytes as hexadecimal text.
 
     Returns:
         the number of packets.
@@ -63,8 +87,9 @@ def to_parquet(
         CaptureError: the capture is damaged; the packets before are in the file.
     """
     wanted = choose(columns)
+    shown = _hexadecimal_arrow if hexadecimal else to_arrow
     empty = empty_frame(wanted)
-    metadata = to_arrow(empty).schema
+    metadata = shown(empty).schema
     chunks = read_chunks(source, wanted, chunk_packets=chunk_packets)
     first = next(chunks, empty)  # before the target is touched: the source may be no capture
     count, damage = 0, None
@@ -74,7 +99,7 @@ def to_parquet(
     ):
         try:
             for chunk in chain([first], chunks):
-                writer.write_table(to_arrow(chunk).cast(metadata))
+                writer.write_table(shown(chunk).cast(metadata))
                 count += len(chunk)
         except CaptureError as error:  # raised once the file with what came before is complete
             damage = error

@@ -39,6 +39,14 @@ _SHORT = {
 _FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 
 
+_WHERE = click.option(
+    "--where",
+    metavar="FILTER",
+    help="Only packets that pass this display filter, such as 'tcp.port == 80 and not arp'. "
+    "Field names are Wireshark's or packet columns.",
+)
+
+
 @click.group()
 def capture() -> None:
     """Show, summarise, draw or convert a capture (pcap, pcapng; also gzip, zstd; - is stdin)."""
@@ -55,17 +63,17 @@ def capture() -> None:
     help="Number of packets to show (0: all).",
 )
 @click.option("--columns", help="Comma-separated column names, shown instead of the description.")
-@click.option("--where", help="Only packets that match this pandas query.")
+@_WHERE
 def show(file: Path, count: int, columns: str | None, where: str | None) -> None:
     """One line per packet."""
     from rich.table import Table
 
     from analysis import describe
 
-    table = select(_read(file), where)
+    names = [name for name in (columns or "").split(",") if name]
+    table = select(_read(file, where, payload="payload" in names), where)
     first = int(table["time_ns"].iloc[0]) if len(table) else 0
     shown = table.head(count) if count else table
-    names = [name for name in (columns or "").split(",") if name]
     _known(table, names)
     view = Table(box=None, header_style="bold")
     for name in ["frame", "time s", *(names or ["from", "to", "protocol", "bytes", "says"])]:
@@ -119,7 +127,7 @@ def flows(file: Path, one_way: bool, as_tcp: bool) -> None:
     type=click.Path(path_type=Path),
     help="SVG file to write [default: standard output].",
 )
-@click.option("--where", help="Only packets that match this pandas query.")
+@_WHERE
 @click.option("--hosts", help="Comma-separated addresses, from left to right.")
 @click.option("--all", "unfolded", is_flag=True, help="Do not fold runs of similar messages.")
 def ladder(
@@ -130,7 +138,7 @@ def ladder(
     from analysis import ladder as drawing
 
     _refuse_itself(file, output)
-    table = _read(file)
+    table = _read(file, where)
     problems = _problems(table)
     table = select(table, where)
     lines = [host.strip() for host in hosts.split(",")] if hosts else None
@@ -159,7 +167,7 @@ def ladder(
     "--format", "form", type=click.Choice(FORMATS), help="[default: by the suffix of TARGET]"
 )
 def export(file: Path, target: Path, columns: str | None, form: str | None) -> None:
-    """Convert to Parquet, CSV or JSON lines, in bounded memory."""
+    """Convert to Parquet, CSV or JSON lines, in bounded memory; bytes are hexadecimal text."""
     from analysis import packets
 
     form = form or target.suffix.lstrip(".")
@@ -173,7 +181,7 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
     source = sys.stdin.buffer if str(file) == "-" else file
     try:
         if form == "parquet":
-            count = packets.to_parquet(source, target, names)
+            count = packets.to_parquet(source, target, names, hexadecimal=True)
         else:
             count = _write_rows(packets.read_chunks(source, names), target, form)
     except CaptureError as error:
@@ -199,12 +207,14 @@ def _refuse_itself(file: Path, target: Path | None) -> None:
 
 def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
     """Writes what can be read; damage is raised as an error once the file is complete."""
+    from analysis.packets.export import in_hexadecimal
+
     first = next(chunks, None)  # before the target is touched: the source may not be a capture
     count, damage = 0, None
     with writing(target) as binary:
         file = io.TextIOWrapper(binary, "utf-8", newline="", write_through=True)
         try:
-            for chunk in chain([] if first is None else [first], chunks):
+            for chunk in map(in_hexadecimal, chain([] if first is None else [first], chunks)):
                 if form == "csv":
                     chunk.to_csv(file, index=False, header=count == 0)
                 else:
@@ -218,12 +228,18 @@ def _write_rows(chunks: Iterator[pd.DataFrame], target: Path, form: str) -> int:
     return count
 
 
-def _read(file: Path) -> pd.DataFrame:
-    """The capture; if it is damaged, the part that could be read, with a warning."""
-    from analysis import packets
+def _read(file: Path, where: str | None = None, *, payload: bool = False) -> pd.DataFrame:
+    """The capture, with payloads if `where` or the caller needs them.
 
+    If it is damaged: the part that could be read, with a warning.
+    """
+    from analysis import filters, packets
+
+    wanted = None
+    if payload or (where and filters.wants_payload(where)):
+        wanted = list(packets.COLUMNS)
     try:
-        table = packets.read(sys.stdin.buffer if str(file) == "-" else file)
+        table = packets.read(sys.stdin.buffer if str(file) == "-" else file, wanted)
     except CaptureError as error:
         if not len(error.packets):
             raise
@@ -243,23 +259,14 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def select(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
-    """The packets that match a pandas query.
+    """The packets that pass a filter.
 
     Raises:
-        ConfigError: the query is wrong; says what is wrong with it.
+        ConfigError: the filter is wrong; says what is wrong with it, and where.
     """
-    if not where:
-        return table
-    if "@" in where or "__" in where:
-        raise ConfigError("--where: only columns, numbers, strings and comparisons are allowed")
-    try:
-        chosen = table.query(where, engine="python")
-    except (ValueError, TypeError, SyntaxError, AttributeError, KeyError, NameError) as error:
-        hint = ""
-        if isinstance(error, NameError):
-            hint = nearest(str(error).split("'")[1], map(str, table))
-        raise ConfigError(f"--where '{where}': {error}{hint}") from error
-    return chosen
+    from analysis import filters
+
+    return table[filters.select(table, where)] if where else table
 
 
 def _problems(table: pd.DataFrame) -> pd.Series[bool]:
@@ -283,6 +290,8 @@ def _known(table: pd.DataFrame, names: list[str]) -> None:
 def _text(value: object) -> str:
     import pandas as pd
 
+    if isinstance(value, bytes):
+        return value.hex()
     return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from testbed.core.errors import RunIncompleteError, TestbedError
+from testbed.core import files
+from testbed.core.errors import OutputError, RunIncompleteError, TestbedError
 from testbed.grading import library
 from testbed.grading.library import LabFolder
 from testbed.lifetime import guard, sweeper
@@ -150,7 +151,11 @@ def serve(descriptor: int, of: tuple[int, str, tuple[int, ...]]) -> None:
             return
         try:
             answer = (True, work(found, job))
-        except TestbedError as error:  # any other is our bug, and ends the worker
+        except TestbedError as error:
             answer = (False, TestbedError(str(error)))
             answer[1].exit_code = error.exit_code
+        except OSError as error:
+            if error.errno not in files.ENVIRONMENT:
+                raise  # any other is our bug, and ends the worker
+            answer = (False, OutputError(f"{error.filename or found.name}: {files.reason(error)}"))
         line.send(answer)

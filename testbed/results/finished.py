@@ -163,10 +163,11 @@ class Run:
             scenario: its name.
             capture: name of the interface.
             columns: names from the documentation's table of packet columns; default all.
-            where: a pandas query over these columns, e.g. ``tcp_payload_bytes > 0``.
+            where: a display filter over all columns, e.g. ``tcp.port == 80 and tcp.len > 0``;
+                see `analysis.filters`.
 
         Raises:
-            ConfigError: no such scenario or capture in this run.
+            ConfigError: no such scenario or capture in this run, or the filter is wrong.
             MissingDataError: the kernel dropped packets of this capture, so it is incomplete.
         """
         data = self.data(scenario)
@@ -175,8 +176,15 @@ class Run:
                 f"capture '{capture}': not in scenario '{scenario}'{nearest(capture, known)}; "
                 f"there are: {', '.join(known)}"
             )
-        found = data.packets(capture, columns)
-        return found.query(where, engine="python") if where else found
+        if not where:
+            return data.packets(capture, columns)
+        from analysis import filters
+        from analysis.packets.columns import COLUMNS, choose
+
+        kept = choose(None if columns is None else ["time_ns", *columns])
+        every = COLUMNS if "payload" in kept or filters.wants_payload(where) else None
+        found = data.packets(capture, every)
+        return found.loc[filters.select(found, where), ["time_s", *kept]]
 
     def links(self, scenario: str) -> pd.DataFrame:
         """A scenario's links: ``node1``, ``node2`` and the ``shape`` in words."""

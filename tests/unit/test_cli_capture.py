@@ -109,8 +109,8 @@ def test_export_of_what_is_no_capture_leaves_the_target_alone(tmp_path: Path, fo
         (("show", "none.pcap"), "none.pcap: No such file"),
         (("show", __file__), "not pcap or pcapng"),
         (("show", LAYERS, "--where", "ip_srk == 1"), "did you mean 'ip_src'"),
-        (("show", LAYERS, "--where", "ip_src =="), "--where 'ip_src =='"),
-        (("show", LAYERS, "--where", "@pd.x"), "only columns"),
+        (("show", LAYERS, "--where", "ip_src =="), "filter 'ip_src ==': column 10"),
+        (("show", LAYERS, "--where", "@pd.x"), "no field '@pd.x'"),
         (("show", LAYERS, "--columns", "ip_srk"), "did you mean 'ip_src'"),
         (("export", LAYERS, "x.cvs"), "did you mean 'csv'"),
     ],
@@ -146,3 +146,38 @@ def test_a_capture_is_not_replaced_by_what_is_made_of_it(tmp_path: Path) -> None
         code, _, said = capture(*words)
         assert code == 2 and "is the capture itself; choose another file" in said
     assert copy.read_bytes() == LAYERS.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "json"])
+def test_bytes_are_hexadecimal_in_every_format(tmp_path: Path, form: str) -> None:
+    from analysis import packets
+
+    expected = [
+        octets.hex() if isinstance(octets, bytes) else None
+        for octets in packets.read(LAYERS, ["frame", "payload"])["payload"]
+    ]
+    assert any(expected) and None in expected
+    target = tmp_path / f"out.{form}"
+    assert capture("export", LAYERS, target, "--columns", "frame,payload")[0] == 0
+    if form == "json":
+        found = [json.loads(line)["payload"] for line in target.read_text().splitlines()]
+        assert found == expected
+        return
+    table = pd.read_csv(target, dtype=str) if form == "csv" else pd.read_parquet(target)
+    texts = table["payload"].astype(object)
+    assert texts.where(texts.notna(), "").tolist() == [text or "" for text in expected]
+
+
+def test_payload_is_shown_in_hexadecimal() -> None:
+    code, text, _ = capture("show", LAYERS, "--where", "payload", "--columns", "payload", "-n", 1)
+    from analysis import packets
+
+    first = packets.read(LAYERS, ["payload"])["payload"].dropna().iloc[0]
+    assert code == 0
+    assert first.hex() in "".join(text.split())
+
+
+def test_filters_read_payloads_if_they_ask_for_them() -> None:
+    code, text, _ = capture("show", CAPTURES / "applications.pcap", "--where", "dns and not tcp")
+    assert code == 0
+    assert len(text.splitlines()) > 2

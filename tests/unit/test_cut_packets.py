@@ -1,0 +1,70 @@
+"""Captures whose packets were cut at any length: whatever reads them gives an answer."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+from pathlib import Path
+
+import pytest
+
+from analysis import describe, filters, flows, ladder, packets, tcp
+from analysis.dissect import dhcp, dns, http, openflow, ospf, rip, tls
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+FILES = sorted(path.name for path in CAPTURES.iterdir() if ".pcap" in path.name)
+_MOST_PACKETS = 60
+_DISSECTORS = (dhcp, dns, http, openflow, ospf, rip, tls)
+
+
+def cut(data: bytes, length: int) -> bytes:
+    """A capture of the first `length` bytes of each packet, as with a snapshot length."""
+    order = "<" if data[0] in b"\xd4\x4d" else ">"
+    parts, here = [data[:24]], 24
+    while here < len(data) and len(parts) < 2 * _MOST_PACKETS:
+        seconds, fraction, captured, size = struct.unpack_from(f"{order}4I", data, here)
+        kept = min(captured, length)
+        parts.append(struct.pack(f"{order}4I", seconds, fraction, kept, size))
+        parts.append(data[here + 16 : here + 16 + kept])
+        here += 16 + captured
+    return b"".join(parts)
+
+
+def read_everything(capture: bytes) -> None:
+    table = packets.read(io.BytesIO(capture), list(packets.COLUMNS))
+    table.insert(0, "time_s", table["time_ns"] / 1e9)
+    words = describe.packets(table)
+    assert words.notna().all()
+    assert not words.str.contains("nan|None|<NA>").any()
+    messages = ladder.messages(table, words)
+    if messages:
+        assert ladder.svg(ladder.fold(messages)).startswith("<svg")
+    tcp.connections(table, tcp.analyse(table))
+    flows.flows(table, both_ways=True)
+    for dissector in _DISSECTORS:
+        dissector.read(table[list(dissector.COLUMNS)])
+    dns.records(table)
+    rip.entries(table)
+    ospf.lsas(table)
+    filters.select(table, "tcp.flags.syn or dns or ospf or tcp.analysis.retransmission")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_packets_cut_at_every_length(name: str) -> None:
+    data = (CAPTURES / name).read_bytes()
+    if name.endswith(".gz"):
+        data = gzip.decompress(data)
+    for length in [*range(100), 150, 300]:
+        read_everything(cut(data, length))
+
+
+def test_a_cut_packet_says_what_is_left_of_it() -> None:
+    ethernet = bytes(12) + bytes.fromhex("0800")
+    head = bytes.fromhex("450000200001")
+    octets = ethernet + head
+    pcap = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    pcap += struct.pack("<4I", 1, 0, len(octets), 60) + octets
+    table = packets.read(io.BytesIO(pcap), list(packets.COLUMNS))
+    assert table["ip_version"].tolist() == [4]
+    assert describe.packets(table).notna().all()
