@@ -140,7 +140,7 @@ def _place(for_all: bool) -> Path:
 
 
 def _own_folder() -> Path:
-    if _state.own is None or _state.pid != os.getpid():
+    if _state.own is None or _state.pid != os.getpid() or not _state.own.is_dir():
         cache, common = roots()
         try:
             own = _locked_folder(cache)

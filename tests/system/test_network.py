@@ -115,8 +115,9 @@ def test_static_routes_come_back_with_their_link():
 
 
 def test_a_shell_starts_with_the_first_command():
+    before = children()
     with Network(LinearTopo(2)) as net:
-        assert len(children()) == 0
+        assert children() == before
         assert net["h1"].popen(["true"]).wait() == 0
         assert net["h1"]._shell is None
         assert net["h1"].cmd("echo one; echo two") == "one\r\ntwo\r\n"

@@ -23,6 +23,9 @@ QUEUE_PKTS, SENT_PKTS = 120, 400
 """The queue is longer than what a UDP socket may have under way (92 such packets, by default)."""
 SLOW = LinkShape(rate_mbps=10, queue_pkts=QUEUE_PKTS)
 FRAME_BYTES = 1442
+LATE_PKTS = 10
+"""What leaves before the sender's clock is read, on a busy machine."""
+
 BURST_PKTS = 3
 """What leaves at once at 10 Mbit/s on the real clock, and the packet that is being sent."""
 
@@ -118,7 +121,7 @@ def received_pkts(net):
     """How many arrived, and how many the queue and its link can have let through."""
     received, sending_s = talk(net, RECEIVE, SEND)
     left_pkts = float(sending_s) * SLOW.rate_mbps * 1e6 / 8 / FRAME_BYTES
-    return int(received), QUEUE_PKTS + BURST_PKTS + left_pkts
+    return int(received), QUEUE_PKTS + BURST_PKTS + LATE_PKTS + left_pkts
 
 
 def rtt_ms(net):

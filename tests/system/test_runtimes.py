@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed import guest_init
-from testbed.core.errors import ConfigError
+from testbed.core.errors import ConfigError, OutputError
 from testbed.execution.runtime import choose
 
 PROGRAMS = "tests.system.programs"
@@ -126,7 +126,7 @@ def test_a_run_is_stopped_from_another_thread(guest, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"memory_mb": 5}, "memory_mb: 5 is too small"),
+        ({"memory_mb": 5}, "memory_mb: 5 is out of range"),
         ({"seed": -1}, "seed: -1 is out of range"),
         ({"wall_limit_s": 0.0}, "wall_limit_s: 0.0 is out of range"),
         ({"wall_limit_s": float("nan")}, "wall_limit_s: nan is out of range"),
@@ -139,5 +139,5 @@ def test_numbers_out_of_range_are_refused(guest, tmp_path, wrong, message):
 
 @pytest.mark.guest
 def test_a_missing_folder_is_named(guest, tmp_path):
-    with pytest.raises(ConfigError, match="nowhere"):
+    with pytest.raises(OutputError, match="nowhere"):
         guest.run(tmp_path / "nowhere", seed=1)
