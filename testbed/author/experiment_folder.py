@@ -4,7 +4,7 @@
 
     experiments/rip/
         experiment.py        the class; other modules next to it are imported by ``from .x import``
-        experiment.toml      its sections in the book, and the runs in which its claims must fail
+        experiment.toml      its place in the book and course, and runs in which its claims fail
         handout.md           what to look for, and questions; handout.zh.md in Chinese
         notebook.ipynb       the same as a notebook
         zh.po                the Chinese of its title, claims, captions and parameters
@@ -170,12 +170,17 @@ class About:
         evidence: every claim that holds has evidence.
         mutants: runs in which claims must fail.
         pinned: scenario → the parameters that it keeps whatever options are given.
+        covers: statement of the course (its key in ``docs/coverage.toml``) → claims that show it.
     """
 
     sections: tuple[str, ...] = ()
     evidence: bool = False
     mutants: tuple[Mutant, ...] = ()
     pinned: dict[str, dict[str, Any]] = field(default_factory=dict)
+    covers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+_KINDS = {"sections": list, "evidence": bool, "covers": dict, "pinned": dict, "mutant": list}
 
 
 def about(root: Path) -> About:
@@ -191,7 +196,9 @@ def about(root: Path) -> About:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ParseError(str(path), "text", str(error)) from None
-    _check(path, "", data, {"sections": list, "evidence": bool, "pinned": dict, "mutant": list})
+    _check(path, "", data, _KINDS)
+    covers = data.get("covers", {})
+    _check(path, "covers: ", covers, dict.fromkeys(covers, list))
     kinds = {f.name: type(getattr(Mutant(), f.name)) for f in fields(Mutant)}
     kinds = {name: list if kind is tuple else kind for name, kind in kinds.items()}
     mutants = []
@@ -204,6 +211,7 @@ def about(root: Path) -> About:
         evidence=data.get("evidence", False),
         mutants=tuple(mutants),
         pinned=data.get("pinned", {}),
+        covers={key: tuple(map(str, claims)) for key, claims in covers.items()},
     )
 
 
