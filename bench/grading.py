@@ -1,6 +1,6 @@
-"""Submissions graded per minute: solutions of the RIP and the OSPF lab, on one and more processors.
+"""Submissions graded per minute: solutions of labs, on one and more processors.
 
-    python bench/grading.py [STUDENTS]
+    python bench/grading.py [--students 12] [LAB...]
 
 Prints, per lab and number of workers, submissions a minute of wall time, and (one worker) the
 processor time of a submission. A class of 300 is the case to plan for: its time follows from these.
@@ -8,6 +8,7 @@ processor time of a submission. A class of 300 is the case to plan for: its time
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import sys
@@ -17,12 +18,11 @@ from pathlib import Path
 
 from testbed.grading import classroom, library
 
-LABS = ("rip", "ospf")
 SECRET = b"the secret of the bench"
 
 
 def write_class(lab: library.LabFolder, students: int, folder: Path) -> None:
-    """Solutions of so many variants."""
+    """The solution of one variant per student."""
     for number in range(students):
         student = f"student{number:03}"
         own = folder / student
@@ -54,12 +54,16 @@ def measure(lab: library.LabFolder, students: int, workers: int) -> tuple[float,
 
 
 def main() -> None:
-    """Measures the labs there are."""
-    students = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    """Measures the labs named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("labs", nargs="*", default=library.names())
+    parser.add_argument("--students", type=int, default=12)
+    given = parser.parse_args()
+    students = given.students
     cores = len(os.sched_getaffinity(0))
     print(f"{students} students, {cores} processors")
     print("lab    workers  a minute  s of processor each  300 students")
-    for name in LABS:
+    for name in given.labs:
         lab = library.open_lab(name)
         for workers in dict.fromkeys((1, max(1, cores // 2), cores)):
             wall_s, cpu_s = measure(lab, students, workers)

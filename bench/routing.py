@@ -1,8 +1,8 @@
-"""What routing experiments cost: RIP with its 300 s of timers, OSPF grids up to 100 routers.
+"""What OSPF costs in grids of up to 100 routers.
 
 Wall times with warm caches and nothing else on the machine; the load and the CPU time consumed are
-printed beside them, so that a disturbed measurement shows. As root also on the host's kernel,
-beside stock Mininet starting the same daemons as labs do: one after another, by each node's shell.
+printed as well, so that a disturbed measurement shows. As root also on the host's kernel, and with
+stock Mininet, which starts the same daemons as labs do: one after another, by each node's shell.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pandas as pd
 
 from testbed.daemons.frr import config as frr_config
 from testbed.daemons.frr import generate as frr_generate
-from testbed.execution.runner import Request, Result, run
+from testbed.execution.runner import Request, run
 from testbed.net.plan import make_plan
 from topologies.grid import Grid
 
@@ -123,29 +123,14 @@ def show(name: str, row: dict[str, Any]) -> None:
     )
 
 
-def experiment(name: str, out: Path) -> dict[str, Any]:
-    result: Result
-    wall_s, cpu_s, result = timed(lambda: run(Request(name, runtime="guest", out=out)))
-    scenarios = result.run.meta()["scenarios"].values()
-    return {
-        "wall_s": wall_s,
-        "cpu_s": cpu_s,
-        "mb": float("nan"),
-        "network_s": sum(s["virtual_s"] for s in scenarios),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", type=int, nargs="*", default=[3, 5, 7, 10])
-    parser.add_argument("--no-experiments", action="store_true")
     parser.add_argument("--no-host", action="store_true")
     given = parser.parse_args()
     print(f"{'':44} {'wall s':>7} {'CPU s':>7} {'network s':>9} {'MB/router':>8}   load")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        for name in () if given.no_experiments else ("rip", "ospf", "routing_comparison"):
-            show(f"{name}: network, measure, claims, report", experiment(name, out))
         for side in given.sides:
             routers = f"OSPF grid, {side * side} routers"
             show(f"{routers}: guest", grid(side, "guest", out))

@@ -3,7 +3,7 @@
 # what it weighs. As root, with debootstrap; everything is in one folder, which is removed.
 #   bench/setup.sh [SUITE [CACHE [TARGET...]]]
 # SUITE: bookworm (the default) or trixie. CACHE: a cache folder whose guest kernel is taken instead
-# of building one; - for none. TARGET: what make makes instead of exp-addressing.
+# of building one; - for none. TARGET: what make makes instead of the first experiment.
 set -eu
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm} cache=${2:--}
@@ -53,4 +53,4 @@ unshare --mount --pid --fork --kill-child --propagation private sh -c '
     root=$1; shift
     exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
-        sh /root/measure "$@"' sh "$root" "${@:-exp-addressing}"
+        sh /root/measure "$@"' sh "$root" "${@:-exp-$(ls experiments | head -n 1)}"

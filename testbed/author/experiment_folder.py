@@ -168,6 +168,7 @@ class About:
     Attributes:
         sections: titles of the book's sections that show the experiment.
         evidence: every claim that holds has evidence.
+        fidelity: it checks the emulation itself, and is part of ``testbed fidelity``.
         mutants: runs in which claims must fail.
         pinned: scenario → the parameters that it keeps whatever options are given.
         covers: statement of the course (its key in ``docs/coverage.toml``) → claims that show it.
@@ -175,12 +176,20 @@ class About:
 
     sections: tuple[str, ...] = ()
     evidence: bool = False
+    fidelity: bool = False
     mutants: tuple[Mutant, ...] = ()
     pinned: dict[str, dict[str, Any]] = field(default_factory=dict)
     covers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-_KINDS = {"sections": list, "evidence": bool, "covers": dict, "pinned": dict, "mutant": list}
+_KINDS = {
+    "sections": list,
+    "evidence": bool,
+    "fidelity": bool,
+    "covers": dict,
+    "pinned": dict,
+    "mutant": list,
+}
 
 
 def about(root: Path) -> About:
@@ -209,6 +218,7 @@ def about(root: Path) -> About:
     return About(
         sections=tuple(data.get("sections", ())),
         evidence=data.get("evidence", False),
+        fidelity=data.get("fidelity", False),
         mutants=tuple(mutants),
         pinned=data.get("pinned", {}),
         covers={key: tuple(map(str, claims)) for key, claims in covers.items()},

@@ -11,8 +11,13 @@ from testbed.cli.console import err, out
 from testbed.core.errors import ExitCode
 from testbed.core.rundir import default_runs
 
-SUITE = ("fidelity", "fidelity_tcp", "fidelity_nodes")
-"""Experiments that claim what links must do, on this kernel and clock."""
+
+def suite() -> list[str]:
+    """Experiments that claim what links must do, on this kernel and clock."""
+    from testbed.author.experiment import experiment_files
+    from testbed.author.experiment_folder import about
+
+    return [name for name, root in experiment_files().items() if about(root).fidelity]
 
 
 @click.command()
@@ -26,15 +31,14 @@ SUITE = ("fidelity", "fidelity_tcp", "fidelity_nodes")
 def fidelity(seed: int, runtime: str, clock: str, target: Path | None, wall_limit_s: float) -> None:
     """Check the emulation: rate, delay, random loss, queues and TCP against their formulae.
 
-    Runs the experiments 'fidelity', 'fidelity_tcp' and 'fidelity_nodes'; the exit code is the worst
-    of the three.
+    Runs the experiments on link fidelity one after the other; the exit code is the worst of theirs.
     """
     from testbed.cli.show import RunView, print_result
     from testbed.execution.runner import Request, run
     from testbed.results.replay import exit_code
 
     codes = []
-    for name in SUITE:
+    for name in suite():
         request = Request(
             experiment=name,
             seed=seed,
