@@ -46,7 +46,8 @@ def _own_mounts() -> bool:
     """/dev/shm and /var/tmp are ours alone from now on; False without the right to it."""
     if os.geteuid() != 0 or _libc.unshare(_NEWNS) != 0:
         return False
-    _libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_PRIVATE_REC), None)
+    if _libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_PRIVATE_REC), None) != 0:
+        return False  # what is mounted here would show on the machine
     return all(
         _libc.mount(b"tmpfs", path, b"tmpfs", ctypes.c_ulong(0), b"mode=1777") == 0
         for path in (b"/dev/shm", b"/var/tmp")

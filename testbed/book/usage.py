@@ -24,7 +24,7 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
     yield f"{'#' * (2 + path.count(' '))} `{' '.join([path, *given])}`\n"
     yield inspect.cleandoc(command.help or "") + "\n"
     if path == "testbed run":
-        from testbed.cli.main import run_options
+        from testbed.cli.options import run_options
 
         yield "Beside its parameters (`testbed run EXPERIMENT --help`) every experiment takes:\n"
         yield _options(run_options())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
@@ -29,8 +30,23 @@ COMMANDS = {
 """Command → ``module:attribute`` of its click command."""
 
 
+class UnreadOutputError(Exception):
+    """Nobody reads what the command prints, as after `testbed … | head`."""
+
+
 class Commands(click.Group):
     """The group's own commands, and those of `COMMANDS`."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command.
+
+        Raises:
+            UnreadOutputError: click would end with exit code 1, which means that a claim fails.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise UnreadOutputError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All command names, sorted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,9 @@ import click
 
 from testbed.author import experiment as experiments
 from testbed.author import scenarios
-from testbed.cli.commands import Commands
+from testbed.cli.commands import Commands, UnreadOutputError
 from testbed.cli.console import err, out, tell_error
+from testbed.cli.options import run_options
 from testbed.core.errors import ExitCode, TestbedError
 from testbed.core.files import reason
 from testbed.core.lazy import LazyFinder
@@ -152,46 +154,6 @@ def _option(p: Parameter) -> click.Option:
     return click.Option(declared, default=None, help=f"{help_text} [default: {default}]", **kind)
 
 
-def run_options() -> list[click.Parameter]:
-    """Options of every run, besides the experiment's parameters."""
-
-    def option(*names: str, **kind: Any) -> click.Option:
-        return click.Option(list(names), show_default=kind.get("default") is not None, **kind)
-
-    runtimes, clocks = click.Choice(["auto", "guest", "host"]), click.Choice(["virtual", "real"])
-    return [
-        option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, help="Random seed."),
-        option(
-            "--runtime",
-            type=runtimes,
-            default="auto",
-            help="Where the network runs: in a guest or on the host's kernel.",
-        ),
-        option("--clock", type=clocks, default="virtual", help="Clock of the guest."),
-        option(
-            "--image",
-            default=None,
-            metavar="NAME|FILE|auto|none",
-            help="Image to take programs from; none: the host's [default: $TESTBED_IMAGE, or auto]",
-        ),
-        option("--out", type=click.Path(path_type=Path), help="Folder for run directories."),
-        option(
-            "--wall-limit-s",
-            type=click.FloatRange(1, 86400),
-            default=600.0,
-            help="Wall-clock limit per scenario, in s.",
-        ),
-        option("--scenario", multiple=True, help="Run only this scenario (repeatable)."),
-        option(
-            "--repeat",
-            type=click.IntRange(1, 1000),
-            default=1,
-            help="Run N times, with the seeds SEED, SEED+1, …",
-        ),
-        option("--json", "as_json", is_flag=True, help="Print JSON."),
-    ]
-
-
 def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         from testbed.cli.show import RunView, print_result, result_data
@@ -246,11 +208,12 @@ def replay(run: str, as_json: bool) -> None:
     The default, 'latest', is the latest run that is not a repetition ('--repeat').
     """
     from testbed.cli.show import RunView, print_result, result_data
-    from testbed.results.replay import exit_code
+    from testbed.results.replay import exit_code, warn_of_changed_files
     from testbed.results.replay import replay as replay_run
 
     rundir = RunDir.open(run, default_runs())
     with rundir.in_use(), RunView(err) as view:
+        warn_of_changed_files(rundir)
         judged = replay_run(rundir, view.stage)
     if as_json:
         _print_json(result_data(rundir, judged))
@@ -321,8 +284,8 @@ def main() -> None:
     except TestbedError as error:
         tell_error(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os._exit(0)
+    except UnreadOutputError:
+        os._exit(128 + signal.SIGPIPE)  # not 0: nobody saw the verdicts
     except OSError as error:  # one that none of our readers or writers expected
         logging.getLogger(__name__).debug("the error came from", exc_info=error)
         tell_error(": ".join(str(p) for p in (error.filename, reason(error)) if p is not None))

@@ -16,7 +16,7 @@ from testbed.author.topo import as_data
 from testbed.cli.console import err
 from testbed.cli.console import out as console
 from testbed.core.errors import ConfigError, RunIncompleteError
-from testbed.core.files import write_text
+from testbed.core.files import make_folder, write_text
 
 _FEW_FILES = 5
 """Number of files named in a message."""
@@ -150,7 +150,8 @@ def shell(
     named_topologies.load(topology)
     name = Path(topology.split(",", maxsplit=1)[0]).stem
     folder = out or RunDir.create(default_runs(), f"shell-{name}").path
-    outcome = run(session, folder.resolve())
+    with RunDir(make_folder(folder, what="--out")).in_use():
+        outcome = run(session, folder.resolve())
     if outcome.status == "failed" and outcome.exit_code:
         sys.exit(outcome.exit_code)  # the program inside has printed the reason
     if not outcome.ok:

@@ -45,6 +45,9 @@ _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 """What file systems answer that have no hard links."""
 
+_PART = ".testbed-"
+"""Begins the names of files that are being written."""
+
 _number = itertools.count(1)
 
 
@@ -69,13 +72,27 @@ def refused(path: Path, what: str = "") -> Iterator[None]:
         what: what names it for the user, such as ``--out``.
 
     Raises:
-        OutputError: the block raised an `OSError`.
+        OutputError: the block raised an `OSError` about `path`, its folder or what is in it.
+        OSError: about another file, such as an input that the block reads.
     """
     try:
         yield
     except OSError as error:
+        if _is_about_another(error, path):
+            raise
         name = f"{what} {path}".strip()
         raise OutputError(f"{name}: cannot be written: {reason(error, path)}") from error
+
+
+def _is_about_another(error: OSError, path: Path) -> bool:
+    """Whether it names a file that is neither `path`, nor a part or folder of it."""
+    if not isinstance(error.filename, str) or error.filename2 is not None:
+        return False
+    named, ours = Path(error.filename).absolute(), path.absolute()
+    return not (
+        named.name.startswith(_PART)
+        or any(named.is_relative_to(p) or p.is_relative_to(named) for p in (ours, path.resolve()))
+    )
 
 
 @contextmanager
@@ -148,7 +165,7 @@ def make_folder(folder: Path, *, what: str = "") -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".testbed-{os.getpid()}-{next(_number)}.part"
+        probe = folder / f"{_PART}{os.getpid()}-{next(_number)}.part"
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -203,7 +220,7 @@ def copy_tree(source: Path, target: Path) -> None:
 @contextmanager
 def _part_of(target: Path) -> Iterator[Path]:
     """A temporary name beside `target`; what is left there at the end goes."""
-    part = target.with_name(f".testbed-{os.getpid()}-{next(_number)}.part")
+    part = target.with_name(f"{_PART}{os.getpid()}-{next(_number)}.part")
     try:
         yield part
     finally:

@@ -147,6 +147,16 @@ class RunDir:
         return State.INTERRUPTED if state is State.UNDER_WAY else state
 
     @property
+    def is_of_later_version(self) -> bool:
+        """Whether a later version of this program made it, in a format unknown to this one."""
+        with suppress(ParseError):
+            data = read_json(self.path / RUN)
+            return (
+                isinstance(data, dict) and isinstance(f := data.get("format"), int) and f > FORMAT
+            )
+        return False
+
+    @property
     def ran(self) -> bool:
         """Whether its networks finished, so that it can be measured and judged."""
         return bool(self.meta().get("status") == "complete")
@@ -155,7 +165,8 @@ class RunDir:
     def open(cls, where: str, runs: Path) -> RunDir:
         """An existing run by its path, its name under `runs`, or ``latest``.
 
-        ``latest`` is the newest run with finished networks that is not in progress.
+        ``latest`` is the run that started last, of those with finished networks that are not in
+        progress.
 
         Raises:
             ConfigError: there is none, or it is in progress.
@@ -167,10 +178,8 @@ class RunDir:
 
     @classmethod
     def _latest(cls, runs: Path) -> RunDir:
-        found = [p.parent for p in runs.glob(f"*/{RUN}")]
-        found.sort(key=lambda p: ((p / RUN).stat().st_mtime_ns, p.name), reverse=True)
-        for path in found:
-            run = cls(path)
+        found = [cls(p.parent) for p in runs.glob(f"*/{RUN}")]
+        for run in sorted(found, key=cls.when, reverse=True):
             with suppress(ParseError):
                 if not run.under_way and run.ran:
                     return run
@@ -178,6 +187,15 @@ class RunDir:
         raise ConfigError(
             f"latest: no finished run in {runs} yet{others}; make one with 'testbed run'"
         )
+
+    def when(self) -> tuple[str, int, str]:
+        """A key that sorts runs by their start; judging a run again does not make it newer."""
+        started = ""
+        with suppress(ParseError):
+            started = str(self.meta().get("started", ""))
+        stem, _, number = self.path.name.rpartition("-")
+        nth = int(number) if number.isdigit() and len(number) < len("235959") else 1
+        return started, nth, stem
 
     @classmethod
     def _named(cls, where: str, runs: Path) -> RunDir:

@@ -30,9 +30,9 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
     seeds = range(request.seed, request.seed + count)
     first = plan(request)  # checks everything before the others are created
     parent = first.rundir.path.with_name(f"{first.rundir.path.name}-x{count}")
-    with files.refused(parent):
-        first.rundir.path.rename(parent)
-    with RunDir(parent).in_use():
+    with first.rundir.in_use():  # the lock is the folder's, whatever its name
+        with files.refused(parent):
+            first.rundir.path.rename(parent)
         plans = {}
         for seed in seeds:
             folder = files.make_folder(parent / f"{SEED}{seed}")

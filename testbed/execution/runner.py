@@ -187,13 +187,8 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
     Returns:
         label → why that run did not finish; empty if all did.
     """
-    began = time.perf_counter()
     try:
-        for made in plans.values():
-            made.rundir.write_meta(made.meta)
-        with ThreadPoolExecutor(1) as aside:
-            files = {label: aside.submit(_files, made) for label, made in plans.items()}
-            outcomes = _run_scenarios(plans, watcher)
+        return _build_and_run(plans, watcher)
     except BaseException as error:
         by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
         how = {
@@ -203,8 +198,18 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
         }
         with suppress(OutputError):  # `error` already reports a full disk
             for made in plans.values():
-                made.rundir.write_meta(made.meta | how)
+                if made.meta["status"] == "running":  # not concluded yet
+                    made.rundir.write_meta(made.meta | how)
         raise
+
+
+def _build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunIncompleteError]:
+    began = time.perf_counter()
+    for made in plans.values():
+        made.rundir.write_meta(made.meta)
+    with ThreadPoolExecutor(1) as aside:
+        files = {label: aside.submit(_files, made) for label, made in plans.items()}
+        outcomes = _run_scenarios(plans, watcher)
     failed = {}
     for label, made in plans.items():
         made.meta["files"] = files[label].result()
@@ -348,9 +353,9 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
         if not outcome.ok:
             failed[name] = reason or outcome.status
             exit_code = exit_code or inside.get("exit_code")
-    meta["status"] = "incomplete" if failed else "complete"
     meta["reason"] = said_once(failed, len(outcomes))
     if failed:
+        meta["status"] = "incomplete"
         ended = {outcomes[name].status for name in failed}
         meta["state"] = State.INTERRUPTED if ended <= _FROM_OUTSIDE else State.FAILED
         rundir.write_meta(meta)
@@ -359,6 +364,7 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
         raise error
     if meta["clock"] == "virtual":
         meta["fingerprint"] = fingerprint(rundir)
+    meta["status"] = "complete"
     rundir.write_meta(meta)
 
 

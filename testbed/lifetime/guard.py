@@ -73,13 +73,24 @@ _state = _State()
 def command(name: str) -> Iterator[None]:
     """The whole of a command, whose temporary folder is named so."""
     _state.name = name
-    if os.environ.get("MAKELEVEL"):  # `make` that is killed takes its command with it
+    if _is_recipe():  # `make` that is killed takes its command with it
         _end_with_parent(signal.SIGTERM)
     try:
         yield
     finally:
         if _state.own is not None and _state.pid == os.getpid():
             remove(_state.own)
+
+
+def _is_recipe() -> bool:
+    """Whether `make` started this process; a shell that `make` started hands down its variables."""
+    if not os.environ.get("MAKELEVEL"):
+        return False
+    try:
+        parent = Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return parent.strip() in {"make", "gmake"}
 
 
 def use_own_folder() -> None:
@@ -267,21 +278,25 @@ def started(argv: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[An
         options: as for `subprocess.Popen`.
     """
     reader, lifeline = os.pipe()
-    python = getattr(sys, "_base_executable", sys.executable)
-    process = subprocess.Popen(
-        [python, "-I", "-S", _SUPERVISE, str(reader), *argv],
-        pass_fds=(reader, *options.pop("pass_fds", ())),
-        start_new_session=True,
-        **options,
-    )
-    os.close(reader)
     try:
-        yield process
+        python = getattr(sys, "_base_executable", sys.executable)
+        try:
+            process = subprocess.Popen(
+                [python, "-I", "-S", _SUPERVISE, str(reader), *argv],
+                pass_fds=(reader, *options.pop("pass_fds", ())),
+                start_new_session=True,
+                **options,
+            )
+        finally:
+            os.close(reader)
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(lifeline, b".")  # forked workers may hold it, too
+            process.wait()
     finally:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(lifeline, b".")  # forked workers may hold it, too
         os.close(lifeline)
-        process.wait()
 
 
 def run(argv: Sequence[str], **options: Any) -> int:

@@ -29,7 +29,10 @@ def main(lifeline: int, argv: list[str]) -> int:
     if child == 0:
         _become(lifeline, argv)
     ended = os.pidfd_open(child)
-    ready = select.select([lifeline, ended], [], [])[0]
+    poll = select.poll()  # select() takes no descriptors above 1023
+    poll.register(lifeline, select.POLLIN)
+    poll.register(ended, select.POLLIN)
+    ready = dict(poll.poll())
     code = 128 + signal.SIGKILL
     if ended in ready:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -17,6 +17,7 @@ import signal
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from testbed.lifetime import sweeper
 
 VARIABLE = "TESTBED_NETWORK"
 FOLDER_PREFIX = "testbed-"
+TRACEFS = Path("/sys/kernel/tracing")
 _RUN = re.compile(r"([0-9a-f]{8})-(\d+)-(\d+)\.\d+")
 _numbers = itertools.count(1)
 
@@ -78,9 +80,16 @@ def _is_dead(run: str) -> bool:
     return _started(int(match[2])) != int(match[3])
 
 
+def new_tracing_instance() -> Path:
+    """A kernel tracing instance of this process's own, to be removed with ``rmdir``."""
+    instance = TRACEFS / "instances" / f"{FOLDER_PREFIX}{new_run()}"
+    instance.mkdir()
+    return instance
+
+
 def leftovers() -> list[Leftover]:
-    """Processes and folders of runs that are dead; nothing else is ever listed."""
-    return [*_processes(), *_folders()]
+    """Processes, folders and tracing instances of dead runs; nothing else is ever listed."""
+    return [*_processes(), *_folders(), *_tracing_instances()]
 
 
 def _processes() -> Iterator[Leftover]:
@@ -115,6 +124,17 @@ def _folders() -> Iterator[Leftover]:
             yield Leftover(match[0], f"folder {folder}", folder=folder)
 
 
+def _tracing_instances() -> Iterator[Leftover]:
+    try:
+        paths = sorted((TRACEFS / "instances").glob(f"{FOLDER_PREFIX}*"))
+    except OSError:  # only root may look
+        return
+    for path in paths:
+        run = path.name.removeprefix(FOLDER_PREFIX)
+        if _is_dead(run):
+            yield Leftover(run, f"tracing instance {path}", folder=path)
+
+
 def remove(found: Iterable[Leftover]) -> None:
     """Remove what `leftovers` listed; no error for what is already gone."""
     for item in found:
@@ -123,5 +143,10 @@ def remove(found: Iterable[Leftover]) -> None:
                 os.kill(item.pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        if item.folder is not None:
+        if item.folder is None:
+            continue
+        if item.folder.is_relative_to(TRACEFS):  # its files cannot be removed one by one
+            with suppress(OSError):
+                item.folder.rmdir()
+        else:
             shutil.rmtree(item.folder, ignore_errors=True)

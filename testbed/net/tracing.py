@@ -1,7 +1,7 @@
 """Kernel events into the run directory, as the kernel's own binary pages.
 
 Nothing runs while events are recorded: the ring buffer is read once at the end. The formats of the
-    events are stored next to the pages, so `analysis.ftrace` needs no kernel to read them.
+events are stored next to the pages, so `analysis.ftrace` needs no kernel to read them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from testbed.core.errors import ConfigError, nearest
 from testbed.core.rundir import write_json
+from testbed.net.owned import TRACEFS, new_tracing_instance
 
-TRACEFS = Path("/sys/kernel/tracing")
 _PAGE_BYTES = 4096
 
 
@@ -36,8 +36,7 @@ class Tracer:
             if event not in known:
                 raise ConfigError(f"kernel event '{event}': unknown{nearest(event, known)}")
         folder.mkdir(exist_ok=True)
-        instance = TRACEFS / "instances" / f"testbed-{os.getpid()}"
-        instance.mkdir()
+        instance = new_tracing_instance()
         tracer = cls(instance, folder, {event: known[event] for event in events})
         tracer._begin(buffer_mb)
         return tracer

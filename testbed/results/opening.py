@@ -52,7 +52,7 @@ def _latest_of(experiment: str, runs: Path) -> RunDir:
             f"{experiment}: no finished run in {runs}, neither of this name nor of an experiment "
             f"of this name; make one: make exp-{experiment}"
         )
-    return max(found, key=lambda run: (run.path / RUN).stat().st_mtime_ns)
+    return max(found, key=RunDir.when)
 
 
 def _is_finished(run: RunDir, experiment: str) -> bool:

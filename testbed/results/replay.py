@@ -105,13 +105,6 @@ def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]
         seconds[stage] = round(time.perf_counter() - began, 3)
         return result
 
-    recorded = meta.get("fingerprint")
-    if recorded and (now := fingerprint(run)) != recorded:
-        logging.getLogger(__name__).warning(
-            "the files of this run changed after it was made: fingerprint %s recorded, %s now",
-            recorded[:16],
-            now[:16],
-        )
     tables = timed("measure", lambda: measure(run, cls))
     judged: list[Judged] = timed("judge", lambda: judge(run, experiment, tables))
     wrong = None
@@ -128,6 +121,17 @@ def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]
     if wrong:
         raise wrong
     return judged
+
+
+def warn_of_changed_files(run: RunDir) -> None:
+    """Logs a warning if the run's captures or logs are not those that were recorded."""
+    recorded = run.meta().get("fingerprint")
+    if recorded and (now := fingerprint(run)) != recorded:
+        logging.getLogger(__name__).warning(
+            "the files of this run changed after it was made: fingerprint %s recorded, %s now",
+            recorded[:16],
+            now[:16],
+        )
 
 
 def measure(run: RunDir, cls: type[Experiment]) -> Tables:

@@ -12,7 +12,7 @@ from calendar import timegm
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,21 @@ from testbed.core.files import reason
 from testbed.core.rundir import REPETITION, REPORT, RUN, SEED, VERDICTS, RunDir, State, read_json
 
 DAMAGED = "damaged"
-"""The state of a run whose ``run.json`` cannot be read."""
+"""The state of a run whose ``run.json`` is missing or cannot be read."""
+
+LATER = "of a later version"
+"""The state of a run in a format that this program does not know; never pruned as unfinished."""
+
+SESSION = "shell session"
+"""The state of the captures and logs of a `testbed shell` that has ended."""
+
+_SESSIONS = "shell"
+_NEW_S = 60.0
+"""A folder without ``run.json`` that is younger may be a run that is about to begin."""
 
 UNFINISHED = frozenset({State.FAILED, State.INTERRUPTED, DAMAGED})
-_NAME = re.compile(r".+-\d{8}-\d{6}(-\d+)?")
-"""What `RunDir.create` calls a run."""
+_NAME = re.compile(r".+-\d{8}-\d{6}(-\d+)?(-x\d+)?")
+"""What `RunDir.create` calls a run, and `testbed.execution.repeat` a repetition."""
 
 _DAY_S = 86400.0
 _STARTED = "%Y-%m-%dT%H:%M:%SZ"
@@ -74,6 +84,7 @@ def rows(runs: Path) -> list[Row]:
     seeds = {path.parent.parent for path in runs.glob(f"*/{SEED}*/{RUN}")}
     found = [_run(RunDir(path.parent)) for path in runs.glob(f"*/{RUN}")]
     found += [_repetition(path) for path in seeds]
+    found += [_without_record(path) for path in runs.glob("*-*") if _lacks_record(path, seeds)]
     return sorted(found, key=lambda row: (-row.age_s, row.path.name))
 
 
@@ -82,7 +93,8 @@ def _run(run: RunDir) -> Row:
     try:
         meta, state = run.meta(), run.state
     except ParseError as error:
-        return Row(run.path, "", DAMAGED, "", "", size_bytes, reason=str(error))
+        unread = LATER if run.is_of_later_version else DAMAGED
+        return Row(run.path, "", unread, "", "", size_bytes, reason=str(error))
     return Row(
         run.path,
         str(meta.get("experiment", "")),
@@ -93,6 +105,41 @@ def _run(run: RunDir) -> Row:
         reason=_why(state, meta),
         verdicts=_verdicts(run.path / VERDICTS) if state is State.FINISHED else {},
     )
+
+
+def _lacks_record(path: Path, repetitions: set[Path]) -> bool:
+    """Whether it is a run's folder, by its name, without a ``run.json``."""
+    return (
+        bool(_NAME.fullmatch(path.name))
+        and path.is_dir()
+        and path not in repetitions
+        and not (path / RUN).exists()
+    )
+
+
+def _without_record(path: Path) -> Row:
+    """A shell session, or a run that was killed before its first record."""
+    session = path.name.startswith(f"{_SESSIONS}-")
+    row = Row(
+        path,
+        _SESSIONS if session else "",
+        SESSION if session else DAMAGED,
+        _started_by_name(path.name),
+        "",
+        _size_bytes(path),
+        reason="" if session else f"has no {RUN}",
+    )
+    under_way = RunDir(path).under_way or (not session and row.age_s < _NEW_S)
+    return replace(row, state=State.UNDER_WAY, reason="") if under_way else row
+
+
+def _started_by_name(name: str) -> str:
+    """When a run's folder was made, from its name."""
+    day, clock = re.findall(r"-(\d{8})-(\d{6})(?=-|$)", name)[-1]
+    try:
+        return time.strftime(_STARTED, time.strptime(day + clock, "%Y%m%d%H%M%S"))
+    except ValueError:  # digits that are no date
+        return ""
 
 
 def _why(state: State, meta: dict[str, Any]) -> str:

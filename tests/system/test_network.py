@@ -16,7 +16,7 @@ from mininet.topolib import TreeTopo
 
 from testbed.author.topo import Topo
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, TestbedError
-from testbed.net import Network, leftovers, remove
+from testbed.net import Network, leftovers, owned, remove
 from testbed.net.mininet_api import cli
 from testbed.net.shape import LinkShape
 from topologies.ring import Ring
@@ -382,3 +382,17 @@ def test_only_what_dead_runs_left_is_listed_and_removed(tmp_path):
                 process.kill()
                 process.wait()
         assert leftovers() == []
+
+
+def test_tracing_instances_of_dead_runs_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(owned, "TRACEFS", tmp_path)
+    (tmp_path / "instances").mkdir()
+    mine = owned.new_tracing_instance()
+    space = owned.new_run().split("-")[0]
+    dead = mine.with_name(f"testbed-{space}-999999-1.1")
+    for path in (dead, mine.with_name("somebody-elses"), mine.with_name("testbed-0000abcd-9-1.1")):
+        path.mkdir()
+    found = leftovers()
+    assert [item.folder for item in found] == [dead]
+    remove(found)
+    assert len(list((tmp_path / "instances").iterdir())) == 3 and not dead.exists()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -155,6 +156,15 @@ def test_a_page_that_cannot_be_shown_is_said(tmp_path):
     assert done.returncode == 3 and done.stdout.strip() == f"{tmp_path}/report.html"
     said = f"error: --open: no display here; open {tmp_path}/report.html in a browser"
     assert done.stderr.strip() == said
+
+
+def test_output_that_nobody_reads_is_no_success(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-m", "testbed", "list", "--json"]
+    done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_a_group_without_a_command_shows_its_help():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -236,6 +237,42 @@ def test_a_program_ends_with_its_block_and_its_exit_code_is_told():
     with guard.started(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE) as program:
         child = int(program.stdout.readline())
     wait_until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_a_program_that_cannot_start_leaves_no_descriptor():
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(NotADirectoryError):
+        guard.run(["true"], cwd="/dev/null")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_supervisor_takes_descriptors_above_1023():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("this process may not open that many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert guard.run(["sh", "-c", "exit 7"], pass_fds=tuple(opened)) == 7
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "is_recipe"),
+    [("{python} script.py", True), ("sh -c '{python} script.py; true'", False)],
+)
+def test_only_what_make_itself_started_ends_with_it(tmp_path, recipe, is_recipe):
+    code = "from testbed.lifetime import guard; print(guard._is_recipe())"
+    (tmp_path / "script.py").write_text(code)
+    line = recipe.format(python=sys.executable)
+    (tmp_path / "Makefile").write_text(f"all:\n\t@{line}\n")
+    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    argv = ["make", "-s", "-C", str(tmp_path)]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{is_recipe}\n"
 
 
 def test_what_is_half_made_in_a_store_is_left_alone_while_somebody_makes_it(tmp_path, monkeypatch):

@@ -136,6 +136,18 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
 
+def test_a_missing_input_is_not_blamed_on_the_output(tmp_path):
+    missing = tmp_path / "inputs" / "missing"
+    with pytest.raises(FileNotFoundError, match="missing"), files.writing(tmp_path / "out") as out:
+        out.write(missing.read_bytes())
+    with (
+        pytest.raises(OutputError, match="out: cannot be written"),
+        files.refused(tmp_path / "out"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_modes_and_links_are_kept(tmp_path):
     before = os.umask(0o027)
     try:

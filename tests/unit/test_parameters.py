@@ -5,7 +5,7 @@ import pytest
 
 import testbed
 from testbed.author.experiment import load_file
-from testbed.cli.main import run_options
+from testbed.cli.options import run_options
 from testbed.core.errors import ConfigError, ExitCode
 from testbed.core.parameters import RESERVED, build, param, parameters_of
 

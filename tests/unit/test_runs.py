@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from testbed.cli.main import cli
 from testbed.core.errors import ConfigError
 from testbed.core.rundir import RUN, RunDir, State
+from testbed.execution import runner
 from testbed.lifetime.start import Interrupted
 from testbed.results import diff, opening, replay, runs
 from tests.unit.test_outputs import finished_run
@@ -107,6 +108,19 @@ def test_a_signal_while_a_run_is_judged_interrupts_it(folder, monkeypatch, error
         replay.replay(run)
     assert run.state is State.INTERRUPTED
     assert run.meta()["reason"].startswith("interrupted")
+
+
+def test_a_run_whose_programs_cannot_be_hashed_has_failed(folder, monkeypatch):
+    def unreadable(_):
+        raise OSError(5, "the disk reports an error")
+
+    run = make(folder / "r", State.UNDER_WAY, status="running")
+    made = runner.Plan(None, None, {}, None, run, run.meta(), ())
+    monkeypatch.setattr(runner, "_run_scenarios", lambda plans, _: {label: {} for label in plans})
+    monkeypatch.setattr(runner, "_files", unreadable)
+    with pytest.raises(OSError, match="disk"):
+        runner.build_and_run({"": made}, runner.Watcher())
+    assert run.state is State.FAILED and "disk" in run.meta()["reason"]
 
 
 def test_readers_take_finished_runs(folder, monkeypatch):
@@ -209,6 +223,47 @@ def test_prune_removes_what_its_conditions_name_and_nothing_under_way(folder):
     finally:
         process.kill()
         process.join()
+
+
+def test_folders_without_a_record_are_sessions_or_damaged_runs(folder):
+    session, killed, new = (
+        folder / "shell-tree-20260102-030405",
+        folder / "arp-20260102-030406",
+        folder / f"arp-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}",
+    )
+    for path in (session, killed, new, folder / "notes-2026"):
+        path.mkdir()
+    found = {row.path.name: row for row in runs.rows(folder)}
+    assert {name: row.state for name, row in found.items()} == {
+        session.name: runs.SESSION,
+        killed.name: runs.DAMAGED,
+        new.name: State.UNDER_WAY,  # its runner is about to write the record
+    }
+    assert found[session.name].started == "2026-01-02T03:04:05Z"
+    testbed("runs", "prune", "--yes")
+    assert not killed.exists() and session.exists() and new.exists()
+    with RunDir(session).in_use():
+        testbed("runs", "prune", "--keep", "0", "--yes")
+        assert session.exists()
+    testbed("runs", "prune", "--older-than", "1", "--yes")
+    assert not session.exists() and (folder / "notes-2026").exists()
+
+
+def test_a_run_of_a_later_version_is_not_pruned_as_damaged(folder):
+    run = make(folder / "arp-20260102-030405")
+    (run.path / RUN).write_text('{"format": 99}')
+    assert [row.state for row in runs.rows(folder)] == [runs.LATER]
+    testbed("runs", "prune", "--yes")
+    assert run.path.exists()
+
+
+def test_latest_is_the_run_that_started_last(folder):
+    old = make(folder / "arp-1", days_ago=2)
+    make(folder / "arp-2", days_ago=1)
+    os.utime(old.path / RUN)  # judged again
+    assert RunDir.open("latest", folder).path.name == "arp-2"
+    same = [make(folder / f"rip-20260102-030405{n}", days_ago=0.5) for n in ("", "-2", "-10")]
+    assert max(same, key=RunDir.when).path.name == "rip-20260102-030405-10"
 
 
 def test_prune_leaves_what_may_be_somebody_elses(folder):
