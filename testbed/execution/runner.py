@@ -154,8 +154,7 @@ def plan(request: Request, rundir: RunDir | None = None) -> Plan:
     """Checks a request and creates its run directory, still empty (`rundir`, if given).
 
     Raises:
-        ConfigError: bad experiment, parameter or topology; nothing was created.
-        MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was created.
+        ConfigError, MissingPrerequisiteError: as `run`.
     """
     cls = load(request.experiment)
     ours = experiment_files().get(cls.name)
@@ -191,11 +190,8 @@ def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunI
         return _build_and_run(plans, watcher)
     except BaseException as error:
         by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
-        how = {
-            "status": "incomplete",
-            "state": State.INTERRUPTED if by_hand else State.FAILED,
-            "reason": str(error) or "interrupted",
-        }
+        state = State.INTERRUPTED if by_hand else State.FAILED
+        how = {"status": "incomplete", "state": state, "reason": str(error) or "interrupted"}
         with suppress(OutputError):  # `error` already reports a full disk
             for made in plans.values():
                 if made.meta["status"] == "running":  # not concluded yet
