@@ -48,7 +48,7 @@ class OspfGrid(Experiment):
             wanted = router == "r5" and self.params.r5_cost
             return text.replace("dead-interval 40", dear) if wanted else text
 
-        return routing.config_files(self.topology(), config)
+        return routing.config_files(self.topo, config)
 
     def run(self, net: RunningNetwork) -> None:
         """Starts all daemons and waits for all routes."""

@@ -40,7 +40,7 @@ class SdnFatTree(Experiment):
 
         controlled = controller.start(net, "shortest_path")
         log = net.path / "controller.jsonl"
-        ends = 2 * sum(1 for _ in self.topology().links() if "h" not in str(_))
+        ends = 2 * sum(1 for _ in self.topo.links() if "h" not in str(_))
         net.wait_until(
             "all links discovered",
             lambda: log.read_text().count('"event": "link"') >= ends,

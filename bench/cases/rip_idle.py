@@ -34,7 +34,7 @@ class RipIdle(Experiment):
         """The routers' configurations."""
         options = frr_generate.Rip()
         return routing.config_files(
-            self.topology(), lambda plan, router: frr_generate.rip(plan, router, options)
+            self.topo, lambda plan, router: frr_generate.rip(plan, router, options)
         )
 
     def run(self, net: Any) -> None:

@@ -205,7 +205,7 @@ class Congestion(Rates, Recovery, Window):
             "passage": passed,
             "queue": bottleneck.queue_length(passed),
             "flows": self._flows(flows, tables["arrived"]),
-            "setting": pd.DataFrame([self._setting()]),
+            "setting": pd.DataFrame([self._setting(data.shape(BOTTLENECK))]),
         }
 
     def _flows(self, flows: list[Any], arrived: pd.DataFrame) -> pd.DataFrame:
@@ -225,9 +225,8 @@ class Congestion(Rates, Recovery, Window):
             for f in flows
         )
 
-    def _setting(self) -> dict[str, Any]:
+    def _setting(self, shape: LinkShape) -> dict[str, Any]:
         p = self.params
-        shape = self.topology().bottleneck
         return {
             "queue_pkts": shape.queue_limit_pkts,
             "qdisc": p.qdisc,

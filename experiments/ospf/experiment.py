@@ -107,7 +107,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
 
     def inputs(self) -> Mapping[str, str]:
         """The routers' configurations: made from the topology, or handwritten."""
-        return routing.config_files(self.topology(), self._generate, self.params.configs)
+        return routing.config_files(self.topo, self._generate, self.params.configs)
 
     def _generate(self, plan: Any, router: str) -> str:
         p = self.params

@@ -115,7 +115,7 @@ class Rip(Timers, Distances, RipMessages):
 
     def inputs(self) -> Mapping[str, str]:
         """The routers' configurations: made from the topology, or handwritten."""
-        return routing.config_files(self.topology(), self._generate, self.params.configs)
+        return routing.config_files(self.topo, self._generate, self.params.configs)
 
     def _generate(self, plan: Any, router: str) -> str:
         p = self.params

@@ -105,7 +105,7 @@ class RoutingComparison(Experiment):
 
     def inputs(self) -> Mapping[str, str]:
         """The routers' configurations, made from the topology."""
-        return routing.config_files(self.topology(), self._generate)
+        return routing.config_files(self.topo, self._generate)
 
     def _generate(self, plan: Any, router: str) -> str:
         if self.params.protocol == "rip":

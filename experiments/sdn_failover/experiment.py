@@ -108,7 +108,7 @@ class SdnFailover(Experiment):
         costs = dict.fromkeys(("r1-eth2", "r3-eth0", "r3-eth1", "r4-eth2"), 2)  # the way by r3
         options = frr_generate.Ospf(hello_s=int(OSPF_HELLO_S), dead_s=int(OSPF_DEAD_S), costs=costs)
         return routing.config_files(
-            self.topology(), lambda plan, router: frr_generate.ospf(plan, router, options)
+            self.topo, lambda plan, router: frr_generate.ospf(plan, router, options)
         )
 
     def run(self, net: RunningNetwork) -> None:

@@ -1,8 +1,7 @@
 """What an experiment is: one class, five short methods.
 
 A file ``experiments/<name>.py``, or a folder ``experiments/<name>/`` with an ``experiment.py``,
-holds one subclass of `Experiment`. The file's or folder's name is the experiment's name, and the
-first line of the class's docstring its title. There is no registry.
+holds one subclass of `Experiment`. The first line of the class's docstring is its title.
 
     class Ping(Experiment):
         '''Round-trip time over one link.'''
@@ -19,8 +18,6 @@ first line of the class's docstring its title. There is no registry.
         @claim("…", source="…")              # pure: tables → verdict
         def ...(self, tables): ...
         def plot(self, tables): ...          # pure: tables → figures
-
-Everything after `run` works from the run directory alone, without root, on any system.
 """
 
 from __future__ import annotations
@@ -33,6 +30,7 @@ import textwrap
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -94,6 +92,11 @@ class Experiment:
     def topology(self) -> Topo:
         """The network as a graph; runs no commands."""
         raise _unwritten(self, "topology")
+
+    @cached_property
+    def topo(self) -> Topo:
+        """What `topology` returns, built once; `inputs` can make configurations from it."""
+        return self.topology()
 
     def inputs(self) -> Mapping[str, str]:
         """Files that `run` finds in the scenario's folder, as name → text.
@@ -222,9 +225,7 @@ def load(name: str) -> type[Experiment]:
 
 
 def check_claims(experiment: Experiment) -> None:
-    """Refuses a claim on a scenario that the experiment does not have, as no run could judge it.
-
-    An experiment that derives from another may leave out some of its scenarios.
+    """Refuses a claim on a scenario that neither the experiment nor one it derives from has.
 
     Raises:
         ConfigError: names the claim's place, the scenario and the known scenarios.
@@ -291,7 +292,7 @@ def source_of(cls: type[Experiment]) -> Path:
 
 
 def path_of(cls: type[Experiment]) -> Path:
-    """The argument of `load_file` for this class: a folder or a file."""
+    """The argument of `load_file` for this class."""
     return cls.path or Path(inspect.getfile(cls))
 
 

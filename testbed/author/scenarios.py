@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
 from testbed.author.experiment import Experiment
-from testbed.core import parameters
 from testbed.core.parameters import Parameter, parameters_of
 
 
@@ -34,9 +33,17 @@ def table(cls: type[Experiment], params: Any = None) -> dict[str, str]:
     }
 
 
-def notes(cls: type[Experiment], given: Mapping[str, Any], chosen: Collection[str]) -> list[str]:
-    """One line for each given option that some of the chosen scenarios ignore."""
-    params: Any = parameters.build(cls.Parameters, given)
+def notes(
+    cls: type[Experiment], params: Any, given: Collection[str], chosen: Collection[str]
+) -> list[str]:
+    """One line for each given option that some of the chosen scenarios ignore.
+
+    Args:
+        cls: the experiment.
+        params: its parameters.
+        given: names of those that the user gave.
+        chosen: names of scenarios.
+    """
     names = {name.replace("-", "_") for name in given}
     wanted = [p for p in parameters_of(cls.Parameters) if p.name in names]
     return [text for p in wanted for text in _note(cls, params, p, chosen)]

@@ -80,7 +80,7 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     scenario = read_json(folder / SCENARIO)
     cls = load(folder / scenario["file"])
     experiment = cls(parameters.build(cls.Parameters, scenario["parameters"]))
-    topo = experiment.topology()
+    topo = experiment.topo
     network = Network(topo, routing=cls.routing, seed=scenario["seed"])
     write_json(folder / "topology.json", as_data(topo))
     with network:

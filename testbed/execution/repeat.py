@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
-from testbed.author.scenarios import notes
 from testbed.core import files
 from testbed.core.rundir import SEED, RunDir
 from testbed.execution.runner import Request, Watcher, build_and_run, plan
@@ -36,9 +34,9 @@ def repeat(request: Request, count: int, watcher: Watcher) -> Repetition:
         plans = {}
         for seed in seeds:
             folder = files.make_folder(parent / f"{SEED}{seed}")
-            plans[f"seed {seed}"] = plan(replace(request, seed=seed), RunDir(folder))
+            plans[f"seed {seed}"] = first.with_seed(seed, RunDir(folder))
         shown = [f"{label} {n}".strip() for label, made in plans.items() for n in made.scenarios]
-        for text in notes(first.cls, request.parameters, first.scenarios):
+        for text in first.notes:
             watcher.note(text)
         watcher.started(RunDir(parent), first.runtime, shown)
         build_and_run(plans, watcher)

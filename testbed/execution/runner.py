@@ -6,73 +6,42 @@ Emits events (`Progress`, stage names) that the command line turns into progress
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.author import experiment_folder, named_topologies
+from testbed.author import experiment_folder
 from testbed.author.experiment import (
-    Experiment,
-    check_claims,
-    experiment_files,
-    load,
-    own_code,
     path_of,
 )
-from testbed.author.scenarios import notes
-from testbed.core import files, parameters
+from testbed.core import files
 from testbed.core.claims import Judged
 from testbed.core.errors import (
-    ConfigError,
     ExitCode,
     OutputError,
     RunIncompleteError,
-    nearest,
     said_once,
 )
 from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, State, read_json, write_json
-from testbed.core.version import __version__
-from testbed.execution import required
+from testbed.execution.plan import DEFAULT_SEED, Plan, Request, plan
 from testbed.execution.provenance import (
-    OPEN_VSWITCH,
-    host,
     program_files,
-    sources_hash,
-    tool_versions,
 )
-from testbed.execution.runtime import Outcome, Progress, Runtime, choose, image_of
+from testbed.execution.runtime import Outcome, Progress, Runtime, image_of
 from testbed.lifetime.start import Interrupted
 from testbed.results import gate
-from testbed.results.replay import replay
+from testbed.results.replay import Parsed, replay
 
-DEFAULT_SEED = 1
+__all__ = ["DEFAULT_SEED", "Plan", "Request", "Result", "Watcher", "build_and_run", "plan", "run"]
 
 _FROM_OUTSIDE = {"interrupted", "killed"}
 """Outcome of a scenario that was ended on request."""
-
-_SCENARIO_NAME = re.compile(r"[\w][\w.+-]*")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to run, and how."""
-
-    experiment: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = DEFAULT_SEED
-    runtime: str = "auto"
-    clock: str = "virtual"
-    out: Path = Path("runs")
-    wall_limit_s: float = 600.0
-    only: tuple[str, ...] = ()
-    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,34 +71,6 @@ class Watcher:
         """The run's analysis reached the stage `name`."""
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """One scenario, checked.
-
-    Attributes:
-        parameters: as data.
-        inputs: the files it starts with, by name.
-        switched: True if its topology has an Open vSwitch bridge.
-    """
-
-    parameters: dict[str, Any]
-    inputs: Mapping[str, str]
-    switched: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that was checked and has a directory, but no network yet."""
-
-    request: Request
-    cls: type[Experiment]
-    scenarios: dict[str, Scenario]
-    runtime: Runtime
-    rundir: RunDir
-    meta: dict[str, Any]
-    programs: tuple[str, ...]
-
-
 def run(request: Request, watcher: Watcher | None = None) -> Result:
     """Runs an experiment and judges it.
 
@@ -141,39 +82,15 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
     watcher = watcher or Watcher()
     made = plan(request)
     with made.rundir.in_use():
-        for text in notes(made.cls, request.parameters, made.scenarios):
+        for text in made.notes:
             watcher.note(text)
         watcher.started(made.rundir, made.runtime, list(made.scenarios))
         failed = build_and_run({"": made}, watcher)
         for error in failed.values():
             raise error
-        return Result(made.rundir, replay(made.rundir, watcher.stage))
-
-
-def plan(request: Request, rundir: RunDir | None = None) -> Plan:
-    """Checks a request and creates its run directory, still empty (`rundir`, if given).
-
-    Raises:
-        ConfigError, MissingPrerequisiteError: as `run`.
-    """
-    cls = load(request.experiment)
-    ours = experiment_files().get(cls.name)
-    if ours is not None and path_of(cls) != ours:
-        raise ConfigError(
-            f"{request.experiment}: has the name of {ours}, which would judge its runs; rename it"
-        )
-    params: Any = parameters.build(cls.Parameters, request.parameters)
-    scenarios = _scenarios(cls, params, request.only)
-    switched = any(scenario.switched for scenario in scenarios.values())
-    programs = (*cls.programs, *(OPEN_VSWITCH if switched else ()))
-    runtime = choose(request.runtime, clock=request.clock, image=request.image)
-    if cls.guest_only and runtime.name != "guest":
-        raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
-    required.check(cls, programs, image_of(runtime))
-    rundir = rundir or RunDir.create(request.out, cls.name)
-    meta = _metadata(cls, params, request, runtime, scenarios)
-    meta["tools"] = tool_versions(image_of(runtime), programs)
-    return Plan(request, cls, scenarios, runtime, rundir, meta, programs)
+        parsed = {name: scenario.params for name, scenario in made.scenarios.items()}
+        known = Parsed(made.cls, made.params, parsed)
+        return Result(made.rundir, replay(made.rundir, watcher.stage, known))
 
 
 def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunIncompleteError]:
@@ -215,38 +132,6 @@ def _build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, Run
         except RunIncompleteError as error:
             failed[label] = error
     return failed
-
-
-def _scenarios(cls: type[Experiment], params: Any, only: tuple[str, ...]) -> dict[str, Scenario]:
-    """The scenarios by name; topologies and inputs are made here, so that errors show."""
-    with own_code(cls, "scenarios"):
-        found = dict(cls(params).scenarios())
-    for name in found:
-        if not _SCENARIO_NAME.fullmatch(name):
-            raise ConfigError(
-                f"experiment '{cls.name}': scenario {name!r}: is not a valid folder name; "
-                "use letters, digits and _ . + -"
-            )
-    if not found:
-        raise ConfigError(f"experiment '{cls.name}': scenarios() returned none")
-    check_claims(cls(params))
-    for name in only:
-        if name not in found:
-            raise ConfigError(
-                f"--scenario {name}: unknown{nearest(name, found)}; known: {', '.join(found)}"
-            )
-    chosen = {name: p for name, p in found.items() if not only or name in only}
-    return {name: _scenario(cls, cls(p)) for name, p in chosen.items()}
-
-
-def _scenario(cls: type[Experiment], experiment: Experiment) -> Scenario:
-    with own_code(cls, "topology"):
-        topo = experiment.topology()
-    named_topologies.require_nodes(topo, str(path_of(cls)))
-    with own_code(cls, "inputs"):
-        inputs = experiment.inputs()
-    switched = named_topologies.has_open_vswitch(topo)
-    return Scenario(asdict(experiment.params), inputs, switched)
 
 
 def _files(made: Plan) -> dict[str, str]:
@@ -323,7 +208,7 @@ def _prepare(made: Plan, name: str) -> Path:
             "experiment": made.cls.name,
             "file": copy,
             "scenario": name,
-            "parameters": made.scenarios[name].parameters,
+            "parameters": asdict(made.scenarios[name].params),
             "seed": made.request.seed,
             "runtime": made.runtime.name,
             "clock": made.runtime.clock,
@@ -367,33 +252,3 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
 def _outcome_data(rundir: RunDir, name: str) -> dict[str, Any]:
     path = rundir.scenario(name) / OUTCOME
     return dict(read_json(path)) if path.is_file() else {}
-
-
-def _metadata(
-    cls: type[Experiment],
-    params: Any,
-    request: Request,
-    runtime: Runtime,
-    scenarios: Mapping[str, Scenario],
-) -> dict[str, Any]:
-    image = image_of(runtime)
-    return {
-        "testbed": __version__,
-        "experiment": cls.name,
-        "file": str(path_of(cls)) if cls.name not in experiment_files() else "",
-        "title": cls.title(),
-        "parameters": asdict(params),
-        "seed": request.seed,
-        "runtime": runtime.name,
-        "clock": runtime.clock,
-        "runtime_why": runtime.why,
-        "kernel": runtime.kernel,
-        "image": image.summary() if image else None,
-        "sources": sources_hash(),
-        "host": host(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "state": State.UNDER_WAY,
-        "status": "running",
-        "reason": "",
-        "scenarios": {name: {"parameters": s.parameters} for name, s in scenarios.items()},
-    }

@@ -253,7 +253,7 @@ class _Job:
     def _scenario(self, name: str, params: Any) -> End:
         try:
             experiment = self.experiment(params)
-            experiment.topology()
+            _ = experiment.topo  # a student's topology that is wrong shows here
             folder = self._prepare(name, experiment)
         except SubmissionError as error:
             return End("submission", str(error))

@@ -16,6 +16,8 @@ from testbed.results import gate
 if TYPE_CHECKING:
     import pandas as pd
 
+    from testbed.author.topo import LinkShape
+
 
 class ScenarioData:
     """The artefacts of one scenario.
@@ -63,6 +65,20 @@ class ScenarioData:
             if row["node"] == node and row["ipv4"]:
                 return str(row["ipv4"]).split("/")[0]
         raise MissingDataError(f"{node} has no IPv4 address")
+
+    def shape(self, interface: str) -> LinkShape:
+        """What the link did to packets that left by an interface, when the run began.
+
+        Raises:
+            MissingDataError: the network has no such interface.
+        """
+        from testbed.author.topo import LinkShape
+
+        for link in self.topology["links"]:
+            for end in (1, 2):
+                if link[f"interface{end}"] == interface:
+                    return LinkShape(**link[f"shape{end}"])
+        raise MissingDataError(f"no interface '{interface}' in this network")
 
     def captures(self) -> list[str]:
         """Names of the captures, sorted as text: the interfaces where they were taken.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,15 +69,50 @@ def _file_of(run: RunDir) -> Path:
     return copies[0]
 
 
-def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> list[Judged]:
+@dataclass(frozen=True)
+class Parsed:
+    """A run's experiment and parameters.
+
+    Attributes:
+        cls: the experiment.
+        params: of the run.
+        scenarios: name → parameters.
+    """
+
+    cls: type[Experiment]
+    params: Any
+    scenarios: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, run: RunDir, experiment: type[Experiment]) -> Parsed:
+        """From a run directory."""
+
+        def parse(data: dict[str, Any]) -> Any:
+            return parameters.build(experiment.Parameters, data["parameters"])
+
+        names = complete_scenarios(run)
+        scenarios: dict[str, Any] = {
+            name: parse(read_json(run.scenario(name) / SCENARIO)) for name in names
+        }
+        return cls(experiment, parse(run.meta()), scenarios)
+
+
+def replay(
+    run: RunDir, on_stage: Callable[[str], None] = lambda _: None, known: Parsed | None = None
+) -> list[Judged]:
     """Measures, judges, plots and reports a run again; returns the verdicts.
 
     The run is `finished` only once all of that exists. The caller must hold `RunDir.in_use`.
+
+    Args:
+        run: the run directory.
+        on_stage: is called with the name of each stage.
+        known: what would otherwise be parsed from the run directory.
     """
     before = run.meta()
     run.set_state(State.UNDER_WAY)
     try:
-        return _replay(run, on_stage, before)
+        return _replay(run, on_stage, before, known)
     except BaseException as error:
         if run.meta()["state"] == State.UNDER_WAY:  # a figure's error is raised at the end
             by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
@@ -86,7 +122,9 @@ def replay(run: RunDir, on_stage: Callable[[str], None] = lambda _: None) -> lis
         raise
 
 
-def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]) -> list[Judged]:
+def _replay(
+    run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any], known: Parsed | None
+) -> list[Judged]:
     file, meta = _file_of(run), run.meta()
     if run.path in file.parents:
         gone = meta.get("file") or f"experiments/{meta['experiment']}"
@@ -94,7 +132,9 @@ def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]
             "%s does not exist; replay uses the copy %s", gone, file
         )
     cls = load_file(file)
-    experiment = cls(parameters.build(cls.Parameters, meta["parameters"]))
+    if known is None or known.cls is not cls:
+        known = Parsed.read(run, cls)
+    experiment = cls(known.params)
     check_claims(experiment)
     seconds: dict[str, float] = {}
 
@@ -105,7 +145,7 @@ def _replay(run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any]
         seconds[stage] = round(time.perf_counter() - began, 3)
         return result
 
-    tables = timed("measure", lambda: measure(run, cls))
+    tables = timed("measure", lambda: measure(run, known))
     judged: list[Judged] = timed("judge", lambda: judge(run, experiment, tables))
     wrong = None
     try:
@@ -134,12 +174,12 @@ def warn_of_changed_files(run: RunDir) -> None:
         )
 
 
-def measure(run: RunDir, cls: type[Experiment]) -> Tables:
+def measure(run: RunDir, parsed: Parsed) -> Tables:
     """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
     names = complete_scenarios(run)
-    work = [(run.path, name) for name in names]
-    parts = _side_by_side(_measure_one, work, meanwhile=_import_what_follows)
-    tables = cls.tables_type(combined(dict(zip(names, parts, strict=True))))
+    data = [ScenarioData(name, run.scenario(name), parsed.scenarios[name]) for name in names]
+    parts = _side_by_side(partial(_measure_one, parsed.cls), data, meanwhile=_import_what_follows)
+    tables = parsed.cls.tables_type(combined(dict(zip(names, parts, strict=True))))
     files.make_folder(run.tables)
     with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
         list(pool.map(partial(_save_table, run), tables, tables.values()))
@@ -161,17 +201,12 @@ def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
         table.to_parquet(file, index=False, use_dictionary=texts)
 
 
-def _measure_one(work: tuple[Path, str]) -> dict[str, pd.DataFrame]:
+def _measure_one(cls: type[Experiment], data: ScenarioData) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
-    path, name = work
-    run = RunDir(path)
-    cls = experiment_of(run)
-    folder = run.scenario(name)
-    params: Any = parameters.build(cls.Parameters, read_json(folder / SCENARIO)["parameters"])
     try:
-        with own_code(cls, f"measure, scenario '{name}'"):
-            found = cls(params).measure(ScenarioData(name, folder, params))
+        with own_code(cls, f"measure, scenario '{data.name}'"):
+            found = cls(data.params).measure(data)
     except MissingDataError as missing:
         return {"missing": pd.DataFrame([{"reason": str(missing)}])}
     must = "a dict of DataFrames"
@@ -184,6 +219,8 @@ def _side_by_side(
 ) -> list[Any]:
     """Maps `work` over the items on all cores, results in order; `meanwhile` runs here.
 
+    The forked workers inherit `work` and the items, so these need not be picklable.
+
     Raises:
         TestbedError: a worker died.
     """
@@ -195,15 +232,24 @@ def _side_by_side(
     import pyarrow.parquet  # noqa: F401
 
     gc.freeze()  # existing objects need not be traversed, and so copied, in each worker
+    _INHERITED[:] = [partial(work, item) for item in items]
     try:
         with guard.forked(workers) as pool:
-            results = pool.map(work, items)
+            results = pool.map(_do_inherited, range(len(items)))
             meanwhile()
             return list(results)
     except BrokenProcessPool as error:
         raise TestbedError("a worker process was killed (is there enough memory?)") from error
     finally:
+        _INHERITED.clear()
         gc.unfreeze()
+
+
+_INHERITED: list[Callable[[], Any]] = []
+
+
+def _do_inherited(index: int) -> Any:
+    return _INHERITED[index]()
 
 
 def complete_scenarios(run: RunDir) -> list[str]:
@@ -277,12 +323,7 @@ def save_plots(run: RunDir, experiment: Experiment, tables: Tables) -> list[Path
             run.plots / f"{name}.{'svg' if isinstance(figure, str) else 'png'}"
             for name, figure in figures.items()
         ]
-        # figures reach the forked workers by inheritance
-        _FIGURES[:] = [(cls, *one) for one in zip(figures.values(), paths, strict=True)]
-        try:
-            _side_by_side(_save_figure, list(range(len(_FIGURES))))
-        finally:
-            _FIGURES.clear()
+        _side_by_side(partial(_save_figure, cls), list(zip(figures.values(), paths, strict=True)))
     return paths
 
 
@@ -303,13 +344,10 @@ def _figures(experiment: Experiment, tables: Tables) -> Mapping[str, Figure | st
     return figures
 
 
-_FIGURES: list[tuple[type[Experiment], Figure | str, Path]] = []
-
-
-def _save_figure(index: int) -> None:
+def _save_figure(cls: type[Experiment], drawn: tuple[Figure | str, Path]) -> None:
     from analysis.plots import style
 
-    cls, figure, path = _FIGURES[index]
+    figure, path = drawn
     if isinstance(figure, str):
         files.write_text(path, figure)
         return

@@ -18,8 +18,9 @@ from testbed.core.errors import ConfigError, TestbedError
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, write_json
 from testbed.core.tables import Tables
-from testbed.execution.runner import _scenarios
+from testbed.execution.plan import _scenarios
 from testbed.results import replay
+from testbed.results.data import ScenarioData
 
 
 class Drawing(Experiment):
@@ -160,16 +161,13 @@ TABLE = pd.DataFrame({"x": [1]})
     [(None, "None"), (TABLE, "DataFrame"), ({"q": TABLE, "t": [1, 2]}, "list as 't'")],
 )
 def test_what_measure_returns_must_be_tables_by_name(tmp_path, monkeypatch, found, said):
-    folder = RunDir(tmp_path).scenario("main")
-    folder.mkdir(parents=True)
-    write_json(folder / SCENARIO, {"parameters": {}})
-    monkeypatch.setattr(replay, "experiment_of", lambda _: Returning)
+    data = ScenarioData("main", tmp_path, Returning.Parameters())
     monkeypatch.setattr(Returning, "found", found)
     words = f"{__file__}: measure returned {said}; must be a dict of DataFrames"
     with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
-        replay._measure_one((tmp_path, "main"))
+        replay._measure_one(Returning, data)
     monkeypatch.setattr(Returning, "found", {"t": TABLE})
-    assert replay._measure_one((tmp_path, "main")) == {"t": TABLE}
+    assert replay._measure_one(Returning, data) == {"t": TABLE}
 
 
 @pytest.mark.parametrize(

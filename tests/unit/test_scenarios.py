@@ -92,19 +92,23 @@ def test_a_graph_of_ones_own_has_a_scenario_of_its_own(name):
     assert (found["own"].topology, found["own"].fail) == ("ring", "r2-eth1")
 
 
+def noted(cls, given, chosen):
+    return notes(cls, build(cls.Parameters, given), given, chosen)
+
+
 def test_an_option_says_which_scenarios_obey():
     cls = load("congestion")
     chosen = ["competing", "fifo", "fq_codel", "ecn"]
-    assert notes(cls, {"qdisc": "red"}, chosen) == [
+    assert noted(cls, {"qdisc": "red"}, chosen) == [
         "--qdisc red: used by competing; scenarios with their own value: "
         "fifo (fifo); fq_codel, ecn (fq_codel)"
     ]
-    assert notes(cls, {"rate-mbps": "20"}, ["reno", "loss-1"]) == [
+    assert noted(cls, {"rate-mbps": "20"}, ["reno", "loss-1"]) == [
         "--rate-mbps 20 Mbit/s: used by reno; scenarios with their own value: loss-1 (50 Mbit/s)"
     ]
-    assert notes(cls, {"rate_mbps": 20}, ["reno"]) == []
-    assert notes(cls, {"duration_s": 200}, ["reno", "fair"]) == []
-    assert notes(cls, {"cc": "bbr"}, ["reno"]) == [
+    assert noted(cls, {"rate_mbps": 20}, ["reno"]) == []
+    assert noted(cls, {"duration_s": 200}, ["reno", "fair"]) == []
+    assert noted(cls, {"cc": "bbr"}, ["reno"]) == [
         "--cc bbr: used by no scenario; scenarios with their own value: reno (reno)"
     ]
 
@@ -113,7 +117,7 @@ def test_an_option_that_makes_the_scenarios_is_used_by_all():
     cls = load_file(PROJECT / "docs/examples/outage.py")
     chosen = cls(cls.Parameters(outages_s=(0.2, 1.0))).scenarios()
     assert "1s" in cls(cls.Parameters()).scenarios() and list(chosen) == ["0.2s", "1s"]
-    assert notes(cls, {"outages_s": "0.2,1"}, chosen) == []
+    assert noted(cls, {"outages_s": "0.2,1"}, chosen) == []
 
 
 def test_a_scenarios_own_values_are_described():
