@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         bulk_flows,
         dns_lookups,
         name_service,
+        plots,
         routing,
         steps,
         tunnels,
@@ -138,6 +139,7 @@ __all__ = [
     "param",
     "pick",
     "ping",
+    "plots",
     "program",
     "routing",
     "run",
@@ -158,7 +160,7 @@ __all__ = [
 
 
 _HOME = {
-    "author": ("actions bulk_flows dns_lookups name_service routing steps tunnels"),
+    "author": ("actions bulk_flows dns_lookups name_service plots routing steps tunnels"),
     "author.actions": (
         "Action filter_packets in_order ip masquerade nothing own_program ping program sysctl"
         " unfilter wait zeros"

@@ -6,7 +6,7 @@ as in colour, so that they can be distinguished in grey.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import networkx as nx
@@ -16,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from analysis.plots.style import COLOURS, LINES
+from analysis.plots.style import COLOURS, LINES, mark
 from analysis.tcp.states import TRANSITIONS
+from testbed.core.ordering import natural
 
 
 def throughput(rates: pd.DataFrame, by: str = "flow", value: str = "throughput_mbps") -> Figure:
@@ -35,6 +36,41 @@ def throughput(rates: pd.DataFrame, by: str = "flow", value: str = "throughput_m
     words = value.removesuffix("_mbps").replace("_", " ")
     axes.set(xlabel="time (s)", ylabel=f"{words} (Mbit/s)", ylim=(0, None))
     _legend(axes)
+    return figure
+
+
+def timeline(
+    events: pd.DataFrame,
+    by: str,
+    kind: str,
+    kinds: Sequence[str] = (),
+    marks: Mapping[str, float] | None = None,
+) -> Figure:
+    """Each event as a tick over time, one row per value of a column, types by colour.
+
+    Args:
+        events: ``time_s`` and both columns.
+        by: the column that makes the rows, such as ``sender``.
+        kind: the column of the type.
+        kinds: the types in the order of colours; default: as they appear.
+        marks: name → time of moments, in s.
+    """
+    names = sorted(events[by].dropna().unique(), key=natural, reverse=True)
+    kinds = kinds or [str(value) for value in events[kind].dropna().unique()]
+    figure = Figure(figsize=(9, 1.4 + 0.5 * len(names) + 0.2 * len(kinds)), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, colour) in enumerate(zip(kinds, cycle(COLOURS), strict=False)):
+        mine = events[events[kind] == name]
+        spread = 0.6 * (i / max(1, len(kinds) - 1) - 0.5) if len(kinds) > 1 else 0.0
+        places = [names.index(value) + spread for value in mine[by]]
+        axes.plot(mine["time_s"], places, "|", ms=11, mew=1.6, label=str(name), color=colour)
+    for row in range(0, len(names), 2):  # so that it is clear which row a tick belongs to
+        axes.axhspan(row - 0.5, row + 0.5, color="#F2F2F2", lw=0, zorder=0)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="time (s)", ylabel=by.replace("_", " "), ylim=(-0.5, len(names) - 0.5))
+    axes.grid(axis="y", visible=False)
+    mark(axes, marks or {})
+    figure.legend(loc="outside lower center", ncols=min(6, len(kinds)))
     return figure
 
 

@@ -73,26 +73,34 @@ def _shade(axes: Axes, phases: pd.DataFrame) -> None:
 
 
 def goodput(
-    rates: pd.DataFrame, flows: pd.DataFrame, setting: pd.DataFrame, titles: dict[str, str]
+    rates: pd.DataFrame,
+    flows: pd.DataFrame | None,
+    setting: pd.DataFrame | None,
+    titles: dict[str, str],
 ) -> Figure:
-    """Goodput of each flow over time, one panel per scenario, the sum, and the link's rate.
+    """Goodput of each flow over time, their sum, and the bottleneck's capacity.
 
     Args:
-        rates: ``goodput`` of `analysis.tcp_flow`: flow, time_s, mbps.
-        flows: flow → ``label``.
-        setting: scenario, ``rate_mbps`` of the bottleneck.
-        titles: scenario → title.
+        rates: ``goodput`` of `analysis.tcp_flow`: scenario, flow, time_s, mbps.
+        flows: scenario, flow → ``label``; None: flows are labelled by their names.
+        setting: scenario, ``rate_mbps`` of the bottleneck; None: it is not drawn.
+        titles: scenario → title of its panel.
     """
-    figure, panels = _panels(len(titles), "goodput (Mbit/s)", right_in=1.4)
+    figure, panels = _panels(len(titles), "goodput (Mbit/s)", right_in=1.8)
     for axes, (scenario, title) in zip(panels, titles.items(), strict=True):
         mine = rates[rates["scenario"] == scenario]
-        labels = flows[flows["scenario"] == scenario].set_index("flow")["label"]
+        labels = {}
+        if flows is not None:
+            here = flows[flows["scenario"] == scenario]
+            labels = dict(zip(here["flow"], here["label"], strict=True))
         for flow, series in mine.groupby("flow", sort=False):
-            axes.plot(series["time_s"], series["mbps"], label=labels[flow])
+            axes.plot(series["time_s"], series["mbps"], label=labels.get(flow, str(flow)))
         total = mine.groupby("time_s")["mbps"].sum()
-        axes.plot(total.index, total, ":", color="black", label="all", lw=1)
-        rate_mbps = setting.loc[setting["scenario"] == scenario, "rate_mbps"].iloc[0]
-        axes.axhline(rate_mbps, ls="--", color="grey", lw=1, label=f"link, {rate_mbps:g} Mbit/s")
+        if mine["flow"].nunique() > 1:
+            axes.plot(total.index, total, ":", color="black", label="all", lw=1)
+        if setting is not None:
+            rate = setting.loc[setting["scenario"] == scenario, "rate_mbps"].iloc[0]
+            axes.axhline(rate, ls="--", color="grey", lw=1, label=f"link, {rate:g} Mbit/s")
         axes.set(title=title, xlim=(0, None), ylim=(0, None))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

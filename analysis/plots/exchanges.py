@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from analysis.plots.style import mark, moments
+
 
 def walks(forms: Mapping[str, pd.DataFrame]) -> Figure:
     """Traceroute: the round-trip time to each hop, one panel a form.
@@ -157,17 +159,7 @@ def cache_states(changes: pd.DataFrame, steps: pd.DataFrame, node: str) -> Figur
         Patch(color=c, label=s) for s, c in _STATE_COLOURS.items() if s in set(mine["state"])
     ]
     figure.legend(handles=handles, ncols=len(handles), fontsize=7, loc="outside lower left")
-    for begin, name in zip(steps["time_s"], steps["step"], strict=True):
-        axes.axvline(begin, color="0.7", linewidth=0.6)
-        axes.annotate(
-            name,
-            (begin, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(1, 2),
-            textcoords="offset points",
-            fontsize=7,
-            rotation=45,
-        )
+    mark(axes, moments(steps))
     axes.set_yticks(range(len(entries)), entries)
     axes.set(xlabel="seconds since the start", xlim=(0, end_s))
     axes.grid(False)

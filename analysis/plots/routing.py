@@ -13,45 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plots.style import COLOURS
+from analysis.plots.style import COLOURS, mark
+from testbed.core.ordering import natural
 
 INFINITY = 16
-
-
-def messages(sent: pd.DataFrame, kind: str, kinds: Sequence[str], failed_s: float = 0.0) -> Figure:
-    """Each message as a mark: routers in rows, types by colour.
-
-    Args:
-        sent: ``time_s``, ``sender`` and the column named by `kind`.
-        kind: the column of the message's type.
-        kinds: the types, in the order of colours.
-        failed_s: when the link failed; 0: it did not.
-    """
-    routers = sorted(sent["sender"].unique(), key=_natural, reverse=True)
-    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.5 * len(routers) + 0.2 * len(kinds)))
-    for i, name in enumerate(kinds):
-        mine = sent[sent[kind] == name]
-        spread = 0.6 * (i / max(1, len(kinds) - 1) - 0.5) if len(kinds) > 1 else 0.0
-        rows = [routers.index(s) + spread for s in mine["sender"]]
-        axes.plot(
-            mine["time_s"],
-            rows,
-            "|",
-            ms=11,
-            mew=1.6,
-            label=str(name),
-            color=COLOURS[i % len(COLOURS)],
-        )
-    for row in range(0, len(routers), 2):  # so that it is clear whose a mark is
-        axes.axhspan(row - 0.5, row + 0.5, color="#F2F2F2", lw=0, zorder=0)
-    axes.set_yticks(range(len(routers)), routers)
-    axes.set_ylim(-0.5, len(routers) - 0.5)
-    axes.grid(axis="y", visible=False)
-    _mark_failure(axes, failed_s)
-    axes.set_xlabel("time (s)")
-    axes.set_ylabel("sender")
-    figure.legend(loc="outside upper center", ncols=min(6, len(kinds) + 1))
-    return figure
 
 
 def climbs(told: Mapping[str, pd.DataFrame]) -> Figure:
@@ -100,8 +65,8 @@ def tables_over_time(
     learned = changes[changes["protocol"] == protocol]
     nets = learned[~learned["destination"].str.endswith(("/32", "/128"))]  # loopbacks: too many
     bars = [b for b in _bars(nets, end_s) if b[2] - b[1] > end_s / 1000]
-    rows = sorted({b[0] for b in bars}, key=lambda r: (_natural(r[0]), r[1]), reverse=True)
-    hops = sorted({b[3] for b in bars}, key=_natural)
+    rows = sorted({b[0] for b in bars}, key=natural, reverse=True)
+    hops = sorted({b[3] for b in bars}, key=natural)
     colour = {hop: COLOURS[i % len(COLOURS)] for i, hop in enumerate(hops)}
     figure, axes = plt.subplots(figsize=(9, 1.6 + 0.24 * len(rows)))
     shown = set()
@@ -119,7 +84,7 @@ def tables_over_time(
     axes.set_yticks(range(len(rows)), [f"{node}  {prefix}" for node, prefix in rows], fontsize=8)
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, end_s)
-    _mark_failure(axes, failed_s)
+    mark(axes, _failure(failed_s), inside=True)
     axes.set_xlabel("time (s)")
     figure.legend(loc="outside upper center", ncols=6)
     return figure
@@ -204,12 +169,12 @@ def traffic(
             label=f"{scenario}: {len(mine)} packets",
         )
         asked = echoes[echoes["scenario"] == scenario]
-        for lost, mark, colour in ((False, "|", "#BBBBBB"), (True, "|", COLOURS[i])):
+        for lost, tick, colour in ((False, "|", "#BBBBBB"), (True, "|", COLOURS[i])):
             times = asked[asked["lost"] == lost]["time_s"]
-            lower.plot(times, [i] * len(times), mark, ms=9, color=colour)
+            lower.plot(times, [i] * len(times), tick, ms=9, color=colour)
     for axes in (upper, lower):
         row = result[result["scenario"] == scenarios[0]].iloc[0]
-        _mark_failure(axes, float(row["failed_s"]))
+        mark(axes, _failure(float(row["failed_s"])), inside=True)
     upper.set_ylabel("routing traffic so far (kB)")
     upper.legend(loc="lower right")
     lower.set_yticks(range(len(scenarios)), list(scenarios))
@@ -266,7 +231,7 @@ def trees(tree: pd.DataFrame, edges: pd.DataFrame) -> Figure:
         tree: ``root``, ``parent``, ``child``, ``cost``.
         edges: ``one``, ``two``, ``cost``: the graph.
     """
-    roots = sorted(tree["root"].unique(), key=_natural)
+    roots = sorted(tree["root"].unique(), key=natural)
     columns = min(3, len(roots))
     rows = math.ceil(len(roots) / columns)
     figure, panels = plt.subplots(rows, columns, figsize=(3.6 * columns, 3.4 * rows), squeeze=False)
@@ -318,7 +283,7 @@ def _places(graph: nx.Graph[str]) -> dict[str, tuple[float, float]]:
 
     Hosts are outside their routers, LANs amid theirs.
     """
-    first = min((n for n in graph if n[0] not in "hn"), key=_natural)
+    first = min((n for n in graph if n[0] not in "hn"), key=natural)
     routers = [n for n in nx.dfs_preorder_nodes(graph, first) if n[0] not in "hn"]
     places = {}
     for i, router in enumerate(routers):
@@ -336,20 +301,5 @@ def _places(graph: nx.Graph[str]) -> dict[str, tuple[float, float]]:
     return places
 
 
-def _mark_failure(axes: Axes, failed_s: float) -> None:
-    if failed_s:
-        axes.axvline(failed_s, color="black", lw=1, ls="--")
-        axes.annotate(
-            "failure",
-            (failed_s, 1),
-            xycoords=("data", "axes fraction"),
-            fontsize=8,
-            xytext=(3, -2),
-            textcoords="offset points",
-            va="top",
-        )
-
-
-def _natural(name: str) -> tuple[int, str]:
-    digits = "".join(c for c in name if c.isdigit())
-    return int(digits or 0), name
+def _failure(failed_s: float) -> dict[str, float]:
+    return {"failure": failed_s} if failed_s else {}

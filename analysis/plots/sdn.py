@@ -15,9 +15,8 @@ from analysis.plots.sdn_control import (
     first_packet,
     flow_lives,
     flows_over_time,
-    mark,
 )
-from analysis.plots.style import COLOURS, LINES
+from analysis.plots.style import COLOURS, LINES, mark, moments
 
 if TYPE_CHECKING:
     from testbed.core.tables import Tables
@@ -63,7 +62,7 @@ def controller_dies(runs: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Fi
             panel.plot(mine[lost]["time_s"], [row] * int(lost.sum()), "x", color=COLOURS[1])
         panel.set_yticks(range(len(hosts)), [f"from {h}" for h in hosts])
         panel.set(title=f"fail-mode {name}", ylim=(-0.6, len(hosts) - 0.4))
-        mark(panel, steps)
+        mark(panel, moments(steps), inside=True)
     panels[-1].set_xlabel(
         "time in s (| answered, × lost; where there is nothing, even ARP had no answer)"
     )
@@ -150,7 +149,7 @@ def flood(tables: Tables, limit_pps: float) -> dict[str, Figure]:
             fontsize=8,
         )
         for panel in (top, bottom):
-            mark(panel, tables.of("steps", scenario=name))
+            mark(panel, moments(tables.of("steps", scenario=name)), inside=True)
         deeds = tables.get("deeds", pd.DataFrame(columns=["scenario", "time_s", "event"]))
         words = {"isolated": "isolated", "let-back": "let back"}
         if name == "undefended":  # seen, and nothing done

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import flow_tables, ladder
-from analysis.plots.style import COLOURS, LINES
-
-if TYPE_CHECKING:
-    pass
+from analysis.plots.style import COLOURS, LINES, mark, moments
 
 
 def control_ladder(messages: pd.DataFrame, most: int = 24) -> str:
@@ -73,7 +70,7 @@ def flows_over_time(changes: pd.DataFrame, steps: pd.DataFrame) -> Figure:
     sizes = flow_tables.sizes(changes)
     for (switch, table), line in zip(sizes.groupby("switch", sort=False), LINES, strict=False):
         panel.step(table["time_s"], table["flows"], line, where="post", label=str(switch))
-    mark(panel, steps)
+    mark(panel, moments(steps), inside=True)
     panel.set(xlabel="time in s", ylabel="flows in the table")
     panel.set_ylim(bottom=0)
     if len(sizes):
@@ -108,20 +105,3 @@ def _short(match: str) -> str:
     """A match without what all have in common: the first five bytes of our MAC addresses."""
     words = [w.replace("dl_", "").replace("nw_", "") for w in match.split(",")]
     return " ".join(w.replace("02:01:00:00:00:", "…") for w in words) or "everything"
-
-
-def mark(panel: Any, steps: pd.DataFrame) -> None:
-    """Names moments by vertical lines."""
-    for step in steps.itertuples():
-        panel.axvline(step.time_s, color="0.6", linewidth=0.8)
-        panel.annotate(
-            step.step,
-            (step.time_s, 1.0),
-            xycoords=("data", "axes fraction"),
-            fontsize=7,
-            xytext=(2, -2),
-            textcoords="offset points",
-            va="top",
-            rotation=90,
-            color="0.4",
-        )

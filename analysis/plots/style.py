@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -12,10 +12,13 @@ from typing import IO, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from analysis import rows
 from testbed.core.files import writing
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -82,3 +85,26 @@ def _write(figure: Figure, file: IO[bytes]) -> None:
 def colours(names: list[str]) -> dict[str, str]:
     """A colour for each name, in order, the same in every figure of a run."""
     return dict(zip(names, cycle(COLOURS), strict=False))
+
+
+def moments(steps: pd.DataFrame) -> dict[str, float]:
+    """Step → when it began, in s, for `mark`; `steps` has columns `time_s` and `step`."""
+    return {str(row.step): row.time_s for row in rows(steps)}
+
+
+def mark(axes: Axes, moments: Mapping[str, float], *, inside: bool = False) -> None:
+    """Vertical lines at moments, each with its name: above the panel, or inside it."""
+    place: Any = {"xytext": (2, -2), "va": "top", "rotation": 90}
+    if not inside:
+        place = {"xytext": (1, 2), "va": "bottom", "rotation": 45}
+    for name, time_s in moments.items():
+        axes.axvline(time_s, color="0.4", lw=0.8, ls="--")
+        axes.annotate(
+            name,
+            (time_s, 1),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=7,
+            color="0.25",
+            **place,
+        )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import bottleneck, rows, tcp_flow, throughput
-from analysis.plots import congestion as plots
+from analysis.plots import congestion as draw
 from analysis.plots import repetition as repeated
 from testbed import (
     CONGESTION_CONTROLS,
@@ -27,6 +27,7 @@ from testbed import (
     claim,
     near,
     param,
+    plots,
 )
 from topologies.dumbbell import BOTTLENECK, BOTTLENECK_FAR, Dumbbell
 
@@ -320,30 +321,22 @@ class Congestion(Rates, Recovery, Window):
         queues = {s: s for s in (*LONE, "fifo", "fq_codel", "ecn") if s in ran}
         drawn: dict[str, Figure] = {}
         if "cwnd" in tables and (windows := lone | self._blackout_title(tables)):
-            phases = tables["phases"]
             if "bbr" in windows:
                 windows["bbr"] = "bbr alone (it has no ssthresh; the dips are its ProbeRTT)"
-            drawn["1_window"] = plots.window(
-                tables["cwnd"],
-                phases[phases["scenario"] != "bbr"],
-                tables["retransmissions"],
-                windows,
-            )
+            drawn["1_window"] = plots.window(tables, windows, without_phases=("bbr",))
         if shared:
-            drawn["2_goodput"] = plots.goodput(
-                tables["goodput"], tables["flows"], tables["setting"], shared
-            )
+            drawn["2_goodput"] = plots.throughput(tables, shared)
         if queues:
-            drawn["3_queue"] = plots.queue(
+            drawn["3_queue"] = draw.queue(
                 tables["queue"], tables["passage"], tables["setting"], queues
             )
-            drawn["4_delay_in_the_queue"] = plots.delays(tables["passage"], queues, CODEL_TARGET_MS)
+            drawn["4_delay_in_the_queue"] = draw.delays(tables["passage"], queues, CODEL_TARGET_MS)
         if "cwnd" in tables and lone:
-            drawn["5_round-trip_time"] = plots.round_trip(tables["cwnd"], tables["setting"], lone)
+            drawn["5_round-trip_time"] = draw.round_trip(tables["cwnd"], tables["setting"], lone)
         if "outage" in ran:
             drawn["6_time-sequence"] = self._blackout(tables)
         if "cwnd" in tables and set(LOSSES_PERCENT) <= set(ran):
-            drawn["7_random_loss"] = plots.mathis(self._mathis_points(tables))
+            drawn["7_random_loss"] = draw.mathis(self._mathis_points(tables))
         return drawn
 
     def plot_repeated(self, tables: Tables) -> dict[str, Figure]:
@@ -378,7 +371,7 @@ class Congestion(Rates, Recovery, Window):
         start_s = tables.row("setting", scenario="outage")["outage_at_s"]
         acks = tables.of("acks", scenario="outage")
         again_s = acks.loc[acks["time_s"] > start_s + 1, "time_s"].min()
-        return plots.time_sequence(
+        return draw.time_sequence(
             tables.of("segments", scenario="outage"),
             acks,
             start_s - 0.5,

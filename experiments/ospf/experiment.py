@@ -12,8 +12,8 @@ import pandas as pd
 from analysis import adjacency, ospf, ospf3
 from analysis import route_history as recorded
 from analysis.dissect import ospf as dissect
-from analysis.plots import routing as plots
-from testbed import Verdict, all_of, at_least, between, claim, holds, none_of, param, routing
+from analysis.plots import routing as draw
+from testbed import Verdict, all_of, at_least, between, claim, holds, none_of, param, plots, routing
 from testbed import programs as own_programs
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
@@ -331,12 +331,18 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         for scenario in (s for s in ("campus", "square") if s in ran):
             setting = tables.row("setting", scenario=scenario)
             failed_s, end_s = float(setting["failed_s"]), float(setting["duration_s"])
-            sent = tables.of("packets", scenario=scenario)
-            drawn[f"1_messages_{scenario}"] = plots.messages(sent, "type", TYPES, failed_s)
+            drawn[f"1_messages_{scenario}"] = plots.timeline(
+                tables,
+                by="sender",
+                kind="type",
+                kinds=TYPES,
+                marks={"failure": failed_s} if failed_s else {},
+                scenario=scenario,
+            )
             changes = tables.of("changes", scenario=scenario)
-            drawn[f"2_tables_{scenario}"] = plots.tables_over_time(changes, "ospf", end_s, failed_s)
+            drawn[f"2_tables_{scenario}"] = draw.tables_over_time(changes, "ospf", end_s, failed_s)
             edges = tables.of("edges", scenario=scenario)
-            drawn[f"3_trees_{scenario}"] = plots.trees(tables.of("trees", scenario=scenario), edges)
+            drawn[f"3_trees_{scenario}"] = draw.trees(tables.of("trees", scenario=scenario), edges)
         if "quiet" in ran:
             sent = tables.of("packets", scenario="quiet")
             drawn["4_adjacency"] = adjacency.drawn(sent[sent["time_s"] < SETTLED_S])

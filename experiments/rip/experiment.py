@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis import rip, routes
 from analysis import route_history as recorded
-from analysis.plots import routing as plots
-from testbed import Verdict, all_of, at_least, claim, holds, near, none_of, param, routing
+from analysis.plots import routing as draw
+from testbed import Verdict, all_of, at_least, claim, holds, near, none_of, param, plots, routing
 from testbed.daemons import frr
 from testbed.daemons.frr import generate as frr_generate
 from topologies import routed
@@ -358,19 +358,23 @@ class Rip(Timers, Distances, RipMessages):
         ran = list(tables["setting"]["scenario"])
         drawn: dict[str, Figure] = {}
         if "triangle" in ran:
-            drawn["1_messages"] = plots.messages(
-                tables.of("messages", scenario="triangle"),
-                "command",
-                ("request", "response"),
-                tables.row("setting", scenario="triangle")["failed_s"],
+            failed_at_s = float(tables.row("setting", scenario="triangle")["failed_s"])
+            drawn["1_messages"] = plots.timeline(
+                tables,
+                "messages",
+                by="sender",
+                kind="command",
+                kinds=("request", "response"),
+                marks={"failure": failed_at_s},
+                scenario="triangle",
             )
         climbs = {s: self._climb(tables, s) for s in HORIZONS if s in ran}
         climbs = {HORIZONS[s]: climb for s, climb in climbs.items()}
         if climbs:
-            drawn["2_counting_to_infinity"] = plots.climbs(climbs)
+            drawn["2_counting_to_infinity"] = draw.climbs(climbs)
         for scenario in (s for s in ("silent", "triangle") if s in ran):
             setting = tables.row("setting", scenario=scenario)
-            drawn[f"3_tables_{scenario}"] = plots.tables_over_time(
+            drawn[f"3_tables_{scenario}"] = draw.tables_over_time(
                 tables.of("changes", scenario=scenario),
                 "rip",
                 float(setting["duration_s"]),

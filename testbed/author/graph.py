@@ -6,14 +6,10 @@ but never build a network. Names, ports and orders are Mininet's, so plans come 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-
-def natural(text: Any) -> list[int | str]:
-    """Sort key: h2 before h10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(text))]
+from testbed.core.ordering import natural
 
 
 class Topo:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis import flows, packets, tcp
 from analysis.plots import captures
 from analysis.tcp.states import TRANSITIONS
+from testbed import MissingDataError, Tables, plots
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 
@@ -131,3 +132,58 @@ def test_topology_has_values_on_its_links() -> None:
 def test_no_segments_make_an_empty_picture(draw: object, segments: pd.DataFrame) -> None:
     assert callable(draw)
     assert not drawn(axes_of(draw(segments.iloc[:0])))
+
+
+MESSAGES = pd.DataFrame(
+    {
+        "scenario": "main",
+        "time_s": [0.5, 1.0, 30.0, 31.0],
+        "sender": ["r10", "r2", "r10", "r2"],
+        "type": ["request", "response", "response", "response"],
+    }
+)
+
+
+def test_a_timeline_has_a_row_per_sender_in_natural_order_and_the_steps() -> None:
+    steps = pd.DataFrame({"scenario": "main", "time_s": [0.0, 20.0], "step": ["begin", "failure"]})
+    tables = Tables(messages=MESSAGES, steps=steps)
+    axes = axes_of(plots.timeline(tables, "messages", by="sender", kind="type"))
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["r10", "r2"]
+    drawn = {str(line.get_label()): line.get_xdata() for line in axes.lines}
+    assert list(drawn["request"]) == [0.5] and list(drawn["response"]) == [1.0, 30.0, 31.0]
+    assert {text.get_text() for text in axes.texts} == {"begin", "failure"}
+
+
+def test_throughput_shows_the_bottlenecks_capacity_where_it_is_known() -> None:
+    goodput = pd.DataFrame(
+        {"scenario": "main", "flow": ["a", "a", "b"], "time_s": [0.0, 1.0, 1.0], "mbps": [4, 5, 3]}
+    )
+    tables = Tables(goodput=goodput)
+    assert _labels(plots.throughput(tables)) == ["a", "b", "all"]
+    tables["setting"] = pd.DataFrame({"scenario": ["main"], "rate_mbps": [10.0]})
+    tables["flows"] = pd.DataFrame({"scenario": "main", "flow": ["a", "b"], "label": ["A", "B"]})
+    assert _labels(plots.throughput(tables)) == ["A", "B", "all", "link, 10 Mbit/s"]
+    with pytest.raises(MissingDataError):
+        plots.throughput(Tables())
+
+
+def test_a_window_has_no_phases_where_the_algorithm_has_none() -> None:
+    cwnd = pd.DataFrame(
+        {
+            "scenario": "main",
+            "time_s": [0.0, 1.0, 2.0],
+            "cwnd_segments": [10, 20, 10],
+            "ssthresh_segments": [None, 10, 10],
+        }
+    )
+    phases = pd.DataFrame(
+        {"scenario": ["main"], "phase": ["slow start"], "start_s": [0.0], "end_s": [1.0]}
+    )
+    none = pd.DataFrame({"scenario": pd.Series(dtype=str), "time_s": pd.Series(dtype=float)})
+    tables = Tables(cwnd=cwnd, phases=phases, retransmissions=none)
+    assert "ssthresh" in _labels(plots.window(tables))
+    assert "ssthresh" not in _labels(plots.window(tables, without_phases=["main"]))
+
+
+def _labels(figure: Figure) -> list[str]:
+    return list(axes_of(figure).get_legend_handles_labels()[1])
