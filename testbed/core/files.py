@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from testbed.core.errors import OutputError
+from testbed.core.errors import ConfigError, OutputError
 
 _WORDS = {
     errno.ENOSPC: "the disk is full",
@@ -44,6 +44,9 @@ _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 """What file systems answer that have no hard links."""
+
+_WITHOUT_WAITING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""Flags to open a file that may be a pipe with no writer."""
 
 _PART = ".testbed-"
 """Begins the names of files that are being written."""
@@ -139,6 +142,25 @@ def writing(
                 part.replace(target)
         if durable:
             _sync_folder(target.absolute().parent)
+
+
+def read_input(path: Path, *, most_bytes: int = 1 << 20, what: str = "") -> bytes:
+    """Contents of a file that a user gives: a regular file of limited size.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, is larger, or is a device, pipe or folder.
+    """
+    name = f"{what} {path}".strip()
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigError(f"{name}: is not a file")
+        with os.fdopen(os.open(path, _WITHOUT_WAITING), "rb") as file:
+            data = file.read(most_bytes + 1)
+    except OSError as error:
+        raise ConfigError(f"{name}: {error.strerror}") from None
+    if len(data) > most_bytes:
+        raise ConfigError(f"{name}: has more than {most_bytes:,} bytes")
+    return data
 
 
 @contextmanager

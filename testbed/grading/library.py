@@ -16,6 +16,7 @@ import jinja2
 
 from testbed.core import parameters
 from testbed.core.errors import ConfigError, nearest
+from testbed.core.files import read_input
 from testbed.core.project import PROJECT
 from testbed.grading import loading, manifest
 from testbed.grading.assignment import Assignment
@@ -29,7 +30,7 @@ BUNDLED = "lab"
 """In a student's folder: the public part of the lab, in a folder of its name."""
 
 _TEMPLATE = ".j2"
-_SHORTEST_SECRET = 16
+_SHORTEST_SECRET, _LARGEST_SECRET_BYTES = 16, 4096
 _LARGEST_ID = 200
 
 
@@ -222,11 +223,9 @@ def read_secret(path: Path) -> bytes:
         ConfigError: it does not exist, or is too short.
     """
     try:
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"--secret {path}: {error.strerror}; make one with 'testbed lab secret {path}'"
-        ) from None
+        secret = read_input(path, most_bytes=_LARGEST_SECRET_BYTES, what="--secret").strip()
+    except ConfigError as error:
+        raise ConfigError(f"{error}; make one with 'testbed lab secret {path}'") from None
     if len(secret) < _SHORTEST_SECRET:
         raise ConfigError(f"--secret {path}: has fewer than {_SHORTEST_SECRET} characters")
     return secret
@@ -264,7 +263,7 @@ def read_variant(folder: Path) -> tuple[str, str, dict[str, Any]] | None:
     if not path.is_file():
         return None
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_input(path))
         return str(data["lab"]), str(data["student"]), dict(data["variant"])
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{path}: cannot be read; copy it from your bundle again") from None

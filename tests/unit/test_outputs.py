@@ -13,7 +13,7 @@ import pytest
 
 from testbed import docs
 from testbed.core import files
-from testbed.core.errors import OutputError
+from testbed.core.errors import ConfigError, OutputError
 from testbed.core.rundir import RunDir, State
 from testbed.machine.image import container, store
 from tests.unit import outputs
@@ -146,6 +146,23 @@ def test_a_missing_input_is_not_blamed_on_the_output(tmp_path):
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_are_files_of_limited_size(tmp_path):
+    (tmp_path / "good").write_bytes(b"1234")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert files.read_input(tmp_path / "good", most_bytes=4) == b"1234"
+    for name, says in (
+        ("folder", "is not a file"),
+        ("pipe", "is not a file"),
+        ("none", "No such file"),
+        ("good", "more than 3 bytes"),
+    ):
+        with pytest.raises(ConfigError, match=f"--secret .*{name}: .*{says}"):
+            files.read_input(tmp_path / name, most_bytes=3, what="--secret")
+    with pytest.raises(ConfigError, match="/dev/zero: is not a file"):
+        files.read_input(Path("/dev/zero"))
 
 
 def test_modes_and_links_are_kept(tmp_path):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, nearest
+from testbed.core.files import read_input
 
 PROTOCOLS = {"rip": "ripd", "ripng": "ripngd", "ospf": "ospfd", "ospf6": "ospf6d"}
 """``router <word>`` → the daemon it needs."""
@@ -271,7 +272,7 @@ def _checker() -> tuple[list[str], dict[str, str] | None]:
 def _text_of(file: Path) -> str:
     """The text of a configuration file, checked for broken content."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_input(file).decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{file}:{line}: is not UTF-8 text; save it as UTF-8") from None
