@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         sysctl,
         unfilter,
         wait,
+        when,
         zeros,
     )
     from testbed.author.dns_lookups import LookUps
@@ -152,6 +153,7 @@ __all__ = [
     "tunnels",
     "unfilter",
     "wait",
+    "when",
     "whole_number",
     "with_addresses",
     "with_unjudged",
@@ -163,7 +165,7 @@ _HOME = {
     "author": ("actions bulk_flows dns_lookups name_service plots routing steps tunnels"),
     "author.actions": (
         "Action filter_packets in_order ip masquerade nothing own_program ping program sysctl"
-        " unfilter wait zeros"
+        " unfilter wait when zeros"
     ),
     "author.dns_lookups": "LookUps",
     "author.evidence": "none_of",

@@ -19,39 +19,26 @@ from testbed import (
     at_least,
     at_most,
     claim,
-    filter_packets,
     in_order,
-    ip,
     masquerade,
     near,
-    nothing,
     param,
     pick,
-    ping,
-    program,
     same,
-    sysctl,
-    tunnels,
-    zeros,
+    when,
 )
 from testbed import steps as exchange
 from topologies.site import Site
 
-from .header import ECHO_REQUEST, EXPEDITED, FIRST_TTLS, Ipv4Header, header_fields
-from .prefixes import CLASSES, INSIDE, OUTSIDE, Prefixes
-from .special import ALL, GROUP, SpecialAddresses
+from .header import ECHO_REQUEST, Ipv4Header, header_fields, header_steps, protocol_steps
+from .prefixes import Prefixes, prefix_steps
+from .special import LINK_LOCAL, SpecialAddresses, broadcast_steps, link_local_steps
 
 if TYPE_CHECKING:
     from testbed import RunningNetwork, ScenarioData
 
 PORT, OWN_PORT = 7, 5000
 """The echo service, and the source port that both clients behind the translator use."""
-
-INNER = ("10.99.0.1", "10.99.0.2")
-"""Addresses of h1 and h2 inside their tunnel."""
-
-
-LINK_LOCAL = "169.254.7.7"
 
 
 FAULTS = tuple(
@@ -100,142 +87,17 @@ class Addressing(SpecialAddresses, Prefixes, Ipv4Header):
 
     def _steps(self, net: RunningNetwork) -> dict[str, Action]:
         on = self.params.faults
-        me, far, branch = (net.address(h) for h in ("h1", "h2", "h4"))
-        to_r2, to_r4 = (
-            str(net.network.interface("r2-eth0").IP()),
-            str(net.network.interface("r4-eth0").IP()),
-        )
-        bits = 16 if "classful" in on else 18
-        directed = far.rsplit(".", 1)[0] + ".255"
-        size = 23 if "small-aggregate" in on else 22
+        me, far = net.address("h1"), net.address("h2")
         return {
-            "header": in_order(
-                filter_packets("r2", "prerouting", "ip ttl set 100") if "raised" in on else nothing,
-                ping("h1", far, 3)
-                if "options" not in on
-                else program("h1", "ping", "-n", "-c", "3", "-i", "0.2", "-R", far),
-            ),
-            "recorded": program(
-                "h1",
-                "ping",
-                "-n",
-                "-c",
-                "1",
-                "-W",
-                "1",
-                *(() if "no-record" in on else ("-R",)),
-                far,
-            ),
-            "first-ttl": in_order(
-                *(
-                    in_order(sysctl("h1", "net.ipv4.ip_default_ttl", ttl), ping("h1", far))
-                    for ttl in (*FIRST_TTLS, 64)
-                )
-            ),
-            "marked": in_order(
-                filter_packets("r2", "prerouting", "ip dscp set 0")
-                if "bleached" in on
-                else nothing,
-                program("h1", "ping", "-n", "-c", "1", "-Q", f"{EXPEDITED << 2}", far),
-            ),
-            "link-local": in_order(
-                ip("h1", "addr", "add", f"{LINK_LOCAL}/16", "dev", "h1-eth0"), _from_link_local(far)
-            ),
-            "kept-local": in_order(
-                nothing
-                if "unfiltered" in on
-                else filter_packets("r1", "forward", "ip saddr 169.254.0.0/16 drop"),
-                _from_link_local(far),
-                ip("h1", "addr", "del", f"{LINK_LOCAL}/16", "dev", "h1-eth0"),
-            ),
-            "classes": in_order(
-                *(
-                    program(
-                        "h4",
-                        "busybox",
-                        "ifconfig",
-                        f"h4-eth0:{name}",
-                        ip,
-                        *(("netmask", "255.255.240.0") if "classless" in on else ()),
-                    )
-                    for name, (ip, _) in CLASSES.items()
-                ),
-                program("h4", "ip", "-4", "-o", "addr", "show", "dev", "h4-eth0", log="classes"),
-                *(
-                    program("h4", "ip", "addr", "flush", "label", f"h4-eth0:{name}")
-                    for name in CLASSES
-                ),
-            ),
-            "mask": in_order(
-                ip("h1", "addr", "add", f"172.20.0.1/{bits}", "dev", "h1-eth0"),
-                ping("h1", INSIDE),
-                ping("h1", OUTSIDE),
-                ip("h1", "addr", "del", f"172.20.0.1/{bits}", "dev", "h1-eth0"),
-            ),
-            "one-wire": in_order(
-                ip("h3", "addr", "add", "10.9.9.9/24", "dev", "h3-eth0"),
-                ip("h1", "route", "add", "10.9.9.0/24", "dev", "h1-eth0")
-                if "on-link" in on
-                else nothing,
-                ping("h1", "10.9.9.9"),
-            ),
-            "longest-prefix": in_order(
-                ip("r1", "route", "add", "203.0.113.0/24", "via", to_r4),
-                nothing
-                if "one-route" in on
-                else ip("r1", "route", "add", "203.0.113.128/25", "via", to_r2),
-                ping("h1", "203.0.113.5"),
-                ping("h1", "203.0.113.200"),
-            ),
-            "aggregate": in_order(
-                *(ip("r4", "route", "add", f"198.18.{i}.0/24", "via", branch) for i in range(5)),
-                ip("r1", "route", "add", f"198.18.0.0/{size}", "via", to_r4),
-                *(ping("h1", f"198.18.{i}.1") for i in range(5)),
-            ),
-            "limited": in_order(
-                _relay if "relay" in on else nothing, zeros("h1", f"UDP4-SENDTO:{ALL}:9,broadcast")
-            ),
-            "directed": in_order(
-                *(
-                    sysctl("r3", f"net.ipv4.conf.{i}.bc_forwarding", 1)
-                    for i in ("all", "r3-eth0", "r3-eth1")
-                    if "forwarding" in on
-                ),
-                zeros("h1", f"UDP4-SENDTO:{directed}:9,broadcast"),
-            ),
-            "loopback": in_order(
-                program("h1", "arping", "-c", "1", "-I", "h1-eth0", "127.0.0.1")
-                if "open-loopback" in on
-                else nothing,
-                ping("h1", "127.0.0.1"),
-            ),
-            "group": self._group,
-            "segment": zeros("h1", f"TCP4:{far}:9"),
-            "tunnel": in_order(
-                nothing if "plain" in on else tunnels.gre(("h1", "h2"), (me, far), INNER),
-                ping("h1", INNER[1]),
-            ),
-            "sealed": in_order(
-                nothing if "plain" in on else tunnels.seal(("h1", "h2"), (me, far)),
-                ping("h1", far),
-                tunnels.unseal("h1", "h2"),
-            ),
+            **header_steps(on, far),
+            **link_local_steps(on, far),
+            **prefix_steps(on, net),
+            **broadcast_steps(on, far),
+            **protocol_steps(on, (me, far)),
             "translated": in_order(
-                nothing if "no-nat" in on else masquerade("r1", "r1-eth1"), _echo(far)
+                when("no-nat" not in on, masquerade("r1", "r1-eth1")), _echo(far)
             ),
         }
-
-    def _group(self, net: RunningNetwork) -> None:
-        """h3 joins a group, h1 sends to it, h3 leaves."""
-        join = () if "no-join" in self.params.faults else (f",ip-add-membership={GROUP}:h3-eth0",)
-        receiver = net.start(
-            "h3", "socat", "-u", f"UDP4-RECV:9{''.join(join)}", "OPEN:/run/heard,creat,trunc"
-        )
-        net.sleep(3)
-        zeros("h1", f"UDP4-SENDTO:{GROUP}:9,ip-multicast-if={net.address('h1')}")(net)
-        net.sleep(1)
-        receiver.stop()
-        net.sleep(3)
 
     # ---- from the run directory
 
@@ -354,22 +216,6 @@ class Addressing(SpecialAddresses, Prefixes, Ipv4Header):
             "3_translated_outside": exchange.ladder(tables, "translated", "r2-eth0", ip_version=4),
             "4_translated_inside": exchange.ladder(tables, "translated", "h1-eth0", ip_version=4),
         }
-
-
-def _from_link_local(target: str) -> Action:
-    return program("h1", "ping", "-n", "-c", "1", "-W", "1", "-I", LINK_LOCAL, target)
-
-
-def _relay(net: RunningNetwork) -> None:
-    """r1 passes broadcasts on, as no router should."""
-    net.start(
-        "r1",
-        "socat",
-        "-u",
-        "UDP4-RECV:9,so-bindtodevice=r1-eth0",
-        f"UDP4-SENDTO:{ALL}:9,broadcast,so-bindtodevice=r1-eth1",
-    )
-    net.sleep(0.5)
 
 
 def _echo(far: str) -> Action:

@@ -1,13 +1,15 @@
-"""Claims on IPv4's header, on captured packets; the second part of `addressing`."""
+"""IPv4's header on captured packets: its fields, first TTL, marks, options, protocols."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.dissect import ipv4
 from testbed import (
+    Action,
     Experiment,
     Verdict,
     address,
@@ -15,9 +17,17 @@ from testbed import (
     at_least,
     at_most,
     claim,
+    filter_packets,
     holds,
+    in_order,
     pick,
+    ping,
+    program,
     same,
+    sysctl,
+    tunnels,
+    when,
+    zeros,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +45,62 @@ FIRST_TTLS = (32, 128, 255)
 
 EXPEDITED = 46
 """The DSCP of expedited forwarding (RFC 3246): 0xb8 as type of service."""
+
+
+INNER = ("10.99.0.1", "10.99.0.2")
+"""Addresses of h1 and h2 inside their tunnel."""
+
+
+def header_steps(faults: Collection[str], far: str) -> dict[str, Action]:
+    """Pings: plain, with a record of the route, with other TTLs, with a mark.
+
+    Args:
+        faults: what is broken on purpose.
+        far: address of h2.
+    """
+    one = ("ping", "-n", "-c", "1")
+    return {
+        "header": in_order(
+            when("raised" in faults, filter_packets("r2", "prerouting", "ip ttl set 100")),
+            when(
+                "options" in faults,
+                program("h1", "ping", "-n", "-c", "3", "-i", "0.2", "-R", far),
+                ping("h1", far, 3),
+            ),
+        ),
+        "recorded": program("h1", *one, "-W", "1", *(["-R"] * ("no-record" not in faults)), far),
+        "first-ttl": in_order(
+            *(
+                in_order(sysctl("h1", "net.ipv4.ip_default_ttl", ttl), ping("h1", far))
+                for ttl in (*FIRST_TTLS, 64)
+            )
+        ),
+        "marked": in_order(
+            when("bleached" in faults, filter_packets("r2", "prerouting", "ip dscp set 0")),
+            program("h1", *one, "-Q", f"{EXPEDITED << 2}", far),
+        ),
+    }
+
+
+def protocol_steps(faults: Collection[str], ends: tuple[str, str]) -> dict[str, Action]:
+    """Other protocols inside IPv4: TCP, GRE, ESP.
+
+    Args:
+        faults: what is broken on purpose.
+        ends: addresses of h1 and h2.
+    """
+    tunnelled = "plain" not in faults
+    return {
+        "segment": zeros("h1", f"TCP4:{ends[1]}:9"),
+        "tunnel": in_order(
+            when(tunnelled, tunnels.gre(("h1", "h2"), ends, INNER)), ping("h1", INNER[1])
+        ),
+        "sealed": in_order(
+            when(tunnelled, tunnels.seal(("h1", "h2"), ends)),
+            ping("h1", ends[1]),
+            tunnels.unseal("h1", "h2"),
+        ),
+    }
 
 
 def header_fields(data: ScenarioData, packets: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from testbed import (
+    Action,
     Experiment,
     Tables,
     Verdict,
@@ -15,12 +18,20 @@ from testbed import (
     at_least,
     at_most,
     claim,
+    in_order,
+    ip,
     mac,
     pick,
+    ping,
+    program,
     same,
+    when,
 )
 
 from .header import ECHO_REQUEST
+
+if TYPE_CHECKING:
+    from testbed import RunningNetwork
 
 INSIDE, OUTSIDE = "172.20.63.254", "172.20.64.1"
 """The last address of the first /18 of 172.20.0.0/16, and the first of the second."""
@@ -33,6 +44,57 @@ CLASSES = {
     "E": ("240.1.2.3", "32"),
 }
 """An address of each class, and the length of the mask that came with it."""
+
+
+def prefix_steps(faults: Collection[str], net: RunningNetwork) -> dict[str, Action]:
+    """Addresses with and without masks on h4, h1 and h3; then routes of r1 that overlap."""
+    return {**_mask_steps(faults), **_route_steps(faults, net)}
+
+
+def _mask_steps(faults: Collection[str]) -> dict[str, Action]:
+    mask = ("netmask", "255.255.240.0") if "classless" in faults else ()
+    subnet = f"172.20.0.1/{16 if 'classful' in faults else 18}"
+    return {
+        "classes": in_order(
+            *(
+                program("h4", "busybox", "ifconfig", f"h4-eth0:{name}", first, *mask)
+                for name, (first, _) in CLASSES.items()
+            ),
+            program("h4", "ip", "-4", "-o", "addr", "show", "dev", "h4-eth0", log="classes"),
+            *(program("h4", "ip", "addr", "flush", "label", f"h4-eth0:{name}") for name in CLASSES),
+        ),
+        "mask": in_order(
+            ip("h1", "addr", "add", subnet, "dev", "h1-eth0"),
+            ping("h1", INSIDE),
+            ping("h1", OUTSIDE),
+            ip("h1", "addr", "del", subnet, "dev", "h1-eth0"),
+        ),
+        "one-wire": in_order(
+            ip("h3", "addr", "add", "10.9.9.9/24", "dev", "h3-eth0"),
+            when("on-link" in faults, ip("h1", "route", "add", "10.9.9.0/24", "dev", "h1-eth0")),
+            ping("h1", "10.9.9.9"),
+        ),
+    }
+
+
+def _route_steps(faults: Collection[str], net: RunningNetwork) -> dict[str, Action]:
+    to_r2, to_r4 = (str(net.network.interface(f"{r}-eth0").IP()) for r in ("r2", "r4"))
+    longer = ip("r1", "route", "add", "203.0.113.128/25", "via", to_r2)
+    size = 23 if "small-aggregate" in faults else 22
+    branch = net.address("h4")
+    return {
+        "longest-prefix": in_order(
+            ip("r1", "route", "add", "203.0.113.0/24", "via", to_r4),
+            when("one-route" not in faults, longer),
+            ping("h1", "203.0.113.5"),
+            ping("h1", "203.0.113.200"),
+        ),
+        "aggregate": in_order(
+            *(ip("r4", "route", "add", f"198.18.{i}.0/24", "via", branch) for i in range(5)),
+            ip("r1", "route", "add", f"198.18.0.0/{size}", "via", to_r4),
+            *(ping("h1", f"198.18.{i}.1") for i in range(5)),
+        ),
+    }
 
 
 class Prefixes(Experiment):

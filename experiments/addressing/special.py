@@ -2,18 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from analysis.dissect import igmp
-from testbed import Experiment, Tables, Verdict, address, all_of, at_most, claim, near, pick, same
+from testbed import (
+    Action,
+    Experiment,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_most,
+    claim,
+    filter_packets,
+    in_order,
+    ip,
+    near,
+    pick,
+    ping,
+    program,
+    same,
+    sysctl,
+    when,
+    zeros,
+)
 
 from .header import IGMP, IGMP_GROUP, UDP
+
+if TYPE_CHECKING:
+    from testbed import RunningNetwork
 
 ALL = "255.255.255.255"
 
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 
 GROUP, GROUP_MAC = "239.1.2.3", "01:00:5e:01:02:03"
+
+
+LINK_LOCAL = "169.254.7.7"
+
+
+def link_local_steps(faults: Collection[str], far: str) -> dict[str, Action]:
+    """h1 pings h2 from a link-local address, without and with a filter in the router."""
+    own = f"{LINK_LOCAL}/16"
+    asks = program("h1", "ping", "-n", "-c", "1", "-W", "1", "-I", LINK_LOCAL, far)
+    stop = filter_packets("r1", "forward", "ip saddr 169.254.0.0/16 drop")
+    return {
+        "link-local": in_order(ip("h1", "addr", "add", own, "dev", "h1-eth0"), asks),
+        "kept-local": in_order(
+            when("unfiltered" not in faults, stop),
+            asks,
+            ip("h1", "addr", "del", own, "dev", "h1-eth0"),
+        ),
+    }
+
+
+def broadcast_steps(faults: Collection[str], far: str) -> dict[str, Action]:
+    """Broadcasts of both kinds, the loopback address, and a group."""
+    directed = far.rsplit(".", 1)[0] + ".255"
+    forward = (
+        sysctl("r3", f"net.ipv4.conf.{i}.bc_forwarding", 1) for i in ("all", "r3-eth0", "r3-eth1")
+    )
+    probe = program("h1", "arping", "-c", "1", "-I", "h1-eth0", "127.0.0.1")
+    return {
+        "limited": in_order(
+            when("relay" in faults, _relay), zeros("h1", f"UDP4-SENDTO:{ALL}:9,broadcast")
+        ),
+        "directed": in_order(
+            when("forwarding" in faults, in_order(*forward)),
+            zeros("h1", f"UDP4-SENDTO:{directed}:9,broadcast"),
+        ),
+        "loopback": in_order(when("open-loopback" in faults, probe), ping("h1", "127.0.0.1")),
+        "group": _group(joins="no-join" not in faults),
+    }
+
+
+def _relay(net: RunningNetwork) -> None:
+    """r1 passes broadcasts on, as no router should."""
+    net.start(
+        "r1",
+        "socat",
+        "-u",
+        "UDP4-RECV:9,so-bindtodevice=r1-eth0",
+        f"UDP4-SENDTO:{ALL}:9,broadcast,so-bindtodevice=r1-eth1",
+    )
+    net.sleep(0.5)
+
+
+def _group(*, joins: bool) -> Action:
+    """h3 joins a group, h1 sends to it, h3 leaves."""
+    join = f",ip-add-membership={GROUP}:h3-eth0" * joins
+
+    def act(net: RunningNetwork) -> None:
+        receiver = net.start(
+            "h3", "socat", "-u", f"UDP4-RECV:9{join}", "OPEN:/run/heard,creat,trunc"
+        )
+        net.sleep(3)
+        zeros("h1", f"UDP4-SENDTO:{GROUP}:9,ip-multicast-if={net.address('h1')}")(net)
+        net.sleep(1)
+        receiver.stop()
+        net.sleep(3)
+
+    return act
 
 
 class SpecialAddresses(Experiment):

@@ -33,6 +33,7 @@ from testbed import (
     sysctl,
     unfilter,
     wait,
+    when,
 )
 from topologies.site import Site
 
@@ -112,31 +113,11 @@ class Arp(Reach):
         faults = self.params.faults
         me, other, far = (net.address(n) for n in ("h1", "h3", "h2"))
         lan = me.rsplit(".", 1)[0]
-        gateway, absent = f"{lan}.1", f"{lan}.99"
+        absent = f"{lan}.99"
         other6 = next(str(a["ipv6"]) for a in net.network.addresses if a["node"] == "h3")
-        far_lan = far.rsplit(".", 1)[0] + ".0/24"
-        gateway_mac = next(
-            str(a["mac"]) for a in net.network.addresses if a["interface"] == "r1-eth0"
-        )
-        lie = program(
-            "h3", "arping", "-q", "-c", "2", "-U", "-I", "h3-eth0", "-s", gateway, gateway
-        )
-        believe = program(
-            "h1",
-            "ip",
-            "neigh",
-            "replace",
-            gateway,
-            "lladdr",
-            gateway_mac,
-            "dev",
-            "h1-eth0",
-            "nud",
-            "permanent",
-        )
         return {
             "resolve": in_order(
-                ping("h1", other, 3, wait_s=5), ping("r1", me) if "chatty" in faults else nothing
+                ping("h1", other, 3, wait_s=5), when("chatty" in faults, ping("r1", me))
             ),
             "age": wait(60),
             "verify": in_order(
@@ -156,15 +137,24 @@ class Arp(Reach):
                 wait(2),
                 ping("h1", other),
             ),
-            "proxy": in_order(
-                sysctl("r1", "net.ipv4.conf.r1-eth0.proxy_arp", int("no-proxy" not in faults)),
-                program("h1", "ip", "route", "add", far_lan, "dev", "h1-eth0"),
-                ping("h1", far),
-                program("h1", "ip", "route", "del", far_lan, "dev", "h1-eth0"),
-                sysctl("r1", "net.ipv4.conf.r1-eth0.proxy_arp", 0),
-            ),
+            "proxy": _by_proxy(far, answers="no-proxy" not in faults),
             "conflict": program("h3", "arping", "-D", "-c", "2", "-I", "h3-eth0", me),
             "free": program("h3", "arping", "-D", "-c", "2", "-I", "h3-eth0", absent),
+            **self._spoofing_steps(f"{lan}.1", far, net),
+            "discovery": ping("h1", other6.split("/")[0]),
+        }
+
+    def _spoofing_steps(self, gateway: str, far: str, net: RunningNetwork) -> dict[str, Action]:
+        """h3 announces the gateway's address as its own; then h1 has a static entry."""
+        faults = self.params.faults
+        rows = net.network.addresses
+        mac = next(str(row["mac"]) for row in rows if row["interface"] == "r1-eth0")
+        lie = program(
+            "h3", "arping", "-q", "-c", "2", "-U", "-I", "h3-eth0", "-s", gateway, gateway
+        )
+        entry = f"{gateway} lladdr {mac} dev h1-eth0 nud permanent"
+        believe = program("h1", "ip", "neigh", "replace", *entry.split())
+        return {
             "poisoned": in_order(
                 sysctl("h3", "net.ipv4.ip_forward", 1),
                 sysctl("h3", "net.ipv4.ip_nonlocal_bind", 1),
@@ -172,13 +162,10 @@ class Arp(Reach):
                 sysctl("h3", "net.ipv4.conf.h3-eth0.send_redirects", 0),
                 ping("h1", far),
                 wait(2),
-                nothing if "honest" in faults else lie,
+                when("honest" not in faults, lie),
                 ping("h1", far, 3),
             ),
-            "defended": in_order(
-                nothing if "no-static" in faults else believe, lie, ping("h1", far, 3)
-            ),
-            "discovery": ping("h1", other6.split("/")[0]),
+            "defended": in_order(when("no-static" not in faults, believe), lie, ping("h1", far, 3)),
         }
 
     # ---- from the run directory
@@ -299,3 +286,15 @@ def _solicited_node(target: str) -> tuple[str, str]:
     base = ipaddress.IPv6Address("ff02::1:ff00:0")
     group = ipaddress.IPv6Address(int(base) + int.from_bytes(last, "big"))
     return str(group), "33:33:" + group.packed[-4:].hex(":")
+
+
+def _by_proxy(far: str, *, answers: bool) -> Action:
+    """h1 believes that another LAN is on its own; the router answers for it."""
+    route = (far.rsplit(".", 1)[0] + ".0/24", "dev", "h1-eth0")
+    return in_order(
+        sysctl("r1", "net.ipv4.conf.r1-eth0.proxy_arp", int(answers)),
+        program("h1", "ip", "route", "add", *route),
+        ping("h1", far),
+        program("h1", "ip", "route", "del", *route),
+        sysctl("r1", "net.ipv4.conf.r1-eth0.proxy_arp", 0),
+    )

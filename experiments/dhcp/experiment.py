@@ -25,6 +25,7 @@ from testbed import (
     program,
     same,
     wait,
+    when,
 )
 from testbed import steps as exchange
 from testbed.daemons import start
@@ -96,21 +97,23 @@ class Dhcp(Servers, Leases):
         exchange.play(net, self._steps(net), quiet_s=1.0)
 
     def _steps(self, net: RunningNetwork) -> dict[str, Action]:
-        p, faults = self.params, self.params.faults
         lan = net.address("d1").rsplit(".", 1)[0]
-        far_lan = str(net.network.interface("r1-eth1").IP()).rsplit(".", 1)[0]
-        d2_address = f"{net.address('d2')}/24"
-        last = 120 if "large-pool" in faults else 101
-        taken, spare = f"{lan}.150", f"{lan}.151"
-        first, second, third, fourth = (
-            f"{lan}.100,{lan}.{last}",
-            f"{spare},{spare}",
-            f"{lan}.160,{lan}.165",
-            f"{lan}.170,{lan}.175",
-        )
-        h1_mac = str(net.network.interface("h1-eth0").MAC())
+        pool = f"{lan}.160,{lan}.165"
         return {
-            "acquire": in_order(self._serve("d1", lan, first), self._join("h1", 15)),
+            **self._lease_steps(lan, net.address("d2")),
+            **self._conflict_steps(lan, pool, str(net.network.interface("h1-eth0").MAC())),
+            **self._relay_steps(lan, pool, net),
+            **self._rogue_steps(lan, net),
+        }
+
+    def _lease_steps(self, lan: str, d2_address: str) -> dict[str, Action]:
+        """A lease from its beginning to its end."""
+        p, faults = self.params, self.params.faults
+        pool = f"{lan}.100,{lan}.{120 if 'large-pool' in faults else 101}"
+        own = f"{d2_address}/24"
+        second = self._serve("d2", lan, pool, "dhcp-authoritative")
+        return {
+            "acquire": in_order(self._serve("d1", lan, pool), self._join("h1", 15)),
             "name": _by_name("h1"),
             "renew": wait(p.lease_s * 0.55),
             "exhausted": in_order(
@@ -118,19 +121,19 @@ class Dhcp(Servers, Leases):
                 program("d2", "ip", "-4", "addr", "flush", "dev", "d2-eth0"),
                 self._join("d2", 40),
                 self._leave("d2"),
-                program("d2", "ip", "addr", "replace", d2_address, "dev", "d2-eth0"),
+                program("d2", "ip", "addr", "replace", own, "dev", "d2-eth0"),
             ),
             "release": in_order(
-                self._leave("h2")
-                if "no-release" in faults
-                else program("h2", "dhcpcd", "--release", "h2-eth0"),
+                when(
+                    "no-release" in faults,
+                    self._leave("h2"),
+                    program("h2", "dhcpcd", "--release", "h2-eth0"),
+                ),
                 wait(5),
             ),
             "rebind": in_order(
                 self._stop("d1"),
-                nothing
-                if "one-server" in faults
-                else self._serve("d2", lan, first, "dhcp-authoritative"),
+                when("one-server" not in faults, second),
                 wait(p.lease_s * 1.5),
             ),
             "expire": in_order(
@@ -138,63 +141,66 @@ class Dhcp(Servers, Leases):
                 wait(p.lease_s * 1.1 + 10),
                 program("h1", "ip", "-4", "-o", "addr", "show", "dev", "h1-eth0", log="expired"),
             ),
+        }
+
+    def _conflict_steps(self, lan: str, pool: str, h1_mac: str) -> dict[str, Action]:
+        """An address that is taken, one that is refused, and two servers that offer."""
+        taken, spare = f"{lan}.150", f"{lan}.151"
+        offers = self._serve("d2", lan, f"{lan}.170,{lan}.175")
+        return {
             "decline": in_order(
                 program("d2", "ip", "addr", "add", f"{taken}/24", "dev", "d2-eth0"),
-                self._serve("d1", lan, second, f"dhcp-host={h1_mac},{taken}"),
+                self._serve("d1", lan, f"{spare},{spare}", f"dhcp-host={h1_mac},{taken}"),
                 wait(100),
                 program("d2", "ip", "addr", "del", f"{taken}/24", "dev", "d2-eth0"),
             ),
             "refuse": in_order(
                 self._leave("h1"),
                 self._stop("d1"),
-                self._serve("d1", lan, third, "dhcp-authoritative"),
+                self._serve("d1", lan, pool, "dhcp-authoritative"),
                 self._join("h1", 20),
             ),
             "two-servers": in_order(
-                nothing if "one-server" in faults else self._serve("d2", lan, fourth),
+                when("one-server" not in self.params.faults, offers),
                 _forget("h2"),
                 self._join("h2", 20),
                 self._leave("h2"),
             ),
+        }
+
+    def _relay_steps(self, lan: str, pool: str, net: RunningNetwork) -> dict[str, Action]:
+        """A client on another LAN than the server."""
+        far = str(net.network.interface("r1-eth1").IP()).rsplit(".", 1)[0]
+        far_pool = f"dhcp-range={far}.100,{far}.110,255.255.255.0,{self.params.lease_s}"
+        relay = Dnsmasq(("port=0", f"dhcp-relay={far}.1,{net.address('d1')}"))
+        return {
             "relay": in_order(
                 self._stop("d1"),
                 self._stop("d2"),
-                self._serve(
-                    "d1",
-                    lan,
-                    third,
-                    f"dhcp-range={far_lan}.100,{far_lan}.110,255.255.255.0,{p.lease_s}",
-                ),
-                nothing
-                if "no-relay" in faults
-                else self._start(
-                    "r1", Dnsmasq(("port=0", f"dhcp-relay={far_lan}.1,{net.address('d1')}"))
-                ),
+                self._serve("d1", lan, pool, far_pool),
+                when("no-relay" not in self.params.faults, self._start("r1", relay)),
                 self._join("h3", 20),
             ),
+        }
+
+    def _rogue_steps(self, lan: str, net: RunningNetwork) -> dict[str, Action]:
+        """A rogue server, and a switch that lets no server speak at its port."""
+        faults = self.params.faults
+        serves = self._serve("d2", lan, f"{lan}.170,{lan}.175", router=net.address("d2"))
+        rule = f'iifname "{ROGUE_PORT}" udp sport 67 drop'
+        visit = in_order(
+            _forget("h2"), self._join("h2", 20), _ping("h2", net.address("w1")), self._leave("h2")
+        )
+        return {
             "rogue": in_order(
                 program("d2", "sysctl", "-q", "net.ipv4.ip_forward=1"),
-                nothing
-                if "no-rogue" in faults
-                else self._serve("d2", lan, fourth, router=net.address("d2")),
-                _forget("h2"),
-                self._join("h2", 20),
-                _ping("h2", net.address("w1")),
-                self._leave("h2"),
+                when("no-rogue" not in faults, serves),
+                visit,
             ),
             "guard": in_order(
-                nothing
-                if "no-guard" in faults
-                else filter_packets(
-                    "s1", "forward", f'iifname "{ROGUE_PORT}" udp sport 67 drop', "bridge"
-                ),
-                self._serve("d2", lan, fourth, router=net.address("d2"))
-                if "no-rogue" in faults
-                else nothing,
-                _forget("h2"),
-                self._join("h2", 20),
-                _ping("h2", net.address("w1")),
-                self._leave("h2"),
+                when("no-guard" not in faults, filter_packets("s1", "forward", rule, "bridge")),
+                when("no-rogue" in faults, serves),
+                visit,
             ),
         }
 

@@ -81,6 +81,11 @@ def nothing(net: RunningNetwork) -> None:
     """An action that does nothing."""
 
 
+def when(condition: bool, act: Action, otherwise: Action = nothing) -> Action:
+    """One of two actions; for faults, for example."""
+    return act if condition else otherwise
+
+
 def filter_packets(node: str, hook: str, rule: str, family: str = "ip") -> Action:
     """Adds an nftables rule at a hook (``input``, ``forward``, ``output``, ``prerouting``)."""
     chain = f"add chain {family} lab {hook} {{ type filter hook {hook} priority 0; }}"

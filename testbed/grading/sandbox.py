@@ -106,60 +106,53 @@ def argv(
             raise MissingPrerequisiteError(program, install_command(program))
     variables = {**_ENVIRONMENT, **(environment or {})}
     return [
-        "choom",
-        "-n",
-        "1000",
-        "--",
-        "prlimit",
-        *_LIMITS,
-        "--",
-        "bwrap",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--unshare-cgroup",
-        *([] if network else ["--unshare-net"]),
-        "--die-with-parent",
-        "--new-session",
-        "--cap-drop",
-        "ALL",
-        *(w for c in _CAPABILITIES for w in ("--cap-add", c)),
-        "--clearenv",
+        *("choom", "-n", "1000", "--"),
+        *("prlimit", *_LIMITS, "--"),
+        *("bwrap", *_namespaces(network), "--clearenv"),
         *(w for name, value in variables.items() for w in ("--setenv", name, value)),
-        *_folders(["/etc/x", *(shown or {})]),
-        "--ro-bind",
-        "/usr",
-        "/usr",
+        *_files(work, out, shown or {}),
+        "--",
+        *("setpriv", *_UNPRIVILEGED),
+        *command,
+    ]
+
+
+_UNPRIVILEGED = (
+    f"--reuid={USER}",
+    f"--regid={USER}",
+    "--clear-groups",
+    "--no-new-privs",
+    "--inh-caps=-all",
+    "--bounding-set=-all",
+)
+
+
+def _namespaces(network: bool) -> list[str]:
+    """Namespaces of its own, and no more capabilities than `_CAPABILITIES`."""
+    return [
+        *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
+        *([] if network else ["--unshare-net"]),
+        *("--die-with-parent", "--new-session"),
+        *("--cap-drop", "ALL"),
+        *(w for c in _CAPABILITIES for w in ("--cap-add", c)),
+    ]
+
+
+def _files(work: Path, out: Path, shown: Mapping[str, str]) -> list[str]:
+    """All that is visible, in the order in which it is mounted."""
+    return [
+        *_folders(["/etc/x", *shown]),
+        *("--ro-bind", "/usr", "/usr"),
         *_links(),
         *_etc(),
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--size",
-        str(_OUT_MB * _MB),
-        "--tmpfs",
-        "/tmp",
-        *(w for inside, path in (shown or {}).items() for w in ("--ro-bind", path, inside)),
-        "--ro-bind",
-        str(work),
-        WORK,
-        "--bind",
-        str(out),
-        OUT,
-        "--chdir",
-        WORK,
-        "--remount-ro",
-        "/",
-        "--",
-        "setpriv",
-        f"--reuid={USER}",
-        f"--regid={USER}",
-        "--clear-groups",
-        "--no-new-privs",
-        "--inh-caps=-all",
-        "--bounding-set=-all",
-        *command,
+        *("--proc", "/proc"),
+        *("--dev", "/dev"),
+        *("--size", str(_OUT_MB * _MB), "--tmpfs", "/tmp"),
+        *(w for inside, path in shown.items() for w in ("--ro-bind", path, inside)),
+        *("--ro-bind", str(work), WORK),
+        *("--bind", str(out), OUT),
+        *("--chdir", WORK),
+        *("--remount-ro", "/"),
     ]
 
 
