@@ -194,6 +194,22 @@ def _data(data: bytes, at: int, size: int, kind: int) -> str:
     return raw.hex()
 
 
+def data_text(message: bytes, at: int, size: int, kind: int) -> str:
+    """A record's data as `records` gives it; hexadecimal if it cannot be read."""
+    try:
+        return _data(message, at, size, kind)
+    except _Cut:
+        return message[at : at + size].hex()
+
+
+def name_at(message: bytes, at: int) -> tuple[str, int] | None:
+    """The name at a place of a message, and where it ends; None if it is cut or leads nowhere."""
+    try:
+        return _name(message, at)
+    except _Cut:
+        return None
+
+
 def _name(data: bytes, at: int) -> tuple[str, int]:
     """A name and where it ends; pointers (RFC 1035 §4.1.4) may not lead in circles."""
     labels: list[str] = []

@@ -12,6 +12,18 @@ from __future__ import annotations
 from analysis.packets.columns import COLUMNS, Column
 from analysis.packets.export import to_parquet
 from analysis.packets.flags import flag_names, has_flags
-from analysis.packets.reader import read, read_chunks
+from analysis.packets.payloads import with_payloads
+from analysis.packets.reader import RawPacket, read, read_chunks, read_raw
 
-__all__ = ["COLUMNS", "Column", "flag_names", "has_flags", "read", "read_chunks", "to_parquet"]
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "RawPacket",
+    "flag_names",
+    "has_flags",
+    "read",
+    "read_chunks",
+    "read_raw",
+    "to_parquet",
+    "with_payloads",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Protocol
 
 import pandas as pd
@@ -108,6 +109,48 @@ def read_chunks(
             yield reading.frame()
 
 
+@dataclass(frozen=True)
+class RawPacket:
+    """One packet's bytes.
+
+    Attributes:
+        frame: its number, from 1.
+        time_ns: capture time since the Unix epoch.
+        wire_bytes: length on the wire.
+        link_type: LINKTYPE_ number of its interface.
+        interface: the interface's name, or empty.
+        data: the captured bytes.
+    """
+
+    frame: int
+    time_ns: int
+    wire_bytes: int
+    link_type: int
+    interface: str
+    data: bytes
+
+
+def read_raw(source: Source, frame: int) -> RawPacket:
+    """Reads one packet, undecoded.
+
+    Args:
+        source: as in `read`.
+        frame: number of the packet, from 1.
+
+    Raises:
+        ConfigError: no such file, or the capture has no packet of this number.
+        CaptureError: not a capture, or damaged before this packet.
+    """
+    with closing(Feed(source)) as feed:
+        search = _Search(feed, frame)
+        for _ in search.batches():
+            if search.found is not None:
+                return search.found
+        count = search.packets
+        there = f"its packets are 1 to {count}" if count else "it has no packets"
+        raise ConfigError(f"{feed.name}: there is no packet {frame}; {there}")
+
+
 class _Reading:
     """One pass over a capture."""
 
@@ -192,3 +235,30 @@ class _Reading:
             share = (self.feed.offset + walked_to) / total
             known = max(known, int((self.packets + more) / share * 1.02))
         return min(known, self.most)
+
+
+class _Search(_Reading):
+    """A pass that looks for one packet and decodes none."""
+
+    def __init__(self, feed: Feed, wanted_frame: int) -> None:
+        super().__init__(feed, [])
+        self.wanted_frame = wanted_frame
+        self.found: RawPacket | None = None
+
+    def _decode(self, walked: Walked) -> None:
+        records = self.format.describe(self.feed.data, walked)
+        at = self.wanted_frame - 1 - self.packets
+        self.packets += len(records.time_ns)
+        if not 0 <= at < len(records.time_ns):
+            return
+        start = int(records.start[at])
+        interface = 0 if records.interface is None else int(records.interface[at])
+        about = self.format.interfaces[interface]
+        self.found = RawPacket(
+            self.wanted_frame,
+            int(records.time_ns[at]),
+            int(records.wire_bytes[at]),
+            about.link_type,
+            about.name,
+            self.feed.data[start : start + int(records.captured_bytes[at])].tobytes(),
+        )

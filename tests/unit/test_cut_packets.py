@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import describe, filters, flows, ladder, packets, tcp
+from analysis import describe, filters, flows, ladder, listing, messages, packets, tcp, tree
 from analysis.dissect import dhcp, dns, http, openflow, ospf, rip, tls
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -38,10 +38,13 @@ def read_everything(capture: bytes) -> None:
     words = describe.packets(table)
     assert words.notna().all()
     assert not words.str.contains("nan|None|<NA>").any()
-    messages = ladder.messages(table, words)
-    if messages:
-        assert ladder.svg(ladder.fold(messages)).startswith("<svg")
-    tcp.connections(table, tcp.analyse(table))
+    segments = tcp.analyse(table)
+    lines = listing.lines(table, segments, messages.by_frame(messages.find(table)))
+    assert not lines["text"].str.contains("nan|None|<NA>").any()
+    drawn = ladder.messages(table, listing.named(lines), listing.problems(lines))
+    if drawn:
+        assert ladder.svg(ladder.fold(drawn)).startswith("<svg")
+    tcp.connections(table, segments)
     flows.flows(table, both_ways=True)
     for dissector in _DISSECTORS:
         dissector.read(table[list(dissector.COLUMNS)])
@@ -51,13 +54,26 @@ def read_everything(capture: bytes) -> None:
     filters.select(table, "tcp.flags.syn or dns or ospf or tcp.analysis.retransmission")
 
 
+def read_trees(capture: bytes) -> None:
+    """Trees of some packets: their bytes are where they say, and what was cut off is said."""
+    for frame in range(1, len(packets.read(io.BytesIO(capture), ["frame"])) + 1, 5):
+        raw = packets.read_raw(io.BytesIO(capture), frame)
+        nodes = [node for _, node in tree.of_packet(raw).walk()]
+        assert all(0 <= n.start <= n.start + n.length <= len(raw.data) for n in nodes)
+        assert all(n.value.isprintable() and "None" not in n.value for n in nodes)
+        if len(raw.data) < raw.wire_bytes:
+            assert nodes[-1].name == "not captured"
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_packets_cut_at_every_length(name: str) -> None:
     data = (CAPTURES / name).read_bytes()
     if name.endswith(".gz"):
         data = gzip.decompress(data)
     for length in [*range(83), 100, 150, 300]:
-        read_everything(cut(data, length))
+        capture = cut(data, length)
+        read_everything(capture)
+        read_trees(capture)
 
 
 def test_a_cut_packet_says_what_is_left_of_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ def test_messages_words_and_times_on_both_sides() -> None:
     root = parse(ladder.svg(drawn, title="three-way <handshake>"))
     assert texts(root)[:2] == ["a", "b"]
     assert [t for t in texts(root) if t.startswith("SYN")] == ["SYN", "SYN,ACK"]
-    assert texts(root)[2:] == ["0 µs", "SYN", "+0 µs", "20 µs", "SYN,ACK", "+20 µs"]
+    rows = ["0 µs", "+0 µs", "SYN", "20 µs", "+20 µs", "SYN,ACK"]
+    assert texts(root)[2:] == [*rows, "message"]
     there, back = arrows(root)
     assert float(there.get("x1", "")) < float(there.get("x2", ""))
     assert float(back.get("x1", "")) > float(back.get("x2", ""))
@@ -59,7 +61,9 @@ def test_any_number_of_hosts_in_the_order_wished() -> None:
 
 
 def test_problems_stand_out() -> None:
-    root = parse(ladder.svg([HELLO, replace(HELLO, problem=True)]))
+    root = parse(ladder.svg([HELLO, replace(HELLO, mark="retransmission")]))
+    assert "SYN [retransmission]" in texts(root)  # for readers who see no colours
+    assert "something is odd: see its words" in texts(root)
     assert ["problem" in arrow.get("class", "") for arrow in arrows(root)] == [False, True]
 
 
@@ -71,14 +75,14 @@ def test_message_to_all_reaches_the_edge() -> None:
 
 def test_long_runs_fold_but_not_over_a_problem() -> None:
     run = [replace(HELLO, time_ns=i, source="ab"[i % 2], target="ba"[i % 2]) for i in range(100)]
-    run[50] = replace(run[50], problem=True)
+    run[50] = replace(run[50], mark="loss")
     folded = ladder.fold(run, keep=3)
     assert len(folded) == 2 * (3 + 1 + 3) + 1
     assert sum(message.count for message in folded) == 100
-    assert [message for message in folded if message.problem] == [run[50]]
+    assert [message for message in folded if message.mark] == [run[50]]
     bundle = folded[3]
     assert (bundle.count, bundle.time_ns, bundle.last_ns) == (44, 3, 46)
-    assert bundle.text == "44 more: 22 this way, 22 back"
+    assert (bundle.text, bundle.back) == ("44 more", 22)
     assert ladder.fold(run[:8], keep=3)[3].count == 2
     assert ladder.fold(run[:7], keep=3) == run[:7]
 
@@ -129,3 +133,66 @@ def test_one_long_text_makes_room_for_itself_alone() -> None:
     assert float(first.get("x2", "")) == float(second.get("x1", ""))
     root = parse(ladder.svg([replace(HELLO, text="x" * 10_000)]))
     assert float(root.get("width", "")) < 1000
+
+
+def test_packets_are_numbered_as_in_the_capture() -> None:
+    numbered = [replace(HELLO, frame=17), replace(HELLO, frame=18, last_frame=99, count=5)]
+    assert {"#17", "#18–99"} <= set(texts(parse(ladder.svg(numbered))))
+
+
+def test_a_fold_points_where_its_packets_go() -> None:
+    there = [replace(HELLO, time_ns=i) for i in range(9)]
+    for run, tips, text in (
+        (there, [False, True], "3 more"),
+        (
+            [*there[:5], *(replace(m, source="b", target="a") for m in there[5:])],
+            [True, True],
+            None,
+        ),
+    ):
+        root = parse(ladder.svg(ladder.fold(run)))
+        fold = next(arrow for arrow in arrows(root) if "fold" in arrow.get("class", ""))
+        assert [fold.get(f"marker-{end}") is not None for end in ("start", "end")] == tips
+        assert text is None or text in texts(root)
+    back = [replace(m, source="b", target="a") for m in there[:5]] + there[5:]
+    root = parse(ladder.svg(ladder.fold(back), hosts=["a", "b"]))
+    assert "3 more: 1 →, 2 ←" in texts(root)
+
+
+def boxes(root: ET.Element) -> list[tuple[float, float, float]]:
+    """Left end, right end and line of each text, by the widths of a wide font."""
+    found = []
+    for node in root.iter(f"{SVG}text"):
+        px = (8.35 if node.get("class") == "host" else 7.2) * len(node.text or "")
+        x = float(node.get("x", ""))
+        left = {"middle": x - px / 2, "end": x - px}.get(node.get("text-anchor", ""), x)
+        found.append((left, left + px, float(node.get("y", ""))))
+    return found
+
+
+def test_labels_never_touch() -> None:
+    hosts = [f"2001:db8:1234:5678:9abc:def0:1234:567{i}" for i in range(4)]
+    drawn = [
+        replace(HELLO, time_ns=10**9 + i, frame=10**6 + i, source=one, target=two, text="x" * n)
+        for i, (one, two) in enumerate(zip(hosts, [*hosts[1:], None], strict=True))
+        for n in (3, 90, 5000)
+    ]
+    root = parse(ladder.svg(drawn))
+    lines: dict[float, list[tuple[float, float]]] = {}
+    for left, right, y in boxes(root):
+        lines.setdefault(y, []).append((left, right))
+        assert left >= 0 and right <= float(root.get("width", ""))
+    for here in lines.values():
+        ordered = sorted(here)
+        assert all(one[1] <= two[0] for one, two in pairwise(ordered))
+
+
+def test_texts_of_packets_are_made_harmless() -> None:
+    text = ladder.svg([replace(HELLO, text="\x1b[2J</text><script>\u202e\0", source="<b>\x07")])
+    assert "<script" not in text and "\x1b" not in text and "\x07" not in text
+    assert "\\x1b[2J</text><script>\\u202e" in "".join(parse(text).itertext())
+
+
+def test_the_busiest_hosts_come_first() -> None:
+    drawn = [HELLO, replace(HELLO, source="c", target="b", count=5)]
+    assert ladder.hosts_by_messages(drawn) == ["b", "c", "a"]

@@ -1,0 +1,180 @@
+"""Messages of the protocols above TCP and UDP, and of routing, in a few words each.
+
+    found = find(packets.read(capture, packets.COLUMNS))
+
+Every dissector that filters know has its words here; without any, its messages are named only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.dissect import dns
+from analysis.filters.names import DISSECTORS, NEEDED
+from analysis.printable import printable
+
+MOST_IN_A_PACKET = 3
+"""Messages of one packet that are spelt out; the others are counted."""
+
+_MOST_ANSWERS = 4
+_LONGEST = 300
+
+_NAMES = {"openflow": "OpenFlow", "ripng": "RIPng"}
+
+Row = Mapping[Any, Any]
+
+
+def find(packets: pd.DataFrame, protocols: frozenset[str] | None = None) -> pd.DataFrame:
+    """The messages of all dissectors.
+
+    Args:
+        packets: with all columns of `analysis.packets.COLUMNS`, `payload` included; any value may
+            be missing.
+        protocols: dissectors to ask, by the names of `analysis.filters.names.DISSECTORS`.
+
+    Returns:
+        one row per message, by frames: ``frame``, ``name`` (the dissector's), ``protocol`` (as
+        people write it), ``text``, ``malformed``, ``error`` (an answer that reports a failure).
+    """
+    table = packets
+    if "time_s" not in table:
+        first = table["time_ns"].min() if len(table) else 0
+        table = table.assign(time_s=(table["time_ns"] - first) / 1e9)
+    rows = [
+        row
+        for name in DISSECTORS
+        if name != "bootp" and (protocols is None or name in protocols)
+        for row in _of(name, table)
+    ]
+    columns = ["frame", "name", "protocol", "text", "malformed", "error"]
+    return pd.DataFrame(rows, columns=columns).sort_values("frame", kind="stable")
+
+
+def by_frame(found: pd.DataFrame) -> dict[int, tuple[str, str]]:
+    """Frame → protocol and text of all its messages."""
+    result = {}
+    for frame, group in found.groupby("frame", sort=False):
+        texts = group["text"].tolist()
+        words = " · ".join(texts[:MOST_IN_A_PACKET])
+        if len(texts) > MOST_IN_A_PACKET:
+            words += f" · {len(texts) - MOST_IN_A_PACKET} more"
+        result[int(str(frame))] = (group["protocol"].iloc[0], words)
+    return result
+
+
+def _of(name: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Messages of one dissector."""
+    found = DISSECTORS[name](table[list(NEEDED[name])])
+    if found.empty:
+        return []
+    answers = _answers(table) if name == "dns" else {}
+    words = _WORDS.get(name)
+    plain = found.astype(object).where(found.notna(), None)
+    rows = []
+    for row in plain.to_dict("records"):
+        row["records"] = answers.get(row["frame"], [])
+        protocol = str(row.get("protocol") or _NAMES.get(name, name.upper()))
+        malformed = bool(row.get("malformed"))
+        said = words(row) if words and (not malformed or row.get("type")) else "message"
+        text = printable(f"{said}{' [malformed]' if malformed else ''}")
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}…"
+        about = {"frame": row["frame"], "name": name, "protocol": protocol, "text": text}
+        rows.append(about | {"malformed": malformed, "error": _is_error(name, row)})
+    return rows
+
+
+def _answers(table: pd.DataFrame) -> dict[int, list[str]]:
+    """Frame → data of a DNS response's answers."""
+    records = dns.records(table[list(dns.COLUMNS)])
+    records = records[records["section"] == "answer"]
+    return {int(str(f)): data.tolist() for f, data in records.groupby("frame")["data"]}
+
+
+def _is_error(name: str, row: Row) -> bool:
+    if name == "dns":
+        return bool(row["response"]) and row["rcode"] not in {"NOERROR", None}
+    if name == "http":
+        return (row["status"] or 0) >= 400
+    return name == "dhcp" and row["type"] in {"NAK", "DECLINE"}
+
+
+def _joined(*parts: object) -> str:
+    return " ".join(str(part) for part in parts if part not in (None, ""))
+
+
+def _dns(row: Row) -> str:
+    asked = _joined(row["type"], row["question"])
+    if not row["response"]:
+        return f"query {asked}"
+    failed = "" if row["rcode"] == "NOERROR" else row["rcode"]
+    data = row["records"]
+    more = f" and {len(data) - _MOST_ANSWERS} more" if len(data) > _MOST_ANSWERS else ""
+    answers = f"→ {', '.join(data[:_MOST_ANSWERS])}{more}" if data else ""
+    nothing = "" if failed or data else "no answer"
+    return _joined("response", asked, failed, nothing, answers)
+
+
+def _dhcp(row: Row) -> str:
+    offered = row["your_ip"] or row["requested_ip"] or row["client_ip"]
+    lease = f"for {int(row['lease_s'])} s" if row["lease_s"] is not None else ""
+    return _joined(row["type"], offered, lease, f"(client {row['client_mac']})")
+
+
+def _http(row: Row) -> str:
+    if row["kind"] == "request":
+        host = f"({row['host']})" if row["host"] else ""
+        return _joined(row["method"], row["target"], host)
+    size = f"{int(row['content_bytes'])} bytes" if row["content_bytes"] is not None else ""
+    about = ", ".join(filter(None, [row["content_type"], size]))
+    return _joined(int(row["status"]), row["reason"], f"({about})" if about else "")
+
+
+def _tls(row: Row) -> str:
+    offered = f"ALPN {row['alpn']}" if row["alpn"] else ""
+    return ", ".join(
+        filter(None, [f"{row['kind']} hello", row["version"], row["server_name"], offered])
+    )
+
+
+def _rip(row: Row) -> str:
+    if row["whole_table"]:
+        return f"v{row['version']} {row['command']} for the whole table"
+    count = int(row["entry_count"] or 0)
+    return f"v{row['version']} {row['command']}, {count} route{'' if count == 1 else 's'}"
+
+
+def _ospf(row: Row) -> str:
+    count = int(row["lsa_count"] or 0)
+    about = f"{count} LSA{'' if count == 1 else 's'}" if count else ""
+    if row["type"] == "hello":
+        about = f"neighbours {row['neighbours'] or 'none'}"
+    elif row["type"] == "description" and row["dd_flags"]:
+        about = _joined(f"[{row['dd_flags']}]", about)
+    router = f"router {row['router_id']}, area {row['area']}"
+    return ", ".join(filter(None, [f"v{row['version']} {row['type']}", router, about]))
+
+
+def _openflow(row: Row) -> str:
+    carried = ""
+    if row["ip_src"]:
+        carried = f"{row['ip_src']} → {row['ip_dst']}"
+    elif row["eth_src"]:
+        carried = f"{row['eth_src']} → {row['eth_dst']}"
+    return _joined(row["type"], row["command"], carried and f"({carried})")
+
+
+_WORDS: dict[str, Callable[[Row], str]] = {
+    "dns": _dns,
+    "dhcp": _dhcp,
+    "http": _http,
+    "tls": _tls,
+    "rip": _rip,
+    "ripng": _rip,
+    "ospf": _ospf,
+    "openflow": _openflow,
+}
+"""Dissector → what one row of its table says."""

@@ -1,0 +1,138 @@
+"""What all commands on captures share: reading the file, filters, and what is said about it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from testbed.cli.console import err
+from testbed.core.errors import CaptureError, ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+
+WHERE = click.option(
+    "--where",
+    metavar="FILTER",
+    help="Only packets that pass this display filter, such as 'tcp.port == 80 and not arp'. "
+    "Field names are Wireshark's or packet columns.",
+)
+
+MOST_DISSECTED_BYTES = 256 << 20
+"""Application data that a command looks at; beyond it, packets are shown by their headers."""
+
+
+class CaptureFile:
+    """A capture as commands see it.
+
+    Its headers are read once, and once more the payloads of those packets of which a command shows
+    the contents; standard input is kept in a temporary file for that.
+
+    Args:
+        path: of the capture; ``-``: standard input.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = "standard input" if str(path) == "-" else path.name
+
+    @property
+    def source(self) -> Path | IO[bytes]:
+        """What readers take."""
+        if str(self.path) != "-":
+            return self.path
+        self._spool.seek(0)
+        return self._spool
+
+    @cached_property
+    def _spool(self) -> IO[bytes]:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the command
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        return spool
+
+    def table(self, *, payload: bool = False) -> pd.DataFrame:
+        """All packets; of a damaged capture those that could be read, with a warning."""
+        from analysis import packets
+
+        try:
+            table = packets.read(self.source, list(packets.COLUMNS) if payload else None)
+        except CaptureError as error:
+            if not len(error.packets):
+                raise
+            err.print(f"[bold]damaged:[/bold] {escape(str(error))}", highlight=False)
+            table = error.packets
+        _warn(table)
+        return table
+
+    def filtered(self, where: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """All packets, and those that pass a filter."""
+        from analysis import filters
+
+        table = self.table(payload=bool(where and filters.wants_payload(where)))
+        return table, select(table, where)
+
+    def said(self, table: pd.DataFrame, shown: pd.DataFrame) -> dict[int, tuple[str, str]]:
+        """Application messages of some packets, by frame.
+
+        Args:
+            table: the capture.
+            shown: some of its packets; the connections that they belong to are read.
+        """
+        from analysis import messages
+
+        return messages.by_frame(messages.find(self.dissected(table, shown)))
+
+    def dissected(self, table: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
+        """The flows of some packets up to the last of these, with payloads."""
+        from analysis import flows, packets
+
+        if shown.empty:
+            return shown.assign(payload=None)
+        until = table[table["frame"] <= int(shown["frame"].max())]
+        flow = flows.with_flow(until, both_ways=True)["flow"]
+        wanted = until.loc[flow.index[flow.isin(flow.reindex(shown.index).dropna())]]
+        if wanted["captured_bytes"].sum() > MOST_DISSECTED_BYTES:
+            wanted = shown[shown["captured_bytes"].cumsum() <= MOST_DISSECTED_BYTES]
+        if "payload" in wanted:
+            return wanted
+        return packets.with_payloads(self.source, wanted)
+
+
+def _warn(table: pd.DataFrame) -> None:
+    """Says which packets could not be read."""
+    if strange := table.attrs["links_not_decoded"]:
+        which = ", ".join("unknown" if link < 0 else str(link) for link in strange)
+        err.print(
+            f"link type {which} is not decoded (www.tcpdump.org/linktypes.html); "
+            "its packets have times and lengths only",
+            highlight=False,
+        )
+    cut = table.attrs["truncated_at"]
+    if cut is not None:
+        err.print(f"the last packet, at byte {cut}, is cut off", highlight=False)
+
+
+def select(table: pd.DataFrame, where: str | None) -> pd.DataFrame:
+    """The packets that pass a filter.
+
+    Raises:
+        ConfigError: the filter is wrong; says what is wrong with it, and where.
+    """
+    from analysis import filters
+
+    return table[filters.select(table, where)] if where else table
+
+
+def refuse_itself(file: Path, target: Path | None) -> None:
+    """The capture must not be overwritten by its own conversion."""
+    if target is not None and file.is_file() and target.is_file() and file.samefile(target):
+        raise ConfigError(f"{target}: is the capture itself; choose another file")
