@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import describe
@@ -113,15 +114,12 @@ def _tcp(row: Any) -> str:
 
 def _oddities(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
     """Marks of each packet, and the worst severity among them."""
-    texts = marks.of_packets(segments).reindex(packets.index).astype(object)
-    texts = texts.where(texts.notna(), "")
-    found = marks.marks(segments)
-    rank = found["severity"].map({name: n for n, name in enumerate(marks.SEVERITIES)})
-    worst = rank.groupby(level=0).min().map(dict(enumerate(marks.SEVERITIES)))
-    severity = worst.reindex(packets.index).astype(object).where(texts != "", "")
+    found = marks.of_packets(segments)
+    pairs = [found.get(frame, ("", "")) for frame in packets["frame"].tolist()]
+    texts, severity = np.array(pairs, object).reshape(-1, 2).T
     broken = packets["malformed"].fillna(False).to_numpy(bool)
     problems = [printable(f"malformed: {problem}") for problem in packets["problem"][broken]]
     both = zip(problems, texts[broken], strict=True)
     texts[broken] = [f"{problem}, {text}" if text else problem for problem, text in both]
     severity[broken] = "error"
-    return pd.DataFrame({"marks": texts, "severity": severity})
+    return pd.DataFrame({"marks": texts, "severity": severity}, index=packets.index)

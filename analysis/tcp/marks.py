@@ -44,8 +44,9 @@ _FLAGS = (
     ("finished", FIN, FIN, "chat", "connection finish"),
 )
 
-PROBLEMS = frozenset(KINDS) - {"window_update", "keep_alive", "keep_alive_ack", "reused_ports"}
-"""Marks that a picture highlights; and resets."""
+_NAMES = (*KINDS, *(name for name, *_ in _FLAGS))
+_SEVERITY = [severity for severity, _ in KINDS.values()] + [one[3] for one in _FLAGS]
+_TEXTS = [text for _, text in KINDS.values()] + [one[4] for one in _FLAGS]
 
 
 def marks(segments: pd.DataFrame) -> pd.DataFrame:
@@ -59,42 +60,41 @@ def marks(segments: pd.DataFrame) -> pd.DataFrame:
         ``opened``, ``finished``), ``severity`` (of `SEVERITIES`), ``text``; the index is that of
         `segments`.
     """
-    parts = [_part(segments, _true(segments[kind]), kind, *said) for kind, said in KINDS.items()]
     flags = segments["tcp_flags"].to_numpy(np.int64)
-    for kind, bits, value, severity, text in _FLAGS:
-        parts.append(_part(segments, (flags & bits) == value, kind, severity, text))
-    found = pd.concat(parts)
-    repeated = found["kind"] == "duplicate_ack"
-    found.loc[repeated, "text"] = _repeats(segments.loc[found.index[repeated]])
-    return found.sort_values("frame", kind="stable")
+    rows = [np.flatnonzero(segments[kind].fillna(False).to_numpy(bool)) for kind in KINDS]
+    rows += [np.flatnonzero((flags & bits) == value) for _, bits, value, *_ in _FLAGS]
+    code = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
+    at = np.concatenate(rows)
+    order = np.argsort(at, kind="stable")
+    code, at = code[order], at[order]
+    texts = np.array(_TEXTS, object)[code]
+    repeats = code == _NAMES.index("duplicate_ack")
+    texts[repeats] = _repeats(segments.iloc[at[repeats]])
+    return pd.DataFrame(
+        {
+            "frame": segments["frame"].to_numpy()[at],
+            "kind": np.array(_NAMES, object)[code],
+            "severity": np.array(_SEVERITY, object)[code],
+            "text": texts,
+        },
+        index=segments.index[at],
+    )
 
 
-def of_packets(segments: pd.DataFrame, kinds: frozenset[str] | None = None) -> pd.Series[str]:
-    """The marks of each marked segment as one text, with the segments' index.
+def of_packets(segments: pd.DataFrame) -> dict[int, tuple[str, str]]:
+    """Frame → the marks of each marked segment as one text, and the worst severity among them.
 
-    Args:
-        segments: of `analysis.tcp.analyse`.
-        kinds: only these; default: all but ``opened`` and ``finished``, which the flags say.
+    ``opened`` and ``finished`` are left out: the flags say so.
     """
     found = marks(segments)
-    wanted = found["kind"].isin(kinds) if kinds else ~found["kind"].isin({"opened", "finished"})
-    found = found[wanted]
-    texts = found["text"].groupby(level=0, sort=False)
-    return found["text"][~found.index.duplicated()].where(texts.size() == 1, texts.agg(", ".join))
-
-
-def _true(values: pd.Series[bool]) -> np.ndarray:
-    return np.asarray(values.fillna(False).to_numpy(bool))
-
-
-def _part(
-    segments: pd.DataFrame, rows: np.ndarray, kind: str, severity: str, text: str
-) -> pd.DataFrame:
-    frames = segments["frame"].to_numpy()[rows]
-    about = {"frame": frames, "kind": kind, "severity": severity, "text": text}
-    return pd.DataFrame(about, index=segments.index[rows]).astype(
-        {"kind": object, "severity": object, "text": object}
-    )
+    found = found[~found["kind"].isin({"opened", "finished"})]
+    result: dict[int, tuple[str, str]] = {}
+    columns = (found["frame"].tolist(), found["text"].tolist(), found["severity"].tolist())
+    for frame, text, severity in zip(*columns, strict=True):
+        before, worst = result.get(frame, ("", severity))
+        both = f"{before}, {text}" if before else text
+        result[frame] = (both, min(worst, severity, key=SEVERITIES.index))
+    return result
 
 
 def _repeats(segments: pd.DataFrame) -> list[str]:
