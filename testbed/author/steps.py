@@ -182,6 +182,7 @@ def ladder(
     scenario: str = "main",
     hosts: Iterable[str] = (),
     names: Mapping[str, str] | None = None,
+    keep: int = 10,
     **equals: Any,
 ) -> str:
     """A step's packets at one capture as a ladder diagram (SVG text).
@@ -195,13 +196,14 @@ def ladder(
         scenario: the scenario of the packets.
         hosts: those to draw first, from left to right; others follow as they appear.
         names: labels for addresses outside the plan.
+        keep: packets shown at the beginning and the end of a long run of similar ones.
         equals: column → value, as for `pick`.
     """
     from analysis import ladder as ladders
 
     packets = pick(tables, name, capture, scenario=scenario, **equals)
     packets = name_hosts(packets, tables.of("addresses", scenario=scenario).to_dict("records"))
-    drawn = ladders.fold(ladders.messages(packets, packets["info"]), keep=_LADDER_ENDS)
+    drawn = ladders.fold(ladders.messages(packets, packets["info"]), keep=keep)
     if not drawn:
         return _NOTHING_SEEN
     seen = [end for m in drawn for end in (m.source, m.target) if end is not None]
@@ -232,9 +234,6 @@ def name_hosts(packets: pd.DataFrame, addresses: Iterable[Mapping[Any, Any]]) ->
         packets[f"eth_{end}"] = by_mac
     return packets
 
-
-_LADDER_ENDS = 10
-"""Packets kept at the beginning and the end of a long run of similar ones."""
 
 _NOTHING_SEEN = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="40">'

@@ -128,6 +128,26 @@ def answers(path: Path) -> bool:
     return True
 
 
+def listens(process: Process, port: int, kind: str = "tcp") -> bool:
+    """True if a socket in the process's network namespace waits at this port.
+
+    For programs that do not say when they are ready.
+
+    Args:
+        process: a running program.
+        port: the local port.
+        kind: ``tcp`` or ``udp``, over IPv4 or IPv6.
+    """
+    state = {"tcp": "0A", "udp": "07"}[kind]  # LISTEN; not connected
+    for table in (kind, f"{kind}6"):
+        with contextlib.suppress(OSError):  # it has ended, or there is no IPv6
+            for line in Path(f"/proc/{process.popen.pid}/net/{table}").read_text().splitlines():
+                fields = line.split()
+                if fields[1].endswith(f":{port:04X}") and fields[3] == state:
+                    return True
+    return False
+
+
 def require(daemon: Daemon) -> None:
     """Raises MissingPrerequisiteError if the daemon's program is not installed."""
     if shutil.which(daemon.program) is None:

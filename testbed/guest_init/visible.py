@@ -41,6 +41,7 @@ FOLDERS = {
     "/etc/alternatives": "",
     "/etc/ssl": "",
     "/etc/ssl/certs": "",
+    "/home/alice": "alice",
     "/run/lock": "",
     "/var/cache": "",
     "/var/lib": "",

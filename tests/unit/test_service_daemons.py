@@ -11,6 +11,9 @@ from testbed.core.errors import ConfigError
 from testbed.daemons import Daemon, Place, check
 from testbed.daemons.base import write_files
 from testbed.daemons.dnsmasq import Dnsmasq
+from testbed.daemons.dovecot import Dovecot
+from testbed.daemons.exim import Exim
+from testbed.daemons.nginx import Nginx
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import Unbound
 
@@ -18,11 +21,16 @@ GOOD = [
     Dnsmasq(("dhcp-range=10.0.0.10,10.0.0.20,2m",)),
     Nsd({"example.org": "$ORIGIN example.org.\n@ 60 SOA ns admin 1 2 3 4 5\n@ 60 NS ns\n"}),
     Unbound(root="10.0.0.1"),
+    Dovecot(),
+    Exim(),
+    Nginx("server { listen 8080; root /srv; }", port=8080),
 ]
 BAD = [
     (Dnsmasq(("dhcp-rnage=10.0.0.10",)), "dhcp-rnage|bad option"),
     (Nsd({'a" b': ""}), "nsd"),
     (Unbound(options=("num-threads: many",)), "unbound"),
+    (Exim("example.org\nno_such_setting = 1"), "no_such_setting"),
+    (Nginx("server { lisen 8080; }"), "lisen"),
 ]
 
 
@@ -39,7 +47,7 @@ def test_rendered_files_are_accepted(daemon: Daemon, tmp_path: Path) -> None:
     _checked(daemon, tmp_path)
 
 
-@pytest.mark.parametrize(("daemon", "words"), BAD, ids=["dnsmasq", "nsd", "unbound"])
+@pytest.mark.parametrize(("daemon", "words"), BAD, ids=lambda d: getattr(d, "name", ""))
 def test_bad_options_are_refused_with_the_checkers_words(
     daemon: Daemon, words: str, tmp_path: Path
 ) -> None:

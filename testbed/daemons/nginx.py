@@ -1,0 +1,81 @@
+"""nginx: a web server and proxy."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from testbed.daemons.base import Daemon, Place, listens
+
+if TYPE_CHECKING:
+    from testbed.author.process import Process
+
+
+_MAIN = """\
+daemon off;
+user root;
+worker_processes 1;
+pid {state}/nginx.pid;
+error_log /dev/stdout notice;
+events {{
+}}
+http {{
+  access_log /dev/stdout;
+  client_body_temp_path {state}/nginx-body;
+  proxy_temp_path {state}/nginx-proxy;
+  fastcgi_temp_path {state}/nginx-fastcgi;
+  uwsgi_temp_path {state}/nginx-uwsgi;
+  scgi_temp_path {state}/nginx-scgi;
+  types {{
+    text/html html;
+    text/plain txt;
+    text/css css;
+    application/javascript js;
+    application/json json;
+    image/png png;
+  }}
+  default_type application/octet-stream;
+{http}}}
+"""
+
+
+@dataclass(frozen=True)
+class Nginx(Daemon):
+    """One nginx.
+
+    Attributes:
+        http: the contents of its ``http`` block: ``server { listen 80; root /srv; }``.
+        others: further files that `http` names by ``{configs}``: name → text. ``{state}`` is the
+            node's folder for files that are not kept.
+        port: the port that is open when it is ready.
+    """
+
+    name: ClassVar[str] = "nginx"
+    program: ClassVar[str] = "/usr/sbin/nginx"
+    package: ClassVar[str] = "nginx"
+    http: str
+    others: Mapping[str, str] = field(default_factory=dict)
+    port: int = 80
+
+    def files(self, place: Place) -> dict[str, str]:
+        """Its configuration."""
+        places = {"configs": str(place.configs), "state": str(place.state)}
+        http = self.http
+        for word, path in places.items():
+            http = http.replace(f"{{{word}}}", path)
+        main = _MAIN.format(http=textwrap.indent(http.strip(), "  ") + "\n", **places)
+        return {"nginx.conf": main, **self.others}
+
+    def argv(self, place: Place) -> list[str]:
+        """In the foreground; accesses and errors are in its log."""
+        return [self.program, "-e", "/dev/stdout", "-c", f"{place.configs}/nginx.conf"]
+
+    def ready(self, place: Place, process: Process) -> bool:
+        """Once its port is open."""
+        return listens(process, self.port)
+
+    def dry_run(self, place: Place) -> list[str]:
+        """nginx's own check of the configuration."""
+        return [self.program, "-t", "-e", "/dev/stderr", "-c", f"{place.configs}/nginx.conf"]
