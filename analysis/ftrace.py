@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,9 @@ CONG_STATES = ("Open", "Disorder", "CWR", "Recovery", "Loss")
 
 _STATES = {"oldstate": TCP_STATES, "newstate": TCP_STATES, "cong_state": CONG_STATES}
 
+_NAMED = ("reason",)
+"""Fields that become the names in the event's format: why a packet was dropped (``kfree_skb``)."""
+
 _U64 = npt.NDArray[np.uint64]
 _I64 = npt.NDArray[np.int64]
 
@@ -62,10 +65,12 @@ class Format:
     Attributes:
         event_id: the number that marks its records.
         fields: name → (offset, size, signed), in bytes.
+        names: field → number → name, for fields that the kernel prints by name.
     """
 
     event_id: int
     fields: dict[str, tuple[int, int, bool]]
+    names: dict[str, dict[int, str]] = field(default_factory=dict)
 
     @property
     def record_bytes(self) -> int:
@@ -81,10 +86,20 @@ class Format:
         )
         if ident is None or not rows:
             raise ParseError(source, "format", "is not an event's format")
-        layout = cls(int(ident[1]), {name: (int(o), int(s), sg == "1") for name, o, s, sg in rows})
+        fields = {name: (int(o), int(s), sg == "1") for name, o, s, sg in rows}
+        layout = cls(int(ident[1]), fields, _symbols(text))
         if layout.record_bytes > _PAGE_BYTES:
             raise ParseError(source, "format", "has fields behind the end of a page")
         return layout
+
+
+def _symbols(text: str) -> dict[str, dict[int, str]]:
+    """The names that a format's ``print fmt`` has for the values of its fields."""
+    return {
+        name: {int(n): word for n, word in re.findall(r'{ ?(\d+), ?"([^"]*)" ?}', pairs)}
+        for name, pairs in re.findall(r"__print_symbolic\(REC->(\w+), ([^)]*)\)", text)
+        if name in _NAMED
+    }
 
 
 def read(folder: Path, event: str) -> pd.DataFrame:
@@ -92,8 +107,8 @@ def read(folder: Path, event: str) -> pd.DataFrame:
 
     Returns:
         ``time_ns`` (int64, trace clock) and the event's fields. Socket addresses become text
-        (``saddr``, ``daddr``), socket and congestion states their names, all of them
-        categories; pointers stay numbers.
+        (``saddr``, ``daddr``), socket and congestion states and reasons of drops their names, all
+        of them categories; pointers stay numbers.
 
     Raises:
         MissingDataError: the event was not recorded, or the kernel lost occurrences.
@@ -130,6 +145,10 @@ def _columns(buffer: npt.NDArray[np.uint8], offsets: _I64, layout: Format) -> di
         if name in columns:
             codes = columns[name].astype(np.int64)
             columns[name] = pd.Categorical.from_codes(codes, pd.Index(names))
+    for name in columns.keys() & layout.names.keys():
+        numbers = pd.Series(columns[name].astype(np.int64))
+        known = numbers.map(layout.names[name])
+        columns[name] = known.fillna(numbers.astype(str)).astype("category")
     return columns
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from testbed.author.actions import (
         Action,
+        compute_checksums,
         filter_packets,
         in_order,
         ip,
@@ -122,6 +123,7 @@ __all__ = [
     "between",
     "bulk_flows",
     "claim",
+    "compute_checksums",
     "dns_lookups",
     "filter_packets",
     "holds",
@@ -164,8 +166,8 @@ __all__ = [
 _HOME = {
     "author": ("actions bulk_flows dns_lookups name_service plots routing steps tunnels"),
     "author.actions": (
-        "Action filter_packets in_order ip masquerade nothing own_program ping program sysctl"
-        " unfilter wait when zeros"
+        "Action compute_checksums filter_packets in_order ip masquerade nothing own_program ping"
+        " program sysctl unfilter wait when zeros"
     ),
     "author.dns_lookups": "LookUps",
     "author.evidence": "none_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -222,3 +222,26 @@ def _root(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _square(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.square(values)
+
+
+def arrivals(numbers: Mapping[str, Sequence[int]]) -> Figure:
+    """Numbers of datagrams in the order in which they came, one panel a place.
+
+    Args:
+        numbers: place → the datagrams' numbers, counted from 0 without gaps when they were sent.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    panels = figure.subplots(1, len(numbers), sharex=True, sharey=True, squeeze=False)[0]
+    for panel, (name, found) in zip(panels, numbers.items(), strict=True):
+        order = np.array(found, int)
+        late = order < np.maximum.accumulate(order) if len(order) else np.zeros(0, bool)
+        again = pd.Series(order).duplicated().to_numpy()
+        kinds = {"in order": ~late & ~again, "overtaken": late & ~again, "second copy": again}
+        for (kind, chosen), sign in zip(kinds.items(), "ovx", strict=True):
+            panel.plot(np.flatnonzero(chosen) + 1, order[chosen], sign, markersize=4, label=kind)
+        lost = sorted(set(range(max(found, default=0))) - set(found))
+        panel.plot([0] * len(lost), lost, "_", color="black", markersize=8, label="lost")
+        panel.set(title=name, xlabel="order of arrival")
+    panels[0].set_ylabel("number of the datagram")
+    panels[0].legend(loc="upper left")
+    return figure

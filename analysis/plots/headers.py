@@ -1,4 +1,4 @@
-"""Figure of IPv4 headers as RFC 791 draws them: rows of 32 bits, with real packets' values."""
+"""Figure of headers as the RFCs draw them: rows of 32 bits, with real packets' values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BITS = 32
 _SAME, _CHANGED = "#F2F2F2", "#F7C89A"
 
 
-def ipv4(headers: Mapping[str, Sequence[Field]]) -> Figure:
+def rows_of_bits(headers: Mapping[str, Sequence[Field]]) -> Figure:
     """Headers below each other; fields that differ from the first are coloured.
 
     Args:

@@ -211,7 +211,7 @@ class Addressing(SpecialAddresses, Prefixes, Ipv4Header):
             for where, capture in (("as it left h1", "h1-eth0"), ("as it reached h2", "h2-eth0"))
         }
         return {
-            "1_header": plots.ipv4(headers),
+            "1_header": plots.rows_of_bits(headers),
             "2_multicast_group": exchange.ladder(tables, "group", "h3-eth0", ip_version=4),
             "3_translated_outside": exchange.ladder(tables, "translated", "r2-eth0", ip_version=4),
             "4_translated_inside": exchange.ladder(tables, "translated", "h1-eth0", ip_version=4),

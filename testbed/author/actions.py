@@ -10,6 +10,7 @@ Creating an action does nothing yet: it acts when called with the running networ
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from testbed import programs
@@ -60,6 +61,23 @@ def zeros(node: str, address: str, size_bytes: int = 10, *options: str) -> Actio
 def sysctl(node: str, name: str, value: str | int) -> Action:
     """Sets a sysctl of a node."""
     return lambda net: net.sysctl(node, name, value)
+
+
+def compute_checksums(*interfaces: str) -> Action:
+    """Makes nodes compute the checksums of what they send from interfaces.
+
+    Otherwise the kernel leaves those of TCP and UDP to a network card that is not there, and
+    captures show segments without them.
+    """
+
+    def act(net: RunningNetwork) -> None:
+        from testbed.net import offload
+
+        for name in interfaces:
+            interface = net.network.interface(name)
+            net.inside(interface.node.name, partial(offload.checksums_off, interface.index))
+
+    return act
 
 
 def in_order(*acts: Action) -> Action:

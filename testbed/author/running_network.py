@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from testbed.author.process import Process
 from testbed.core.errors import (
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from testbed.net.monitor import Monitor
     from testbed.net.shape import LinkShape
 
+
+Result = TypeVar("Result")
 
 _DEVICES = ("lo", "any")
 """Capture points in every node, by their names there."""
@@ -162,6 +164,11 @@ class RunningNetwork:
             others = nearest(name, known) or f"; there are: {', '.join(known[:_LISTED])}"
             raise ConfigError(f"node '{name}': not in this topology{others}")
         return self.network[name]
+
+    def inside(self, node: str, function: Callable[[], Result]) -> Result:
+        """What a function returns that opens sockets or files in a node, e.g. `socket.socket`."""
+        found: Result = self.network.engine.inside(self._node(node).namespace, function)
+        return found
 
     def start(
         self,

@@ -103,3 +103,16 @@ def test_a_layout_that_leaves_the_page_is_told():
     text = "name: thing\nID: 7\nformat:\n\tfield:u32 x;\toffset:4094;\tsize:4;\tsigned:0;\n"
     with pytest.raises(ParseError, match="behind the end of a page"):
         ftrace.Format.parse(text, "thing.format")
+
+
+def test_reasons_become_names(tmp_path):
+    text = (
+        FORMAT.replace("value", "reason")
+        .replace("reason=%d", "reason: %s")
+        .replace(
+            "REC->reason", '__print_symbolic(REC->reason, { 2, "NO_SOCKET" }, { 3, "UDP_CSUM" })'
+        )
+    )
+    frame_folder = folder(tmp_path, page(0, record(0, 2), record(0, 3), record(0, 77)))
+    (frame_folder / "thing.format").write_text(text)
+    assert list(ftrace.read(frame_folder, "thing")["reason"]) == ["NO_SOCKET", "UDP_CSUM", "77"]
