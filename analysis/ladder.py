@@ -34,7 +34,7 @@ BROADCAST = ("ff:ff:ff:ff:ff:ff", "255.255.255.255")
 _STYLE = (
     "text{font:12px sans-serif;fill:#222}.host{font-weight:bold}.time{fill:#555;font-size:11px}"
     ".line{stroke:#999;stroke-dasharray:3 3}.message,.key{stroke:#0072b2;stroke-width:1.4}"
-    ".problem{stroke:#d55e00}.fold{stroke-dasharray:6 3}.note{fill:#b34700}"
+    ".problem{stroke:#d55e00}.fold{stroke-dasharray:6 3}.odd{fill:#b34700}"
     ".words{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}"
 )
 """Blue and vermilion of the Okabe-Ito palette: distinct to colour-blind readers and in print."""
@@ -326,12 +326,12 @@ def _arrow(message: Message, y: int, place: Mapping[str, int], room: tuple[int, 
     shown = words if text_px(words) <= room[1] - room[0] else f"{words[: fits - 1]}…"
     half = min(text_px(shown), room[1] - room[0]) / 2
     middle = min(max(middle, room[0] + half), room[1] - half)
-    note = " note" if message.mark else ""
+    odd = " odd" if message.mark else ""
     whole = "" if shown == words else f"<title>{_xml(words)}</title>"
     return [
         f'<line class="message{marks}" x1="{start}" y1="{y}" x2="{end:g}" y2="{y}" '
         f'marker-end="url(#tip)"{both}/>',
-        f'<text class="words{note}" x="{middle:g}" y="{y - 5}" text-anchor="middle">'
+        f'<text class="words{odd}" x="{middle:g}" y="{y - 5}" text-anchor="middle">'
         f"{_xml(shown)}{whole}</text>",
     ]
 

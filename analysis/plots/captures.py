@@ -74,6 +74,19 @@ def timeline(
     return figure
 
 
+def over_time(bins: pd.DataFrame) -> Figure:
+    """Bytes on the wire over time, all packets together.
+
+    Args:
+        bins: of `analysis.overview.over_time`.
+    """
+    figure = Figure(figsize=(9.0, 2.8), layout="constrained")
+    axes = figure.subplots()
+    axes.step(bins["start_s"], bins["throughput_mbps"], where="post", color=COLOURS[0])
+    axes.set(xlabel="time (s)", ylabel="Mbit/s", ylim=(0, None))
+    return figure
+
+
 def round_trips(segments: pd.DataFrame) -> Figure:
     """Round-trip times of a capture by ACK and by timestamp; ambiguous ones are marked.
 
@@ -96,7 +109,7 @@ def round_trips(segments: pd.DataFrame) -> Figure:
             rtt_ms = segments.loc[rows, column].astype(float) / 1e6
             axes.plot(time_s, rtt_ms, marker, ms=4, label=label)
     axes.set(xlabel="time (s)", ylabel="round-trip time (ms)", ylim=(0, None))
-    _legend(axes)
+    _legend_above(axes)
     return figure
 
 
@@ -136,8 +149,14 @@ def time_sequence(segments: pd.DataFrame, side: int = 0) -> Figure:
                 label=label,
             )
     axes.set(xlabel="time (s)", ylabel="sequence number (kB)")
-    _legend(axes)
+    _legend_above(axes)
     return figure
+
+
+def _legend_above(axes: Axes) -> None:
+    """A legend that covers no points."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
 
 
 def _legend(axes: Axes) -> None:

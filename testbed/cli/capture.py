@@ -15,6 +15,7 @@ from testbed.cli.capture_file import FILE, CaptureFile, refuse_itself
 from testbed.cli.capture_ladder import ladder
 from testbed.cli.capture_packet import packet
 from testbed.cli.capture_show import show
+from testbed.cli.capture_stats import report, stats
 from testbed.cli.console import err
 from testbed.core.errors import CaptureError, ConfigError, nearest
 from testbed.core.files import writing
@@ -47,7 +48,7 @@ def capture() -> None:
     """Show, summarise, draw or convert a capture (pcap, pcapng; also gzip, zstd; - is stdin)."""
 
 
-for _command in (show, packet, ladder):
+for _command in (show, packet, ladder, stats, report):
     capture.add_command(_command)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from testbed.cli import text_table
 from testbed.cli.capture_file import FILE, CaptureFile
+from testbed.results import capture_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ _ROW_BYTES, _DUMP_BYTES = 8, 16
 """Bytes in a line next to fields; in a line of data, which also has its characters."""
 
 _HEX_COLUMNS = 3 * _ROW_BYTES - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @click.command()
@@ -43,7 +42,7 @@ def packet(file: Path, number: int) -> None:
     raw = packets.read_raw(capture.source, number)
     root = tree.of_packet(raw)
     text_table.write(click.style(f"{root.name}: {root.value}", bold=True))
-    text_table.write(f"captured at {_time(raw.time_ns)}")
+    text_table.write(f"captured at {capture_page.time_text(raw.time_ns)}")
     if root.problem:
         text_table.write(click.style(root.problem, fg="red"))
     for layer, colour in zip(root.children, cycle(_COLOURS), strict=False):
@@ -52,16 +51,6 @@ def packet(file: Path, number: int) -> None:
             for line in _lines(node, depth, raw.data, colour):
                 text_table.write(line)
     _write_analysis(capture.table(), number)
-
-
-def _time(ns: int) -> str:
-    """A time of day in UTC, to the nanosecond; for times beyond the calendar their seconds."""
-    seconds, rest = divmod(ns, 1_000_000_000)
-    try:
-        day = _EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
-        return f"{seconds}.{rest:09} s since 1970"
-    return f"{day:%Y-%m-%d %H:%M:%S}.{rest:09} UTC"
 
 
 def _lines(node: Node, depth: int, data: bytes, colour: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import subprocess
@@ -181,3 +182,117 @@ def test_filters_read_payloads_if_they_ask_for_them() -> None:
     code, text, _ = capture("show", CAPTURES / "applications.pcap", "--where", "dns and not tcp")
     assert code == 0
     assert len(text.splitlines()) > 2
+
+
+def test_show_reads_messages_and_marks_what_is_odd() -> None:
+    code, text, _ = capture("show", CAPTURES / "applications.pcap")
+    assert code == 0
+    assert "query A www.example.org" in text
+    assert "DHCP" in text and "OFFER 10.0.0.5 for 3600 s" in text
+    code, text, _ = capture("show", CAPTURES / "tcp-random-0.pcap.gz", "-n", 12)
+    assert "[duplicate ACK 1 of frame 3]" in text
+    assert "seq 1 ack 101 len 500" in text
+    assert "\x1b" not in text  # not a terminal
+    code, text, _ = capture("show", CAPTURES / "tcp-random-0.pcap.gz", "-n", 1, "--absolute")
+    assert "seq 4294964296" in text
+
+
+def test_times_under_a_filter_are_those_of_the_file() -> None:
+    code, text, _ = capture("show", LAYERS, "--where", "frame.number == 3")
+    assert code == 0
+    assert text.splitlines()[1].split()[:2] == ["3", "0.246912"]
+
+
+def test_nothing_is_cut_without_a_terminal() -> None:
+    code, text, _ = capture("show", LAYERS, "--columns", "payload", "-n", 0)
+    from analysis import packets
+
+    longest = max(packets.read(LAYERS, ["payload"])["payload"].dropna(), key=len)
+    assert code == 0
+    assert longest.hex() in text
+
+
+def test_packet_shows_fields_next_to_their_bytes() -> None:
+    code, text, _ = capture("packet", CAPTURES / "applications.pcap", 2)
+    assert code == 0
+    lines = [line.split(maxsplit=1) for line in text.splitlines()]
+    assert ["0016", "40                         time to live: 64"] in lines
+    assert "answer: www.example.org CNAME web.example.org" in text
+    code, _, said = capture("packet", LAYERS, 99)
+    assert code == 2
+    assert "there is no packet 99; its packets are 1 to 42" in said
+
+
+@pytest.mark.parametrize("only", ["hierarchy", "endpoints", "conversations", "connections", "io"])
+def test_stats_have_the_same_tables_in_every_format(only: str) -> None:
+    name = CAPTURES / "tcp-random-0.pcap.gz"
+    code, text, _ = capture("stats", name, "--only", only, "--format", "csv")
+    assert code == 0
+    rows = len(pd.read_csv(io.StringIO(text)))
+    code, text, _ = capture("stats", name, "--only", only, "--format", "json")
+    assert len(json.loads(text)[only]) == rows > 0
+    code, text, _ = capture("stats", name, "--only", only, "-n", 0)
+    assert len(text.splitlines()) == rows + 2
+    code, _, said = capture("stats", name, "--format", "csv")
+    assert code == 2
+    assert "--only" in said
+
+
+def test_report_is_one_page_that_names_the_worst(tmp_path: Path) -> None:
+    target = tmp_path / "page.html"
+    code, _, said = capture("report", CAPTURES / "tcp-random-0.pcap.gz", "-o", target)
+    assert (code, said.strip()) == (0, f"report {target}")
+    page = target.read_text()
+    assert "zero window" in page
+    assert page.count("data:image/png") >= 2
+    assert "<svg" in page
+    outside = page.replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in outside  # self-contained
+    code, _, said = capture("report", LAYERS, "-o", LAYERS)
+    assert code == 2 and "is the capture itself" in said
+
+
+def hostile() -> bytes:
+    """A DNS query and an HTTP request full of what terminals and browsers obey."""
+    name = b"\x1b]0;owned\x07<script>"
+    dns = struct.pack("!6H", 1, 0x100, 1, 0, 0, 0) + bytes([len(name)]) + name + b"\0\0\1\0\1"
+    http = (
+        b"GET /\x1b[31m<script>alert(1)</script>\xe2\x80\xae HTTP/1.1\r\nHost: \x1b[2J<b>\r\n\r\n"
+    )
+    udp = struct.pack("!4H", 1000, 53, 8 + len(dns), 0) + dns
+    tcp = struct.pack("!HHIIBBHHH", 1000, 80, 1, 1, 0x50, 0x18, 8192, 0, 0) + http
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+    for proto, body in ((17, udp), (6, tcp)):
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, proto, 0)
+        octets = head + bytes([10, 0, 0, 1, 10, 0, 0, 2]) + body
+        data += struct.pack("<4I", 0, 0, len(octets), len(octets)) + octets
+    return data
+
+
+def test_texts_of_packets_reach_no_terminal_and_no_page_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.pcap"
+    path.write_bytes(hostile())
+    for words in (("show", path), ("packet", path, 1), ("packet", path, 2), ("stats", path)):
+        code, text, said = capture(*words)
+        assert code == 0
+        assert "\x1b" not in text + said and "\x07" not in text and "\u202e" not in text
+    assert capture("report", path, "-o", tmp_path / "page.html")[0] == 0
+    assert capture("ladder", path, "-o", tmp_path / "ladder.svg")[0] == 0
+    for name in ("page.html", "ladder.svg"):
+        text = (tmp_path / name).read_text()
+        assert "<script" not in text and "<b>" not in text
+        assert all(one.isprintable() or one in "\n\xa0" for one in text)
+
+
+def test_too_many_hosts_for_a_ladder_name_the_options(tmp_path: Path) -> None:
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+    for host in range(28):
+        octets = struct.pack("!BBHHHBBH", 0x45, 0, 20, 0, 0, 64, 99, 0)
+        octets += bytes([10, 0, 0, 1, 10, 0, 0, 2 + host])
+        data += struct.pack("<4I", 0, 0, len(octets), len(octets)) + octets
+    path = tmp_path / "many.pcap"
+    path.write_bytes(data)
+    code, _, said = capture("ladder", path)
+    assert code == 2
+    assert "29 hosts are too many" in said and "--hosts" in said and "--where" in said
+    assert capture("ladder", path, "--hosts", "10.0.0.1,10.0.0.2,10.0.0.3")[0] == 0
