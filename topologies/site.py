@@ -31,19 +31,19 @@ class Site(Topo):
     Addresses come from the plan: 10.0.k.1 is a LAN's gateway, hosts follow from .11.
     """
 
-    def build(self, path: LinkShape = PATH, narrow: LinkShape = PATH) -> None:
+    def build(self, path: LinkShape = PATH, narrow: LinkShape | None = None) -> None:
         """Builds the graph.
 
         Args:
             path: shape of the link r1–r2, both ways.
-            narrow: shape of the link r2–r3, both ways; a small MTU goes here.
+            narrow: shape of the link r2–r3, both ways; a small MTU goes here. Default: like `path`.
         """
         lan = self.addSwitch("s1")
         r1, r2, r3, r4 = (self.addRouter(f"r{i}") for i in range(1, 5))
         for node in (self.addHost("h1"), self.addHost("h3"), r1, r4):
             self.addLink(node, lan)
         self.addLink(r1, r2, shape=path)
-        self.addLink(r2, r3, shape=narrow)
+        self.addLink(r2, r3, shape=narrow or path)
         self.addLink(r3, self.addHost("h2"))
         self.addLink(r4, self.addHost("h4"))
 

@@ -77,8 +77,7 @@ class Addressing(SpecialAddresses, Prefixes, Ipv4Header):
 
     def topology(self) -> Site:
         """h1 and h3 on one LAN; h2 behind three routers, h4 behind one."""
-        shape = LinkShape(delay_ms=self.params.delay_ms)
-        return Site(path=shape, narrow=shape)
+        return Site(path=LinkShape(delay_ms=self.params.delay_ms))
 
     def run(self, net: RunningNetwork) -> None:
         """All steps, one after another."""

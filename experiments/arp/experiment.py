@@ -97,8 +97,7 @@ class Arp(Reach):
 
     def topology(self) -> Site:
         """h1, h3 and two routers on one LAN; h2 far away."""
-        shape = LinkShape(delay_ms=self.params.delay_ms)
-        return Site(path=shape, narrow=shape)
+        return Site(path=LinkShape(delay_ms=self.params.delay_ms))
 
     def run(self, net: RunningNetwork) -> None:
         """All steps, one after another, with silence between them."""

@@ -101,8 +101,7 @@ class Layers(Experiment):
 
     def topology(self) -> Site:
         """h1 behind a switch; h2 behind three routers."""
-        shape = LinkShape(delay_ms=self.params.delay_ms)
-        return Site(path=shape, narrow=shape)
+        return Site(path=LinkShape(delay_ms=self.params.delay_ms))
 
     def run(self, net: RunningNetwork) -> None:
         """One request."""

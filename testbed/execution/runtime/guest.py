@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from testbed import guest_init
 from testbed.core.errors import ConfigError
 from testbed.core.project import PROJECT
 from testbed.execution.runtime import launch
 from testbed.execution.runtime.cpus import reserved_cpu
-from testbed.execution.runtime.limits import Limits
-from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.execution.runtime.outcome import Clock, KernelInfo, Outcome, Watched
 from testbed.execution.runtime.sources import copied, copied_libraries
 from testbed.machine.image.store import Image
 
@@ -55,13 +55,8 @@ class GuestRuntime:
         *,
         seed: int,
         memory_mb: int = 1024,
-        wall_limit_s: float = 600.0,
-        cpu: int | None = None,
-        on_progress: OnProgress | None = None,
-        stop: Stop | None = None,
         module: str = "testbed.execution.inside",
-        terminal: int | None = None,
-        limits: Limits | None = None,
+        **watched: Unpack[Watched],
     ) -> Outcome:
         """See `Runtime.run`."""
         if not _MIN_MEMORY_MB <= memory_mb <= _MAX_MEMORY_MB:
@@ -74,17 +69,13 @@ class GuestRuntime:
         with (
             copied(PROJECT, module, root) as project,
             nullcontext(self.image.site) if self.image else copied_libraries() as site,
-            reserved_cpu(cpu) as own_cpu,
+            reserved_cpu(watched.get("cpu")) as cpu,
         ):
+            watched["cpu"] = cpu
             return launch.run(
                 launch.Job(argv, _KERNEL_ENVIRONMENT, project, site, read_only=True, root=root),
                 scenario_dir,
-                wall_limit_s=wall_limit_s,
-                cpu=own_cpu,
-                on_progress=on_progress,
-                stop=stop,
-                terminal=terminal,
-                limits=limits,
+                **watched,
             )
 
     def _options(self, seed: int, memory_mb: int, module: str) -> list[str]:

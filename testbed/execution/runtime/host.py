@@ -6,13 +6,13 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from testbed import guest_init
 from testbed.core.errors import MissingPrerequisiteError
 from testbed.core.project import PROJECT
 from testbed.execution.runtime import launch
-from testbed.execution.runtime.limits import Limits
-from testbed.execution.runtime.outcome import Clock, KernelInfo, OnProgress, Outcome, Stop
+from testbed.execution.runtime.outcome import Clock, KernelInfo, Outcome, Watched
 from testbed.execution.runtime.sources import copied, copied_libraries
 
 _PYTHON = "/usr/bin/python3"
@@ -37,13 +37,8 @@ class HostRuntime:
         *,
         seed: int,
         memory_mb: int = 1024,
-        wall_limit_s: float = 600.0,
-        cpu: int | None = None,
-        on_progress: OnProgress | None = None,
-        stop: Stop | None = None,
         module: str = "testbed.execution.inside",
-        terminal: int | None = None,
-        limits: Limits | None = None,
+        **watched: Unpack[Watched],
     ) -> Outcome:
         """See `Runtime.run`; seed and memory size apply only to guests."""
         if os.geteuid() != 0:
@@ -56,10 +51,5 @@ class HostRuntime:
             return launch.run(
                 launch.Job(argv, guest_init.ENVIRONMENT, project, site, network=True),
                 scenario_dir,
-                wall_limit_s=wall_limit_s,
-                cpu=cpu,
-                on_progress=on_progress,
-                stop=stop,
-                terminal=terminal,
-                limits=limits,
+                **watched,
             )

@@ -66,16 +66,16 @@ def run(
     job: Job,
     folder: Path,
     *,
-    wall_limit_s: float,
-    cpu: int | None,
-    on_progress: OnProgress | None,
-    stop: Stop | None,
+    wall_limit_s: float = 600.0,
+    cpu: int | None = None,
+    on_progress: OnProgress | None = None,
+    stop: Stop | None = None,
     terminal: int | None = None,
     limits: Limits | None = None,
 ) -> Outcome:
     """Runs a job until it ends, however it ends; nothing of it is left but what is in `folder`.
 
-    With a `terminal` (a descriptor) the job talks to that, and not to ``console.log``.
+    Further arguments: see `Watched`.
 
     Raises:
         OutputError: the folder cannot be written.

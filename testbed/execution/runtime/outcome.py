@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, Protocol, TypedDict, Unpack
 
 from testbed.execution.runtime.limits import Limits
 
@@ -91,6 +91,27 @@ class KernelInfo(TypedDict):
     sha256: str
 
 
+class Watched(TypedDict, total=False):
+    """How a run is watched and limited: arguments of `Runtime.run`.
+
+    Attributes:
+        wall_limit_s: the run is ended after this many seconds of the user's time; default 600.
+        cpu: pin to this processor; None: to one that no other run uses.
+        on_progress: called about ten times a second, from the calling thread.
+        stop: set it (from any thread) to end the run as `interrupted`.
+        terminal: descriptor of a terminal the program talks to; None: nothing to read, and what it
+            prints goes to ``console.log``.
+        limits: of processor time and disk; None: none.
+    """
+
+    wall_limit_s: float
+    cpu: int | None
+    on_progress: OnProgress | None
+    stop: Stop | None
+    terminal: int | None
+    limits: Limits | None
+
+
 class Runtime(Protocol):
     """Where a run's network runs: `GuestRuntime` or `HostRuntime`.
 
@@ -116,13 +137,8 @@ class Runtime(Protocol):
         *,
         seed: int,
         memory_mb: int = 1024,
-        wall_limit_s: float = 600.0,
-        cpu: int | None = None,
-        on_progress: OnProgress | None = None,
-        stop: Stop | None = None,
         module: str = "testbed.execution.inside",
-        terminal: int | None = None,
-        limits: Limits | None = None,
+        **watched: Unpack[Watched],
     ) -> Outcome:
         """Runs ``python -m module FOLDER`` in isolation.
 
@@ -134,14 +150,8 @@ class Runtime(Protocol):
             seed: of the guest kernel's random numbers; the host runtime cannot control its
                 kernel's.
             memory_mb: memory of the guest, in MiB.
-            wall_limit_s: the run is ended after this many seconds of the user's time.
-            cpu: pin to this processor; None: to one that no other run uses.
-            on_progress: called about ten times a second, from the calling thread.
-            stop: set it (from any thread) to end the run as `interrupted`.
             module: what to run, importable from the project's root.
-            terminal: descriptor of a terminal the program talks to; None: nothing to read, and
-                what it prints goes to ``console.log``.
-            limits: of processor time and disk; None: none.
+            watched: see `Watched`.
 
         Raises:
             OutputError: `scenario_dir` cannot be written.
