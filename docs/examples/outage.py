@@ -89,7 +89,7 @@ class Outage(Experiment):
 
     @claim(
         "Who sends while the link fails gets no answer; all others get theirs.",
-        source="-",
+        source="the link drops what it is given",
         bears_stall_s=0.002,
     )
     def only_those_are_lost(self, tables: Tables) -> Verdict:

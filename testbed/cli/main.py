@@ -156,7 +156,7 @@ def _option(p: Parameter) -> click.Option:
 
 def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
     def command(**given: Any) -> None:
-        from testbed.cli.show import RunView, print_result, result_data
+        from testbed.cli.show import RunView, print_result, result_data, verdicts_first
         from testbed.execution.runner import Request, run
 
         values = {p.name: given[p.name] for p in parameters if given.get(p.name) is not None}
@@ -175,7 +175,7 @@ def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
             from testbed.cli.repeat import repeat_command
 
             sys.exit(repeat_command(request, given["repeat"], given["as_json"]))
-        with RunView(err) as view:
+        with verdicts_first(out), RunView(err) as view:
             result = run(request, view)
         if given["as_json"]:
             _print_json(result_data(result.run, result.judged))
@@ -207,12 +207,12 @@ def replay(run: str, as_json: bool) -> None:
 
     The default, 'latest', is the latest run that is not a repetition ('--repeat').
     """
-    from testbed.cli.show import RunView, print_result, result_data
+    from testbed.cli.show import RunView, print_result, result_data, verdicts_first
     from testbed.results.replay import exit_code, warn_of_changed_files
     from testbed.results.replay import replay as replay_run
 
     rundir = RunDir.open(run, default_runs())
-    with rundir.in_use(), RunView(err) as view:
+    with verdicts_first(out), rundir.in_use(), RunView(err) as view:
         warn_of_changed_files(rundir)
         judged = replay_run(rundir, view.stage)
     if as_json:

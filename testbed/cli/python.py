@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from testbed.author.experiment import load
 from testbed.cli.console import err
 from testbed.cli.show import RunView
 from testbed.core.errors import ConfigError, nearest
-from testbed.core.parameters import RESERVED
+from testbed.core.parameters import RESERVED, parameters_of
 from testbed.core.rundir import RunDir, default_runs
 from testbed.execution.repeat import repeat as run_repeated
 from testbed.execution.runner import DEFAULT_SEED, Request, Watcher
@@ -88,10 +90,27 @@ def run(
         only=tuple(scenarios),
         image=str(image),
     )
-    with _temporary_files(), _view(progress) as view:
+    with _python_words(request.experiment, parameters), _temporary_files(), _view(progress) as view:
         if repeat > 1:
             return RepeatedRun(run_repeated(request, repeat, view))
         return Run(run_once(request, view).run)
+
+
+_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
+_ARGUMENTS = ("clock", "image", "out", "repeat", "runtime", "seed", "wall_limit_s")
+
+
+@contextmanager
+def _python_words(experiment: str, given: Iterable[str]) -> Iterator[None]:
+    """Messages name arguments of `run`, not options of ``testbed run``."""
+    try:
+        yield
+    except ConfigError as error:
+        names = {name: name for name in (*given, *_ARGUMENTS)} | {"scenario": "scenarios"}
+        with suppress(ConfigError):
+            names |= {p.name: p.name for p in parameters_of(load(experiment).Parameters)}
+        text = _OPTION.sub(lambda m: names.get(m[1].replace("-", "_"), m[0]), str(error))
+        raise ConfigError(text) from error.__cause__
 
 
 @contextmanager

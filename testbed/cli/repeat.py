@@ -38,9 +38,11 @@ def repeat_command(request: Request, count: int, as_json: bool) -> int:
 
 
 def _print(repetition: Repetition, data: dict[str, Any]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("verdict", "claim", "mean and 95 % interval", "expected", "held"):
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+    table.add_column("verdict", no_wrap=True)
+    for column, share in (("claim", 4), ("mean and 95 % interval", 3), ("expected", 3)):
+        table.add_column(column, overflow="fold", ratio=share)
+    table.add_column("held", no_wrap=True)
     for row in data["claims"]:
         colour = COLOURS[Status(row["status"])]
         table.add_row(

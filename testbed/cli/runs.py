@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from testbed.cli.console import err, out
-from testbed.core.errors import ConfigError
+from testbed.core.claims import Status
+from testbed.core.errors import ConfigError, with_reason
 from testbed.core.rundir import RunDir, State, default_runs
 
 if TYPE_CHECKING:
@@ -53,20 +54,18 @@ def runs_group(context: click.Context, folder: Path | None, as_json: bool) -> No
 
 def _print_runs(found: list[RunRow]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("run", "started (UTC)", "state", "verdicts", "fingerprint", "MB"):
-        table.add_column(column, overflow="fold", justify="right" if column == "MB" else "left")
+    table.add_column("run", no_wrap=True, overflow="ignore")
+    for column in ("started (UTC)", "state", "verdicts", "fingerprint"):
+        table.add_column(column, overflow="fold")
+    table.add_column("MB", justify="right", no_wrap=True)
     for row in found:
         colour = _COLOURS.get(State(row.state), "red") if row.state in set(State) else "red"
-        why = (
-            f" [dim]({escape(row.reason[:60])})[/]"
-            if row.reason != row.state and row.reason
-            else ""
-        )
-        verdicts = ", ".join(f"{n} {status}" for status, n in row.verdicts.items())
+        state = with_reason(row.state, row.reason[:60])
+        verdicts = ", ".join(f"{n} {s}" for s in Status if (n := row.verdicts.get(s, 0)))
         table.add_row(
             row.path.name,
             row.started.replace("T", " ").rstrip("Z"),
-            f"[{colour}]{row.state}[/]{why}",
+            f"[{colour}]{escape(state)}[/]",
             verdicts,
             row.fingerprint[:16],
             f"{row.size_bytes / 1e6:.1f}",
@@ -74,10 +73,14 @@ def _print_runs(found: list[RunRow]) -> None:
     out.print(table)
     total_mb = sum(row.size_bytes for row in found) / 1e6
     out.print(
-        f"{len(found)} runs, {total_mb:.0f} MB, in {found[0].path.parent}",
+        f"{_count(len(found))}, {total_mb:.0f} MB, in {found[0].path.parent}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _count(runs: int) -> str:
+    return f"{runs} run" if runs == 1 else f"{runs} runs"
 
 
 @runs_group.command()
@@ -118,12 +121,12 @@ def prune(
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("runs prune: cannot ask for confirmation here; add --yes")
-        if not click.confirm(f"Remove these {len(chosen)} runs?"):
+        if not click.confirm(f"Remove {_count(len(chosen))}?"):
             out.print("nothing was removed")
             return
     for row in chosen:
         remove(row.path)
-    out.print(f"removed {len(chosen)} runs", highlight=False)
+    out.print(f"removed {_count(len(chosen))}", highlight=False)
 
 
 # ---- diff

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +17,7 @@ from testbed.core.claims import Judged, Status
 from testbed.core.rundir import REPORT, RunDir
 from testbed.execution.runner import Watcher
 from testbed.execution.runtime import Outcome, Progress, Runtime
+from testbed.results.replay import DrawingError
 
 COLOURS = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "yellow"}
 
@@ -86,6 +89,16 @@ class RunView(Watcher):
         self._tasks = {name: self._bar.add_task(name, state="", total=None)}
 
 
+@contextmanager
+def verdicts_first(console: Console) -> Iterator[None]:
+    """Shows the verdicts of a run before the error of a figure that could not be drawn."""
+    try:
+        yield
+    except DrawingError as error:
+        print_result(console, error.run, error.judged)
+        raise
+
+
 def result_data(run: RunDir, judged: list[Judged]) -> dict[str, Any]:
     """The result as plain data."""
     meta = run.meta()
@@ -105,9 +118,10 @@ def result_data(run: RunDir, judged: list[Judged]) -> dict[str, Any]:
 def print_result(console: Console, run: RunDir, judged: list[Judged]) -> None:
     """Prints the claims' table and where the report is."""
     meta = run.meta()
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("verdict", "claim", "observed", "expected"):
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+    table.add_column("verdict", no_wrap=True)
+    for column, share in (("claim", 4), ("observed", 3), ("expected", 3)):
+        table.add_column(column, overflow="fold", ratio=share)
     for claim, verdict in judged:
         colour = COLOURS[verdict.status]
         expected = f"{verdict.expected} {verdict.tolerance}".strip()

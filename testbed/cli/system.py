@@ -40,9 +40,22 @@ def doctor(as_json: bool) -> None:
             colour = _COLOUR[check.state]
             state = f"[{colour}]{check.state}[/]"
             table.add_row(check.name, state, check.found, check.purpose, check.mend)
-        out.print(table)
+        out.print(table, "", _summary(checks), highlight=False)
     runnable = all(c.state != "missing" for c in checks if c.name == "a runtime")
     sys.exit(ExitCode.PASS if runnable else ExitCode.ENVIRONMENT)
+
+
+def _summary(checks: list[doctors.Check]) -> str:
+    """One line: whether runs work here, and how much is missing."""
+    missing = [check for check in checks if check.state == "missing"]
+    if not missing:
+        return "experiments can run; nothing is missing"
+    if any(check.name == "a runtime" for check in missing):
+        return f"[red]experiments cannot run[/]: {len(missing)} things are missing (listed first)"
+    things = "1 thing is" if len(missing) == 1 else f"{len(missing)} things are"
+    return (
+        f"experiments can run; {things} missing, needed only for the purpose shown (listed first)"
+    )
 
 
 @click.group()

@@ -14,7 +14,7 @@ from testbed.cli.console import err, out
 from testbed.cli.show import RunView
 from testbed.core.errors import ExitCode
 from testbed.core.rundir import RunDir, default_runs
-from testbed.execution.verify import Comparison, verify
+from testbed.execution.verify import OWN_FILES, Comparison, verify
 from testbed.lifetime import guard
 from testbed.results.compare import Difference
 
@@ -84,8 +84,12 @@ def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
             more = f" (and {len(rows) - 1} more; --json lists them)" if rows[1:] else ""
             out.print(Text(f"{title}: {rows[0].where}{more}"))
             out.print(Text(f"  recorded  {rows[0].recorded}\n  now       {rows[0].again}"))
-    if found.differences and not found.versions:
+    edited = any(d.where == OWN_FILES for d in found.differences)
+    if found.differences and not found.versions and not edited:
         out.print("first cause: none of the recorded programs, files and sources")
     if meta.get("fingerprint"):
         noted = (recorded.meta().get("fingerprint") or "none")[:16]
-        out.print(f"fingerprint {noted} recorded, {meta['fingerprint'][:16]} now", highlight=False)
+        out.print(
+            f"fingerprint {noted} recorded, {meta['fingerprint'][:16]} of the new run",
+            highlight=False,
+        )

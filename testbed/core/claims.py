@@ -85,17 +85,30 @@ def evidence(
     """Evidence from packets of one or more captures, or from rows; as for `Verdict.because`."""
     if capture:
         numbers: Any = getattr(shown, "frame", shown)
-        return (Evidence(what, scenario, capture, tuple(int(n) for n in numbers)),)
+        return (Evidence(what, scenario, capture, _frames(numbers)),)
     columns = set(getattr(shown, "columns", ()))
     if not scenario and {"scenario", "capture", "frame"} <= columns:
         groups = shown.groupby(["scenario", "capture"], sort=False, observed=True)  # type: ignore[union-attr]
         return tuple(
-            Evidence(what, str(name), str(where), tuple(int(n) for n in packets["frame"]))
+            Evidence(what, str(name), str(where), _frames(packets["frame"]))
             for (name, where), packets in groups
         )
     rows = shown.head(_EVIDENCE_ROWS).round(4).to_dict("records")  # type: ignore[union-attr]
     kept = tuple({str(key): value for key, value in row.items()} for row in rows)
     return (Evidence(what, scenario, rows=kept),)
+
+
+def _frames(numbers: Iterable[Any]) -> tuple[int, ...]:
+    """Packet numbers, each once."""
+    return tuple(dict.fromkeys(int(n) for n in numbers))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of many cases that a verdict is about, in words."""
+
+    observed: str
+    expected: str
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,7 @@ class Verdict:
         value: the observed number, where it is one (repetitions are averaged over it).
         unit: its unit.
         score: share of a check's points that a FAIL still earns, 0 to 1; for grading.
+        cases: all of them, where `observed` or `expected` lists only the first.
     """
 
     status: Status
@@ -119,6 +133,7 @@ class Verdict:
     value: float | None = None
     unit: str = ""
     score: float = 0.0
+    cases: tuple[Case, ...] = ()
 
     def because(
         self,
@@ -138,7 +153,7 @@ class Verdict:
             capture: the packet numbers' capture.
         """
         more = evidence(what, shown, scenario, capture)
-        return replace(self, evidence=(*self.evidence, *more))
+        return replace(self, evidence=_each_once((*self.evidence, *more)))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``verdicts.json``; the score is for graders only."""
@@ -170,7 +185,7 @@ def claim(
 
     Args:
         sentence: what the textbook says, as one plain sentence.
-        source: RFC section or book.
+        source: RFC section or book; ``-`` if there is none.
         scenarios: the scenarios whose data it needs; it is not judged in runs without them.
         bears_stall_s: for a claim about time: the longest timer delay, on the real clock, after
             which a FAIL still counts; after a longer delay it is INCONCLUSIVE. About a tenth of the
@@ -181,7 +196,7 @@ def claim(
 
     def mark(check: F) -> F:
         check.__claim__ = Claim(  # type: ignore[attr-defined]
-            check.__name__, sentence, source, tuple(scenarios), bears_stall_s, check
+            check.__name__, sentence, source.strip(" -"), tuple(scenarios), bears_stall_s, check
         )
         return check
 
@@ -278,10 +293,26 @@ def all_of(*verdicts: Verdict) -> Verdict:
         _listed(v.observed for v in shown),
         _listed(v.expected for v in shown),
         _listed(v.tolerance for v in shown if v.tolerance),
-        tuple(e for v in shown for e in v.evidence),
+        _each_once(e for v in shown for e in v.evidence),
         sum(numbers) / len(numbers) if like else None,
         units.pop() if like else "",
+        cases=_cases(shown),
     )
+
+
+def _each_once(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    found: list[Evidence] = []
+    for one in evidence:
+        if one not in found:
+            found.append(one)
+    return tuple(found)
+
+
+def _cases(verdicts: Sequence[Verdict]) -> tuple[Case, ...]:
+    """All cases, if one line does not have room for them."""
+    found = [case for v in verdicts for case in v.cases or (Case(v.observed, v.expected),)]
+    listed = max(len({c.observed for c in found}), len({c.expected for c in found}))
+    return tuple(found) if listed > _LISTED else ()
 
 
 def with_unjudged(judged: Sequence[Verdict], unjudged: Sequence[str], worst_us: float) -> Verdict:

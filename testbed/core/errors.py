@@ -143,3 +143,8 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest allowed word, or an empty string."""
     match = difflib.get_close_matches(word, list(allowed), n=1)
     return f" (did you mean '{match[0]}'?)" if match else ""
+
+
+def with_reason(state: str, reason: str) -> str:
+    """``failed (no space)``; a reason that begins with the state says it all."""
+    return reason if reason.startswith(state) else f"{state} ({reason})" if reason else state

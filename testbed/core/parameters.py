@@ -12,6 +12,7 @@ Types allowed: int, float, bool, str and tuples of int, float or str.
 from __future__ import annotations
 
 import math
+import shlex
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -136,6 +137,13 @@ class Parameter:
         else:
             text = f"{value:g}" if isinstance(value, float) else str(value)
         return f"{text} {self.spec.unit}".strip() if text else "none"
+
+    def as_option(self, value: Any) -> str:
+        """A value as an option of the command line, quoted for the shell."""
+        if isinstance(value, bool):
+            return self.option if value else f"--no-{self.option[2:]}"
+        text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        return f"{self.option} {shlex.quote(text)}"
 
     def parse(self, value: Any) -> Any:
         """A checked value from a command-line string or a JSON value.

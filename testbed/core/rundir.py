@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.core import files
-from testbed.core.errors import ConfigError, OutputError, ParseError
+from testbed.core.errors import ConfigError, OutputError, ParseError, with_reason
 from testbed.core.project import PROJECT
 
 FORMAT = 1
@@ -243,7 +243,7 @@ class RunDir:
         if state is State.FINISHED:
             return
         mend = f"judge it with 'testbed replay {self.path}'" if self.ran else "run it again"
-        raise ConfigError(f"{self.path}: is {state}{f' ({why})' if why else ''}; {mend}")
+        raise ConfigError(f"{self.path}: is {with_reason(state, why or '')}; {mend}")
 
     def scenario(self, name: str) -> Path:
         """Folder of one scenario."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from testbed.author import experiment_folder
 from testbed.author.experiment import experiment_files
-from testbed.core.errors import ConfigError, nearest
+from testbed.core.errors import ConfigError, nearest, with_reason
 from testbed.core.fingerprint import fingerprint
 from testbed.core.project import PROJECT
 from testbed.core.rundir import RunDir
@@ -19,6 +19,9 @@ from testbed.machine import kernel as kernels
 from testbed.machine.image import choice
 from testbed.machine.image.store import Image
 from testbed.results.compare import Difference, bytes_that_differ, numbers_that_differ
+
+OWN_FILES = "the recorded run's own files, which changed after it was made"
+"""Where a run differs that somebody edited."""
 
 _HOSTS = "none: the host's programs"
 
@@ -56,7 +59,8 @@ def request_of(recorded: RunDir, target: Path, image: str = "") -> Request:
     """
     meta = recorded.meta()
     if meta["status"] != "complete":
-        raise ConfigError(f"{recorded.path}: is {meta['status']} ({meta['reason']}); run it again")
+        ended = with_reason(meta["status"], meta["reason"])
+        raise ConfigError(f"{recorded.path}: is {ended}; run it again")
     name = meta["experiment"]
     return Request(
         experiment=name if name in experiment_files() else str(_own_copy(recorded)),
@@ -144,7 +148,7 @@ def tampered(recorded: RunDir) -> Iterator[Difference]:
     """A run with files that changed since its fingerprint was computed."""
     noted = recorded.meta().get("fingerprint")
     if noted and noted != (now := fingerprint(recorded)):
-        yield Difference("the recorded run's own files", f"fingerprint {noted[:16]}", now[:16])
+        yield Difference(OWN_FILES, f"fingerprint {noted[:16]}", f"fingerprint {now[:16]}")
 
 
 def verify(

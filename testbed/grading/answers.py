@@ -80,6 +80,18 @@ class Answers:
             verdict = Verdict(Status.FAIL, said, verdict.expected, verdict.tolerance)
         return verdict if rel or abs else replace(verdict, tolerance="")
 
+    def numbers_given(self, *keys: str) -> Verdict:
+        """Whether each answer is a number, right or wrong: for public checks."""
+        given = {key: self.get(key) for key in keys}
+        wrong = [
+            f"{key}: {_NO_ANSWER if value is None else f'{shown(value)} (not a number)'}"
+            for key, value in given.items()
+            if _as_number(value) is None
+        ]
+        expected = "a number each for " + ", ".join(keys)
+        observed = "; ".join(wrong) or "all are numbers"
+        return holds(not wrong, observed=observed, expected=expected)
+
     def address(self, key: str, expected: str) -> Verdict:
         """An IPv4 or IPv6 address, in any notation."""
         right = ipaddress.ip_address(expected)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.core.claims import MissingDataError
 from testbed.core.errors import ParseError
+from testbed.core.ordering import natural
 from testbed.core.rundir import SCENARIO, read_json
 from testbed.results import gate
 
@@ -81,14 +82,14 @@ class ScenarioData:
         raise MissingDataError(f"no interface '{interface}' in this network")
 
     def captures(self) -> list[str]:
-        """Names of the captures, sorted as text: the interfaces where they were taken.
+        """Names of the captures, r2 before r10: the interfaces where they were taken.
 
         A capture that was taken and whose file is gone is named, too, so that no claim is judged
         without it: `packets` refuses it.
         """
         folder = self.path / "captures"
         taken = self.capture_drops if (folder / "captures.json").is_file() else {}
-        return sorted({path.stem for path in folder.glob("*.pcap")} | set(taken))
+        return sorted({path.stem for path in folder.glob("*.pcap")} | set(taken), key=natural)
 
     def packets(self, capture: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
         """A capture, one row per packet, with ``time_s`` since the run's start in front.

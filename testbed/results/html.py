@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
+
+_CODE = re.compile(r"`+([^`]+)`+")
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def template(name: str) -> jinja2.Template:
     """One of the templates."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    ).get_template(name)
+    )
+    environment.filters |= {"code": with_code, "date": date}
+    return environment.get_template(name)
+
+
+def with_code(text: str) -> Markup:
+    """Text of a docstring, with what is between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+
+
+def date(started: str) -> str:
+    """``2026-01-31 12:00 UTC`` from a run's record."""
+    return f"{started[:16].replace('T', ' ')} UTC" if started else ""
 
 
 def cell(

@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.core.errors import ConfigError, ParseError
+from testbed.author.experiment import experiment_files
+from testbed.core.errors import ConfigError, ParseError, nearest
 from testbed.core.rundir import REPETITION, RUN, RunDir, State, default_runs
 from testbed.results.finished import RepeatedRun, Run
 from testbed.results.repetition import Repetition
@@ -48,9 +49,15 @@ def _latest_of(experiment: str, runs: Path) -> RunDir:
     found = [RunDir(p.parent) for p in runs.glob(f"{experiment}-*/{RUN}")]
     found = [run for run in found if _is_finished(run, experiment)]
     if not found:
+        known = experiment_files()
+        mend = f"make one: testbed run {experiment}"
+        if experiment not in known:
+            own = Path(f"{experiment}.py")
+            mend = "give the folder of a run" + nearest(experiment, known)
+            mend = f"make one: testbed run {own}" if own.is_file() else mend
         raise ConfigError(
-            f"{experiment}: no finished run in {runs}, neither of this name nor of an experiment "
-            f"of this name; make one: make exp-{experiment}"
+            f"{experiment}: no finished run of this name or of an experiment of this name in "
+            f"{runs}; {mend}"
         )
     return max(found, key=RunDir.when)
 

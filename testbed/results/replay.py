@@ -69,6 +69,19 @@ def _file_of(run: RunDir) -> Path:
     return copies[0]
 
 
+class DrawingError(TestbedError):
+    """A figure could not be drawn; everything else of the run exists.
+
+    Attributes:
+        run: the run directory.
+        judged: its verdicts.
+    """
+
+    def __init__(self, error: TestbedError, run: RunDir, judged: list[Judged]) -> None:
+        super().__init__(str(error))
+        self.exit_code, self.run, self.judged = error.exit_code, run, judged
+
+
 @dataclass(frozen=True)
 class Parsed:
     """A run's experiment and parameters.
@@ -103,6 +116,9 @@ def replay(
     """Measures, judges, plots and reports a run again; returns the verdicts.
 
     The run is `finished` only once all of that exists. The caller must hold `RunDir.in_use`.
+
+    Raises:
+        DrawingError: a figure could not be drawn; raised when all else is done.
 
     Args:
         run: the run directory.
@@ -159,7 +175,7 @@ def _replay(
     done = {"state": State.FINISHED, "reason": ""}
     run.write_meta(meta | (done if run.ran else {"state": before.get("state", State.FAILED)}))
     if wrong:
-        raise wrong
+        raise DrawingError(wrong, run, judged) from wrong
     return judged
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from testbed.author.experiment import Experiment
+from testbed.core import parameters
 from testbed.core.claims import Evidence, Judged, MissingDataError
 from testbed.core.files import write_text
 from testbed.core.parameters import parameters_of
@@ -33,6 +34,7 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
         drawings=[{"svg": Markup(svg), "scenarios": names} for svg, names in drawings(run).items()],
         parameters=_parameters(cls, meta),
         scenarios=_scenarios(run, cls, meta),
+        command=_command(cls, meta, [f"--scenario {name}" for name in _chosen(cls, meta)]),
     )
     write_text(run.path / REPORT, page)
     return run.path / REPORT
@@ -63,6 +65,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         plots=[_plot(cls, p) for p in figure_files(path / "plots")],
         meta=any_meta,
         parameters=_parameters(cls, any_meta) if any_meta else [],
+        command=_command(cls, any_meta, [f"--repeat {len(metas)}"]) if any_meta else "",
     )
     write_text(path / REPORT, page)
     return path / REPORT
@@ -143,6 +146,29 @@ def _parameters(cls: type[Experiment], meta: dict[str, Any]) -> list[dict[str, A
         {"name": p.name, "value": meta["parameters"].get(p.name, p.default), "spec": p.spec}
         for p in parameters_of(cls.Parameters)
     ]
+
+
+def _command(cls: type[Experiment], meta: dict[str, Any], further: list[str]) -> str:
+    """The command that makes such a run, with the options that are not the defaults."""
+    given = [
+        p.as_option(meta["parameters"][p.name])
+        for p in parameters_of(cls.Parameters)
+        if meta["parameters"].get(p.name, p.default) not in (p.default, _plain(p.default))
+    ]
+    clock = ["--clock real"] if meta["clock"] == "real" else []
+    name = meta.get("file") or meta["experiment"]
+    words = [f"testbed run {name}", *given, f"--seed {meta['seed']}", *clock, *further]
+    return " ".join(words)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _chosen(cls: type[Experiment], meta: dict[str, Any]) -> list[str]:
+    """The scenarios that were run, if these are not all."""
+    params: Any = parameters.build(cls.Parameters, meta["parameters"])
+    return [] if set(cls(params).scenarios()) <= set(meta["scenarios"]) else list(meta["scenarios"])
 
 
 def mean_text(row: dict[str, Any]) -> str:

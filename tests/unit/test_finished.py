@@ -71,7 +71,12 @@ def make_run(path: Path, experiment: str = "tiny", number: int = 0, **meta) -> R
     table = pd.DataFrame({"scenario": ["main"], "goodput_mbps": [9.0]})
     table.to_parquet(path / "tables/flows.parquet")
     facts = {"seed": 1, "status": "complete", "state": State.FINISHED, "runtime": "guest"}
-    facts |= {"experiment": experiment, "file": str(file), "parameters": {"rate_mbps": 10.0}}
+    facts |= {
+        "started": f"2026-01-01T00:00:{number:02}Z",
+        "experiment": experiment,
+        "file": str(file),
+        "parameters": {"rate_mbps": 10.0},
+    }
     run.write_meta(facts | {"scenarios": {"main": {}}} | meta)
     os.utime(path / "run.json", (number, number))
     return run
@@ -119,7 +124,7 @@ def test_a_run_that_is_not_finished_is_refused_and_passed_over(runs):
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ("tiny", "tiny: no finished run .* make one: make exp-tiny"),
+        ("tiny", "tiny: no finished run .*; give the folder of a run$"),
         ("no/such/run", "no/such/run: no such run"),
         ("latest", "latest: no finished run"),
     ],

@@ -46,7 +46,7 @@ def test_a_lab_is_a_folder_that_can_be_opened(labs, tmp_path, monkeypatch):
     assert not list(path.rglob("*.txt"))
     monkeypatch.setattr(library, "labs_folder", lambda: labs)
     found = library.open_lab("first_lab")
-    assert set(found.manifest.checks) == {"round_trip", "hops"}
+    assert set(found.manifest.checks) == {"answered", "round_trip", "hops"}
 
 
 @pytest.mark.parametrize("name", ["Big", "1st", "a-b", "../x", "a.py", "", "ä", "x" * 61])

@@ -302,8 +302,11 @@ def test_what_plot_does_to_its_tables_changes_no_verdict(own_run):
 
 def test_a_figure_that_cannot_be_drawn_costs_no_other_result(own_run):
     run = own_run(r"$\nosuch{$")
-    with pytest.raises(ConfigError, match=r"own\.py: in figure 2_other: ValueError"):
+    with pytest.raises(
+        replay.DrawingError, match=r"own\.py: in figure 2_other: ValueError"
+    ) as seen:
         replay.replay(run)
+    assert [verdict.status for _, verdict in seen.value.judged] == [Status.PASS]
     found = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     assert found >= {"verdicts.json", "tables/t.parquet", "report.html", "plots/1_good.png"}
 

@@ -115,7 +115,7 @@ def test_a_run_whose_programs_cannot_be_hashed_has_failed(folder, monkeypatch):
         raise OSError(5, "the disk reports an error")
 
     run = make(folder / "r", State.UNDER_WAY, status="running")
-    made = runner.Plan(None, None, {}, None, run, run.meta(), ())
+    made = runner.Plan(None, None, None, {}, None, run, run.meta(), ())
     monkeypatch.setattr(runner, "_run_scenarios", lambda plans, _: {label: {} for label in plans})
     monkeypatch.setattr(runner, "_files", unreadable)
     with pytest.raises(OSError, match="disk"):
