@@ -18,15 +18,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.core.errors import ExitCode, TestbedError
+from testbed.core.quantities import in_words, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 F = TypeVar("F", bound=Callable[..., "Verdict"])
 
-
-_COUNTS = 1e9
-"""Whole numbers below this are printed with all digits."""
 
 _LISTED = 6
 """Number of cases that one verdict spells out."""
@@ -227,7 +225,9 @@ def same(observed: Any, expected: Any, what: str = "") -> Verdict:
     """`observed` equals `expected`: text, numbers, or collections of these (sets in any order)."""
     before = f"{what}: " if what else ""
     return holds(
-        observed == expected, observed=before + _words(observed), expected=before + _words(expected)
+        observed == expected,
+        observed=before + in_words(observed),
+        expected=before + in_words(expected),
     )
 
 
@@ -253,28 +253,28 @@ def near(
     if (rel is None) == (abs is None):
         raise ValueError("give rel or abs")
     slack = rel * math.fabs(expected) if rel is not None else (abs or 0.0)
-    tolerance = f"±{100 * rel:.3g} %" if rel is not None else f"±{_number(slack, unit)}"
+    tolerance = f"±{100 * rel:.3g} %" if rel is not None else f"±{number(slack, unit)}"
     if slack == 0:  # a count: the same number, or not
         tolerance = ""
-    said = _number(expected, unit)
+    said = number(expected, unit)
     return _judge(observed, expected - slack, expected + slack, said, tolerance, unit, what)
 
 
 def at_least(observed: float | None, low: float, *, unit: str = "", what: str = "") -> Verdict:
     """`observed` is `low` or more; `unit` and `what` as for `near`."""
-    return _judge(observed, low, math.inf, f"≥ {_number(low, unit)}", "", unit, what)
+    return _judge(observed, low, math.inf, f"≥ {number(low, unit)}", "", unit, what)
 
 
 def at_most(observed: float | None, high: float, *, unit: str = "", what: str = "") -> Verdict:
     """`observed` is `high` or less; `unit` and `what` as for `near`."""
-    return _judge(observed, -math.inf, high, f"≤ {_number(high, unit)}", "", unit, what)
+    return _judge(observed, -math.inf, high, f"≤ {number(high, unit)}", "", unit, what)
 
 
 def between(
     observed: float | None, low: float, high: float, *, unit: str = "", what: str = ""
 ) -> Verdict:
     """`observed` lies in a closed interval; `unit` and `what` as for `near`."""
-    said = f"{_number(low)} to {_number(high, unit)}"
+    said = f"{number(low)} to {number(high, unit)}"
     return _judge(observed, low, high, said, "", unit, what)
 
 
@@ -353,71 +353,8 @@ def _judge(
     if observed is None or not math.isfinite(observed):
         return inconclusive(f"{before}no measurement", before + expected)
     status = Status.PASS if low <= observed <= high else Status.FAIL
-    seen = before + _number(observed, unit)
+    seen = before + number(observed, unit)
     return Verdict(status, seen, before + expected, tolerance, (), observed, unit)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{_words(k)} {_words(v)}" for k, v in value.items()) or "none"
-    if isinstance(value, set | frozenset):
-        value = sorted(value, key=str)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_words, value)) or "none"
-    return str(value) if value != "" else "none"
-
-
-_SINGULAR = {
-    "addresses": "address",
-    "entries": "entry",
-    "matches": "match",
-    "queries": "query",
-    "replies": "reply",
-} | {
-    plural: plural.removesuffix("s")
-    for plural in (
-        "announcements",
-        "answers",
-        "bytes",
-        "connections",
-        "datagrams",
-        "drops",
-        "duplicates",
-        "errors",
-        "flows",
-        "fragments",
-        "frames",
-        "hops",
-        "lies",
-        "marks",
-        "messages",
-        "offers",
-        "packet-ins",
-        "packets",
-        "pings",
-        "ports",
-        "probes",
-        "questions",
-        "requests",
-        "rounds",
-        "segments",
-        "times",
-    )
-}
-"""What claims count. Other units stay as given: no spelling rule covers English."""
-
-
-def _number(value: float, unit: str = "") -> str:
-    """Four digits for a measurement; a count in full."""
-    whole = math.isfinite(value) and float(value).is_integer() and abs(value) < _COUNTS
-    unit = _of_one(unit) if value == 1 else unit
-    return f"{int(value) if whole else format(float(value), '.4g')} {unit}".strip()
-
-
-def _of_one(unit: str) -> str:
-    """``packets per RTT`` → ``packet per RTT``; unknown plurals stay."""
-    noun, gap, rest = unit.partition(" ")
-    return _SINGULAR.get(noun, noun) + gap + rest
 
 
 Judged = tuple[Claim, Verdict]
