@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         bulk_flows,
         dns_lookups,
         name_service,
+        packet_scripts,
         plots,
         routing,
         steps,
@@ -139,6 +140,7 @@ __all__ = [
     "number",
     "open",
     "own_program",
+    "packet_scripts",
     "param",
     "pick",
     "ping",
@@ -164,7 +166,9 @@ __all__ = [
 
 
 _HOME = {
-    "author": ("actions bulk_flows dns_lookups name_service plots routing steps tunnels"),
+    "author": (
+        "actions bulk_flows dns_lookups name_service packet_scripts plots routing steps tunnels"
+    ),
     "author.actions": (
         "Action compute_checksums filter_packets in_order ip masquerade nothing own_program ping"
         " program sysctl unfilter wait when zeros"

@@ -17,6 +17,7 @@ ROOMS = {
     "guest_init": "process 1 of a guest; the standard library alone",
     "lifetime": "nothing outlives its command: signals, temporary folders, processes",
     "programs": "small programs that run in nodes",
+    "peers": "packet scripts in packetdrill's notation, and the program that plays them",
     "analysis": "captures and kernel events to tables, numbers and figures",
     "machine": "packages, the guest kernel, images",
     "net": "networks over netlink",

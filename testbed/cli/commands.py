@@ -22,6 +22,7 @@ COMMANDS = {
     "lab": "testbed.cli.lab:lab_group",
     "mininet": "testbed.cli.topology:mininet",
     "new": "testbed.cli.new:command",
+    "packetdrill": "testbed.cli.packetdrill:packetdrill",
     "runs": "testbed.cli.runs:runs_group",
     "shell": "testbed.cli.topology:shell",
     "topologies": "testbed.cli.topology:list_topologies",
