@@ -267,7 +267,8 @@ def at_least(observed: float | None, low: float, *, unit: str = "", what: str = 
 
 def at_most(observed: float | None, high: float, *, unit: str = "", what: str = "") -> Verdict:
     """`observed` is `high` or less; `unit` and `what` as for `near`."""
-    return _judge(observed, -math.inf, high, f"≤ {number(high, unit)}", "", unit, what)
+    limit = "≤ " * (high != 0 or isinstance(high, float))  # of things counted, ≤ 0 is 0
+    return _judge(observed, -math.inf, high, f"{limit}{number(high, unit)}", "", unit, what)
 
 
 def between(
