@@ -45,7 +45,9 @@ def lines(
     texts = describe.packets(packets).tolist()
     names = packets["protocol"].astype(object).where(packets["protocol"].notna(), "").tolist()
     rows = packets[list(_TCP)].astype(object).where(packets[list(_TCP)].notna(), None)
+    window = own["window_bytes"].reindex(packets.index).astype("Int64").astype(object)
     rows = rows.assign(seq=numbers["seq"], ack=numbers["ack"])
+    rows["tcp_window"] = window.where(window.notna(), rows["tcp_window"])  # scaled where known
     every: Iterable[Any] = rows.itertuples()
     for place, row in enumerate(every):
         tcp = _tcp(row) if row.tcp_sport is not None and row.tcp_flags is not None else ""

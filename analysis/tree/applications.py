@@ -71,7 +71,7 @@ def dns(part: Part) -> str:
     start = part.at
     part.hexa("identification", 2)
     flags = int.from_bytes(part.peek(2), "big")
-    part.take("flags", 2, lambda raw: _DNS_FLAGS(int.from_bytes(raw, "big") & 0x87B0))
+    part.take("flags", 2, _dns_flags)
     rcode = dns_messages.RCODES.get(flags & 15, str(flags & 15))
     part.node.value = f"response, {rcode}" if flags & 0x8000 else "query"
     counts = [part.uint(f"{name} records", 2) for name in ("question", *dns_messages.SECTIONS)]
@@ -80,6 +80,12 @@ def dns(part: Part) -> str:
     for _, name in zip(part.each(), places, strict=False):
         _record(part, name, start)
     return "data" if part.left else ""
+
+
+def _dns_flags(raw: bytes) -> str:
+    number = int.from_bytes(raw, "big")
+    rcode = dns_messages.RCODES.get(number & 15, str(number & 15))
+    return f"{_DNS_FLAGS(number)}, operation {number >> 11 & 15}, {rcode}"
 
 
 def _record(part: Part, section: str, start: int) -> None:
