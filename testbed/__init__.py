@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         actions,
         bulk_flows,
         dns_lookups,
+        endpoints,
         name_service,
         packet_scripts,
         plots,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         zeros,
     )
     from testbed.author.dns_lookups import LookUps
+    from testbed.author.endpoints import Conversation
     from testbed.author.evidence import none_of
     from testbed.author.experiment import Experiment
     from testbed.author.process import Process
@@ -96,6 +98,7 @@ __all__ = [
     "CommandError",
     "ConfigError",
     "ConvergenceError",
+    "Conversation",
     "Evidence",
     "Experiment",
     "LinkShape",
@@ -126,6 +129,7 @@ __all__ = [
     "claim",
     "compute_checksums",
     "dns_lookups",
+    "endpoints",
     "filter_packets",
     "holds",
     "in_order",
@@ -167,13 +171,15 @@ __all__ = [
 
 _HOME = {
     "author": (
-        "actions bulk_flows dns_lookups name_service packet_scripts plots routing steps tunnels"
+        "actions bulk_flows dns_lookups endpoints name_service packet_scripts plots routing steps"
+        " tunnels"
     ),
     "author.actions": (
         "Action compute_checksums filter_packets in_order ip masquerade nothing own_program ping"
         " program sysctl unfilter wait when zeros"
     ),
     "author.dns_lookups": "LookUps",
+    "author.endpoints": "Conversation",
     "author.evidence": "none_of",
     "author.experiment": "Experiment",
     "author.process": "Process",
