@@ -9,8 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.dissect import openflow
-
 _STAMP = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}): ")
 _EVENT = re.compile(
     r"^ event=(?P<event>ADDED|DELETED|MODIFIED)(?: reason=(?P<reason>\w+))? table=(?P<table>\d+)"
@@ -139,10 +137,6 @@ def _words(message: Any) -> str:
         kind = {0: "echo reply", 8: "echo request"}.get(message.icmp_type, "ICMP")
         return f"{name}: {kind} {message.icmp_seq}"
     return f"{name}: to {'all' if message.eth_dst == 'ff:ff:ff:ff:ff:ff' else message.eth_dst}"
-
-
-MESSAGE_COLUMNS = tuple(c for c in openflow.COLUMNS if c != "time_s")
-"""Of a capture, for `openflow.read`."""
 
 
 def idle_times(table: pd.DataFrame, frames: pd.DataFrame, end_s: float) -> pd.DataFrame:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.packets.columns import need
 from testbed.core.errors import ConfigError
 
 FIVE_TUPLE = ("protocol", "src", "sport", "dst", "dport")
@@ -54,12 +53,6 @@ MATCHED = (
 MOST_BINS = 10_000_000
 
 
-def _needs(packets: pd.DataFrame, columns: Sequence[str]) -> None:
-    for name in columns:
-        if name not in packets:
-            raise ConfigError(f"packets: column '{name}' is missing; read it with the capture")
-
-
 def with_flow(packets: pd.DataFrame, both_ways: bool = False) -> pd.DataFrame:
     """IP packets with the columns of `FIVE_TUPLE` and ``flow``, a number from 0.
 
@@ -70,7 +63,7 @@ def with_flow(packets: pd.DataFrame, both_ways: bool = False) -> pd.DataFrame:
     Raises:
         ConfigError: a column is missing.
     """
-    _needs(packets, NEEDED)
+    need(packets, NEEDED)
     chosen = packets[packets["ip_src"].notna()]
     table = chosen.assign(
         src=chosen["ip_src"],
@@ -206,7 +199,7 @@ def match(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _marked(packets: pd.DataFrame, name: str) -> pd.DataFrame:
-    _needs(packets, MATCHED)
+    need(packets, MATCHED)
     chosen = packets[packets["ip_src"].notna()]
     mark = np.zeros(len(chosen), np.uint64)
     for column in MATCHED[2:]:

@@ -22,6 +22,9 @@ MOST_IN_A_PACKET = 3
 _MOST_ANSWERS = 4
 _LONGEST = 300
 
+_TELLING = ("type", "command", "method", "status", "ciphers")
+"""Of a message that is not whole, one of these must be there to say more than that it is one."""
+
 _NAMES = {"openflow": "OpenFlow", "ripng": "RIPng"}
 
 Row = Mapping[Any, Any]
@@ -77,9 +80,10 @@ def _of(name: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     for row in plain.to_dict("records"):
         row["records"] = answers.get(row["frame"], [])
         protocol = str(row.get("protocol") or _NAMES.get(name, name.upper()))
-        malformed = bool(row.get("malformed"))
-        said = words(row) if words and (not malformed or row.get("type")) else "message"
-        text = printable(f"{said}{' [malformed]' if malformed else ''}")
+        malformed, cut = bool(row.get("malformed")), bool(row.get("cut"))
+        tells = (not malformed and not cut) or any(row.get(key) for key in _TELLING)
+        said = words(row) if words and tells else "message"
+        text = printable(f"{said}{' [malformed]' if malformed else ' [cut]' if cut else ''}")
         if len(text) > _LONGEST:
             text = f"{text[:_LONGEST]}…"
         about = {"frame": row["frame"], "name": name, "protocol": protocol, "text": text}
@@ -121,7 +125,7 @@ def _dns(row: Row) -> str:
 def _dhcp(row: Row) -> str:
     offered = row["your_ip"] or row["requested_ip"] or row["client_ip"]
     lease = f"for {int(row['lease_s'])} s" if row["lease_s"] is not None else ""
-    return _joined(row["type"], offered, lease, f"(client {row['client_mac']})")
+    return _joined(row["type"], offered, lease, f"(client {row['client_mac'] or '?'})")
 
 
 def _http(row: Row) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
 
+from analysis import datagrams
+from analysis.dissect import tables
+
 PORTS = (67, 68)
-COLUMNS = ("frame", "ip_src", "ip_dst", "udp_sport", "udp_dport", "payload")
+COLUMNS = datagrams.COLUMNS
 """What `packets` must hold."""
 
 MAGIC = b"\x63\x82\x53\x63"
@@ -45,6 +49,7 @@ MESSAGE = (
     "dns_servers",
     "host_name",
     "hops",
+    "cut",
     "malformed",
 )
 
@@ -53,31 +58,28 @@ _TIMES = {51: "lease_s", 58: "renewal_s", 59: "rebinding_s"}
 _PAD, _END, _HOST_NAME, _MESSAGE_TYPE = 0, 255, 12, 53
 
 
-def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a message.
+def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+    """One row per message.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_ns`` are carried along.
+        ports: of UDP.
 
     Returns:
         the columns of `packets` but the payload, and: ``type`` (``DISCOVER``, ... or ``BOOTP``),
         ``xid``, addresses as text (``0.0.0.0`` as None; several with commas), times in s,
-        ``host_name``, ``hops`` (relays passed), ``malformed``.
+        ``host_name``, ``hops`` (relays passed), ``cut`` (the capture lacks a part), ``malformed``.
     """
-    ports = packets[["udp_sport", "udp_dport"]].isin(PORTS).any(axis=1)
-    chosen = packets[ports & packets["payload"].notna()]
-    rows = [
-        _message(frame, data)
-        for frame, data in zip(chosen["frame"].tolist(), chosen["payload"].tolist(), strict=True)
-    ]
-    found = pd.DataFrame(rows, columns=list(MESSAGE))
-    return chosen.drop(columns="payload").merge(found, on="frame", validate="one_to_one")
+    chosen = tables.of_udp(packets, ports)
+    columns = (chosen[name].tolist() for name in ("frame", "payload", "cut"))
+    rows = [_message(*one) for one in zip(*columns, strict=True)]
+    return tables.with_messages(chosen, rows, MESSAGE)
 
 
-def _message(frame: int, data: bytes) -> dict[str, Any]:
+def _message(frame: int, data: bytes, cut: bool) -> dict[str, Any]:
     """The fixed part (RFC 2131 §2), then the options."""
     if len(data) < 236:
-        return {"frame": frame, "malformed": True}
+        return {"frame": frame, "cut": cut, "malformed": not cut}
     row: dict[str, Any] = {
         "frame": frame,
         "type": "BOOTP",
@@ -90,10 +92,11 @@ def _message(frame: int, data: bytes) -> dict[str, Any]:
         "server_ip": _address(data[20:24]),
         "relay_ip": _address(data[24:28]),
         "client_mac": data[28:34].hex(":") if data[1] == 1 and data[2] == 6 else None,
+        "cut": cut,
         "malformed": False,
     }
     if data[236:240] == MAGIC:
-        row["malformed"] = not _options(data, 240, row)
+        row["malformed"] = not _options(data, 240, row) and not cut
     return row
 
 

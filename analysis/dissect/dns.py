@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from analysis import streams
+from analysis.dissect import tables
+
 PORTS = (53, 5353)
-COLUMNS = ("frame", "ip_src", "ip_dst", "udp_sport", "udp_dport", "payload")
+COLUMNS = tables.COLUMNS
 """What `packets` must hold."""
 
 TYPES = {
@@ -58,6 +62,8 @@ MESSAGE = (
     "answers",
     "authorities",
     "additionals",
+    "over_tcp",
+    "cut",
     "malformed",
 )
 RECORD = ("frame", "section", "name", "type", "ttl_s", "data")
@@ -70,53 +76,79 @@ class _Cut(Exception):
     """The message ends, or its names lead nowhere."""
 
 
-def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a message.
+@dataclass(frozen=True)
+class _Raw:
+    """A message's bytes: the frame that completes it, and whether the capture lacks some."""
+
+    frame: int
+    data: bytes
+    over_tcp: bool
+    cut: bool
+
+
+def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+    """One row per message.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_ns`` are carried along.
+        ports: of UDP, and of TCP.
 
     Returns:
         the columns of `packets` but the payload, and: ``id``, ``response``, ``opcode``, the flags,
         ``rcode`` (name, or number), ``question`` and ``type`` (of the first question), the four
-        counts, ``malformed``.
+        counts, ``over_tcp``, ``cut`` (the capture lacks a part), ``malformed``.
     """
-    chosen = _of_dns(packets)
-    rows = [_message(frame, data) for frame, data in _each(chosen)]
-    found = pd.DataFrame(rows, columns=list(MESSAGE))
-    return chosen.drop(columns="payload").merge(found, on="frame", validate="one_to_one")
+    rows = [_message(raw) for raw in _each(packets, ports)]
+    return tables.with_messages(packets, rows, MESSAGE)
 
 
-def records(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a resource record.
+def records(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+    """One row per resource record.
 
     Returns:
         ``frame``, ``section`` (of `SECTIONS`), ``name``, ``type``, ``ttl_s``, ``data`` (an address,
         a name, or hexadecimal). Records behind a malformed one are missing.
     """
     rows = [
-        {"frame": frame, **record}
-        for frame, data in _each(_of_dns(packets))
-        for record in _records(data)
+        {"frame": raw.frame, **record}
+        for raw in _each(packets, ports)
+        for record in _records(raw.data)
     ]
     return pd.DataFrame(rows, columns=list(RECORD))
 
 
-def _of_dns(packets: pd.DataFrame) -> pd.DataFrame:
-    ports = packets[["udp_sport", "udp_dport"]].isin(PORTS).any(axis=1)
-    return packets[ports & packets["payload"].notna()]
+def _each(packets: pd.DataFrame, ports: Collection[int]) -> list[_Raw]:
+    """The messages in the order of the frames that complete them."""
+    chosen = tables.of_udp(packets, ports)
+    columns = (chosen[name].tolist() for name in ("frame", "payload", "cut"))
+    found = [_Raw(frame, data, False, cut) for frame, data, cut in zip(*columns, strict=True)]
+    for conversation in streams.conversations(packets, ports):
+        for stream in conversation.sides:
+            found += _of_stream(stream)
+    return sorted(found, key=lambda raw: raw.frame)
 
 
-def _each(chosen: pd.DataFrame) -> Iterator[tuple[int, bytes]]:
-    yield from zip(chosen["frame"].tolist(), chosen["payload"].tolist(), strict=True)
+def _of_stream(stream: streams.Stream) -> Iterator[_Raw]:
+    """Messages with their length in front (RFC 1035 §4.2.2), up to the first hole."""
+    if not stream.runs or stream.runs[0].missing_bytes:
+        return
+    run = stream.runs[0]
+    data, here = run.data, 0
+    while here + 2 <= len(data):
+        after = here + 2 + int.from_bytes(data[here : here + 2], "big")
+        frame = stream.delivered(run.begin + min(after, len(data)) - 1)
+        yield _Raw(frame, data[here + 2 : after], True, after > len(data))
+        here = after
 
 
-def _message(frame: int, data: bytes) -> dict[str, Any]:
+def _message(raw: _Raw) -> dict[str, Any]:
+    data = raw.data
+    about = {"frame": raw.frame, "over_tcp": raw.over_tcp, "cut": raw.cut}
     if len(data) < 12:
-        return {"frame": frame, "malformed": True}
+        return {**about, "malformed": not raw.cut}
     number, flags, *counts = struct.unpack_from(">6H", data)
     row: dict[str, Any] = {
-        "frame": frame,
+        **about,
         "id": number,
         "response": bool(flags & 0x8000),
         "opcode": flags >> 11 & 15,
@@ -136,7 +168,7 @@ def _message(frame: int, data: bytes) -> dict[str, Any]:
         for _ in _walk(data):
             pass
     except _Cut:
-        row["malformed"] = True
+        row["malformed"] = not raw.cut
     return row
 
 

@@ -1,17 +1,26 @@
-"""First lines and some headers of HTTP/1 messages in a capture (RFC 9112)."""
+"""HTTP/1 messages of a capture (RFC 9110, RFC 9112), whole, over reassembled streams."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
 
-COLUMNS = ("frame", "ip_src", "ip_dst", "tcp_sport", "tcp_dport", "payload")
+from analysis import streams
+from analysis.dissect import tables
+from analysis.dissect.http_messages import Message, messages
+from analysis.streams import Conversation
+
+PORTS = (80, 8000, 8008, 8080, 8888, 3128)
+COLUMNS = streams.COLUMNS
 """What `packets` must hold. Messages are known by their first line, whatever the port."""
 
 MESSAGE = (
     "frame",
+    "first_frame",
+    "head_frame",
+    "connection",
     "kind",
     "method",
     "target",
@@ -19,54 +28,92 @@ MESSAGE = (
     "reason",
     "version",
     "host",
-    "content_bytes",
     "content_type",
+    "content_bytes",
+    "body_bytes",
+    "headers",
+    "body",
+    "request_frame",
+    "complete",
+    "cut",
+    "malformed",
+    "problem",
 )
 
-_REQUEST = re.compile(rb"([A-Z]{3,16}) (\S{1,8000}) HTTP/(1\.[01])\r?\n")
-_RESPONSE = re.compile(rb"HTTP/(1\.[01]) (\d{3})(?: ([^\r\n]{0,200}))?\r?\n")
-_HEADER = re.compile(rb"^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}):[ \t]*([^\r\n]*)", re.MULTILINE)
+MOST_BODY_BYTES = 1 << 16
 
 
-def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a segment that begins with a request or response line.
+def read(
+    packets: pd.DataFrame,
+    ports: Collection[int] = PORTS,
+    *,
+    most_body_bytes: int = MOST_BODY_BYTES,
+) -> pd.DataFrame:
+    """One row per message, in the order in which they were complete.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_ns`` are carried along.
+        ports: where a stream whose beginning was not captured is searched for messages.
+        most_body_bytes: how much of each body is kept in ``body``.
 
     Returns:
-        the columns of `packets` but the payload, and: ``kind`` (``request``, ``response``),
-        ``method``, ``target``, ``status``, ``reason``, ``version``, and of the headers in the same
-        segment ``host``, ``content_bytes``, ``content_type``; None where not given.
+        the columns of `packets` (at the frame that completes the message) but the payload, and:
+
+        - ``first_frame``, ``head_frame``: the frames that bring the first byte and complete the
+          head; ``connection`` (as in `analysis.tcp.analyse`)
+        - ``kind`` (``request``, ``response``), ``method``, ``target``, ``status``, ``reason``,
+          ``version``
+        - ``headers`` ((name as sent, value), …), and of them ``host``, ``content_type``,
+          ``content_bytes`` (Content-Length, if it is a number); None where not given
+        - ``body`` (its first `most_body_bytes`, still compressed if it was sent so, without the
+          framing of chunks), ``body_bytes`` (all of it)
+        - ``request_frame``: of a response the frame that completes the request it answers
+        - ``complete``: the message came to its end; ``cut``: the capture lacks a part of it;
+          ``malformed`` and ``problem``: it breaks RFC 9112, and how
     """
-    chosen = packets[packets["tcp_sport"].notna() & packets["payload"].notna()]
     rows = [
-        row
-        for frame, data in zip(chosen["frame"].tolist(), chosen["payload"].tolist(), strict=True)
-        if (row := _message(frame, data)) is not None
+        _row(conversation, message)
+        for conversation in streams.conversations(packets)
+        for message in messages(conversation, ports, most_body_bytes)
     ]
-    found = pd.DataFrame(rows, columns=list(MESSAGE))
-    return chosen.drop(columns="payload").merge(found, on="frame", validate="one_to_one")
+    rows.sort(key=lambda row: row["frame"])
+    table = tables.with_messages(packets, rows, MESSAGE)
+    numbers = ("first_frame", "head_frame", "status", "content_bytes", "request_frame")
+    return table.astype(dict.fromkeys(numbers, "Int64"))
 
 
-def _message(frame: int, data: bytes) -> dict[str, Any] | None:
-    if line := _REQUEST.match(data):
-        method, target, version = (part.decode("latin-1") for part in line.groups())
-        row: dict[str, Any] = {"kind": "request", "method": method, "target": target}
-    elif line := _RESPONSE.match(data):
-        version, status, reason = (part.decode("latin-1") for part in line.groups(b""))
-        row = {"kind": "response", "status": int(status), "reason": reason}
-    else:
-        return None
-    row |= {"frame": frame, "version": version}
-    head = data[line.end() :].split(b"\r\n\r\n", maxsplit=1)[0]
-    headers = {name.lower(): value.strip() for name, value in _HEADER.findall(head)}
-    row["host"] = _text(headers.get(b"host"))
-    row["content_type"] = _text(headers.get(b"content-type"))
-    length = headers.get(b"content-length", b"")
-    row["content_bytes"] = int(length) if length.isdigit() and len(length) < 19 else None
-    return row
+def _row(conversation: Conversation, message: Message) -> dict[str, Any]:
+    stream = conversation.sides[message.side]
+    length = message.header("content-length") or ""
+    request = message.request
+    return {
+        "frame": _last_frame(conversation, message),
+        "first_frame": stream.frame(message.begin),
+        "head_frame": stream.delivered(max(message.begin, message.head_end - 1)),
+        "connection": conversation.connection,
+        "kind": message.kind,
+        "method": message.method,
+        "target": message.target,
+        "status": message.status,
+        "reason": message.reason,
+        "version": message.version,
+        "host": message.header("host"),
+        "content_type": message.header("content-type"),
+        "content_bytes": int(length) if length.isdecimal() and len(length) < 19 else None,
+        "body_bytes": message.body_bytes,
+        "headers": message.headers,
+        "body": message.body,
+        "request_frame": None if request is None else _last_frame(conversation, request),
+        "complete": message.complete,
+        "cut": message.cut,
+        "malformed": bool(message.problem),
+        "problem": message.problem or None,
+    }
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
+def _last_frame(conversation: Conversation, message: Message) -> int:
+    """The frame that completes a message; what the stream's end completes, its FIN does."""
+    stream = conversation.sides[message.side]
+    if message.by_close:
+        return stream.close_frame
+    return stream.delivered(max(message.begin, message.end - 1))

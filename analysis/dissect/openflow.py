@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pandas as pd
 
+from analysis import streams
+
 PORT = 6653
-COLUMNS = ("frame", "time_s", "tcp_sport", "tcp_dport", "tcp_seq", "payload")
+PORTS = (PORT, 6633)
+COLUMNS = streams.COLUMNS
 """What `packets` must hold."""
 
 TYPES = {
@@ -63,6 +66,7 @@ MESSAGE = (
     "ip_proto",
     "icmp_type",
     "icmp_seq",
+    "cut",
     "malformed",
 )
 
@@ -70,76 +74,86 @@ _HEADER_BYTES = 8
 _IPV4, _ICMP = 0x0800, 1
 
 
-def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a message, in the order of their arrival.
+def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+    """One row per message, in the order in which they arrived.
 
     Args:
-        packets: with `COLUMNS`, of a capture in which no segment is missing.
+        packets: with `COLUMNS`; times are ``time_s`` if there is such a column.
+        ports: of the controller.
 
     Returns:
         ``frame`` and ``time_s`` of the segment that completes it; ``connection`` (the switch's
         TCP port), ``dpid`` (its datapath; null until it said so), ``to_switch``, ``type``,
         ``xid``, ``bytes``; of a FLOW_MOD ``command``, ``priority``, ``idle_s``; of a PACKET_IN or
         PACKET_OUT the carried frame's ``eth_src``, ``eth_dst``, ``ip_src``, ``ip_dst``,
-        ``ip_proto``, ``icmp_type``, ``icmp_seq``; ``malformed``.
+        ``ip_proto``, ``icmp_type``, ``icmp_seq``; ``cut`` (the capture lacks a part),
+        ``malformed``.
     """
-    rows = list(_messages(packets))
+    rows = sorted(_messages(packets, ports), key=lambda row: row["frame"])
     dpids = {row["connection"]: row["dpid"] for row in rows if "dpid" in row}
     for row in rows:
         row["dpid"] = dpids.get(row["connection"])
     table = pd.DataFrame(rows, columns=list(MESSAGE))
+    table["time_s"] = table["frame"].map(_times_s(packets)).astype("float64")
     numbers = ("dpid", "priority", "idle_s", "ip_proto", "icmp_type", "icmp_seq")
-    return table.astype(dict.fromkeys(numbers, "Int64") | {"to_switch": bool, "malformed": bool})
+    flags = ("to_switch", "cut", "malformed")
+    return table.astype(dict.fromkeys(numbers, "Int64") | dict.fromkeys(flags, "bool"))
 
 
-def _messages(packets: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Messages out of both directions' byte streams."""
-    pending: dict[tuple[int, bool], bytes] = {}
-    expected: dict[tuple[int, bool], int] = {}
-    whole = packets[list(COLUMNS)].dropna()  # a segment cut before its payload says nothing
-    ports = whole[["tcp_sport", "tcp_dport"]].isin([PORT]).any(axis=1)
-    segments: list[Any] = list(whole[ports].itertuples())
-    for row in segments:
-        data = row.payload
-        if not data:
-            continue
-        to_switch = bool(row.tcp_sport == PORT)
-        connection = int(row.tcp_dport if to_switch else row.tcp_sport)
-        key, seq = (connection, to_switch), int(row.tcp_seq)
-        if key in expected and (seq - expected[key]) % 2**32 >= 2**31:
-            continue  # sent again: known
-        expected[key] = (seq + len(data)) % 2**32
-        pending[key] = pending.get(key, b"") + data
-        while (raw := _first(pending[key])) is not None:
-            pending[key] = pending[key][len(raw) :]
-            about = {"frame": int(row.frame), "time_s": float(row.time_s)}
-            yield {**about, "connection": connection, "to_switch": to_switch, **_message(raw)}
+def _times_s(packets: pd.DataFrame) -> pd.Series[float]:
+    if "time_s" in packets:
+        return packets.set_index("frame")["time_s"]
+    time_ns = packets.set_index("frame")["time_ns"]
+    times_s: pd.Series[float] = (time_ns - time_ns.min()) / 1e9
+    return times_s
 
 
-def _first(data: bytes) -> bytes | None:
-    """The first whole message; what makes no sense is one message up to its end."""
-    if len(data) < _HEADER_BYTES:
-        return None
-    length = int.from_bytes(data[2:4], "big")
-    if length < _HEADER_BYTES:
-        return data
-    return data[:length] if len(data) >= length else None
+def _messages(packets: pd.DataFrame, ports: Collection[int]) -> Iterator[dict[str, Any]]:
+    """The messages of all streams."""
+    for conversation in streams.conversations(packets, ports):
+        for stream in conversation.sides:
+            to_switch = stream.sport in ports
+            about = {
+                "connection": stream.dport if to_switch else stream.sport,
+                "to_switch": to_switch,
+            }
+            for run in stream.runs:
+                for frame, raw, cut in _of_run(stream, run):
+                    yield {"frame": frame, **about, **_message(raw, cut)}
 
 
-def _message(raw: bytes) -> dict[str, Any]:
+def _of_run(stream: streams.Stream, run: streams.Run) -> Iterator[tuple[int, bytes, bool]]:
+    """Messages with the frame that completes each, and whether it is cut.
+
+    What makes no sense is one message up to the end; a run behind a hole that does not begin with
+    a message is passed over.
+    """
+    data, here = run.data, 0
+    if run.missing_bytes and data[:1] not in (b"\1", b"\4"):
+        return
+    while here + _HEADER_BYTES <= len(data):
+        length = int.from_bytes(data[here + 2 : here + 4], "big")
+        after = here + length if length >= _HEADER_BYTES else len(data)
+        end = min(after, len(data))
+        yield stream.delivered(run.begin + end - 1), data[here:end], after > end
+        here = after
+
+
+def _message(raw: bytes, cut: bool) -> dict[str, Any]:
     version, kind, length, xid = struct.unpack_from("!BBHI", raw)
     found: dict[str, Any] = {
         "type": TYPES.get(kind, str(kind)),
         "xid": xid,
         "bytes": len(raw),
-        "malformed": version not in (1, 4) or length != len(raw),
+        "cut": cut,
+        "malformed": version not in (1, 4) or (length != len(raw) and not cut),
     }
     if version != 4 and found["type"] != "HELLO":
         return found
     try:
         return found | _READERS.get(found["type"], lambda _: {})(raw)
     except (struct.error, IndexError, ValueError):
-        return found | {"malformed": True}
+        return found | {"malformed": not cut}
 
 
 def _features_reply(raw: bytes) -> dict[str, Any]:

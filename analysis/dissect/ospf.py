@@ -9,8 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import datagrams
+from analysis.dissect import tables
+
 PROTOCOL = 89
-COLUMNS = ("frame", "ip_version", "ip_src", "ip_dst", "ip_ttl", "ip_proto", "payload")
+COLUMNS = (*datagrams.COLUMNS, "ip_version", "ip_ttl")
 """What `packets` must hold."""
 
 TYPES = {1: "hello", 2: "description", 3: "request", 4: "update", 5: "acknowledgement"}
@@ -32,6 +35,7 @@ MAX_AGE_S = 3600
 """An LSA of this age is withdrawn (§B)."""
 
 _LSA_HEADER_BYTES = 20
+_READ = ("frame", "payload", "cut")
 
 PACKET = (
     "frame",
@@ -51,6 +55,7 @@ PACKET = (
     "dd_sequence",
     "mtu_bytes",
     "lsa_count",
+    "cut",
     "malformed",
 )
 LSA = (
@@ -69,7 +74,7 @@ LSA = (
 
 
 def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a packet.
+    """One row per packet.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_s`` are carried along.
@@ -79,27 +84,37 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
         ``router_id``, ``area``; of hellos ``hello_interval_s``, ``dead_interval_s``,
         ``priority``, ``dr``, ``bdr``, ``neighbours`` (ids joined by blanks), ``mask``,
         ``options``; of descriptions ``dd_flags`` (letters of I, M, MS), ``dd_sequence``,
-        ``mtu_bytes``; ``lsa_count`` (requests: LSAs asked for); ``malformed``.
+        ``mtu_bytes``; ``lsa_count`` (requests: LSAs asked for); ``cut`` (the
+        capture lacks a part); ``malformed``.
     """
-    chosen = packets[(packets["ip_proto"] == PROTOCOL) & packets["payload"].notna()]
-    frames, data = chosen["frame"].to_list(), chosen["payload"].to_list()
-    rows = [{"frame": f, **_packet(d)} for f, d in zip(frames, data, strict=True)]
-    found = pd.DataFrame(rows, columns=list(PACKET))
-    return chosen.drop(columns="payload").merge(found, on="frame", validate="one_to_one")
+    chosen = _of_ospf(packets)
+    rows = []
+    for frame, data, cut in zip(*(chosen[n].to_list() for n in _READ), strict=True):
+        said = _packet(data)
+        rows.append(
+            {"frame": frame, **said, "cut": cut, "malformed": said["malformed"] and not cut}
+        )
+    return tables.with_messages(chosen, rows, PACKET)
 
 
 def lsas(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row an LSA or LSA header, in whatever packet carries it.
+    """One row per LSA or LSA header, in whatever packet carries it.
 
     Returns:
         ``frame``, ``carrier`` (packet type), ``area``, ``ls_type`` (`LSA_TYPES`), ``ls_id``,
         ``adv_router``, ``sequence``, ``age_s``, ``checksum``, ``lsa_bytes``, and ``body``: None
         for headers alone, else what `_body` or `_body_v3` reads.
     """
-    chosen = packets[(packets["ip_proto"] == PROTOCOL) & packets["payload"].notna()]
+    chosen = _of_ospf(packets)
     frames, data = chosen["frame"].to_list(), chosen["payload"].to_list()
     rows = [{"frame": f, **lsa} for f, d in zip(frames, data, strict=True) for lsa in _lsas(d)]
     return pd.DataFrame(rows, columns=list(LSA))
+
+
+def _of_ospf(packets: pd.DataFrame) -> pd.DataFrame:
+    chosen = packets["ip_proto"] == PROTOCOL
+    found = datagrams.whole(packets[chosen.fillna(False).to_numpy(bool)])
+    return found[found["payload"].notna()]
 
 
 def _ip(raw: bytes) -> str:

@@ -4,42 +4,63 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pandas as pd
 
+from analysis import datagrams
+from analysis.dissect import tables
+
 PORT, PORT_NG = 520, 521
-COLUMNS = ("frame", "ip_src", "ip_dst", "ip_ttl", "udp_sport", "udp_dport", "payload")
+PORTS = (PORT, PORT_NG)
+COLUMNS = (*datagrams.COLUMNS, "ip_ttl")
 """What `packets` must hold."""
 
 INFINITY = 16
 COMMANDS = {1: "request", 2: "response"}
+AUTHENTICATIONS = {2: "password", 3: "digest"}
+"""RFC 2453 §4.1, RFC 4822 §2.1 (and RFC 2082): by the type in the first entry's place."""
+
+_AUTHENTICATION, _DIGEST = 0xFFFF, 3
+_AF_UNSPECIFIED, _AF_INET = 0, 2
 _NEXT_HOP_METRIC = 0xFF
 
-MESSAGE = ("frame", "protocol", "command", "version", "entry_count", "whole_table", "malformed")
+MESSAGE = (
+    "frame",
+    "protocol",
+    "command",
+    "version",
+    "entry_count",
+    "whole_table",
+    "authentication",
+    "cut",
+    "malformed",
+)
 ENTRY = ("frame", "prefix", "metric", "next_hop", "tag", "mask_given")
 
 
-def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a message.
+def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+    """One row per message.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_s`` are carried along.
+        ports: of UDP; `PORT_NG` is read as RIPng, any other as RIP.
 
     Returns:
         The columns of `packets` but the payload, and: ``protocol`` (``RIP`` or ``RIPng``),
-        ``command`` (``request``, ``response``, or its number), ``version``, ``entry_count``,
-        ``whole_table`` (a request for everything, RFC 2453 §3.9.1), ``malformed``.
+        ``command`` (``request``, ``response``, or its number), ``version``, ``entry_count`` (routes
+        and next hops, not the authentication), ``whole_table`` (a request for everything, RFC 2453
+        §3.9.1), ``authentication`` (of `AUTHENTICATIONS`, its number, or None), ``cut`` (the
+        capture lacks a part), ``malformed``.
     """
-    chosen = _of_rip(packets)
-    rows = [_message(frame, port, data) for frame, port, data in _each(chosen)]
-    found = pd.DataFrame(rows, columns=list(MESSAGE))
-    return chosen.drop(columns="payload").merge(found, on="frame", validate="one_to_one")
+    chosen = tables.of_udp(packets, ports)
+    rows = [_message(frame, port, data, cut) for frame, port, data, cut in _each(chosen)]
+    return tables.with_messages(chosen, rows, MESSAGE)
 
 
-def entries(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a route entry.
+def entries(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+    """One row per route entry.
 
     Returns:
         ``frame``, ``prefix`` (``10.0.1.0/24``; of version 1 by the class), ``metric``,
@@ -47,46 +68,61 @@ def entries(packets: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {"frame": frame, **entry}
-        for frame, port, data in _each(_of_rip(packets))
+        for frame, port, data, _ in _each(tables.of_udp(packets, ports))
         for entry in (_entries_ng(data) if port == PORT_NG else _entries(data))
     ]
     return pd.DataFrame(rows, columns=list(ENTRY))
 
 
-def _of_rip(packets: pd.DataFrame) -> pd.DataFrame:
-    ports = packets[["udp_sport", "udp_dport"]].isin([PORT, PORT_NG]).any(axis=1)
-    return packets[ports & packets["payload"].notna()]
+def _each(chosen: pd.DataFrame) -> Iterator[tuple[int, int, bytes, bool]]:
+    names = ("frame", "udp_sport", "udp_dport", "payload", "cut")
+    for frame, sport, dport, data, cut in zip(*(chosen[n].to_list() for n in names), strict=True):
+        yield frame, PORT_NG if PORT_NG in (sport, dport) else PORT, data, cut
 
 
-def _each(packets: pd.DataFrame) -> Iterator[tuple[int, int, bytes]]:
-    names = ("frame", "udp_sport", "udp_dport", "payload")
-    for frame, sport, dport, data in zip(*(packets[n].to_list() for n in names), strict=True):
-        yield frame, PORT_NG if PORT_NG in (sport, dport) else PORT, data
-
-
-def _message(frame: int, port: int, data: bytes) -> dict[str, Any]:
+def _message(frame: int, port: int, data: bytes, cut: bool) -> dict[str, Any]:
     protocol = "RIPng" if port == PORT_NG else "RIP"
+    row: dict[str, Any] = {"frame": frame, "protocol": protocol, "cut": cut}
     if len(data) < 4:
-        return {"frame": frame, "protocol": protocol, "malformed": True}
-    found = list(_entries_ng(data) if port == PORT_NG else _entries(data))
+        return {**row, "malformed": not cut}
+    if port == PORT_NG:
+        found, kind, places = list(_entries_ng(data)), None, range(4, len(data), 20)
+    else:
+        found, (kind, places) = list(_entries(data)), _places(data)
+    rest = len(data) - 4 if kind != _DIGEST else places.stop - 4
     return {
-        "frame": frame,
-        "protocol": protocol,
+        **row,
         "command": COMMANDS.get(data[0], str(data[0])),
         "version": data[1],
-        "entry_count": (len(data) - 4) // 20,
+        "entry_count": (places.stop - places.start) // 20,
         "whole_table": data[0] == 1
-        and (len(data) - 4) // 20 == 1
-        and int.from_bytes(data[20:24], "big") % 256 == INFINITY,
-        "malformed": (len(data) - 4) % 20 != 0 or any(not e["prefix"] for e in found),
+        and len(places) == 1
+        and int.from_bytes(data[places.start + 16 : places.start + 20], "big") % 256 == INFINITY,
+        "authentication": None if kind is None else AUTHENTICATIONS.get(kind, str(kind)),
+        "malformed": not cut and (rest % 20 != 0 or any(not e["prefix"] for e in found)),
     }
+
+
+def _places(data: bytes) -> tuple[int | None, range]:
+    """The type of authentication, and where the entries behind it begin.
+
+    A digest has its own length of the entries in front, and stands behind them (RFC 4822 §2).
+    """
+    if int.from_bytes(data[4:6], "big") != _AUTHENTICATION or len(data) < 24:
+        return None, range(4, len(data), 20)
+    kind, length = struct.unpack_from("!HH", data, 6)
+    end = length if kind == _DIGEST and 24 <= length <= len(data) else len(data)
+    return kind, range(24, end, 20)
 
 
 def _entries(data: bytes) -> Iterator[dict[str, Any]]:
     version = data[1] if len(data) > 1 else 0
-    for at in range(4, len(data) - 19, 20):
+    _, places = _places(data)
+    for at in places:
+        if at + 20 > places.stop:
+            return
         family, tag, address, mask, hop, metric = struct.unpack_from("!HH4s4s4sI", data, at)
-        if family == 0xFFFF:  # authentication
+        if family not in (_AF_INET, _AF_UNSPECIFIED):  # not of IP (RFC 2453 §3.6)
             continue
         length = _length_of(mask) if version > 1 and mask != b"\0\0\0\0" else _class_length(address)
         yield {

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-COLUMNS = ("frame", "ip_src", "ip_dst", "tcp_sport", "tcp_dport", "payload")
+from analysis import streams
+from analysis.dissect import tables
+from analysis.streams import Run, Stream
+
+COLUMNS = streams.COLUMNS
 """What `packets` must hold. Hellos are known by their bytes, whatever the port."""
 
-VERSIONS = {0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
+VERSIONS = {
+    0x0300: "SSL 3.0",
+    0x0301: "TLS 1.0",
+    0x0302: "TLS 1.1",
+    0x0303: "TLS 1.2",
+    0x0304: "TLS 1.3",
+}
 MESSAGE = (
     "frame",
+    "connection",
     "kind",
     "version",
     "versions",
@@ -19,10 +32,19 @@ MESSAGE = (
     "alpn",
     "ciphers",
     "session_bytes",
+    "cut",
     "malformed",
 )
 
-_HANDSHAKE, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
+_CHANGE_CIPHER, _HANDSHAKE, _APPLICATION = 20, 22, 23
+_HELLOS = {1: "client", 2: "server"}
+_RECORD_BYTES, _MESSAGE_BYTES = 5, 4
+_LONGEST_RECORD_BYTES = (1 << 14) + 2048  # RFC 5246 §6.2.3
+_LONGEST_HELLO_BYTES = 1 << 17
+_RECORD = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]", re.DOTALL)
+_BEGINNING = re.compile(
+    rb"\x16\x03[\x00-\x04]..[\x01\x02]\x00|\x15\x03[\x00-\x04]\x00\x02", re.DOTALL
+)
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
 
 
@@ -53,37 +75,83 @@ class _Reader:
 
 
 def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """One row a hello.
+    """One row per hello, at the frame that completes its record.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_ns`` are carried along.
 
     Returns:
-        the columns of `packets` but the payload, and: ``kind`` (``client``, ``server``),
-        ``version`` (agreed, or the highest offered), ``versions`` (offered, with commas),
-        ``server_name``, ``alpn`` (with commas), ``ciphers`` (hexadecimal, with commas),
-        ``session_bytes``, ``malformed`` (also where a hello goes on in the next segment).
+        the columns of `packets` but the payload, and: ``connection``, ``kind`` (``client``,
+        ``server``), ``version`` (agreed, or the highest offered), ``versions`` (offered, with
+        commas), ``server_name``, ``alpn`` (with commas), ``ciphers`` (hexadecimal, with commas),
+        ``session_bytes``, ``cut`` (the capture lacks a part), ``malformed``.
     """
-    chosen = packets[packets["tcp_sport"].notna() & packets["payload"].notna()]
     rows = [
-        _hello(frame, data)
-        for frame, data in zip(chosen["frame"].tolist(), chosen["payload"].tolist(), strict=True)
-        if _is_hello(data)
+        {"connection": conversation.connection, **row}
+        for conversation in streams.conversations(packets)
+        for stream in conversation.sides
+        for run in stream.runs
+        for row in _hellos(stream, run)
     ]
-    found = pd.DataFrame(rows, columns=list(MESSAGE))
-    return chosen.drop(columns="payload").merge(found, on="frame", validate="one_to_one")
+    rows.sort(key=lambda row: row["frame"])
+    return tables.with_messages(packets, rows, MESSAGE)
 
 
-def _is_hello(data: bytes) -> bool:
-    record = data[:1] == bytes([_HANDSHAKE]) and data[1:2] == b"\x03"
-    return record and data[5:6] in (bytes([_CLIENT_HELLO]), bytes([_SERVER_HELLO]))
+def _hellos(stream: Stream, run: Run) -> Iterator[dict[str, Any]]:
+    """The hellos among the records of a run."""
+    here = _first_record(run)
+    if here is None:
+        return
+    data, pending, encrypted, frame = run.data, bytearray(), False, 0
+    while _RECORD.match(data, here) and here + _RECORD_BYTES <= len(data):
+        size = int.from_bytes(data[here + 3 : here + 5], "big")
+        if size > _LONGEST_RECORD_BYTES:
+            break
+        kind, body = data[here], data[here + _RECORD_BYTES : here + _RECORD_BYTES + size]
+        here = min(here + _RECORD_BYTES + size, len(data))
+        frame = stream.delivered(run.begin + here - 1)
+        encrypted = encrypted or kind in (_CHANGE_CIPHER, _APPLICATION)
+        if kind != _HANDSHAKE or (encrypted and not _is_one_hello(body)):
+            continue
+        pending += body
+        for message in _whole_messages(pending):
+            if message[0] in _HELLOS:
+                yield _hello(frame, message, cut=False)
+    if pending and pending[0] in _HELLOS:
+        yield _hello(frame, bytes(pending), cut=True)
 
 
-def _hello(frame: int, data: bytes) -> dict[str, Any]:
-    client = data[5] == _CLIENT_HELLO
-    row: dict[str, Any] = {"frame": frame, "kind": "client" if client else "server"}
+def _first_record(run: Run) -> int | None:
+    """Where records begin: at once, or with a later segment (STARTTLS, or behind a hole)."""
+    here = 0
+    for piece in run.pieces:
+        if _BEGINNING.match(piece) or (here == 0 and _BEGINNING.match(run.data)):
+            return here
+        here += len(piece)
+    return None
+
+
+def _is_one_hello(body: bytes) -> bool:
+    """A second hello may follow a change of ciphers that changes none (RFC 8446 §D.4)."""
+    length = int.from_bytes(body[1:4], "big") + _MESSAGE_BYTES
+    return body[:1] in (b"\1", b"\2") and length == len(body)
+
+
+def _whole_messages(pending: bytearray) -> Iterator[bytes]:
+    """Takes the whole messages off the front."""
+    while len(pending) >= _MESSAGE_BYTES:
+        end = _MESSAGE_BYTES + int.from_bytes(pending[1:4], "big")
+        if end > len(pending):
+            return
+        yield bytes(pending[:end])
+        del pending[:end]
+
+
+def _hello(frame: int, message: bytes, *, cut: bool) -> dict[str, Any]:
+    client = _HELLOS[message[0]] == "client"
+    row: dict[str, Any] = {"frame": frame, "kind": _HELLOS[message[0]], "cut": cut}
     try:
-        body = _Reader(data[6:]).vector(3)
+        body = _Reader(message[_MESSAGE_BYTES:_LONGEST_HELLO_BYTES])
         legacy = body.number(2)
         row["version"] = VERSIONS.get(legacy, hex(legacy))
         body.take(32)  # random
@@ -94,7 +162,7 @@ def _hello(frame: int, data: bytes) -> dict[str, Any]:
             _extensions(body.vector(2), client, row)
         row["malformed"] = False
     except _Cut:
-        row["malformed"] = True
+        row["malformed"] = not cut
     return row
 
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from testbed.core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NUMPY = "numpy"
 MASKED = "masked"
@@ -154,6 +158,13 @@ def choose(columns: Iterable[str] | None) -> list[str]:
     for name in sorted(wanted - COLUMNS.keys()):
         raise ConfigError(f"columns: no packet column '{name}'{nearest(name, COLUMNS)}")
     return [name for name in COLUMNS if name in wanted]
+
+
+def need(packets: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Raises ConfigError if a column was not read with the capture."""
+    for name in columns:
+        if name not in packets:
+            raise ConfigError(f"packets: column '{name}' is missing; read it with the capture")
 
 
 def as_markdown() -> str:

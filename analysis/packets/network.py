@@ -58,11 +58,12 @@ def ipv4(out: Table, window: Window) -> tuple[Window | None, Protos]:
     good = _check_ipv4(out, window, whole, first, header, total)
     _put_ipv4(out, window, whole, first, header, total)
     fragment = window.u16(6)
-    good &= (fragment & 0x1FFF) == 0
-    out.note_fragments(window, good & ((fragment & 0x2000) != 0))
+    later = (fragment & 0x1FFF) != 0
+    out.note_fragments(window, good & ~later & ((fragment & 0x2000) != 0))
     protos = window.u8(9)
     if out.wants("ip_proto"):
         out.put("ip_proto", window, protos, window.has(10))
+    protos[later] = NO_TRANSPORT
     inner = window.next(header, good, end=total)
     return inner, _picked(protos, window, inner, good)
 
@@ -175,7 +176,8 @@ def ipv6(out: Table, window: Window) -> tuple[Window | None, Protos]:
         out.put("ip_header_bytes", window, chain.header, _known(window, chain.read))
     good &= chain.goes_on
     inner = window.next(chain.header, good, end=total)
-    return inner, _picked(chain.proto, window, inner, good)
+    protos = np.where(chain.later, np.uint8(NO_TRANSPORT), chain.proto)
+    return inner, _picked(protos, window, inner, good)
 
 
 def _known(window: Window, good: Mask) -> Mask:
@@ -208,7 +210,8 @@ class _Extensions:
         proto: (rows,) protocol behind the chain.
         header: (rows,) length of the fixed header and the chain in bytes.
         read: (rows,) the chain was captured whole.
-        goes_on: (rows,) a transport header follows and its place is known.
+        goes_on: (rows,) the place of what follows is known.
+        later: (rows,) no transport header follows, but a later part of a fragmented packet.
     """
 
     def __init__(self, out: Table, window: Window, good: Mask, total: Ints) -> None:
@@ -216,6 +219,7 @@ class _Extensions:
         self.proto = window.u8(6)
         self.header = np.full(len(window), 40, np.int32)
         self.goes_on, self.read = good.copy(), good.copy()
+        self.later = np.zeros(len(window), np.bool_)
         self.names: dict[int, str] = {}
         present = good if window.present is None else good & window.present
         rows = np.flatnonzero(present & _IS_EXTENSION[self.proto])
@@ -252,7 +256,7 @@ class _Extensions:
         self.header[rows] += size
         self.proto[rows] = octets[:, 0]
         self._fail(rows[self.header[rows] > self.total[rows]])
-        rows = rows[self.goes_on[rows]]
+        rows = rows[self.goes_on[rows] & ~self.later[rows]]
         return rows[_IS_EXTENSION[self.proto[rows]]]
 
     def _fail(self, rows: Ints) -> None:
@@ -285,7 +289,7 @@ class _Extensions:
                 full = np.zeros(len(self.window), values.dtype.newbyteorder("="))
                 full[rows] = values
                 self.out.put_where(name, self.window, full, where)
-        self.goes_on[rows[(word & 0xFFF8) != 0]] = False
+        self.later[rows[(word & 0xFFF8) != 0]] = True
         first = np.zeros(len(self.window), np.bool_)
         first[rows[(word & 0xFFF9) == 1]] = True
         self.out.note_fragments(self.window, first)

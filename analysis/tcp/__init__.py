@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.packets.columns import need
 from analysis.tcp import rtt
 from analysis.tcp.connections import connections, rates
 from analysis.tcp.flows import NEEDED, Ints, segments
@@ -64,6 +65,7 @@ def analyse(packets: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ConfigError: a column is missing.
     """
+    need(packets, NEEDED)
     seg = segments(packets)
     found = Analysis(packets, seg)
     order = np.argsort(seg.rows, kind="stable")
@@ -88,7 +90,7 @@ def _scaled(found: Analysis) -> Ints:
     """Windows in bytes; a SYN's window is never scaled (RFC 7323 §2.2)."""
     seg = found.seg
     shift = np.maximum(found.window_shift()[seg.side, seg.connection], 0)
-    return seg.window << np.where((seg.flags & 2) != 0, 0, shift)
+    return found.window << np.where((seg.flags & 2) != 0, 0, shift)
 
 
 def _measures(found: Analysis, order: Ints) -> dict[str, object]:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.packets.columns import need
 from analysis.packets.flags import FLAGS
-from testbed.core.errors import ConfigError
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -20,10 +20,9 @@ FIN, SYN, RST, PSH, ACK = (FLAGS[name] for name in ("FIN", "SYN", "RST", "PSH", 
 NEVER = np.int64(-(2**62))
 """Stands for a sequence number not seen yet."""
 
-NEEDED = (
+SEGMENT_COLUMNS = (
     "frame",
     "time_ns",
-    "wire_bytes",
     "ip_src",
     "ip_dst",
     "tcp_sport",
@@ -31,8 +30,14 @@ NEEDED = (
     "tcp_seq",
     "tcp_ack",
     "tcp_flags",
-    "tcp_window",
     "tcp_payload_bytes",
+)
+"""Packet columns that `segments` reads."""
+
+NEEDED = (
+    *SEGMENT_COLUMNS,
+    "wire_bytes",
+    "tcp_window",
     "tcp_mss",
     "tcp_wscale",
     "tcp_sack_permitted",
@@ -118,7 +123,6 @@ class Segments:
     end: Ints
     length: Ints
     flags: npt.NDArray[np.uint16]
-    window: Ints
     has_ack: Mask
     reused: Mask
     along: FlowOrder
@@ -144,16 +148,13 @@ def segments(packets: pd.DataFrame) -> Segments:
     A SYN with a new sequence number between the same sockets begins a new connection.
 
     Args:
-        packets: DataFrame of `analysis.packets.read` with the columns `NEEDED`.
+        packets: DataFrame of `analysis.packets.read` with the columns `SEGMENT_COLUMNS`.
 
     Raises:
         ConfigError: a column is missing.
     """
-    for name in NEEDED:
-        if name not in packets:
-            raise ConfigError(f"packets: column '{name}' is missing; read it with the capture")
-    whole = packets["tcp_payload_bytes"].notna() & packets["tcp_window"].notna()
-    rows = np.flatnonzero(whole.to_numpy())
+    need(packets, SEGMENT_COLUMNS)
+    rows = np.flatnonzero(packets["tcp_payload_bytes"].notna().to_numpy())  # the header is whole
     pair, forward = _pairs(packets, rows)
     small = pair.astype(np.uint16) if len(pair) and int(pair.max()) < 1 << 16 else pair
     order = np.argsort(small, kind="stable")  # a radix sort for 16 bits
@@ -187,7 +188,6 @@ def segments(packets: pd.DataFrame) -> Segments:
         end,
         length,
         flags,
-        plain(packets, "tcp_window", rows),
         has_ack,
         reused,
         along,

@@ -27,10 +27,11 @@ class Analysis:
         self.packets, self.seg = packets, seg
         self.count = len(seg)
         self.is_control = (seg.flags & _NO_DATA) != 0
-        self.window_before = last_known(seg.window, seg.previous, -1)
+        self.window = plain(packets, "tcp_window", seg.rows)
+        self.window_before = last_known(self.window, seg.previous, -1)
         self.ack_before = last_known(seg.ack, seg.previous, NEVER)
         self.their_ack = last_known(seg.ack, seg.opposite, NEVER)
-        self.their_window = last_known(seg.window, seg.opposite, -1)
+        self.their_window = last_known(self.window, seg.opposite, -1)
         self.same_ack = (seg.ack == self.ack_before) & (seg.previous >= 0) & seg.has_ack
         self.carries = (seg.length > 0) | ((seg.flags & (SYN | FIN)) != 0)
         self._next_seq()
@@ -66,15 +67,15 @@ class Analysis:
     def _kinds(self) -> None:
         seg, data = self.seg, ~self.is_control
         probe = self.zero_window_probe
-        self.zero_window = (seg.window == 0) & data & ~probe
+        self.zero_window = (self.window == 0) & data & ~probe
         lost = self.known & (seg.seq > self.next_seq) & ((seg.flags & RST) == 0)
         self.lost_segment = lost & ~probe
         short = (seg.length <= 1) & data & self.known & ~probe
         self.keep_alive = short & (seg.seq == self.next_seq - 1)
         repeats = (seg.length == 0) & self.expected & self.same_ack & data
-        nonzero = seg.window > 0
-        self.window_update = repeats & nonzero & (seg.window != self.window_before)
-        same = repeats & (seg.window == self.window_before)
+        nonzero = self.window > 0
+        self.window_update = repeats & nonzero & (self.window != self.window_before)
+        same = repeats & (self.window == self.window_before)
         their_keep_alive = last_known(self.keep_alive, seg.opposite, False)
         their_probe = last_known(probe, seg.opposite, False)
         self.keep_alive_ack = same & nonzero & their_keep_alive

@@ -145,7 +145,7 @@ class SdnBalance(Experiment):
         connections = pd.concat(opened).merge(
             pd.concat(arrived), on=["client", "sport"], how="left"
         )
-        messages = openflow.read(data.packets(CONTROL, flow_tables.MESSAGE_COLUMNS))
+        messages = openflow.read(data.packets(CONTROL, openflow.COLUMNS))
         asked = messages[
             (messages["type"] == "PACKET_IN") & (messages["ip_proto"] == TCP).fillna(False)
         ]

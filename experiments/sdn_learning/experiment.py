@@ -190,7 +190,7 @@ class SdnLearning(Flows):
         return found
 
     def _openflow(self, data: ScenarioData, steps: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        messages = openflow.read(data.packets(CONTROL, flow_tables.MESSAGE_COLUMNS))
+        messages = openflow.read(data.packets(CONTROL, openflow.COLUMNS))
         messages["info"] = flow_tables.describe(messages)
         changes = pd.concat(
             flow_tables.changes(data.log(f"flows-{switch}"), switch, data.t0_ns)

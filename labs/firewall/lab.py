@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import echo, flow_tables
+from analysis import echo
 from analysis.dissect import openflow
 from testbed import (
     Assignment,
@@ -175,7 +175,7 @@ class Lab(Assignment):
         seen = pd.concat(
             data.packets(f"{host}-eth0", COLUMNS).assign(capture=f"{host}-eth0") for host in HOSTS
         )
-        control = data.packets(CONTROL_CAPTURE, flow_tables.MESSAGE_COLUMNS)
+        control = data.packets(CONTROL_CAPTURE, openflow.COLUMNS)
         asked = openflow.read(control)
         return {
             "trials": pd.DataFrame(

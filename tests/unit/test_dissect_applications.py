@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from analysis import packets
 from analysis.dissect import dhcp, dns, http, tls
+from tests.unit.segments import datagrams, talk
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 
@@ -103,9 +104,7 @@ def test_tls_hellos(capture: pd.DataFrame, tshark: pd.DataFrame) -> None:
 
 
 def one(payload: bytes, udp: tuple[int, int] | None, tcp: tuple[int, int] | None) -> pd.DataFrame:
-    ports = {"udp_sport": udp and udp[0], "udp_dport": udp and udp[1]}
-    ports |= {"tcp_sport": tcp and tcp[0], "tcp_dport": tcp and tcp[1]}
-    return pd.DataFrame([{"frame": 1, "ip_src": "a", "ip_dst": "b", "payload": payload, **ports}])
+    return datagrams([payload], udp) if udp else talk((0, payload), ports=tcp or (0, 0))
 
 
 def test_dns_name_that_points_at_itself() -> None:
@@ -117,7 +116,16 @@ def test_cut_messages_are_malformed(capture: pd.DataFrame) -> None:
     answer = capture.payload[1]
     assert dns.read(one(answer[:-3], (53, 1), None)).malformed.tolist() == [True]
     assert dhcp.read(one(capture.payload[7][:-9], (68, 67), None)).malformed.tolist() == [True]
-    assert tls.read(one(capture.payload[13][:60], None, (1, 443))).malformed.tolist() == [True]
+
+
+def test_messages_that_the_capture_cut_are_cut_and_not_malformed(capture: pd.DataFrame) -> None:
+    for module, number, ports, bytes_ in ((dns, 1, (53, 1), 3), (dhcp, 7, (68, 67), 9)):
+        table = one(capture.payload[number], ports, None)
+        table["payload"] = [capture.payload[number][:-bytes_]]
+        found = module.read(table)
+        assert (found.cut.tolist(), found.malformed.tolist()) == ([True], [False])
+    found = tls.read(one(capture.payload[13][:60], None, (1, 443)))
+    assert (found.cut.tolist(), found.malformed.tolist()) == ([True], [False])
 
 
 @settings(max_examples=100, deadline=None)

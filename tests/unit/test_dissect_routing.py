@@ -10,6 +10,7 @@ import pytest
 from analysis import ospf as paths
 from analysis import ospf3, packets
 from analysis.dissect import ospf, rip
+from tests.unit.segments import datagrams
 
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 
@@ -67,17 +68,8 @@ def test_ripng_messages_and_entries():
         assert list(told["prefix"]) == wanted
 
 
-def _rip(payload, version=2):
-    frame = {
-        "frame": 1,
-        "ip_src": "10.0.0.1",
-        "ip_dst": "10.0.0.2",
-        "ip_ttl": 1,
-        "udp_sport": 520,
-        "udp_dport": 520,
-        "payload": payload,
-    }
-    return pd.DataFrame([frame])
+def _rip(payload):
+    return datagrams([payload], (520, 520))
 
 
 def test_rip_version_1_has_classes_for_masks():
@@ -98,6 +90,30 @@ def test_rip_version_1_has_classes_for_masks():
 )
 def test_malformed_rip_is_flagged(payload):
     assert rip.read(_rip(payload))["malformed"].all()
+
+
+ROUTE = bytes.fromhex("0002 0000 0a000100 ffffff00 00000000 00000003")
+
+
+@pytest.mark.parametrize("trailer", [20, 36], ids=["MD5", "SHA-256"])
+def test_a_digest_behind_the_routes_is_not_a_route(trailer):
+    """RFC 2082 §3.2.1, RFC 4822 §2: the first entry says where the routes end."""
+    digest = bytes.fromhex("ffff0001") + bytes(range(16, 16 + trailer - 4))
+    head = bytes.fromhex("02020000 ffff0003 002c 01") + bytes([trailer])
+    message = head + bytes.fromhex("0000002a") + bytes(8) + ROUTE + digest
+    (read,) = rip.read(_rip(message)).to_dict("records")
+    assert (read["authentication"], read["entry_count"]) == ("digest", 1)
+    assert not read["malformed"]
+    assert rip.entries(_rip(message))[["prefix", "metric"]].values.tolist() == [["10.0.1.0/24", 3]]
+
+
+def test_a_password_is_not_a_route_and_other_families_are_passed_over():
+    password = bytes.fromhex("ffff0002") + b"secret".ljust(16, b"\0")
+    other = bytes.fromhex("0007") + ROUTE[2:]
+    message = bytes.fromhex("02020000") + password + other + ROUTE
+    (read,) = rip.read(_rip(message)).to_dict("records")
+    assert (read["authentication"], read["entry_count"]) == ("password", 2)
+    assert rip.entries(_rip(message))["prefix"].tolist() == ["10.0.1.0/24"]
 
 
 def test_ospf_packets():
@@ -234,6 +250,10 @@ def test_ospfv3s_database_is_read_once_an_lsa_whatever_it_holds():
 def test_malformed_ospf_is_flagged_and_never_an_error():
     good = _read("ospf", ospf.COLUMNS)
     for cut in (0, 1, 8, 20, 30):
-        bad = good.assign(payload=[p[:cut] if p is not None else None for p in good["payload"]])
-        assert ospf.read(bad)["malformed"].all()
-        assert ospf.lsas(bad).empty
+        payloads = [p[:cut] if p is not None else None for p in good["payload"]]
+        in_capture, on_wire = good.assign(payload=payloads), good["ip_header_bytes"] + cut
+        found = ospf.read(in_capture)
+        assert found["cut"].all() and not found["malformed"].any()
+        short = ospf.read(in_capture.assign(ip_bytes=on_wire))
+        assert short["malformed"].all() and not short["cut"].any()
+        assert ospf.lsas(in_capture).empty

@@ -5,6 +5,7 @@ import pytest
 
 from analysis import echo, flow_tables
 from analysis.dissect import openflow
+from tests.unit.segments import talk
 
 T0_NS = 1_700_000_010_000_000_000
 FRAME = bytes.fromhex("02010000000202010000000108004500001c000000004001000a0a0000010a000002")
@@ -40,14 +41,9 @@ def _flow_mod(command=0, idle_s=5, priority=10):
     )
 
 
-def _packets(*segments):
+def _packets(*said):
     """(from controller, bytes) of one connection, one segment each."""
-    seq, rows = {True: 100, False: 200}, []
-    for number, (down, data) in enumerate(segments, 1):
-        ports = (6653, 50000) if down else (50000, 6653)
-        rows.append((number, number / 10, *ports, seq[down], data))
-        seq[down] += len(data)
-    return pd.DataFrame(rows, columns=list(openflow.COLUMNS))
+    return talk(*((int(down), data) for down, data in said), ports=(50000, 6653))
 
 
 def test_messages_are_named_and_the_switch_identified():
@@ -91,7 +87,7 @@ def test_messages_across_segments_and_several_in_one():
 
 def test_what_is_sent_again_counts_once():
     packets = _packets((True, _flow_mod()), (True, _flow_mod(idle_s=9)))
-    again = pd.concat([packets, packets.tail(1)], ignore_index=True)
+    again = pd.concat([packets, packets.tail(1).assign(frame=9)], ignore_index=True)
     assert openflow.read(again)["idle_s"].to_list() == [5, 9]
 
 
