@@ -1,0 +1,105 @@
+"""Packets as trees: every byte of a field is where the tree says, whatever the packet holds."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from analysis import packets, tree
+from analysis.packets import RawPacket
+from analysis.tree import Node
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+APPLICATIONS, LAYERS = CAPTURES / "applications.pcap", CAPTURES / "layers.pcap"
+
+
+def parse(data: bytes, link_type: int = 1) -> Node:
+    return tree.of_packet(RawPacket(1, 0, len(data), link_type, "", data))
+
+
+def found(root: Node, *names: str) -> Node:
+    """The node that a path of names leads to."""
+    for name in names:
+        root = next(child for child in root.children if child.name == name)
+    return root
+
+
+def test_fields_have_names_values_and_bytes() -> None:
+    raw = packets.read_raw(APPLICATIONS, 2)
+    root = tree.of_packet(raw)
+    assert [layer.name for layer in root.children] == ["Ethernet", "IPv4", "UDP", "DNS"]
+    source = found(root, "IPv4", "source")
+    assert (source.value, raw.data[source.start : source.start + 4]) == (
+        "10.0.0.1",
+        bytes([10, 0, 0, 1]),
+    )
+    answer = found(root, "DNS", "answer")
+    assert answer.value == "www.example.org CNAME web.example.org"
+    assert found(answer, "time to live").value == "60 s"
+
+
+@pytest.mark.parametrize("name", ["applications.pcap", "layers.pcap", "ospf.pcap", "ripng.pcap"])
+def test_layers_follow_one_another_without_a_hole(name: str) -> None:
+    for frame in range(1, len(packets.read(CAPTURES / name)) + 1):
+        raw = packets.read_raw(CAPTURES / name, frame)
+        at = 0
+        for layer in tree.of_packet(raw).children:
+            assert layer.start == at
+            at += layer.length
+        assert at == len(raw.data)
+
+
+def test_tunnels_and_quoted_packets_are_read() -> None:
+    inner = packets.read_raw(APPLICATIONS, 1).data[14:]
+    outer = bytearray(inner[:20])
+    outer[2:4] = (20 + len(inner)).to_bytes(2, "big")
+    outer[9] = 4  # IP in IP
+    names = [layer.name for layer in parse(bytes(outer) + inner, 228).children]
+    assert names == ["IPv4", "IPv4", "UDP", "DNS"]
+    outer[9], error = 1, bytes([3, 3, 0, 0, 0, 0, 0, 0])
+    outer[2:4] = (28 + len(inner)).to_bytes(2, "big")
+    root = parse(bytes(outer) + error + inner, 228)
+    assert [layer.name for layer in root.children] == ["IPv4", "ICMP", "IPv4", "UDP", "DNS"]
+    assert found(root, "ICMP", "code").value == "3 (port unreachable)"
+
+
+def test_a_tunnel_in_a_tunnel_ends_somewhere() -> None:
+    head = bytearray(packets.read_raw(APPLICATIONS, 1).data[14:34])
+    head[2:4], head[9] = (0).to_bytes(2, "big"), 4
+    root = parse(bytes(head) * 1000, 228)
+    assert len(root.children) <= tree.MOST_LAYERS + 1
+    assert "layers" in root.problem
+
+
+def test_what_is_cut_off_is_said() -> None:
+    raw = packets.read_raw(APPLICATIONS, 2)
+    root = tree.of_packet(RawPacket(2, 0, len(raw.data), 1, "", raw.data[:40]))
+    assert "cut off" in found(root, "UDP").problem
+    assert root.children[-1].name == "not captured"
+    assert root.children[-1].value == f"{len(raw.data) - 40} bytes"
+
+
+def test_a_link_type_that_is_not_decoded_is_data() -> None:
+    root = parse(b"abc", 105)
+    assert root.problem == "link type 105 is not decoded"
+    assert found(root, "data").length == 3
+
+
+def test_any_bytes_give_a_tree() -> None:
+    chance = random.Random(7)
+    samples = [
+        packets.read_raw(name, frame)
+        for name in (APPLICATIONS, LAYERS)
+        for frame in range(1, len(packets.read(name)) + 1)
+    ]
+    for _ in range(4000):
+        raw = chance.choice(samples)
+        data = bytearray(raw.data)
+        for _ in range(chance.randint(1, 8)):
+            data[chance.randrange(len(data))] = chance.choice([0, 1, 4, 255, chance.randrange(256)])
+        cut = bytes(data[: chance.randint(0, len(data))]) if chance.random() < 0.3 else bytes(data)
+        for _, node in parse(cut).walk():
+            assert 0 <= node.start <= node.start + node.length <= len(cut)
+            assert node.value.isprintable()
