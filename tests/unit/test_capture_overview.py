@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +10,9 @@ import pytest
 
 from analysis import expert, messages, overview, packets, tcp
 from analysis.tcp import health, marks
+from tests.unit import raw_packets
+from tests.unit.raw_packets import ACK, RST, SYN
+from tests.unit.raw_packets import tcp as tcp_segment
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 
@@ -93,24 +95,15 @@ def test_a_failure_is_reported_by_dns_and_a_claim_by_arp() -> None:
     )
 
 
-def segment(sport: int, dport: int, flags: int, seq: int, ack: int = 0) -> bytes:
-    one, two = (10, 20) if dport == 80 else (20, 10)
-    ip = struct.pack("!BBHHHBBH4B4B", 0x45, 0, 40, 0, 0, 64, 6, 0, 10, 0, 0, one, 10, 0, 0, two)
-    return ip + struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 8192, 0, 0)
-
-
 def capture(*frames: bytes) -> pd.DataFrame:
-    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
-    for at, octets in enumerate(frames):
-        data += struct.pack("<4I", at, 0, len(octets), len(octets)) + octets
-    return packets.read(io.BytesIO(data), list(packets.COLUMNS))
+    return packets.read(io.BytesIO(raw_packets.pcap(frames)), list(packets.COLUMNS))
 
 
 def test_connections_that_were_asked_for_in_vain() -> None:
-    refused = capture(segment(1000, 80, 2, 5), segment(80, 1000, 20, 0, 6))
-    silent = capture(segment(1000, 80, 2, 5), segment(1000, 80, 2, 5))
+    refused = capture(tcp_segment(0, SYN, 5), tcp_segment(1, RST | ACK, 0, 6))
+    silent = capture(tcp_segment(0, SYN, 5), tcp_segment(0, SYN, 5))
     opened = capture(
-        segment(1000, 80, 2, 5), segment(80, 1000, 18, 9, 6), segment(1000, 80, 16, 6, 10)
+        tcp_segment(0, SYN, 5), tcp_segment(1, SYN | ACK, 9, 6), tcp_segment(0, ACK, 6, 10)
     )
     for table, verdict, what in (
         (refused, "refused", "TCP connection refused"),

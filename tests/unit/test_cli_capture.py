@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.unit.raw_packets import ACK, PSH, ip, pcap, tcp, udp
+
 CAPTURES = Path(__file__).parents[1] / "captures"
 LAYERS = CAPTURES / "layers.pcap"
 
@@ -259,14 +261,7 @@ def hostile() -> bytes:
     http = (
         b"GET /\x1b[31m<script>alert(1)</script>\xe2\x80\xae HTTP/1.1\r\nHost: \x1b[2J<b>\r\n\r\n"
     )
-    udp = struct.pack("!4H", 1000, 53, 8 + len(dns), 0) + dns
-    tcp = struct.pack("!HHIIBBHHH", 1000, 80, 1, 1, 0x50, 0x18, 8192, 0, 0) + http
-    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
-    for proto, body in ((17, udp), (6, tcp)):
-        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, proto, 0)
-        octets = head + bytes([10, 0, 0, 1, 10, 0, 0, 2]) + body
-        data += struct.pack("<4I", 0, 0, len(octets), len(octets)) + octets
-    return data
+    return pcap([udp(1000, 53, dns), tcp(0, PSH | ACK, 1, 1, http)])
 
 
 def test_texts_of_packets_reach_no_terminal_and_no_page_as_they_are(tmp_path: Path) -> None:
@@ -285,13 +280,8 @@ def test_texts_of_packets_reach_no_terminal_and_no_page_as_they_are(tmp_path: Pa
 
 
 def test_too_many_hosts_for_a_ladder_name_the_options(tmp_path: Path) -> None:
-    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
-    for host in range(28):
-        octets = struct.pack("!BBHHHBBH", 0x45, 0, 20, 0, 0, 64, 99, 0)
-        octets += bytes([10, 0, 0, 1, 10, 0, 0, 2 + host])
-        data += struct.pack("<4I", 0, 0, len(octets), len(octets)) + octets
     path = tmp_path / "many.pcap"
-    path.write_bytes(data)
+    path.write_bytes(pcap(ip(99, b"", 1, 2 + host) for host in range(28)))
     code, _, said = capture("ladder", path)
     assert code == 2
     assert "29 hosts are too many" in said and "--hosts" in said and "--where" in said
