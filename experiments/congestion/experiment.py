@@ -272,7 +272,7 @@ class Congestion(Rates, Recovery, Window):
         return all_of(
             at_most(delay_ms, 2 * CODEL_TARGET_MS, unit="ms under FQ-CoDel"),
             near(longest, limit, abs=2, unit="packets under FIFO"),
-        )
+        ).because("the longest waits under FQ-CoDel", passed.nlargest(4, "delay_s"))
 
     @claim(
         "With ECN the queue marks packets instead of dropping them.",

@@ -35,7 +35,9 @@ class Rates(Experiment):
             goodput = tables.row("flows", scenario=scenario)["goodput_mbps"]
             share = throughput.goodput_share(MSS_BYTES)
             verdicts.append(near(goodput, rate * share, rel=0.02, unit=f"Mbit/s {scenario}"))
-        return all_of(*verdicts)
+        flows = tables.of("flows")
+        lone = flows[flows["scenario"].isin(["reno", "cubic"])]
+        return all_of(*verdicts).because("the flows", lone)
 
     @claim(
         "Two flows of the same kind share the bottleneck equally.",
@@ -46,7 +48,8 @@ class Rates(Experiment):
     def like_flows_share(self, tables: Tables) -> Verdict:
         """Jain's index over the goodputs, once both have settled."""
         flows = tables.of("flows", scenario="fair")
-        return at_least(throughput.jain(list(flows["goodput_mbps"])), 0.95, unit="Jain's index")
+        index = throughput.jain(list(flows["goodput_mbps"]))
+        return at_least(index, 0.95, unit="Jain's index").because("the flows", flows)
 
     @claim(
         "Under random loss p Reno's rate falls as 1/√p.",

@@ -209,12 +209,9 @@ class FidelityTcp(Experiment):
     )
     def no_super_packets(self, tables: Tables) -> Verdict:
         """The largest IP packet at either end of all TCP flows."""
-        return near(
-            float(tables.of("tcp", scenario="links")["largest_ip_bytes"].max()),
-            1500,
-            abs=0,
-            unit="bytes at most",
-        )
+        flows = tables.of("tcp", scenario="links")
+        verdict = near(float(flows["largest_ip_bytes"].max()), 1500, abs=0, unit="bytes at most")
+        return verdict.because("the flows", flows[["scenario", "link", "largest_ip_bytes"]])
 
     @claim(
         "A TCP flow that fills a link has the link's rate less the headers.",

@@ -257,7 +257,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
                 expected="by r2",
                 observed=f"r1's default route by {', '.join(default) or 'nobody'}",
             ),
-        )
+        ).because("r1's routes", _as_shown(routes_of_r1), scenario=scenario)
 
     @claim(
         "An area border router announces a range of its area as one prefix.",
@@ -275,7 +275,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
             list(told["destination"]) == [span],
             expected=span,
             observed=", ".join(told["destination"]) or "nothing",
-        )
+        ).because("r3's routes", _as_shown(found), scenario=scenario)
 
     @claim(
         "OSPFv3 does the same for IPv6, to ff02::5, and also prefers the fast detour.",
@@ -347,3 +347,8 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
             sent = tables.of("packets", scenario="quiet")
             drawn["4_adjacency"] = adjacency.drawn(sent[sent["time_s"] < SETTLED_S])
         return drawn
+
+
+def _as_shown(kernel: pd.DataFrame) -> pd.DataFrame:
+    """What of a router's kernel routes evidence shows."""
+    return kernel[["node", "destination", "next_hops"]]

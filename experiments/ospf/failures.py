@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from analysis import routes, rows
 from analysis.dissect import ospf as dissect
 from testbed import Experiment, Verdict, all_of, at_most, between, claim, holds
@@ -59,12 +61,14 @@ class Failures(Experiment):
     )
     def reconverges(self, tables: Tables) -> Verdict:
         """From the cut to the last change of a kernel route; r1 still reaches the far LAN."""
-        verdicts = []
+        verdicts, shown = [], []
         for scenario, lan in (("square", "10.0.2.0/24"), ("triangle", "10.0.3.0/24")):
             failed_s = float(tables.row("setting", scenario=scenario)["failed_s"])
             changes = tables.of("changes", scenario=scenario)
             took_s = routes.convergence_s(changes, ["ospf"], failed_s)
-            last = changes[(changes["node"] == "r1") & (changes["destination"] == lan)].iloc[-1]
+            of_lan = changes[(changes["node"] == "r1") & (changes["destination"] == lan)]
+            shown.append(of_lan[["scenario", "time_s", "action", "destination", "next_hops"]])
+            last = of_lan.iloc[-1]
             verdicts += [
                 at_most(took_s, 5.0, unit="s"),
                 holds(
@@ -73,7 +77,7 @@ class Failures(Experiment):
                     observed=f"{scenario}: r1's final route to {lan}: {last['next_hops']}",
                 ),
             ]
-        return all_of(*verdicts)
+        return all_of(*verdicts).because("changes of r1's route", pd.concat(shown))
 
     @claim(
         "A silent failure is noticed only when the dead interval is over.",

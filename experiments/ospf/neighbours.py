@@ -68,7 +68,7 @@ class OspfNeighbours(Experiment):
             at_most(gaps.max(), float(setting["hello_s"]) + 1.0, unit="s at most"),
             near(float(dead.min()), float(setting["dead_s"]), abs=0, unit="s told"),
             near(float(dead.max()), float(setting["dead_s"]), abs=0, unit="s told"),
-        )
+        ).because("the first hellos", sent.head(6))
 
     @claim(
         "Two neighbours come up step by step: Init, 2-Way, ExStart, Exchange, Loading, Full.",
@@ -105,11 +105,12 @@ class OspfNeighbours(Experiment):
     )
     def adjacent(self, tables: Tables) -> Verdict:
         """States the routers tell; where one is missing, what their hellos disagree in."""
-        verdicts = []
+        verdicts, shown = [], []
         for scenario in ("square", "triangle", "ospfv3"):
             found = tables.of("neighbours", scenario=scenario)
             hellos = tables.of("packets", scenario=scenario, type="hello")
             links = hellos["capture"].nunique()
+            shown.append(found[["scenario", "node", "interface", "neighbour", "state"]])
             apart = adjacency.disagreements(hellos)
             why = "; ".join(
                 f"{r.routers} differ in {r.field}: {r.values}" for r in apart.itertuples()
@@ -122,7 +123,7 @@ class OspfNeighbours(Experiment):
                     observed=f"{len(full)} of {2 * links} in {scenario} are Full {why}".strip(),
                 )
             )
-        return all_of(*verdicts)
+        return all_of(*verdicts).because("neighbours' states", pd.concat(shown))
 
     @claim(
         "Routers whose hello intervals differ never become neighbours.",
@@ -170,7 +171,7 @@ class OspfNeighbours(Experiment):
                 observed="; ".join(f"DR {d}, BDR {b}" for d, b in sorted(chosen)),
             ),
             same(set(between_others["state"]), {"2-Way"}, "the others among themselves"),
-        )
+        ).because("the last hellos before the failure", before.groupby("sender").tail(1))
 
     @claim(
         "When the designated router falls silent, its backup takes over after the dead "

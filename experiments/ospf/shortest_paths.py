@@ -43,7 +43,7 @@ class ShortestPaths(Experiment):
     )
     def same_database(self, tables: Tables) -> Verdict:
         """Type, id, origin, sequence number and checksum of every LSA, router by router."""
-        verdicts = []
+        verdicts, shown = [], []
         names = ["area", "ls_type", "ls_id", "adv_router", "sequence", "checksum"]
         for scenario in AREAS:
             found = tables.of("databases", scenario=scenario)
@@ -52,7 +52,9 @@ class ShortestPaths(Experiment):
             held = found.groupby(names, dropna=False)["node"].transform("nunique")
             what = f"entries in {scenario} are not with every router of the area"
             verdicts.append(none_of(found[held != holders], found, what, "the same everywhere"))
-        return all_of(*verdicts)
+            counted = found.groupby(["scenario", "area", "node"]).size()
+            shown.append(counted.rename("LSAs").reset_index())
+        return all_of(*verdicts).because("how many LSAs each router holds", pd.concat(shown))
 
     @claim(
         "Every router's routes are Dijkstra's shortest paths on its database, all equally "

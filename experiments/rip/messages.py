@@ -139,7 +139,7 @@ class RipMessages(Experiment):
     )
     def versions(self, tables: Tables) -> Verdict:
         """Updates of a line of routers in both versions."""
-        verdicts = []
+        verdicts, shown = [], []
         for scenario, version in (("silent", 2), ("simple", 1)):
             sent = tables.of("messages", scenario=scenario, to_all=True)
             told = tables.of("entries", scenario=scenario, command="response")
@@ -155,7 +155,8 @@ class RipMessages(Experiment):
                 near(float(sent["version"].mean()), version, abs=0, unit="version field"),
                 near(masks, float(version - 1), abs=0, unit="of entries with a mask"),
             ]
-        return all_of(*verdicts)
+            shown.append(sent.head(2))
+        return all_of(*verdicts).because("updates of both versions", pd.concat(shown))
 
     @claim(
         "A link known to be down is announced at once, by a triggered update.",

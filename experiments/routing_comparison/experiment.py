@@ -235,7 +235,9 @@ class RoutingComparison(Experiment):
             for when, paths in found.items()
         ]
         moved = found["before"]["rip-cut"] != found["after"]["rip-cut"]
-        return all_of(*verdicts, holds(moved, observed="", expected="another path after"))
+        return all_of(*verdicts, holds(moved, observed="", expected="another path after")).because(
+            "the paths", tables.of("paths")
+        )
 
     @claim(
         "Behind a cut its ends see, OSPF reroutes within seconds, RIP only with an update "
@@ -251,7 +253,7 @@ class RoutingComparison(Experiment):
             at_most(outage["ospf"], OSPF_CALCULATION_S, unit="s (OSPF)"),
             at_most(outage["rip"], RIP_UPDATE_S + RIP_JITTER_S + 5, unit="s (RIP)"),
             at_least(outage["rip"] - outage["ospf"], 1.0, unit="s longer with RIP"),
-        )
+        ).because("the outages", self._results(tables, "cut"))
 
     @claim(
         "A silent failure costs OSPF its dead interval, RIP its timeout.",
@@ -273,7 +275,11 @@ class RoutingComparison(Experiment):
             between(
                 outage["rip"], RIP_TIMEOUT_S - slack_s, RIP_TIMEOUT_S + slack_s, unit="s (RIP)"
             ),
-        )
+        ).because("the outages", self._results(tables, "silence"))
+
+    def _results(self, tables: Tables, failure: str) -> pd.DataFrame:
+        columns = ["scenario", "failed_s", "mended_s", "outage_s", "lost", "sent"]
+        return tables.of("result", failure=failure)[columns]
 
     def _outages(self, tables: Tables, failure: str) -> dict[str, float]:
         return {
@@ -298,7 +304,7 @@ class RoutingComparison(Experiment):
             odd = asked[(during != lost) & ((asked["time_s"] - row["failed_s"]).abs() > RTT_S)]
             what = f"pings of {scenario} are lost while routes are right, or answered while wrong"
             verdicts += [none_of(odd, asked, what, "none"), at_least(lost.sum(), 1, unit="lost")]
-        return all_of(*verdicts)
+        return all_of(*verdicts).because("the failures", self._results(tables, "cut"))
 
     # ---- figures
 

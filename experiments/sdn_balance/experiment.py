@@ -176,7 +176,7 @@ class SdnBalance(Experiment):
                 )
                 for name in ("in_turn", "by_source")
             )
-        )
+        ).because("connections", tables.of("connections"))
 
     @claim(
         "In turn, every server gets the same share.",
@@ -200,7 +200,9 @@ class SdnBalance(Experiment):
         """Servers of each client."""
         found = tables.of("connections", scenario="by_source")
         servers = found.groupby("client")["server"].nunique()
-        return all_of(*(near(int(n), 1, abs=0, unit="server of a client") for n in servers))
+        return all_of(
+            *(near(int(n), 1, abs=0, unit="server of a client") for n in servers)
+        ).because("connections", found)
 
     @claim(
         "Clients see only the virtual address.",
@@ -212,7 +214,7 @@ class SdnBalance(Experiment):
         senders = sorted(set(tables.of("seen")["from"]))
         return holds(
             senders == [VIRTUAL], observed=", ".join(senders) or "nobody", expected=VIRTUAL
-        )
+        ).because("senders of packets to clients", tables.of("seen"))
 
     @claim(
         "The controller is asked once for each connection.",

@@ -269,12 +269,13 @@ class SdnFailover(Experiment):
     )
     def nothing_lost_after(self, tables: Tables) -> Verdict:
         """The last second of each run."""
-        verdicts = []
+        verdicts, shown = [], []
         for name in FAILOVERS:
             asked = tables.of("pings", scenario=name)
             late = asked[asked["after_s"] > asked["after_s"].max() - 1.0]
             verdicts.append(at_most(echo.lost_percent(late), 0.0, unit="% lost"))
-        return all_of(*verdicts)
+            shown.append(late[["scenario", "time_s", "rtt_ms"]].head(2))
+        return all_of(*verdicts).because("pings of the last second", pd.concat(shown))
 
     def _outage(self, tables: Tables, scenario: str, low_s: float, high_s: float) -> Verdict:
         row = tables.row("outages", scenario=scenario)

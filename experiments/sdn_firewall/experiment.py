@@ -209,7 +209,7 @@ class SdnFirewall(Experiment):
         return all_of(
             at_least(rows["ping"], 1, unit="pings arrived"),
             near(rows["web"], 0, abs=0, unit="web packets arrived"),
-        )
+        ).because("trials of h3", table)
 
     @claim(
         "Each rule is one flow, and the switch counts what it catches.",

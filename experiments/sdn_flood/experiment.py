@@ -174,7 +174,7 @@ class SdnFlood(Experiment):
         return all_of(
             at_least(self._lost(tables, "undefended", "flood"), 50.0, unit="% lost in the flood"),
             at_most(self._lost(tables, "undefended", "before"), 0.0, unit="% lost before"),
-        )
+        ).because("the first requests in the flood", _requests(tables, "undefended").head(6))
 
     @claim(
         "The controller finds the flood's port by its counters within two looks, and no other.",
@@ -217,7 +217,7 @@ class SdnFlood(Experiment):
         return all_of(
             at_most(echo.lost_percent(late), 0.0, unit="% lost"),
             near(late["rtt_ms"].median(), float(before["rtt_ms"].median()), rel=0.05, unit="ms"),
-        )
+        ).because("the first requests after the ban", late[["time_s", "rtt_ms"]].head(6))
 
     @claim(
         "Nothing of the flood passes the switch while its source is isolated.",
@@ -229,7 +229,8 @@ class SdnFlood(Experiment):
         """Flood packets on the server's link from half a second after the ban."""
         flood = tables.of("flood", scenario="defended", step="flood")
         late = int((flood["time_s"] > self._banned_s(tables) + 0.5).sum())
-        return near(late, 0, abs=0, unit="packets")
+        verdict = near(late, 0, abs=0, unit="packets")
+        return verdict.because("the last packets of the flood", flood.tail(4))
 
     @claim(
         "When the flood is over, its source is let back.",
@@ -251,7 +252,7 @@ class SdnFlood(Experiment):
                 unit="s until let back",
             ),
             near(len(again), 3, abs=0, unit="pings of h3 that reach the server"),
-        )
+        ).because("the controller's deeds", deeds)
 
     def _banned_s(self, tables: Tables) -> float:
         """When the ban began; with a detection and no act, that of the detection."""
@@ -284,3 +285,8 @@ def _in_steps(table: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     place = steps["time_s"].searchsorted(table["time_s"], side="right")
     names = ["", *steps["step"]]
     return table.assign(step=[names[i] for i in place]).reset_index(drop=True)
+
+
+def _requests(tables: Tables, scenario: str) -> pd.DataFrame:
+    """h2's requests in the flood, and their round-trip times."""
+    return tables.of("service", scenario=scenario, step="flood")[["time_s", "rtt_ms"]]

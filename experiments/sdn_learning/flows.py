@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from analysis import flow_tables
 from testbed import Experiment, MissingDataError, Tables, Verdict, all_of, between, claim, near
 
@@ -58,12 +60,14 @@ class Flows(Experiment):
     )
     def later_packets_are_as_fast(self, tables: Tables) -> Verdict:
         """Median round-trip times of all echoes but the first."""
-        times = {
-            name: tables.of("pings", scenario=name, step="first")["rtt_ms"].iloc[1:]
+        later = {
+            name: tables.of("pings", scenario=name, step="first").iloc[1:]
             for name in ("learning", "bridge")
         }
-        return near(
-            times["learning"].median(), float(times["bridge"].median()), rel=0.05, unit="ms"
+        median_ms = {name: float(pings["rtt_ms"].median()) for name, pings in later.items()}
+        verdict = near(median_ms["learning"], median_ms["bridge"], rel=0.05, unit="ms")
+        return verdict.because(
+            "later echoes", pd.concat(later.values())[["scenario", "time_s", "rtt_ms"]]
         )
 
     @claim(
@@ -73,16 +77,17 @@ class Flows(Experiment):
     )
     def unknown_is_flooded(self, tables: Tables) -> Verdict:
         """Echo requests of h1 that h3, at the same switch, overhears."""
-        verdicts = []
+        verdicts, shown = [], []
         for name in ("learning", "bridge"):
             tables.of("pings", scenario=name, step="first")
             heard = tables.of("overheard", scenario=name)
             counts = heard["step"].value_counts()
+            shown.append(heard.head(4))
             verdicts += [
                 near(int(counts.get("unknown", 0)), 2, abs=0, unit="of 2 to nobody overheard"),
                 near(int(counts.get("first", 0)), 0, abs=0, unit="of 5 to h2 overheard"),
             ]
-        return all_of(*verdicts)
+        return all_of(*verdicts).because("what h3 overheard", pd.concat(shown))
 
     @claim(
         "A flow that carries no packet for its idle timeout ends.",

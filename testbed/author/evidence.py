@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def none_of(wrong: pd.DataFrame, every: pd.DataFrame, what: str, expected: str) -> Verdict:
-    """PASS if no row is `wrong`; shows the first wrong packets.
+    """PASS if no row is `wrong`; shows the first wrong packets, or else the first that are right.
 
     Args:
         wrong: rows that contradict the claim.
@@ -27,4 +27,8 @@ def none_of(wrong: pd.DataFrame, every: pd.DataFrame, what: str, expected: str) 
     observed = f"{len(wrong)} of {len(every)} {what}"
     verdict = holds(wrong.empty, observed=observed, expected=expected)
     is_packets = {"frame", "capture", "scenario"} <= set(wrong.columns)
-    return verdict.because(what, wrong.head(6)) if is_packets else verdict
+    if not is_packets:
+        return verdict
+    if wrong.empty:
+        return verdict.because(f"the first of {len(every)} packets judged", every.head(3))
+    return verdict.because(what, wrong.head(6))

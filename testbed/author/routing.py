@@ -188,7 +188,9 @@ def waits(data: ScenarioData) -> pd.DataFrame:
 
 def in_time(found: pd.DataFrame) -> Verdict:
     """PASS if no wait missed its budget; else shows what was still missing."""
-    return all_of(*(_in_time(row) for row in found.to_dict("records")))
+    shown = found[["scenario", "waited_s", "budget_s", "lacking"]]
+    verdict = all_of(*(_in_time(row) for row in found.to_dict("records")))
+    return verdict.because("how long the routers took", shown)
 
 
 def _in_time(wait: Mapping[Any, Any]) -> Verdict:
