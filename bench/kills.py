@@ -150,7 +150,7 @@ def kill(
     folder: Path,
     compare_each: bool,
 ) -> dict[str, list[Found]]:
-    """Kills one command, so many times by each signal; what is found by signal."""
+    """Kills one command several times by each signal; returns what is found, by signal."""
     command, place = COMMANDS[name], Place(folder / name, folder / "images")
     lend_kernel(place)
     command.prepare(place)

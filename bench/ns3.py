@@ -1,4 +1,4 @@
-"""The same dumbbell here and in ns-3, one after the other: a kernel's TCP beside a simulator's.
+"""The same dumbbell here and in ns-3, one after the other: a kernel's TCP and a simulator's.
 
     .venv/bin/python bench/ns3.py [--duration-s 60] [--flows 1] [--figure FILE.png]
 
@@ -6,7 +6,7 @@ Same rate, round-trip time, queue, flows, duration, and captures at both ends of
 ns-3 is the package `ns3` from PyPI, unpacked once under the cache folder; the dumbbell is a C++
 program (bench/cases/ns3_dumbbell.cc) against its libraries, so that nothing is lost to Python
 bindings. Our time is the guest's, boot and shutdown included; ns-3's is the program's. Goodput is
-that behind the first sixth of the time, where slow start is over. CPU time stands beside wall time,
+that behind the first sixth of the time, where slow start is over. CPU time is printed as well,
 for a loaded machine changes it less. Needs g++.
 """
 
@@ -115,7 +115,7 @@ def received(run: RunDir) -> pd.Series:
 
 
 def draw(goodput_mbps: Mapping[str, pd.Series], file: Path) -> None:
-    """Both over time, each beside what its headers leave of the rate."""
+    """Both over time, each with what its headers leave of the rate."""
     figure, axes = plt.subplots(figsize=(9, 4))
     for colour, (name, share) in zip(COLOURS, SHARES.items(), strict=False):
         axes.plot(goodput_mbps[name], color=colour, label=name)

@@ -61,7 +61,7 @@ class OspfGrid(Experiment):
         net.event("memory", available_kb=_available_kb())
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        """Every router's way to every prefix beside the shortest ones, and the events."""
+        """Every router's path to every prefix, the shortest ones, and the events."""
         net = routes.network(data.network["addresses"], data.topology)
         changes = data.notices("routes")
         events = data.events()
@@ -83,7 +83,7 @@ class OspfGrid(Experiment):
 
     @claim("Every router learns every prefix, by all of the shortest ways.", source="RFC 2328 §16")
     def converges(self, tables: Tables) -> Verdict:
-        """The kernel's next hops beside those on the graph, where each link costs the same."""
+        """The kernel's next hops, and those on the graph, where each link costs the same."""
         found = tables.of("routes")
         bad = found[found["kernel"] != found["computed"]]
         return none_of(bad, found, "routes differ from the graph's", "all as on the graph").because(

@@ -1,4 +1,4 @@
-"""Speed of the packet reader beside dpkt, tshark and scapy, on the same files, in one run.
+"""Speed of the packet reader compared with dpkt, tshark and scapy, on the same files, in one run.
 
     python bench/reader.py [--packets 1000000] [--snap 96 --snap 0] [--capture FILE] [--gib 10]
 

@@ -3,7 +3,7 @@
     .venv/bin/python bench/speed.py [--wall-limit-s 500]
 
 Wall time is that of the guest, from its start to its end: boot, network, programs and shutdown
-included; measuring and plotting are not. Beside it stand the CPU time, which other programs on the
+included; measuring and plotting are not. With it come the CPU time, which other programs on the
 machine change less, and the machine's load.
 """
 

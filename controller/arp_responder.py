@@ -14,7 +14,7 @@ from controller.frames import Arp, Frame
 from controller.learning_switch import LearningSwitch
 
 AGE_S = 300.0
-"""What was not heard for so long is asked for anew."""
+"""Entries that were not heard of for this long are asked for again."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs Python packages in .venv, with the versions locked in requirements/*.txt.
 #   install-python.sh         what every user needs, and the project itself
-#   install-python.sh NAME    what requirements/NAME.txt has besides
+#   install-python.sh NAME    the packages of requirements/NAME.txt as well
 # The environment is closed: of the system's Python packages it sees only Mininet, through a link.
 set -eu
 cd "$(dirname "$0")/.."

@@ -39,7 +39,7 @@ _INTERRUPTED, _ENVIRONMENT = 130, 3
 
 
 class Job:
-    """A command that runs beside the kernel's build, with its output in a file."""
+    """A command that runs in parallel with the kernel's build, with its output in a file."""
 
     def __init__(self, name: str, *argv: str) -> None:
         self.name, self.log = name, LOGS / f"{name.split(maxsplit=1)[0].lower()}.log"

@@ -79,7 +79,7 @@ def pages() -> Iterator[Path]:
 
 
 def generated(page: Path, text: str) -> str:
-    """`text` with its generated parts made anew.
+    """`text` with its generated parts regenerated.
 
     Raises:
         ConfigError: a part of this name is not known.

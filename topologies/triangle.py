@@ -1,4 +1,4 @@
-"""The triangle: a slow direct link beside a fast detour."""
+"""The triangle: a slow direct link and a fast detour."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def fields(frame: bytes) -> list[Field]:
         Field("fragment offset", 13, str(cut & 0x1FFF), "in units of 8 bytes"),
         Field("time to live", 8, str(ttl), "routers left to pass"),
         Field("protocol", 8, str(protocol), "what is inside"),
-        Field("header checksum", 16, f"0x{checksum:04x}", "made anew at each hop"),
+        Field("header checksum", 16, f"0x{checksum:04x}", "recomputed at each hop"),
         Field("source address", 32, source, ""),
         Field("destination address", 32, target, ""),
     ]

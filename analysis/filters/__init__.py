@@ -185,7 +185,7 @@ class _Evaluation(Interpreter[Any, Any]):
             return value
         if isinstance(value, Word):
             if value.quoted or re.fullmatch(r"[\d.:/x]+", value.text):
-                raise Wrong(value.column, f"'{value.text}' alone is no test")
+                raise Wrong(value.column, f"'{value.text}' alone is not a test")
             protocol = self.protocol(value)
             return self.truth(self.field(value)) if protocol is None else protocol
         if value.kind == "flag" or value.name == "&":
@@ -334,7 +334,7 @@ class _Evaluation(Interpreter[Any, Any]):
         return found
 
     def known(self, word: Any, like: Field | None = None) -> Field | None:
-        """The field of that name; None if there is none, or if beside a text it may be a value."""
+        """The field of that name; None if there is none, or if next to a text it may be a value."""
         if not isinstance(word, Word) or word.quoted:
             return None
         name, low = word.text, word.text.lower()

@@ -1,4 +1,4 @@
-"""Names by which a filter finds values: display-filter fields and protocols, beside our columns."""
+"""Names by which a filter finds values: display-filter fields, protocols, our columns."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from analysis.packets.window import Bytes, Cells, Mask, Rows, take
 
 _IP_ENDS_AT = 14 + 12
 _SAMPLE = 64
-"""So many packets of a batch are looked at: if few are usual, the layers alone cost less."""
+"""Number of packets of a batch looked at: if few are usual, the layers alone cost less."""
 
 _SAME = {
     "protocol": PROTOCOLS.index("TCP"),

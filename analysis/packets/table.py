@@ -172,7 +172,7 @@ class Table:
                 self._values[name][batch] = -1
 
     def whole(self, name: str) -> npt.NDArray[Any] | None:
-        """A column's part of this batch, zeros yet, to be filled for every packet; None: unwanted.
+        """A column's part of this batch, all zeros, to be filled for every packet; None: unwanted.
 
         Packets whose value is none after all are set right by `clear`.
         """

@@ -1,4 +1,4 @@
-"""A RIP network that idles: what bench/speed.py measures beside TCP flows."""
+"""A RIP network that idles: what bench/speed.py measures in addition to TCP flows."""
 
 from __future__ import annotations
 

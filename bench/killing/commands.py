@@ -33,8 +33,8 @@ class Command:
         argv: the line.
         results: what must be the same each time.
         prepare: makes what it needs, once for each place.
-        again: makes that undone, before it runs anew.
-        until: it runs for ever; it is as far as it gets when it has printed this.
+        again: undoes that before the next run.
+        until: for commands that never end: what they have printed when they are ready.
         root: it needs root.
         stdin: what it reads.
         quick: is part of the tests.

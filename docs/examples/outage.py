@@ -30,7 +30,7 @@ class Outage(Experiment):
     """Pings over a link that loses everything for a while.
 
     tx1 pings rx1 ten times a second. In the middle the wire behind r1 loses every packet, and
-    neither end is told; then it works as before.
+    neither end notices; then it works as before.
     """
 
     @dataclass(frozen=True)

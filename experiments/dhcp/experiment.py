@@ -297,7 +297,7 @@ class Dhcp(Servers, Leases):
             4_decline: The address offered is in use already: h1 finds out by ARP, declines it, and
                 gets another.
             5_refuse: The network was renumbered: the server refuses the address h1 had (NAK), and
-                h1 begins anew.
+                h1 starts again.
             6_two_servers: Two servers: the client takes the first offer, and says so in a REQUEST
                 to everybody, from which the other server learns that it lost.
             7_relay: A client on another LAN, as the server sees it: the relay's address in each

@@ -48,7 +48,7 @@ RANDOM_PORTS_AT_LEAST = 0.9
 """Share of queries that must leave from a port of their own."""
 
 MANY = 20
-"""Names looked up to see whence the resolver asks."""
+"""Names looked up to see from which ports the resolver asks."""
 
 HALF = 8
 """Names looked up in the zone of which one server is dead; each picks a server at random."""

@@ -49,10 +49,10 @@ ZONES = {"n1": ".", "n2": "org", "n3": "example.org"}
 SERVERS = (*ZONES, "n4")
 ROUTER, FORGERS_LAN = "r1", "r1-eth4"
 EVERY = 64
-"""So many forged answers are one point of the figure."""
+"""Number of forged answers per point of the figure."""
 
 SHOWN = 3
-"""Forged answers kept from the flood's beginning and end, beside those that hit."""
+"""Forged answers kept from the flood's beginning and end, in addition to those that hit."""
 
 FAULTS = ("none", "random-port", "fixed-port", "no-filter", "no-validation")
 

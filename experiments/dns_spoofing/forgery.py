@@ -46,7 +46,7 @@ class Forgery(Experiment):
         bears_stall_s=0.002,
     )
     def fixed_port_is_guessed(self, tables: LookUps) -> Verdict:
-        """The flood, the answer that hit, and what h1's libc is told afterwards."""
+        """The flood, the answer that hit, and what h1's libc gets afterwards."""
         flood = self._flood(tables, "fixed")
         first = self._first_answers(tables, "fixed")
         return self._shown(

@@ -354,7 +354,7 @@ def _transfer_s(size_bytes: int, shape: LinkShape) -> float:
 def _ack_delays(
     leaving: pd.DataFrame, arriving: pd.DataFrame, port: int, rate_mbps: float, rtt_ms: float
 ) -> pd.DataFrame:
-    """Each packet that came back: left_ns, came_ns, and error_us beside an ideal wire."""
+    """Each packet that came back: left_ns, came_ns, and error_us compared with an ideal wire."""
     key = ["tcp_dport", "ip_id", "tcp_seq", "tcp_ack", "tcp_flags"]
     mine = [p[p["tcp_sport"] == port].drop_duplicates(key) for p in (leaving, arriving)]
     both = mine[0].merge(mine[1], on=key, suffixes=("_left", "_came"))

@@ -63,7 +63,7 @@ class ShortestPaths(Experiment):
         scenarios=MAPS,
     )
     def equals_dijkstra(self, tables: Tables) -> Verdict:
-        """The kernel's next hops beside those computed from the LSAs in the packets."""
+        """The kernel's next hops compared with those computed from the LSAs in the packets."""
         verdicts, wrong = [], []
         own = [name for name in tables.scenarios if name == "own"]
         for scenario in (*MAPS, *own):

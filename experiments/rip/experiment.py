@@ -285,7 +285,7 @@ class Rip(Timers, Distances, RipMessages):
         bears_stall_s=1.0,
     )
     def never_counts(self, tables: Tables) -> Verdict:
-        """The same failure: after it the LAN is only ever told as unreachable."""
+        """The same failure: after it the LAN is only ever advertised as unreachable."""
         return all_of(*(self._stays_lost(tables, scenario) for scenario in ("simple", "poisoned")))
 
     def _stays_lost(self, tables: Tables, scenario: str) -> Verdict:
@@ -319,7 +319,7 @@ class Rip(Timers, Distances, RipMessages):
         bears_stall_s=1.0,
     )
     def ripng_counts(self, tables: Tables) -> Verdict:
-        """One lost update, in IPv6; no next hop is told that could stop it."""
+        """One lost update, in IPv6; no next hop is advertised that could stop it."""
         return self._counts(tables, "ripng-off")
 
     @claim(
@@ -329,13 +329,13 @@ class Rip(Timers, Distances, RipMessages):
         bears_stall_s=1.0,
     )
     def ripng_poisons(self, tables: Tables) -> Verdict:
-        """Before the failure what is told back; after it the LAN is only told as unreachable."""
+        """What is sent back before the failure; after it the LAN is advertised as unreachable."""
         return all_of(
             self._poisons(tables, "ripng-poisoned"), self._stays_lost(tables, "ripng-poisoned")
         )
 
     def _climb(self, tables: Tables, scenario: str) -> pd.DataFrame:
-        """What is told of the lost LAN after the failure."""
+        """What is advertised of the lost LAN after the failure."""
         told = tables.of("entries", scenario=scenario, prefix=LOST_LAN[scenario])
         later: pd.DataFrame = told[told["time_s"] > failed_s(tables, scenario)]
         return later

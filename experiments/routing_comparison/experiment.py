@@ -53,7 +53,7 @@ OSPF_CALCULATION_S = 6.0
 
 
 class RoutingComparison(Experiment):
-    """RIP and OSPF beside each other: how soon each finds the other way.
+    """RIP and OSPF compared: how soon each finds another path.
 
     A host pings another over the direct link of a triangle of equal links. Then that link fails:
     once so that its ends see it (a cut), once without a sign (silence). The scenarios differ in

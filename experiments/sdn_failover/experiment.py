@@ -293,7 +293,7 @@ class SdnFailover(Experiment):
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure]:
-        """Outages beside each other, and the pings around them.
+        """The outages compared, and the pings around them.
 
         Figures:
             1_outages: How long nothing passes after the failure (logarithmic). Where ports go down

@@ -41,7 +41,7 @@ SATELLITE_SHARE, HOME_SHARE = 0.8, 0.85
 """Of what the line can carry, so much must arrive."""
 
 HOME_DELAY_MS = 20.0
-"""The longest queueing delay, 95 packets of 100, that a call beside the download bears."""
+"""The longest queueing delay, of 95 packets in 100, that a call tolerates during the download."""
 
 HOME_CC = "cubic"
 LONGEST_QUEUE_PKTS = 10_000

@@ -76,7 +76,7 @@ class Hidden(Public):
         scenarios=("main",),
     )
     def lives_are_right(self, tables: Tables) -> Verdict:
-        """The TTL of the web server's address, and of the SOA record beside 'no such name'."""
+        """The TTL of the web server's address, and of the SOA record with 'no such name'."""
         p = self.params
         cases = []
         for name, section, kind, wanted_s in (

@@ -124,7 +124,7 @@ class Lab(Assignment):
 
     @property
     def printer(self) -> str:
-        """The address the printer shall always have."""
+        """The address that the printer must always get."""
         return self.inside(self.params.printer)
 
     @property

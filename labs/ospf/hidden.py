@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testbed import Tables
 
 E_BIT = 0x02
-"""Of the options: external routes are flooded here, so this is no stub (RFC 2328 §A.2)."""
+"""Of the options: external routes are flooded here, so this is not a stub (RFC 2328 §A.2)."""
 
 DEFAULT = "0.0.0.0/0"
 

@@ -147,7 +147,7 @@ class Lab(RoutersLab):
         return f"0.0.0.{self.params.area}" if name == "r3-r4" else BACKBONE
 
     def router_id(self, router: str) -> str:
-        """The id a router shall have."""
+        """The id that a router must have."""
         return f"{router[1]}.{router[1]}.{self.params.site}.{router[1]}"
 
     @property

@@ -45,7 +45,7 @@ LANS = {1: "r1-eth0", 2: "r2-eth0", 3: "r3-eth0"}
 
 FILTER = "udp port 520 or icmp"
 UPDATES_BEFORE = 4
-"""The link is cut after so many updates."""
+"""The link is cut after this number of updates."""
 REPAIR_S = 50.0
 """By then even a router that tells its table every 30 s has told it."""
 SLOW_MBPS = 1.0

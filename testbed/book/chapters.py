@@ -52,7 +52,8 @@ def read() -> list[Chapter]:
     """The chapters, with the experiments that exist today.
 
     Raises:
-        ParseError: the plan is no TOML or lacks a field, or an experiment names no section of it.
+        ParseError: the plan is not valid TOML or lacks a field, or does not have an experiment's
+                section.
     """
     try:
         with PLAN.open("rb") as file:

@@ -49,6 +49,6 @@ def _table(lines: list[str]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """`text` whose ``<i>`` is no HTML; code stays."""
+    """`text` in which ``<i>`` is not HTML; code stays."""
     parts = text.split("`")
     return "`".join(p if n % 2 else p.replace("<", "&lt;") for n, p in enumerate(parts))

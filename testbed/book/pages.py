@@ -251,7 +251,7 @@ def _provenance(name: str, run: RunDir | None, words: Words) -> Iterator[str]:
 
 
 def files(name: str) -> Iterator[tuple[str, Path | str]]:
-    """What a page shows besides its text: place below ``experiments`` → a file, or its content."""
+    """A page's files: place below ``experiments`` → a file, or its content."""
     run = latest(name)
     if run is None:
         return

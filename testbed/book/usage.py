@@ -26,7 +26,7 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
     if path == "testbed run":
         from testbed.cli.options import run_options
 
-        yield "Beside its parameters (`testbed run EXPERIMENT --help`) every experiment takes:\n"
+        yield "All experiments also take (parameters: `testbed run EXPERIMENT --help`):\n"
         yield _options(run_options())
     elif isinstance(command, click.Group):
         context = click.Context(command, info_name=path)

@@ -241,7 +241,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 @contextmanager
 def _part_of(target: Path) -> Iterator[Path]:
-    """A temporary name beside `target`; what is left there at the end goes."""
+    """A temporary name next to `target`; what is left there at the end is removed."""
     part = target.with_name(f"{_PART}{os.getpid()}-{next(_number)}.part")
     try:
         yield part

@@ -51,7 +51,7 @@ ALLOWED = (ONE_OF, YES_OR_NO, ANY_TEXT, FROM_TO, AT_LEAST, AT_MOST, WHOLE, NUMBE
 
 @dataclass(frozen=True)
 class Spec:
-    """What a parameter's field knows besides its type and default."""
+    """What a parameter's field knows in addition to its type and default."""
 
     help: str
     unit: str = ""

@@ -105,7 +105,7 @@ class RunDir:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Marks the directory as in progress for the block; nobody else may use it meanwhile.
+        """Marks the directory as in progress for the block; no other command may use it meanwhile.
 
         The mark is a lock that vanishes with its holder, however that ends.
 

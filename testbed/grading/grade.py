@@ -148,7 +148,7 @@ def grade(
     versions: str = "",
     workers: int = 1,
 ) -> Result:
-    """Grades a submission anew; writes ``result.json`` last.
+    """Grades a submission again; writes ``result.json`` last.
 
     Args:
         task: what to grade.

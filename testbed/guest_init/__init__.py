@@ -19,7 +19,7 @@ SITE = "/run/site"
 """The guest side's Python libraries, inside: read-only."""
 
 CONTROLLERS = f"{SITE}/controllers"
-"""What controllers import besides."""
+"""What controllers also import."""
 
 LAB_FD, PROJECT_FD, SITE_FD, ROOT_FD, PROGRESS_FD = 3, 4, 5, 6, 9
 """Descriptors the launcher hands over: the folders above, a guest's root, a file for progress."""

@@ -218,7 +218,7 @@ class Layers:
         os.chdir("/")
 
     def written(self) -> list[str]:
-        """Files that were written or made anew in the layers, and are lost with them."""
+        """Files that were written or recreated in the layers, and are lost with them."""
         found = []
         for path, upper in self._uppers:
             top = f"/proc/self/fd/{self._scratch}/{upper}"

@@ -1,4 +1,4 @@
-"""What dead commands left behind, whatever ended them, beside their temporary folders.
+"""What dead commands left behind, whatever ended them, other than their temporary folders.
 
 Those (`testbed.lifetime.guard.dead_folders`) are locked as long as their owner lives, and what is
 half made in a store as long as somebody holds the store's lock. Nothing else is ever listed.

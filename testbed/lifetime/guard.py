@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WORK = "work-"
-"""Begins the name of a folder in which something is made, beside its later place."""
+"""Begins the name of a folder in which something is made, next to its later place."""
 
 _SUPERVISE = str(Path(__file__).with_name("supervise.py"))
 _PR_SET_PDEATHSIG, _AT_FDCWD, _RENAME_EXCHANGE = 1, -100, 2
@@ -248,11 +248,11 @@ def put_in_place(made: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def alone_in(folder: Path, on_wait: Callable[[Path], None]) -> Iterator[int]:
-    """Nobody else who asks for it has this folder meanwhile; gives the lock's descriptor.
+    """Reserves a folder for the block, among all that ask for it; gives the lock's descriptor.
 
     Args:
         folder: where something is written.
-        on_wait: is told if somebody else has it; their end is waited for.
+        on_wait: called if another command has it, before waiting for that command to end.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -25,7 +25,7 @@ _QUERY, _ANSWER = 0x0100, 0x8400
 
 _IP_TRANSPARENT, _UDP_SEGMENT = 19, 103
 _BATCH, _PAUSE_S = 64, 100e-6
-"""So many answers in one call, then a pause: the resolver's socket holds some hundreds."""
+"""Number of answers in one call, then a pause: the resolver's socket holds some hundreds."""
 
 _LEAD_S = 1e-3
 """From our question to the forged answers: the resolver must have asked in turn."""

@@ -1,4 +1,4 @@
-"""Whatever ends a run, nothing of it stays, nothing else is touched, and the reason is told."""
+"""Whatever ends a run, nothing of it stays, nothing else is touched, and the reason is reported."""
 
 import json
 import os

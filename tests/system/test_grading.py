@@ -1,4 +1,4 @@
-"""Grading a class in which some are hostile: a clear result for each, for nobody else a change."""
+"""Grading a class in which some are hostile: a clear result for each, and no effect on others."""
 
 import dataclasses
 import json

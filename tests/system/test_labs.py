@@ -13,7 +13,7 @@ LABS = library.names()
 SAID = {
     "rip": ("plain_split_horizon", r"r3\.conf: line \d+: FRR: No such command: '.*poisened"),
 }
-"""What a student has to be told of a mistake, beside the points it costs."""
+"""What a student must learn about a mistake, in addition to the points it costs."""
 
 
 @pytest.mark.parametrize("name", LABS)

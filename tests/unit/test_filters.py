@@ -84,7 +84,7 @@ def test_every_form_agrees_with_a_query(text: str, query: str) -> None:
         ("tcp.port == http", "column 13: tcp.port is a number, not 'http'"),
         ("ip.src == 10.0.0.300", "column 11: ip.src is an address or a prefix"),
         ("tcp.flags.syn == 2", "column 18: tcp.flags.syn is true or false"),
-        ("42", "column 1: '42' alone is no test"),
+        ("42", "column 1: '42' alone is not a test"),
         ("tcp.port in {}", "the set behind 'in' is empty"),
         ("tcp.port contains '8'", "'contains' is for texts and bytes"),
         ("protocol matches '('", "column 18: the pattern is not valid"),

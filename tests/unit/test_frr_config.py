@@ -286,7 +286,7 @@ def test_mgmtd_gets_what_frr_10_reads_by_it():
     [(False, ["zebra", "ripd"], ["zebra", "ripd"]), (True, ["mgmtd", "zebra", "ripd"], ["zebra"])],
 )
 def test_daemons_by_the_version_of_frr(with_mgmtd, names, with_file, tmp_path):
-    """FRR 10's ripd is refused with a file of its own; mgmtd has what it shall do."""
+    """FRR 10's ripd is refused with a file of its own; mgmtd has what it should do."""
     text = frr_generate.rip(_plan(Triangle()), "r1", frr_generate.Rip())
     place = Place("r1", tmp_path / "r1", tmp_path / "state")
     daemons = frr.daemons_of(text, with_mgmtd=with_mgmtd)

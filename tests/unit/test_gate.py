@@ -1,4 +1,4 @@
-"""The gate of the real clock: quiet hosts pass it, disturbed ones are told why not."""
+"""The gate of the real clock: quiet hosts pass it, disturbed ones learn why not."""
 
 import json
 import math

@@ -148,7 +148,7 @@ def test_packet_longer_in_the_file_than_on_the_wire() -> None:
 
 
 def test_options_that_loop_end() -> None:
-    """A chain of 1-byte options, and one of length 0 (which must not advance for ever)."""
+    """A chain of 1-byte options, and one of length 0 (which must not loop forever)."""
     assert not changed(0, (54, b"\x01" * 20)).malformed.any()
     assert changed(0, (54, b"\x08\x00" * 10)).problem.tolist() == ["TCP option length"]
 
