@@ -85,7 +85,9 @@ def _print(recorded: RunDir, found: Comparison, meta: dict[str, Any]) -> None:
             out.print(Text(f"{title}: {rows[0].where}{more}"))
             out.print(Text(f"  recorded  {rows[0].recorded}\n  now       {rows[0].again}"))
     edited = any(d.where == OWN_FILES for d in found.differences)
-    if found.differences and not found.versions and not edited:
+    if edited:
+        out.print("first cause: files of the recorded run changed after it was made")
+    elif found.differences and not found.versions:
         out.print("first cause: none of the recorded programs, files and sources")
     if meta.get("fingerprint"):
         noted = (recorded.meta().get("fingerprint") or "none")[:16]

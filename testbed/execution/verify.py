@@ -20,7 +20,7 @@ from testbed.machine.image import choice
 from testbed.machine.image.store import Image
 from testbed.results.compare import Difference, bytes_that_differ, numbers_that_differ
 
-OWN_FILES = "the recorded run's own files, which changed after it was made"
+OWN_FILES = "the recorded run's own files"
 """Where a run differs that somebody edited."""
 
 _HOSTS = "none: the host's programs"

@@ -251,7 +251,7 @@ def test_the_page_about_notebooks_works(project, capsys):
     )
     assert done.returncode == 0, done.stderr
     error, report = done.stdout.splitlines()
-    assert error.startswith("--rate-mbps: -5 is out of range; allowed: ")
+    assert error.startswith("rate_mbps: -5 is out of range; allowed: ")
     assert Path(report).is_file() and Path(report).is_relative_to(project / "runs")
 
 
