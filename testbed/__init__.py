@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         packet_scripts,
         plots,
         routing,
+        sockets,
         steps,
         tunnels,
     )
@@ -155,6 +156,7 @@ __all__ = [
     "same",
     "share_of",
     "shown",
+    "sockets",
     "step",
     "steps",
     "sysctl",
@@ -171,8 +173,8 @@ __all__ = [
 
 _HOME = {
     "author": (
-        "actions bulk_flows dns_lookups endpoints name_service packet_scripts plots routing steps"
-        " tunnels"
+        "actions bulk_flows dns_lookups endpoints name_service packet_scripts plots routing sockets"
+        " steps tunnels"
     ),
     "author.actions": (
         "Action compute_checksums filter_packets in_order ip masquerade nothing own_program ping"

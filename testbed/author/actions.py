@@ -104,10 +104,12 @@ def when(condition: bool, act: Action, otherwise: Action = nothing) -> Action:
     return act if condition else otherwise
 
 
-def filter_packets(node: str, hook: str, rule: str, family: str = "ip") -> Action:
+def filter_packets(
+    node: str, hook: str, rule: str, family: str = "ip", *, table: str = "lab"
+) -> Action:
     """Adds an nftables rule at a hook (``input``, ``forward``, ``output``, ``prerouting``)."""
-    chain = f"add chain {family} lab {hook} {{ type filter hook {hook} priority 0; }}"
-    text = f"add table {family} lab; {chain}; add rule {family} lab {hook} {rule}"
+    chain = f"add chain {family} {table} {hook} {{ type filter hook {hook} priority 0; }}"
+    text = f"add table {family} {table}; {chain}; add rule {family} {table} {hook} {rule}"
 
     def act(net: RunningNetwork) -> None:
         net.exec(node, "nft", text)
@@ -126,10 +128,10 @@ def masquerade(node: str, interface: str) -> Action:
     return act
 
 
-def unfilter(node: str, family: str = "ip") -> Action:
-    """Removes the rules that `filter_packets` added for one family."""
+def unfilter(node: str, family: str = "ip", *, table: str = "lab") -> Action:
+    """Removes the rules that `filter_packets` added to one family's table."""
 
     def act(net: RunningNetwork) -> None:
-        net.exec(node, "nft", f"delete table {family} lab")
+        net.exec(node, "nft", f"delete table {family} {table}")
 
     return act

@@ -105,15 +105,15 @@ def attributes(data: bytes | memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 class NetlinkSocket:
-    """A route socket of the namespace in which it was created.
+    """A netlink socket of the namespace in which it was created; by default for routes and links.
 
     One `send` puts many requests into each system call; the kernel has executed them all when the
     call returns. It answers only refusals and the last request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, family: int = socket.NETLINK_ROUTE) -> None:
         flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        self._socket = socket.socket(socket.AF_NETLINK, flags, socket.NETLINK_ROUTE)
+        self._socket = socket.socket(socket.AF_NETLINK, flags, family)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._sequence = 0
