@@ -12,6 +12,7 @@ import click
 
 from testbed.cli import text_table
 from testbed.cli.capture_file import FILE, CaptureFile, refuse_itself
+from testbed.cli.capture_follow import follow
 from testbed.cli.capture_ladder import ladder
 from testbed.cli.capture_packet import packet
 from testbed.cli.capture_show import show
@@ -48,7 +49,7 @@ def capture() -> None:
     """Show, summarise, draw or convert a capture (pcap, pcapng; also gzip, zstd; - is stdin)."""
 
 
-for _command in (show, packet, ladder, stats, report):
+for _command in (show, packet, follow, ladder, stats, report):
     capture.add_command(_command)
 
 

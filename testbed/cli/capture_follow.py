@@ -1,0 +1,138 @@
+"""`testbed capture follow`: what the two sides of a TCP connection said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli import text_table
+from testbed.cli.capture_file import FILE, CaptureFile
+from testbed.cli.capture_packet import hex_dump
+from testbed.cli.console import err
+from testbed.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from analysis.streams import Conversation, Part
+
+_COLOURS = ("cyan", "magenta")
+_ARROWS = ("→", "←")
+MOST_BYTES = 256 << 20
+"""Of a connection; more is not read into memory."""
+
+
+@click.command()
+@FILE
+@click.option(
+    "--stream",
+    "number",
+    type=click.IntRange(0),
+    required=True,
+    metavar="N",
+    help="Number of the TCP connection, as in `flows --tcp` and Wireshark's tcp.stream.",
+)
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["text", "hex", "raw"]),
+    default="text",
+    show_default=True,
+    help="raw writes the bytes alone, for other programs.",
+)
+@click.option(
+    "--side",
+    type=click.Choice(["both", "client", "server"]),
+    default="both",
+    show_default=True,
+    help="What one side said only.",
+)
+def follow(file: Path, number: int, form: str, side: str) -> None:
+    """What both sides of a TCP connection said, put together from its segments.
+
+    Each byte comes once, in the order in which it could be read; what was sent again adds nothing.
+    Gaps in the capture are named. Client (→) and server (←) differ in colour in a terminal.
+    """
+    from analysis import follow as following
+    from analysis import packets, tcp
+
+    if form == "raw" and sys.stdout.isatty():
+        raise ConfigError("--as raw: not to a terminal, which might obey the bytes; use > FILE")
+    capture = CaptureFile(file)
+    table = capture.table()
+    own = following.connection(table, tcp.analyse(table), number)
+    kept = own[own["captured_bytes"].cumsum() <= MOST_BYTES]
+    if len(kept) < len(own):
+        err.print(f"only the first {len(kept)} of {len(own)} packets of the connection are read")
+    found = following.conversation(packets.with_payloads(capture.source, kept))
+    if found is None:
+        err.print("nothing was said in this connection", highlight=False)
+        return
+    wanted = {"both": (0, 1), "client": (0,), "server": (1,)}[side]
+    parts = (part for part in found.parts() if part.side in wanted)
+    if form == "raw":
+        for part in parts:
+            sys.stdout.buffer.write(part.data)
+        return
+    _write_head(found)
+    for line in _as_text(parts) if form == "text" else _as_hex(parts):
+        text_table.write(line)
+
+
+def _write_head(found: Conversation) -> None:
+    for name, stream, colour, arrow in zip(
+        ("client", "server"), found.sides, _COLOURS, _ARROWS, strict=True
+    ):
+        missing = f", {stream.missing_bytes} missing" if stream.missing_bytes else ""
+        said = f"{name} {stream.src} port {stream.sport}: {stream.end} bytes{missing}"
+        text_table.write(click.style(f"{arrow} {said}", fg=colour, bold=True))
+    text_table.write()
+
+
+def _gap(part: Part) -> str:
+    """Says what is missing before a part."""
+    lacking = f"{part.missing_bytes} bytes are missing in the capture"
+    return click.style(f"{_ARROWS[part.side]} [{lacking}]", fg="red")
+
+
+def _as_text(parts: Iterator[Part]) -> Iterator[str]:
+    """Lines of both sides; one goes on in the next segment, but not behind a gap."""
+    pending, before = bytearray(), 0
+    for part in parts:
+        if pending and (part.side != before or part.missing_bytes):
+            yield _line(bytes(pending), before)
+            pending.clear()
+        if part.missing_bytes:
+            yield _gap(part)
+        before = part.side
+        *lines, last = part.data.split(b"\n")
+        for line in lines:
+            yield _line(bytes(pending) + line, part.side)
+            pending.clear()
+        pending += last
+    if pending:
+        yield _line(bytes(pending), before)
+
+
+def _line(octets: bytes, side: int) -> str:
+    """One line, in the colour of its side; what is no visible text is written out."""
+    from analysis.printable import printable
+
+    text = octets.removesuffix(b"\r").decode("utf-8", "backslashreplace")
+    line = f"{_ARROWS[side]} {printable(text.expandtabs())}".rstrip()
+    return click.style(line, fg=_COLOURS[side])
+
+
+def _as_hex(parts: Iterator[Part]) -> Iterator[str]:
+    """Bytes of both sides; offsets count from the beginning of each side's stream."""
+    at = [0, 0]
+    for part in parts:
+        if part.missing_bytes:
+            yield _gap(part)
+            at[part.side] += part.missing_bytes
+        colour = _COLOURS[part.side]
+        yield click.style(f"{_ARROWS[part.side]} packet {part.frame}", fg=colour)
+        yield from hex_dump(part.data, at[part.side], colour)
+        at[part.side] += len(part.data)

@@ -1,0 +1,69 @@
+"""What both sides of a TCP connection said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.raw_packets import ACK, FIN, SYN, pcap, tcp
+from tests.unit.test_cli_capture import LAYERS, capture
+
+HELLO = b"hello\r\nwho are"
+ESC = b"\x1b[2J \xff\n"
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    """A question in two segments, one of them sent twice; an answer; a gap of 3 bytes; more."""
+    packets = [
+        tcp(0, SYN, 99),
+        tcp(1, SYN | ACK, 499, 100),
+        tcp(0, ACK, 100, 500, HELLO),
+        tcp(0, ACK, 100, 500, HELLO),
+        tcp(0, ACK, 114, 500, b" you?\n"),
+        tcp(1, ACK, 500, 120, ESC),
+        tcp(0, ACK, 123, 507, b"bye"),
+        tcp(1, FIN | ACK, 507, 126),
+    ]
+    path = tmp_path / "talk.pcap"
+    path.write_bytes(pcap(packets))
+    return path
+
+
+def test_each_byte_comes_once_and_gaps_are_named(talk: Path) -> None:
+    code, text, _ = capture("follow", talk, "--stream", 0)
+    assert code == 0
+    assert text.splitlines() == [
+        "→ client 10.0.0.1 port 1000: 26 bytes, 3 missing",
+        "← server 10.0.0.2 port 80: 7 bytes",
+        "",
+        "→ hello",
+        "→ who are you?",
+        "← \\x1b[2J \\xff",
+        "→ [3 bytes are missing in the capture]",
+        "→ bye",
+    ]
+
+
+def test_bytes_of_one_side(talk: Path) -> None:
+    code, text, _ = capture("follow", talk, "--stream", 0, "--as", "raw", "--side", "client")
+    assert (code, text) == (0, "hello\r\nwho are you?\nbye")
+
+
+def test_hexadecimal_has_offsets_of_each_side(talk: Path) -> None:
+    code, text, _ = capture("follow", talk, "--stream", 0, "--as", "hex")
+    assert code == 0
+    lines = text.splitlines()
+    assert "0000  68 65 6c 6c 6f 0d 0a 77 68 6f 20 61 72 65        hello..who are" in lines
+    assert "0017  62 79 65                                         bye" in lines
+    assert "← packet 6" in lines
+
+
+def test_a_connection_that_is_not_there_is_one_clear_line(talk: Path) -> None:
+    code, _, said = capture("follow", talk, "--stream", 7)
+    assert code == 2
+    assert "--stream 7: no such connection; there are 0 to 0" in said
+    code, _, said = capture("follow", LAYERS, "--stream", 1)
+    assert code == 0
+    assert "nothing was said" in said
