@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.bins import of_times
 from analysis.packets.columns import need
-from testbed.core.errors import ConfigError
 
 FIVE_TUPLE = ("protocol", "src", "sport", "dst", "dport")
 
@@ -49,8 +49,6 @@ MATCHED = (
     "icmp_seq",
 )
 """Packet columns that `match` compares: what a router leaves as it is (not TTL, MAC, DSCP)."""
-
-MOST_BINS = 10_000_000
 
 
 def with_flow(packets: pd.DataFrame, both_ways: bool = False) -> pd.DataFrame:
@@ -137,15 +135,11 @@ def rates(packets: pd.DataFrame, bin_s: float = 1.0) -> pd.DataFrame:
     Raises:
         ConfigError: no sensible width for this capture.
     """
-    if not bin_s > 0:
-        raise ConfigError(f"bin_s: {bin_s} is out of range; more than 0")
     if packets.empty:
         return pd.DataFrame(columns=["flow", "start_s", "throughput_mbps", "packets"])
-    number = (packets["time_ns"] - packets["time_ns"].min()) // max(1, int(bin_s * 1e9))
-    bins, count = int(number.max()) + 1, int(packets["flow"].max()) + 1
-    if bins * count > MOST_BINS:
-        raise ConfigError(f"bin_s: {bin_s} gives {bins} bins in this capture; choose a larger one")
-    cell = packets["flow"].to_numpy(np.int64) * bins + number.to_numpy(np.int64)
+    count = int(packets["flow"].max()) + 1
+    number, bins = of_times(packets["time_ns"], bin_s, count)
+    cell = packets["flow"].to_numpy(np.int64) * bins + number
     octets = np.bincount(cell, packets["wire_bytes"].to_numpy(), minlength=bins * count)
     return pd.DataFrame(
         {

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import flows, packets
+from analysis import flows, packets, tcp
 from testbed.core.errors import ConfigError
+from tests.unit.segments import data, segments
 
+OPTIONS = [name for name, column in packets.COLUMNS.items() if "option" in column.meaning]
+OPTIONS += [name for name in packets.COLUMNS if name.startswith("tcp_sack")]
 CAPTURES = Path(__file__).parents[1] / "captures"
 
 
@@ -109,3 +112,14 @@ def test_a_dropped_packet_is_the_one_lost(sender: pd.DataFrame) -> None:
 def test_missing_column_is_named(sender: pd.DataFrame) -> None:
     with pytest.raises(ConfigError, match="column 'ip_id' is missing"):
         flows.match(sender.drop(columns="ip_id"), sender)
+
+
+@pytest.mark.parametrize("last_ns", [10**18, 2**62, -(2**63)])
+def test_times_that_lie_get_one_line_and_no_memory(last_ns: int) -> None:
+    table = segments(*(data(0, 100 * n, b"x" * 100) for n in range(3)))
+    table["time_ns"] = [2**62 - 1, 0, last_ns]
+    table = table.assign(wire_bytes=154, protocol="TCP", tcp_window=1, **dict.fromkeys(OPTIONS))
+    with pytest.raises(ConfigError, match="bins in this capture; choose a larger one"):
+        tcp.rates(tcp.analyse(table), table)
+    with pytest.raises(ConfigError, match="bins in this capture; choose a larger one"):
+        flows.rates(flows.with_flow(table))
