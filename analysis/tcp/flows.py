@@ -34,6 +34,9 @@ SEGMENT_COLUMNS = (
 )
 """Packet columns that `segments` reads."""
 
+NO_BASE = np.int64(-1)
+"""Stands for the number from which a direction counts that sent nothing."""
+
 NEEDED = (
     *SEGMENT_COLUMNS,
     "wire_bytes",
@@ -103,7 +106,7 @@ class Segments:
     Attributes:
         rows: position in the packet DataFrame.
         connection: number, counted from 0 in the order of first segments.
-        start: position of the connection's first segment.
+        start: position of the connection's first segment since it was last opened.
         side: 0 from the side that opened (or was seen first), 1 from the other.
         seq: relative to the direction's first sequence number.
         ack: in the other direction's `seq`; the last one known, or `NEVER`.
@@ -165,14 +168,18 @@ def segments(packets: pd.DataFrame) -> Segments:
     reused = _reused(flags, raw_seq, pair, forward)
     begins = first_of_pair | reused
     connection = np.cumsum(begins) - 1
-    start = np.flatnonzero(begins)[connection]
-    side = _sides(forward, flags, start)
+    opening = np.flatnonzero(begins)[connection]
+    side = _sides(forward, flags, opening)
+    anew = begins | _opened_again(flags, raw_seq, side, opening)
+    start = np.flatnonzero(anew)[np.cumsum(anew) - 1]
     previous, opposite = _neighbours(side, start)
     along = FlowOrder(side, start)
     length = plain(packets, "tcp_payload_bytes", rows)
-    seq = _unwrapped(raw_seq, previous, along)
+    base = _bases(flags, raw_seq, side, start, opening)
+    seq = _unwrapped(raw_seq, previous, along) + _signed(raw_seq - base[side, start])[_heads(along)]
     has_ack = (flags & ACK) != 0
-    ack = _acks(plain(packets, "tcp_ack", rows), has_ack, raw_seq, _other_head(side, start), along)
+    raw_ack = plain(packets, "tcp_ack", rows)
+    ack = _acks(raw_ack, has_ack, base[1 - side, start], along)
     end = seq + length + ((flags & (SYN | FIN)) != 0)
     return Segments(
         rows,
@@ -259,15 +266,65 @@ def _sides(forward: Mask, flags: npt.NDArray[np.uint16], start: Ints) -> npt.NDA
     return side
 
 
-def _other_head(side: npt.NDArray[np.int8], start: Ints) -> Ints:
-    """Position of the first segment of the opposite direction, -1 if there is none."""
-    heads = np.full((2, len(side)), -1, np.int64)
+def _opened_again(
+    flags: npt.NDArray[np.uint16], raw_seq: Ints, side: npt.NDArray[np.int8], opening: Ints
+) -> Mask:
+    """Where a connection begins again with the same SYN: what came before counts no more.
+
+    A SYN after a reset, or the last SYN before a SYN+ACK with another sequence number than the one
+    before (itself, if there is none between): the other end has begun anew.
+    """
+    anew = np.zeros(len(flags), np.bool_)
+    here, answer, syn, reset = -1, -1, -1, False
+    for at in np.flatnonzero((flags & (SYN | RST)) != 0).tolist():
+        if opening[at] != here:
+            here, answer, syn, reset = int(opening[at]), -1, -1, False
+        if flags[at] & RST:
+            reset = True
+        elif flags[at] & ACK:
+            if answer >= 0 and raw_seq[answer] != raw_seq[at] and side[answer] == side[at]:
+                anew[syn if syn > answer else at] = True
+            answer = at
+        else:
+            if reset and at != here:
+                anew[at], reset = True, False
+            syn = at
+    return anew
+
+
+def _bases(
+    flags: npt.NDArray[np.uint16],
+    raw_seq: Ints,
+    side: npt.NDArray[np.int8],
+    start: Ints,
+    opening: Ints,
+) -> Ints:
+    """(2, segments) the number on the wire from which each side counts, at each `start`; else 0.
+
+    That of its first segment, but of a reset that answers a SYN (RFC 9293 §3.5.2 gives it 0) only
+    if it sends nothing else; where a connection begins again without its SYN, the one before.
+    A side that sent nothing yet is acknowledged from the first number that the other side says.
+    """
+    base = np.full((2, len(side)), NO_BASE, np.int64)
+    head = np.diff(start, prepend=-1) != 0
     for number in (0, 1):
-        at = np.flatnonzero(side == number)
-        _, first = np.unique(start[at], return_index=True)
-        heads[number, start[at[first]]] = at[first]
-    other: Ints = np.where(side == 0, heads[1][start], heads[0][start])
-    return other
+        mine = side == number
+        for candidates in (mine, mine & ((flags & RST) == 0)):
+            at = np.flatnonzero(candidates)[::-1]
+            base[number, start[at]] = raw_seq[at]  # the first is written last and stays
+    for at in np.flatnonzero(head & (start != opening)).tolist():
+        before = int(start[at - 1])
+        for number in (0, 1):
+            until = at + int(np.argmax(np.append(start[at:] != start[at], True)))
+            mine = side[at:until] == number
+            if not ((flags[at:until][mine] & SYN) != 0).any() and base[number, before] != NO_BASE:
+                base[number, at] = base[number, before]
+    return base
+
+
+def _heads(along: FlowOrder) -> Ints:
+    """The position of the first segment of each segment's direction."""
+    return along.back(np.repeat(along.order[along.heads], along.sizes))
 
 
 def _neighbours(side: npt.NDArray[np.int8], start: Ints) -> tuple[Ints, Ints]:
@@ -292,14 +349,13 @@ def _signed(difference: Ints) -> Ints:
     return difference.astype(np.uint32).astype(np.int32).astype(np.int64)
 
 
-def _acks(raw: Ints, has: Mask, raw_seq: Ints, heads: Ints, along: FlowOrder) -> Ints:
+def _acks(raw: Ints, has: Mask, base: Ints, along: FlowOrder) -> Ints:
     """Acknowledgement numbers in the count of the direction they acknowledge.
 
     Args:
         raw: as on the wire.
         has: segments with ACK flag; the others count as the last one that has.
-        raw_seq: sequence numbers on the wire.
-        heads: position of the first segment of the acknowledged direction, -1 if none.
+        base: the number on the wire from which the acknowledged direction counts.
         along: the order of directions.
     """
     order = along.order
@@ -308,7 +364,7 @@ def _acks(raw: Ints, has: Mask, raw_seq: Ints, heads: Ints, along: FlowOrder) ->
     last = np.maximum(np.maximum.accumulate(marked), group) if len(order) else marked
     values, flagged = raw[order][last], has[order][last]
     step = _signed(np.diff(values, prepend=0))
-    anchor = np.where(heads >= 0, raw_seq[heads], raw)[order]
+    anchor = np.where(base != NO_BASE, base, raw)[order]
     begin = np.zeros(len(order), np.bool_)
     begin[along.heads] = True
     before_any = ~flagged

@@ -57,6 +57,7 @@ def _first_cover(analysis: Analysis, sent: Ints) -> Ints:
 
 
 _FAR_ENOUGH = 1000
+_LARGEST_WINDOW_BYTES = 1 << 30  # RFC 7323 §2.3
 
 
 def _scan(analysis: Analysis, following: Ints, at: int) -> int:
@@ -73,13 +74,13 @@ def _scan(analysis: Analysis, following: Ints, at: int) -> int:
 
 
 def _next_opposite(analysis: Analysis) -> Ints:
-    """Position of the next segment in the other direction, -1 if none."""
+    """Position of the next segment with an ACK in the other direction, -1 if none."""
     seg = analysis.seg
     count = len(seg)
     flipped = np.full(count, -1, np.int64)
     here = np.arange(count)
     for number in (0, 1):
-        mine = np.where(seg.side == number, here, count)
+        mine = np.where((seg.side == number) & seg.has_ack, here, count)
         following = np.minimum.accumulate(mine[::-1])[::-1]
         inside = following < count
         inside[inside] = seg.start[following[inside]] == seg.start[inside]
@@ -112,7 +113,7 @@ def in_flight(analysis: Analysis) -> Ints:
     """Bytes sent and not acknowledged (nor in SACK blocks) after each data segment; -1: unknown.
 
     Behind a hole in the capture the count begins at the first segment that was seen, and stops
-    until the other side has spoken again.
+    until the other side has spoken again. More than any window allows is not believed.
     """
     seg = analysis.seg
     acked_to = last_known(seg.along.highest(seg.ack), seg.opposite, NEVER)
@@ -123,8 +124,8 @@ def in_flight(analysis: Analysis) -> Ints:
     _follow_odd(analysis, floor, top)
     delivered = last_known(delivered_by_sack(analysis.packets, seg.rows), seg.opposite, 0)
     flight = top - floor - delivered - ((seg.end - seg.seq) > seg.length)
-    blind = _since_hole(analysis)
-    return np.where((seg.length > 0) & (flight > 0) & ~blind, flight, -1)
+    believed = (flight > 0) & (flight <= _LARGEST_WINDOW_BYTES) & ~_since_hole(analysis)
+    return np.where((seg.length > 0) & believed, flight, -1)
 
 
 def _first_of_flow(analysis: Analysis) -> Ints:

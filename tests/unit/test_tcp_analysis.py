@@ -13,6 +13,7 @@ import pytest
 from analysis import packets, tcp
 from analysis.tcp.sequence import delivered_by_sack
 from testbed.core.errors import ConfigError
+from tests.unit.segments import ACK, RST, SYN, Segment, data, segments
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 NAMES = sorted(path.name.removesuffix(".pcap.gz") for path in CAPTURES.glob("tcp-*.pcap.gz"))
@@ -185,3 +186,56 @@ def test_blocks_that_tell_of_duplicates_deliver_nothing(
         values |= {f"tcp_sack{number}_left": ends[0], f"tcp_sack{number}_right": ends[1]}
     row = pd.DataFrame({name: pd.array([value], "UInt32") for name, value in values.items()})
     assert delivered_by_sack(row, np.array([0])).tolist() == [delivered]
+
+
+def analysed(*rows: Segment, acks: dict[int, int] | None = None) -> pd.DataFrame:
+    """The analysis of a table made by hand; `acks` gives acknowledgement numbers by frame."""
+    table = segments(*rows).assign(wire_bytes=60, tcp_window=1000)
+    table["tcp_ack"] = [(acks or {}).get(frame, 0) for frame in table["frame"]]
+    options = [name for name in tcp.NEEDED if name not in table]
+    return tcp.analyse(table.assign(**dict.fromkeys(options))).set_index("frame")
+
+
+def test_a_connection_opened_again_after_a_reset_starts_from_its_own_numbers() -> None:
+    isn, theirs = 1000, 3_900_000_000
+    found = analysed(
+        (0, isn, SYN, b"", 0),
+        (1, 0, RST | ACK, b"", 0),
+        (0, isn, SYN, b"", 0),
+        (1, theirs, SYN | ACK, b"", 0),
+        (0, isn + 1, ACK, b"", 0),
+        data(0, isn + 1, b"q" * 125),
+        data(1, theirs + 1, b"a" * 100),
+        acks={2: isn + 1, 4: isn + 1, 5: theirs + 1, 6: theirs + 1, 7: isn + 126},
+    )
+    assert found["connection"].tolist() == [0] * 7
+    assert not found["retransmission"].any() and not found["lost_segment"].any()
+    assert found["seq"].tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert found["ack"].tolist()[3:] == [1, 1, 1, 126]
+    assert found["bytes_in_flight"].dropna().tolist() == [125, 100]
+
+
+def test_a_new_number_in_a_second_answer_is_a_new_beginning() -> None:
+    isn, first, second = 1000, 5000, 4_000_000_000
+    found = analysed(
+        (0, isn, SYN, b"", 0),
+        (1, first, SYN | ACK, b"", 0),
+        (1, second, SYN | ACK, b"", 0),
+        data(0, isn + 1, b"q" * 125),
+        data(1, second + 1, b"a" * 50),
+        acks={2: isn + 1, 3: isn + 1, 4: second + 1, 5: isn + 126},
+    )
+    assert not found["retransmission"].any() and not found["lost_segment"].any()
+    assert found["seq"].tolist() == [0, 0, 0, 1, 1]
+    assert found["bytes_in_flight"].dropna().tolist() == [125, 50]
+
+
+def test_a_reset_without_ack_acknowledges_nothing() -> None:
+    found = analysed(
+        data(0, 100, b"ab"),
+        (1, 500, ACK, b"", 0),
+        data(0, 100, b"ab"),
+        (1, 500, RST, b"", 0),
+        acks={2: 102, 4: 102},
+    )
+    assert found["acks_frame"].dropna().to_dict() == {2: 1}
