@@ -99,7 +99,12 @@ def _show_programs() -> None:
     mount("none", _ROOT + visible.PROGRAMS, "none", MS_BIND | MS_REMOUNT | MS_RDONLY)
     for path in visible.EMPTY:
         if os.path.isdir(path):
-            mount("tmpfs", _ROOT + path, "tmpfs", MS_RDONLY, "mode=755")
+            mount("tmpfs", _ROOT + path, "tmpfs", 0, "mode=755")
+            for name in visible.PYTHON_PACKAGES:
+                if os.path.isdir(f"{path}/{name}"):
+                    os.mkdir(f"{_ROOT}{path}/{name}")
+                    mount(f"{path}/{name}", f"{_ROOT}{path}/{name}", "none", MS_BIND)
+            mount("none", _ROOT + path, "none", MS_REMOUNT | MS_RDONLY)
     for name in visible.LINKS:
         if os.path.islink(f"/{name}"):
             os.symlink(os.readlink(f"/{name}"), f"{_ROOT}/{name}")

@@ -16,9 +16,23 @@ PROGRAMS = "/usr"
 
 EMPTY = (
     "/usr/local",  # what the machine's owner installed by hand
-    "/usr/lib/python3/dist-packages",  # Debian's Python packages; ours are in /run/site
+    "/usr/lib/python3/dist-packages",  # but for `PYTHON_PACKAGES`; ours are in /run/site
 )
 """Folders in `PROGRAMS` that are empty inside."""
+
+PYTHON_PACKAGES = (
+    "blinker",
+    "click",
+    "flask",
+    "itsdangerous",
+    "jinja2",
+    "jwt",
+    "markupsafe",
+    "waitress",
+    "werkzeug",
+)
+"""Debian's Python packages that are there, with compiled parts that fit its Python: what the web
+application of `testbed.programs` imports."""
 
 LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 """At the root, as on the machine: links into `PROGRAMS`, or folders of programs on old systems."""

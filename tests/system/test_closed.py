@@ -12,6 +12,7 @@ import pytest
 from testbed.core.cache import cache_base
 from testbed.core.project import PROJECT
 from testbed.execution.runtime.sources import PACKAGES
+from testbed.guest_init import visible
 
 pytestmark = pytest.mark.guest
 
@@ -101,7 +102,8 @@ def test_what_is_not_on_the_list_is_not_there(machines, guest_kernel, in_guest):
     etc = PROJECT / "testbed/guest_init/etc"
     files = [path for path in etc.rglob("*") if path.is_file()]
     assert seen["etc"] == {path.relative_to(etc).as_posix(): path.read_text() for path in files}
-    assert not any(seen["empty"].values())
+    listed = {"/home": ["alice"], "/usr/lib/python3/dist-packages": list(visible.PYTHON_PACKAGES)}
+    assert {path: names for path, names in seen["empty"].items() if names} == listed
     assert seen["site"] == ["controllers", "mininet", "packaging", "pyroute2"]
-    assert seen["cannot import"] == ["pexpect", "pip", "numpy", "click"]
+    assert seen["cannot import"] == ["pexpect", "pip", "numpy", "rich"]
     assert not seen["written"]

@@ -9,13 +9,16 @@ import pytest
 
 from testbed.core.errors import ConfigError
 from testbed.daemons import Daemon, Place, check
+from testbed.daemons.apache import Apache
 from testbed.daemons.base import write_files
 from testbed.daemons.dnsmasq import Dnsmasq
 from testbed.daemons.dovecot import Dovecot
 from testbed.daemons.exim import Exim
+from testbed.daemons.haproxy import Haproxy
 from testbed.daemons.nginx import Nginx
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import Unbound
+from testbed.daemons.web_application import WebApplication
 
 GOOD = [
     Dnsmasq(("dhcp-range=10.0.0.10,10.0.0.20,2m",)),
@@ -24,6 +27,9 @@ GOOD = [
     Dovecot(),
     Exim(),
     Nginx("server { listen 8080; root /srv; }", port=8080),
+    Apache(("DocumentRoot /srv",), port=8080),
+    Haproxy("frontend f\n  bind :8080\n", 8080),
+    WebApplication(),
 ]
 BAD = [
     (Dnsmasq(("dhcp-rnage=10.0.0.10",)), "dhcp-rnage|bad option"),
@@ -31,6 +37,9 @@ BAD = [
     (Unbound(options=("num-threads: many",)), "unbound"),
     (Exim("example.org\nno_such_setting = 1"), "no_such_setting"),
     (Nginx("server { lisen 8080; }"), "lisen"),
+    (Apache(("DocumentRot /srv",)), "DocumentRot"),
+    (Haproxy("frontend f\n  bnd :8080\n"), "bnd"),
+    (WebApplication(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from testbed.guest_init.visible import PYTHON_PACKAGES
 from testbed.machine.prerequisites import BUILDS_KERNEL, packages
 
 SUITE = "bookworm"
@@ -33,7 +34,9 @@ _DROPPED = re.compile(
         |newgrp|passwd|su|crontab|expiry)$
     | usr/sbin/(adduser|deluser|addgroup|delgroup|dpkg-.*|pam.*|cron|logrotate)$
     | (etc|var)/.
-    | usr/lib/python3/dist-packages/(?!mininet(/|$))
+    | usr/lib/python3/dist-packages/(?!(mininet|"""
+    + "|".join(PYTHON_PACKAGES)
+    + r""")(/|$))
     """,
     re.VERBOSE,
 )

@@ -20,7 +20,7 @@ EMPTY = (
     "/var/lib/frr",
     "/tmp",
 )
-NOT_THERE = ("pexpect", "pip", "numpy", "click")
+NOT_THERE = ("pexpect", "pip", "numpy", "rich")
 
 
 def names(path: str) -> list[str]:
