@@ -25,6 +25,7 @@ _LONGEST = 300
 _TELLING = ("type", "command", "method", "status", "ciphers")
 """Of a message that is not whole, one of these must be there to say more than that it is one."""
 
+_ALIASES = {"bootp", "openflow_v4"}
 _NAMES = {"openflow": "OpenFlow", "ripng": "RIPng"}
 
 Row = Mapping[Any, Any]
@@ -49,7 +50,7 @@ def find(packets: pd.DataFrame, protocols: frozenset[str] | None = None) -> pd.D
     rows = [
         row
         for name in DISSECTORS
-        if name != "bootp" and (protocols is None or name in protocols)
+        if name not in _ALIASES and (protocols is None or name in protocols)
         for row in _of(name, table)
     ]
     columns = ["frame", "name", "protocol", "text", "malformed", "error"]
@@ -171,6 +172,13 @@ def _openflow(row: Row) -> str:
     return _joined(row["type"], row["command"], carried and f"({carried})")
 
 
+def _igmp(row: Row) -> str:
+    more = int(row["records"] or 0) - 1
+    others = f"and {more} more" if more > 0 else ""
+    group = "" if row["group"] in (None, "0.0.0.0") else row["group"]
+    return _joined(row["type"], row["change"], group, others)
+
+
 _WORDS: dict[str, Callable[[Row], str]] = {
     "dns": _dns,
     "dhcp": _dhcp,
@@ -180,5 +188,9 @@ _WORDS: dict[str, Callable[[Row], str]] = {
     "ripng": _rip,
     "ospf": _ospf,
     "openflow": _openflow,
+    "igmp": _igmp,
 }
 """Dissector → what one row of its table says."""
+
+PROTOCOLS = frozenset(_WORDS)
+"""Dissectors whose messages have words."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from analysis import tcp
-from analysis.dissect import dhcp, dns, http, ospf, rip, tls
+from analysis.dissect import dhcp, dns, http, igmp, openflow, ospf, rip, tls
 from analysis.packets.flags import FLAGS
 
 if TYPE_CHECKING:
@@ -116,6 +116,9 @@ DISSECTORS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "tls": tls.read,
     "rip": rip.read,
     "ospf": ospf.read,
+    "openflow": openflow.read,
+    "openflow_v4": openflow.read,
+    "igmp": igmp.read,
 }
 """A protocol above → its dissector, whose table has a column `frame`."""
 
@@ -127,6 +130,9 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "tls": tls.COLUMNS,
     "rip": rip.COLUMNS,
     "ospf": ospf.COLUMNS,
+    "openflow": openflow.COLUMNS,
+    "openflow_v4": openflow.COLUMNS,
+    "igmp": igmp.COLUMNS,
 }
 """A protocol above → the columns its dissector reads."""
 

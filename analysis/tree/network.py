@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.describe import ICMP, ICMP6, UNREACHABLE
+from analysis.dissect.igmp import TYPES as IGMP_TYPES
 from analysis.dissect.ospf import TYPES as OSPF_TYPES
 from analysis.tree.nodes import Part, flags_text
 
@@ -62,7 +63,6 @@ _ND_OPTIONS = {
     25: "recursive DNS server",
     31: "DNS search list",
 }
-_IGMP = {0x11: "query", 0x12: "v1 report", 0x16: "v2 report", 0x17: "leave", 0x22: "v3 report"}
 
 
 def _ecn(value: int) -> str:
@@ -263,8 +263,8 @@ def _nd_options(part: Part) -> None:
 
 def igmp(part: Part) -> str:
     """RFC 2236 §2, RFC 3376 §4."""
-    kind = part.hexa("type", 1, _IGMP)
-    part.node.value = _IGMP.get(kind, "")
+    kind = part.hexa("type", 1, IGMP_TYPES)
+    part.node.value = IGMP_TYPES.get(kind, "")
     part.uint("maximum response time", 1)
     part.hexa("checksum", 2)
     if kind != 0x22:
