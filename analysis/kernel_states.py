@@ -58,7 +58,8 @@ def transitions(events: pd.DataFrame, owner: Mapping[str, str]) -> pd.DataFrame:
         ``time_s``, ``node``, ``port``, ``peer_port`` (0: of a listener), ``before``, ``after``,
         ``source`` ("event").
     """
-    events = events[events["protocol"] == _TCP]
+    names = events[["oldstate", "newstate"]].astype(str)
+    events = events[(events["protocol"] == _TCP) & (names["oldstate"] != names["newstate"])]
     before, after = (
         [NAMES[TCP_STATES.index(name)] for name in events[column]]
         for column in ("oldstate", "newstate")
@@ -125,7 +126,8 @@ def path(changes: pd.DataFrame, ends: Sequence[tuple[str, int, int]]) -> pd.Data
         ends: node, port, peer's port; a listener's own changes count where its child's begin.
 
     Returns:
-        ``side`` (0, 1), ``before``, ``event`` (what makes this change), ``state``.
+        ``side`` (0, 1), ``before``, ``event`` (what makes this change; "reset" for one that is
+        not in the diagram), ``state``.
     """
     parts = []
     for side, (node, port, peer_port) in enumerate(ends):
@@ -134,7 +136,7 @@ def path(changes: pd.DataFrame, ends: Sequence[tuple[str, int, int]]) -> pd.Data
         parts.append(changes[mine].assign(side=side))
     both = pd.concat(parts)
     arrows = zip(both["before"], both["after"], strict=True)
-    both["event"] = [_EVENTS.get(arrow, "") for arrow in arrows]
+    both["event"] = [_EVENTS.get(arrow, "reset") for arrow in arrows]
     return both.rename(columns={"after": "state"})[["side", "before", "event", "state"]]
 
 

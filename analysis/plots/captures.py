@@ -248,7 +248,7 @@ def states(path: pd.DataFrame, names: tuple[str, str] = ("opener", "other side")
         axes.plot([], [], line, color=colour, lw=2.2, label=name)[0]
         for name, colour, line in zip(names, COLOURS, ("-", "--"), strict=False)
     ]
-    axes.legend(handles=handles, loc="lower center")
+    axes.legend(handles=handles, loc="upper left")
     return figure
 
 

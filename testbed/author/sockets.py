@@ -117,11 +117,11 @@ class TcpSocket:
 
     def receive(self, size_bytes: int = 1 << 20, within_s: float = MOST_WAIT_S) -> bytes:
         """What has come, or will come next; empty at the end, or if the call fails."""
-        self.raw.settimeout(within_s)
         got = b""
 
         def some() -> int:
             nonlocal got
+            self.raw.settimeout(within_s)
             got = self.raw.recv(size_bytes)
             return len(got)
 
@@ -130,10 +130,10 @@ class TcpSocket:
 
     def receive_all(self, within_s: float = MOST_WAIT_S) -> bytes:
         """Everything up to the end of the stream."""
-        self.raw.settimeout(within_s)
         parts: list[bytes] = []
 
         def all_of_it() -> int:
+            self.raw.settimeout(within_s)
             while part := self.raw.recv(1 << 20):
                 parts.append(part)
             return sum(map(len, parts))

@@ -76,7 +76,7 @@ def test_half_open_connections_come_from_the_lists() -> None:
 
 def test_a_path_names_what_makes_each_change() -> None:
     path = kernel_states.path(_changes(*CLOSES), [H1])
-    assert list(path["event"]) == ["send FIN", "receive ACK of FIN", ""]
+    assert list(path["event"]) == ["send FIN", "receive ACK of FIN", "reset"]
     assert list(path["side"]) == [0, 0, 0]
 
 
