@@ -55,7 +55,7 @@ def _table(layer: str, text: str) -> list[Column]:
 _ALL = [
     *_table("frame", """
         frame          | int64    |       | 1-based number, as Wireshark shows it
-        time_ns        | int64    | ns    | capture time since the Unix epoch
+        time_ns        | int64    | ns    | time since the Unix epoch; 0 if the file has none
         wire_bytes     | uint32   | bytes | length on the wire
         captured_bytes | uint32   | bytes | length kept in the capture (snapped)
         interface      | category |       | capture interface: its name, or its number (pcapng)

@@ -43,7 +43,8 @@ class Feed:
         self._buffer: Bytes = np.empty(0, np.uint8)
         self.data = self._buffer
         self._owned = isinstance(source, str | Path)
-        self._stream: Any = _open(source) if isinstance(source, str | Path) else source
+        self._file: Any = _open(source) if isinstance(source, str | Path) else source
+        self._stream: Any = self._file
         self._decompress(source)
         self.more(0)
 
@@ -99,6 +100,7 @@ class Feed:
         self.data = self._buffer = np.empty(0, np.uint8)
         if self._owned:
             self._stream.close()
+            self._file.close()  # an unpacker does not close what it reads
 
 
 def _name(source: Source) -> str:

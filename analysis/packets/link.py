@@ -18,6 +18,7 @@ RAW_IPV4, RAW_IPV6 = 228, 229
 _RAW_ALIASES = (12, 14)  # DLT_RAW's numbers, found in old files
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 _VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
+_MOST_TAGS = 8
 _LEAST_ETHERTYPE = 1536  # below it is an 802.3 length (IEEE 802.3 §3.2.6)
 _AF_INET = 2
 _AF_INET6 = (10, 24, 28, 30)  # Linux, NetBSD and OpenBSD, FreeBSD, Darwin
@@ -88,9 +89,9 @@ def _is_vlan(kinds: Types) -> Mask:
 def _vlan(
     out: Table, window: Window, kinds: Types, tagged: Mask
 ) -> tuple[npt.NDArray[np.int64], Types]:
-    """Reads up to two tags; returns the header's length and the type behind the tags."""
+    """Reads the tags; returns the header's length and the type behind the tags."""
     length = np.full(len(window), 14, np.int64)
-    for depth in range(2):
+    for depth in range(_MOST_TAGS):
         at = 14 + 4 * depth
         out.flag(window, tagged & (window.wire < at + 4), "link header cut")
         cut = tagged & (window.captured < at + 4)
@@ -102,7 +103,7 @@ def _vlan(
                 out.put("vlan_id", window, tag & 0x0FFF, tagged)
             if out.wants("vlan_pcp"):
                 out.put("vlan_pcp", window, (tag >> 13).astype(np.uint8), tagged)
-        elif out.wants("vlan_inner_id"):
+        elif depth == 1 and out.wants("vlan_inner_id"):
             out.put("vlan_inner_id", window, tag & 0x0FFF, tagged)
         length = np.where(tagged, at + 4, length)
         kinds = np.where(tagged, window.u16(at + 2), kinds)

@@ -167,7 +167,7 @@ def ipv6(out: Table, window: Window) -> tuple[Window | None, Protos]:
     out.flag(window, window.wire < 40, "IP header cut")
     out.flag(window, seen & ~version, "IP version")
     out.flag(window, seen & version & (total > window.wire), "IP length")
-    _put_ipv6(out, window, whole, first, total)
+    _put_ipv6(out, window, first, total)
     good = seen & version
     chain = _Extensions(out, window, good, total)
     if out.wants("ip_proto"):
@@ -184,9 +184,7 @@ def _known(window: Window, good: Mask) -> Mask:
     return good if window.present is None else good & window.present
 
 
-def _put_ipv6(
-    out: Table, window: Window, whole: Mask | None, first: npt.NDArray[np.uint32], total: Ints
-) -> None:
+def _put_ipv6(out: Table, window: Window, first: npt.NDArray[np.uint32], total: Ints) -> None:
     if out.wants("ip_version"):
         out.put("ip_version", window, (first >> 28).astype(np.uint8), window.has(4))
     if out.wants("ip_dscp", "ip_ecn"):
@@ -200,7 +198,7 @@ def _put_ipv6(
     for name, at in (("ip_src", 8), ("ip_dst", 24)):
         if out.wants(name):
             high, low = window.u64(at), window.u64(at + 8)
-            out.put_codes(name, window, out.ips.of_pairs, whole, high, low)
+            out.put_codes(name, window, out.ips.of_pairs, window.has(at + 16), high, low)
 
 
 class _Extensions:

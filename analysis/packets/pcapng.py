@@ -1,7 +1,8 @@
 """The pcapng file format (draft-ietf-opsawg-pcapng): sections of typed blocks.
 
 Packets come in enhanced, simple and the old packet blocks; interfaces are described before their
-packets. All other blocks (names, statistics, secrets, custom ones) are passed over.
+packets. All other blocks (names, statistics, secrets, custom ones) are passed over, and are not
+counted as frames; Wireshark 4 counts custom blocks. Simple packet blocks have no time: it is 0.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from analysis.packets.records import Interface, Records
 from analysis.packets.walk import Offsets, RecordRule, Walked, Words, walk
-from analysis.packets.window import Bytes
+from analysis.packets.window import Bytes, take
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 _MAX_BLOCK_BYTES = 64 << 20
@@ -57,7 +58,20 @@ class Pcapng:
         walked = walk(data, start, self._rule, most)
         if walked.bad_length is not None:
             self._why = f"a block of {walked.bad_length} bytes"
-        return walked
+        return self._checked(data, walked)
+
+    def _checked(self, data: Bytes, walked: Walked) -> Walked:
+        """What was walked up to a block that says another length at its end."""
+        length = walked.words[1].astype(np.int64)
+        last = take(data, walked.offsets + length - 4, 4).view(f"{self._rule.endian}u4")
+        wrong = np.flatnonzero(last != length)
+        if not len(wrong):
+            return walked
+        at, first = int(walked.offsets[wrong[0]]), int(length[wrong[0]])
+        self._why = (
+            f"a block that is {first} bytes long at its start and {last[wrong[0]]} at its end"
+        )
+        return Walked(walked.offsets[: wrong[0]], walked.words[:, : wrong[0]], at, first)
 
     def _section(self, data: Bytes, start: int) -> Walked:
         """Reads a section header block, which is walked alone."""

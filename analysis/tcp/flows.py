@@ -310,8 +310,8 @@ def _bases(
     for number in (0, 1):
         mine = side == number
         for candidates in (mine, mine & ((flags & RST) == 0)):
-            at = np.flatnonzero(candidates)[::-1]
-            base[number, start[at]] = raw_seq[at]  # the first is written last and stays
+            mine_at = np.flatnonzero(candidates)[::-1]
+            base[number, start[mine_at]] = raw_seq[mine_at]  # the first is written last and stays
     for at in np.flatnonzero(head & (start != opening)).tolist():
         before = int(start[at - 1])
         for number in (0, 1):

@@ -418,3 +418,35 @@ def test_payload_only_when_asked(known: list[Packet], plain: pd.DataFrame) -> No
     assert got.payload[38].startswith(b"\2\1\0\x2c")
     assert pd.isna(got.payload[21])  # ARP has none
     assert got.payload[11] == b""
+
+
+def test_a_block_that_ends_with_another_length_is_damage(known: list[Packet]) -> None:
+    before = section("<") + interface("<") + enhanced("<", 5, known[0])
+    lying = bytearray(enhanced("<", 6, known[1]))
+    lying[-4] ^= 4
+    with pytest.raises(CaptureError, match="bytes long at its start and") as caught:
+        read(before + bytes(lying) + enhanced("<", 7, known[2]))
+    assert (caught.value.offset, len(caught.value.packets)) == (len(before), 1)
+
+
+def test_a_compressed_file_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "layers.pcap.gz"
+    path.write_bytes(gzip.compress(LAYERS.read_bytes()))
+    packets.read(path)
+    opened = Path("/proc/self/fd").iterdir()
+    assert not any(fd.is_symlink() and fd.readlink() == path for fd in opened)
+
+
+def test_any_number_of_vlan_tags_leads_to_the_packet(known: list[Packet]) -> None:
+    inner = bytes.fromhex("4500001400000000400000000a0000010a000002")
+    tags = b"".join(bytes.fromhex("8100") + number.to_bytes(2, "big") for number in (7, 8, 9))
+    octets = bytes(12) + tags + bytes.fromhex("0800") + inner
+    (found,) = read(pcap([Packet(0, octets, len(octets))])).to_dict("records")
+    assert (found["vlan_id"], found["vlan_inner_id"], found["eth_type"]) == (7, 8, 0x0800)
+    assert (found["ip_src"], found["ip_dst"]) == ("10.0.0.1", "10.0.0.2")
+
+
+def test_a_cut_destination_leaves_the_source() -> None:
+    octets = bytes(12) + bytes.fromhex("86dd 6000000000003b40") + bytes(15) + b"\1" + bytes(7)
+    (found,) = read(pcap([Packet(0, octets, 54)])).to_dict("records")
+    assert found["ip_src"] == "::1" and pd.isna(found["ip_dst"])
