@@ -117,6 +117,7 @@ def made_pages(text: Words, files: Files) -> dict[str, str]:
     if text.language != "en":
         made = {page: noted(english, text) for page, english in made.items()}
         made |= {page: joined(above(name)) for name, page in ABOVE[text.language].items()}
+        made |= {f"labs/{n}.md": joined(t) for n, t in labs.translated(text.language).items()}
         made |= translated_pages(text, {*made, *(f.src_uri for f in files.documentation_pages())})
     for name in experiment.experiment_files():
         made[f"experiments/{name}.md"] = pages.page(name, text)

@@ -11,10 +11,16 @@ _EXAMPLE = b"the example of the book"
 """Stands for a course's secret: everybody may know this variant."""
 
 
-def page(name: str) -> str:
-    """A lab's handout."""
+def page(name: str, language: str = "") -> str:
+    """A lab's handout, in a language if it is translated to that."""
     lab = library.open_lab(name)
-    return lab.handout(lab.variant("example", _EXAMPLE))
+    return lab.handout(lab.variant("example", _EXAMPLE), language=language)
+
+
+def translated(language: str) -> dict[str, str]:
+    """The handouts that exist in a language, by the lab's name."""
+    found = [n for n in library.names() if language in library.open_lab(n).languages()]
+    return {name: page(name, language) for name in found}
 
 
 def contents(words: Words) -> str:

@@ -16,6 +16,11 @@ from testbed.core.errors import ConvergenceError, TestbedError
 from testbed.net import Network
 
 PLANS = "plans"
+_RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
+_RECEIVE_BUFFER_BYTES = 4 << 20
+"""The guest's limit. It is Linux's default, for which public scripts were written: the window scale
+that TCP offers depends on it."""
+
 LONGEST_S = 3600.0
 """A script that takes longer, on the run's clock, is stopped."""
 
@@ -35,6 +40,7 @@ def main(folder: Path) -> int:
     try:
         network = Network(Nodes(hosts=len(plans)))
         with network, RunningNetwork(network, folder) as net:
+            _RMEM_MAX.write_text(str(_RECEIVE_BUFFER_BYTES), encoding="ascii")
             for number, path in enumerate(plans):
                 process = net.start(f"h{number + 1}", *peers.argv(str(path)), log=path.stem)
                 try:

@@ -68,16 +68,12 @@ class Settings:
         exact: times are compared to 10 µs; otherwise with packetdrill's tolerance.
         defines: words that are replaced in the scripts.
         seed: of the guest.
-        runtime: ``auto``, ``guest`` or ``host``.
-        clock: ``virtual`` or ``real``.
         image: see `choice.choose`.
     """
 
     exact: bool = False
     defines: Mapping[str, str] | None = None
     seed: int = 1
-    runtime: str = "auto"
-    clock: str = "virtual"
     image: str = ""
 
 
@@ -117,7 +113,7 @@ def play(paths: Sequence[Path], settings: Settings, out: Path | None = None) -> 
         RunIncompleteError: the guest did not finish.
     """
     found = find(paths)
-    runtime = choose(settings.runtime, clock=settings.clock, image=settings.image)
+    runtime = choose("guest", image=settings.image)
     with tempfile.TemporaryDirectory(prefix="packetdrill-") as temporary:
         folder = (out or Path(temporary)).resolve()
         make_folder(folder / PLANS, what="--out")

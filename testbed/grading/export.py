@@ -28,8 +28,11 @@ def bundle(lab: LabFolder, student: str, secret: bytes) -> dict[str, bytes]:
     """The files of a student's bundle, by path."""
     params = lab.students_part().parameters(lab.variant(student, secret))
     variant = {"lab": lab.name, "student": student, "variant": params}
-    files = {HANDOUT: lab.handout(params, student).encode(), **lab.starter(params, student)}
-    taken = {HANDOUT, VARIANT} & set(lab.starter(params, student))
+    pages = {HANDOUT: lab.handout(params, student).encode()}
+    for language in lab.languages():
+        pages[f"README.{language}.md"] = lab.handout(params, student, language).encode()
+    files = {**pages, **lab.starter(params, student)}
+    taken = {*pages, VARIANT} & set(lab.starter(params, student))
     if taken:
         raise ConfigError(
             f"{lab.path / 'starter'}: {', '.join(taken)} is a reserved name in bundles; rename it"

@@ -30,6 +30,7 @@ BUNDLED = "lab"
 """In a student's folder: the public part of the lab, in a folder of its name."""
 
 _TEMPLATE = ".j2"
+_HANDOUT = "handout.md"
 _SHORTEST_SECRET, _LARGEST_SECRET_BYTES = 16, 4096
 _LARGEST_ID = 200
 
@@ -91,11 +92,15 @@ class LabFolder:
 
     # ---- files for students and tests
 
-    def handout(self, params: Mapping[str, Any], student: str = "") -> str:
-        """The handout with the variant's values."""
-        path = self.path / "handout.md"
+    def languages(self) -> list[str]:
+        """Languages that the handout is translated to, such as ``zh``."""
+        return sorted(path.name.split(".")[1] for path in self.path.glob("handout.*.md"))
+
+    def handout(self, params: Mapping[str, Any], student: str = "", language: str = "") -> str:
+        """The handout with the variant's values; in English if it is not translated."""
+        path = self.path / (f"handout.{language}.md" if language in self.languages() else _HANDOUT)
         if not path.is_file():
-            raise ConfigError(f"{self.path}: has no handout.md")
+            raise ConfigError(f"{self.path}: has no {_HANDOUT}")
         return _Renderer(self.instance(params, hidden=False), student).text(path)
 
     def starter(self, params: Mapping[str, Any], student: str = "") -> dict[str, bytes]:

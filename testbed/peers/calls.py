@@ -129,7 +129,7 @@ class Calls:
             try:
                 return int(method(step, *arguments))
             except TypeError:
-                raise UnsupportedError(f"{step['name']} with {len(arguments)} arguments") from None
+                raise UnsupportedError(f"the arguments of {step['name']}") from None
 
         if end_us is None:
             with _ended_in_time(step):
@@ -157,7 +157,8 @@ class Calls:
 
     def _check(self, step: dict[str, Any], result: int, error: str) -> None:
         expected, name = step["result"], step["error"] or ""
-        if expected != _ANY and (result, error) != (expected, name):
+        same = getattr(errno, error, 0) == getattr(errno, name, 0)  # some have two names
+        if expected != _ANY and not (result == expected and same):
             came = f"{result} {error}".strip()
             raise DiffersError(step["text"], f"it returned {came}", step["line"])
 
@@ -381,3 +382,6 @@ class Calls:
             raise UnsupportedError(f"the code: {error.msg}") from None
         except NameError as error:
             raise UnsupportedError(f"the code's {error.name}") from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the script's own mistakes)
+            came = f"{type(error).__name__}: {error}"
+            raise DiffersError(" ".join(text.split()), came) from None

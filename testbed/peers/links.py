@@ -6,7 +6,6 @@ node, with a tun device between them, as in packetdrill.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import select
@@ -94,9 +93,8 @@ class Tun:
 
     def packets(self) -> Iterator[Packet]:
         """The packets for the peer that the stack sent since the last call."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                os.read(self._device, _LARGEST)  # so that the device's queue never fills
+        while _ready(self._device):
+            os.read(self._device, _LARGEST)  # so that the device's queue never fills
         for packet, kind in _received(self._in):
             if kind == _OUTGOING and packet.target[0] == self.remote:
                 yield packet
@@ -104,6 +102,11 @@ class Tun:
     def send(self, octets: bytes) -> None:
         """Gives the stack a packet."""
         os.write(self._device, _VNET_HEADER + octets)
+
+
+def _ready(descriptor: int) -> bool:
+    """True if there is something to read; a read that finds nothing would take virtual time."""
+    return bool(select.select([descriptor], [], [], 0)[0])
 
 
 def _punctual(timeout_s: float) -> float:
@@ -117,17 +120,13 @@ def _sniffer(protocol: int, device: str = "") -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
     if device:
         sock.bind((device, protocol))
-    sock.setblocking(False)
     return sock
 
 
 def _received(sock: socket.socket) -> Iterator[tuple[Packet, int]]:
     """Packets with the kernel's time stamps, and the kind of each (`_OUTGOING`)."""
-    while True:
-        try:
-            octets, control, _, place = sock.recvmsg(_LARGEST, 256)
-        except BlockingIOError:
-            return
+    while _ready(sock.fileno()):
+        octets, control, _, place = sock.recvmsg(_LARGEST, 256)
         stamp = next(d for _, kind, d in control if kind == _SO_TIMESTAMPNS)
         seconds, nanoseconds = struct.unpack("qq", stamp[:16])
         packet = segments.read(octets, seconds * 10**9 + nanoseconds)

@@ -27,7 +27,9 @@ from testbed.peers.links import Tun, Wire
 from testbed.peers.segments import Connection, Packet
 
 RESOLUTION_US = 10
-"""Times are compared to this: each reading of a virtual clock moves it by 256 ns."""
+_STEP_US = 2
+"""Times are compared to this, and so much more for each step before at the same time: each reading
+of a virtual clock moves it by 256 ns."""
 
 _NS, _US = 10**9, 10**3
 _GRACE_S = 1.0
@@ -67,15 +69,23 @@ class Player:
         self._next_port = _FIRST_PORT
         self._start_ns = 0
         self._now_us = 0  # the script's time of the step before
+        self._crowd = 0  # steps before at the same time
         self._tolerance = self._tolerances()
         self._connection, self._link = self._meet(plan["wire"])
         self.calls = Calls(self.options.get("local_ip", _LOCAL), self._remote, _TCP_PORT)
 
     def _tolerances(self) -> tuple[float, float]:
         """In µs, and as a share of the time since the step before."""
-        least = float(self.options.get("tolerance_usecs", self.plan["tolerance_us"]))
-        share = float(self.options.get("tolerance_percent", self.plan["tolerance_percent"])) / 100
+        least = self._number("tolerance_usecs", self.plan["tolerance_us"])
+        share = self._number("tolerance_percent", self.plan["tolerance_percent"]) / 100
         return max(least, RESOLUTION_US), share
+
+    def _number(self, option: str, default: float) -> float:
+        text = self.options.get(option, default)
+        try:
+            return float(text)
+        except ValueError:
+            raise UnsupportedError(f"--{option}={text}, which is not a number") from None
 
     def _meet(self, wire: dict[str, Any] | None) -> tuple[Connection | None, Tun | Wire]:
         unknown = sorted(set(self.options) - _OPTIONS)
@@ -90,7 +100,7 @@ class Player:
         self._remote = self.options.get("remote_ip", _REMOTE).partition("/")[0]
         gateway = self.options.get("gateway_ip", _GATEWAY)
         gateway = gateway if gateway != local else _LOCAL
-        return None, Tun(local, self._remote, gateway, int(self.options.get("mtu", 1500)))
+        return None, Tun(local, self._remote, gateway, int(self._number("mtu", 1500)))
 
     # ---- the steps
 
@@ -119,21 +129,21 @@ class Player:
     def _step(self, step: dict[str, Any]) -> None:
         kind, *times = step["at"]
         base = self._now_us if kind in {"after", "after_between", "whenever"} else 0
+        self._crowd = self._crowd + 1 if times and not times[0] and base == self._now_us else 0
         low, high = ([base + round(t * 1e6) for t in (times[0], times[-1])]) if times else (0, 0)
         if step["do"] == "expect":
             self._expect(step, None if kind == "whenever" else (low, high))
             return
-        self._wait_until(low)
-        late = self._time_us() - low
-        if late > self._allowed(low):
-            came = f"its time, {low / 1e6:.6f} s, has passed: it is {self._time_us() / 1e6:.6f} s"
+        now_us = self._wait_until(low)
+        if now_us - low > self._allowed(low):
+            came = f"its time, {low / 1e6:.6f} s, has passed: it is {now_us / 1e6:.6f} s"
             raise DiffersError(step["text"], came)
         getattr(self, f"_do_{step['do']}")(step, base)
         self._now_us = low
 
     def _allowed(self, time_us: float) -> float:
         least, share = self._tolerance
-        return max(least, share * (time_us - self._now_us))
+        return max(least, share * (time_us - self._now_us)) + _STEP_US * self._crowd
 
     def _do_send(self, step: dict[str, Any], _base: int) -> None:
         packet = step["packet"]
@@ -156,20 +166,22 @@ class Player:
 
     def _shell(self, text: str) -> None:
         environment = {**os.environ, "PACKETDRILL_PID": str(os.getpid())}
-        done = subprocess.run(
-            ["/bin/bash", "-c", text],
-            cwd=self.plan["folder"] or None,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_SHELL_LIMIT_S,
-            check=False,
-        )
+        command = f"'{(text.strip().splitlines() or [''])[0]}'"
+        try:
+            done = subprocess.run(
+                ["/bin/bash", "-c", text],
+                cwd=self.plan["folder"] or None,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=_SHELL_LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise DiffersError(command, f"it has not ended after {_SHELL_LIMIT_S} s") from None
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["nothing"]
-            raise DiffersError(
-                f"'{text.strip().splitlines()[0]}'", f"exit code {done.returncode}: {said[0]}"
-            )
+            raise DiffersError(command, f"exit code {done.returncode}: {said[0]}")
 
     # ---- packets
 
@@ -273,10 +285,12 @@ class Player:
     def _collect(self) -> None:
         self._waiting += self._link.packets()
 
-    def _wait_until(self, time_us: float) -> None:
-        while (left_us := time_us - self._time_us()) > 0:
-            self._link.wait(left_us / 1e6)
+    def _wait_until(self, time_us: float) -> float:
+        """Waits; returns the time it is then, in µs."""
+        while (now_us := self._time_us()) < time_us:
+            self._link.wait((time_us - now_us) / 1e6)
             self._collect()
+        return now_us
 
 
 def tell(event: str, **row: Any) -> None:

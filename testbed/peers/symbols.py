@@ -53,6 +53,12 @@ _OTHERS = {
     "TCP_TIMESTAMP": 24,
     "TCP_ULP": 31,
     "TCP_USER_TIMEOUT": 18,
+    "TCPI_OPT_TIMESTAMPS": 1,
+    "TCPI_OPT_SACK": 2,
+    "TCPI_OPT_WSCALE": 4,
+    "TCPI_OPT_ECN": 8,
+    "TCPI_OPT_ECN_SEEN": 16,
+    "TCPI_OPT_SYN_DATA": 32,
 }
 _MODULES = (socket, errno, fcntl, select, os, termios)
 
@@ -76,7 +82,7 @@ class _TcpInfo:
     """
 
     option = 11
-    states = tuple(name for name in _OTHERS if name.startswith("TCP_"))
+    states = tuple(name for name in _OTHERS if name.startswith("TCP"))
     _octets = "state ca_state retransmits probes backoff options wscale limited"
     _words = (
         "rto ato snd_mss rcv_mss unacked sacked lost retrans fackets last_data_sent last_ack_sent"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from testbed.core.project import PROJECT
-from testbed.grading import accept, library, questions
+from testbed.grading import accept, export, library, questions
 
 STUDENTS = [f"student-{number}" for number in range(40)]
 SECRET = b"a secret for tests"
@@ -35,7 +35,8 @@ def test_every_file_of_the_solution_is_asked_for_and_has_a_beginning(lab):
 def test_variants_are_of_the_parameters_and_make_handouts_and_mutants(lab):
     for student in STUDENTS[:4]:
         params = lab.variant(student, SECRET)
-        assert student in lab.handout(params, student)
+        for language in ("", *lab.languages()):
+            assert student in lab.handout(params, student, language)
         solution = lab.solution(params, student)
         for mutant in lab.manifest.mutants:
             assert lab.mutant(mutant, params, student) != solution
@@ -44,6 +45,8 @@ def test_variants_are_of_the_parameters_and_make_handouts_and_mutants(lab):
 def test_the_starter_asks_for_every_answer_of_the_solution(lab):
     params = lab.variant("ada", SECRET)
     name = questions.answers_file(lab.manifest)
+    if name is None:
+        pytest.skip("the lab asks no questions")
     answers = accept.read_answers(lab.solution(params)[name].decode())
     asked = questions.asked(lab, params)
     assert asked
@@ -83,3 +86,9 @@ def test_a_guest_that_loads_a_lab_runs_no_library_that_it_does_not_use():
         [sys.executable, "-c", LIGHT], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_bundles_hold_the_translated_handouts(lab):
+    files = export.bundle(lab, "ada", SECRET)
+    for language in lab.languages():
+        assert files[f"README.{language}.md"] != files["README.md"]
