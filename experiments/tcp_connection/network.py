@@ -10,6 +10,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+from analysis.dissect import checksum
 from testbed import Action, filter_packets, unfilter
 
 if TYPE_CHECKING:
@@ -95,10 +96,8 @@ def forge_reset(net: RunningNetwork, example: bytes, offset: int) -> None:
         "!IIBBHHH", (seq + occupied + offset) % (1 << 32), 0, 5 << 4, 4, 0, 0, 0
     )
     pseudo = example[12:20] + struct.pack("!HH", socket.IPPROTO_TCP, len(reset))
-    total = sum(struct.unpack("!16H", pseudo + reset))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    reset = reset[:16] + struct.pack("!H", ~total & 0xFFFF) + reset[18:]
+    total = checksum.internet_checksum(pseudo + reset)
+    reset = reset[:16] + struct.pack("!H", total) + reset[18:]
     head = bytearray(example[:20])
     head[0], head[2:4], head[10:12] = 0x45, struct.pack("!H", 20 + len(reset)), b"\0\0"
     deliver(net, bytes(head) + reset)

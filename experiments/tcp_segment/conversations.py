@@ -5,9 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from testbed import Action, filter_packets, in_order, sockets, sysctl, unfilter
-
-from .old_peer import OldPeer
+from testbed import Action, filter_packets, in_order, packet_scripts, sockets, sysctl, unfilter
 
 if TYPE_CHECKING:
     from testbed import RunningNetwork
@@ -40,6 +38,23 @@ LOST_SEGMENT = 3
 SACK_ISN = 1_000_000_000
 WRAP_BEFORE_BYTES, WRAP_BYTES = 5_000, 20_000
 """How far before 2^32 the client's numbers begin, and how much it sends."""
+
+OLD_PEER_BYTES = 2000
+_OLD_PEER = """
+    *   > S 0:0(0) <...>
+    +0  < S. 0:0(0) ack 1 win 4096 OPTIONS
+    *   > . 1:1(0) ack 1
+    *   > P. 1:2001(2000) ack 1
+    +0  < . 1:1(0) ack 2001 win 4096
+    *   > F. 2001:2001(0) ack 1
+    +0  < F. 1:1(0) ack 2002 win 4096
+    *   > . 2002:2002(0) ack 2
+"""
+OLD_PEERS = {
+    "old-peer": _OLD_PEER.replace("OPTIONS", ""),
+    "modern-peer": _OLD_PEER.replace("OPTIONS", "<mss 1460>"),
+}
+"""A peer's segments, in packetdrill's notation: no option in any, or an MSS in its SYN."""
 
 
 def _open(net: RunningNetwork, step: str) -> tuple[sockets.TcpSocket, sockets.TcpSocket]:
@@ -158,19 +173,15 @@ def wrap(isn: int) -> Action:
     return lambda net: _numbered(net, "wrap", isn, WRAP_BYTES, lambda _: None)
 
 
-def old_peer(options: bytes) -> Action:
-    """The client talks to a TCP of 1981."""
+def old_peer(script: str) -> Action:
+    """The client talks to a TCP of 1981, whose segments are scripted."""
 
     def act(net: RunningNetwork) -> None:
         port = PORTS["old-peer"]
-        peer = OldPeer(net, SERVER, port, options)
-        client = sockets.tcp(net, CLIENT, port + OWN_PORTS)
-        client.begin_connect(net.address(SERVER), port)
-        peer.accept()
-        client.connected()
-        client.send(bytes(2000))
-        peer.acknowledge_all(2000)
+        peer = packet_scripts.start(net, script, SERVER, CLIENT, ports=(port, None))
+        client = sockets.tcp(net, CLIENT, port + OWN_PORTS).connect(net.address(SERVER), port)
+        client.send(bytes(OLD_PEER_BYTES))
         client.close()
-        peer.close()
+        peer.wait(2 * sockets.MOST_WAIT_S)
 
     return act

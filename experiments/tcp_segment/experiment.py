@@ -21,6 +21,7 @@ from testbed import (
     filter_packets,
     in_order,
     nothing,
+    packet_scripts,
     param,
     program,
     sockets,
@@ -30,6 +31,7 @@ from testbed import (
 from topologies.line import Line
 
 from .conversations import (
+    OLD_PEERS,
     WRAP_BEFORE_BYTES,
     ecn,
     mss,
@@ -52,7 +54,6 @@ if TYPE_CHECKING:
 QUIET_S = 1.0
 ENDS = ("h1", "h2")
 COLUMNS = (*sockets.SEGMENT_COLUMNS, "tcp_urgent", "tcp_header_bytes")
-MSS_OPTION = bytes.fromhex("020405b4")
 
 
 ONCE = "limit rate 1/day burst 1 packets"
@@ -126,6 +127,10 @@ class TcpSegment(Options):
         """h1 and h2 behind a router each."""
         return Line(shape=LinkShape(delay_ms=self.params.delay_ms))
 
+    def inputs(self) -> Mapping[str, str]:
+        """The segments of the old peer."""
+        return packet_scripts.inputs(OLD_PEERS)
+
     def run(self, net: RunningNetwork) -> None:
         """All connections, one after another."""
         for fault in self.params.faults:
@@ -150,7 +155,7 @@ class TcpSegment(Options):
             "unscaled": unscaled(size),
             "sack": sack("lossless" in faults),
             "wrap": wrap(isn),
-            "old-peer": old_peer(MSS_OPTION if "modern-peer" in faults else b""),
+            "old-peer": old_peer("modern-peer" if "modern-peer" in faults else "old-peer"),
         }
 
     # ---- from the run directory
