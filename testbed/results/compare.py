@@ -1,14 +1,15 @@
 """Compares two run directories with the same inputs file by file. Pure: it only reads.
 
-Where the clock was virtual every file must be the same, byte by byte, the report and the figures
-included; where it was real the verdicts must be, and the measured numbers lie within
-`REAL_CLOCK_TOLERANCE` of each other.
+Where the clock was virtual every file must be the same, byte by byte, the report (without the time
+of the run) and the figures included; where it was real the verdicts must be, and the measured
+numbers lie within `REAL_CLOCK_TOLERANCE` of each other.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _ORDER = ("scenarios", "tables", VERDICTS, "plots", REPORT)
 """From cause to effect: the first difference in this order is where to look."""
 
 _SHOWN_CHARS = 120
+_WHEN = re.compile(rb"<time>[^<]*</time>")
 _PCAP_ORDERS = {
     b"\xd4\xc3\xb2\xa1": "<",
     b"\x4d\x3c\xb2\xa1": "<",
@@ -77,13 +79,19 @@ def bytes_that_differ(recorded: RunDir, again: RunDir) -> Iterator[Difference]:
     for name in sorted({*one, *two}, key=_rank):
         if name not in one or name not in two:
             rest.append(Difference(name, _presence(name in one), _presence(name in two)))
-        elif one[name].read_bytes() != two[name].read_bytes():
+        elif _contents(one[name]) != _contents(two[name]):
             if name.endswith(".pcap"):
                 captures.append(_first_packet(name, one[name].read_bytes(), two[name].read_bytes()))
             else:
                 rest.append(_first_difference(name, one[name], two[name]))
     yield from (found for _, found in sorted(captures, key=lambda pair: pair[0]))
     yield from rest
+
+
+def _contents(path: Path) -> bytes:
+    """A file's bytes; of a report without the time of the run, which must differ."""
+    data = path.read_bytes()
+    return _WHEN.sub(b"", data) if path.name == REPORT else data
 
 
 def _rank(name: str) -> tuple[int, bool, str]:
@@ -111,7 +119,7 @@ def _first_byte(name: str, one: bytes, two: bytes) -> Difference:
 
 
 def _first_line(name: str, one: Path, two: Path) -> Difference:
-    lines = [path.read_text(encoding="utf-8", errors="replace").splitlines() for path in (one, two)]
+    lines = [_contents(path).decode(errors="replace").splitlines() for path in (one, two)]
     for number, (a, b) in enumerate(zip_longest(*lines, fillvalue="(no line)"), 1):
         if a != b:
             return Difference(f"{name} line {number}", _short(a, b), _short(b, a))

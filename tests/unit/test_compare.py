@@ -91,6 +91,15 @@ def test_equal_runs_do_not_differ(make):
     assert fingerprint(one) == fingerprint(two)
 
 
+def test_reports_may_differ_in_the_time_of_the_run_alone(make):
+    one, two = make("one"), make("two")
+    for run, text in ((one, "<time>12:00</time> PASS"), (two, "<time>13:00</time> PASS")):
+        (run.path / "report.html").write_text(text)
+    assert list(bytes_that_differ(one, two)) == []
+    (two.path / "report.html").write_text("<time>12:00</time> FAIL")
+    assert wheres(bytes_that_differ(one, two)) == ["report.html line 1"]
+
+
 def test_the_first_packet_that_differs_is_named_with_its_fields(make):
     other = HEADER + packet(10**9) + packet(2 * 10**9, ttl=63)
     one, two = make("one"), make("two", other)
