@@ -10,9 +10,24 @@ from analysis import tcp
 COLUMNS = tcp.NEEDED
 """Packet columns that `segments` needs."""
 
-_OURS = ("connection", "side", "seq", "ack", "window_bytes", *tcp.KINDS)
-
 SYN, FIN, RST = 2, 1, 4
+
+_KEPT = (
+    *(
+        "capture",
+        "step",
+        "frame",
+        "time_s",
+        "time_ns",
+        "ip_src",
+        "ip_dst",
+        "tcp_sport",
+        "tcp_dport",
+    ),
+    *("tcp_flags", "tcp_ack", "tcp_wscale", "tcp_sack_count", "payload"),
+    *(f"tcp_sack{i}_{side}" for i in (1, 2, 3) for side in ("left", "right")),
+)
+"""Columns of packets that stay: claims pick from a table again and again."""
 
 
 def segments(packets: pd.DataFrame) -> pd.DataFrame:
@@ -22,16 +37,18 @@ def segments(packets: pd.DataFrame) -> pd.DataFrame:
         packets: of several captures, with ``capture`` and the columns `COLUMNS`.
 
     Returns:
-        the packets' columns, those of `analysis.tcp.analyse` (``seq`` and ``ack`` count from the
-        handshake, so that the first byte of data is 1), ``payload_bytes`` and ``end``, the number
-        behind the last byte (SYN and FIN count one).
+        the packets' place, time, addresses, ports, flags and SACK blocks; ``seq``, ``ack`` and
+        ``window_bytes`` of `analysis.tcp.analyse` (counted from the handshake, so that the first
+        byte of data is 1); ``payload_bytes``; ``end``, the number behind the last byte (SYN and FIN
+        count one).
     """
     parts = []
     for _, seen in packets.groupby("capture", sort=False):
         found = tcp.analyse(seen)
-        parts.append(seen.loc[found.index].join(found[list(_OURS)]))
+        kept = seen.loc[found.index, [name for name in _KEPT if name in seen]]
+        sizes = seen.loc[found.index, "tcp_payload_bytes"].astype("int64").rename("payload_bytes")
+        parts.append(kept.join([sizes, found[["seq", "ack", "window_bytes"]]]))
     both = pd.concat(parts, ignore_index=True)
-    both["payload_bytes"] = both["tcp_payload_bytes"].astype("int64")
     control = (both["tcp_flags"].astype("int64") & (SYN | FIN)) != 0
     return both.assign(end=both["seq"] + both["payload_bytes"] + control)
 

@@ -11,7 +11,7 @@ from analysis.packets import flag_names
 from analysis.packets.flags import FLAGS
 
 
-def described(packets: pd.DataFrame) -> pd.DataFrame:
+def described(packets: pd.DataFrame, *, windows: bool = False) -> pd.DataFrame:
     """Packets of one or more captures, with TCP segments described in ``info``.
 
     ``PSH,ACK 1:101 ack 1``: flags, numbers of the first byte and of the one behind the last where
@@ -19,11 +19,14 @@ def described(packets: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         packets: with ``capture``, ``info`` and the columns `analysis.tcp.NEEDED`.
+        windows: add the receive window in bytes, ``win 17376``.
     """
     parts = []
     for _, seen in packets.groupby("capture", sort=False):
         found = tcp.analyse(seen)
         whole = seen.loc[found.index].assign(seq=found["seq"], ack=found["ack"])
+        if windows:
+            whole["window_bytes"] = found["window_bytes"]
         words = [_words(row) for row in whole.to_dict("records")]
         info = pd.Series(words, index=found.index, dtype="string")
         parts.append(seen.assign(info=info.reindex(seen.index).fillna(seen["info"])))
@@ -36,6 +39,7 @@ def _words(row: dict[Any, Any]) -> str:
     text = f"{flag_names(flags)} {seq}" + (f":{seq + occupied}" if occupied else "")
     if flags & FLAGS["ACK"] and not pd.isna(row["ack"]):
         text += f" ack {int(row['ack'])}"
+        text += f" win {int(row['window_bytes'])}" if "window_bytes" in row else ""
         text += _blocks(row, int(row["tcp_ack"]) - int(row["ack"]))
     if flags & FLAGS["URG"] and not pd.isna(row.get("tcp_urgent")):
         text += f" urgent up to {seq + int(row['tcp_urgent'])}"

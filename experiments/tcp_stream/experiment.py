@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import conversation, rows
+from analysis import conversation, rows, segment_words
 from analysis.plots import exchanges
 from analysis.plots import stream as plots
 from testbed import (
@@ -136,6 +136,7 @@ class TcpStream(Messages, Boundaries, SmallWrites):
         """Packets and segments by step, and what both ends' sockets reported."""
         tables = steps.measure(data, conversation.COLUMNS)
         tables["segments"] = conversation.segments(tables["packets"])
+        tables["packets"] = segment_words.described(tables["packets"])
         tables["calls"] = endpoints.calls(data, tables["steps"], ("h1", "h2"))
         tables["framing"] = _framing(data, tables["steps"])
         return tables

@@ -11,6 +11,7 @@ A script is a JSON list of operations:
     ["receive", BYTES, PAUSE_S, N]   N reads (0: until the end) of at most BYTES, a pause after each
     ["echo"]                         returns what comes, until the end
     ["type", COUNT, GAP_S]           writes a byte at a time, and reads what comes meanwhile
+    ["finish"]                       says that no more is written, and reads until the end
     ["sleep", S], ["repeat", COUNT, SCRIPT]
     ["info"]                         what the kernel knows of the connection (TCP_INFO)
 
@@ -196,6 +197,12 @@ class End:
             wait_s = max(0.0, next_s - time.monotonic()) if left else None
             if select.select([self.sock], [], [], wait_s)[0]:
                 self.take(_LARGEST_BYTES)
+
+    def do_finish(self) -> None:
+        """Half-closes the connection, and waits until the other end has read all and closed."""
+        self.sock.shutdown(socket.SHUT_WR)
+        while self.take(_LARGEST_BYTES):
+            pass
 
     def do_sleep(self, seconds: float) -> None:
         """Does nothing for some time."""
