@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from analysis.packets.columns import need
 from analysis.tcp.coverage import Pieces, pieces_of_streams
 from analysis.tcp.flows import (
+    ACK,
     FIN,
     RST,
     SEGMENT_COLUMNS,
@@ -33,6 +34,8 @@ from analysis.tcp.flows import (
     Segments,
     segments,
 )
+
+_ANYWHERE = -(2**62)
 
 COLUMNS = (*SEGMENT_COLUMNS, "payload")
 """What `packets` must hold."""
@@ -204,23 +207,32 @@ class _Assembly:
         self.octets = pa.chunked_array(octets) if isinstance(octets, pa.Array) else octets
         self.kept = pc.fill_null(pc.binary_length(self.octets), 0).to_numpy()[seg.rows]
         self.end = np.minimum(self.first + self.kept, self.stated_end)
-        self.begin = self._begins(syn > 0)
+        self.from_start, self.begin = self._begins(syn > 0)
         low = np.maximum(self.first, self.begin[self.flow])
         self.pieces: Pieces = pieces_of_streams(self.flow, low, self.end)
 
-    def _begins(self, opening: Mask) -> Ints:
-        """(flows,) number of the first byte behind the SYN, -2^62 where none was captured."""
-        begin = np.full(2 * (int(self.seg.connection.max(initial=-1)) + 1), -(2**62), np.int64)
+    def _begins(self, opening: Mask) -> tuple[Mask, Ints]:
+        """(flows,) whether the SYN was captured; the first number that can be the stream's.
+
+        Without a SYN a stream does not begin with the byte of a keep-alive: one byte, not pushed,
+        which is not the stream's (RFC 9293 §3.8.4 lets it be anything).
+        """
+        seg, flows = self.seg, 2 * (int(self.seg.connection.max(initial=-1)) + 1)
+        begin, from_start = np.full(flows, _ANYWHERE, np.int64), np.zeros(flows, np.bool_)
+        head = np.flatnonzero(seg.previous < 0)[::-1]
+        probe = head[(seg.length[head] == 1) & (seg.flags[head] == ACK)]
+        begin[self.flow[probe]] = self.first[probe] + 1
         at = np.flatnonzero(opening)[::-1]
         begin[self.flow[at]] = self.first[at]  # the earliest is written last and stays
-        return begin
+        from_start[self.flow[at]] = True
+        return from_start, begin
 
     def conversations(self) -> Iterator[Conversation]:
         """One after another."""
         seg, flows = self.seg, len(self.begin)
         of_piece = self.flow[self.pieces.segment]
         bounds = np.searchsorted(of_piece, np.arange(flows + 1))
-        last = np.full(flows, -(2**62), np.int64)
+        last = np.full(flows, _ANYWHERE, np.int64)
         shows = (self.stated_end > self.first) | ((seg.flags & (FIN | RST)) == FIN)
         np.maximum.at(last, self.flow[shows], self.stated_end[shows])
         sent = np.zeros(flows, np.bool_)
@@ -268,7 +280,7 @@ class _Assembly:
         """One stream, from its pieces."""
         segment = self.pieces.segment[which]
         start, end = self.pieces.start[which], self.pieces.end[which]
-        from_start = bool(self.begin[flow] > -(2**62))
+        from_start = bool(self.from_start[flow])
         base = int(self.begin[flow]) if from_start else int(start[0]) if len(start) else last
         frames = self.seg.frame[segment]
         breaks = np.flatnonzero(start[1:] != end[:-1]) + 1

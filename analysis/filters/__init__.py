@@ -347,7 +347,7 @@ class _Evaluation(Interpreter[Any, Any]):
         if not columns and low not in names.FIELDS:
             return None
         field = of_columns(name, word.column, {c: self.table[c] for c in columns})
-        version = names.ONLY_IN_VERSION.get(low.split(".")[0]) if low in names.FIELDS else None
+        version = names.version_of(low) if low in names.FIELDS else None
         if version is None:
             return field
         right = (self.table["ip_version"] == version).fillna(False).to_numpy(bool)

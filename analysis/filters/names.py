@@ -88,6 +88,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
 ONLY_IN_VERSION = {"ip": 4, "ipv6": 6, "icmp": 4, "icmpv6": 6}
 """Fields and protocols whose columns IPv4 and IPv6 share, by the first part of their names."""
 
+
+def version_of(field: str) -> int | None:
+    """The version of IP that a field is of; None: both, or not of IP."""
+    return None if field == "ip.version" else ONLY_IN_VERSION.get(field.split(".", maxsplit=1)[0])
+
+
 FLAG_BITS = {
     f"tcp.flags.{name.lower()}": bit for name, bit in FLAGS.items() if name not in {"PSH", "RST"}
 } | {"tcp.flags.push": FLAGS["PSH"], "tcp.flags.reset": FLAGS["RST"]}

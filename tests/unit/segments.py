@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-SYN, FIN, RST, ACK = 2, 1, 4, 16
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
 
 Segment = tuple[int, int, int, bytes, int]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analysis import streams
 from analysis.streams import Conversation, Stream
 from testbed.core.errors import ConfigError
-from tests.unit.segments import ACK, FIN, RST, SYN, data, segments
+from tests.unit.segments import ACK, FIN, PSH, RST, SYN, data, segments
 
 
 def only(table: pd.DataFrame) -> Conversation:
@@ -81,6 +81,13 @@ def test_nothing_comes_before_a_syn_and_a_reset_brings_no_data() -> None:
     stream = only(table).client
     assert told(stream) == [(0, 0, b"abc")]
     assert stream.close == "reset"
+
+
+def test_a_keep_alive_in_front_is_not_the_streams() -> None:
+    table = segments(data(0, 99, b"\0"), (0, 100, ACK | PSH, b"GET", 3))
+    assert told(only(table).client) == [(0, 0, b"GET")]
+    typed = segments((0, 99, ACK | PSH, b"l", 1), (0, 100, ACK | PSH, b"s", 1))
+    assert told(only(typed).client) == [(0, 0, b"ls")]
 
 
 def test_data_in_the_syn_and_numbers_that_wrap() -> None:
