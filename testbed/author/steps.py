@@ -47,6 +47,7 @@ def measure(
     columns: Iterable[str],
     messages: Mapping[str, Change] | None = None,
     thin: Change | None = None,
+    log: str = "",
 ) -> dict[str, pd.DataFrame]:
     """Tables ``steps`` and ``packets`` of a scenario.
 
@@ -56,6 +57,7 @@ def measure(
         messages: table → dissector: packets of one capture (with ``payload``) to messages, with
             ``frame``, and ``info`` that replaces the packet's.
         thin: leaves out packets of a flood; nobody reads sixty thousand similar ones.
+        log: of a program that announced the steps, as JSON with ``step``; default: `run` did.
 
     Returns:
         ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
@@ -66,7 +68,10 @@ def measure(
 
     from analysis import describe
 
-    steps = data.events("step").drop(columns=["time_ns", "event"], errors="ignore")
+    if log:
+        steps = _logged(data, log).dropna(subset="step")[["time_s", "step"]]
+    else:
+        steps = data.events("step").drop(columns=["time_ns", "event"], errors="ignore")
     if steps.empty:
         raise MissingDataError("the run announced no step")
     parts: list[pd.DataFrame] = []
@@ -107,6 +112,12 @@ def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame
     Returns:
         One row per line, with `time_s` and `step`; other lines are left out.
     """
+    table = _logged(data, log)
+    table.insert(1, "step", step_at(steps, table["time_s"]))
+    return table
+
+
+def _logged(data: ScenarioData, log: str) -> pd.DataFrame:
     import json
 
     import pandas as pd
@@ -118,7 +129,6 @@ def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame
                 rows.append(json.loads(line))
     table = pd.DataFrame(rows, columns=None if rows else ["time_ns"]).sort_values("time_ns")
     table.insert(0, "time_s", (table["time_ns"] - data.t0_ns) / 1e9)
-    table.insert(1, "step", step_at(steps, table["time_s"]))
     return table.drop(columns="time_ns").reset_index(drop=True)
 
 

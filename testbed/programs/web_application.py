@@ -24,6 +24,11 @@ FLAWS = {
     "post-once": "POST of a text that is there already adds nothing",
     "no-patch": "PATCH replaces the whole note",
     "no-delete": "DELETE removes nothing",
+    "by-address": "who logged in once is known by the address",
+    "plain-session": "a session's id is its user's name",
+    "no-logout": "logging out leaves the session as it is",
+    "unverified": "a token's signature and expiry are not checked",
+    "kept-tokens": "only tokens that the server remembers are valid, until their user logs out",
 }
 USERS = {"alice": "rosebud", "bob": "swordfish"}
 SECRET = "the server's secret, which no client knows"
@@ -37,6 +42,9 @@ app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 notes: dict[int, dict[str, Any]] = {}
 sessions: dict[str, tuple[str, float]] = {}
 """Session id → user, and until when it is valid."""
+addresses: dict[str, str] = {}
+tokens: dict[str, str] = {}
+"""What only some of the `FLAWS` need: address → user, token → user."""
 
 settings = dict(_SETTINGS)
 flaws: set[str] = set()
@@ -233,7 +241,8 @@ def login() -> Any:
     user, password = request.form["user"], request.form["password"]
     if USERS.get(user) != password:
         abort(403)
-    number = secrets.token_hex(16)
+    number = user if "plain-session" in flaws else secrets.token_hex(16)
+    addresses[str(request.remote_addr)] = user
     lasts_s = float(settings["session_s"])
     sessions[number] = user, time.time() + lasts_s
     response = redirect("/account", 303)
@@ -244,7 +253,10 @@ def login() -> Any:
 @app.post("/logout")
 def logout() -> Any:
     """Ends the session."""
-    sessions.pop(request.cookies.get("session", ""), None)
+    if "no-logout" not in flaws:
+        user, _ = sessions.pop(request.cookies.get("session", ""), ("", 0.0))
+        for known in [one for one, owner in tokens.items() if owner == user]:
+            del tokens[known]
     response = redirect("/notes", 303)
     response.delete_cookie("session")
     return response
@@ -254,6 +266,8 @@ def logout() -> Any:
 def account() -> str:
     """Who has the session."""
     user, until = sessions.get(request.cookies.get("session", ""), ("", 0.0))
+    if "by-address" in flaws and str(request.remote_addr) in addresses:
+        return f"{addresses[str(request.remote_addr)]}\n"
     if until <= time.time():
         abort(401)
     return f"{user}\n"
@@ -289,15 +303,22 @@ def token() -> Response:
     if USERS.get(user) != password:
         abort(403)
     claims = {"sub": user, "exp": int(time.time() + float(settings["token_s"]))}
-    return jsonify({"token": jwt.encode(claims, SECRET, algorithm="HS256")})
+    made = jwt.encode(claims, SECRET, algorithm="HS256")
+    tokens[made] = user
+    return jsonify({"token": made})
 
 
 @app.get("/api/account")
 def api_account() -> str:
     """Whom the token names."""
     words = request.headers.get("Authorization", "").split()
+    sent = words[-1] if words else ""
+    checked = "unverified" not in flaws
+    options = {"verify_signature": checked, "verify_exp": checked}
     try:
-        claims = jwt.decode(words[-1] if words else "", SECRET, algorithms=["HS256"])
+        if "kept-tokens" in flaws and sent not in tokens:
+            raise jwt.InvalidTokenError("unknown")
+        claims = jwt.decode(sent, SECRET, algorithms=["HS256"], options=options)
     except jwt.InvalidTokenError as error:
         abort(Response(f"{error}\n", 401, {"WWW-Authenticate": "Bearer"}))
     return f"{claims['sub']}\n"
