@@ -40,7 +40,7 @@ def doctor(as_json: bool) -> None:
             colour = _COLOUR[check.state]
             state = f"[{colour}]{check.state}[/]"
             table.add_row(check.name, state, check.found, check.purpose, check.mend)
-        out.print(table, "", _summary(checks), highlight=False)
+        out.print(table, "", _summary(checks), sep="\n", highlight=False)
     runnable = all(c.state != "missing" for c in checks if c.name == "a runtime")
     sys.exit(ExitCode.PASS if runnable else ExitCode.ENVIRONMENT)
 
