@@ -319,6 +319,7 @@ def _odd(contents: Contents) -> list[dict[str, str]]:
     own = contents.segments[contents.segments.index.isin(packets.index)]
     lines = listing.lines(packets, own, messages.by_frame(said))
     first = int(contents.packets["time_ns"].iloc[0]) if len(contents.packets) else 0
+    lines["text"] = listing.named(lines)
     rows = {row["frame"]: row for row in lines.to_dict("records")}
     return [
         {
@@ -327,7 +328,7 @@ def _odd(contents: Contents) -> list[dict[str, str]]:
             "time": f"{(rows[one.frame]['time_ns'] - first) / 1e9:.6f}",
             "from": rows[one.frame]["from"],
             "to": rows[one.frame]["to"],
-            "text": f"{rows[one.frame]['protocol']}: {rows[one.frame]['text']}",
+            "text": rows[one.frame]["text"],
             "reason": str(one.text),
         }
         for one in found.itertuples()

@@ -25,6 +25,8 @@ CAPTURE = Path(__file__).parents[1] / "captures" / "layers.pcap"
 COMMANDS = {
     "draw": "draw single -o TARGET.svg",
     "ladder": f"capture ladder {CAPTURE} -o TARGET.svg",
+    "page": f"capture report {CAPTURE} -o TARGET.html",
+    "stats": f"capture stats {CAPTURE} --format html -o TARGET.html",
     "csv": f"capture export {CAPTURE} TARGET.csv",
     "json": f"capture export {CAPTURE} TARGET.json",
     "parquet": f"capture export {CAPTURE} TARGET.parquet",
@@ -37,7 +39,7 @@ COMMANDS = {
     "replay": "replay RUN",
     "report": "report RUN",
 }
-KEEPS_OLD = ("draw", "ladder", "csv", "json", "parquet", "image", "diff")
+KEEPS_OLD = ("draw", "ladder", "page", "stats", "csv", "json", "parquet", "image", "diff")
 """Commands that replace a file: the old one must be there, untouched, if they fail."""
 
 PLACES = ("good", "full", "read-only", "missing", "in a file", "a folder")
