@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import datagrams
+from analysis import datagrams, decode_as
 from analysis.dissect import tables
 
 PORTS = (67, 68)
@@ -58,18 +58,19 @@ _TIMES = {51: "lease_s", 58: "renewal_s", 59: "rebinding_s"}
 _PAD, _END, _HOST_NAME, _MESSAGE_TYPE = 0, 255, 12, 53
 
 
-def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+def read(packets: pd.DataFrame, ports: Collection[int] | None = None) -> pd.DataFrame:
     """One row per message.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_ns`` are carried along.
-        ports: of UDP.
+        ports: of UDP; None: `PORTS`, as `analysis.decode_as` changes them.
 
     Returns:
         the columns of `packets` but the payload, and: ``type`` (``DISCOVER``, ... or ``BOOTP``),
         ``xid``, addresses as text (``0.0.0.0`` as None; several with commas), times in s,
         ``host_name``, ``hops`` (relays passed), ``cut`` (the capture lacks a part), ``malformed``.
     """
+    ports = decode_as.ports(packets, "dhcp", PORTS) if ports is None else ports
     chosen = tables.of_udp(packets, ports)
     columns = (chosen[name].tolist() for name in ("frame", "payload", "cut"))
     rows = [_message(*one) for one in zip(*columns, strict=True)]

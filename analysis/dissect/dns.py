@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import streams
+from analysis import decode_as, streams
 from analysis.dissect import tables
 
 PORTS = (53, 5353)
@@ -86,12 +86,12 @@ class _Raw:
     cut: bool
 
 
-def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+def read(packets: pd.DataFrame, ports: Collection[int] | None = None) -> pd.DataFrame:
     """One row per message.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_ns`` are carried along.
-        ports: of UDP, and of TCP.
+        ports: of UDP, and of TCP; None: `PORTS`, as `analysis.decode_as` changes them.
 
     Returns:
         the columns of `packets` but the payload, and: ``id``, ``response``, ``opcode``, the flags,
@@ -102,7 +102,7 @@ def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
     return tables.with_messages(packets, rows, MESSAGE)
 
 
-def records(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+def records(packets: pd.DataFrame, ports: Collection[int] | None = None) -> pd.DataFrame:
     """One row per resource record.
 
     Returns:
@@ -117,8 +117,9 @@ def records(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFra
     return pd.DataFrame(rows, columns=list(RECORD))
 
 
-def _each(packets: pd.DataFrame, ports: Collection[int]) -> list[_Raw]:
+def _each(packets: pd.DataFrame, ports: Collection[int] | None) -> list[_Raw]:
     """The messages in the order of the frames that complete them."""
+    ports = decode_as.ports(packets, "dns", PORTS) if ports is None else ports
     chosen = tables.of_udp(packets, ports)
     columns = (chosen[name].tolist() for name in ("frame", "payload", "cut"))
     found = [_Raw(frame, data, False, cut) for frame, data, cut in zip(*columns, strict=True)]

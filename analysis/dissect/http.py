@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import streams
+from analysis import decode_as, streams
 from analysis.dissect import tables
 from analysis.dissect.http_messages import Message, messages
 from analysis.streams import Conversation
@@ -45,7 +45,7 @@ MOST_BODY_BYTES = 1 << 16
 
 def read(
     packets: pd.DataFrame,
-    ports: Collection[int] = PORTS,
+    ports: Collection[int] | None = None,
     *,
     most_body_bytes: int = MOST_BODY_BYTES,
 ) -> pd.DataFrame:
@@ -53,7 +53,8 @@ def read(
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_ns`` are carried along.
-        ports: where a stream whose beginning was not captured is searched for messages.
+        ports: where a stream whose beginning was not captured is searched for messages; None:
+            `PORTS`, as `analysis.decode_as` changes them.
         most_body_bytes: how much of each body is kept in ``body``.
 
     Returns:
@@ -71,6 +72,7 @@ def read(
         - ``complete``: the message came to its end; ``cut``: the capture lacks a part of it;
           ``malformed`` and ``problem``: it breaks RFC 9112, and how
     """
+    ports = decode_as.ports(packets, "http", PORTS) if ports is None else ports
     rows = [
         _row(conversation, message)
         for conversation in streams.conversations(packets)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import streams
+from analysis import decode_as, streams
 
 PORT = 6653
 PORTS = (PORT, 6633)
@@ -74,12 +74,12 @@ _HEADER_BYTES = 8
 _IPV4, _ICMP = 0x0800, 1
 
 
-def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+def read(packets: pd.DataFrame, ports: Collection[int] | None = None) -> pd.DataFrame:
     """One row per message, in the order in which they arrived.
 
     Args:
         packets: with `COLUMNS`; times are ``time_s`` if there is such a column.
-        ports: of the controller.
+        ports: of the controller; None: `PORTS`, as `analysis.decode_as` changes them.
 
     Returns:
         ``frame`` and ``time_s`` of the segment that completes it; ``connection`` (the switch's
@@ -89,6 +89,7 @@ def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
         ``ip_proto``, ``icmp_type``, ``icmp_seq``; ``cut`` (the capture lacks a part),
         ``malformed``.
     """
+    ports = decode_as.ports(packets, "openflow", PORTS) if ports is None else ports
     rows = sorted(_messages(packets, ports), key=lambda row: row["frame"])
     dpids = {row["connection"]: row["dpid"] for row in rows if "dpid" in row}
     for row in rows:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import datagrams
+from analysis import datagrams, decode_as
 from analysis.dissect import tables
 
 PORT, PORT_NG = 520, 521
-PORTS = (PORT, PORT_NG)
+NAMES = {"rip": PORT, "ripng": PORT_NG}
+"""What is read, and its usual port of UDP; `analysis.decode_as` may change it."""
+
 COLUMNS = (*datagrams.COLUMNS, "ip_ttl")
 """What `packets` must hold."""
 
@@ -40,12 +42,12 @@ MESSAGE = (
 ENTRY = ("frame", "prefix", "metric", "next_hop", "tag", "mask_given")
 
 
-def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+def read(packets: pd.DataFrame, names: Collection[str] = NAMES) -> pd.DataFrame:
     """One row per message.
 
     Args:
         packets: with `COLUMNS`; further columns such as ``time_s`` are carried along.
-        ports: of UDP; `PORT_NG` is read as RIPng, any other as RIP.
+        names: which of `NAMES` to read.
 
     Returns:
         The columns of `packets` but the payload, and: ``protocol`` (``RIP`` or ``RIPng``),
@@ -54,12 +56,12 @@ def read(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
         §3.9.1), ``authentication`` (of `AUTHENTICATIONS`, its number, or None), ``cut`` (the
         capture lacks a part), ``malformed``.
     """
-    chosen = tables.of_udp(packets, ports)
-    rows = [_message(frame, port, data, cut) for frame, port, data, cut in _each(chosen)]
+    chosen, ng_ports = _of_rip(packets, names)
+    rows = [_message(*one) for one in _each(chosen, ng_ports)]
     return tables.with_messages(chosen, rows, MESSAGE)
 
 
-def entries(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFrame:
+def entries(packets: pd.DataFrame, names: Collection[str] = NAMES) -> pd.DataFrame:
     """One row per route entry.
 
     Returns:
@@ -68,24 +70,33 @@ def entries(packets: pd.DataFrame, ports: Collection[int] = PORTS) -> pd.DataFra
     """
     rows = [
         {"frame": frame, **entry}
-        for frame, port, data, _ in _each(tables.of_udp(packets, ports))
-        for entry in (_entries_ng(data) if port == PORT_NG else _entries(data))
+        for frame, is_ng, data, _ in _each(*_of_rip(packets, names))
+        for entry in (_entries_ng(data) if is_ng else _entries(data))
     ]
     return pd.DataFrame(rows, columns=list(ENTRY))
 
 
-def _each(chosen: pd.DataFrame) -> Iterator[tuple[int, int, bytes, bool]]:
-    names = ("frame", "udp_sport", "udp_dport", "payload", "cut")
-    for frame, sport, dport, data, cut in zip(*(chosen[n].to_list() for n in names), strict=True):
-        yield frame, PORT_NG if PORT_NG in (sport, dport) else PORT, data, cut
+def _of_rip(packets: pd.DataFrame, names: Collection[str]) -> tuple[pd.DataFrame, frozenset[int]]:
+    """The datagrams of the protocols wanted, and RIPng's ports."""
+    of = {name: decode_as.ports(packets, name, [port]) for name, port in NAMES.items()}
+    chosen = tables.of_udp(packets, frozenset().union(*(of[name] for name in names)))
+    return chosen, of["ripng"]
 
 
-def _message(frame: int, port: int, data: bytes, cut: bool) -> dict[str, Any]:
-    protocol = "RIPng" if port == PORT_NG else "RIP"
+def _each(
+    chosen: pd.DataFrame, ng_ports: frozenset[int]
+) -> Iterator[tuple[int, bool, bytes, bool]]:
+    columns = ("frame", "udp_sport", "udp_dport", "payload", "cut")
+    for frame, sport, dport, data, cut in zip(*(chosen[n].to_list() for n in columns), strict=True):
+        yield frame, not ng_ports.isdisjoint((sport, dport)), data, cut
+
+
+def _message(frame: int, is_ng: bool, data: bytes, cut: bool) -> dict[str, Any]:
+    protocol = "RIPng" if is_ng else "RIP"
     row: dict[str, Any] = {"frame": frame, "protocol": protocol, "cut": cut}
     if len(data) < 4:
         return {**row, "malformed": not cut}
-    if port == PORT_NG:
+    if is_ng:
         found, kind, places = list(_entries_ng(data)), None, range(4, len(data), 20)
     else:
         found, (kind, places) = list(_entries(data)), _places(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis import tcp
@@ -120,7 +121,8 @@ DISSECTORS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "bootp": dhcp.read,
     "http": http.read,
     "tls": tls.read,
-    "rip": rip.read,
+    "rip": partial(rip.read, names=["rip"]),
+    "ripng": partial(rip.read, names=["ripng"]),
     "ospf": ospf.read,
     "openflow": openflow.read,
     "openflow_v4": openflow.read,
@@ -135,6 +137,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "http": http.COLUMNS,
     "tls": tls.COLUMNS,
     "rip": rip.COLUMNS,
+    "ripng": rip.COLUMNS,
     "ospf": ospf.COLUMNS,
     "openflow": openflow.COLUMNS,
     "openflow_v4": openflow.COLUMNS,
@@ -167,6 +170,7 @@ DISSECTED: dict[str, tuple[str, str]] = {
     "http.content_length_header": ("http", "content_bytes"),
     "tls.handshake.extensions_server_name": ("tls", "server_name"),
     "rip.command": ("rip", "command"),
+    "ripng.cmd": ("ripng", "command"),
     "rip.version": ("rip", "version"),
     "ospf.msg": ("ospf", "type"),
     "ospf.srcrouter": ("ospf", "router_id"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.markup import escape
@@ -20,12 +21,36 @@ if TYPE_CHECKING:
 
 FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 
-WHERE = click.option(
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_FILTER = click.option(
     "--where",
     metavar="FILTER",
     help="Only packets that pass this display filter, such as 'tcp.port == 80 and not arp'. "
     "Field names are Wireshark's or packet columns.",
 )
+
+
+def _keep_rules(context: click.Context, _: click.Parameter, rules: tuple[str, ...]) -> None:
+    context.meta[__name__] = rules
+
+
+_DECODE_AS = click.option(
+    "--decode-as",
+    metavar="RULE",
+    multiple=True,
+    expose_value=False,
+    callback=_keep_rules,
+    help="Read a port as another protocol: 'udp.port==5300,dns'. Can be repeated.",
+)
+
+
+def _which_and_as_what(command: _Command) -> _Command:
+    return _FILTER(_DECODE_AS(command))
+
+
+WHERE = _which_and_as_what
+"""Options that say which packets a command shows, and how it reads them."""
 
 MOST_DISSECTED_BYTES = 256 << 20
 """Application data that a command looks at; beyond it, packets are shown by their headers."""
@@ -61,7 +86,7 @@ class CaptureFile:
 
     def table(self, *, payload: bool = False) -> pd.DataFrame:
         """All packets; of a damaged capture those that could be read, with a warning."""
-        from analysis import packets
+        from analysis import decode_as, packets
 
         try:
             table = packets.read(self.source, list(packets.COLUMNS) if payload else None)
@@ -70,6 +95,7 @@ class CaptureFile:
                 raise
             err.print(f"[bold]damaged:[/bold] {escape(str(error))}", highlight=False)
             table = error.packets
+        decode_as.set_rules(table, click.get_current_context().meta.get(__name__, ()))
         _warn(table)
         return table
 
