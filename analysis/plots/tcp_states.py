@@ -37,7 +37,9 @@ def over_time(changes: pd.DataFrame, rows: Mapping[str, tuple[str, int, int]]) -
         mine = changes[
             (changes["node"] == node) & (changes["port"] == port) & (changes["peer_port"] == peer)
         ].sort_values("time_s", kind="stable")
-        zero_s = float(mine["time_s"].min()) if len(mine) else 0.0
+        if mine.empty:
+            continue
+        zero_s = float(mine["time_s"].min())
         ends = [*mine["time_s"].iloc[1:], None]
         for begin, end, state in zip(mine["time_s"], ends, mine["after"], strict=True):
             if end is not None and state in _COLOURS:

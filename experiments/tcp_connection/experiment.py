@@ -69,7 +69,9 @@ BREAKS: dict[str, Action] = {
     "no-time-wait": in_order(
         *(sysctl(node, "net.ipv4.tcp_max_tw_buckets", 0) for node in ("h1", "h2"))
     ),
-    "no-resets": in_order(*(filter_packets(node, "output", _NO_RESETS) for node in ("h1", "h2"))),
+    "no-resets": in_order(
+        *(filter_packets(node, "output", _NO_RESETS, table="fault") for node in ("h1", "h2"))
+    ),
 }
 """Faults: what is broken on purpose."""
 
@@ -197,7 +199,8 @@ class TcpConnection(States):
             4_late_syn: A copy of the SYN arrives when the connection is over. The server answers as
                 it must; the client asks for nothing, and resets.
             5_old_syn_first: The client tries again from the same port, and its old SYN comes first.
-                The second SYN+ACK answers the new one.
+                The second SYN+ACK answers the new one. Numbers count from the new SYN, so that
+                those about the old one are negative.
             6_third_ack_lost: The third segment never arrives. The server repeats its SYN+ACK, each
                 time after twice the time, and gives up after 63 s.
             7_four_segments: The server's program takes half a second to close, too.
