@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import operator
 import re
-import warnings
 from collections.abc import Callable, Container
 from dataclasses import replace
 from functools import cache
@@ -30,6 +29,7 @@ from lark.visitors import Interpreter
 
 from analysis import tcp
 from analysis.filters import names
+from analysis.filters.patterns import matches
 from analysis.filters.values import (
     Compare,
     Field,
@@ -39,7 +39,6 @@ from analysis.filters.values import (
     all_of,
     compare_fields,
     compare_value,
-    encoded,
     in_element,
     octets_of,
     of_columns,
@@ -271,19 +270,7 @@ class _Evaluation(Interpreter[Any, Any]):
     def matched(self, tree: Tree[Any]) -> Mask:
         field, word = (self.visit(child) for child in tree.children)
         field = self.field(field)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # of patterns that Python may read otherwise one day
-                pattern = re.compile(word.text, re.IGNORECASE)
-                in_bytes = re.compile(encoded(word.text), re.IGNORECASE)
-        except (re.error, OverflowError, RecursionError) as error:
-            what = str(error) or "is nested too deep"
-            raise Wrong(word.column, f"the pattern is not valid: {what}") from error
-        if field.kind == "bytes":
-            return field.any(lambda values: [bool(in_bytes.search(value)) for value in values])
-        return self.textual(field, "matches").any_text(lambda text: bool(pattern.search(text)))
+        return matches(field if field.kind == "bytes" else self.textual(field, "matches"), word)
 
     # --- names
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import filters, packets, tcp
-from analysis.filters import names
+from analysis.filters import names, patterns
+from testbed.core.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 FILES = ("layers.pcap", "applications.pcap")
@@ -189,3 +190,11 @@ def test_agrees_with_tshark(name: str) -> None:
         if ours != theirs:
             differ[text] = f"ours {sorted(ours - theirs)}, theirs {sorted(theirs - ours)}"
     assert differ == {}
+
+
+def test_a_pattern_that_would_take_for_years_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "LONGEST_S", 0.2)
+    table = pd.DataFrame({"frame": [1], "payload": [b"a" * 60 + b"b"]})
+    with pytest.raises(ConfigError, match=r"column 17: the pattern takes more than 0\.2 s"):
+        filters.select(table, 'payload matches "(a+)+$"')
+    assert filters.select(table, 'payload matches "a+B"').tolist() == [True]
