@@ -36,7 +36,7 @@ WINDOWS_BYTES = (8_000, 16_000, 32_000)
 """Receive buffers of the steps that compare throughput with window and round-trip time."""
 
 WINDOWS_SENT = 15
-FAT_BYTES = 1_500_000
+FAT_BYTES = 800_000
 SMALL_READ_BYTES, SMALL_READ_S = 100, 0.005
 SLOW_READ_BYTES, SLOW_READ_S = 8192, 0.02
 

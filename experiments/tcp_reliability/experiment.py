@@ -20,18 +20,14 @@ from testbed import (
     compute_checksums,
     endpoints,
     filter_packets,
-    in_order,
-    nothing,
     param,
     ping,
     steps,
-    sysctl,
     unfilter,
 )
 from topologies.square import Square
 
 from .conversations import (
-    CONVERSATION_FAULTS,
     DISTANCES,
     INITIAL_WINDOW,
     KARN_BEFORE,
@@ -41,6 +37,7 @@ from .conversations import (
     repairs,
     windows,
 )
+from .faults import FAULTS, FEW_ACKS
 from .limits import Limits
 from .network import (
     AHEAD,
@@ -67,46 +64,13 @@ NARROW_MBPS, NARROW_PKTS = 3.0, 15
 FAT_MBPS, FAT_RTT_MS = 20.0, 200.0
 JITTER_MS = 8.0
 QUIET_S = 1.0
+HEADERS_BYTES = 128
+"""What captures keep of a packet where nobody looks at the data."""
+
 DAMAGED, DETOURED = 4, 3
 """Numbers of the segments that the network damages and sends by the other way."""
 
-NETWORK_FAULTS = tuple(
-    (
-        "few-acks single lossy-samples timestamps no-probe always-probe no-sack always-sack "
-        "wide-windows mute dead alive no-update-lost crumbs unscaled always-scaled narrow "
-        "wide-network"
-    ).split()
-)
-FEW_ACKS = "tcp flags & (fin | syn | rst) == 0 numgen inc mod 3 { 0, 1 } drop"
-"""What h4 does not send of its acknowledgements."""
-
 _ENDS_S = 3000.0
-
-
-def _route(node: str, *metric: str) -> Action:
-    """Gives a host's default route a metric."""
-
-    def act(net: RunningNetwork) -> None:
-        gateway = net.exec(node, "ip", "-4", "route", "show", "default").split()[2]
-        net.exec(node, "ip", "route", "change", "default", "via", gateway, *metric)
-
-    return act
-
-
-FAULTS: dict[str, Action] = {
-    "none": nothing,
-    "loud": filter_packets("h4", "input", "@th,512,32 0xdeadbeef reject"),
-    "hasty": sysctl("h1", "net.ipv4.tcp_reordering", 1),
-    "patient": in_order(
-        sysctl("h1", "net.ipv4.tcp_reordering", 30), sysctl("h1", "net.ipv4.tcp_recovery", 0)
-    ),
-    "no-dsack": sysctl("h4", "net.ipv4.tcp_dsack", 0),
-    "quick-ack": _route("h4", "quickack", "1"),
-    "long-timer": _route("h1", "rto_min", "1s"),
-    **dict.fromkeys(CONVERSATION_FAULTS, nothing),  # see `windows`
-    **dict.fromkeys(NETWORK_FAULTS, nothing),  # see `_repair_steps` and `_window_steps`
-}
-"""What is broken on purpose."""
 
 
 class TcpReliability(Timer, Limits):
@@ -156,7 +120,8 @@ class TcpReliability(Timer, Limits):
         talks = self._talks()
         change = self._repair_steps if self.params.part == "repair" else self._window_steps
         endpoints.listen(net, "h4", talks)
-        net.capture("h1-eth0", "h4-eth0")
+        whole = self.params.part == "repair"
+        net.capture("h1-eth0", "h4-eth0", snaplen_bytes=0 if whole else HEADERS_BYTES)
         acts = endpoints.actions(talks, "h1", "h4")
         ports = {name: endpoints.port(talks, name) for name in talks}
         steps.play(net, acts | change(acts, ports), quiet_s=QUIET_S)
@@ -301,13 +266,13 @@ class TcpReliability(Timer, Limits):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and segments by step, what both ends reported, and h4's counters."""
-        tables = steps.measure(data, (*conversation.COLUMNS, "payload"))
+        is_repair = self.params.part == "repair"  # there data may change on the way
+        tables = steps.measure(data, (*conversation.COLUMNS, *["payload"] * is_repair))
         tables["segments"] = conversation.segments(tables["packets"])
-        tables["packets"] = segment_words.described(
-            tables["packets"].drop(columns="payload"), windows=True
-        )
+        packets = tables["packets"].drop(columns="payload", errors="ignore")
+        tables["packets"] = segment_words.described(packets, windows=True)
         tables["calls"] = endpoints.calls(data, tables["steps"], ("h1", "h4"))
-        if self.params.part == "repair":
+        if is_repair:
             tables["counters"] = _counters(data)
         return tables
 

@@ -26,6 +26,7 @@ from testbed import (
 )
 
 from .conversations import BULK_SEGMENTS, DISTANCES, INITIAL_WINDOW, LONE_SEGMENTS, LOST
+from .segments import StepSegments
 
 DUPLICATE_THRESHOLD = 3
 """Duplicate acknowledgements that stand for a loss (RFC 5681 §3.2)."""
@@ -42,6 +43,8 @@ NO_THRESHOLD = 2**31 - 1
 
 class Repair(Experiment):
     """Repair: what becomes of segments that are damaged, late, doubled or lost."""
+
+    tables_type = StepSegments
 
     @claim(
         "A segment with a wrong checksum is dropped silently and repaired like a lost one.",
@@ -221,7 +224,8 @@ class Repair(Experiment):
 
     def _seen(self, tables: Tables, name: str, capture: str = "h1-eth0") -> pd.DataFrame:
         """All segments of a step."""
-        return pick(tables, name, capture, scenario=part_of(tables, name), table="segments")
+        assert isinstance(tables, StepSegments)
+        return tables.segments(name, capture)
 
     def _sent(self, tables: Tables, name: str, capture: str = "h1-eth0") -> pd.DataFrame:
         """h1's segments with data."""
