@@ -32,7 +32,6 @@ FILTER = f"ip proto 89 or ip6 proto 89 or udp portrange {FLOWS_PORT}-{FLOWS_PORT
 SETTLED_S = 60.0
 """After the wait for a designated router (40 s) and the flooding behind it."""
 LATE_AT_S = 55.0
-TYPES = tuple(dissect.TYPES.values())
 REFRESH_S = 1800
 QUIET_S = 2.0 * REFRESH_S + 200
 
@@ -335,7 +334,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
                 tables,
                 by="sender",
                 kind="type",
-                kinds=TYPES,
+                kinds=tuple(dissect.TYPES.values()),
                 marks={"failure": failed_s} if failed_s else {},
                 scenario=scenario,
             )
