@@ -26,7 +26,7 @@ from testbed.core.files import write_text
 from testbed.core.project import PROJECT
 
 _PART = re.compile(
-    r"(?P<start><!-- generated: (?P<name>[a-z-]+)(?P<words>(?: [\w.]+)*) -->\n)"
+    r"(?P<start><!-- generated: (?P<name>[a-z-]+)(?P<words>(?: [\w.*]+)*) -->\n)"
     r".*?(?P<end><!-- end -->)",
     re.S,
 )

@@ -10,6 +10,7 @@ from analysis.dissect.checksum import internet_checksum
 from analysis.dissect.ipv4 import Field
 
 HEADER_BYTES = 8
+"""Ports, length and checksum (RFC 768)."""
 UDP = 17
 _ETHERNET_BYTES, _IPV6_BYTES = 14, 40
 _FRAGMENT = 0x3FFF

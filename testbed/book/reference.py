@@ -1,7 +1,8 @@
 """The reference as Markdown, from the code: signatures and docstrings, readable as a file.
 
 A page names what it shows, in order: ``<!-- generated: api testbed.author.actions -->``. A module
-stands for everything public that it defines; of its constants those with a text below.
+stands for everything public that it defines; of its constants those with a text below. All modules
+of a package are ``package.*``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,21 @@ def api(*names: str) -> str:
     Raises:
         ConfigError: there is none of this name, or it has no text.
     """
-    return tidied("\n".join(text for name in names for text in _of_name(name)))
+    return tidied("\n".join(text for name in expanded(*names) for text in _of_name(name)))
+
+
+def expanded(*names: str) -> list[str]:
+    """The names, with ``package.*`` replaced by those of its modules that are not named."""
+    found: list[str] = []
+    for name in names:
+        if name.endswith(".*"):
+            package = name.removesuffix(".*")
+            files = (PROJECT / package.replace(".", "/")).glob("[!_]*.py")
+            modules = sorted(f"{package}.{file.stem}" for file in files)
+            found += [module for module in modules if module not in names]
+        else:
+            found.append(name)
+    return found
 
 
 def tidied(text: str) -> str:
@@ -57,7 +72,7 @@ def tidied(text: str) -> str:
 
 def shown(*names: str) -> Iterator[str]:
     """The dotted names that `api` describes, those of a module's members among them."""
-    for name in names:
+    for name in expanded(*names):
         found = _found(name)
         yield name
         if isinstance(found, types.ModuleType):

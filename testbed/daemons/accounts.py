@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-USER, PASSWORD = "alice", "rosebud"
+USER = "alice"
+"""Name of the account."""
+
+PASSWORD = "rosebud"
+"""Its password."""
 
 HOME = Path("/home/alice")
 """The same folder on every node."""
