@@ -15,35 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from testbed.peers.symbols import TCP_INFO, symbol
+from testbed.peers.values import ANY, DiffersError, UnsupportedError, Values
 
-
-class DiffersError(Exception):
-    """Something is not as the script says.
-
-    Attributes:
-        line: of the script; 0 where the step is.
-        expected, came: what it says, and what was.
-    """
-
-    def __init__(self, expected: str, came: str, line: int = 0) -> None:
-        self.line, self.expected, self.came = line, expected, came
-        super().__init__(f"{expected}: {came}")
-
-
-class UnsupportedError(Exception):
-    """The script asks for what the player does not do.
-
-    Attributes:
-        line: of the script; 0 where the step is.
-        expected: the step.
-    """
-
-    def __init__(self, what: str, line: int = 0) -> None:
-        self.line, self.expected = line, ""
-        super().__init__(what)
-
-
-_ANY: dict[str, Any] = {"any": True}
 _WAIT_S = 10.0
 _Time = Callable[[], float]
 _Allowed = Callable[[float], float]
@@ -94,17 +67,12 @@ def _ended_in_time(step: dict[str, Any]) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-class Calls:
-    """The script's file descriptors, and the calls on them.
-
-    Attributes:
-        local, remote: IPv4 addresses of the tested end and the peer.
-        port: that the tested end binds and connects to where the script says ``...``.
-    """
+class Calls(Values):
+    """The system calls; see `Values`."""
 
     def __init__(self, local: str, remote: str, port: int) -> None:
-        self.local, self.remote, self.port = local, remote, port
-        self._files: dict[int, socket.socket | int] = {}
+        super().__init__(local, remote, port)
+        self._epolls: dict[int, select.epoll] = {}
         self._listens = False
         self._connected = -1  # the script's number of the socket that TCP_INFO is asked of
         self._blocking: list[tuple[_Blocking, _Allowed]] = []
@@ -158,75 +126,15 @@ class Calls:
     def _check(self, step: dict[str, Any], result: int, error: str) -> None:
         expected, name = step["result"], step["error"] or ""
         same = getattr(errno, error, 0) == getattr(errno, name, 0)  # some have two names
-        if expected != _ANY and not (result == expected and same):
+        same |= step["error"] is None
+        if expected != ANY and not (result == expected and same):
             came = f"{result} {error}".strip()
             raise DiffersError(step["text"], f"it returned {came}", step["line"])
-
-    # ---- values
-
-    def _value(self, value: Any) -> int:
-        """An integer of the script."""
-        if isinstance(value, int):
-            return value
-        if isinstance(value, list) and len(value) == 1:
-            return self._value(value[0])
-        if isinstance(value, dict):
-            if "word" in value:
-                return self._symbol(value["word"])
-            if "or" in value:
-                total = 0
-                for part in value["or"]:
-                    total |= self._value(part)
-                return total
-        raise UnsupportedError(f"the value {value}")
-
-    @staticmethod
-    def _symbol(word: str) -> int:
-        found = symbol(word)
-        if found is None:
-            raise UnsupportedError(f"the symbol {word}")
-        return found
-
-    def _socket(self, number: Any) -> socket.socket:
-        found = self._files.get(self._value(number))
-        if not isinstance(found, socket.socket):
-            raise OSError(errno.ENOTSOCK if found is not None else errno.EBADF, "no socket")
-        return found
-
-    def _descriptor(self, number: Any) -> int:
-        found = self._files.get(self._value(number))
-        if found is None:
-            raise OSError(errno.EBADF, "not open")
-        return found if isinstance(found, int) else found.fileno()
-
-    def _new(self, step: dict[str, Any], file: socket.socket | int) -> int:
-        """Gives a file the number that the script expects; returns that."""
-        number = step["result"]
-        if not isinstance(number, int) or number < 0:
-            raise DiffersError(step["text"], "it succeeded", step["line"])
-        self._files[number] = file
-        return number
-
-    def _address(self, value: Any, default: str) -> tuple[str, int]:
-        """A socket address; ``...``: the usual port of `default`."""
-        if value == _ANY:
-            return default, self.port
-        fields = {f.get("name"): f["value"] for f in value.get("fields", []) if "name" in f}
-        try:
-            port = self._value(fields["sin_port"]["arguments"][0])
-            return fields["sin_addr"]["arguments"][0]["text"], port
-        except (KeyError, TypeError, IndexError):
-            raise UnsupportedError(f"the address {value}") from None
-
-    def _octets(self, value: Any, size: Any) -> bytes:
-        if isinstance(value, dict) and "text" in value:
-            return str(value["text"]).encode("latin-1")[: self._value(size)]
-        return bytes(self._value(size))
 
     # ---- sockets
 
     def _socket_of(self, value: Any, default: int) -> int:
-        return default if value == _ANY else self._value(value)
+        return default if value == ANY else self._value(value)
 
     def _call_socket(self, step: dict[str, Any], *what: Any) -> int:
         family = self._socket_of(what[0], socket.AF_INET)
@@ -264,7 +172,9 @@ class Calls:
         file = self._files.pop(self._value(number), None)
         if file is None:
             raise OSError(errno.EBADF, "not open")
-        if isinstance(file, int):
+        if epoll := self._epolls.pop(self._value(number), None):
+            epoll.close()
+        elif isinstance(file, int):
             os.close(file)
         else:
             file.close()
@@ -287,6 +197,13 @@ class Calls:
         self._connected = self._value(number)
         to = self._address(address[0], self.remote)
         return self._socket(number).sendto(octets, self._value(flags), to)
+
+    def _call_sendmsg(self, _step: Any, number: Any, message: Any, flags: Any) -> int:
+        fields = self._fields(message)
+        if fields.get("msg_control"):
+            raise UnsupportedError("sendmsg with msg_control")
+        parts = [self._octets(*part["fields"]) for part in fields["msg_iov"]]
+        return self._socket(number).sendmsg(parts, [], self._value(flags))
 
     def _call_read(self, step: dict[str, Any], number: Any, data: Any, size: Any) -> int:
         return self._got(step, data, os.read(self._descriptor(number), self._value(size)))
@@ -333,7 +250,7 @@ class Calls:
     ) -> int:
         where = self._value(level), self._value(name)
         got = self._socket(number).getsockopt(*where)
-        if value != _ANY and self._value(value) != got:
+        if value != ANY and self._value(value) != got:
             raise DiffersError(step["text"], f"the option is {got}", step["line"])
         return 0
 
@@ -342,7 +259,7 @@ class Calls:
 
     def _call_ioctl(self, step: dict[str, Any], number: Any, request: Any, value: Any) -> int:
         got = fcntl.ioctl(self._descriptor(number), self._value(request), struct.pack("i", 0))
-        if value != _ANY and self._value(value) != struct.unpack("i", got)[0]:
+        if value != ANY and self._value(value) != struct.unpack("i", got)[0]:
             raise DiffersError(step["text"], f"the value is {struct.unpack('i', got)[0]}")
         return 0
 
@@ -358,6 +275,37 @@ class Calls:
         if wrong:
             came = ", ".join(f"revents {value:#x}" for value in wrong.values())
             raise DiffersError(step["text"], came, step["line"])
+        return len(found)
+
+    def _call_epoll_create(self, step: dict[str, Any], _size: Any) -> int:
+        number = self._new(step, (epoll := select.epoll()).fileno())
+        self._epolls[number] = epoll
+        return number
+
+    def _epoll(self, number: Any) -> select.epoll:
+        found = self._epolls.get(self._value(number))
+        if found is None:
+            raise OSError(errno.EBADF, "no epoll")
+        return found
+
+    def _call_epoll_ctl(self, _step: Any, epoll: Any, what: Any, number: Any, event: Any) -> int:
+        poll, descriptor = self._epoll(epoll), self._descriptor(number)
+        if self._value(what) == symbol("EPOLL_CTL_DEL"):
+            poll.unregister(descriptor)
+            return 0
+        change = poll.register if self._value(what) == symbol("EPOLL_CTL_ADD") else poll.modify
+        change(descriptor, self._value(self._fields(event)["events"]))
+        return 0
+
+    def _call_epoll_wait(
+        self, step: dict[str, Any], epoll: Any, event: Any, most: Any, timeout_ms: Any
+    ) -> int:
+        wait_s = self._value(timeout_ms) / 1000
+        found = self._epoll(epoll).poll(wait_s if wait_s >= 0 else None, self._value(most))
+        if found and event != ANY:
+            wanted = self._value(self._fields(event)["events"])
+            if found[0][1] != wanted:
+                raise DiffersError(step["text"], f"events {found[0][1]:#x}", step["line"])
         return len(found)
 
     # ---- code

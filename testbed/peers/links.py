@@ -67,11 +67,10 @@ class Tun:
     Args:
         local: the tested end's address.
         remote: the peer's.
-        gateway: through which the peer is reached.
         mtu_bytes: of the device.
     """
 
-    def __init__(self, local: str, remote: str, gateway: str, mtu_bytes: int) -> None:
+    def __init__(self, local: str, remote: str, mtu_bytes: int) -> None:
         self.remote = remote
         self._device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         flags = _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR
@@ -81,7 +80,7 @@ class Tun:
             f"link set {DEVICE} mtu {mtu_bytes} up",
             f"address add {local}/16 dev {DEVICE}",
             "link set lo up",
-            f"route add {remote}/32 via {gateway} dev {DEVICE}",
+            f"route add {remote}/32 dev {DEVICE}",
         ]
         text = "\n".join(lines)
         subprocess.run(["ip", "-batch", "-"], input=text, text=True, check=True)

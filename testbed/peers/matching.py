@@ -10,6 +10,7 @@ from testbed.peers.segments import (
     FIN,
     ICMP,
     PSH,
+    SYN,
     TCP,
     UDP,
     Connection,
@@ -28,7 +29,12 @@ _ECN_BITS = {"noecn": {0}, "ect1": {1}, "ect0": {2}, "ce": {3}, "ect01": {1, 2}}
 
 
 def difference(
-    expected: dict[str, Any], packet: Packet, connection: Connection, *, piece: bool = False
+    expected: dict[str, Any],
+    packet: Packet,
+    connection: Connection,
+    *,
+    piece: bool = False,
+    clock: bool = False,
 ) -> str:
     """What differs first, as ``ack is 2, not 1``; empty if nothing does.
 
@@ -37,7 +43,10 @@ def difference(
         packet: what came.
         connection: whose it is.
         piece: only the beginning of the segment is expected; its end follows.
+        clock: TS values are compared, too; otherwise they are names in the script.
     """
+    if not clock:
+        packet = _with_clock_of(expected, packet, connection)
     for name, seen, wanted in _fields(expected, packet, connection, piece):
         if wanted is not None and seen != wanted:
             return f"{name} is {_plain(seen)}, not {_plain(wanted)}"
@@ -73,13 +82,29 @@ def _fields(
         ("flags", flag_letters(seen), flag_letters(flags)),
         ("seq", connection.to_script(packet.seq), expected["seq"]),
         *ends[3:4],
-        ("ack", packet.ack, ack),
+        ("ack", _ack(packet, connection), ack),
         ("win", packet.window, expected["window"]),
         ("urg", packet.urgent, expected["urgent"]),
         ("options", _options(packet, connection), None if options is None else _texts(options)),
         *ends[1:3],
         *ends[4:],
     ]
+
+
+def _with_clock_of(expected: dict[str, Any], packet: Packet, connection: Connection) -> Packet:
+    """The packet with the TS value that the script expects."""
+    wanted = next((o[1] for o in expected.get("options") or [] if o[0] == "TS"), None)
+    if wanted is None:
+        return packet
+    script, seen = connection.first_clock or (wanted, wanted)
+    value = (wanted - script + seen) & _MASK
+    options = [["TS", value, o[2]] if o[0] == "TS" else o for o in packet.options]
+    return packet._replace(options=options)
+
+
+def _ack(packet: Packet, connection: Connection) -> int:
+    """The acknowledgement as the script counts; that of a SYN is as it is on the wire."""
+    return packet.ack if packet.flags & SYN else (packet.ack - connection.peer_isn) & _MASK
 
 
 def _options(packet: Packet, connection: Connection) -> str:
@@ -89,6 +114,9 @@ def _options(packet: Packet, connection: Connection) -> str:
 def _to_script(option: list[Any], connection: Connection) -> list[Any]:
     if option[0] == "TS":
         return ["TS", connection.clock_to_script(option[1]), option[2]]
+    if option[0] == "sack":
+        isn = connection.peer_isn
+        return ["sack", [[(edge - isn) & _MASK for edge in block] for block in option[1]]]
     return option
 
 
@@ -110,7 +138,7 @@ def shown(packet: Packet, connection: Connection) -> str:
     if packet.protocol == ICMP:
         return f"> icmp type {packet.payload[0] if size else '?'}"
     seq = connection.to_script(packet.seq)
-    ack = f" ack {packet.ack}" if packet.flags & ACK else ""
+    ack = f" ack {_ack(packet, connection)}" if packet.flags & ACK else ""
     options = f" {_options(packet, connection)}" if packet.options else ""
     return (
         f"> {flag_letters(packet.flags)} {seq}:{(seq + size) & _MASK}({size}){ack}"
@@ -122,7 +150,7 @@ def learn(expected: dict[str, Any], packet: Packet, connection: Connection) -> N
     """Learns from a packet how its numbers map to the script's."""
     if packet.protocol != TCP:
         return
-    if packet.flags & 2:
+    if packet.flags & SYN:
         connection.tested_isn = (packet.seq - expected.get("seq", 0)) & _MASK
     clocks = [o[1] for o in packet.options if o[0] == "TS"]
     wanted = [o[1] for o in expected.get("options") or [] if o[0] == "TS"]

@@ -22,9 +22,10 @@ if __name__ == "__main__":  # started as a file: our package is two folders up
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from testbed.peers import matching, segments
-from testbed.peers.calls import Calls, DiffersError, UnsupportedError
+from testbed.peers.calls import Calls
 from testbed.peers.links import Tun, Wire
 from testbed.peers.segments import Connection, Packet
+from testbed.peers.values import DiffersError, UnsupportedError
 
 RESOLUTION_US = 10
 _STEP_US = 2
@@ -37,7 +38,7 @@ _GRACE_S = 1.0
 
 _FIRST_PORT = 50_000
 _TCP_PORT = 8080
-_LOCAL, _REMOTE, _GATEWAY = "192.168.0.2", "192.0.2.1", "192.168.0.1"
+_LOCAL, _REMOTE = "192.168.0.1", "192.0.2.1"
 _EXIT = {"pass": 0, "differs": 1, "unsupported": 2}
 _OPTIONS = {
     "tolerance_usecs",
@@ -98,9 +99,7 @@ class Player:
             return connection, Wire(self._remote, set(wire["ports"]))
         local = self.options.get("local_ip", _LOCAL)
         self._remote = self.options.get("remote_ip", _REMOTE).partition("/")[0]
-        gateway = self.options.get("gateway_ip", _GATEWAY)
-        gateway = gateway if gateway != local else _LOCAL
-        return None, Tun(local, self._remote, gateway, int(self._number("mtu", 1500)))
+        return None, Tun(local, self._remote, int(self._number("mtu", 1500)))
 
     # ---- the steps
 
@@ -211,7 +210,8 @@ class Player:
             piece = 0 < size < rest["length"] and "strict_segments" not in self.options
             came = matching.shown(packet, connection)
             when_us = (packet.time_ns - self._start_ns) / _US
-            if wrong := matching.difference(rest, packet, connection, piece=piece):
+            clock = "tcp_ts_tick_usecs" in self.options
+            if wrong := matching.difference(rest, packet, connection, piece=piece, clock=clock):
                 raise DiffersError(step["text"], f"{came} at {when_us / 1e6:.6f} s: {wrong}")
             self._check_time(step, within, when_us, came)
             tell("received", line=step["line"], packet=came, time_ns=packet.time_ns)

@@ -1,7 +1,7 @@
 """IPv4 packets with TCP, UDP or ICMP: from a script's words to octets, and back.
 
-The script's numbers are relative, as in packetdrill: the tested end's sequence numbers count from
-its SYN, and the peer's are what the script says. `Connection` knows the difference.
+The script's numbers are relative, as in packetdrill: after the SYN, the sequence numbers of both
+ends count from their SYN. `Connection` knows the difference.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Connection:
     Attributes:
         peer, tested: address and port of the two ends; the tested end's port is 0 until it is
             known.
+        peer_isn: the initial sequence number of the peer, which the script's SYN says.
         tested_isn: the initial sequence number of the tested end; None until its SYN was seen.
         clocks: the script's TS value → the one that was seen (RFC 7323).
         first_clock: the first such pair.
@@ -49,6 +50,7 @@ class Connection:
 
     def __init__(self, peer: tuple[str, int], tested: tuple[str, int]) -> None:
         self.peer, self.tested = peer, tested
+        self.peer_isn = 0
         self.tested_isn: int | None = None
         self.clocks: dict[int, int] = {}
         self.first_clock: tuple[int, int] | None = None
@@ -229,12 +231,13 @@ def _payload(packet: dict[str, Any]) -> bytes:
 def _segment(packet: dict[str, Any], connection: Connection) -> bytes:
     options = b"".join(option_octets(_mapped(o, connection)) for o in packet["options"])
     options += bytes(-len(options) % 4)
-    flags = flag_bits(packet["flags"])
-    ack = packet["ack"]
+    flags, ack = flag_bits(packet["flags"]), packet["ack"]
+    if flags & SYN:
+        connection.peer_isn = packet["seq"]
     header = _TCP.pack(
         connection.peer[1],
         connection.tested[1],
-        packet["seq"],
+        packet["seq"] if flags & SYN else (packet["seq"] + connection.peer_isn) & _MASK,
         connection.to_wire(ack or 0) if flags & ACK else ack or 0,
         (20 + len(options)) // 4 << 4,
         flags,

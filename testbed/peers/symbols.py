@@ -11,6 +11,9 @@ import struct
 import termios
 
 _OTHERS = {
+    "EPOLL_CTL_ADD": 1,
+    "EPOLL_CTL_DEL": 2,
+    "EPOLL_CTL_MOD": 3,
     "IP_BIND_ADDRESS_NO_PORT": 24,
     "IP_FREEBIND": 15,
     "IP_MTU_DISCOVER": 10,

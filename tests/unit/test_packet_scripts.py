@@ -7,7 +7,7 @@ import pytest
 from testbed.author import packet_scripts
 from testbed.core.errors import ConfigError
 from testbed.execution import packetdrill
-from testbed.peers import calls, matching, notation, segments
+from testbed.peers import matching, notation, segments, symbols
 from testbed.peers.segments import Connection
 
 PEER, TESTED = ("10.0.0.2", 40_000), ("10.0.0.1", 80)
@@ -199,7 +199,7 @@ def test_a_peer_has_packets_only():
 
 
 def test_fields_of_tcp_info():
-    found = calls.TCP_INFO.read(bytes([1, 3, 0, 0, 0, 0, 0x87, 0]) + bytes(20) + b"\7\0\0\0")
+    found = symbols.TCP_INFO.read(bytes([1, 3, 0, 0, 0, 0, 0x87, 0]) + bytes(20) + b"\7\0\0\0")
     assert found["tcpi_ca_state"] == 3
     assert (found["tcpi_snd_wscale"], found["tcpi_rcv_wscale"]) == (7, 8)
     assert found["tcpi_sacked"] == 7
