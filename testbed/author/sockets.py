@@ -7,9 +7,9 @@
     client.send(b"hello")
     accepted.receive()
 
-The TCP of both ends is the kernel's; only the applications are lines of `run`. No program is
-started, and what happens at one time, such as two ends that close together, is said in two lines.
-Calls that fail do not raise: their results are data for claims, in the table of `calls`.
+Both ends use the kernel's TCP; only the applications are lines of `run`. No program is started, so
+it is easy to make two ends act at the same time. Calls that fail do not raise an error: their results
+are data for claims, in the table that `calls` returns.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class TcpSocket:
         return b"".join(parts)
 
     def shutdown(self) -> None:
-        """Says that nothing more will be sent: a FIN behind what was sent."""
+        """Ends the outgoing stream with a FIN; data can still be received."""
         self.call("shutdown", lambda: self.raw.shutdown(socket.SHUT_WR))
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class TcpSocket:
         self.call("abort", self.raw.close)
 
     def vanish(self) -> None:
-        """Forgets the connection without a word, as a host does whose power fails."""
+        """Forgets the connection without sending anything, as after a power failure."""
         self.raw.setsockopt(socket.IPPROTO_TCP, _REPAIR, 1)
         self.call("vanish", self.raw.close)
 
@@ -210,7 +210,7 @@ def listen(
 def connection(
     net: RunningNetwork, client: str, server: str, port: int, own_port: int
 ) -> tuple[TcpSocket, TcpSocket]:
-    """An open connection; nobody listens any more.
+    """Opens a connection, and stops listening.
 
     Args:
         net: the running network.
@@ -220,7 +220,7 @@ def connection(
         own_port: the client's.
 
     Raises:
-        ConvergenceError: it did not come about.
+        ConvergenceError: the server had nothing to accept within 10 s.
     """
     listening = listen(net, server, port)
     opened = tcp(net, client, own_port).connect(net.address(server), port)
