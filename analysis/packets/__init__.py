@@ -14,6 +14,7 @@ from analysis.packets.export import to_parquet
 from analysis.packets.flags import flag_names, has_flags
 from analysis.packets.payloads import with_payloads
 from analysis.packets.reader import RawPacket, read, read_chunks, read_raw
+from analysis.packets.tunnels import inner
 
 __all__ = [
     "COLUMNS",
@@ -21,6 +22,7 @@ __all__ = [
     "RawPacket",
     "flag_names",
     "has_flags",
+    "inner",
     "read",
     "read_chunks",
     "read_raw",

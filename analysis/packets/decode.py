@@ -134,6 +134,8 @@ def _layers(out: Table, window: Window, link_type: int, payloads: _Payloads | No
     deep = ("protocol", "malformed", "problem", "payload")
     if not (out.wants_layer("ARP", "IP", "ICMP", "UDP", "TCP") or out.wants(*deep)):
         return
+    if payloads is not None and (other := inner.only(~network.is_decoded(kinds))) is not None:
+        payloads.add(other)
     for transport_window, protos in network.decode(out, inner, kinds):
         if out.wants("protocol"):
             _put_protocol(out, transport_window, protos)

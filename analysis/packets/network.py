@@ -30,6 +30,12 @@ _MOST_EXTENSIONS = 16
 _IS_EXTENSION = np.isin(np.arange(256), list(_EXTENSIONS))
 
 
+def is_decoded(kinds: link.Types) -> Mask:
+    """True for EtherTypes whose headers are read here."""
+    match: Mask = np.isin(kinds, (link.IPV4, link.IPV6, link.ARP))
+    return match
+
+
 def arp(out: Table, window: Window) -> None:
     """ARP for IPv4 over Ethernet (RFC 826)."""
     out.flag(window, window.wire < 8, "ARP cut")

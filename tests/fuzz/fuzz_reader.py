@@ -20,7 +20,8 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 with atheris.instrument_imports(include=["analysis"]):
-    from analysis import compiled, packets, tcp
+    from analysis import compiled, packets, streams, tcp
+    from analysis.filters import names
 from testbed.core.errors import CaptureError
 
 
@@ -42,6 +43,20 @@ def one_input(octets: bytes) -> None:
     segments = tcp.analyse(frame)
     tcp.connections(frame, segments)
     tcp.states(segments)
+    dissect(octets)
+
+
+def dissect(octets: bytes) -> None:
+    """Streams, datagrams and all dissectors come to an end, too."""
+    try:
+        table = packets.read(io.BytesIO(octets), packets.COLUMNS, max_packets=10_000)
+    except CaptureError as error:
+        table = error.packets
+    for conversation in streams.conversations(table):
+        for part in conversation.parts():
+            assert part.frame in table["frame"].to_numpy()
+    for read_messages in names.DISSECTORS.values():
+        assert set(read_messages(table)["frame"]) <= set(table["frame"])
 
 
 if __name__ == "__main__":
