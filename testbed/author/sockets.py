@@ -8,8 +8,8 @@
     accepted.receive()
 
 Both ends use the kernel's TCP; only the applications are lines of `run`. No program is started, so
-it is easy to make two ends act at the same time. Calls that fail do not raise an error: their results
-are data for claims, in the table that `calls` returns.
+it is easy to make two ends act at the same time. Calls that fail do not raise an error: their
+results are data for claims, in the table that `calls` returns.
 """
 
 from __future__ import annotations
