@@ -12,7 +12,7 @@ from testbed.book import pages, words
 from testbed.core.rundir import RunDir
 from testbed.results import pictures, report
 
-_NAME = re.compile(r"\d_[A-Za-z]\S*")
+_NAME = re.compile(r"\d+_[A-Za-z]\S*")
 
 
 def drawn(cls):
@@ -27,6 +27,9 @@ def _names(function):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if _NAME.fullmatch(node.value):
                 yield node.value
+        elif isinstance(node, ast.Name):  # a table of figures
+            table = function.__globals__.get(node.id)
+            yield from filter(_NAME.fullmatch, table if isinstance(table, dict) else ())
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.Call):
             called = node.value.func  # all that is drawn, by one function of analysis.plots
             if isinstance(called, ast.Attribute) and ast.unparse(called.value) == "plots":
