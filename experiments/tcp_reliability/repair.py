@@ -163,7 +163,12 @@ class Repair(Experiment):
         if len(both) < LONE_SEGMENTS / 2:
             raise MissingDataError(f"only {len(both)} segments were acknowledged alone")
         return all_of(
-            near(late_s.iloc[-5:].median(), DELAYED_ACK_S, abs=SLACK_S, unit="s at the end"),
+            between(
+                late_s.iloc[-5:].median(),
+                DELAYED_ACK_S - SLACK_S,
+                max(DELAYED_ACK_S, self._rtt_s) + SLACK_S,
+                unit="s at the end",
+            ),
             at_most(late_s.max(), LONGEST_DELAY_S, unit="s at most"),
         ).because("acknowledgements", acked.head(12))
 
@@ -209,11 +214,12 @@ class Repair(Experiment):
         first = again.drop_duplicates("seq")
         wanted = [1 + n * MSS_BYTES for n in LOST]
         firsts = first[first["seq"].isin(wanted)]
-        gaps = firsts["time_s"].diff().dropna() / self._rtt_s
-        if len(gaps) < len(LOST) - 1:
+        rtt_ms = 1e3 * self._rtt_s
+        gaps_ms = 1e3 * firsts["time_s"].diff().dropna()
+        if len(gaps_ms) < len(LOST) - 1:
             return at_least(len(firsts), len(LOST), unit="lost segments sent again")
         return all_of(
-            *(between(g, 0.9, 1.6, unit="round trips to the next") for g in gaps),
+            *(between(g, 0.9 * rtt_ms, 1.5 * rtt_ms + 15, unit="ms to the next") for g in gaps_ms),
         ).because("sent again", again)
 
     # ---- what the claims look at

@@ -30,6 +30,9 @@ STALLED = ("stalled", "lost-update", "answered")
 PROMPT_S = 0.001
 """How soon a receiver tells that there is room again."""
 
+LEAST_TIMER_S = 0.2
+"""What Linux adds at least to the round-trip time for its retransmission timer."""
+
 ROUNDING_BYTES = 1
 """Of windows in steps of the window scale, times its unit."""
 
@@ -134,7 +137,12 @@ class Window(Repair):
         if len(waits) < 4:
             return at_least(len(waits), 4, unit="probes")
         return all_of(
-            between(waits[0], 0.15, 0.35, unit="s to the first"),
+            between(
+                waits[0],
+                0.9 * (self._rtt_s + LEAST_TIMER_S),
+                1.3 * (self._rtt_s + max(LEAST_TIMER_S, 4 * self._rtt_s)),
+                unit="s to the first",
+            ),
             *(near(f, 2, rel=0.1, unit="times as long") for f in waits[2:] / waits[1:-1]),
         ).because("probes", probes)
 
