@@ -59,14 +59,18 @@ def find(packets: pd.DataFrame, protocols: frozenset[str] | None = None) -> pd.D
 
 def by_frame(found: pd.DataFrame) -> dict[int, tuple[str, str]]:
     """Frame → protocol and text of all its messages."""
-    result = {}
-    for frame, group in found.groupby("frame", sort=False):
-        texts = group["text"].tolist()
-        words = " · ".join(texts[:MOST_IN_A_PACKET])
-        if len(texts) > MOST_IN_A_PACKET:
-            words += f" · {len(texts) - MOST_IN_A_PACKET} more"
-        result[int(str(frame))] = (group["protocol"].iloc[0], words)
-    return result
+    texts: dict[int, tuple[str, list[str]]] = {}
+    columns = (found["frame"].tolist(), found["protocol"].tolist(), found["text"].tolist())
+    for frame, protocol, text in zip(*columns, strict=True):
+        texts.setdefault(frame, (protocol, []))[1].append(text)
+    return {frame: (protocol, _together(said)) for frame, (protocol, said) in texts.items()}
+
+
+def _together(said: list[str]) -> str:
+    """The messages of one packet."""
+    words = " · ".join(said[:MOST_IN_A_PACKET])
+    more = len(said) - MOST_IN_A_PACKET
+    return f"{words} · {more} more" if more > 0 else words
 
 
 def _of(name: str, table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -96,7 +100,10 @@ def _answers(table: pd.DataFrame) -> dict[int, list[str]]:
     """Frame → data of a DNS response's answers."""
     records = dns.records(table[list(dns.COLUMNS)])
     records = records[records["section"] == "answer"]
-    return {int(str(f)): data.tolist() for f, data in records.groupby("frame")["data"]}
+    answers: dict[int, list[str]] = {}
+    for frame, data in zip(records["frame"].tolist(), records["data"].tolist(), strict=True):
+        answers.setdefault(frame, []).append(data)
+    return answers
 
 
 def _is_error(name: str, row: Row) -> bool:
