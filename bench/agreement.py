@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
@@ -31,7 +32,7 @@ from analysis.filters import names
 from testbed.core.errors import CaptureError
 
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
-OPTIONS = ("ip.check_checksum:TRUE", "tcp.reassemble_out_of_order:TRUE", "ip.defragment:TRUE")
+OPTIONS = ("ip.check_checksum:TRUE", "tcp.reassemble_out_of_order:TRUE", "ip.defragment:FALSE")
 _SKIPPED = {"http.request", "http.response", "tcp.analysis.timeout_retransmission", "eth.type"}
 _SKIPPED |= {"frame.interface_name", "ipv6.nxt"}
 _SKIPPED |= {"tcp.seq", "tcp.ack"}  # without a SYN tshark counts from 1; the raw ones are compared
@@ -47,6 +48,7 @@ _NUMBERS = {
 }
 """Fields that our tables name and tshark numbers."""
 
+_IN_WORDS = {"dns.qry.name": ("<Root>", ".")}
 _YES = {"True", "1", ""}
 _TSHARK_S = 300
 
@@ -115,11 +117,13 @@ def compare(path: Path, wanted: list[str], found: Found, most_examples: int) -> 
     nested = _nested(other["frame.protocols"])
     before = found.differences.total()
     for name, values in columns(table, wanted):
-        theirs_ = [_plain(text) for text in other[name]]
+        before_, after = _IN_WORDS.get(name, ("", ""))
+        theirs_ = [_plain(after if before_ and one == before_ else one) for one in other[name]]
         for frame, (mine, their, inner) in enumerate(zip(values, theirs_, nested, strict=True), 1):
             if mine is None and (their is None or inner):
                 continue
-            if name == "dns.flags.rcode" and their is None:  # tshark shows it in responses alone
+            # tshark shows the one in responses alone, the other not of cooked captures
+            if name in {"dns.flags.rcode", "eth.src"} and their is None:
                 continue
             found.values += 1
             if not _same(mine, their):
@@ -158,8 +162,18 @@ def columns(table: pd.DataFrame, wanted: list[str]) -> Iterator[tuple[str, list[
         values = column.astype(object).where(column.notna(), None).tolist()
         if name in names.ANALYSED and column.dtype in (bool, object, "boolean"):
             values = [value or None for value in values]  # tshark names what is true
-        numbers = _NUMBERS.get(name)
-        yield name, values if numbers is None else [numbers.get(v, v) for v in values]
+        yield name, [_as_tshark(name, value) for value in values]
+
+
+def _as_tshark(name: str, value: Any) -> object:
+    """Our value in tshark's terms: numbers for names, fragment offsets in units of 8 bytes."""
+    if value is None or value == "":
+        return None
+    if name == "ip.frag_offset":
+        return value // 8
+    if name in _NUMBERS:
+        return _NUMBERS[name].get(value, _plain(str(value).removeprefix("TYPE")))
+    return value
 
 
 def _whole(messages: pd.DataFrame) -> pd.DataFrame:

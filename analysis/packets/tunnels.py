@@ -1,4 +1,4 @@
-"""Packets inside packets: what GRE, IP in IP, 6in4, VXLAN and MPLS carry, as a table of its own."""
+"""Packets inside packets: what GRE, IP in IP, 6in4, VXLAN, MPLS and PPPoE carry, as a table."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ COLUMNS = (
 
 _VXLAN_PORT, _UDP_HEADER_BYTES = 4789, 8
 _MPLS = (0x8847, 0x8848)
+_PPPOE_SESSION = 0x8864
+_OF_PPP = (b"\0\x21", b"\0\x57")  # IPv4 and IPv6 (RFC 1332, RFC 5072)
 _TRANSPARENT_ETHERNET = 0x6558
 _MAGIC_NS = 0xA1B23C4D
 
@@ -72,6 +74,8 @@ def _values(packets: pd.DataFrame) -> pd.DataFrame:
 def _inside(row: Any) -> Inside | None:
     """What a packet carries; None if it is not a tunnel's."""
     if row.ip_proto is None:
+        if row.eth_type == _PPPOE_SESSION:
+            return _of_pppoe(row.payload)
         return _of_mpls(row.payload) if row.eth_type in _MPLS else None
     if row.udp_dport == _VXLAN_PORT:
         return _of_vxlan(row.payload)
@@ -109,6 +113,11 @@ def _of_mpls(data: bytes) -> Inside | None:
         if data[begin - 2] & 1:
             return (link.RAW, begin) if data[begin] >> 4 in (4, 6) else None
     return None
+
+
+def _of_pppoe(data: bytes) -> Inside | None:
+    """PPP over Ethernet, a session's packet (RFC 2516 §4)."""
+    return (link.RAW, 8) if data[:2] == b"\x11\0" and data[6:8] in _OF_PPP else None
 
 
 _BY_PROTO: dict[int, Callable[[bytes], Inside | None]] = {4: _of_ip, 41: _of_ip, 47: _of_gre}

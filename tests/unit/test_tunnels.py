@@ -60,12 +60,17 @@ def test_the_packet_inside(name: str) -> None:
     assert both["ip_src"].tolist() == ["10.0.0.5", "10.0.0.1"]
 
 
-def test_mpls_labels_and_ipv6_in_ipv4() -> None:
+def test_mpls_labels_and_ipv6_in_ipv4_and_pppoe() -> None:
     labels = bytes.fromhex("00010040 00020140")
-    outer = read(ethernet(0x8847, labels + INSIDE), ethernet(0x0800, ip(41, ip6(17, UDP))))
+    session = bytes.fromhex("1100 0001 0020 0021")
+    outer = read(
+        ethernet(0x8847, labels + INSIDE),
+        ethernet(0x0800, ip(41, ip6(17, UDP))),
+        ethernet(0x8864, session + INSIDE),
+    )
     found = packets.inner(outer)
-    assert found["ip_src"].tolist() == ["10.0.0.5", "::1"]
-    assert found["frame"].tolist() == [1, 2]
+    assert found["ip_src"].tolist() == ["10.0.0.5", "::1", "10.0.0.5"]
+    assert found["frame"].tolist() == [1, 2, 3]
 
 
 def test_tunnels_in_tunnels_are_opened_one_by_one() -> None:
