@@ -68,12 +68,16 @@ def _ended_in_time(step: dict[str, Any]) -> Iterator[None]:
 
 
 class Calls(Values):
-    """The system calls; see `Values`."""
+    """The system calls; see `Values`.
+
+    Attributes:
+        connects: True after the first call that makes a socket connect.
+    """
 
     def __init__(self, local: str, remote: str, port: int) -> None:
         super().__init__(local, remote, port)
         self._epolls: dict[int, select.epoll] = {}
-        self._listens = False
+        self.connects = self._listens = False
         self._connected = -1  # the script's number of the socket that TCP_INFO is asked of
         self._blocking: list[tuple[_Blocking, _Allowed]] = []
 
@@ -160,7 +164,7 @@ class Calls(Values):
         return self._call_accept(step, number)
 
     def _call_connect(self, _step: Any, number: Any, address: Any, _size: Any) -> int:
-        self._connected = self._value(number)
+        self.connects, self._connected = True, self._value(number)
         self._socket(number).connect(self._address(address, self.remote))
         return 0
 
@@ -194,7 +198,7 @@ class Calls(Values):
         octets = self._octets(data, size)
         if not address or address[0] in (0, {"word": "NULL"}):
             return self._socket(number).send(octets, self._value(flags))
-        self._connected = self._value(number)
+        self.connects, self._connected = True, self._value(number)
         to = self._address(address[0], self.remote)
         return self._socket(number).sendto(octets, self._value(flags), to)
 

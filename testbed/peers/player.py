@@ -255,7 +255,14 @@ class Player:
 
     def _is_ours(self, packet: Packet, expected: dict[str, Any]) -> bool:
         """A packet of the current connection, or one that begins a connection."""
-        ports = expected.get("ports")
+        ports, flags = expected.get("ports"), expected.get("flags", "")
+        if (
+            self.calls.connects
+            and "S" in flags
+            and "." not in flags
+            and not packet.flags & segments.SYN
+        ):
+            return False  # of a connection before; this one begins
         if ports:
             return (packet.source[1], packet.target[1]) == tuple(ports)
         connection = self._connection
@@ -263,7 +270,7 @@ class Player:
             return True
         if (connection.tested, connection.peer) == (packet.source, packet.target):
             return True
-        return "S" in expected.get("flags", "") and bool(packet.flags & segments.SYN)
+        return "S" in flags and bool(packet.flags & segments.SYN)
 
     def _of_seen(self, packet: Packet, expected: dict[str, Any]) -> Connection:
         """The connection of a packet that came; a new one if it begins one."""
