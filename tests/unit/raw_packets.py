@@ -11,10 +11,10 @@ _RAW_IP = 101
 
 def pcap(packets: Iterable[bytes]) -> bytes:
     """A capture of IP packets without a link header, one per second."""
-    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, _RAW_IP)
+    data = bytearray(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, _RAW_IP))
     for second, octets in enumerate(packets):
         data += struct.pack("<4I", second, 0, len(octets), len(octets)) + octets
-    return data
+    return bytes(data)
 
 
 def ip(protocol: int, body: bytes, source: int = 1, target: int = 2) -> bytes:

@@ -88,6 +88,7 @@ def test_a_failure_is_reported_by_dns_and_a_claim_by_arp() -> None:
     assert "NXDOMAIN" in found["text"].iloc[0]
     table = read("layers.pcap")
     twice = pd.concat([table[table["arp_op"] == 2]] * 2, ignore_index=True)
+    twice["frame"] = [23, 24]
     twice["arp_sender_mac"] = ["02:00:00:00:00:09", "02:00:00:00:00:66"]
     conflict = odd(twice)
     assert "10.0.0.9 is at 02:00:00:00:00:66, and was at 02:00:00:00:00:09" in list(
