@@ -173,7 +173,7 @@ class Efficiency(Correctness):
         return all_of(
             at_least(back / waits, 3, unit="times stop-and-wait"),
             at_least(selective / back, 2, unit="times go-back-N"),
-        )
+        ).because("transfers with losses", self._lossy(tables), scenario=GO_BACK_N)
 
     @claim(
         "None of them controls congestion: with a large window they take the bottleneck from TCP. "
@@ -217,6 +217,11 @@ class Efficiency(Correctness):
         if row["kind"] == "lossy" and row["scenario"] == SELECTIVE_REPEAT:
             took_s = float(row["sent_s"]) - float(row["first_s"])
         return 100 * (int(row["pieces"]) - 1) * link.frame_s / took_s
+
+    def _lossy(self, tables: Tables) -> pd.DataFrame:
+        lossy = tables.of("transfers", kind="lossy").rename(columns={"scenario": "protocol"})
+        columns = ["window", "pieces", "transmissions", "repeats", "first_s", "acked_s"]
+        return lossy[["protocol", *columns]]
 
     def _shown(self, tables: Tables, name: str) -> pd.DataFrame:
         columns = ["step", "pieces", "transmissions", "repeats", "timeouts", "data_lost"]
