@@ -267,7 +267,7 @@ def at_least(observed: float | None, low: float, *, unit: str = "", what: str = 
 
 def at_most(observed: float | None, high: float, *, unit: str = "", what: str = "") -> Verdict:
     """`observed` is `high` or less; `unit` and `what` as for `near`."""
-    limit = "≤ " * (high != 0 or isinstance(high, float))  # of things counted, ≤ 0 is 0
+    limit = "" if high == 0 and isinstance(high, int) else "≤ "  # of things counted, ≤ 0 is 0
     return _judge(observed, -math.inf, high, f"{limit}{number(high, unit)}", "", unit, what)
 
 

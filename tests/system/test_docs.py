@@ -140,6 +140,7 @@ def test_a_new_lab_is_sound_at_once(project):
         "✓ starter",
         "✓ one_way",
         "✓ no_router",
+        "✓ silent",
     ]
 
 

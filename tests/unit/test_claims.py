@@ -1,6 +1,7 @@
 import ast
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -200,3 +201,11 @@ def test_a_bare_number_is_found():
 def test_one_of_something_is_told_in_the_singular(unit, told):
     assert near(1.0, 1, abs=0, unit=unit).observed == told
     assert near(2, 2, abs=0, unit=unit).observed == f"2 {unit}".strip()
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [(0, "0 errors"), (3, "≤ 3 errors"), (0.0, "≤ 0 errors"), (np.float64(2.5), "≤ 2.5 errors")],
+)
+def test_a_limit_of_no_occurrences_reads_as_none(limit, shown):
+    assert at_most(0, limit, unit="errors").expected == shown
