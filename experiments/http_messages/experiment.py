@@ -79,7 +79,7 @@ class HttpMessages(Bodies, Methods, Codes):
     h1 sends about a hundred requests to four servers on h2: nginx with a site of files, a web
     application (Flask behind waitress) with notes that can be read, added, replaced, changed and
     removed, Apache, and HAProxy. Each status code is caused once, and the same request is sent
-    without the cause. A capture at r1 shows what somebody on the path can read.
+    without the cause. A capture at r1 shows what anyone on the path can read.
 
     `faults` break things on purpose.
     """

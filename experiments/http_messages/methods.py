@@ -156,7 +156,7 @@ class Methods(Experiment):
         )
 
     @claim(
-        "POST is no more secret than GET: somebody on the path reads both.",
+        "POST is no more secret than GET: anyone on the path can read both.",
         source="RFC 9110 §17.9, §17.1",
     )
     def post_is_no_secret(self, tables: Tables) -> Verdict:

@@ -12,7 +12,7 @@ from analysis.dissect import http
 from testbed import MissingDataError, Tables
 
 CLIENT, PATH = "h1-eth0", "r1-eth1"
-"""Where packets are captured: at the client, and by somebody on the path."""
+"""Where packets are captured: at the client, and on the path."""
 
 
 def read(packets: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Tokens, and what somebody can do with a cookie or a token that is not theirs."""
+"""Tokens, and what others can do with a cookie or a token that is not theirs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .visits import PATH, header, messages, outcome, sent_cookies, shown, status
 
 
 class Thefts(Experiment):
-    """Tokens, and what somebody can do with a cookie or a token that is not theirs."""
+    """Tokens, and what others can do with a cookie or a token that is not theirs."""
 
     @claim(
         "A stolen cookie works from anywhere, until the session ends: by logging out, or by its "
@@ -95,7 +95,7 @@ def _sent(tables: Tables, step: str, *capture: str) -> str:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """A token's claims, which anybody can read (RFC 7519 §3)."""
+    """A token's claims, which anyone can read (RFC 7519 §3)."""
     try:
         part = token.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

@@ -12,7 +12,7 @@ from analysis.dissect import http
 from testbed import Tables, pick
 
 CLIENT, PATH = "h1-eth0", "r1-eth1"
-"""Where packets are captured: at the client, and by somebody on the path."""
+"""Where packets are captured: at the client, and on the path."""
 
 COOKIES = {
     "plain": "",

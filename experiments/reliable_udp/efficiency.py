@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIGMAS = 4.0
-"""A measurement may be so many standard deviations away from its expectation."""
+"""How many standard deviations a measurement may be away from its expectation."""
 
 
 class Efficiency(Correctness):

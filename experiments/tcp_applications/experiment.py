@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from testbed.daemons import Daemon
 
 CLIENT, PATH = "h1-eth0", "r1-eth1"
-"""Where packets are captured: at the client, and by somebody on the path."""
+"""Where packets are captured: at the client, and on the path."""
 
 ACK = 0x10
 """The flag alone."""
@@ -98,7 +98,7 @@ class TcpApplications(Files, Letters, Requests, Datagrams):
 
     h1 is the client and h2 the server of each: FTP (active and passive, and through a firewall),
     Telnet, SMTP, POP3 and HTTP over TCP; DNS, SNMP and TFTP over UDP. A capture at r1 shows what
-    somebody on the path can read. One block of TFTP is lost, so TFTP has to do what TCP does for
+    anyone on the path can read. One block of TFTP is lost, so TFTP has to do what TCP does for
     the others.
 
     Servers: vsftpd, inetutils' telnetd, Exim, Dovecot, nginx, dnsmasq, Net-SNMP, atftpd. Clients:

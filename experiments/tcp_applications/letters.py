@@ -67,7 +67,7 @@ class Letters(Experiment):
         ).because("the reader's dialogue", talk)
 
     @claim(
-        "Somebody on the path can read the passwords of FTP, Telnet, SMTP, POP3, HTTP and SNMP: "
+        "Anyone on the path can read the passwords of FTP, Telnet, SMTP, POP3, HTTP and SNMP: "
         "none of them encrypts, and Base64 is not encryption.",
         source="RFC 2577 §7, RFC 4954 §4, RFC 1939 §13, RFC 7617 §4, RFC 3410 §6.3; RFC 4648 §12",
     )

@@ -77,7 +77,7 @@ def ack(segments: pd.DataFrame, row: int = 0) -> int:
 
 
 def after(number: int, count: int = 1) -> int:
-    """A sequence number so many later, modulo 2^32."""
+    """A sequence number that many later, modulo 2^32."""
     return (number + count) % NUMBERS
 
 

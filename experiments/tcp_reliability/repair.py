@@ -257,7 +257,7 @@ class Repair(Experiment):
         """All bytes that h1 wrote, in order, once."""
         part = part_of(tables, name)
         ends = pick(tables, name, scenario=part, table="calls", op="end").set_index("node")
-        both = {"h1", "h4"} <= set(ends.index)  # an end that waits for ever has not reported
+        both = {"h1", "h4"} <= set(ends.index)  # an end that waits forever has not reported
         whole = both and ends["written_crc32"]["h1"] == ends["got_crc32"]["h4"]
         return same(bool(whole), True, "all bytes read as written")
 

@@ -9,7 +9,7 @@ from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, clai
 READERS = ("length", "size", "delimiter")
 
 FEWEST_WAYS = 20
-"""A claim about every way of cutting the stream wants at least so many tried."""
+"""How many ways of cutting the stream must be tried for a claim about all of them."""
 
 
 class Messages(Experiment):

@@ -51,8 +51,8 @@ class Delivery(Header):
         ).because("all packets", seen)
 
     @claim(
-        "Connecting a UDP socket sends nothing: it only makes the socket refuse datagrams of "
-        "anybody but its peer.",
+        "Connecting a UDP socket sends nothing: it only makes the socket refuse datagrams from "
+        "anyone but its peer.",
         source="RFC 1122 §4.1.3.5; connect(2), udp(7)",
     )
     def connected_sockets_refuse_strangers(self, tables: Tables) -> Verdict:

@@ -1,4 +1,4 @@
-"""A sender without congestion control beside two that have it."""
+"""A sender without congestion control on the same link as two that have it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _train(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 class Sharing(Experiment):
-    """A sender without congestion control beside two that have it."""
+    """A sender without congestion control on the same link as two that have it."""
 
     @claim(
         "UDP has no congestion control: the sender keeps its rate while the bottleneck drops its "
@@ -145,7 +145,7 @@ class Sharing(Experiment):
         ).because("the UDP flow", halves, scenario="main")
 
     @claim(
-        "TCP beside it starves: it takes losses for congestion and slows down, until little more "
+        "TCP on the same link starves: it takes losses for congestion and slows down, until little more "
         "is left to it than what UDP does not take.",
         source="RFC 2914 §3.1, §3.2; RFC 8085 §3.1",
         bears_stall_s=0.1,
