@@ -43,7 +43,7 @@ def test_a_cell_makes_a_run_and_shows_its_progress(guest_kernel, tmp_path):
     (folder,) = tmp_path.glob("layers-*")
     assert f"<b>{folder.name}</b>: guest, virtual clock" in text
     assert text.count(">PASS</td>") == 7 and "data:image/png;base64" in text
-    assert "refused: --page-bytes: -1 is out of range" in text
+    assert "refused: page_bytes: -1 is out of range" in text
 
 
 def test_an_experiment_of_ones_own_has_a_notebook(guest_kernel, tmp_path):
