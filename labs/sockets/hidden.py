@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from labs.sockets.lab import LIMIT_S, MESSAGES, PEER, Lab, lines_of
+from labs.sockets.lab import MESSAGES, PEER, Lab, finish, lines_of, reported
 from testbed import Tables, Verdict, all_of, claim, holds
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Hidden(Lab):
             slow = self.start_cut(net, "slow", SLOW, SLOW_PAUSE_S)
             net.sleep(0.5)
             self.cut(net, "quick", TOGETHER)
-            net.wait_until("the slow client", lambda: not slow.running, LIMIT_S)
+            finish(slow)
 
     def _serve(self, net: RunningNetwork, log: str, sizes: tuple[int, ...]) -> None:
         """Runs the student's client against our server."""
@@ -40,7 +40,7 @@ class Hidden(Lab):
         server = net.start("h2", *argv, log=f"{log}_server")
         net.sleep(0.5)
         self.client(net, log, port)
-        net.wait_until("our server's end", lambda: not server.running, LIMIT_S)
+        finish(server)
 
     # ---- hidden checks
 
@@ -55,8 +55,7 @@ class Hidden(Lab):
         parts = []
         for log in ("client_together", "client_uneven"):
             parts.append(self.judge(lines_of(self.printed(tables, log) or ""), ""))
-            sent = json.loads(self.printed(tables, f"{log}_server") or "{}")
-            requests, end = sent["requests"], sent["end"]
+            requests, end = reported(self.printed(tables, f"{log}_server") or "", "requests")
             observed = f"{len(requests)} requests{', ' if end else ''}{end}"
             right = requests == list(MESSAGES) and not end
             parts.append(holds(right, observed=observed, expected="the messages, then the end"))

@@ -97,13 +97,13 @@ class Lab(Assignment):
     def client(self, net: RunningNetwork, log: str, port: int) -> None:
         """Runs the student's client."""
         command = ["python3", "client.py", net.address("h2"), str(port), *MESSAGES]
-        _finish(self.submission.start_program(net, "h1", command, log=log))
+        finish(self.submission.start_program(net, "h1", command, log=log))
 
     def cut(
         self, net: RunningNetwork, log: str, sizes: tuple[int, ...], pause_s: float = 0
     ) -> None:
         """Runs our client, which sends pieces of these sizes, again and again."""
-        _finish(self.start_cut(net, log, sizes, pause_s))
+        finish(self.start_cut(net, log, sizes, pause_s))
 
     def start_cut(
         self, net: RunningNetwork, log: str, sizes: tuple[int, ...], pause_s: float
@@ -135,8 +135,7 @@ class Lab(Assignment):
         text = self.printed(tables, log)
         if text is None:
             return self.no_server()
-        got = json.loads(text)
-        return self.judge(got["answers"], got["end"])
+        return self.judge(*reported(text, "answers"))
 
     def judge(self, got: list[str], end: str) -> Verdict:
         """Compares answers, and names the first that is wrong."""
@@ -173,6 +172,15 @@ def lines_of(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
+def reported(text: str, what: str) -> tuple[list[str], str]:
+    """The answers or requests that our program reports, and what was wrong with their end."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return [], f"and our program did not end within {LIMIT_S:g} s"
+    return found[what], found["end"]
+
+
 def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
@@ -181,7 +189,8 @@ def _listens(net: RunningNetwork, port: str) -> bool:
     return f":{port} " in net.exec("h2", "ss", "-Hltn")
 
 
-def _finish(process: Process) -> None:
+def finish(process: Process) -> None:
+    """Waits for a program's end, and ends it after the longest time."""
     try:
         process.wait(LIMIT_S)
     except ConvergenceError:

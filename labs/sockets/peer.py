@@ -16,13 +16,18 @@ import sys
 import time
 from typing import Any
 
-SILENCE_S = 5.0
+SILENCE_S, LONGEST_S = 5.0, 18.0
+"""How long to wait for more; how long to play at all."""
+
+MOST_BYTES, MOST_MESSAGES = 16_384, 100
+"""What is read before the other side is thought to flood us."""
+
 Plan = dict[str, Any]
 
 
 def main(text: str) -> None:
     """Plays the client or the server."""
-    plan = json.loads(text)
+    plan = json.loads(text) | {"ends_s": time.monotonic() + LONGEST_S}
     what, play = ("answers", client) if "address" in plan else ("requests", server)
     try:
         tell(what, *play(plan))
@@ -72,19 +77,35 @@ def send(connection: socket.socket, octets: bytes, plan: Plan) -> None:
 def messages(connection: socket.socket, plan: Plan) -> tuple[list[str], str]:
     """All messages until the end, and what was wrong with it (empty: nothing)."""
     found: list[str] = []
-    rest, width = b"", int(plan["prefix_bytes"])
+    rest, width, total = b"", int(plan["prefix_bytes"]), 0
     try:
-        while piece := connection.recv(65536):
+        while piece := receive(connection, plan["ends_s"]):
+            total += len(piece)
             rest += piece
             while len(rest) >= width and len(rest) >= width + int.from_bytes(rest[:width], "big"):
                 end = width + int.from_bytes(rest[:width], "big")
                 found.append(rest[width:end].decode(errors="replace"))
                 rest = rest[end:]
+                if len(found) == MOST_MESSAGES:
+                    return found, "then too many to read"
+            if total >= MOST_BYTES:
+                return found, f"then more than {MOST_BYTES} bytes in all"
     except TimeoutError:
+        if time.monotonic() >= plan["ends_s"]:
+            return found, f"then no end within {LONGEST_S:g} s"
         return found, f"then silence for {SILENCE_S:g} s"
     except OSError as error:
         return found, f"then the connection breaks: {error.strerror}"
     return found, f"then {len(rest)} bytes of half a message" if rest else ""
+
+
+def receive(connection: socket.socket, ends_s: float) -> bytes:
+    """What arrives next; TimeoutError after a silence or at the end of the time."""
+    left_s = ends_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    connection.settimeout(min(SILENCE_S, left_s))
+    return connection.recv(4096)
 
 
 def tell(what: str, found: list[str], end: str) -> None:
