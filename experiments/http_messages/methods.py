@@ -157,7 +157,7 @@ class Methods(Experiment):
 
     @claim(
         "POST is no more secret than GET: anyone on the path can read both.",
-        source="RFC 9110 §17.9, §17.1",
+        source="RFC 9110 §17.9; RFC 9112 §11.4",
     )
     def post_is_no_secret(self, tables: Tables) -> Verdict:
         """The password in what r1 captured."""

@@ -27,7 +27,7 @@ class Cookies(Experiment):
 
     @claim(
         "A cookie that Set-Cookie gives comes back in Cookie, as name and value alone.",
-        source="RFC 6265 §3.1, §5.4; RFC 6265bis §5.8",
+        source="RFC 6265 §3.1, §5.4; draft-ietf-httpbis-rfc6265bis §5.8",
     )
     def cookies_come_back(self, tables: Tables) -> Verdict:
         """All attributes stay with the client."""
@@ -65,7 +65,7 @@ class Cookies(Experiment):
 
     @claim(
         "Secure: a cookie with it does not travel over plain HTTP, and is not taken from there.",
-        source="RFC 6265 §5.4; RFC 6265bis §5.7 (13)",
+        source="RFC 6265 §5.4; draft-ietf-httpbis-rfc6265bis §5.7 (13)",
     )
     def secure_cookies_need_tls(self, tables: Tables) -> Verdict:
         """Set over plain HTTP together with others."""

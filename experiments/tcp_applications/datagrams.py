@@ -69,7 +69,7 @@ class Datagrams(Experiment):
     @claim(
         "TFTP must repeat lost blocks itself: after its own timer it sends the same block again, "
         "and is silent until then.",
-        source="RFC 1350 §2; RFC 1123 §4.2.3.1",
+        source="RFC 1350 §2; RFC 1123 §4.2.3.2",
     )
     def tftp_repeats_what_is_lost(self, tables: Tables) -> Verdict:
         """Block 2 is dropped at r1 once."""

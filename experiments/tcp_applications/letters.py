@@ -69,7 +69,7 @@ class Letters(Experiment):
     @claim(
         "Anyone on the path can read the passwords of FTP, Telnet, SMTP, POP3, HTTP and SNMP: "
         "none of them encrypts, and Base64 is not encryption.",
-        source="RFC 2577 §7, RFC 4954 §4, RFC 1939 §13, RFC 7617 §4, RFC 3410 §6.3; RFC 4648 §12",
+        source="RFC 2577 §6, RFC 4954 §4, RFC 1939 §13, RFC 7617 §4, RFC 3410 §6.3; RFC 4648 §12",
     )
     def passwords_are_in_the_clear(self, tables: Tables) -> Verdict:
         """The secret in the clients' messages at r1, as sent or in Base64."""

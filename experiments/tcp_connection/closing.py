@@ -94,7 +94,8 @@ class Closing(HalfOpen):
 
     @claim(
         "TIME-WAIT is reached in three ways: from FIN-WAIT-2 by the other end's FIN, from CLOSING "
-        "by the acknowledgement, and from FIN-WAIT-1 by a segment that is both.",
+        "by the acknowledgement, and from FIN-WAIT-1 by a segment that is both; there, Linux "
+        "passes through FIN-WAIT-2 for an instant.",
         source="RFC 9293 §3.3.2, figure 5 and note 3",
     )
     def time_wait_is_reached_in_three_ways(self, tables: Tables) -> Verdict:

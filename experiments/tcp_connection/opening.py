@@ -160,7 +160,7 @@ class Opening(Looks):
         ).because("SYNs", seen)
 
     @claim(
-        "Linux by itself begins with four timers of 1 s before it doubles, and gives up after "
+        "Linux by itself begins with five timers of 1 s before it doubles, and gives up after "
         "about 131 s; the standard asks for at least 3 minutes.",
         source="RFC 9293 §3.8.3 (MUST-23); ip-sysctl: tcp_syn_linear_timeouts, tcp_syn_retries",
         bears_stall_s=0.1,

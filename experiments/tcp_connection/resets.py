@@ -22,7 +22,7 @@ class Resets(Closing):
     @claim(
         "A program may abort: RST in place of FIN, an error for the other program, and nobody "
         "waits in TIME-WAIT. What had arrived should be discarded; Linux still hands it over.",
-        source="RFC 9293 §3.6, §3.9.1.5 (ABORT), §3.10.7.4 (RST)",
+        source="RFC 9293 §3.6, §3.9.1.6 (ABORT), §3.10.7.4 (RST)",
     )
     def aborting_resets(self, tables: Tables) -> Verdict:
         """A client that gives up with SO_LINGER 0."""

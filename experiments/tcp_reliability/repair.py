@@ -52,8 +52,7 @@ class Repair(Experiment):
         scenarios=("repair",),
     )
     def damage_is_dropped_silently(self, tables: Tables) -> Verdict:
-        """One segment whose data change on the way to h4; all that h4 sends until its copy "
-        "comes."""
+        """One segment whose data change on the way to h4; what h4 sends until its copy comes."""
         seen = self._seen(tables, "damaged", "h4-eth0")
         came = conversation.data(seen, address_of(tables, "h1"))
         again = came[came["seq"].duplicated(keep=False)]

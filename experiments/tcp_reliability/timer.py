@@ -92,8 +92,7 @@ class Timer(Repair):
         scenarios=("repair",),
     )
     def retransmissions_give_no_sample(self, tables: Tables) -> Verdict:
-        """SRTT and RTTVAR before and after an exchange whose segment was lost once; no "
-        "timestamps."""
+        """SRTT and RTTVAR around an exchange whose segment was lost once; no timestamps."""
         info = self._info(tables, "karn")
         self._check_lost_once(tables)
         names = ["srtt_us", "rttvar_us"]

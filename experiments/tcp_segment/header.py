@@ -117,8 +117,8 @@ class Header(Experiment):
 
     @claim(
         "The acknowledgement flag is set on every segment of a connection except its first, the "
-        "SYN.",
-        source="RFC 9293 §3.1 (ACK), §3.4: once a connection is established this is always sent",
+        "SYN, and resets that answer a segment with ACK.",
+        source="RFC 9293 §3.1 (ACK: once a connection is established this is always sent), §3.5.2",
     )
     def every_segment_but_the_first_acknowledges(self, tables: Tables) -> Verdict:
         """All segments of all steps."""

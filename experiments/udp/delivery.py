@@ -53,7 +53,7 @@ class Delivery(Header):
     @claim(
         "Connecting a UDP socket sends nothing: it only makes the socket refuse datagrams from "
         "anyone but its peer.",
-        source="RFC 1122 §4.1.3.5; connect(2), udp(7)",
+        source="connect(2), udp(7)",
     )
     def connected_sockets_refuse_strangers(self, tables: Tables) -> Verdict:
         """tx2 sends to a connected and to an unconnected socket of tx1."""

@@ -52,7 +52,7 @@ class Header(Experiment):
     @claim(
         "The ports name the sockets: the sender's own port is the source port, and is what the "
         "receiving program is given.",
-        source="RFC 768; RFC 1122 §4.1.3.5",
+        source="RFC 768 (fields, user interface)",
     )
     def ports_name_the_sockets(self, tables: Tables) -> Verdict:
         """Ports as the sender's socket, the header and the receiver's socket have them."""

@@ -357,3 +357,23 @@ def test_a_private_name_of_a_library_is_found(line):
     ours = "class A:\n    def _ours(self): return self._mine\n    _mine = 1\n"
     assert foreign_private({"a.py": ours}) == {}
     assert list(foreign_private({"a.py": ours, "b.py": line})) == ["b.py"]
+
+
+def quoted_twice(text):
+    """Docstrings of a module's text that have quotes of strings once joined to them."""
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.Module)
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+    texts = [ast.get_docstring(node) or "" for node in nodes]
+    return [text for text in texts if re.search(r'"\n\s*"', text)]
+
+
+def test_no_docstring_is_joined_from_strings():
+    paths = [path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.py")]
+    found = {str(path): quoted_twice(path.read_text(encoding="utf-8")) for path in paths}
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_a_docstring_joined_from_strings_is_found():
+    body = 'def f():\n    """One half, "\n    "and the other."""\n'
+    assert quoted_twice(body) == ['One half, "\n"and the other.']
+    assert quoted_twice('def f():\n    """Says "no"."""\n') == []
