@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from labs.reliable_udp.lab import FRAME_BYTES, HEADERS_BYTES, Transfer
 from labs.reliable_udp.lab import Lab as Public
-from testbed import Verdict, at_most, claim, share_of
+from testbed import Verdict, between, claim, share_of
 
 if TYPE_CHECKING:
     from testbed import Tables
@@ -85,9 +85,8 @@ class Hidden(Public):
         row = tables.row("transfers", scenario="unseen", file="long and clean")
         if row["fault"]:
             return self._arrived(tables, "unseen")[0]
-        return at_most(
-            row["wire_bytes"] / row["size_bytes"], SENT_PER_BYTE, unit="bytes sent per byte"
-        )
+        sent_per_byte = row["wire_bytes"] / row["size_bytes"]
+        return between(sent_per_byte, 1.0, SENT_PER_BYTE, unit="bytes sent per byte")
 
     @claim("How many full frames fill the link.", source="Bertsekas & Gallager §2.4.2")
     def window_is_known(self, _tables: Tables) -> Verdict:

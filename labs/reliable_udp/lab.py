@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from testbed import (
     SeededRandom,
     Verdict,
     at_least,
+    at_most,
     claim,
     compute_checksums,
     filter_packets,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from testbed import Process, RunningNetwork, ScenarioData, Tables
 
 SENDER, RECEIVER, DATA = "sender.py", "receiver.py", "data.bin"
+SHOWN = f"/in/{DATA}"
+"""The file to send, in the sender's sandbox only."""
+
 FRAME_BYTES, HEADERS_BYTES = 1514, 14 + 20 + 8
 """A full frame, and what of it is not the program's: Ethernet, IPv4, UDP."""
 
@@ -133,25 +138,31 @@ class Lab(Assignment):
         return Dumbbell(pairs=1, bottleneck=round_trip)
 
     def run(self, net: RunningNetwork) -> None:
-        """All transfers, one after another; r1 takes the UDP checksum off what it sends on."""
+        """All transfers, one after another; r1 passes on UDP only, without its checksum."""
         compute_checksums("tx1-eth0")(net)  # otherwise r1 would complete them
         filter_packets("r1", "postrouting", "oifname r1-eth0 udp checksum set 0")(net)
-        net.capture("tx1-eth0", "rx1-eth0", snaplen_bytes=64, filter="udp")
+        filter_packets("r1", "forward", "meta l4proto != { udp, icmp } drop")(net)
+        filter_packets("r1", "forward", "meta l4proto != { udp, ipv6-icmp } drop", "ip6")(net)
+        net.capture("tx1-eth0", "rx1-eth0", snaplen_bytes=64)
         for number, transfer in enumerate(self.transfers()):
             net.sleep(_REST_S)
             self._transfer(net, number, transfer)
 
     def _transfer(self, net: RunningNetwork, number: int, transfer: Transfer) -> None:
         """Runs both programs until they end, or for as long as they may take."""
-        (self.submission.folder / DATA).write_bytes(self.content(transfer))
+        file = net.path / DATA
+        file.write_bytes(self.content(transfer))
         self._shape(net, transfer)
         port = str(self.params.port)
         read = ["python3", RECEIVER, port, "/out/received"]
         receiver = self.submission.start_program(net, "rx1", read, log=f"receiver-{number}")
         net.sleep(_START_S)
-        net.event("transfer", number=number)
-        send = ["python3", SENDER, net.address("rx1"), port, DATA]
-        sender = self.submission.start_program(net, "tx1", send, log=f"sender-{number}")
+        net.event("transfer", number=number, source=net.address("tx1"))
+        send = ["python3", SENDER, net.address("rx1"), port, SHOWN]
+        shown = {SHOWN: str(file)}
+        sender = self.submission.start_program(
+            net, "tx1", send, log=f"sender-{number}", shown=shown
+        )
         begins_s, ends_s = transfer.outage_s
         if ends_s:
             net.sleep(begins_s)
@@ -190,23 +201,29 @@ class Lab(Assignment):
             event: data.events(event).set_index("number")
             for event in ("transfer", "sent", "received")
         }
-        seen = data.packets("tx1-eth0", ("ip_src", "udp_dport", "wire_bytes"))
-        seen = seen[(seen["udp_dport"] == self.params.port).fillna(False).astype(bool)]
+        columns = ("ip_src", "wire_bytes")
+        seen = {node: data.packets(f"{node}-eth0", columns) for node in ("tx1", "rx1")}
         rows = []
         for number, transfer in enumerate(self.transfers()):
             if number not in times["received"].index:
                 continue
-            began_s, ended_s = (float(times[e]["time_s"][number]) for e in ("transfer", "sent"))
-            mine = seen[seen["time_s"].between(began_s, ended_s)]
+            began_s, ended_s = (float(times[e]["time_s"][number]) for e in ("transfer", "received"))
+            left, came = (
+                packets[
+                    packets["time_s"].between(began_s, ended_s)
+                    & (packets["ip_src"].astype(str) == times["transfer"]["source"][number])
+                ]
+                for packets in seen.values()
+            )
             rows.append(
                 {
                     "file": transfer.name,
                     "size_bytes": transfer.size_bytes,
                     "fault": _difference(data, number, self.content(transfer)),
-                    "seconds": ended_s - began_s,
+                    "seconds": float(came["time_s"].max()) - began_s,
                     "sender": str(times["sent"]["code"][number]),
                     "receiver": str(times["received"]["code"][number]),
-                    "wire_bytes": int(mine["wire_bytes"].sum()),
+                    "wire_bytes": int(left["wire_bytes"].sum()),
                 }
             )
         return {"transfers": pd.DataFrame(rows)}
@@ -247,17 +264,18 @@ class Lab(Assignment):
         bears_stall_s=0.05,
     )
     def link_is_used(self, tables: Tables) -> Verdict:
-        """Goodput from the sender's start to its end; nothing, if the file did not arrive."""
+        """Goodput from the sender's start until its last datagram has reached rx1."""
         row = tables.row("transfers", scenario="fast")
-        arrived = self._arrived(tables, "fast")[0]
-        goodput_mbps = row["size_bytes"] * 8 / row["seconds"] / 1e6 if not row["fault"] else 0.0
+        if row["fault"]:
+            return self._arrived(tables, "fast")[0]
+        if math.isnan(row["seconds"]):
+            return holds(False, observed="no datagram reached rx1", expected="a transfer")
+        goodput_mbps = row["size_bytes"] * 8 / row["seconds"] / 1e6
+        if goodput_mbps > self.params.rate_mbps:  # not all of it came over the link
+            return at_most(goodput_mbps, self.params.rate_mbps, unit="Mbit/s")
         unit = f"Mbit/s of {self.bound_mbps:.3g}"
-        return (
-            share_of(
-                [at_least(goodput_mbps, share * self.bound_mbps, unit=unit) for share in SHARES]
-            )
-            if not row["fault"]
-            else arrived
+        return share_of(
+            [at_least(goodput_mbps, share * self.bound_mbps, unit=unit) for share in SHARES]
         )
 
     def _arrived(self, tables: Tables, scenario: str) -> list[Verdict]:

@@ -139,7 +139,13 @@ class Submission:
             )
 
     def start_program(
-        self, net: RunningNetwork, node: str, command: Sequence[str], *, log: str
+        self,
+        net: RunningNetwork,
+        node: str,
+        command: Sequence[str],
+        *,
+        log: str,
+        shown: Mapping[str, str] | None = None,
     ) -> Process:
         """Starts a program of the student's in a node, in the sandbox.
 
@@ -149,10 +155,11 @@ class Submission:
             command: such as ``["python3", "sender.py", "10.0.0.2"]``; it begins in the folder of
                 the submission's files, and may write to ``/out``.
             log: name of its log, and of its folder under ``out/``; must be unique.
+            shown: what this program alone may read, as path in the sandbox → path outside.
         """
         from testbed.grading import sandbox
 
-        return sandbox.start(net, node, command, self.folder, log)
+        return sandbox.start(net, node, command, self.folder, log, shown=shown)
 
     def start_app(
         self, net: RunningNetwork, name: str, settings: Mapping[str, Any] | None = None
