@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, same
+from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, same
 
 from .visits import PATH, header, messages, outcome, sent_cookies, shown, status, token_of
 
@@ -64,14 +65,15 @@ class Thefts(Experiment):
 
     @claim("A token ends by its own expiry date.", source="RFC 7519 §4.1.4")
     def tokens_expire(self, tables: Tables) -> Verdict:
-        """The same token within its time, and after it."""
+        """The same token within its time, and after it, as the dates of the responses say."""
         codes = [status(tables, step) for step in ("token-account", "token-too-late")]
         unchanged = _sent(tables, "token-account") == _sent(tables, "token-too-late") != ""
-        expires = _claims(_sent(tables, "token-account")).get("exp", 0)
+        left_s = [_left_s(tables, step) for step in ("token-account", "token-too-late")]
         return all_of(
             same(codes, [200, 401], "status"),
             same(unchanged, True, "same token"),
-            at_least(float(expires), 1.0, unit="s since 1970 in exp"),
+            at_least(left_s[0], 1, unit="s before exp"),
+            at_most(left_s[1], 0, unit="s before exp, refused"),
         ).because("questions", shown(tables, "token-account", "token-too-late"))
 
     @claim(
@@ -92,6 +94,16 @@ def _sent(tables: Tables, step: str, *capture: str) -> str:
     """The token in a step's last request."""
     asked = messages(tables, step, "request", *capture)
     return header(asked[-1], "Authorization").removeprefix("Bearer ") if asked else ""
+
+
+def _left_s(tables: Tables, step: str) -> float | None:
+    """From a step's last response, by its Date, to the expiry of the token that was sent, in s."""
+    answers = messages(tables, step, "response")
+    expires = _claims(_sent(tables, step)).get("exp")
+    date = header(answers[-1], "Date") if answers else ""
+    if not date or not isinstance(expires, int):
+        return None
+    return expires - parsedate_to_datetime(date).timestamp()
 
 
 def _claims(token: str) -> dict[str, Any]:

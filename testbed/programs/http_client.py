@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 _LIMIT_S = 20.0
 _PAUSE_S = 0.05
@@ -25,12 +26,20 @@ def main(arguments: list[str]) -> None:
     for step in json.loads(Path(arguments[0]).read_text(encoding="utf-8")):
         time.sleep(step.get("wait_s", _PAUSE_S))
         tell(step=step["step"])
-        with socket.create_connection((step["host"], step["port"]), _LIMIT_S) as sock:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for text in step["send"]:
-                sock.sendall(text.encode("latin-1"))
-                head, body = receive(sock, text.startswith("HEAD "))
-                tell(status=head[:60].split("\r\n")[0], body_bytes=len(body))
+        try:
+            do(step)
+        except OSError as error:  # no answer in time, or no connection: the next step still comes
+            tell(error=type(error).__name__)
+
+
+def do(step: dict[str, Any]) -> None:
+    """One step; raises OSError if there is no connection, or no answer within the limit."""
+    with socket.create_connection((step["host"], step["port"]), _LIMIT_S) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for text in step["send"]:
+            sock.sendall(text.encode("latin-1"))
+            head, body = receive(sock, text.startswith("HEAD "))
+            tell(status=head[:60].split("\r\n")[0], body_bytes=len(body))
 
 
 def tell(**row: object) -> None:

@@ -116,9 +116,15 @@ def change_note(number: int) -> Response:
     """Changes the named members and keeps the others (RFC 7396)."""
     if number not in notes:
         abort(404)
-    kept = {} if "no-patch" in flaws else notes[number]
-    changed = {"text": "", "version": 0, "title": None} | kept | request.get_json()
-    notes[number] = changed | {"version": changed["version"] + 1}
+    patch = request.get_json()  # 400 if it is not valid
+    if not isinstance(patch, dict):
+        abort(400)
+    empty: dict[str, Any] = {"text": "", "version": 0, "title": None}
+    kept = empty if "no-patch" in flaws else notes[number]
+    changed = {name: value for name, value in (kept | patch).items() if value is not None}
+    if not isinstance(changed.get("text"), str) or not isinstance(changed.get("title", ""), str):
+        abort(422)
+    notes[number] = {"title": None} | changed | {"version": kept["version"] + 1}
     return _told(number, 200)
 
 
@@ -268,8 +274,8 @@ def account() -> str:
     user, until = sessions.get(request.cookies.get("session", ""), ("", 0.0))
     if "by-address" in flaws and str(request.remote_addr) in addresses:
         return f"{addresses[str(request.remote_addr)]}\n"
-    if until <= time.time():
-        abort(401)
+    if until <= time.time():  # no registered scheme says "by a cookie" (RFC 9110 §15.5.2)
+        abort(Response("log in first\n", 401, {"WWW-Authenticate": 'Cookie realm="/login"'}))
     return f"{user}\n"
 
 
