@@ -144,11 +144,11 @@ def results(data: ScenarioData) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from testbed.peers.player import rows
+    from testbed.core.json_lines import json_lines
 
     found: list[dict[str, Any]] = []
     for path in sorted((data.path / "logs").glob(f"{_FOLDER}-*.log")):
-        lines = list(rows(path.read_text(encoding="utf-8", errors="replace")))
+        lines = list(json_lines(path.read_text(encoding="utf-8", errors="replace")))
         end = lines[-1] if lines and lines[-1]["event"] == "end" else {"verdict": "unfinished"}
         found.append({"script": path.stem.removeprefix(f"{_FOLDER}-"), **end})
     columns = ["script", "verdict", "line", "expected", "came"]

@@ -110,7 +110,8 @@ def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame
     """What a program logged as JSON, one object per line with ``time_ns``, in logs ``<log>*.log``.
 
     Returns:
-        One row per line, with `time_s` and `step`; other lines are left out.
+        One row per line, with `time_s` and `step`; other lines are left out, and a last one that
+        is cut off.
     """
     table = _logged(data, log)
     table.insert(1, "step", step_at(steps, table["time_s"]))
@@ -118,15 +119,13 @@ def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame
 
 
 def _logged(data: ScenarioData, log: str) -> pd.DataFrame:
-    import json
-
     import pandas as pd
 
-    rows = []
+    from testbed.core.json_lines import json_lines
+
+    rows: list[dict[str, Any]] = []
     for path in sorted((data.path / "logs").glob(f"{log}*.log")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("{"):
-                rows.append(json.loads(line))
+        rows += json_lines(path.read_text(encoding="utf-8", errors="replace"))
     table = pd.DataFrame(rows, columns=None if rows else ["time_ns"]).sort_values("time_ns")
     table.insert(0, "time_s", (table["time_ns"] - data.t0_ns) / 1e9)
     return table.drop(columns="time_ns").reset_index(drop=True)

@@ -75,15 +75,17 @@ def _define(text: str) -> tuple[str, str]:
 
 
 def _show(played: list[Played]) -> None:
+    from analysis.printable import printable
+
     for one in played:
         colour = _COLOURS.get(one.verdict, "yellow")
         off = f"  within {one.largest_us} µs" if one.largest_us is not None else ""
         out.print(f"[{colour}]{one.verdict:11}[/] ", end="")
-        out.print(f"{one.script}{off}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"{printable(one.script)}{off}", highlight=False, markup=False, soft_wrap=True)
         where = f"line {one.line}: " if one.line else ""
         for what, text in (("", one.reason), ("expected ", one.expected), ("came     ", one.came)):
             if text:
-                line = f"            {where}{what}{text}"
+                line = f"            {where}{what}{printable(text)}"
                 out.print(line, highlight=False, markup=False, soft_wrap=True)
                 where = " " * len(where)
     counts = Counter(one.verdict for one in played)

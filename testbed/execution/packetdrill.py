@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from testbed.core.errors import ConfigError, ExitCode, RunIncompleteError
-from testbed.core.files import make_folder, write_text
+from testbed.core.files import make_folder, read_input, write_bytes
+from testbed.core.json_lines import json_lines
 from testbed.core.rundir import write_json
 from testbed.execution.inside_packetdrill import PLANS
 from testbed.execution.runtime import choose
 from testbed.guest_init import LAB
 from testbed.peers import notation
-from testbed.peers.player import rows
 
 SUFFIX = ".pkt"
 _FILES = "files"
@@ -117,7 +117,10 @@ def play(paths: Sequence[Path], settings: Settings, out: Path | None = None) -> 
     with tempfile.TemporaryDirectory(prefix="packetdrill-") as temporary:
         folder = (out or Path(temporary)).resolve()
         make_folder(folder / PLANS, what="--out")
-        played = {path: _prepare(path, n, folder, settings) for n, path in enumerate(found)}
+        played = {
+            path: _prepare(path, _tree(path, paths), n, folder, settings)
+            for n, path in enumerate(found)
+        }
         if any(one.verdict == "unfinished" for one in played.values()):
             outcome = runtime.run(
                 folder,
@@ -143,17 +146,23 @@ def exit_code(played: Sequence[Played]) -> ExitCode:
     return ExitCode.PASS if verdicts == {"pass"} else ExitCode.INCONCLUSIVE
 
 
-def _prepare(path: Path, number: int, folder: Path, settings: Settings) -> Played:
+def _tree(path: Path, given: Sequence[Path]) -> Path:
+    """The folder from which a script may use files: the one that was given, or its own."""
+    folders = (folder for folder in given if folder.is_dir() and path.is_relative_to(folder))
+    return next(folders, path.parent)
+
+
+def _prepare(path: Path, tree: Path, number: int, folder: Path, settings: Settings) -> Played:
     """Reads a script and writes its plan; what cannot be read is told apart here."""
     unfinished = Played(str(path), "unfinished")
     try:
         script = notation.parse(_text(path, settings.defines or {}), path.name)
+        commands = [*script.before, *script.after]
+        commands += [step["text"] for step in script.steps if step["do"] == "shell"]
+        files = _files(path.resolve().parent, tree.resolve(), commands)
     except ConfigError as error:
         return replace(unfinished, verdict="unreadable", reason=str(error))
-    commands = [*script.before, *script.after]
-    commands += [step["text"] for step in script.steps if step["do"] == "shell"]
-    place = folder / _FILES / f"{number:04}"
-    where = _lend(path.resolve().parent, commands, place)
+    where = _lend(files, folder / _FILES / f"{number:04}")
     tolerance = (0, 0) if settings.exact else (_TOLERANCE_US, _TOLERANCE_PERCENT)
     inside = str(Path(LAB, where.relative_to(folder))) if where else ""
     plan = {
@@ -182,29 +191,44 @@ def _text(path: Path, defines: Mapping[str, str]) -> str:
     return text
 
 
-def _lend(home: Path, commands: Sequence[str], place: Path) -> Path | None:
-    """Copies the files that commands name, relative to the script; returns its folder there."""
-    named = sorted(set(_files_in(home, commands)))
-    if not named:
+def _files(home: Path, tree: Path, commands: Sequence[str]) -> dict[str, bytes]:
+    """The files that commands name, relative to the script's folder.
+
+    Raises:
+        ConfigError: one is outside the folder from which scripts may use files, or too large.
+    """
+    found: dict[str, bytes] = {}
+    for word in sorted({word for text in commands for word in _WORD.findall(text)}):
+        if word.startswith("/") or not _is_file(home / word):
+            continue
+        if not (home / word).resolve().is_relative_to(tree):
+            raise ConfigError(f"{word}: is outside {tree}; name a folder that contains both")
+        found[word] = read_input(home / word, most_bytes=_LARGEST_BYTES)
+    return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a word that no file can have as its name
+        return False
+
+
+def _lend(files: Mapping[str, bytes], place: Path) -> Path | None:
+    """Writes the files that a script uses; returns the script's folder there."""
+    if not files:
         return None
-    depth = max(word.count("../") for word in named)
+    depth = max(word.count("../") for word in files)
     here = place.joinpath(*(f"d{n}" for n in range(depth)))
     make_folder(here)
-    for word in named:
+    for word, data in files.items():
         target = _normal(here / word)
         if not target.is_relative_to(place):
             continue
         make_folder(target.parent)
-        write_text(target, (home / word).read_text(encoding="utf-8", errors="replace"))
+        write_bytes(target, data)
         target.chmod(0o755)
     return here
-
-
-def _files_in(home: Path, commands: Sequence[str]) -> Iterator[str]:
-    for text in commands:
-        for word in _WORD.findall(text):
-            if not word.startswith("/") and (home / word).is_file():
-                yield word
 
 
 def _normal(path: Path) -> Path:
@@ -223,8 +247,11 @@ def _result(played: Played, log: Path) -> Played:
     if played.verdict != "unfinished":
         return played
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    lines = list(rows(text))
-    if not lines or lines[-1]["event"] != "end":
+    try:
+        lines = list(json_lines(text))
+    except ValueError:  # the script's own code may print
+        lines = []
+    if not lines or lines[-1].get("event") != "end":
         last = text.strip().splitlines()[-1:] or ["it printed nothing"]
         return replace(played, reason=f"the player ended early: {last[0][:200]}")
     end = lines[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import inspect
 import os
 import select
 import signal
@@ -18,6 +19,9 @@ from testbed.peers.symbols import TCP_INFO, symbol
 from testbed.peers.values import ANY, DiffersError, UnsupportedError, Values
 
 _WAIT_S = 10.0
+_BAD_VALUES = (TypeError, ValueError, LookupError, ArithmeticError, MemoryError, struct.error)
+"""What Python raises for values of a script that a call cannot take."""
+
 _Time = Callable[[], float]
 _Allowed = Callable[[float], float]
 
@@ -95,13 +99,17 @@ class Calls(Values):
         method = getattr(self, f"_call_{step['name']}", None)
         if method is None:
             raise UnsupportedError(f"the system call {step['name']}")
-        arguments = step["arguments"]
+        try:
+            bound = inspect.signature(method).bind(step, *step["arguments"])
+        except TypeError as error:
+            raise UnsupportedError(f"the arguments of {step['name']}: {error}") from None
 
         def call() -> int:
             try:
-                return int(method(step, *arguments))
-            except TypeError:
-                raise UnsupportedError(f"the arguments of {step['name']}") from None
+                return int(method(*bound.args))
+            except _BAD_VALUES as error:
+                why = f"{type(error).__name__}: {error}".rstrip(": ")
+                raise UnsupportedError(f"the arguments of {step['name']}: {why}") from None
 
         if end_us is None:
             with _ended_in_time(step):

@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
+from lark import Lark, Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
-from testbed.core.errors import ConfigError
 from testbed.peers.grammar import GRAMMAR
 from testbed.peers.segments import UNREACHABLE_CODES, option_octets
+from testbed.peers.tokens import ScriptError, Words, check_depth
 
 Step = dict[str, Any]
 """A step as data: ``line``, ``at`` (kind of time, from, to), ``do``, and what `do` needs."""
@@ -32,11 +32,6 @@ _MOST_STEPS = 20_000
 _WORD32, _WORD16, _BYTE = 1 << 32, 1 << 16, 1 << 8
 _LARGEST_PAYLOAD = 65_000
 _MOST_OPTION_BYTES = 40
-_LAST_S = 1e6
-
-
-class ScriptError(ConfigError):
-    """A packet script that cannot be read; names file, line and column."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,9 @@ def parse(text: str, name: str = "script") -> Script:
     if len(text) > _LONGEST:
         raise ScriptError(f"{name}: a script has at most {_LONGEST} characters")
     try:
-        read = _Reader(name, text).transform(_parser().parse(text))
+        tree = _parser().parse(text)
+        check_depth(tree, name)
+        read = _Reader(name, text).transform(tree)
     except UnexpectedInput as error:
         at = error.pos_in_stream if error.pos_in_stream is not None else len(text)
         if getattr(getattr(error, "token", None), "type", "") == "$END":
@@ -97,26 +94,13 @@ def _parser() -> Lark:
     return Lark(GRAMMAR, parser="lalr", propagate_positions=True, maybe_placeholders=True)
 
 
-def _unquoted(token: Token) -> str:
-    """The text of a string, its escapes resolved."""
-    return str(token)[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
-
-
 @v_args(inline=True)
-class _Reader(Transformer[Token, Any]):
+class _Reader(Words):
     """The tree to a `Script`; each method is a rule of the grammar."""
 
     def __init__(self, name: str, text: str) -> None:
-        super().__init__()
-        self.name, self.lines = name, text.splitlines()
-
-    def _wrong(self, token: Token, reason: str) -> ScriptError:
-        return ScriptError(f"{self.name}:{token.line}:{token.column}: {reason}")
-
-    def _below(self, token: Token | None, limit: int, what: str) -> int | None:
-        if token is not None and int(token, 0) >= limit:
-            raise self._wrong(token, f"{what} {token} is too large; at most {limit - 1}")
-        return None if token is None else int(token, 0)
+        super().__init__(name)
+        self.lines = text.split("\n")
 
     def start(self, *parts: Any) -> Script:
         *first, last = parts
@@ -144,12 +128,6 @@ class _Reader(Transformer[Token, Any]):
             raise self._wrong(_placed(token), "only a packet that is expected can have such a time")
         line = _placed(token).line or 0
         return {"line": line, "text": self.lines[line - 1].strip(), "at": at, **action}
-
-    def _time(self, token: Token) -> float:
-        value = float(token)
-        if value > _LAST_S:
-            raise self._wrong(token, f"time {token} is too large; at most {_LAST_S:g} s")
-        return value
 
     def at(self, time: Token) -> tuple[Token, list[Any]]:
         return time, ["at", self._time(time)]
@@ -238,12 +216,12 @@ class _Reader(Transformer[Token, Any]):
             "ack": self._below(ack, _WORD32, "ack"),
             "window": self._below(window, _WORD16, "win"),
             "urgent": self._below(urgent, _WORD16, "urg") or 0,
-            "options": None if given == "any" else self._short(flags, given),
+            "options": None if given == "any" else self._fitting(flags, given),
             "payload": self._payload(text, where[1]),
             "bad_checksum": bad_checksum is not None,
         }
 
-    def _short(self, token: Token, options: list[Any]) -> list[Any]:
+    def _fitting(self, token: Token, options: list[Any]) -> list[Any]:
         size = sum(len(option_octets(option)) for option in options)
         if size > _MOST_OPTION_BYTES:
             raise self._wrong(token, f"the options have {size} bytes; at most {_MOST_OPTION_BYTES}")
@@ -252,7 +230,7 @@ class _Reader(Transformer[Token, Any]):
     def _payload(self, text: Token | None, length: int) -> str | None:
         if text is None:
             return None
-        payload = _unquoted(text).encode("latin-1")
+        payload = self._octets(text)
         if len(payload) != length:
             raise self._wrong(text, f"the text has {len(payload)} bytes, not {length}")
         return payload.hex()
@@ -330,6 +308,8 @@ class _Reader(Transformer[Token, Any]):
         return self._kind(self._below(number, _BYTE, "kind") or 0, "", digits)
 
     def _kind(self, number: int, prefix: str, digits: Token | None) -> list[Any]:
+        if digits is not None and len(digits) > 2 * _MOST_OPTION_BYTES:
+            raise self._wrong(digits, f"an option has at most {_MOST_OPTION_BYTES} bytes")
         if digits is not None and len(digits) % 2:
             raise self._wrong(digits, f"'{digits}' has an odd number of hexadecimal digits")
         return ["kind", number, prefix + str(digits or "")]
@@ -359,16 +339,16 @@ class _Reader(Transformer[Token, Any]):
         return list(values)
 
     def integer(self, value: Token) -> int:
-        return int(value)
+        return self._number(value)
 
     def hexadecimal(self, value: Token) -> int:
-        return int(value, 16)
+        return self._number(value)
 
     def anything(self) -> Step:
         return {"any": True}
 
     def text(self, *parts: Token) -> Step:
-        return {"text": "".join(_unquoted(p) for p in parts)}
+        return {"text": b"".join(self._octets(p) for p in parts).decode("latin-1")}
 
     def word(self, value: Token) -> Step:
         return {"word": str(value)}

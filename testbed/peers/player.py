@@ -10,11 +10,11 @@ and ``came``) or ``unsupported``. Ends with 0, 1 or 2.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,10 @@ class Player:
     def _number(self, option: str, default: float) -> float:
         text = self.options.get(option, default)
         try:
-            return float(text)
+            number = float(text)
+            if not math.isfinite(number):
+                raise ValueError
+            return number
         except ValueError:
             raise UnsupportedError(f"--{option}={text}, which is not a number") from None
 
@@ -172,7 +175,8 @@ class Player:
                 cwd=self.plan["folder"] or None,
                 env=environment,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="backslashreplace",
                 timeout=_SHELL_LIMIT_S,
                 check=False,
             )
@@ -323,13 +327,6 @@ def main(file: str) -> int:
     except UnsupportedError as error:
         return _end("unsupported", line=error.line, what=str(error))
     return _end("pass", largest_us=player.largest_us)
-
-
-def rows(text: str) -> Iterator[dict[str, Any]]:
-    """The lines of this program's output."""
-    for line in text.splitlines():
-        if line.startswith("{"):
-            yield json.loads(line)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import pytest
 
 from analysis import packets
 from testbed.author import packet_scripts
+from testbed.core.json_lines import json_lines
 from testbed.execution import packetdrill
 from testbed.execution.runtime import choose
-from testbed.peers.player import rows
 
 pytestmark = pytest.mark.guest
 
@@ -105,7 +105,7 @@ def test_a_peer_plays_against_a_real_host(guest_kernel, tmp_path):
     outcome = choose("guest").run(tmp_path, seed=1, module="tests.system.programs.peers")
     assert outcome.ok, (outcome, (tmp_path / "console.log").read_text()[-3000:])
     result = json.loads((tmp_path / "played.json").read_text())
-    logs = {n: list(rows((tmp_path / f"logs/scripts-{n}.log").read_text())) for n in PEERS}
+    logs = {n: list(json_lines((tmp_path / f"logs/scripts-{n}.log").read_text())) for n in PEERS}
     assert result == {"echo": True, "impatient": False, "gone": True, "server": True}, logs
     assert "at 0.00000" in logs["impatient"][-1]["came"]
     seen = packets.read(tmp_path / "captures/h2-eth0.pcap")

@@ -1,14 +1,20 @@
 """The notation of packet scripts, packets as octets, and what is found to differ."""
 
 import json
+import os
+import socket
 
 import pytest
 
 from testbed.author import packet_scripts
+from testbed.cli import packetdrill as command
 from testbed.core.errors import ConfigError
+from testbed.core.json_lines import json_lines
 from testbed.execution import packetdrill
 from testbed.peers import matching, notation, segments, symbols
+from testbed.peers.calls import Calls
 from testbed.peers.segments import Connection
+from testbed.peers.values import UnsupportedError
 
 PEER, TESTED = ("10.0.0.2", 40_000), ("10.0.0.1", 80)
 
@@ -112,6 +118,14 @@ def test_sequence_numbers_wrap():
         ("0 < S 0:0(0) <FO abc>", "'abc' has an odd number of hexadecimal digits"),
         ("9999999 < S 0:0(0)", "time 9999999 is too large"),
         ("0 < S 0:0(0) \x1b[2J", "'?[2J' is not expected here"),
+        ("0 < S 0:0(0) win " + "9" * 5000, "script:1:18: a number of 5000 characters is too long"),
+        ("0 write(3, ..., " + "9" * 5000 + ") = 1", "script:1:17: a number of 5000 characters"),
+        ("0" * 5000 + " close(3) = 0", "script:1:1: a number of 5000 characters is too long"),
+        ('0 < P. 1:2(1) ack 1 "\\x"', "script:1:21: the text has an incomplete escape"),
+        ('0 < P. 1:2(1) ack 1 "\\u4e2d"', "a character of the text is not a single byte"),
+        ('0 write(3, "中", 1) = 1', "script:1:12: a character of the text is not a single byte"),
+        ("0 < S 0:0(0) <kind 5 " + "ab" * 300 + ">", "an option has at most 40 bytes"),
+        ("0 poll(" + "[" * 20_000 + "]" * 20_000 + ") = 0", "the values are nested too deep"),
     ],
 )
 def test_errors_name_line_and_column(text, place):
@@ -120,6 +134,55 @@ def test_errors_name_line_and_column(text, place):
     message = str(caught.value)
     assert place in message
     assert "\n" not in message
+
+
+def test_numbers_may_have_leading_zeros():
+    packet = _step("0 < . 01:01(00) ack 01 win 0010 <sack 01:02>")["packet"]
+    assert (packet["seq"], packet["ack"], packet["window"]) == (1, 1, 10)
+    assert packet["options"] == [["sack", [[1, 2]]]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 write(4, ..., -1) = 1",
+        "0 write(4, ..., 900000000000) = 1",
+        "0 write(4, ...) = 1",
+        "0 setsockopt(4, 1, 2, {99999999999}, 4) = 0",
+        "0 setsockopt(4, 1, 2, 99999999999, 4) = 0",
+        "0 poll([{events=1}], 1, 0) = 0",
+    ],
+)
+def test_values_that_a_call_cannot_take_are_unsupported(line):
+    step = _step(line)
+    player = Calls("127.0.0.1", "127.0.0.1", 80)
+    reading, writing = os.pipe()
+    with socket.socket() as taken, os.fdopen(reading), os.fdopen(writing):
+        player._files[4] = taken if "setsockopt" in line else writing
+        with pytest.raises(UnsupportedError, match=f"the arguments of {step['name']}: "):
+            player.run(step, None, lambda: 0.0, lambda _: 0.0)
+
+
+def test_a_log_that_ends_within_a_line_is_unfinished(tmp_path):
+    whole = '{"event": "start"}\nnoise\n{"event": "se'
+    assert list(json_lines(whole)) == [{"event": "start"}]
+    assert list(json_lines('{"a": "\u2028"}')) == [{"a": "\u2028"}]
+    with pytest.raises(ValueError):
+        list(json_lines('{"event"\n{}'))
+    log = tmp_path / "x.log"
+    for text in (whole, '{"event"\n', '{"other": 1}\n'):
+        log.write_text(text)
+        found = packetdrill._result(packetdrill.Played("x", "unfinished"), log)
+        assert (found.verdict, "the player ended early" in found.reason) == ("unfinished", True)
+
+
+def test_what_scripts_say_cannot_steer_the_terminal(capsys):
+    bad = "\x1b]0;owned\x07"
+    one = packetdrill.Played(bad, "differs", 1, expected=bad, came=bad, reason=bad)
+    command._show([one])
+    said = capsys.readouterr().out
+    assert "\x1b]" not in said
+    assert said.count("\\x1b]0;owned\\x07") == 4
 
 
 def test_calls_commands_and_code_are_read():
@@ -209,9 +272,9 @@ def test_fields_of_tcp_info():
 def test_scripts_that_cannot_be_read_do_not_start_a_guest(tmp_path):
     (tmp_path / "a.pkt").write_text("0 < Z 0:0(0)")
     (tmp_path / "b.pkt").write_bytes(b"\xff")
-    played = packetdrill._prepare(tmp_path / "a.pkt", 0, tmp_path, packetdrill.Settings())
+    played = packetdrill._prepare(tmp_path / "a.pkt", tmp_path, 0, tmp_path, packetdrill.Settings())
     assert (played.verdict, played.reason) == ("unreadable", "a.pkt:1:5: 'Z' is not expected here")
-    played = packetdrill._prepare(tmp_path / "b.pkt", 0, tmp_path, packetdrill.Settings())
+    played = packetdrill._prepare(tmp_path / "b.pkt", tmp_path, 0, tmp_path, packetdrill.Settings())
     assert played.reason == "b.pkt: byte 0: is not UTF-8 text"
 
 
@@ -223,11 +286,29 @@ def test_files_that_commands_name_are_lent(tmp_path):
     script.write_text("`../common/defaults.sh`\n0 < S NAME:0(0)")
     out = tmp_path / "out"
     (out / "plans").mkdir(parents=True)
-    packetdrill._prepare(script, 0, out, packetdrill.Settings(defines={"NAME": "0"}))
+    settings = packetdrill.Settings(defines={"NAME": "0"})
+    packetdrill._prepare(script, packetdrill._tree(script, [tmp_path]), 0, out, settings)
     plan = json.loads((out / "plans" / "0000.json").read_text())
     assert plan["before"] == ["../common/defaults.sh"]
     assert (out / "files" / "0000" / "common" / "defaults.sh").read_text() == "true"
     assert plan["folder"] == "/run/lab/files/0000/d0"
+
+
+@pytest.mark.parametrize("word", ["../secret", "link", "large"])
+def test_only_files_of_the_given_folder_are_lent(tmp_path, word):
+    given = tmp_path / "given"
+    given.mkdir()
+    (tmp_path / "secret").write_text("x")
+    (given / "link").symlink_to(tmp_path / "secret")
+    (given / "large").write_bytes(bytes(1_000_001))
+    script = given / "x.pkt"
+    script.write_text(f"`cat {word}`\n0 < S 0:0(0)")
+    (tmp_path / "out" / "plans").mkdir(parents=True)
+    tree = packetdrill._tree(script, [script])
+    played = packetdrill._prepare(script, tree, 0, tmp_path / "out", packetdrill.Settings())
+    assert played.verdict == "unreadable"
+    assert ("has more than" if word == "large" else "is outside") in played.reason
+    assert not (tmp_path / "out" / "files").exists()
 
 
 @pytest.mark.parametrize(
