@@ -63,6 +63,7 @@ class TcpSocket:
     def __init__(self, net: RunningNetwork, node: str, name: str, raw: socket.socket) -> None:
         self.node, self.name, self.raw = node, name, raw
         self._net = net
+        self._begun = 0  # what the kernel answered at once to `begin_connect`
         raw.settimeout(MOST_WAIT_S)
 
     def connect(self, address: str, port: int) -> TcpSocket:
@@ -73,7 +74,7 @@ class TcpSocket:
     def begin_connect(self, address: str, port: int) -> TcpSocket:
         """Sends the SYN and returns; `connected` waits for the outcome."""
         self.raw.setblocking(False)
-        self.raw.connect_ex((address, port))
+        self._begun = self.raw.connect_ex((address, port))
         self.raw.settimeout(MOST_WAIT_S)
         return self
 
@@ -82,6 +83,8 @@ class TcpSocket:
         import select
 
         def outcome() -> str:
+            if self._begun not in {0, errno.EINPROGRESS}:
+                return errno.errorcode[self._begun]
             poll = select.poll()
             poll.register(self.raw, select.POLLOUT)
             if not poll.poll(within_s * 1e3):

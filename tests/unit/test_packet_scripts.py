@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from testbed.author import packet_scripts
+from testbed.author.sockets import TcpSocket
 from testbed.cli import packetdrill as command
 from testbed.core.errors import ConfigError
 from testbed.core.json_lines import json_lines
@@ -309,6 +310,18 @@ def test_only_files_of_the_given_folder_are_lent(tmp_path, word):
     assert played.verdict == "unreadable"
     assert ("has more than" if word == "large" else "is outside") in played.reason
     assert not (tmp_path / "out" / "files").exists()
+
+
+def test_a_connect_that_fails_at_once_is_recorded():
+    class Net:
+        def event(self, _kind, **row):
+            self.result = row["result"]
+
+    with socket.socket() as raw:
+        client = TcpSocket(Net(), "h1", "client", raw)
+        client.begin_connect("224.0.0.1", 80)  # TCP has no groups: refused before any packet
+        assert not client.connected()
+    assert client._net.result == "ENETUNREACH"
 
 
 @pytest.mark.parametrize(
