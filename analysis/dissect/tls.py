@@ -56,14 +56,19 @@ class _Reader:
     """Takes numbers and vectors off the front of some bytes."""
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data, self.at = data, 0
+
+    @property
+    def left(self) -> int:
+        """Bytes not taken yet."""
+        return len(self.data) - self.at
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
-        if count > len(self.data):
+        if count > self.left:
             raise _Cut
-        taken, self.data = self.data[:count], self.data[count:]
-        return taken
+        self.at += count
+        return self.data[self.at - count : self.at]
 
     def number(self, width: int) -> int:
         """The next number of `width` bytes."""
@@ -158,7 +163,7 @@ def _hello(frame: int, message: bytes, *, cut: bool) -> dict[str, Any]:
         row["session_bytes"] = len(body.vector(1).data)
         row["ciphers"] = _numbers(body.vector(2) if client else _Reader(body.take(2)))
         body.vector(1) if client else body.take(1)  # compression
-        if body.data:
+        if body.left:
             _extensions(body.vector(2), client, row)
         row["malformed"] = False
     except _Cut:
@@ -168,21 +173,21 @@ def _hello(frame: int, message: bytes, *, cut: bool) -> dict[str, Any]:
 
 def _numbers(vector: _Reader) -> str:
     found = []
-    while len(vector.data) >= 2:
+    while vector.left >= 2:
         found.append(f"{vector.number(2):04x}")
     return ",".join(found)
 
 
 def _extensions(body: _Reader, client: bool, row: dict[str, Any]) -> None:
-    while body.data:
+    while body.left:
         kind, value = body.number(2), body.vector(2)
-        if kind == _SERVER_NAME and value.data:  # RFC 6066 §3
+        if kind == _SERVER_NAME and value.left:  # RFC 6066 §3
             names = value.vector(2)
             names.number(1)
             row["server_name"] = names.vector(2).data.decode("ascii", "replace")
         elif kind == _ALPN:  # RFC 7301 §3.1
             names, protocols = value.vector(2), []
-            while names.data:
+            while names.left:
                 protocols.append(names.vector(1).data.decode("ascii", "replace"))
             row["alpn"] = ",".join(protocols)
         elif kind == _SUPPORTED_VERSIONS:  # RFC 8446 §4.2.1

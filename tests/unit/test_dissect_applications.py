@@ -103,6 +103,17 @@ def test_tls_hellos(capture: pd.DataFrame, tshark: pd.DataFrame) -> None:
     assert not got.malformed.any()
 
 
+def test_a_hello_of_many_records_and_ciphers() -> None:
+    ciphers = [f"{number:04x}" for number in range(30_000)]
+    body = b"\3\3" + bytes(32) + b"\0" + (60_000).to_bytes(2, "big")
+    body += bytes.fromhex("".join(ciphers)) + b"\1\0"
+    hello = b"\1" + len(body).to_bytes(3, "big") + body
+    parts = [hello[at : at + 16_000] for at in range(0, len(hello), 16_000)]
+    records = [b"\x16\3\1" + len(part).to_bytes(2, "big") + part for part in parts]
+    (found,) = tls.read(talk(*((0, record) for record in records))).to_dict("records")
+    assert (found["ciphers"].split(","), found["malformed"]) == (ciphers, False)
+
+
 def one(payload: bytes, udp: tuple[int, int] | None, tcp: tuple[int, int] | None) -> pd.DataFrame:
     return datagrams([payload], udp) if udp else talk((0, payload), ports=tcp or (0, 0))
 
