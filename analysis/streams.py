@@ -6,7 +6,7 @@
 
 A byte counts when it first arrived; what was sent again adds nothing. Where the capture lacks bytes
 (packets that are not in it, or that it holds in part) a new run begins, which says how many are
-missing. Memory is that of one connection's bytes beside the packets, time is linear in them.
+missing. Memory is that of one connection's bytes besides the packets, time is linear in them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.describe import ICMP, ICMP6, UNREACHABLE
+from analysis.dissect.checksum import internet_checksum
 from analysis.dissect.igmp import TYPES as IGMP_TYPES
 from analysis.dissect.ospf import TYPES as OSPF_TYPES
 from analysis.tree.nodes import Part, flags_text
@@ -84,7 +85,7 @@ def ipv4(part: Part) -> str:
     )
     part.uint("time to live", 1)
     protocol = part.uint("protocol", 1, PROTOCOLS)
-    right = _checksum(part.data[start : start + 4 * words])
+    right = internet_checksum(part.data[start : start + 4 * words]) == 0
     part.take("header checksum", 2, lambda raw: f"0x{raw.hex()} ({'right' if right else 'wrong'})")
     source, target = part.ip4("source"), part.ip4("destination")
     part.node.value = f"{source} → {target}"
@@ -93,12 +94,6 @@ def ipv4(part: Part) -> str:
     if words > 5:
         _options(part.below("options", 4 * words - 20))
     return "fragment" if offset else _NEXT.get(protocol, "data")
-
-
-def _checksum(header: bytes) -> bool:
-    """RFC 1071: the ones' complement sum of a right header is 0xFFFF."""
-    total = sum(int.from_bytes(header[at : at + 2], "big") for at in range(0, len(header), 2))
-    return bool(header) and total % 0xFFFF == 0 and total > 0
 
 
 def _options(part: Part) -> None:

@@ -51,6 +51,13 @@ def test_layers_follow_one_another_without_a_hole(name: str) -> None:
         assert at == len(raw.data)
 
 
+def test_a_header_checksum_is_right_or_wrong() -> None:
+    data = bytearray(packets.read_raw(APPLICATIONS, 2).data)
+    for said in ("right", "wrong"):
+        assert said in str(found(parse(bytes(data)), "IPv4", "header checksum").value)
+        data[22] ^= 1  # the time to live
+
+
 def test_tunnels_and_quoted_packets_are_read() -> None:
     inner = packets.read_raw(APPLICATIONS, 1).data[14:]
     outer = bytearray(inner[:20])
