@@ -142,7 +142,8 @@ def _http(row: Row) -> str:
         return _joined(row["method"], row["target"], host)
     size = f"{int(row['content_bytes'])} bytes" if row["content_bytes"] is not None else ""
     about = ", ".join(filter(None, [row["content_type"], size]))
-    return _joined(int(row["status"]), row["reason"], f"({about})" if about else "")
+    status = None if row["status"] is None else int(row["status"])
+    return _joined(status, row["reason"], f"({about})" if about else "")
 
 
 def _tls(row: Row) -> str:

@@ -25,10 +25,12 @@ _BEGINS_LINE = re.compile(rb"(?<=\n)" + _BEGINNING)
 _FIELD = re.compile(rb"^([^\s:][^:\r\n]{0,200}):[ \t]*([^\r\n]*)", re.MULTILINE)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LONGEST_HEAD_BYTES = 1 << 18
-_LONGEST_HOLE_BYTES = 1 << 24
-"""A longer hole in a body is not filled; the message ends there."""
+_FILLED_BYTES, _FILLED_PER_BYTE = 1 << 20, 256
+"""Holes in a stream's bodies are filled up to this many bytes, and this many more for each byte
+captured, so that time is linear in the capture. A message ends at a hole beyond that."""
 
 _PIECE_BYTES = 1 << 12  # what lies behind a message is fed again with the next one
+_HOLE_PIECE_BYTES = 1 << 16
 
 
 @dataclass
@@ -129,6 +131,8 @@ class _Side:
         self.stream, self.side, self.kind = stream, side, kind
         self.requests, self.answered = requests, 0
         self.most_body_bytes = most_body_bytes
+        captured = sum(run.end - run.begin for run in stream.runs)
+        self.fillable_bytes = _FILLED_BYTES + _FILLED_PER_BYTE * captured
 
     def messages(self) -> Iterator[Message]:
         """All messages, in their order."""
@@ -181,6 +185,7 @@ class _Side:
         data, here = run.data, message.begin - run.begin
         line = (_REQUEST_LINE if self.kind == REQUEST else _STATUS_LINE).match(data, here)
         if line is None:
+            message.cut = not message.problem
             message.end = message.head_end = message.begin + 1
             return
         found = _HEAD_END.search(data, line.end() - 2, here + _LONGEST_HEAD_BYTES)
@@ -217,7 +222,7 @@ class _Parsing:
     """Feeds one message to h11."""
 
     def __init__(self, side: _Side, message: Message, number: int) -> None:
-        self.stream, self.message, self.number = side.stream, message, number
+        self.side, self.stream, self.message, self.number = side, side.stream, message, number
         self.most = side.most_body_bytes
         self.place, self.at_end = message.begin, False
         self.body: list[bytes] = []
@@ -280,7 +285,7 @@ class _Parsing:
             here = self.place - run.begin
             data = run.data[here : here + _PIECE_BYTES] if self.place >= run.begin else b""
             if not data:  # in a hole before the run
-                data = bytes(min(_PIECE_BYTES, run.begin - self.place))
+                data = bytes(min(_HOLE_PIECE_BYTES, run.begin - self.place))
             self.place += len(data)
             self.parser.receive_data(data)
             return True
@@ -289,8 +294,9 @@ class _Parsing:
             following = self.stream.runs[self.number + 1]
             if self.message.head_end == self.message.begin:
                 return False  # a head with a hole cannot be read
-            if following.missing_bytes > _LONGEST_HOLE_BYTES:
+            if following.missing_bytes > self.side.fillable_bytes:
                 return False
+            self.side.fillable_bytes -= following.missing_bytes
             self.number += 1
             return True
         self.at_end = self.stream.close == "fin"

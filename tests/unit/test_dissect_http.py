@@ -128,6 +128,27 @@ def test_a_hole_in_a_head_or_among_chunks_loses_that_message_alone() -> None:
         assert second["body"] == b"hello"
 
 
+def test_a_status_line_without_an_end_is_cut() -> None:
+    line = b"HTTP/1.1 200 OK"
+    for flags in (FIN, RST):
+        table = segments((1, 0, SYN | ACK, b"", 0), data(1, 1, line), (1, 16, flags, b"", 0))
+        (found,) = read(table)
+        assert (found["status"], found["cut"], found["malformed"]) == (None, True, False)
+
+
+def test_no_more_of_holes_is_read_than_what_was_captured_allows() -> None:
+    big = b"HTTP/1.1 200 OK\r\nContent-Length: 900000000\r\n\r\n"
+    opening, start = [(1, 0, SYN | ACK, b"", 0), data(1, 1, big)], 1 + len(big)
+    few = [data(1, start + (number << 24), b"x") for number in range(1, 20)]
+    last = data(1, start + (20 << 24), HELLO)
+    first, second = read(segments(*opening, *few, last))
+    assert (first["cut"], first["complete"], first["body_bytes"]) == (True, False, 0)
+    assert second["body"] == b"hello"
+    parts = [data(1, start + 1500 * number, bytes(30)) for number in range(2000)]  # a small snaplen
+    (found,) = read(segments(*opening, *parts))
+    assert found["body_bytes"] == 1500 * 1999 + 30
+
+
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [

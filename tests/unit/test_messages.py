@@ -10,7 +10,7 @@ import pytest
 
 from analysis import messages, packets
 from analysis.filters.names import DISSECTORS
-from tests.unit.raw_packets import ACK, ip, pcap, tcp
+from tests.unit.raw_packets import ACK, FIN, ip, pcap, tcp
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 
@@ -65,6 +65,10 @@ def test_openflow_messages_of_one_segment() -> None:
     assert words(pcap([bytes(segment)])) == [
         "OpenFlow ECHO_REQUEST · ECHO_REQUEST · ECHO_REQUEST · 2 more"
     ]
+
+
+def test_a_status_line_without_an_end_is_a_message_in_part() -> None:
+    assert words(pcap([tcp(0, ACK | FIN, 1, 1, b"HTTP/1.1 200 OK")])) == ["HTTP message [cut]"]
 
 
 def test_every_dissector_has_its_words() -> None:
