@@ -104,7 +104,8 @@ class Transfer:
         window, pieces: of the sender, in pieces of data.
         timeout_s: the retransmission timer.
         room: the receiver's window.
-        swap_every: in one piece of this many, two words are exchanged when it is first sent; 0: never.
+        swap_every: in one piece of this many, two words are exchanged when it is first sent; 0:
+            never.
         seconds: after which the sender gives up.
         faults: ``no-crc``, ``trusting``, ``forgetful``.
     """

@@ -145,8 +145,8 @@ class Sharing(Experiment):
         ).because("the UDP flow", halves, scenario="main")
 
     @claim(
-        "TCP on the same link starves: it takes losses for congestion and slows down, until little more "
-        "is left to it than what UDP does not take.",
+        "TCP on the same link starves: it takes losses for congestion and slows down, until little "
+        "more is left to it than what UDP does not take.",
         source="RFC 2914 §3.1, §3.2; RFC 8085 §3.1",
         bears_stall_s=0.1,
     )
