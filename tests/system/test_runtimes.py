@@ -42,6 +42,7 @@ def test_the_world_inside(runtime, tmp_path):
     assert seen["host name"] == guest_init.HOSTNAME
     assert seen["interfaces"] == ["lo"]
     assert (seen["user"], seen["owner"]) == (0, 0)
+    assert seen["empty"].pop("/home") == ["alice"]  # the account that servers know
     assert not any(seen["empty"].values())
     assert seen["package"] == "json"
     assert not Path("/etc/forgotten").exists()
