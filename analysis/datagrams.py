@@ -29,7 +29,7 @@ COLUMNS = (
 
 _TCP = 6
 _HEADER_BYTES = {17: 8, 1: 8, 58: 8}
-"""Bytes of the transport header, which is no part of `payload`: UDP, ICMP, ICMPv6."""
+"""Bytes of the transport header, which `payload` does not include: UDP, ICMP, ICMPv6."""
 
 _MOST_TRIES = 16
 """How often fragments that overlap are joined before they are all there."""

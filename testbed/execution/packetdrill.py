@@ -153,7 +153,7 @@ def _tree(path: Path, given: Sequence[Path]) -> Path:
 
 
 def _prepare(path: Path, tree: Path, number: int, folder: Path, settings: Settings) -> Played:
-    """Reads a script and writes its plan; what cannot be read is told apart here."""
+    """Reads a script and writes its plan; one that cannot be read gets its verdict here."""
     unfinished = Played(str(path), "unfinished")
     try:
         script = notation.parse(_text(path, settings.defines or {}), path.name)
