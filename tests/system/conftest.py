@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,16 @@ class User:
 
 
 @pytest.fixture
-def other_user(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> User:
-    # pytest's folders are its user's alone; parallel workers have one more of them
-    ours = [f for f in tmp_path.parents if f.name.startswith(("pytest-", "popen-"))]
-    for folder in (tmp_path, *ours):
-        folder.chmod(0o755)
-    cache = tmp_path / "cache"
+def open_folder() -> Iterator[Path]:
+    """One that every user may enter; pytest's are its user's alone, and each session sees to it."""
+    with tempfile.TemporaryDirectory(prefix="testbed-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def other_user(guest_kernel: kernel.GuestKernel, open_folder: Path) -> User:
+    cache = open_folder / "cache"
     shutil.copytree(guest_kernel.path.parent, cache / "kernels" / guest_kernel.path.parent.name)
     try:
         subprocess.run(
@@ -73,7 +78,7 @@ def other_user(guest_kernel: kernel.GuestKernel, tmp_path: Path) -> User:
         )
     except (PermissionError, subprocess.CalledProcessError):
         pytest.skip("another user cannot read the project's folder")
-    own = tmp_path / "own"
+    own = open_folder / "own"
     own.mkdir()
     shutil.chown(own, "nobody")
     environment = {**os.environ, "TESTBED_CACHE": str(cache), "HOME": str(own)}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = Path(__file__).with_name("command.py")
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 pytestmark = pytest.mark.guest
 
@@ -61,6 +61,12 @@ def traces() -> set[str]:
     }
 
 
+def hear_signals() -> None:
+    """Before a command starts: nohup's children ignore SIGHUP, and hand that down."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Running:
     """A command whose run is under way."""
 
@@ -71,6 +77,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hear_signals,  # noqa: PLW1509
             **process,
         )
         wait_until("the program inside starts", (folder / "started").exists)
