@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from killing.place import PROJECT, Place, quietly
+from testbed.cli.new import new_experiment
+from testbed.lifetime import guard
 from testbed.machine.kernel import store
 
 TESTBED = (sys.executable, "-m", "testbed")
-EXPERIMENT, LAB = "arp", "subnetting"
+EXPERIMENT, FILE = "question", "./question.py"
+"""The skeleton experiment: all parts of one, and a ping."""
+
+LAB = "letter"
+IN_BOOK = ("arp", "subnetting")
+"""What a small project has besides: an experiment and a lab."""
+
 STUDENTS = ("ada", "bob", "cyd")
 KERNELS = store.cache_root()
 """Of the user's own cache."""
@@ -36,6 +44,8 @@ class Command:
         again: undoes that before the next run.
         until: for commands that never end: what they have printed when they are ready.
         root: it needs root.
+        online: it needs Debian's packages.
+        own_project: in a small project of its own, which it may write to.
         stdin: what it reads.
         quick: is part of the tests.
     """
@@ -46,6 +56,8 @@ class Command:
     again: Callable[[Place], None] = lambda _: None
     until: str = ""
     root: bool = False
+    online: bool = False
+    own_project: bool = False
     stdin: str = ""
     quick: bool = False
 
@@ -98,14 +110,42 @@ def _printed(_: Place, text: str) -> str:
 
 
 def _of_site(place: Place, _: str) -> str:
-    return _hash(PROJECT / "build/site")
+    return _hash(place.project / "build/site")
+
+
+def _of_scripts(place: Place, _: str) -> str:
+    """What was sent and received."""
+    return _hash(*sorted(place.work.glob("played/captures/*")))
+
+
+def _of_page(place: Place, _: str) -> str:
+    return _hash(place.work / "capture.html")
+
+
+def _experiment(place: Place) -> None:
+    new_experiment(EXPERIMENT, place.work)
 
 
 def _one_run(place: Place) -> None:
-    quietly(place, [*TESTBED, "run", EXPERIMENT])
+    _experiment(place)
+    quietly(place, [*TESTBED, "run", FILE])
+
+
+def _small_project(place: Place) -> None:
+    """The project with a few experiments and a lab: the same code, a shorter book."""
+    skipped = shutil.ignore_patterns("__pycache__", ".*", "build", "runs", "tests")
+    shutil.copytree(PROJECT, place.project, ignore=skipped)
+    for folder in ("experiments", "labs"):
+        for path in (place.project / folder).iterdir():
+            if path.is_dir() and path.name not in IN_BOOK:
+                shutil.rmtree(path)
+    new_experiment(EXPERIMENT, place.project / "experiments")
+    for file in place.project.glob("mkdocs*.yml"):  # pages link to what is not there
+        file.write_text(file.read_text(encoding="utf-8").replace("strict: true", "strict: false"))
 
 
 def _all_runs(place: Place) -> None:
+    _small_project(place)
     quietly(place, [sys.executable, "-m", "testbed.book"])
 
 
@@ -150,11 +190,13 @@ small_image.make(kernel.find())
 def _image(place: Place) -> None:
     """A file with an image, made once."""
     file = place.images / "image.xz"
-    if not file.is_file():
-        own = Place(place.images / "place", place.images)
-        lend_kernel(own)
-        quietly(own, [sys.executable, "-c", _MAKES_IMAGE])
-        quietly(own, [*TESTBED, "image", "export", str(file)])
+    place.images.mkdir(exist_ok=True)
+    with guard.alone_in(place.images, lambda _: None):
+        if not file.is_file():
+            own = Place(place.images / "place", place.images)
+            lend_kernel(own)
+            quietly(own, [sys.executable, "-c", _MAKES_IMAGE])
+            quietly(own, [*TESTBED, "image", "export", str(file)])
     (place.work / "image.xz").unlink(missing_ok=True)
     (place.work / "image.xz").symlink_to(file)
 
@@ -212,9 +254,20 @@ def _mininet_script(place: Place) -> None:
     (place.work / "script.py").write_text(_SCRIPT)
 
 
+def _packet_scripts(place: Place) -> None:
+    source = PROJECT / "tests/system/scripts/handshake_and_close.pkt"
+    (place.work / "scripts").mkdir()
+    for number in range(8):
+        shutil.copy2(source, place.work / f"scripts/{number}.pkt")
+
+
+def _capture(place: Place) -> None:
+    shutil.copy2(PROJECT / "tests/captures/tcp-sender.pcap.gz", place.work / "capture.pcap.gz")
+
+
 COMMANDS = {
-    "run": Command([*TESTBED, "run", EXPERIMENT], _of_run, quick=True),
-    "repeat": Command([*TESTBED, "run", EXPERIMENT, "--repeat", "3"], _of_repetition),
+    "run": Command([*TESTBED, "run", FILE], _of_run, _experiment, quick=True),
+    "repeat": Command([*TESTBED, "run", FILE, "--repeat", "2"], _of_repetition, _experiment),
     "replay": Command([*TESTBED, "replay"], _of_replay, _one_run, quick=True),
     "verify": Command([*TESTBED, "verify"], _printed, _one_run),
     "grade": Command(
@@ -229,7 +282,7 @@ COMMANDS = {
     "lab-test": Command(
         [*TESTBED, "lab", "test", LAB, "--only", "solution", "--only", "starter"], _printed
     ),
-    "image-build": Command([*TESTBED, "image", "build"], _printed, again=_drop_images),
+    "image-build": Command([*TESTBED, "image", "build"], _printed, again=_drop_images, online=True),
     "image-export": Command(
         [*TESTBED, "image", "export", "out.xz"],
         lambda place, _: _hash(place.work / "out.xz"),
@@ -239,8 +292,29 @@ COMMANDS = {
     "image-import": Command(
         [*TESTBED, "image", "import", "image.xz"], _printed, _image, _drop_images
     ),
-    "docs": Command([sys.executable, "-m", "testbed.book.site"], _of_site),
-    "book": Command([sys.executable, "-m", "testbed.book"], _of_run, _all_runs, _without_one_run),
+    "packetdrill": Command(
+        [*TESTBED, "packetdrill", "scripts", "--out", "played"],
+        _of_scripts,
+        _packet_scripts,
+        quick=True,
+    ),
+    "capture-report": Command(
+        [*TESTBED, "capture", "report", "capture.pcap.gz", "-o", "capture.html"],
+        _of_page,
+        _capture,
+        _forget("capture.html"),
+        quick=True,
+    ),
+    "docs": Command(
+        [sys.executable, "-m", "testbed.book.site"], _of_site, _small_project, own_project=True
+    ),
+    "book": Command(
+        [sys.executable, "-m", "testbed.book"],
+        _of_run,
+        _all_runs,
+        _without_one_run,
+        own_project=True,
+    ),
     "shell": Command(
         [*TESTBED, "shell", "tree,2", "--out", "shell"],
         _printed,

@@ -3,55 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import shutil
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from killing.place import PROJECT, Place
-from testbed.lifetime import abandoned
+from killing.place import Place
 
 SETTLE_S = 5.0
 """How long what is killed with a command may take to vanish."""
-
-_PR_SET_CHILD_SUBREAPER, _NEWNS, _MS_PRIVATE_REC = 36, 0x20000, 0x44000
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-@dataclass
-class _Here:
-    """Of this process.
-
-    Attributes:
-        private: /dev/shm and /var/tmp are its own.
-    """
-
-    private: bool = False
-
-
-_here = _Here()
-
-
-def take_in_orphans() -> None:
-    """From now on the orphans of what we start are ours; as root, some folders, too."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    _here.private = _own_mounts()
-
-
-def _own_mounts() -> bool:
-    """/dev/shm and /var/tmp are ours alone from now on; False without the right to it."""
-    if os.geteuid() != 0 or _libc.unshare(_NEWNS) != 0:
-        return False
-    if _libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_PRIVATE_REC), None) != 0:
-        return False  # what is mounted here would show on the machine
-    return all(
-        _libc.mount(b"tmpfs", path, b"tmpfs", ctypes.c_ulong(0), b"mode=1777") == 0
-        for path in (b"/dev/shm", b"/var/tmp")
-    )
 
 
 @dataclass(frozen=True)
@@ -92,7 +56,6 @@ def _left_now(place: Place, before: Before) -> list[str]:
     found += [
         f"file {path}" for path in sorted(place.files() - before.files) if _is_half_made(path)
     ]
-    found += [str(path) for path in abandoned.half_made() if path.parent == PROJECT / "build"]
     return found
 
 
@@ -107,8 +70,8 @@ def _is_half_made(path: str) -> bool:
 
 
 def _shared() -> list[Path]:
-    """What is in folders of the whole machine, which are ours alone here."""
-    if not _here.private:
+    """What is in folders of the whole machine, which are root's alone here."""
+    if os.geteuid() != 0:
         return []
     folders = [Path("/dev/shm"), Path("/var/tmp")]
     mine = Path("/var/tmp") / f"testbed-{os.geteuid()}"
@@ -118,12 +81,12 @@ def _shared() -> list[Path]:
 
 def _mounts() -> set[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {" ".join(line.split()[3:5]) for line in lines} if _here.private else set()
+    return {" ".join(line.split()[3:5]) for line in lines} if os.geteuid() == 0 else set()
 
 
 def _interfaces() -> set[str]:
     """Only those that a network of ours could have left; others come and go."""
-    names = {path.name for path in Path("/sys/class/net").iterdir()}
+    names = {name for _, name in socket.if_nameindex()}
     return {name for name in names if re.fullmatch(r"[hsr]\d+-eth\d+|s\d+|r\d+", name)}
 
 
