@@ -107,7 +107,9 @@ class _Reading:
 
     def _number(self, which: Ints, at: Ints, width: int) -> npt.NDArray[np.uint32]:
         """The number of 1, 2 or 4 bytes that ends at `at + width`."""
-        last = which * 40 + at + width - 4  # never negative: a kind and a length stand before
+        if width == 1:
+            return self.octets[which, at].astype(np.uint32)
+        last = which * 40 + at + width - 4  # not negative: a kind and a length stand before
         value: npt.NDArray[np.uint32] = self.words[last].astype(np.uint32)
         value &= np.uint32((1 << 8 * width) - 1)
         return value

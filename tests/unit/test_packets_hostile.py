@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from analysis import packets, tcp
 from testbed.core.errors import CaptureError
+from tests.unit.raw_packets import SYN, ip, pcap
 
 pytestmark = pytest.mark.usefixtures("compiled_reader")
 LAYERS = (Path(__file__).parents[1] / "captures" / "layers.pcap").read_bytes()
@@ -199,3 +200,12 @@ def test_a_file_of_nothing_but_sections_ends_soon(tmp_path):
     with pytest.raises(CaptureError, match="more than 1024 sections") as error:
         packets.read(path)
     assert len(error.value.packets) == 1024
+
+
+def test_a_window_scale_that_comes_first_is_the_one_that_was_sent() -> None:
+    """The first segment with options begins with it: no number of four bytes ends there."""
+    options = bytes([3, 3, 10, 1, 2, 4, 5, 180, 4, 2, 0, 7])
+    header = struct.pack("!HHIIBBHHH", 1000, 80, 5, 0, (20 + len(options)) << 2, SYN, 1, 0, 0)
+    table = read(pcap([ip(6, header + options)]))
+    assert table["tcp_wscale"].tolist() == [10]
+    assert table["tcp_mss"].tolist() == [1460]
