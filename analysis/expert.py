@@ -96,6 +96,7 @@ def _of_segments(segments: pd.DataFrame) -> pd.DataFrame:
 
 def _unopened(segments: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Connections that were asked for in vain."""
+    segments = segments[["connection", "side", "frame", "tcp_flags"]]
     flags = segments["tcp_flags"]
     asked = segments[(flags & (SYN | ACK)) == SYN].groupby("connection")["frame"].min()
     back = segments[segments["side"] == 1]

@@ -102,7 +102,8 @@ def flows(packets: pd.DataFrame, both_ways: bool = False) -> pd.DataFrame:
         ``packets``, ``wire_bytes``, ``first_ns``, ``last_ns``, ``duration_s``,
         ``throughput_mbps`` (null for a flow of one moment); ``packets_back`` with `both_ways`.
     """
-    table = with_flow(packets, both_ways)
+    need(packets, NEEDED)
+    table = with_flow(packets[list(NEEDED)], both_ways)
     groups = table.groupby("flow", sort=True)
     result = groups[list(FIVE_TUPLE)].first()
     result["packets"] = groups.size()

@@ -19,6 +19,9 @@ from analysis.printable import printable
 MOST_IN_A_PACKET = 3
 """Messages of one packet that are spelt out; the others are counted."""
 
+READ = frozenset({"frame", "time_ns", "time_s", "captured_bytes"}.union(*NEEDED.values()))
+"""Columns of packets that `find` can use."""
+
 _MOST_ANSWERS = 4
 _LONGEST = 300
 
@@ -44,6 +47,8 @@ def find(packets: pd.DataFrame, protocols: frozenset[str] | None = None) -> pd.D
         people write it), ``text``, ``malformed``, ``error`` (an answer that reports a failure).
     """
     table = packets
+    if further := [name for name in packets if name not in READ]:
+        table = packets.drop(columns=further)
     if "time_s" not in table:
         first = table["time_ns"].min() if len(table) else 0
         table = table.assign(time_s=(table["time_ns"] - first) / 1e9)
@@ -75,7 +80,7 @@ def _together(said: list[str]) -> str:
 
 def _of(name: str, table: pd.DataFrame) -> list[dict[str, Any]]:
     """Messages of one dissector."""
-    found = DISSECTORS[name](table[list(NEEDED[name])])
+    found = DISSECTORS[name](table)
     if found.empty:
         return []
     answers = _answers(table) if name == "dns" else {}

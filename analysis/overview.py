@@ -6,6 +6,8 @@ columns, so that a million packets take a second or two.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -29,11 +31,8 @@ def hierarchy(packets: pd.DataFrame, said: dict[int, tuple[str, str]]) -> pd.Dat
         ``depth`` (from 0), ``protocol``, ``packets``, ``share_percent``, ``bytes``; carriers before
         what they carry, larger ones first.
     """
-    levels = _levels(packets, said)
-    sums = packets.assign(**levels).groupby(list(levels), observed=True, sort=False)["wire_bytes"]
-    paths = sums.agg(["size", "sum"]).reset_index()
     counted: dict[tuple[str, ...], list[int]] = {}
-    for *names, count, octets in paths.itertuples(index=False):
+    for names, count, octets in _counted_paths(packets, said):
         path: tuple[str, ...] = ()
         for name in filter(None, map(str, names)):
             path = (*path, name)
@@ -53,29 +52,52 @@ def hierarchy(packets: pd.DataFrame, said: dict[int, tuple[str, str]]) -> pd.Dat
     return pd.DataFrame(rows, columns=["depth", "protocol", "packets", "share_percent", "bytes"])
 
 
+def _counted_paths(
+    packets: pd.DataFrame, said: dict[int, tuple[str, str]]
+) -> Iterator[tuple[list[str], int, int]]:
+    """Names of the levels, packets and bytes of each stack of protocols."""
+    codes, names = np.zeros(len(packets), np.int64), []
+    for level in _levels(packets, said):
+        of_level, known = pd.factorize(level)
+        codes = codes * len(known) + of_level
+        names.append(known)
+    stacks, codes = np.unique(codes, return_inverse=True)
+    count = np.bincount(codes, minlength=len(stacks))
+    octets = np.zeros(len(stacks), np.int64)
+    np.add.at(octets, codes, packets["wire_bytes"].to_numpy(np.int64))
+    if not len(stacks):
+        return
+    levels = np.unravel_index(stacks, [len(known) for known in names])
+    stacked = [known[of_level] for known, of_level in zip(names, levels, strict=True)]
+    for place, stack in enumerate(zip(*stacked, strict=True)):
+        yield [str(name) for name in stack], int(count[place]), int(octets[place])
+
+
 def _rank(path: tuple[str, ...], counted: dict[tuple[str, ...], list[int]]) -> tuple[object, ...]:
     """Sorts a path behind its carrier and before smaller siblings."""
     parts = (path[:length] for length in range(1, len(path) + 1))
     return tuple((-counted[part][0], part[-1]) for part in parts)
 
 
-def _levels(packets: pd.DataFrame, said: dict[int, tuple[str, str]]) -> dict[str, np.ndarray]:
+def _levels(packets: pd.DataFrame, said: dict[int, tuple[str, str]]) -> list[np.ndarray]:
     """Link, network, transport and application protocol of each packet; empty: none."""
     count = len(packets)
-    link = np.where(packets["eth_src"].notna() | packets["eth_type"].notna(), "Ethernet", "")
-    version = packets["ip_version"].astype("Int64").fillna(0).to_numpy(np.int64)
+    link, network, inner, application = (np.full(count, "", object) for _ in range(4))
+    link[(packets["eth_src"].notna() | packets["eth_type"].notna()).to_numpy(bool)] = "Ethernet"
     names = packets["protocol"].astype(object).fillna("").to_numpy(object)
-    network = np.select([version == 4, version == 6], ["IPv4", "IPv6"], "").astype(object)
+    version = packets["ip_version"].to_numpy(np.int64, na_value=0)
+    for number, name in ((4, "IPv4"), (6, "IPv6")):
+        network[version == number] = name
     network = np.where(network == "", names, network)
-    inner = np.where((version > 0) & (names != network), names, "")
-    application = np.full(count, "", object)
+    above = (version > 0) & (names != network)
+    inner[above] = names[above]
     if said:
         frames = packets["frame"].to_numpy(np.int64)
         known = np.flatnonzero(np.isin(frames, np.fromiter(said, np.int64, len(said))))
         application[known] = [said[frame][0] for frame in frames[known].tolist()]
-    application = np.where(application == inner, "", application)
-    network = np.where(network == "", "not decoded", network)
-    return {"link": link, "network": network, "inner": inner, "application": application}
+    application[application == inner] = ""
+    network[network == ""] = "not decoded"
+    return [link, network, inner, application]
 
 
 def endpoints(packets: pd.DataFrame) -> pd.DataFrame:

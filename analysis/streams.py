@@ -11,7 +11,7 @@ missing. Memory is that of one connection's bytes besides the packets, time is l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -174,14 +174,35 @@ class Conversation:
         return (part for *_, part in sorted(found, key=lambda one: one[:3]))
 
 
+@dataclass(frozen=True)
+class Beginnings:
+    """How the pieces of all streams begin, one value per piece.
+
+    Attributes:
+        head: True for the first piece of a stream.
+        first, second: its first two bytes; the second is -1 for a piece of one byte.
+        sport, dport: of its segment.
+    """
+
+    head: Mask
+    first: Ints
+    second: Ints
+    sport: Ints
+    dport: Ints
+
+
 def conversations(
-    packets: pd.DataFrame, ports: Collection[int] | None = None
+    packets: pd.DataFrame,
+    ports: Collection[int] | None = None,
+    wanted: Callable[[Beginnings], Mask] | None = None,
 ) -> Iterator[Conversation]:
     """The connections in which data were sent, in the order of their first segments.
 
     Args:
         packets: DataFrame of `analysis.packets.read` with `COLUMNS`.
         ports: only connections with one of these ports at one end; None: all.
+        wanted: chooses pieces; only connections with one of these are put together. Cheap: it sees
+            all pieces at once. None: all.
 
     Raises:
         ConfigError: a column is missing.
@@ -191,7 +212,7 @@ def conversations(
         either = packets["tcp_sport"].isin(ports) | packets["tcp_dport"].isin(ports)
         packets = packets[either.to_numpy(bool)]
     seg = segments(packets)
-    yield from _Assembly(packets, seg).conversations()
+    yield from _Assembly(packets, seg).conversations(wanted)
 
 
 class _Assembly:
@@ -227,7 +248,37 @@ class _Assembly:
         from_start[self.flow[at]] = True
         return from_start, begin
 
-    def conversations(self) -> Iterator[Conversation]:
+    def beginnings(self) -> Beginnings:
+        """How all pieces begin."""
+        segment = self.pieces.segment
+        rows, flow = self.seg.rows[segment], self.flow[segment]
+        long = self.pieces.end - self.pieces.start > 1
+        first, second = self._first_two(rows, self.pieces.start - self.first[segment], long)
+        sport, dport = (
+            self.packets[name].to_numpy(np.int64, na_value=-1)[rows]
+            for name in ("tcp_sport", "tcp_dport")
+        )
+        head = np.diff(flow, prepend=-1) != 0
+        return Beginnings(head, first, np.where(long, second, -1), sport, dport)
+
+    def _first_two(self, rows: Ints, skipped: Ints, long: Mask) -> tuple[Ints, Ints]:
+        """Two bytes of the payload in each of the rows, `skipped` bytes behind its beginning."""
+        first, second = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        low = 0
+        for chunk in self.octets.chunks:
+            own = np.flatnonzero((rows >= low) & (rows < low + len(chunk)))
+            if len(own):
+                _, offsets, data = chunk.buffers()
+                octets = np.frombuffer(data, np.uint8)
+                begins = np.frombuffer(offsets, np.int64)[chunk.offset :]
+                at = begins[rows[own] - low] + skipped[own]
+                first[own], second[own] = octets[at], octets[at + long[own]]
+            low += len(chunk)
+        return first, second
+
+    def conversations(
+        self, wanted: Callable[[Beginnings], Mask] | None = None
+    ) -> Iterator[Conversation]:
         """One after another."""
         seg, flows = self.seg, len(self.begin)
         of_piece = self.flow[self.pieces.segment]
@@ -241,7 +292,11 @@ class _Assembly:
         starts = np.flatnonzero(np.diff(seg.start, prepend=-1))
         at_of = np.empty(flows // 2, np.int64)
         at_of[seg.connection[starts]] = starts
-        for connection in np.flatnonzero(sent[0::2] | sent[1::2]).tolist():
+        chosen = sent[0::2] | sent[1::2]
+        if wanted is not None:
+            chosen = np.zeros(flows // 2, np.bool_)
+            chosen[of_piece[wanted(self.beginnings())] // 2] = True
+        for connection in np.flatnonzero(chosen).tolist():
             ends = self._ends(int(at_of[connection]))
             both = []
             for side in (0, 1):

@@ -26,12 +26,16 @@ def with_messages(
     """
     found = pd.DataFrame(list(messages), columns=list(columns))
     own = {*columns, "payload"} - {"frame"}
-    carried = packets.drop(columns=[name for name in packets if name in own])
+    carried = packets[packets["frame"].isin(found["frame"])]  # mostly few: a merge takes long
+    carried = carried.drop(columns=[name for name in packets if name in own])
     return carried.merge(found.astype({"frame": "int64"}), on="frame", validate="one_to_many")
 
 
 def of_udp(packets: pd.DataFrame, ports: Collection[int]) -> pd.DataFrame:
     """Datagrams with one of the ports, fragments put together (`datagrams.whole`)."""
-    found = datagrams.whole(packets)
+    own = packets[["udp_sport", "udp_dport"]].isin(ports).any(axis=1)
+    own |= (packets["ip_offset_bytes"] > 0).fillna(False).astype(bool)
+    own |= packets["ip_mf"].fillna(False).astype(bool)
+    found = datagrams.whole(packets[own])
     chosen = found[["udp_sport", "udp_dport"]].isin(ports).any(axis=1)
     return found[chosen & found["payload"].notna()]

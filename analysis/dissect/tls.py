@@ -10,7 +10,8 @@ import pandas as pd
 
 from analysis import streams
 from analysis.dissect import tables
-from analysis.streams import Run, Stream
+from analysis.streams import Beginnings, Run, Stream
+from analysis.tcp.flows import Mask
 
 COLUMNS = streams.COLUMNS
 """What `packets` must hold. Hellos are known by their bytes, whatever the port."""
@@ -36,7 +37,8 @@ MESSAGE = (
     "malformed",
 )
 
-_CHANGE_CIPHER, _HANDSHAKE, _APPLICATION = 20, 22, 23
+_CHANGE_CIPHER, _ALERT, _HANDSHAKE, _APPLICATION = 20, 21, 22, 23
+_MAJOR_VERSION = 3
 _HELLOS = {1: "client", 2: "server"}
 _RECORD_BYTES, _MESSAGE_BYTES = 5, 4
 _LONGEST_RECORD_BYTES = (1 << 14) + 2048  # RFC 5246 §6.2.3
@@ -93,13 +95,20 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {"connection": conversation.connection, **row}
-        for conversation in streams.conversations(packets)
+        for conversation in streams.conversations(packets, wanted=_may_begin)
         for stream in conversation.sides
         for run in stream.runs
         for row in _hellos(stream, run)
     ]
     rows.sort(key=lambda row: row["frame"])
     return tables.with_messages(packets, rows, MESSAGE)
+
+
+def _may_begin(pieces: Beginnings) -> Mask:
+    """Pieces that can begin with the record of a hello, or of a warning before it."""
+    version = (pieces.second == _MAJOR_VERSION) | (pieces.second < 0)
+    begins: Mask = ((pieces.first == _ALERT) | (pieces.first == _HANDSHAKE)) & version
+    return begins
 
 
 def _hellos(stream: Stream, run: Run) -> Iterator[dict[str, Any]]:
@@ -130,7 +139,9 @@ def _first_record(run: Run) -> int | None:
     """Where records begin: at once, or with a later segment (STARTTLS, or behind a hole)."""
     here = 0
     for piece in run.pieces:
-        if _BEGINNING.match(piece) or (here == 0 and _BEGINNING.match(run.data)):
+        if _BEGINNING.match(piece):
+            return here
+        if here == 0 and len(run.pieces) > 1 and _BEGINNING.match(run.data):
             return here
         here += len(piece)
     return None

@@ -46,23 +46,21 @@ def connections(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
         - ``goodput_mbps`` (unique bytes), ``throughput_mbps`` (wire bytes) over its lifetime
         - ``close``: ``fin`` (both sides finished), ``half`` (one), ``reset``, ``open``
     """
-    both = segments.join(packets[["wire_bytes", "ip_src", "ip_dst", "tcp_sport", "tcp_dport"]])
     keys = ["connection", "side"]
-    groups = both.groupby(keys, sort=True)
+    groups = segments.groupby(keys, sort=True)
     table = groups.agg(
-        src=("ip_src", "first"),
-        sport=("tcp_sport", "first"),
-        dst=("ip_dst", "first"),
-        dport=("tcp_dport", "first"),
         first_ns=("time_ns", "min"),
         last_ns=("time_ns", "max"),
         segments=("frame", "size"),
-        wire_bytes=("wire_bytes", "sum"),
         payload_bytes=("payload_bytes", "sum"),
         max_in_flight_bytes=("bytes_in_flight", "max"),
         max_window_bytes=("window_bytes", "max"),
         **{name: (name, "sum") for name in COUNTED},
     )
+    wire_bytes = packets["wire_bytes"].loc[segments.index]
+    sums = wire_bytes.groupby([segments[key] for key in keys]).sum()
+    table.insert(list(table).index("payload_bytes"), "wire_bytes", sums)
+    table = _ends(packets, segments).join(table, how="right")
     table["unique_bytes"] = _unique_bytes(segments).reindex(table.index, fill_value=0)
     table = table.join(_offers(packets, segments))
     table = table.join(_rtts(segments))
@@ -76,6 +74,14 @@ def connections(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def _ends(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
+    """Addresses and ports of each connection and side that sent something."""
+    first = segments[["connection", "side"]].drop_duplicates()
+    ends = packets.loc[first.index, ["ip_src", "tcp_sport", "ip_dst", "tcp_dport"]]
+    ends = ends.set_axis(["src", "sport", "dst", "dport"], axis=1)
+    return ends.set_index([first["connection"], first["side"]])
+
+
 def _unique_bytes(segments: pd.DataFrame) -> pd.Series:
     """Payload bytes of each side, every sequence number counted once."""
     keys = [segments["connection"], segments["side"]]
@@ -86,7 +92,7 @@ def _new_bytes(segments: pd.DataFrame) -> pd.Series:
     """Payload bytes that each segment is the first to bring."""
     new = np.zeros(len(segments), np.int64)
     has_data = (segments["payload_bytes"] > 0).to_numpy(bool)
-    data = segments[has_data]
+    data = segments.loc[has_data, ["connection", "side", "seq", "payload_bytes"]]
     streams = data.groupby(["connection", "side"], observed=True).ngroup()
     stream = streams.to_numpy().astype(np.int64)
     seq = data["seq"].to_numpy(np.int64)
@@ -114,7 +120,8 @@ def _offers(packets: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
 
 def _rtts(segments: pd.DataFrame) -> pd.DataFrame:
     """RTTs of the side whose data were acknowledged: the opposite of the ACK's."""
-    good = segments[segments["ack_rtt_ns"].notna() & ~segments["ack_rtt_ambiguous"]]
+    known = segments["ack_rtt_ns"].notna() & ~segments["ack_rtt_ambiguous"]
+    good = segments.loc[known, ["connection", "side", "ack_rtt_ns"]]
     rtt = pd.DataFrame(
         {
             "rtt": good["ack_rtt_ns"].astype("int64"),
@@ -130,8 +137,9 @@ def _rtts(segments: pd.DataFrame) -> pd.DataFrame:
 def _handshake(segments: pd.DataFrame) -> pd.Series:
     """ns from the last SYN before the first pure ACK to that ACK, by connection."""
     flags = segments["tcp_flags"]
+    segments = segments[["connection", "time_ns"]]
     answer = segments[(flags & (SYN | ACK)) == ACK].groupby("connection")["time_ns"].min()
-    opening = segments[(flags & (SYN | ACK)) == SYN][["connection", "time_ns"]]
+    opening = segments[(flags & (SYN | ACK)) == SYN]
     opening = opening[opening["time_ns"] <= opening["connection"].map(answer)]
     last = opening.groupby("connection")["time_ns"].max()
     return (answer.reindex(last.index) - last).astype("Int64")

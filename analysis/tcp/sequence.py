@@ -39,6 +39,8 @@ class Analysis:
         self._duplicate_acks()
         self._losses()
         self._retransmissions()
+        del self.window_before, self.ack_before, self.their_window, self.same_ack  # large
+        del self.next_seq, self.known, self.expected, self.advances, self.advanced_at
 
     def _next_seq(self) -> None:
         """`next_seq`: the highest `end` of the direction before each segment.

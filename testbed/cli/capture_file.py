@@ -118,16 +118,22 @@ class CaptureFile:
         return messages.by_frame(messages.find(self.dissected(table, shown)))
 
     def dissected(self, table: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
-        """The flows of some packets up to the last of these, with payloads."""
-        from analysis import flows, packets
+        """The flows of some packets up to the last of these: what dissectors read of them."""
+        from analysis import flows, messages, packets
 
         if shown.empty:
             return shown.assign(payload=None)
-        until = table[table["frame"] <= int(shown["frame"].max())]
-        flow = flows.with_flow(until, both_ways=True)["flow"]
-        wanted = until.loc[flow.index[flow.isin(flow.reindex(shown.index).dropna())]]
+        read = [name for name in table if name in messages.READ]
+        if len(shown) == len(table):
+            wanted = table.loc[table["ip_version"].notna(), read]
+        else:
+            until = table.loc[table["frame"] <= int(shown["frame"].max()), list(flows.NEEDED)]
+            flow = flows.with_flow(until, both_ways=True)["flow"]
+            own = flow.index[flow.isin(flow.reindex(shown.index).dropna())]
+            wanted = table.loc[own, read]
         if wanted["captured_bytes"].sum() > MOST_DISSECTED_BYTES:
-            wanted = shown[shown["captured_bytes"].cumsum() <= MOST_DISSECTED_BYTES]
+            kept = shown["captured_bytes"].cumsum() <= MOST_DISSECTED_BYTES
+            wanted = shown.loc[kept, read]
         if "payload" in wanted:
             return wanted
         return packets.with_payloads(self.source, wanted)

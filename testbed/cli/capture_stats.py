@@ -108,27 +108,28 @@ def _stem(file: Path) -> str:
 
 def _read(file: Path, where: str | None) -> Contents:
     """The capture with all that the tables need."""
-    from analysis import messages, tcp
+    from analysis import memory, messages, tcp
 
     capture = CaptureFile(file)
     table, passed = capture.filtered(where)
     dissected = capture.dissected(table, passed)
     found = messages.find(dissected)
+    count, last = len(dissected), int(dissected["frame"].max()) if len(dissected) else 0
+    del dissected
+    memory.release()
     notes = [] if where is None else [f"Only packets that pass the filter: {where}"]
-    if len(dissected) < len(passed[passed["ip_version"].notna()]):
-        last = int(dissected["frame"].max()) if len(dissected) else 0
+    if count < int(passed["ip_version"].notna().sum()):
         notes.append(
             f"The capture is large: application messages are those of packets 1 to {last}."
         )
         err.print(notes[-1], highlight=False)
     segments = tcp.analyse(table.drop(columns="payload", errors="ignore"))
-    return Contents(
-        capture.name,
-        passed.drop(columns="payload", errors="ignore"),
-        segments[segments.index.isin(passed.index)],
-        found[found["frame"].isin(passed["frame"])],
-        notes,
-    )
+    memory.release()
+    if where is not None:
+        segments = segments[segments.index.isin(passed.index)]
+        found = found[found["frame"].isin(passed["frame"])]
+    passed = passed.drop(columns="payload", errors="ignore")
+    return Contents(capture.name, passed, segments, found, notes)
 
 
 def _give(text: str, output: Path | None) -> None:

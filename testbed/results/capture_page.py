@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -51,6 +52,28 @@ class Contents:
     messages: pd.DataFrame
     notes: Sequence[str] = ()
 
+    @cached_property
+    def sides(self) -> pd.DataFrame:
+        """Of `analysis.tcp.connections`."""
+        from analysis import tcp
+
+        return tcp.connections(self.packets, self.segments)
+
+    @cached_property
+    def health(self) -> pd.DataFrame:
+        """Of `analysis.tcp.health`."""
+        from analysis.tcp import health
+
+        return health.health(self.sides, self.segments)
+
+    @cached_property
+    def odd(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Of `analysis.expert`: the summary, and the worst packets; not all, which can be many."""
+        from analysis import expert
+
+        found = expert.find(self.packets, self.segments, self.messages)
+        return expert.summary(found), found.drop_duplicates("frame").head(MOST_ODD)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -76,23 +99,22 @@ def tables(contents: Contents, most: int = MOST_ROWS) -> dict[str, pd.DataFrame]
         contents: of the capture.
         most: rows of a table, whose `attrs["total"]` says how many there are; 0: all.
     """
-    from analysis import expert, messages, overview, tcp
-    from analysis.tcp import health
+    from analysis import memory, messages, overview
 
-    packets, segments = contents.packets, contents.segments
-    found = expert.find(packets, segments, contents.messages)
-    sides = tcp.connections(packets, segments)
-    every = {
-        "hierarchy": overview.hierarchy(packets, messages.by_frame(contents.messages)),
-        "endpoints": overview.endpoints(packets),
-        "conversations": _conversations(overview.conversations(packets)),
-        "connections": _connections(health.health(sides, segments)),
-        "io": overview.over_time(packets, most or overview.MOST_BINS).drop(columns="step_s"),
-        "expert": expert.summary(found),
+    packets = contents.packets
+    every: dict[str, Callable[[], pd.DataFrame]] = {
+        "hierarchy": lambda: overview.hierarchy(packets, messages.by_frame(contents.messages)),
+        "endpoints": lambda: overview.endpoints(packets),
+        "conversations": lambda: _conversations(overview.conversations(packets)),
+        "connections": lambda: _connections(contents.health),
+        "io": lambda: overview.over_time(packets, most or overview.MOST_BINS),
+        "expert": lambda: contents.odd[0],
     }
     whole = {"hierarchy", "io"}  # these are short, and no longer true in part
     result = {}
-    for name, table in every.items():
+    for name, make in every.items():
+        table = make().drop(columns="step_s", errors="ignore")
+        memory.release()
         shown = table if name in whole or not most else table.head(most)
         shown.attrs["total"] = len(table)
         result[name] = shown
@@ -247,11 +269,7 @@ def _over_time(contents: Contents) -> Figure:
 
 def _worst(contents: Contents) -> list[dict[str, Any]]:
     """Figures and a ladder of the connections with the most trouble."""
-    from analysis import tcp
-    from analysis.tcp import health
-
-    sides = tcp.connections(contents.packets, contents.segments)
-    found = health.health(sides, contents.segments)
+    found, sides = contents.health, contents.sides
     return [
         {
             "title": f"{row['client']} → {row['server']}",
@@ -310,10 +328,9 @@ def _ladder(contents: Contents, connection: int, sides: pd.DataFrame) -> str:
 
 def _odd(contents: Contents) -> list[dict[str, str]]:
     """The worst packets, each with its reason."""
-    from analysis import expert, listing, messages
+    from analysis import listing, messages
 
-    found = expert.find(contents.packets, contents.segments, contents.messages)
-    found = found.drop_duplicates("frame").head(MOST_ODD)
+    found = contents.odd[1]
     packets = contents.packets[contents.packets["frame"].isin(found["frame"])]
     said = contents.messages[contents.messages["frame"].isin(packets["frame"])]
     own = contents.segments[contents.segments.index.isin(packets.index)]

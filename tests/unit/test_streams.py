@@ -140,3 +140,26 @@ def test_time_is_linear_in_hostile_orders() -> None:
     stream = only(table).client
     assert len(stream.runs[0].data) > 2 * count - 10
     assert time.process_time() - before < 5
+
+
+def test_what_is_wanted_is_chosen_by_how_pieces_begin() -> None:
+    table = segments(
+        data(0, 100, b"GET"),
+        data(0, 100, b"GET more"),  # only its last five bytes are new
+        data(0, 108, b"x"),
+        data(1, 500, b"OK"),
+    )
+    seen = []
+
+    def all_of(pieces: streams.Beginnings) -> streams.Mask:
+        seen.append(pieces)
+        return pieces.head
+
+    (found,) = streams.conversations(table, wanted=all_of)
+    assert told(found.client) == [(0, 0, b"GET morex")]
+    (pieces,) = seen
+    assert pieces.head.tolist() == [True, False, False, True]
+    assert bytes(pieces.first.tolist()) == b"G xO"
+    assert pieces.second.tolist() == [ord("E"), ord("m"), -1, ord("K")]
+    assert pieces.sport[0] == pieces.dport[3]
+    assert not list(streams.conversations(table, wanted=lambda pieces: pieces.first == ord("Z")))
