@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import decode_as, streams
 from analysis.dissect import tables
 from analysis.dissect.http_messages import Message, messages
-from analysis.streams import Conversation
+from analysis.streams import Beginnings, Conversation
+from analysis.tcp.flows import Mask
 
 PORTS = (80, 8000, 8008, 8080, 8888, 3128)
 COLUMNS = streams.COLUMNS
@@ -70,18 +73,28 @@ def read(
           framing of chunks), ``body_bytes`` (all of it)
         - ``request_frame``: of a response the frame that completes the request it answers
         - ``complete``: the message came to its end; ``cut``: the capture lacks a part of it;
-          ``malformed`` and ``problem``: it breaks RFC 9112, and how
+          ``malformed`` and ``problem``: it breaks RFC 9112, and how; ``cut`` and ``problem``: it is
+          the last of `http_messages.MOST_MESSAGES`, and those behind it are not read
     """
     ports = decode_as.ports(packets, "http", PORTS) if ports is None else ports
     rows = [
         _row(conversation, message)
-        for conversation in streams.conversations(packets)
+        for conversation in streams.conversations(packets, wanted=partial(_may_speak, ports))
         for message in messages(conversation, ports, most_body_bytes)
     ]
     rows.sort(key=lambda row: row["frame"])
     table = tables.with_messages(packets, rows, MESSAGE)
     numbers = ("first_frame", "head_frame", "status", "content_bytes", "request_frame")
     return table.astype(dict.fromkeys(numbers, "Int64"))
+
+
+def _may_speak(ports: Collection[int], pieces: Beginnings) -> Mask:
+    """Streams that begin with a capital letter, as methods and versions do, or have the ports."""
+    letter = (pieces.first >= ord("A")) & (pieces.first <= ord("Z"))
+    known = np.array(sorted(ports), np.int64)
+    own = np.isin(pieces.sport, known) | np.isin(pieces.dport, known)
+    speaks: Mask = (pieces.head & letter) | own
+    return speaks
 
 
 def _row(conversation: Conversation, message: Message) -> dict[str, Any]:
@@ -108,7 +121,7 @@ def _row(conversation: Conversation, message: Message) -> dict[str, Any]:
         "request_frame": None if request is None else _last_frame(conversation, request),
         "complete": message.complete,
         "cut": message.cut,
-        "malformed": bool(message.problem),
+        "malformed": bool(message.problem) and not message.cut,
         "problem": message.problem or None,
     }
 

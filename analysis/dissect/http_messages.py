@@ -29,6 +29,9 @@ _FILLED_BYTES, _FILLED_PER_BYTE = 1 << 20, 256
 """Holes in a stream's bodies are filled up to this many bytes, and this many more for each byte
 captured, so that time is linear in the capture. A message ends at a hole beyond that."""
 
+MOST_MESSAGES = 10_000
+"""Messages of one side of a connection that are read; the last one says that more may follow."""
+
 _PIECE_BYTES = 1 << 12  # what lies behind a message is fed again with the next one
 _HOLE_PIECE_BYTES = 1 << 16
 
@@ -47,7 +50,7 @@ class Message:
         by_close: the end of the stream ends the body (RFC 9112 §6.3).
         complete: it came to its end.
         cut: the capture lacks a part, or ends within it.
-        problem: why h11 refused it, or empty.
+        problem: why h11 refused it, or, of the last one read (`cut`), that no more are; or empty.
         request: what a response answers, where that was captured.
     """
 
@@ -135,14 +138,18 @@ class _Side:
         self.fillable_bytes = _FILLED_BYTES + _FILLED_PER_BYTE * captured
 
     def messages(self) -> Iterator[Message]:
-        """All messages, in their order."""
-        place = 0
+        """All messages up to `MOST_MESSAGES`, in their order."""
+        place, read = 0, 0
         for number, run in enumerate(self.stream.runs):
             place = max(place, run.begin)
             while (begin := self._next_begin(run, place)) is not None:
                 message = self._message(number, begin)
+                read += 1
+                if read == MOST_MESSAGES:
+                    message.cut = True
+                    message.problem = f"only {MOST_MESSAGES} messages of a connection are read"
                 yield message
-                if message.status == 101:
+                if message.status == 101 or read == MOST_MESSAGES:
                     return
                 place = max(message.end, begin + 1)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.dissect import http
+from analysis.dissect import http, http_messages
 from tests.unit.segments import ACK, FIN, RST, SYN, data, segments, talk
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -229,3 +229,15 @@ def test_any_bytes_in_any_pieces_are_read(
     for row in read(table):
         assert row["first_frame"] <= row["head_frame"] <= row["frame"]
         assert row["body_bytes"] >= len(row["body"])
+
+
+def test_messages_of_one_connection_are_bounded_and_the_last_one_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_messages, "MOST_MESSAGES", 3)
+    found = read(talk((0, GET * 5), (1, HELLO * 2)))
+    requests = [row for row in found if row["kind"] == "request"]
+    assert [row["cut"] for row in requests] == [False, False, True]
+    assert requests[-1]["problem"] == "only 3 messages of a connection are read"
+    assert not requests[-1]["malformed"]
+    assert sum(row["kind"] == "response" for row in found) == 2
