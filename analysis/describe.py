@@ -129,13 +129,18 @@ def _transport(row: Any) -> str:
     if row.icmp_type is not None:
         return _icmp6(row) if row.ip_version == 6 else _icmp(row)
     if row.udp_sport is not None:
-        data = "" if row.udp_bytes is None else f", {int(row.udp_bytes) - 8} bytes"
+        data = "" if row.udp_bytes is None else _udp_length(int(row.udp_bytes))
         return f"UDP {_text(row.udp_sport)} → {_text(row.udp_dport)}{data}"
     if row.tcp_sport is not None:
         return _tcp(row)
     if row.ip_proto == _IGMP_PROTO:
         return "IGMP"
     return row.protocol or f"IP protocol {_text(row.ip_proto)}"
+
+
+def _udp_length(length: int) -> str:
+    """Bytes of data; the length field counts the header of 8 bytes (RFC 768)."""
+    return f", {length - 8} bytes" if length >= 8 else f", length field {length} is too small"
 
 
 def _arp(row: Any) -> str:

@@ -17,7 +17,8 @@ import pandas as pd
 from analysis.packets.columns import need
 from analysis.tcp import rtt
 from analysis.tcp.connections import connections, rates
-from analysis.tcp.flows import NEEDED, Ints, segments
+from analysis.tcp.coverage import new_bytes_of_streams
+from analysis.tcp.flows import NEEDED, SYN, Ints, Mask, segments
 from analysis.tcp.sequence import Analysis
 from analysis.tcp.states import states
 
@@ -56,6 +57,7 @@ def analyse(packets: pd.DataFrame) -> pd.DataFrame:
         - ``seq``, ``ack`` (bytes, relative to the first seen), ``payload_bytes``, ``tcp_flags``
         - ``window_bytes``: receive window, scaled where the handshake was seen
         - the kinds in `KINDS`, boolean; ``reused_ports``
+        - ``seen_before``: out of order, and all its bytes are in the capture already
         - ``duplicate_ack_number``, ``duplicate_ack_frame``: count, and the frame it repeats
         - ``acks_frame``, ``ack_rtt_ns``: the segment answered and how long that took;
           ``ack_rtt_ambiguous``: it was sent more than once (RFC 6298 §3)
@@ -69,6 +71,7 @@ def analyse(packets: pd.DataFrame) -> pd.DataFrame:
     seg = segments(packets)
     found = Analysis(packets, seg)
     order = np.argsort(seg.rows, kind="stable")
+    measures = _measures(found, order)
     columns: dict[str, object] = {
         "frame": seg.frame[order],
         "time_ns": seg.time_ns[order],
@@ -82,7 +85,8 @@ def analyse(packets: pd.DataFrame) -> pd.DataFrame:
     }
     columns |= {name: getattr(found, name)[order] for name in KINDS}
     columns["reused_ports"] = seg.reused[order]
-    columns |= _measures(found, order)
+    columns["seen_before"] = _seen_before(found)[order]
+    columns |= measures
     return pd.DataFrame(columns, index=packets.index[seg.rows[order]], copy=False)
 
 
@@ -111,6 +115,18 @@ def _measures(found: Analysis, order: Ints) -> dict[str, object]:
         "timestamp_rtt_ns": _nullable(stamped[order], stamped[order] >= 0),
         "bytes_in_flight": _nullable(flight[order], flight[order] >= 0),
     }
+
+
+def _seen_before(found: Analysis) -> Mask:
+    """Segments out of order that bring no byte which the capture does not have already."""
+    seg = found.seg
+    late = found.out_of_order & (seg.length > 0)
+    rows = np.flatnonzero(np.isin(seg.flow, np.unique(seg.flow[late])) & (seg.length > 0))
+    seen = np.zeros(len(seg), np.bool_)
+    first = seg.seq[rows] + ((seg.flags[rows] & SYN) != 0)
+    seen[rows] = new_bytes_of_streams(seg.flow[rows], first, first + seg.length[rows]) == 0
+    seen &= late
+    return seen
 
 
 def _nullable(values: Ints, known: np.ndarray) -> pd.arrays.IntegerArray:

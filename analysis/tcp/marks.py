@@ -70,6 +70,9 @@ def marks(segments: pd.DataFrame) -> pd.DataFrame:
     texts = np.array(_TEXTS, object)[code]
     repeats = code == _NAMES.index("duplicate_ack")
     texts[repeats] = _repeats(segments.iloc[at[repeats]])
+    late = np.flatnonzero(code == _NAMES.index("out_of_order"))
+    again = segments["seen_before"].to_numpy(bool)[at[late]]
+    texts[late[again]] = "out of order, or sent again: its bytes came before"
     return pd.DataFrame(
         {
             "frame": segments["frame"].to_numpy()[at],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -131,6 +132,61 @@ def test_health_agrees_with_the_analysis() -> None:
     share = 100 * own["retransmission"].sum() / (own["payload_bytes"] > 0).sum()
     assert worst["retransmitted_percent"] == pytest.approx(share)
     assert worst["client"].startswith("10.1.0.1 port ")
+
+
+def healths(*frames: bytes) -> list[dict[str, Any]]:
+    table = capture(*frames)
+    segments = tcp.analyse(table)
+    return health.health(tcp.connections(table, segments), segments).to_dict("records")
+
+
+OPENED = (tcp_segment(0, SYN, 5), tcp_segment(1, SYN | ACK, 9, 6), tcp_segment(0, ACK, 6, 10))
+
+
+def test_a_syn_sent_again_is_not_data_sent_again() -> None:
+    (found,) = healths(
+        *[tcp_segment(0, SYN, 5)] * 5, *OPENED[1:], tcp_segment(0, ACK, 6, 10, b"abc")
+    )
+    assert found["retransmitted"] == 4
+    assert found["retransmitted_percent"] == 0
+    assert found["verdict"] == "SYN or FIN sent again"
+
+
+def test_a_connection_that_died_comes_before_one_that_is_only_slow() -> None:
+    died = [*OPENED, *[tcp_segment(0, ACK, 6, 10, b"abc")] * 3]
+    other = [_from_port(frame, 2000) for frame in OPENED]
+    for number in range(50):  # the whole window each time: 8192 bytes
+        body = bytes(8192)
+        other.append(_from_port(tcp_segment(0, ACK, 6 + 8192 * number, 10, body), 2000))
+        other.append(_from_port(tcp_segment(1, ACK, 10, 6 + 8192 * (number + 1)), 2000))
+    worst, better = healths(*died, *other)
+    assert worst["client"].endswith("port 1000")
+    assert worst["verdict"].startswith("the other side fell silent, 67 % of data sent again")
+    assert better["verdict"] == "limited by the receive window"
+
+
+def _from_port(frame: bytes, port: int) -> bytes:
+    """The same segment with another port of the client."""
+    client = 20 if frame[12:16] == bytes([10, 0, 0, 1]) else 22
+    return frame[:client] + port.to_bytes(2, "big") + frame[client + 2 :]
+
+
+def test_bytes_that_came_before_are_not_only_out_of_order() -> None:
+    table = capture(
+        *OPENED,
+        tcp_segment(0, ACK, 6, 10, b"abc"),
+        tcp_segment(0, ACK, 9, 10, b"def"),
+        tcp_segment(0, ACK, 6, 10, b"abc"),
+        tcp_segment(0, ACK, 15, 10, b"jkl"),
+        tcp_segment(0, ACK, 12, 10, b"ghi"),
+    )
+    table["time_ns"] = [0, 10**9, *[2 * 10**9 + number for number in range(6)]]
+    segments = tcp.analyse(table)
+    assert segments["out_of_order"].tolist() == [False] * 5 + [True, False, True]
+    assert segments["seen_before"].tolist() == [False] * 5 + [True, False, False]
+    texts = marks.of_packets(segments)
+    assert texts[6][0] == "out of order, or sent again: its bytes came before"
+    assert texts[8][0] == "out of order"
 
 
 def test_nothing_is_odd_in_an_empty_capture() -> None:
