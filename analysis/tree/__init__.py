@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from analysis.packets import RawPacket
 from analysis.printable import printable
-from analysis.tree import applications, link, network, transport
+from analysis.tree import applications, checksums, link, network, transport
 from analysis.tree.nodes import Cut, Node, Part
 
 __all__ = ["Node", "of_packet"]
@@ -81,12 +81,15 @@ def of_packet(packet: RawPacket) -> Node:
         root.problem = f"link type {packet.link_type} is not decoded"
         name = "data"
     at, end = 0, len(packet.data)
+    names: list[str] = []
     for _ in range(MOST_LAYERS):
         if not name or (name == "data" and at == end):
             break
+        names.append(name)
         name, at, end = _layer(root, name, packet.data, at, end)
     else:
         root.problem = f"more than {MOST_LAYERS} layers"
+    checksums.judge(packet.data, names, root.children)
     if end < len(packet.data) and at <= end:
         root.children.append(link.padding(packet.data, end))
     if packet.wire_bytes > len(packet.data):

@@ -46,6 +46,8 @@ def ladder(
     from analysis import ladder as drawing
 
     refuse_itself(file, output)
+    if output is not None and output.suffix.lower() not in {".svg", ""}:
+        raise ConfigError(f"--output {output}: the picture is SVG; choose a name that ends in .svg")
     capture = CaptureFile(file)
     table, passed = capture.filtered(where)
     lines = [host.strip() for host in hosts.split(",") if host.strip()] if hosts else None

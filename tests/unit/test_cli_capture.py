@@ -286,3 +286,17 @@ def test_too_many_hosts_for_a_ladder_name_the_options(tmp_path: Path) -> None:
     assert code == 2
     assert "29 hosts are too many" in said and "--hosts" in said and "--where" in said
     assert capture("ladder", path, "--hosts", "10.0.0.1,10.0.0.2,10.0.0.3")[0] == 0
+
+
+def test_a_ladder_is_not_written_under_the_name_of_another_format(tmp_path: Path) -> None:
+    code, _, said = capture("ladder", LAYERS, "-o", tmp_path / "x.png")
+    assert code == 2
+    assert "choose a name that ends in .svg" in said
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_length_that_is_too_small_is_no_number_of_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "udp.pcap"
+    path.write_bytes(pcap([ip(17, struct.pack("!4H", 1000, 2000, 7, 0) + b"abc")]))
+    _, text, _ = capture("show", path)
+    assert "length field 7 is too small" in text

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
 import pytest
 
 from analysis import packets, tree
+from analysis.dissect.checksum import internet_checksum
 from analysis.packets import RawPacket
 from analysis.tree import Node
+from tests.unit import raw_packets
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 APPLICATIONS, LAYERS = CAPTURES / "applications.pcap", CAPTURES / "layers.pcap"
@@ -110,3 +113,37 @@ def test_any_bytes_give_a_tree() -> None:
         for _, node in parse(cut).walk():
             assert 0 <= node.start <= node.start + node.length <= len(cut)
             assert node.value.isprintable()
+
+
+def carrying(protocol: int, layer: bytes, place: int) -> bytes:
+    """An IPv4 packet in Ethernet, with the right checksum at a place of its transport header."""
+    addresses = bytes([10, 0, 0, 1, 10, 0, 0, 2])
+    pseudo = addresses + len(layer).to_bytes(4, "big") + protocol.to_bytes(4, "big")
+    right = internet_checksum(pseudo + layer).to_bytes(2, "big")
+    filled = layer[:place] + right + layer[place + 2 :]
+    return bytes(12) + b"\x08\x00" + raw_packets.ip(protocol, filled)
+
+
+@pytest.mark.parametrize(("protocol", "name", "place"), [(6, "TCP", 16), (17, "UDP", 6)])
+def test_a_checksum_over_addresses_and_data_is_judged(protocol: int, name: str, place: int) -> None:
+    head = {
+        6: struct.pack("!HHIIBBHHH", 1000, 2000, 7, 0, 0x50, 16, 100, 0, 0),
+        17: struct.pack("!4H", 1000, 2000, 11, 0),
+    }[protocol]
+    good = carrying(protocol, head + b"abc", place)
+
+    def said(data: bytes) -> str:
+        return found(parse(data), name, "checksum").value[len("0x0000 ") :]
+
+    assert said(good) == "(right)"
+    assert said(good[:-1] + b"X") == "(wrong)"
+    begin = 14 + 20 + place
+    pseudo = bytes([10, 0, 0, 1, 10, 0, 0, 2, 0, protocol]) + (len(head) + 3).to_bytes(2, "big")
+    partly = (0xFFFF - internet_checksum(pseudo)).to_bytes(2, "big")
+    offloaded = good[:begin] + partly + good[begin + 2 :]
+    assert "left to the network card" in said(offloaded)
+    assert said(good[:-1]) == "(not checked: the packet is not whole)"
+    fragment = good[:20] + b"\x20\x00" + good[22:]
+    assert said(fragment) == "(not checked: a fragment)"
+    if protocol == 17:
+        assert said(good[:begin] + b"\0\0" + good[begin + 2 :]) == "(none)"
