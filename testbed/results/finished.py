@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 MOST_DRAWN = 60
 """Maximum number of messages in a ladder diagram, to keep it readable."""
 
+_MOST_DESCRIBED = 20_000
+"""Packets that are described for a ladder, before runs of similar ones are folded."""
+
 _CLAIMS = ("claim", "sentence", "verdict", "observed", "expected", "value", "unit", "source")
 _CLAIMS_OF_SEEDS = "claim sentence verdict held seeds mean half_95 unit expected source".split()
 
@@ -205,18 +208,26 @@ class Run:
     ) -> Picture:
         """Packets of a capture as a ladder diagram, with the nodes' names.
 
+        Words and marks are those of `testbed capture ladder`.
+
         Args:
             scenario: its name.
             capture: name of the interface.
             where: as for `packets`.
             most: maximum number of messages.
         """
-        from analysis import describe, ladder
+        from analysis import filters, ladder, listing, messages, tcp
+        from analysis.packets.columns import COLUMNS
 
-        packets = self.packets(scenario, capture, where=where)
-        words = describe.packets(packets)
+        whole = self.packets(scenario, capture, COLUMNS)
+        packets = whole[filters.select(whole, where)] if where else whole
+        packets = packets.head(_MOST_DESCRIBED)
+        until = whole.loc[: packets.index[-1]] if len(packets) else packets
+        said = messages.by_frame(messages.find(until))
+        lines = listing.lines(packets, tcp.analyse(whole.drop(columns="payload")), said)
         packets = steps.name_hosts(packets, self.data(scenario).network["addresses"])
-        drawn = ladder.fold(ladder.messages(packets, words))[:most]
+        drawn = ladder.messages(packets, listing.named(lines), listing.problems(lines))
+        drawn = ladder.fold(drawn)[:most]
         return Picture(ladder.svg(drawn, title=f"Messages at {capture}").encode())
 
     def step(

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
 import pytest
 
 import testbed
+from analysis import packets
 from testbed.core.errors import ConfigError, OutputError
 from testbed.core.rundir import RunDir, State, write_json
 from testbed.results import notebook
@@ -266,3 +268,14 @@ def test_a_shipped_experiment_opens_its_own(runs):
     run = make_run(runs / "icmp-1", "icmp")
     assert notebook.file_for(run) == notebook.path_of("icmp")
     assert json.loads(notebook.path_of("icmp").read_text())["nbformat"] == 4
+
+
+def test_a_ladder_has_the_words_and_marks_of_the_command(runs, monkeypatch):
+    capture = Path(__file__).parents[1] / "captures" / "tcp-random-0.pcap.gz"
+    addresses = [{"node": "h1", "ipv4": "10.0.0.1/24", "ipv6": None, "mac": None}]
+    monkeypatch.setattr(Run, "packets", lambda *_: packets.read(capture, packets.COLUMNS))
+    monkeypatch.setattr(Run, "data", lambda *_: SimpleNamespace(network={"addresses": addresses}))
+    make_run(runs / "one")
+    drawn = testbed.open().ladder("main", "h1-eth0", where="tcp.analysis.duplicate_ack", most=5)
+    assert "duplicate ACK 1 of frame" in drawn.data.decode()
+    assert "seq " in drawn.data.decode()
