@@ -4,7 +4,8 @@
 
 Each field that display filters know (`analysis.filters.names`) is compared in every packet: header
 fields, the TCP analysis, and what the dissectors read. Of a field that occurs more than once in a
-packet the first one counts; packets inside packets are compared as far as we read them. Prints
+packet the first one counts; packets inside packets are compared as far as we read them, and values
+in layers that we do not read (wireless, PPP, QUIC …) are counted by layer. Prints
 files, packets, values and crashes, the slowest and the largest file, and the differences by field
 with examples. docs/tcp-analysis.md and docs/limits.md say which differences are known.
 """
@@ -33,6 +34,14 @@ from testbed.core.errors import CaptureError
 
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 OPTIONS = ("ip.check_checksum:TRUE", "tcp.reassemble_out_of_order:TRUE", "ip.defragment:FALSE")
+OPTIONS += ("ipv6.defragment:FALSE",)
+_READ = frozenset(
+    "eth ethertype llc vlan sll null loop raw mpls arp ip ipv6 ipv6.hopopts ipv6.dstopts "
+    "ipv6.routing ipv6.fraghdr tcp udp icmp icmpv6 igmp dns mdns dhcp rip ripng http tls "
+    "openflow openflow_v4 ospf data media text-lines x509sat x509ce pkcs1 x509af _ws.short".split()
+)
+"""Layers that we read, or that follow what we read; what lies in others is counted apart."""
+
 _SKIPPED = {"http.request", "http.response", "tcp.analysis.timeout_retransmission", "eth.type"}
 _SKIPPED |= {"frame.interface_name", "ipv6.nxt"}
 _SKIPPED |= {"tcp.seq", "tcp.ack"}  # without a SYN tshark counts from 1; the raw ones are compared
@@ -43,10 +52,14 @@ _NUMBERS = {
         ("dns.flags.rcode", dns.RCODES),
         ("dhcp.option.dhcp", dhcp.TYPES),
         ("rip.command", rip.COMMANDS),
+        ("ripng.cmd", rip.COMMANDS),
         ("ospf.msg", ospf.TYPES),
     )
 }
 """Fields that our tables name and tshark numbers."""
+
+_UNSET = {"dhcp.ip.your": "0.0.0.0", "dhcp.ip.client": "0.0.0.0"}
+"""Values that mean 'none', which our tables leave out."""
 
 _IN_WORDS = {"dns.qry.name": ("<Root>", ".")}
 _YES = {"True", "1", ""}
@@ -65,6 +78,7 @@ class Found:
     differences: Counter[str] = field(default_factory=Counter)
     differing_files: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     examples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    not_read: Counter[str] = field(default_factory=Counter)
     crashes: list[str] = field(default_factory=list)
     times_s: dict[str, float] = field(default_factory=dict)
     sizes_bytes: dict[str, int] = field(default_factory=dict)
@@ -115,6 +129,7 @@ def compare(path: Path, wanted: list[str], found: Found, most_examples: int) -> 
     table = ours(path).head(len(other))
     other = other.head(len(table))
     nested = _nested(other["frame.protocols"])
+    foreign = [_foreign(stack) for stack in other["frame.protocols"]]
     before = found.differences.total()
     for name, values in columns(table, wanted):
         before_, after = _IN_WORDS.get(name, ("", ""))
@@ -124,6 +139,9 @@ def compare(path: Path, wanted: list[str], found: Found, most_examples: int) -> 
                 continue
             # tshark shows the one in responses alone, the other not of cooked captures
             if name in {"dns.flags.rcode", "eth.src"} and their is None:
+                continue
+            if mine is None and (str(their) == _UNSET.get(name) or foreign[frame - 1]):
+                found.not_read[foreign[frame - 1] or f"{name} of 0.0.0.0"] += 1
                 continue
             found.values += 1
             if not _same(mine, their):
@@ -190,6 +208,11 @@ def _nested(protocols: pd.Series[str]) -> list[bool]:
     return [sum(one in {"ip", "ipv6", "eth"} for one in stack) > 2 for stack in layers]
 
 
+def _foreign(protocols: str) -> str:
+    """The first layer of a packet that we do not read; empty if there is none."""
+    return next((layer for layer in protocols.split(":") if layer not in _READ), "")
+
+
 def _plain(text: str) -> object:
     """A field's text as number or text; None if there is none."""
     if not text:
@@ -222,6 +245,8 @@ def report(console: Console, found: Found) -> None:
         largest = max(found.sizes_bytes, key=lambda name: found.sizes_bytes[name])
         console.print(f"slowest: {slowest}, {found.times_s[slowest]:.1f} CPU s with its comparison")
         console.print(f"largest: {largest}, {found.sizes_bytes[largest]:,} bytes")
+    if not console.is_terminal:
+        console.width = 400  # nothing is cut in a file
     table = Table("field", "values", "files", "examples (ours / tshark's)", box=None)
     for column in table.columns:
         column.no_wrap = True
@@ -229,6 +254,8 @@ def report(console: Console, found: Found) -> None:
         examples = "\n".join(found.examples[name])
         table.add_row(name, f"{count}", f"{len(found.differing_files[name])}", examples)
     console.print(table)
+    layers = ", ".join(f"{name} {count}" for name, count in found.not_read.most_common(20))
+    console.print(f"values of layers that are not read, or left out: {layers or 'none'}")
     for crash in found.crashes:
         console.print(crash, markup=False)
 
