@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
 import pandas as pd
 
-from analysis import streams
-from analysis.streams import Conversation
+from analysis import messages, streams
+from analysis.dissect import websocket as websocket_frames
+from analysis.streams import Conversation, Run, Stream
 from testbed.core.errors import ConfigError
 
 
@@ -35,3 +39,57 @@ def conversation(packets: pd.DataFrame) -> Conversation | None:
         packets: of `connection`, with `payload`.
     """
     return next(streams.conversations(packets), None)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One WebSocket frame.
+
+    Attributes:
+        side: 0 from the client, 1 from the server.
+        words: kind, size, and text if it is readable.
+    """
+
+    side: int
+    words: str
+
+
+def websocket(
+    packets: pd.DataFrame, found: Conversation
+) -> tuple[Conversation, Iterator[Frame]] | None:
+    """A connection that switched to WebSocket: what was said before, and the frames after it.
+
+    Args:
+        packets: of `connection`, with `payload`.
+        found: of `conversation(packets)`.
+
+    Returns:
+        None if it did not switch.
+    """
+    response = websocket_frames.handshake(found)
+    if response is None:
+        return None
+    ends = [found.client.end, found.server.end]
+    ends[response.side] = response.end
+    if response.request:
+        ends[response.request.side] = response.request.end
+    client, server = (_until(*pair) for pair in zip(found.sides, ends, strict=True))
+    return replace(found, client=client, server=server), _frames(packets, response.side)
+
+
+def _frames(packets: pd.DataFrame, server: int) -> Iterator[Frame]:
+    table = websocket_frames.read(packets)
+    for row in table.astype(object).where(table.notna(), None).to_dict("records"):
+        side = server if row["side"] == "server" else 1 - server
+        problem = f" [{row['problem']}]" if row["malformed"] else " [cut]" * bool(row["cut"])
+        yield Frame(side, messages.websocket_words(row) + problem)
+
+
+def _until(stream: Stream, end: int) -> Stream:
+    """A stream without what lies behind a place."""
+    runs = []
+    for run in stream.runs:
+        if run.begin < end:
+            octets = run.data[: end - run.begin]
+            runs.append(Run(run.begin, run.missing_bytes, run.cut, (octets,)))
+    return replace(stream, runs=tuple(runs))

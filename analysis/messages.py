@@ -29,7 +29,7 @@ _TELLING = ("type", "command", "method", "status", "ciphers")
 """Of a message that is not whole, one of these must be there to say more than that it is one."""
 
 _ALIASES = {"bootp", "openflow_v4"}
-_NAMES = {"openflow": "OpenFlow", "ripng": "RIPng"}
+_NAMES = {"openflow": "OpenFlow", "ripng": "RIPng", "websocket": "WebSocket"}
 
 Row = Mapping[Any, Any]
 
@@ -151,6 +151,21 @@ def _http(row: Row) -> str:
     return _joined(status, row["reason"], f"({about})" if about else "")
 
 
+def websocket_words(row: Row) -> str:
+    """A WebSocket frame in a few words.
+
+    Args:
+        row: of `analysis.dissect.websocket.read`, with None for what is missing.
+    """
+    if row["opcode"] is None:
+        return str(row["problem"])
+    marks = ["masked"] * row["masked"] + ["compressed"] * row["compressed"]
+    goes_on = "" if row["fin"] else "(first part)" if row["opcode"] else "(not the last)"
+    kind = _joined(row["type"], goes_on, row["close_code"])
+    about = ", ".join([kind, f"{row['payload_bytes']} bytes", *marks])
+    return f"{about}: {row['text']}" if row["text"] else about
+
+
 def _tls(row: Row) -> str:
     offered = f"ALPN {row['alpn']}" if row["alpn"] else ""
     return ", ".join(
@@ -196,6 +211,7 @@ _WORDS: dict[str, Callable[[Row], str]] = {
     "dns": _dns,
     "dhcp": _dhcp,
     "http": _http,
+    "websocket": websocket_words,
     "tls": _tls,
     "rip": _rip,
     "ripng": _rip,

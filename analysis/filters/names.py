@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis import tcp
-from analysis.dissect import dhcp, dns, http, igmp, openflow, ospf, rip, tls
+from analysis.dissect import dhcp, dns, http, igmp, openflow, ospf, rip, tls, websocket
 from analysis.packets.flags import FLAGS
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ DISSECTORS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "dhcp": dhcp.read,
     "bootp": dhcp.read,
     "http": http.read,
+    "websocket": websocket.read,
     "tls": tls.read,
     "rip": partial(rip.read, names=["rip"]),
     "ripng": partial(rip.read, names=["ripng"]),
@@ -135,6 +136,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "dhcp": dhcp.COLUMNS,
     "bootp": dhcp.COLUMNS,
     "http": http.COLUMNS,
+    "websocket": websocket.COLUMNS,
     "tls": tls.COLUMNS,
     "rip": rip.COLUMNS,
     "ripng": rip.COLUMNS,
@@ -168,6 +170,12 @@ DISSECTED: dict[str, tuple[str, str]] = {
     "http.host": ("http", "host"),
     "http.content_type": ("http", "content_type"),
     "http.content_length_header": ("http", "content_bytes"),
+    "websocket.fin": ("websocket", "fin"),
+    "websocket.rsv": ("websocket", "rsv"),
+    "websocket.opcode": ("websocket", "opcode"),
+    "websocket.mask": ("websocket", "masked"),
+    "websocket.pmc": ("websocket", "compressed"),
+    "websocket.payload.close.status_code": ("websocket", "close_code"),
     "tls.handshake.extensions_server_name": ("tls", "server_name"),
     "rip.command": ("rip", "command"),
     "ripng.cmd": ("ripng", "command"),

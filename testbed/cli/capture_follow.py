@@ -53,7 +53,8 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     """What both sides of a TCP connection said, put together from its segments.
 
     Each byte comes once, in the order in which it could be read; what was sent again adds nothing.
-    Gaps in the capture are named. Client (→) and server (←) differ in colour in a terminal.
+    Gaps in the capture are named. Client (→) and server (←) differ in colour in a terminal. After
+    a switch to WebSocket each frame has a line, without its mask and uncompressed.
     """
     from analysis import follow as following
     from analysis import packets, tcp
@@ -66,12 +67,15 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     kept = own[own["captured_bytes"].cumsum() <= MOST_BYTES]
     if len(kept) < len(own):
         err.print(f"only the first {len(kept)} of {len(own)} packets of the connection are read")
-    found = following.conversation(packets.with_payloads(capture.source, kept))
+    payloads = packets.with_payloads(capture.source, kept)
+    found = following.conversation(payloads)
     if found is None:
         err.print("nothing was said in this connection", highlight=False)
         return
     wanted = {"both": (0, 1), "client": (0,), "server": (1,)}[side]
-    parts = (part for part in found.parts() if part.side in wanted)
+    switched = following.websocket(payloads, found) if form == "text" else None
+    said, frames = switched or (found, ())
+    parts = (part for part in said.parts() if part.side in wanted)
     if form == "raw":
         for part in parts:
             sys.stdout.buffer.write(part.data)
@@ -79,6 +83,9 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     _write_head(found)
     for line in _as_text(parts) if form == "text" else _as_hex(parts):
         text_table.write(line)
+    for frame in frames:
+        if frame.side in wanted:
+            text_table.write(_line(frame.words.encode(), frame.side))
 
 
 def _write_head(found: Conversation) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.raw_packets import ACK, FIN, SYN, pcap, tcp
 from tests.unit.test_cli_capture import LAYERS, capture
+from tests.unit.test_dissect_websocket import ASK, KEY, SWITCH, frame
 
 HELLO = b"hello\r\nwho are"
 ESC = b"\x1b[2J \xff\n"
@@ -67,3 +68,34 @@ def test_a_connection_that_is_not_there_is_one_clear_line(talk: Path) -> None:
     code, _, said = capture("follow", LAYERS, "--stream", 1)
     assert code == 0
     assert "nothing was said" in said
+
+
+def test_websocket_frames_are_read_behind_the_switch(tmp_path: Path) -> None:
+    hello = frame(1, b"Hello", key=KEY) + frame(1, b"Hel", fin=0, key=KEY)
+    answer = SWITCH + b"\r\n" + frame(9, b"\x1b[2J")
+    packets = [
+        tcp(0, SYN, 99),
+        tcp(1, SYN | ACK, 499, 100),
+        tcp(0, ACK, 100, 500, ASK),
+        tcp(1, ACK, 500, 100 + len(ASK), answer),
+        tcp(0, ACK, 100 + len(ASK), 500 + len(answer), hello),
+        tcp(1, ACK, 500 + len(answer), 100 + len(ASK) + len(hello), frame(8, b"\3\xe8", key=KEY)),
+    ]
+    path = tmp_path / "websocket.pcap"
+    path.write_bytes(pcap(packets))
+    code, text, _ = capture("follow", path, "--stream", 0)
+    lines = text.splitlines()
+    assert code == 0
+    assert lines[3] == "→ GET /chat HTTP/1.1"
+    assert lines[-5:] == [
+        "←",
+        "← ping, 4 bytes",
+        "→ text, 5 bytes, masked: Hello",
+        "→ text (first part), 3 bytes, masked: Hel",
+        "← close 1000, 2 bytes, masked [a server's frame is masked]",
+    ]
+    code, text, _ = capture("show", path, "--where", "websocket.opcode == 1")
+    assert code == 0
+    assert "text, 5 bytes, masked: Hello · text (first part), 3 bytes, masked: Hel" in text
+    code, text, _ = capture("ladder", path)
+    assert code == 0 and "ping, 4 bytes" in text
