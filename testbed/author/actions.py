@@ -33,11 +33,19 @@ def program(node: str, *argv: str, log: str = "") -> Action:
     return act
 
 
-def own_program(node: str, name: str, *arguments: str) -> Action:
-    """The same for a program of `testbed.programs`; logged as ``<node>-<name>``."""
+def own_program(node: str, name: str, *arguments: str, packages: bool = False) -> Action:
+    """The same for a program of `testbed.programs`; logged as ``<node>-<name>``.
+
+    Args:
+        node: where.
+        name: the program's.
+        arguments: its command line.
+        packages: it imports Debian's Python packages.
+    """
+    argv = programs.argv(name, *arguments, packages=packages)
 
     def act(net: RunningNetwork) -> None:
-        net.start(node, *programs.argv(name, *arguments), log=f"{node}-{name}").wait(_WAIT_S)
+        net.start(node, *argv, log=f"{node}-{name}").wait(_WAIT_S)
 
     return act
 

@@ -29,10 +29,11 @@ PYTHON_PACKAGES = (
     "jwt",
     "markupsafe",
     "waitress",
+    "websockets",
     "werkzeug",
 )
 """Debian's Python packages that are there, with compiled parts that fit its Python: what the web
-application of `testbed.programs` imports."""
+application and the WebSocket programs of `testbed.programs` import."""
 
 LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 """At the root, as on the machine: links into `PROGRAMS`, or folders of programs on old systems."""

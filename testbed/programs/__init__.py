@@ -1,7 +1,7 @@
 """Small programs that run in nodes, where no well-kept program does the same.
 
 They use the standard library alone, and little of it: in a guest every page of code costs. The web
-application is the exception: it uses Debian's Flask and waitress.
+application and the WebSocket programs are the exceptions: they use Debian's Python packages.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ from pathlib import Path
 _FOLDER = Path(__file__).resolve().parent
 
 
-def argv(name: str, *arguments: str) -> list[str]:
-    """The start-up line of a program of this folder: no site packages, nothing of the user's."""
-    return ["/usr/bin/python3", "-I", "-S", path(name), *arguments]
+def argv(name: str, *arguments: str, packages: bool = False) -> list[str]:
+    """The start-up line of a program of this folder: nothing of the user's.
+
+    Args:
+        name: of the program.
+        arguments: what follows.
+        packages: with Debian's Python packages, which take longer to load.
+    """
+    alone = () if packages else ("-S",)
+    return ["/usr/bin/python3", "-I", *alone, path(name), *arguments]
 
 
 def path(name: str) -> str:

@@ -1,6 +1,7 @@
 """A web application for experiments: notes, logins, uploads, redirects and failures.
 
-    web_application.py [port=8000] [flaws=a,b] [session_s=60] [token_s=60] [check]
+    web_application.py [port=8000] [flaws=a,b] [session_s=60] [token_s=60] [update_s=1]
+        [check]
 
 Notes are resources: ``/notes`` lists and adds them, ``/notes/<number>`` reads, replaces, changes
 and removes one. ``/login`` opens a session (a cookie), ``/token`` gives a token (RFC 7519). All
@@ -28,6 +29,7 @@ FLAWS = {
     "plain-session": "a session's id is its user's name",
     "no-logout": "logging out leaves the session as it is",
     "unverified": "a token's signature and expiry are not checked",
+    "late-updates": "those who wait hear of an update half of an interval late",
     "kept-tokens": "only tokens that the server remembers are valid, until their user logs out",
 }
 USERS = {"alice": "rosebud", "bob": "swordfish"}
@@ -35,7 +37,7 @@ SECRET = "the server's secret, which no client knows"
 MOST_BYTES = 10_000
 """Of a request's body."""
 
-_SETTINGS = {"port": "8000", "flaws": "", "session_s": "60", "token_s": "60"}
+_SETTINGS = {"port": "8000", "flaws": "", "session_s": "60", "token_s": "60", "update_s": "1"}
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
@@ -328,6 +330,47 @@ def api_account() -> str:
     except jwt.InvalidTokenError as error:
         abort(Response(f"{error}\n", 401, {"WWW-Authenticate": "Bearer"}))
     return f"{claims['sub']}\n"
+
+
+# ---- updates: one whenever the clock reaches a multiple of update_s, which is its text
+
+
+@app.get("/updates", defaults={"waits": False})
+@app.get("/updates/next", defaults={"waits": True})
+def updates(waits: bool) -> Response:
+    """Those newer than ``?after=``, perhaps none; ``/next`` waits for one (RFC 6202 §2)."""
+    last: Any = request.args.get("after", type=int)
+    if last is None or last > _newest():
+        abort(400)
+    if waits:
+        _wait_for(last + 1)
+    lines = [f"{number}\n" for number in range(last + 1, _newest() + 1)[-100:]]
+    return Response("".join(lines), mimetype="text/plain")
+
+
+@app.get("/updates/events")
+def update_events() -> Response:
+    """All from now on, in one response that goes on (server-sent events)."""
+
+    def events() -> Iterator[str]:
+        number = _newest()
+        while True:
+            number += 1
+            _wait_for(number)
+            yield f"data: {number}\n\n"
+
+    return Response(events(), mimetype="text/event-stream")
+
+
+def _newest() -> int:
+    return int(time.time() / float(settings["update_s"]))
+
+
+def _wait_for(number: int) -> None:
+    update_s = float(settings["update_s"])
+    late_s = update_s / 2 if "late-updates" in flaws else 0.0
+    while (left_s := number * update_s + late_s - time.time()) > 0:
+        time.sleep(left_s)
 
 
 def main(words: list[str]) -> int:

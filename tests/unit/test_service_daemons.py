@@ -19,6 +19,7 @@ from testbed.daemons.nginx import Nginx
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.unbound import Unbound
 from testbed.daemons.web_application import WebApplication
+from testbed.daemons.websocket_server import WebsocketServer
 
 GOOD = [
     Dnsmasq(("dhcp-range=10.0.0.10,10.0.0.20,2m",)),
@@ -30,6 +31,7 @@ GOOD = [
     Apache(("DocumentRoot /srv",), port=8080),
     Haproxy("frontend f\n  bind :8080\n", 8080),
     WebApplication(),
+    WebsocketServer(8080),
 ]
 BAD = [
     (Dnsmasq(("dhcp-rnage=10.0.0.10",)), "dhcp-rnage|bad option"),
@@ -40,6 +42,7 @@ BAD = [
     (Apache(("DocumentRot /srv",)), "DocumentRot"),
     (Haproxy("frontend f\n  bnd :8080\n"), "bnd"),
     (WebApplication(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
+    (WebsocketServer(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
 ]
 
 

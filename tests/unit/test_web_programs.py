@@ -74,3 +74,9 @@ def test_a_step_without_answer_does_not_end_the_next(monkeypatch, tmp_path, caps
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     results = [row.get("step", row.get("error")) for row in rows]
     assert results == ["one", "TimeoutError", "two", "TimeoutError"]
+
+
+def test_updates_need_a_number_that_has_been() -> None:
+    paths = ("/updates", "/updates?after=x", "/updates/next?after=99999999999", "/updates?after=0")
+    rows = ask(*(("GET", path, "") for path in paths))
+    assert [status for status, *_ in rows] == [400, 400, 400, 200]
