@@ -1,4 +1,4 @@
-"""Messages of name and address services with a column `info`: each in a few words."""
+"""Messages of some protocols with a column `info`: each in a few words."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import messages
 from analysis.dissect import dhcp as dhcp_messages
 from analysis.dissect import dns as dns_messages
+from analysis.dissect import websocket as websocket_frames
 
 _FOR_PROGRAMS = {"SOA", "DS", "DNSKEY", "NSEC", "RRSIG", "OPT"}
 _LONGEST = 40
 """Characters of a record's data that are shown."""
+
+_LONGEST_FRAME = 60
 
 
 def dhcp(packets: pd.DataFrame) -> pd.DataFrame:
@@ -73,3 +77,14 @@ def _record(row: dict[Any, Any]) -> str:
         return f"{row['type']} of {row['name'] or '.'}"
     data = str(row["data"])
     return f"{row['type']} {data if len(data) <= _LONGEST else data[:_LONGEST] + '…'}"
+
+
+def websocket(packets: pd.DataFrame) -> pd.DataFrame:
+    """WebSocket frames as `analysis.dissect.websocket.read` gives them, and `info`: of all frames
+    that the same packet completes."""
+    found = websocket_frames.read(packets)
+    rows = found.astype(object).where(found.notna(), None).to_dict("records")
+    words = [messages.websocket_words(row)[:_LONGEST_FRAME] for row in rows]
+    told = pd.Series(words, found.index, dtype=object)
+    found["info"] = told.groupby(found["frame"]).transform(" · ".join)
+    return found

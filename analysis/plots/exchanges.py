@@ -183,6 +183,22 @@ def bars(values: Mapping[str, float], title: str, unit: str) -> Figure:
     return figure
 
 
+def latencies(series: Mapping[str, Sequence[float]]) -> Figure:
+    """One row of points per name.
+
+    Args:
+        series: name → milliseconds.
+    """
+    figure = Figure(figsize=(8, 0.7 + 0.45 * len(series)), layout="constrained")
+    axes = figure.subplots()
+    for row, values in enumerate(series.values()):
+        axes.plot(values, [row] * len(values), "o", alpha=0.6)
+    axes.set_yticks(range(len(series)), list(series))
+    axes.set(xlabel="milliseconds", xlim=(0, None), ylim=(len(series) - 0.5, -0.5))
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
 def encapsulation(packets: pd.DataFrame) -> Figure:
     """Bytes of each layer in each TCP packet, stacked from the frame's beginning.
 
