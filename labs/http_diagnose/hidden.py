@@ -1,0 +1,106 @@
+"""The checks that students do not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from labs.http_diagnose.lab import CLIENT, PARTS, SERVER, Fault, Lab
+from testbed import MissingDataError, Tables, Verdict, claim, holds, share_of, shown
+
+
+class Hidden(Lab):
+    """With the checks of the answers."""
+
+    @claim(
+        "The cookie that does not come back: its header, its wrong part, and where it is.",
+        source="RFC 6265 §4.1.2, §5.3–5.4",
+    )
+    def cookie(self, tables: Tables) -> Verdict:
+        """Set-Cookie after the login."""
+        return self._diagnosis(tables, "cookie")
+
+    @claim(
+        "What the cache is told wrongly: the header, its value, and where it is.",
+        source="RFC 9111 §3, §4.1, §5.2.2",
+    )
+    def cache(self, tables: Tables) -> Verdict:
+        """Cache-Control or Vary."""
+        return self._diagnosis(tables, "cache")
+
+    @claim(
+        "What the proxy says wrongly: the header, its value, and where it is.",
+        source="RFC 9110 §7.2, §10.2.2; RFC 7239 §5.2",
+    )
+    def proxy(self, tables: Tables) -> Verdict:
+        """Host, X-Forwarded-For or Location."""
+        return self._diagnosis(tables, "proxy")
+
+    def _diagnosis(self, tables: Tables, subject: str) -> Verdict:
+        """Header, value, sender and place, a share each."""
+        fault = self.faults[subject]
+        proof = self._proof(tables, fault)
+        if not proof:
+            raise MissingDataError(f"no packet of the run has the wrong {fault.header}")
+        places = {_place(tables, row) for row in proof}
+        whole = {_plain(value) for row in proof for value in _values(row, fault.header)}
+        given = {name: self.answers.get(f"{subject}.{name}") for name in PARTS}
+        value = _plain(given["value"])
+        first = min(places)
+        cases = [
+            _case(
+                _plain(given["header"]).rstrip(":") == fault.header.lower(),
+                given,
+                "header",
+                fault.header,
+            ),
+            _case(value == _plain(fault.value) or value in whole, given, "value", fault.value),
+            _case(_plain(given["sender"]) == fault.sender, given, "sender", fault.sender),
+            holds(
+                (given["capture"], given["request"]) in places,
+                observed=f"request {shown(given['request'])} of {shown(given['capture'])}",
+                expected=f"request {first[1]} of {first[0]}, or another one with it",
+            ),
+        ]
+        return share_of(cases).because("messages with it", pd.DataFrame(proof)[_SHOWN])
+
+    def _proof(self, tables: Tables, fault: Fault) -> list[dict[Any, Any]]:
+        """The messages with the wrong header where its sender sent it."""
+        answers = fault.header in ("Set-Cookie", "Cache-Control", "Vary", "Location")
+        captures = {"h2": [CLIENT, SERVER], "r1": [CLIENT if answers else SERVER]}[fault.sender]
+        rows = tables.of("http", kind="response" if answers else "request")
+        found = []
+        for row in rows[rows["capture"].isin(captures)].to_dict("records"):
+            if any(_has(value, fault) for value in _values(row, fault.header)):
+                found.append(row)
+        return found
+
+
+_SHOWN = ["scenario", "capture", "frame"]
+
+
+def _case(right: bool, given: dict[str, Any], name: str, expected: str) -> Verdict:
+    said = f"{name}: {shown(given[name])}"
+    return holds(right, observed=said, expected=f"{name}: {expected}")
+
+
+def _place(tables: Tables, row: dict[Any, Any]) -> tuple[str, int]:
+    """A message's capture, and the number of its request there, from 1."""
+    requests = tables.of("http", kind="request", capture=row["capture"]).sort_values("frame")
+    frame = row["frame"] if row["kind"] == "request" else row["request_frame"]
+    return str(row["capture"]), 1 + requests["frame"].tolist().index(int(frame))
+
+
+def _values(row: dict[Any, Any], header: str) -> list[str]:
+    return [str(v) for name, v in row["headers"] if str(name).lower() == header.lower()]
+
+
+def _has(value: str, fault: Fault) -> bool:
+    """The wrong value, or a cookie with the wrong attribute."""
+    parts = [part.strip() for part in value.split(";")] if fault.header == "Set-Cookie" else [value]
+    return fault.value in parts
+
+
+def _plain(value: Any) -> str:
+    return " ".join(shown(value).split()).casefold()
