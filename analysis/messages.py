@@ -29,7 +29,12 @@ _TELLING = ("type", "command", "method", "status", "ciphers")
 """Of a message that is not whole, one of these must be there to say more than that it is one."""
 
 _ALIASES = {"bootp", "openflow_v4"}
-_NAMES = {"openflow": "OpenFlow", "ripng": "RIPng", "websocket": "WebSocket"}
+_NAMES = {
+    "openflow": "OpenFlow",
+    "ripng": "RIPng",
+    "websocket": "WebSocket",
+    "http2": "HTTP/2",
+}
 
 Row = Mapping[Any, Any]
 
@@ -116,6 +121,8 @@ def _is_error(name: str, row: Row) -> bool:
         return bool(row["response"]) and row["rcode"] not in {"NOERROR", None}
     if name == "http":
         return (row["status"] or 0) >= 400
+    if name == "http2":
+        return (row["status"] or 0) >= 400 or row["error"] not in {None, "NO_ERROR", "CANCEL"}
     return name == "dhcp" and row["type"] in {"NAK", "DECLINE"}
 
 
@@ -149,6 +156,40 @@ def _http(row: Row) -> str:
     about = ", ".join(filter(None, [row["content_type"], size]))
     status = None if row["status"] is None else int(row["status"])
     return _joined(status, row["reason"], f"({about})" if about else "")
+
+
+def _http2(row: Row) -> str:
+    flags = str(row["flags"]).split(",")
+    on = f"stream {int(row['stream'])}" if row["stream"] else ""
+    said = _http2_block(row) if row["headers"] is not None else _http2_values(row)
+    end = "end" if "END_STREAM" in flags else ""
+    return ", ".join(filter(None, [_joined(row["type"], on), said, end]))
+
+
+def _http2_block(row: Row) -> str:
+    """The fields of a header block, by the most telling ones."""
+    host = f"({row['host']})" if row["host"] else ""
+    status = None if row["status"] is None else int(row["status"])
+    promised = f"promises stream {int(row['promised'])}" if row["promised"] else ""
+    telling = _joined(promised, status, row["method"], row["target"], host)
+    count = len(row["headers"])
+    return telling or f"{count} field{'' if count == 1 else 's'}"
+
+
+def _http2_values(row: Row) -> str:
+    """What a frame without fields holds."""
+    acknowledged = "acknowledged" if "ACK" in str(row["flags"]) else ""
+    data = f"{int(row['data_bytes'])} bytes" if row["data_bytes"] is not None else ""
+    settings = str(row["settings"] or "").replace(",", ", ")
+    increment = f"+{int(row['increment'])} bytes" if row["increment"] is not None else ""
+    last = f"last stream {int(row['last_stream'])}" if row["last_stream"] is not None else ""
+    depends = (
+        f"depends on {int(row['depends_on'])}, weight {int(row['weight'])}"
+        if row["depends_on"] is not None
+        else ""
+    )
+    detail = "" if row["type"] == "PING" else row["detail"]
+    return _joined(acknowledged, data, settings, increment, row["error"], last, depends, detail)
 
 
 def websocket_words(row: Row) -> str:
@@ -211,6 +252,7 @@ _WORDS: dict[str, Callable[[Row], str]] = {
     "dns": _dns,
     "dhcp": _dhcp,
     "http": _http,
+    "http2": _http2,
     "websocket": websocket_words,
     "tls": _tls,
     "rip": _rip,

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import packets, tcp
-from analysis.dissect import dhcp, dns, ospf, rip
+from analysis.dissect import dhcp, dns, http2_frames, ospf, rip
 from analysis.filters import names
 from testbed.core.errors import CaptureError
 
@@ -54,6 +54,7 @@ _NUMBERS = {
         ("rip.command", rip.COMMANDS),
         ("ripng.cmd", rip.COMMANDS),
         ("ospf.msg", ospf.TYPES),
+        ("http2.type", http2_frames.TYPES),
     )
 }
 """Fields that our tables name and tshark numbers."""

@@ -78,7 +78,7 @@ def read(
     """
     ports = decode_as.ports(packets, "http", PORTS) if ports is None else ports
     rows = [
-        _row(conversation, message)
+        row(conversation, message)
         for conversation in streams.conversations(packets, wanted=partial(_may_speak, ports))
         for message in messages(conversation, ports, most_body_bytes)
     ]
@@ -97,7 +97,8 @@ def _may_speak(ports: Collection[int], pieces: Beginnings) -> Mask:
     return speaks
 
 
-def _row(conversation: Conversation, message: Message) -> dict[str, Any]:
+def row(conversation: Conversation, message: Message) -> dict[str, Any]:
+    """A message's row of the table, of HTTP/1 or HTTP/2."""
     stream = conversation.sides[message.side]
     length = message.header("content-length") or ""
     request = message.request

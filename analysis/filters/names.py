@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis import tcp
-from analysis.dissect import dhcp, dns, http, igmp, openflow, ospf, rip, tls, websocket
+from analysis.dissect import dhcp, dns, http, http2, igmp, openflow, ospf, rip, tls, websocket
 from analysis.packets.flags import FLAGS
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ DISSECTORS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "dhcp": dhcp.read,
     "bootp": dhcp.read,
     "http": http.read,
+    "http2": http2.read,
     "websocket": websocket.read,
     "tls": tls.read,
     "rip": partial(rip.read, names=["rip"]),
@@ -136,6 +137,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "dhcp": dhcp.COLUMNS,
     "bootp": dhcp.COLUMNS,
     "http": http.COLUMNS,
+    "http2": http2.COLUMNS,
     "websocket": websocket.COLUMNS,
     "tls": tls.COLUMNS,
     "rip": rip.COLUMNS,
@@ -170,6 +172,13 @@ DISSECTED: dict[str, tuple[str, str]] = {
     "http.host": ("http", "host"),
     "http.content_type": ("http", "content_type"),
     "http.content_length_header": ("http", "content_bytes"),
+    "http2.streamid": ("http2", "stream"),
+    "http2.length": ("http2", "payload_bytes"),
+    "http2.type": ("http2", "type"),
+    "http2.headers.method": ("http2", "method"),
+    "http2.headers.path": ("http2", "target"),
+    "http2.headers.authority": ("http2", "host"),
+    "http2.headers.status": ("http2", "status"),
     "websocket.fin": ("websocket", "fin"),
     "websocket.rsv": ("websocket", "rsv"),
     "websocket.opcode": ("websocket", "opcode"),

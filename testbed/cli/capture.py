@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from itertools import chain
 from pathlib import Path
@@ -85,7 +86,15 @@ def flows(file: Path, one_way: bool, as_tcp: bool) -> None:
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), help="[default: by the suffix of TARGET]"
 )
-def export(file: Path, target: Path, columns: str | None, form: str | None) -> None:
+@click.option(
+    "--messages",
+    "protocol",
+    metavar="PROTOCOL",
+    help="The messages of a protocol, such as http or http2, instead of the packets.",
+)
+def export(
+    file: Path, target: Path, columns: str | None, form: str | None, protocol: str | None
+) -> None:
     """Convert to Parquet, CSV or JSON lines, in bounded memory; bytes are hexadecimal text."""
     from analysis import packets
 
@@ -97,6 +106,9 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
         )
     refuse_itself(file, target)
     names = columns.split(",") if columns else None
+    if protocol:
+        _export_messages(CaptureFile(file), target, form, protocol, names)
+        return
     source = sys.stdin.buffer if str(file) == "-" else file
     try:
         if form == "parquet":
@@ -108,6 +120,40 @@ def export(file: Path, target: Path, columns: str | None, form: str | None) -> N
             err.print(f"{target} contains the packets before the damage", highlight=False)
         raise
     err.print(f"{count} packets in {target}")
+
+
+def _export_messages(
+    file: CaptureFile, target: Path, form: str, protocol: str, wanted: list[str] | None
+) -> None:
+    """Writes a dissector's table."""
+    from analysis.filters.names import DISSECTORS, NEEDED
+
+    if protocol not in DISSECTORS:
+        raise ConfigError(
+            f"--messages: no protocol '{protocol}'; "
+            f"allowed: {', '.join(DISSECTORS)}{nearest(protocol, DISSECTORS)}"
+        )
+    packets = file.table(payload=True)
+    found = DISSECTORS[protocol](packets[[*dict.fromkeys([*NEEDED[protocol], "time_ns"])]])
+    for name in wanted or ():
+        if name not in found:
+            raise ConfigError(f"--columns: no column '{name}'{nearest(name, map(str, found))}")
+    found = (found[wanted] if wanted else found).astype(object).map(_plain)
+    with writing(target) as binary:
+        if form == "parquet":
+            found.convert_dtypes().to_parquet(binary, index=False)
+        elif form == "csv":
+            found.to_csv(binary, index=False)
+        else:
+            found.to_json(binary, orient="records", lines=True)
+    err.print(f"{len(found)} messages in {target}")
+
+
+def _plain(cell: object) -> object:
+    """A cell as text or number: bytes in hexadecimal, pairs and lists as JSON."""
+    if isinstance(cell, bytes):
+        return cell.hex()
+    return json.dumps(cell) if isinstance(cell, tuple | list) else cell
 
 
 @capture.command("columns")

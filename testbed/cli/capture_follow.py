@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from testbed.cli.console import err
 from testbed.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.streams import Conversation, Part
 
 _COLOURS = ("cyan", "magenta")
@@ -37,10 +39,11 @@ MOST_BYTES = 256 << 20
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["text", "hex", "raw"]),
+    type=click.Choice(["text", "hex", "raw", "messages"]),
     default="text",
     show_default=True,
-    help="raw writes the bytes alone, for other programs.",
+    help="raw writes the bytes alone, for other programs; messages shows one line per message "
+    "or frame of HTTP, HTTP/2, TLS, DNS, ….",
 )
 @click.option(
     "--side",
@@ -67,13 +70,13 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     kept = own[own["captured_bytes"].cumsum() <= MOST_BYTES]
     if len(kept) < len(own):
         err.print(f"only the first {len(kept)} of {len(own)} packets of the connection are read")
-    payloads = packets.with_payloads(capture.source, kept)
-    found = following.conversation(payloads)
+    kept = packets.with_payloads(capture.source, kept)
+    found = following.conversation(kept)
     if found is None:
         err.print("nothing was said in this connection", highlight=False)
         return
     wanted = {"both": (0, 1), "client": (0,), "server": (1,)}[side]
-    switched = following.websocket(payloads, found) if form == "text" else None
+    switched = following.websocket(kept, found) if form == "text" else None
     said, frames = switched or (found, ())
     parts = (part for part in said.parts() if part.side in wanted)
     if form == "raw":
@@ -81,6 +84,10 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
             sys.stdout.buffer.write(part.data)
         return
     _write_head(found)
+    if form == "messages":
+        for line in _as_messages(kept, found, wanted):
+            text_table.write(line)
+        return
     for line in _as_text(parts) if form == "text" else _as_hex(parts):
         text_table.write(line)
     for frame in frames:
@@ -130,6 +137,22 @@ def _line(octets: bytes, side: int) -> str:
     text = octets.removesuffix(b"\r").decode("utf-8", "backslashreplace")
     line = f"{_ARROWS[side]} {printable(text.expandtabs())}".rstrip()
     return click.style(line, fg=_COLOURS[side])
+
+
+def _as_messages(
+    packets: pd.DataFrame, found: Conversation, sides: Collection[int]
+) -> Iterator[str]:
+    """Messages of both sides, each with the packet that completes it."""
+    from analysis import messages
+
+    client = (found.client.src, found.client.sport)
+    ends = packets.set_index("frame")[["ip_src", "tcp_sport"]]
+    for message in messages.find(packets).to_dict("records"):
+        src, port = ends.loc[message["frame"]]
+        side = 0 if (str(src), int(port)) == client else 1
+        if side in sides:
+            said = f"packet {message['frame']}: {message['protocol']} {message['text']}"
+            yield click.style(f"{_ARROWS[side]} {said}", fg=_COLOURS[side])
 
 
 def _as_hex(parts: Iterator[Part]) -> Iterator[str]:

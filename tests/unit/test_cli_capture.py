@@ -43,6 +43,25 @@ def test_show_columns_and_query() -> None:
     assert [row[3] for row in rows] == ["1460", "1448", "1460", "1460"]
 
 
+def test_messages_of_a_protocol(tmp_path: Path) -> None:
+    target = tmp_path / "messages.json"
+    code, _, said = capture(
+        *("export", CAPTURES / "applications.pcap", target, "--messages", "http")
+    )
+    assert (code, said) == (0, f"2 messages in {target}\n")
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert (rows[0]["method"], rows[1]["status"]) == ("GET", 200)
+    assert bytes.fromhex(rows[1]["body"]) == b"hello"
+    code, text, _ = capture(
+        *("follow", CAPTURES / "applications.pcap", "--stream", 0, "--as", "messages")
+    )
+    assert code == 0
+    assert text.splitlines()[-1].startswith("→ packet 12: HTTP GET")
+    code, _, said = capture("export", LAYERS, target, "--messages", "htpt")
+    assert code == 2
+    assert "did you mean" in said or "allowed" in said
+
+
 def test_flows_of_stdin() -> None:
     code, text, _ = capture("flows", "-", stdin=(CAPTURES / "tcp-sender.pcap.gz").read_bytes())
     assert code == 0
