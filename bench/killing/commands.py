@@ -14,8 +14,8 @@ from pathlib import Path
 
 from killing.place import PROJECT, Place, quietly
 from testbed.cli.new import new_experiment
+from testbed.core.cache import cache_base
 from testbed.lifetime import guard
-from testbed.machine.kernel import store
 
 TESTBED = (sys.executable, "-m", "testbed")
 EXPERIMENT, FILE = "question", "./question.py"
@@ -26,8 +26,8 @@ IN_BOOK = ("arp", "subnetting")
 """What a small project has besides: an experiment and a lab."""
 
 STUDENTS = ("ada", "bob", "cyd")
-KERNELS = store.cache_root()
-"""Of the user's own cache."""
+CACHE = cache_base()
+"""The user's own."""
 
 Results = Callable[[Place, str], str]
 """From the place and what was printed: what must be the same each time."""
@@ -194,7 +194,7 @@ def _image(place: Place) -> None:
     with guard.alone_in(place.images, lambda _: None):
         if not file.is_file():
             own = Place(place.images / "place", place.images)
-            lend_kernel(own)
+            lend_cache(own)
             quietly(own, [sys.executable, "-c", _MAKES_IMAGE])
             quietly(own, [*TESTBED, "image", "export", str(file)])
     (place.work / "image.xz").unlink(missing_ok=True)
@@ -211,22 +211,15 @@ def _drop_images(place: Place) -> None:
         shutil.rmtree(path)
 
 
-def lend_kernel(place: Place) -> None:
-    """The guest kernel of the user's own cache."""
+def lend_cache(place: Place) -> None:
+    """What takes long to make and never changes: the user's guest kernel, and copies of sources."""
     place.environment()
-    target = place.root / "cache/kernels"
-    if not target.exists() and KERNELS.is_dir():
-        target.mkdir(parents=True)
-        for folder in KERNELS.glob("*-*/"):
-            (target / folder.name).mkdir()
-            for file in folder.iterdir():
-                os.link(file, target / folder.name / file.name) if _same_disk(
-                    file, target
-                ) else shutil.copy2(file, target / folder.name)
-
-
-def _same_disk(one: Path, other: Path) -> bool:
-    return one.stat().st_dev == other.stat().st_dev
+    for name in ("kernels", "sources"):
+        if (CACHE / name).is_dir():
+            left_out = shutil.ignore_patterns(f"{guard.WORK}*")
+            shutil.copytree(
+                CACHE / name, place.root / "cache" / name, ignore=left_out, dirs_exist_ok=True
+            )
 
 
 def _forget(*names: str) -> Callable[[Place], None]:

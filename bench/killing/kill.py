@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from killing.commands import COMMANDS, Command, lend_kernel
+from killing.commands import COMMANDS, Command, lend_cache
 from killing.left import before, left
 from killing.place import Place
 from killing.results import Kill
@@ -101,7 +102,8 @@ def _reference(command: Command, place: Place) -> _Reference:
     """Of an earlier round in this place; the first one prepares it."""
     file = _file(place)
     if not file.is_file():
-        lend_kernel(place)
+        shutil.rmtree(place.root, ignore_errors=True)  # half prepared
+        lend_cache(place)
         command.prepare(place)
         command.again(place)
         _note(place, _undisturbed(command, place))
