@@ -15,7 +15,12 @@ from pathlib import Path
 from killing.place import Place
 
 SETTLE_S = 5.0
-"""How long what is killed with a command may take to vanish."""
+"""How long what is killed with a command may take to vanish, on a quiet machine."""
+
+
+def busy() -> float:
+    """How much longer things take than on a quiet machine: the programs per processor."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def before(place: Place) -> Before:
 
 def left(place: Place, before: Before) -> list[str]:
     """What did not vanish in time; it is removed here, so that it is not found twice."""
-    until_s = time.monotonic() + SETTLE_S
+    until_s = time.monotonic() + SETTLE_S * busy()
     while (found := _left_now(place, before)) and time.monotonic() < until_s:
         time.sleep(0.05)
     for pid in _descendants() - before.processes:
