@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis import packets
 from analysis.dissect import websocket, websocket_frames
 from tests.unit.segments import talk
 
+CAPTURES = Path(__file__).parents[1] / "captures"
 KEY = bytes([0x37, 0xFA, 0x21, 0x3D])
 ASK = (
     b"GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -232,3 +235,21 @@ def test_any_bytes_in_any_pieces_are_read(
     for row in rows:
         assert row["first_frame"] <= row["frame"]
         assert len(row["data"]) <= row["payload_bytes"]
+
+
+def test_frames_as_tshark_reads_them() -> None:
+    """tests/captures/make_websocket.py."""
+    table = packets.read(CAPTURES / "websocket.pcap", list(websocket.COLUMNS))
+    got = [
+        (row["frame"], row["opcode"], row["fin"], row["masked"], row["payload_bytes"])
+        for row in read(table)
+    ]
+    tshark = pd.read_csv(CAPTURES / "websocket.tsv", sep="\t", dtype=str).fillna("")
+    want = []
+    for number, *values in tshark.iloc[:, :5].itertuples(index=False):
+        for opcode, fin, mask, length in zip(*(v.split(";") for v in values), strict=True):
+            yes = {"1", "True"}
+            want.append((int(number), int(opcode), fin in yes, mask in yes, int(length)))
+    assert got == want and len(want) > 10
+    codes = [int(row["close_code"]) for row in read(table) if row["close_code"] is not None]
+    assert codes == [int(text) for text in tshark.iloc[:, 5] if text]
