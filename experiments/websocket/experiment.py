@@ -11,29 +11,42 @@ from analysis import summaries
 from analysis.dissect import http
 from testbed import LinkShape, Tables, own_program, param, steps
 from testbed.daemons import start
+from testbed.daemons.haproxy import Haproxy
 from testbed.daemons.nginx import Nginx
 from testbed.daemons.web_application import WebApplication
 from testbed.daemons.websocket_server import WebsocketServer
 from topologies.line import Line
 
-from . import figures, talk
+from . import figures, over_http2, talk
 from .framing import PARTS, SIZES_BYTES, Framing
 from .news import UPDATES, WAYS, News
 from .origins import Origins
-from .talk import APPLICATION, COOKIE, FOREIGN, GUARDED, KNOWS, KNOWS_NOT, ORIGIN, PLAIN, SECURE
+from .talk import (
+    APPLICATION,
+    COOKIE,
+    FOREIGN,
+    GUARDED,
+    KNOWS,
+    KNOWS_NOT,
+    ORIGIN,
+    OVER_HTTP2,
+    PLAIN,
+    SECURE,
+)
 from .upgrade import Upgrade
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from testbed import RunningNetwork, ScenarioData
+    from testbed.daemons import Daemon
 
 SERVER_FLAWS = (
     *("wrong-accept", "masked", "long-lengths", "odd-pongs", "no-close", "cut-echo", "lenient"),
     *("padded", "asked", "late", "all-origins"),
 )
 APPLICATION_FLAWS = ("late-updates",)
-SETTINGS = ("no-upgrade", "knows-none", "knows-all", "no-tls", "only-own")
+SETTINGS = ("no-upgrade", "knows-none", "knows-all", "no-tls", "only-own", "no-connect")
 """Mistakes of the proxies, and of what listens where."""
 
 CLIENT_FLAWS = ("reconnects", "held-polls")
@@ -53,21 +66,29 @@ server {{
 }}
 """
 
+BALANCER = f"""
+frontend web
+  bind :{OVER_HTTP2} proto h2
+  default_backend server
+backend server
+  server one {{server}}:{PLAIN}
+"""
+
 TLS = """
   ssl_certificate {state}/certificate.pem;
   ssl_certificate_key {state}/key.pem;"""
 
 
-class WebSocket(Upgrade, Framing, News, Origins):
+class WebSocket(Upgrade, Framing, News, Origins, over_http2.OverHttp2):
     """WebSocket: the upgrade, frames, messages from the server, and what they save.
 
     h1 hears of a number that changes every second in four ways: pushed over WebSocket by h2, as
     server-sent events, by long polling and by short polling. It then opens WebSockets directly,
-    through two proxies on r1 (one passes the upgrade on, one does not), inside TLS, and with the
-    headers that a browser sends for a page of another site.
+    through two proxies on r1 (one passes the upgrade on, one does not), inside TLS, with the
+    headers that a browser sends for a page of another site, and two at once over HTTP/2.
 
-    The programs are Debian's websockets (Python), nginx, and a web application (Flask behind
-    waitress). `faults` break things on purpose.
+    The programs are Debian's websockets (Python), nginx, HAProxy, and a web application (Flask
+    behind waitress). `faults` break things on purpose.
     """
 
     @dataclass(frozen=True)
@@ -82,7 +103,7 @@ class WebSocket(Upgrade, Framing, News, Origins):
         )
 
     params: Parameters
-    programs = ("nginx", "openssl")
+    programs = ("nginx", "haproxy", "openssl")
 
     # ---- in the network
 
@@ -100,12 +121,18 @@ class WebSocket(Upgrade, Framing, News, Origins):
         server = WebsocketServer(other, guarded, (ORIGIN,), update_s, flaws)
         flaws = [fault for fault in faults if fault in APPLICATION_FLAWS]
         application = WebApplication(APPLICATION, flaws, (f"update_s={update_s}",))
-        proxies = Nginx(self._sites(net.address("h2")))
-        start(net, {"h2": [server, application], "r1": [proxies]})
+        proxies: list[Daemon] = [Nginx(self._sites(net.address("h2")))]
+        if not self._has("no-connect"):
+            proxies.append(Haproxy(BALANCER.format(server=net.address("h2")), OVER_HTTP2))
+        start(net, {"h2": [server, application], "r1": proxies})
         script = net.state_folder("h1") / "steps.json"
         script.write_text(json.dumps(self._steps(net, certificate)))
         net.capture(talk.CLIENT, talk.SERVER)
         own_program("h1", "websocket_client", str(script), packages=True)(net)
+        net.sleep(0.5)
+        words = ("http2", net.address("r1"), str(OVER_HTTP2), "/echo", over_http2.TEXT)
+        own_program("h1", "websocket_http2", *words, packages=True)(net)
+        net.sleep(0.5)
 
     def _sites(self, server: str) -> str:
         """The proxies' configuration."""
@@ -121,7 +148,9 @@ class WebSocket(Upgrade, Framing, News, Origins):
         )
         if tls:
             secure = secure.replace(";\n  location", f";{TLS}\n  location", 1)
-        return "".join([*sites_text, secure])
+        plain_http2 = f"{OVER_HTTP2} http2" if self._has("no-connect") else ""
+        last = PROXY.format(port=plain_http2, server=server, passes_on=PASSES_ON)
+        return "".join([*sites_text, secure, last if plain_http2 else ""])
 
     def _steps(self, net: RunningNetwork, certificate: str) -> list[dict[str, Any]]:
         """What the client does."""
@@ -167,8 +196,8 @@ class WebSocket(Upgrade, Framing, News, Origins):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets, HTTP messages, WebSocket frames and updates by step."""
-        readers = {"http": talk.read_http, "frames": summaries.websocket}
-        tables = steps.measure(data, http.COLUMNS, readers, log="h1-websocket_client")
+        readers = {"http": talk.read_http, "frames": summaries.websocket, "http2": over_http2.read}
+        tables = steps.measure(data, http.COLUMNS, readers, log="h1-websocket")
         return tables | {"updates": talk.arrivals(tables["packets"], self.params.update_s)}
 
     # ---- figures
@@ -184,6 +213,7 @@ class WebSocket(Upgrade, Framing, News, Origins):
             4_proxy: A proxy that does not know the upgrade: the server sees a plain GET.
             5_latency: How late each update came, by the way it was delivered.
             6_cost: Bytes on the wire for each update, by the way it was delivered.
+            7_http2: Two WebSockets on one connection of HTTP/2.
         """
         ladder, hosts = steps.ladder, ("h1", "r1", "h2")
         shown = talk.handshake_and_small_frames(tables, "frames")
@@ -194,6 +224,7 @@ class WebSocket(Upgrade, Framing, News, Origins):
             "4_proxy": ladder(tables, "ignorant", talk.SERVER, hosts=hosts),
             "5_latency": figures.latency(tables, WAYS),
             "6_cost": figures.cost(tables, WAYS),
+            "7_http2": ladder(tables, "http2", talk.CLIENT, hosts=hosts),
         }
 
 
