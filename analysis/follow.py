@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis import messages, streams
+from analysis import messages, tls
 from analysis.dissect import websocket as websocket_frames
 from analysis.streams import Conversation, Run, Stream
 from testbed.core.errors import ConfigError
@@ -36,9 +36,10 @@ def conversation(packets: pd.DataFrame) -> Conversation | None:
     """What was said in a connection; None: nothing.
 
     Args:
-        packets: of `connection`, with `payload`.
+        packets: of `connection`, with `payload`; with the keys of `analysis.tls.set_keys`, what was
+            said inside TLS is given.
     """
-    return next(streams.conversations(packets), None)
+    return next(tls.conversations(packets), None)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import decode_as, streams
+from analysis import decode_as, streams, tls
 from analysis.dissect import tables
 from analysis.dissect.http_messages import Message, messages
 from analysis.streams import Beginnings, Conversation
@@ -17,7 +17,8 @@ from analysis.tcp.flows import Mask
 
 PORTS = (80, 8000, 8008, 8080, 8888, 3128)
 COLUMNS = streams.COLUMNS
-"""What `packets` must hold. Messages are known by their first line, whatever the port."""
+"""What `packets` must hold. Messages are known by their first line, whatever the port; in
+TLS, if `analysis.tls.set_keys` gave the keys."""
 
 MESSAGE = (
     "frame",
@@ -79,7 +80,7 @@ def read(
     ports = decode_as.ports(packets, "http", PORTS) if ports is None else ports
     rows = [
         row(conversation, message)
-        for conversation in streams.conversations(packets, wanted=partial(_may_speak, ports))
+        for conversation in tls.conversations(packets, wanted=partial(_may_speak, ports))
         for message in messages(conversation, ports, most_body_bytes)
     ]
     rows.sort(key=lambda row: row["frame"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import streams
+from analysis import streams, tls
 from analysis.dissect import http, http2_frames, tables
 from analysis.dissect.http2_frames import Connection, Frame
 from analysis.dissect.http_messages import REQUEST, RESPONSE, Message
@@ -119,7 +119,7 @@ def messages(packets: pd.DataFrame, *, most_body_bytes: int = http.MOST_BODY_BYT
 
 
 def _connections(packets: pd.DataFrame) -> Iterator[tuple[Conversation, Connection]]:
-    for conversation in streams.conversations(packets, wanted=_may_speak):
+    for conversation in tls.conversations(packets, wanted=_may_speak):
         if (found := http2_frames.read(conversation)) is not None:
             yield conversation, found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import decode_as, streams
+from analysis import decode_as, streams, tls
 from analysis.dissect import http, tables
 from analysis.dissect.http_messages import Message, messages
 from analysis.dissect.websocket_frames import Frame, frames
@@ -86,7 +86,7 @@ def read(
     ports = decode_as.ports(packets, "http", http.PORTS) if ports is None else ports
     rows = [
         row
-        for conversation in streams.conversations(packets)
+        for conversation in tls.conversations(packets)
         for row in _rows(conversation, ports, most_data_bytes)
     ]
     rows.sort(key=lambda row: row["frame"])

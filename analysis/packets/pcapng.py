@@ -1,8 +1,9 @@
 """The pcapng file format (draft-ietf-opsawg-pcapng): sections of typed blocks.
 
 Packets come in enhanced, simple and the old packet blocks; interfaces are described before their
-packets. All other blocks (names, statistics, secrets, custom ones) are passed over, and are not
-counted as frames; Wireshark 4 counts custom blocks. Simple packet blocks have no time: it is 0.
+packets. Secrets of TLS are kept. All other blocks (names, statistics, custom ones) are passed over,
+and are not counted as frames; Wireshark 4 counts custom blocks. Simple packet blocks have no time:
+it is 0.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from analysis.packets.records import Interface, Records
 from analysis.packets.walk import Offsets, RecordRule, Walked, Words, walk
 from analysis.packets.window import Bytes, take
 
-SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
+SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED, SECRETS = 0x0A0D0D0A, 1, 2, 3, 6, 10
+TLS_KEY_LOG = 0x544C534B
+"""The kind of secrets that are a TLS key log."""
+
 _MAX_BLOCK_BYTES = 64 << 20
 _BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET, _END = 2, 9, 14, 0
 _MOST_INTERFACES = 1 << 16
+_MOST_SECRETS_BYTES = 64 << 20
 _MOST_SECTIONS = 1 << 10
 """Each section is decoded by itself; a file of nothing but sections would take hours."""
 
@@ -40,6 +45,7 @@ class Pcapng:
 
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []
+        self.key_logs: list[bytes] = []
         self._first_interface = 0
         self._sections = 0
         self._rule = _rule("<")
@@ -102,6 +108,8 @@ class Pcapng:
             at[kinds == INTERFACE], words[1, kinds == INTERFACE], strict=True
         ):
             self._add_interface(data[offset : offset + length].tobytes())
+        for offset, length in zip(at[kinds == SECRETS], words[1, kinds == SECRETS], strict=True):
+            self._add_secrets(data[offset : offset + length].tobytes())
         is_packet = (kinds == ENHANCED) | (kinds == SIMPLE) | (kinds == OLD_PACKET)
         if not is_packet.all():
             at, words = at[is_packet], words[:, is_packet]
@@ -125,6 +133,14 @@ class Pcapng:
                 link_type, name, resolution[0] & 0x7F, bool(resolution[0] & 0x80), offset_s, snap
             )
         )
+
+    def _add_secrets(self, block: bytes) -> None:
+        if len(block) < 20:
+            return
+        kind, length = struct.unpack_from(self._rule.endian + "II", block, 8)
+        kept = sum(map(len, self.key_logs))
+        if kind == TLS_KEY_LOG and kept + length <= _MOST_SECRETS_BYTES:
+            self.key_logs.append(block[16 : min(16 + length, len(block) - 4)])
 
     def _packets(self, at: Offsets, words: Words) -> Records:
         """Fields of the three kinds of packet block."""

@@ -55,7 +55,8 @@ def read(
         one row a packet in capture order. `attrs["truncated_at"]` is the offset of a last packet
         that was cut off (tcpdump stopped while writing), else None. `attrs["links_not_decoded"]`
         lists the link types (LINKTYPE_ numbers; -1: of an interface the file does not describe)
-        whose packets have times and lengths only.
+        whose packets have times and lengths only. `attrs["key_logs"]`, if there, lists the TLS key
+        logs (bytes) in a pcapng file.
 
     Raises:
         ConfigError: no such file, or an unknown column.
@@ -175,6 +176,9 @@ class _Reading:
             truncated_at=self.truncated_at,
             links_not_decoded=sorted(self.table.links_not_decoded),
         )
+        format_ = getattr(self, "format", None)  # not yet, if the file is no capture
+        if key_logs := getattr(format_, "key_logs", None):
+            frame.attrs["key_logs"] = list(key_logs)
         return frame
 
     def _open_format(self) -> Format:

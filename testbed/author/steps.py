@@ -84,9 +84,11 @@ def measure(
         found["info"] = describe.packets(found)
         for name, dissect in (messages or {}).items():
             said = _plain(dissect(found.drop(columns="info")))
+            said.attrs = {}  # keys of TLS, for instance, which no table keeps
             found_messages[name].append(said)
             words = dict(zip(said["frame"], said["info"], strict=True))
             found["info"] = found["frame"].map(words).fillna(found["info"])
+        found.attrs = {}
         parts.append(found)
     table = pd.concat(_plain(p) for p in parts) if parts else pd.DataFrame()
     return {

@@ -45,8 +45,26 @@ _DECODE_AS = click.option(
 )
 
 
+def _keep_keys(context: click.Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
+    context.meta[_KEY_LOGS] = files
+
+
+_KEY_LOGS = f"{__name__}.keys"
+
+KEYS = click.option(
+    "--keys",
+    metavar="KEYLOG",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    expose_value=False,
+    callback=_keep_keys,
+    help="Open TLS with the secrets in this key log (SSLKEYLOGFILE). Can be repeated.",
+)
+"""Option of commands that read what is inside TLS."""
+
+
 def _which_and_as_what(command: _Command) -> _Command:
-    return _FILTER(_DECODE_AS(command))
+    return _FILTER(_DECODE_AS(KEYS(command)))
 
 
 WHERE = _which_and_as_what
@@ -95,9 +113,21 @@ class CaptureFile:
                 raise
             err.print(f"[bold]damaged:[/bold] {escape(str(error))}", highlight=False)
             table = error.packets
-        decode_as.set_rules(table, click.get_current_context().meta.get(__name__, ()))
+        meta = click.get_current_context().meta
+        decode_as.set_rules(table, meta.get(__name__, ()))
+        self._set_keys(table, meta.get(_KEY_LOGS, ()))
         _warn(table)
         return table
+
+    def _set_keys(self, table: pd.DataFrame, given: tuple[Path, ...]) -> None:
+        """The keys of the command, and those in the capture itself."""
+        from analysis import tls
+        from analysis.tls import key_log
+
+        inside = table.attrs.pop("key_logs", [])
+        logs = [key_log.read(path) for path in given]
+        logs += [key_log.parse(data, f"in {self.name}") for data in inside]
+        tls.set_keys(table, logs)
 
     def filtered(self, where: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """All packets, and those that pass a filter."""

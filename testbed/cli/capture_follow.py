@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from testbed.cli import text_table
-from testbed.cli.capture_file import FILE, CaptureFile
+from testbed.cli.capture_file import FILE, KEYS, CaptureFile
 from testbed.cli.capture_packet import hex_dump
 from testbed.cli.console import err
 from testbed.core.errors import ConfigError
@@ -52,12 +52,14 @@ MOST_BYTES = 256 << 20
     show_default=True,
     help="What one side said only.",
 )
+@KEYS
 def follow(file: Path, number: int, form: str, side: str) -> None:
     """What both sides of a TCP connection said, put together from its segments.
 
     Each byte comes once, in the order in which it could be read; what was sent again adds nothing.
-    Gaps in the capture are named. Client (→) and server (←) differ in colour in a terminal. After
-    a switch to WebSocket each frame has a line, without its mask and uncompressed.
+    Gaps in the capture are named. With --keys, it is what was said inside TLS. Client (→) and
+    server (←) differ in colour in a terminal. After a switch to WebSocket each frame has a line,
+    without its mask and uncompressed.
     """
     from analysis import follow as following
     from analysis import packets, tcp

@@ -48,6 +48,15 @@ RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
 )
 
 
+KEYS = "keys"
+"""Folder of a scenario with the secrets of its TLS connections, as key logs."""
+
+
+def key_logs(scenario: Path) -> list[Path]:
+    """The key logs of a scenario's folder."""
+    return sorted((scenario / KEYS).glob("*.log"))
+
+
 def write_json(path: Path, data: Any, *, durable: bool = False) -> None:
     """Writes `data` as JSON, whole or not at all; see `testbed.core.files.writing`."""
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from testbed.author.process import Process
 
 
+LOG = "/proc/self/fd/1"
+"""nginx's name of its own output, which is its log in the run directory."""
+
 _MAIN = """\
 daemon off;
 user root;
 worker_processes 1;
 pid {state}/nginx.pid;
-error_log /dev/stdout notice;
+error_log {log} notice;
 events {{
 }}
 http {{
-  access_log /dev/stdout;
+  access_log {log};
   client_body_temp_path {state}/nginx-body;
   proxy_temp_path {state}/nginx-proxy;
   fastcgi_temp_path {state}/nginx-fastcgi;
@@ -48,7 +51,7 @@ class Nginx(Daemon):
     Attributes:
         http: the contents of its ``http`` block: ``server { listen 80; root /srv; }``.
         others: further files that `http` names by ``{configs}``: name → text. ``{state}`` is the
-            node's folder for files that are not kept.
+            node's folder for files that are not kept, ``{log}`` where accesses are logged.
         port: the port that is open when it is ready.
     """
 
@@ -61,7 +64,7 @@ class Nginx(Daemon):
 
     def files(self, place: Place) -> dict[str, str]:
         """Its configuration."""
-        places = {"configs": str(place.configs), "state": str(place.state)}
+        places = {"configs": str(place.configs), "state": str(place.state), "log": LOG}
         http = self.http
         for word, path in places.items():
             http = http.replace(f"{{{word}}}", path)
@@ -70,7 +73,7 @@ class Nginx(Daemon):
 
     def argv(self, place: Place) -> list[str]:
         """In the foreground; accesses and errors are in its log."""
-        return [self.program, "-e", "/dev/stdout", "-c", f"{place.configs}/nginx.conf"]
+        return [self.program, "-e", LOG, "-c", f"{place.configs}/nginx.conf"]
 
     def ready(self, place: Place, process: Process) -> bool:
         """Once its port is open."""

@@ -31,6 +31,7 @@ _INSTALL = "sudo apt-get install --no-install-recommends"
 _EXTRAS = {
     "controllers": "experiments with OpenFlow controllers; make installs it with the first",
     "zstd": "reading captures compressed with zstd",
+    "tls": "reading what is inside TLS; make installs it with the first experiment that does",
     "notebook": "make notebook, which installs it",
 }
 _HOST_FEATURES = {

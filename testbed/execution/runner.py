@@ -29,6 +29,7 @@ from testbed.core.errors import (
 )
 from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, State, read_json, write_json
+from testbed.execution import opened_captures
 from testbed.execution.plan import DEFAULT_SEED, Plan, Request, plan
 from testbed.execution.provenance import (
     program_files,
@@ -243,6 +244,8 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")
         error.exit_code = ExitCode(exit_code) if exit_code else error.exit_code
         raise error
+    for name in outcomes:
+        opened_captures.write(rundir.scenario(name))
     if meta["clock"] == "virtual":
         meta["fingerprint"] = fingerprint(rundir)
     meta["status"] = "complete"

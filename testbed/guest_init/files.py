@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 
 from testbed.guest_init import LAB, LAB_FD, PROJECT, PROJECT_FD, SITE, SITE_FD, visible
 from testbed.guest_init.mounts import MS_BIND, MS_MOVE, MS_RDONLY, MS_REMOUNT, mount
@@ -104,6 +105,11 @@ def _show_programs() -> None:
                 if os.path.isdir(f"{path}/{name}"):
                     os.mkdir(f"{_ROOT}{path}/{name}")
                     mount(f"{path}/{name}", f"{_ROOT}{path}/{name}", "none", MS_BIND)
+            for name in visible.PYTHON_LIBRARIES:
+                file = f"{path}/{name}{EXTENSION_SUFFIXES[0]}"
+                if os.path.exists(file):
+                    os.close(os.open(_ROOT + file, os.O_CREAT))
+                    mount(file, _ROOT + file, "none", MS_BIND)
             mount("none", _ROOT + path, "none", MS_REMOUNT | MS_RDONLY)
     for name in visible.LINKS:
         if os.path.islink(f"/{name}"):

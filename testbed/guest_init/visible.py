@@ -22,7 +22,9 @@ EMPTY = (
 
 PYTHON_PACKAGES = (
     "blinker",
+    "cffi",
     "click",
+    "cryptography",
     "flask",
     "h2",
     "hpack",
@@ -36,7 +38,10 @@ PYTHON_PACKAGES = (
     "werkzeug",
 )
 """Debian's Python packages that are there, with compiled parts that fit its Python: what the web
-application and the WebSocket programs of `testbed.programs` import."""
+application, the WebSocket programs and the maker of certificates in `testbed.programs` import."""
+
+PYTHON_LIBRARIES = ("_cffi_backend",)
+"""Those that are one compiled file each, without its Python's suffix."""
 
 LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 """At the root, as on the machine: links into `PROGRAMS`, or folders of programs on old systems."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from testbed.core.claims import MissingDataError
 from testbed.core.errors import ParseError
 from testbed.core.ordering import natural
-from testbed.core.rundir import SCENARIO, read_json
+from testbed.core.rundir import SCENARIO, key_logs, read_json
 from testbed.results import gate
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.tls import KeyLog
     from testbed.author.topo import LinkShape
 
 
@@ -94,10 +95,14 @@ class ScenarioData:
     def packets(self, capture: str, columns: Iterable[str] | None = None) -> pd.DataFrame:
         """A capture, one row per packet, with ``time_s`` since the run's start in front.
 
+        Dissectors read what is inside TLS where a program wrote its secrets down
+        (`certificates.key_log`); `analysis.tls.set_keys` with other logs, or none, changes that.
+
         Raises:
+            ConfigError: a key log is damaged.
             MissingDataError: no such capture, or the kernel dropped packets of it.
         """
-        from analysis import packets
+        from analysis import packets, tls
 
         path = self.path / "captures" / f"{capture}.pcap"
         if not path.is_file():
@@ -114,8 +119,15 @@ class ScenarioData:
         wanted = None if columns is None else list(dict.fromkeys(["time_ns", *columns]))
         frame = packets.read(path, columns=wanted)
         frame.attrs = {}  # pandas copies them at every step
+        tls.set_keys(frame, self._keys)
         frame.insert(0, "time_s", (frame["time_ns"] - self.t0_ns) / 1e9)
         return frame
+
+    @cached_property
+    def _keys(self) -> list[KeyLog]:
+        from analysis.tls import key_log
+
+        return [key_log.read(path) for path in key_logs(self.path)]
 
     def frame(self, capture: str, number: int) -> bytes:
         """The bytes of one packet of a capture, by its number."""

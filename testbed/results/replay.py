@@ -212,6 +212,7 @@ def _import_what_follows() -> None:
 
 def _save_table(run: RunDir, name: str, table: pd.DataFrame) -> None:
     texts = [column for column in table if table[column].dtype == "str"]
+    table.attrs = {}  # what dissectors were told, such as keys
     # a dictionary of numbers that rarely repeat takes half the time and saves next to nothing
     with files.writing(run.tables / f"{name}.parquet") as file:
         table.to_parquet(file, index=False, use_dictionary=texts)

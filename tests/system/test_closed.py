@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,9 @@ def test_what_is_not_on_the_list_is_not_there(machines, guest_kernel, in_guest):
     etc = PROJECT / "testbed/guest_init/etc"
     files = [path for path in etc.rglob("*") if path.is_file()]
     assert seen["etc"] == {path.relative_to(etc).as_posix(): path.read_text() for path in files}
-    listed = {"/home": ["alice"], "/usr/lib/python3/dist-packages": list(visible.PYTHON_PACKAGES)}
+    compiled = [f"{name}{EXTENSION_SUFFIXES[0]}" for name in visible.PYTHON_LIBRARIES]
+    python = sorted([*visible.PYTHON_PACKAGES, *compiled])
+    listed = {"/home": ["alice"], "/usr/lib/python3/dist-packages": python}
     assert {path: names for path, names in seen["empty"].items() if names} == listed
     assert seen["site"] == ["controllers", "mininet", "packaging", "pyroute2"]
     assert seen["cannot import"] == ["pexpect", "pip", "numpy", "rich"]

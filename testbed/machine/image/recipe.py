@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from testbed.guest_init.visible import PYTHON_PACKAGES
+from testbed.guest_init.visible import PYTHON_LIBRARIES, PYTHON_PACKAGES
 from testbed.machine.prerequisites import BUILDS_KERNEL, packages
 
 SUITE = "bookworm"
@@ -36,7 +36,9 @@ _DROPPED = re.compile(
     | (etc|var)/.
     | usr/lib/python3/dist-packages/(?!(mininet|"""
     + "|".join(PYTHON_PACKAGES)
-    + r""")(/|$))
+    + r""")(/|$)|("""
+    + "|".join(PYTHON_LIBRARIES)
+    + r""")\.)
     """,
     re.VERBOSE,
 )

@@ -1,0 +1,188 @@
+"""TLS opened with key logs and private keys, against tshark's view (tests/captures/make_tls.py)."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import packets, streams, tls
+from analysis.dissect import http, tls_messages
+from analysis.packets import with_secrets
+from analysis.tls import key_log, private_key, suites
+from testbed.core.errors import ConfigError, MissingPrerequisiteError
+from tests.unit.test_cli_capture import capture
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+FILE = CAPTURES / "tls.pcapng"
+
+
+@pytest.fixture(scope="module")
+def closed() -> pd.DataFrame:
+    return packets.read(FILE, [*streams.COLUMNS, "time_ns"])
+
+
+@pytest.fixture(scope="module")
+def log(closed: pd.DataFrame) -> key_log.KeyLog:
+    return key_log.parse(closed.attrs["key_logs"][0], "capture")
+
+
+@pytest.fixture
+def opened(closed: pd.DataFrame, log: key_log.KeyLog) -> pd.DataFrame:
+    table = closed.copy()
+    tls.set_keys(table, [log])
+    return table
+
+
+@pytest.fixture(scope="module")
+def tshark() -> pd.DataFrame:
+    table = pd.read_csv(CAPTURES / "tls.tsv", sep="\t", dtype=str).fillna("")
+    return table.set_index(table["frame.number"].astype(int))
+
+
+def numbers(text: str) -> Counter[int]:
+    return Counter(int(word) for word in text.split(",") if word)
+
+
+def test_requests_and_responses_inside(opened: pd.DataFrame, tshark: pd.DataFrame) -> None:
+    got = http.read(opened)
+    asked = tshark[tshark["http.request.method"] != ""]
+    assert len(asked) > 10
+    requests = got[got["kind"] == "request"]
+    assert requests["frame"].tolist() == asked.index.tolist()
+    assert requests["target"].tolist() == asked["http.request.uri"].tolist()
+    responses = got[(got["kind"] == "response") & got["complete"]]
+    wanted = tshark[tshark["http.response.code"] != ""]
+    found = dict(zip(responses["frame"], responses["status"].astype(str), strict=True))
+    assert {frame: found.get(frame) for frame in wanted.index} == dict(wanted["http.response.code"])
+
+
+def test_handshake_messages_and_alerts(opened: pd.DataFrame, tshark: pd.DataFrame) -> None:
+    got = tls_messages.read(opened)
+    types = {name: number for number, name in tls_messages.HANDSHAKES.items()}
+    descriptions = {name: number for number, name in tls_messages.ALERTS.items()}
+    for protocol, names, field in (
+        ("handshake", types, "tls.handshake.type"),
+        ("alert", descriptions, "tls.alert_message.desc"),
+    ):
+        rows = got[(got["protocol_name"] == protocol) & got["opened"]]
+        found = {
+            int(frame): Counter(names[name] for name in group["message"])
+            for frame, group in rows.groupby("frame")
+        }
+        wanted = {frame: numbers(text) for frame, text in tshark[field].items() if text}
+        assert found == wanted
+
+
+def test_without_keys_only_names_are_read(closed: pd.DataFrame, tshark: pd.DataFrame) -> None:
+    assert http.read(closed).query("kind == 'request'")["tcp_dport"].tolist() == [80]
+    got = tls_messages.read(closed)
+    data = got[got["protocol_name"] == "application data"]
+    assert len(data) and not data["opened"].any()
+    names = tshark["tls.handshake.extensions_server_name"]
+    assert got["server_name"].dropna().tolist() == names[names != ""].tolist()
+
+
+def test_private_key_opens_rsa_key_exchange_only(closed: pd.DataFrame) -> None:
+    found = private_key.secrets(closed, (CAPTURES / "tls.key.pem").read_bytes())
+    table = closed.copy()
+    tls.set_keys(table, [found])
+    got = tls_messages.read(table)
+    of_data = got[got["protocol_name"] == "application data"]
+    opened = of_data[of_data["opened"]]
+    assert set(opened["cipher"]) == {"TLS_RSA_WITH_AES_128_GCM_SHA256"}
+    assert not of_data.loc[~of_data["opened"], "cipher"].str.startswith("TLS_RSA_").any()
+
+
+def test_a_wrong_secret_opens_nothing(closed: pd.DataFrame, log: key_log.KeyLog) -> None:
+    wrong = {key: bytes(len(secret)) for key, secret in log.secrets.items()}
+    table = closed.copy()
+    tls.set_keys(table, [key_log.KeyLog(wrong)])
+    assert http.read(table).query("kind == 'request'")["tcp_dport"].tolist() == [80]
+
+
+def test_a_hole_ends_what_is_read(opened: pd.DataFrame) -> None:
+    whole = next(c for c in tls.conversations(opened) if c.server.dport and c.client.dport == 443)
+    last = whole.server.frames[0]
+    table = opened[opened["frame"] != last]
+    table.attrs = opened.attrs
+    cut = next(c for c in tls.conversations(table) if c.client.dport == 443)
+    assert cut.client.runs[0].data == whole.client.runs[0].data
+    assert cut.server.close == "open"
+    assert not any(run.pieces for run in cut.server.runs)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damaged_bytes_do_no_harm(opened: pd.DataFrame, seed: int) -> None:
+    chance = random.Random(seed)
+    table = opened.copy()
+    payloads = table["payload"].tolist()
+    for _ in range(60):
+        at = chance.randrange(len(payloads))
+        if isinstance(payloads[at], bytes) and payloads[at]:
+            raw = bytearray(payloads[at])
+            raw[chance.randrange(len(raw))] = chance.randrange(256)
+            payloads[at] = bytes(raw)
+    table["payload"] = payloads
+    tls.set_keys(table, [tls.keys_of(opened) or key_log.KeyLog()])
+    tls_messages.read(table)
+    http.read(table)
+
+
+RANDOM, MASTER = "ab" * 32, "cd" * 48
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("hello", r"line 1: does not begin with a label"),
+        (f"# x\nCLIENT_RANDOM {RANDOM}\n", r"line 2: has 2 words instead of 3"),
+        (f"CLIENT_RANDOM {RANDOM[2:]} {MASTER}", r"line 1: the client random has 31 bytes"),
+        (f"CLIENT_RANDOM {RANDOM} {MASTER[2:]}", r"line 1: the secret has 47 bytes instead of 48"),
+        (f"CLIENT_RANDOM {RANDOM} zz", r"line 1: the secret is not hexadecimal"),
+        (f"SERVER_TRAFFIC_SECRET_0 {RANDOM} {MASTER} x", r"line 1: has 4 words instead of 3"),
+        ("\x00\x01\x02", r"line 1: does not begin"),
+    ],
+)
+def test_bad_key_logs_are_named(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=f"key log k.log: {problem}"):
+        key_log.parse(text.encode(), "k.log")
+
+
+def test_other_lines_are_passed_over() -> None:
+    text = f"# comment\r\n\r\nRSA 0123456789abcdef {MASTER}\r\nCLIENT_RANDOM {RANDOM} {MASTER}\r\n"
+    found = key_log.parse(text.encode(), "k.log")
+    assert found.text() == f"CLIENT_RANDOM {RANDOM} {MASTER}\n"
+
+
+def test_missing_library_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "cryptography", None)
+    with pytest.raises(MissingPrerequisiteError, match="make extra-tls"):
+        suites.require_library()
+
+
+def test_pcapng_with_secrets_is_the_same_capture(tmp_path: Path) -> None:
+    source, target = CAPTURES / "applications.pcap", tmp_path / "a.pcapng"
+    with_secrets.write(source, target, b"# nothing\n", "h1-eth0")
+    before, after = packets.read(source), packets.read(target)
+    assert after["interface"].unique().tolist() == ["h1-eth0"]
+    assert after.attrs["key_logs"] == [b"# nothing\n"]
+    same = [name for name in before if name != "interface"]
+    pd.testing.assert_frame_equal(before[same], after[same], check_categorical=False)
+
+
+def test_commands_open_tls(tmp_path: Path, log: key_log.KeyLog) -> None:
+    code, text, _ = capture("follow", FILE, "--stream", 1)
+    assert code == 0
+    assert "→ GET /account HTTP/1.1" in text
+    code, text, _ = capture("show", FILE, "-n", 0, "--where", "http.request")
+    assert code == 0
+    assert text.count("GET /account") > 5
+    bad = tmp_path / "bad.log"
+    bad.write_text(f"CLIENT_RANDOM {RANDOM}\n")
+    code, _, error = capture("show", FILE, "--keys", bad)
+    assert code == 2
+    assert f"key log {bad}: line 1: has 2 words" in error
