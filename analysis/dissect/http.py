@@ -75,12 +75,12 @@ def read(
         - ``request_frame``: of a response the frame that completes the request it answers
         - ``complete``: the message came to its end; ``cut``: the capture lacks a part of it;
           ``malformed`` and ``problem``: it breaks RFC 9112, and how; ``cut`` and ``problem``: it is
-          the last of `http_messages.MOST_MESSAGES`, and those behind it are not read
+          the last of `analysis.dissect.http_messages.MOST_MESSAGES`; those behind are not read
     """
     ports = decode_as.ports(packets, "http", PORTS) if ports is None else ports
     rows = [
         row(conversation, message)
-        for conversation in tls.conversations(packets, wanted=partial(_may_speak, ports))
+        for conversation in tls.conversations(packets, wanted=partial(may_speak, ports))
         for message in messages(conversation, ports, most_body_bytes)
     ]
     rows.sort(key=lambda row: row["frame"])
@@ -89,7 +89,7 @@ def read(
     return table.astype(dict.fromkeys(numbers, "Int64"))
 
 
-def _may_speak(ports: Collection[int], pieces: Beginnings) -> Mask:
+def may_speak(ports: Collection[int], pieces: Beginnings) -> Mask:
     """Streams that begin with a capital letter, as methods and versions do, or have the ports."""
     letter = (pieces.first >= ord("A")) & (pieces.first <= ord("Z"))
     known = np.array(sorted(ports), np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -86,7 +87,7 @@ def read(
     ports = decode_as.ports(packets, "http", http.PORTS) if ports is None else ports
     rows = [
         row
-        for conversation in tls.conversations(packets)
+        for conversation in tls.conversations(packets, wanted=partial(http.may_speak, ports))
         for row in _rows(conversation, ports, most_data_bytes)
     ]
     rows.sort(key=lambda row: row["frame"])

@@ -87,7 +87,8 @@ def measure(
             said.attrs = {}  # keys of TLS, for instance, which no table keeps
             found_messages[name].append(said)
             words = dict(zip(said["frame"], said["info"], strict=True))
-            found["info"] = found["frame"].map(words).fillna(found["info"])
+            if words:
+                found["info"] = found["frame"].map(words).fillna(found["info"])
         found.attrs = {}
         parts.append(found)
     table = pd.concat(_plain(p) for p in parts) if parts else pd.DataFrame()
