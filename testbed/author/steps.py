@@ -57,7 +57,7 @@ def measure(
         messages: table → dissector: packets of one capture (with ``payload``) to messages, with
             ``frame``, and ``info`` that replaces the packet's.
         thin: leaves out packets of a flood; nobody reads sixty thousand similar ones.
-        log: of a program that announced the steps, as JSON with ``step``; default: `run` did.
+        log: of a program that announced steps, too, as JSON with ``step``.
 
     Returns:
         ``steps`` (`time_s`, `step`, the step's data) and ``packets``: all captures' packets,
@@ -68,10 +68,10 @@ def measure(
 
     from analysis import describe
 
+    steps = data.events("step").drop(columns=["time_ns", "event"], errors="ignore")
     if log:
-        steps = _logged(data, log).dropna(subset="step")[["time_s", "step"]]
-    else:
-        steps = data.events("step").drop(columns=["time_ns", "event"], errors="ignore")
+        logged = _logged(data, log).reindex(columns=["time_s", "step"]).dropna(subset="step")
+        steps = pd.concat([steps, logged] if len(steps) else [logged]).sort_values("time_s")
     if steps.empty:
         raise MissingDataError("the run announced no step")
     parts: list[pd.DataFrame] = []
@@ -116,7 +116,7 @@ def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame
         One row per line, with `time_s` and `step`; other lines are left out, and a last one that
         is cut off.
     """
-    table = _logged(data, log)
+    table = _logged(data, log).drop(columns="step", errors="ignore")  # its own announcements
     table.insert(1, "step", step_at(steps, table["time_s"]))
     return table
 
@@ -173,8 +173,7 @@ def pick(
     Raises:
         MissingDataError: the step never began.
     """
-    tables.of("steps", scenario=scenario, step=name)
-    packets = tables.of(table, scenario=scenario)
+    packets = _of_step(tables, table, scenario, name)
     wanted = packets["step"] == name
     if capture:
         wanted &= packets["capture"] == capture
@@ -184,6 +183,20 @@ def pick(
         else:
             wanted &= (packets[column] == value).fillna(False)
     return packets[wanted.astype(bool)].reset_index(drop=True)
+
+
+def _of_step(tables: Tables, table: str, scenario: str, name: str) -> pd.DataFrame:
+    """A step's rows; each table is split once, since claims pick from it hundreds of times."""
+    kept: dict[str, tuple[pd.DataFrame, dict[Any, pd.DataFrame]]]
+    kept = tables.__dict__.setdefault("by_step", {})
+    for one in ("steps", table):
+        rows = tables[one]
+        if one not in kept or kept[one][0] is not rows:
+            groups = rows.groupby(["scenario", "step"], sort=False, observed=True)
+            kept[one] = rows, dict(iter(groups))
+    if (scenario, name) not in kept["steps"][1]:
+        tables.of("steps", scenario=scenario, step=name)  # says that it is missing
+    return kept[table][1].get((scenario, name), tables[table].iloc[:0])
 
 
 def ladder(

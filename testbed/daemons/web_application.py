@@ -26,6 +26,7 @@ class WebApplication(Daemon):
     name: ClassVar[str] = "web-application"
     program: ClassVar[str] = "/usr/bin/python3"
     package: ClassVar[str] = "python3-flask"
+    file: ClassVar[str] = "web_application"
     port: int = 8000
     flaws: Sequence[str] = ()
     options: Sequence[str] = ()
@@ -33,7 +34,7 @@ class WebApplication(Daemon):
     def argv(self, place: Place) -> list[str]:
         """In the foreground, with Debian's Python packages."""
         given = [f"port={self.port}", f"flaws={','.join(self.flaws)}", *self.options]
-        return [self.program, "-I", programs.path("web_application"), *given]
+        return [self.program, "-I", programs.path(self.file), *given]
 
     def ready(self, place: Place, process: Process) -> bool:
         """Once its port is open."""
@@ -42,3 +43,11 @@ class WebApplication(Daemon):
     def dry_run(self, place: Place) -> list[str]:
         """Its own check of the settings."""
         return [*self.argv(place), "check"]
+
+
+@dataclass(frozen=True)
+class CacheablePages(WebApplication):
+    """Pages that caches may keep; see `testbed.programs.cacheable_pages`. Takes no `options`."""
+
+    name: ClassVar[str] = "cacheable-pages"
+    file: ClassVar[str] = "cacheable_pages"

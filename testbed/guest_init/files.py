@@ -104,7 +104,11 @@ def _show_programs() -> None:
             for name in visible.PYTHON_PACKAGES:
                 if os.path.isdir(f"{path}/{name}"):
                     os.mkdir(f"{_ROOT}{path}/{name}")
-                    mount(f"{path}/{name}", f"{_ROOT}{path}/{name}", "none", MS_BIND)
+                elif os.path.isfile(f"{path}/{name}"):
+                    os.close(os.open(f"{_ROOT}{path}/{name}", os.O_CREAT))
+                else:
+                    continue
+                mount(f"{path}/{name}", f"{_ROOT}{path}/{name}", "none", MS_BIND)
             for name in visible.PYTHON_LIBRARIES:
                 file = f"{path}/{name}{EXTENSION_SUFFIXES[0]}"
                 if os.path.exists(file):

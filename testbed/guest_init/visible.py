@@ -22,23 +22,32 @@ EMPTY = (
 
 PYTHON_PACKAGES = (
     "blinker",
+    "cachecontrol",
+    "certifi",
     "cffi",
+    "chardet",
     "click",
     "cryptography",
     "flask",
     "h2",
     "hpack",
     "hyperframe",
+    "idna",
     "itsdangerous",
     "jinja2",
     "jwt",
     "markupsafe",
+    "msgpack",
+    "requests",
+    "six.py",
+    "urllib3",
     "waitress",
     "websockets",
     "werkzeug",
 )
-"""Debian's Python packages that are there, with compiled parts that fit its Python: what the web
-application, the WebSocket programs and the maker of certificates in `testbed.programs` import."""
+"""Debian's Python packages and modules that are there, with compiled parts that fit its Python:
+what the web applications, the caching client, the WebSocket programs and the maker of certificates
+in `testbed.programs` import."""
 
 PYTHON_LIBRARIES = ("_cffi_backend",)
 """Those that are one compiled file each, without its Python's suffix."""
