@@ -212,7 +212,8 @@ def _handshake(message: bytes, version: int) -> dict[str, Any]:
 def _hello(said: hello.Hello) -> dict[str, Any]:
     name = "HelloRetryRequest" if said.retry else "ClientHello" if said.client else "ServerHello"
     versions = [VERSIONS[one] for one in said.versions if one in VERSIONS]
-    offered = f" {' or '.join(versions)}" if versions else ""
+    several = "up to " * (len(versions) > 1)
+    offered = f" {several}{max(versions)}" if versions else ""
     known = [_EXTENSIONS[kind] for kind in said.extensions if kind in _EXTENSIONS]
     host = f" for {said.server_name}" if said.server_name else ""
     return {
