@@ -24,7 +24,6 @@ PYTHON_PACKAGES = (
     "blinker",
     "cachecontrol",
     "certifi",
-    "cffi",
     "chardet",
     "click",
     "cryptography",
