@@ -22,6 +22,8 @@ from testbed.execution import isolation
 from testbed.execution.runtime.ending import ending_of
 from testbed.execution.runtime.limits import Limits, Usage
 from testbed.execution.runtime.outcome import OnProgress, Outcome, Progress, Stop
+from testbed.guest_init.stalls import STALLS
+from testbed.lifetime import sweeper
 
 _JAIL = str(Path(isolation.__file__).with_name("__main__.py"))
 _POLL_S = 0.1
@@ -87,6 +89,9 @@ def run(
     watch = _Watch(time.monotonic(), on_progress)
     with _inherited(job, folder, watch.file, terminal) as descriptors:
         (folder / guest_init.EXIT_FILE).unlink(missing_ok=True)
+        unfinished = [folder / f"{name}.part" for name in (guest_init.EXIT_FILE, STALLS)]
+        for path in unfinished:  # a run that is ended may be writing one
+            sweeper.note(path)
         pid = _spawn(job, descriptors, cpu)
         usage = Usage(limits, pid, folder) if limits else None
         ended = ""
@@ -94,10 +99,11 @@ def run(
             ended = _wait(pid, watch, wall_limit_s, stop, usage)
         finally:
             returncode = _end(pid)
+            for path in unfinished:
+                path.unlink(missing_ok=True)
     watch.look()
     status, reason, exit_code, clock_s = ending_of(folder, ended, returncode, wall_limit_s)
     watch.close()
-    (folder / f"{guest_init.EXIT_FILE}.part").unlink(missing_ok=True)
     return Outcome(
         status=status,
         reason=reason,
