@@ -104,7 +104,7 @@ def row(conversation: Conversation, message: Message) -> dict[str, Any]:
     length = message.header("content-length") or ""
     request = message.request
     return {
-        "frame": _last_frame(conversation, message),
+        "frame": last_frame(conversation, message),
         "first_frame": stream.frame(message.begin),
         "head_frame": stream.delivered(max(message.begin, message.head_end - 1)),
         "connection": conversation.connection,
@@ -120,7 +120,7 @@ def row(conversation: Conversation, message: Message) -> dict[str, Any]:
         "body_bytes": message.body_bytes,
         "headers": message.headers,
         "body": message.body,
-        "request_frame": None if request is None else _last_frame(conversation, request),
+        "request_frame": None if request is None else last_frame(conversation, request),
         "complete": message.complete,
         "cut": message.cut,
         "malformed": bool(message.problem) and not message.cut,
@@ -128,7 +128,7 @@ def row(conversation: Conversation, message: Message) -> dict[str, Any]:
     }
 
 
-def _last_frame(conversation: Conversation, message: Message) -> int:
+def last_frame(conversation: Conversation, message: Message) -> int:
     """The frame that completes a message; what the stream's end completes, its FIN does."""
     stream = conversation.sides[message.side]
     if message.by_close:

@@ -32,6 +32,9 @@ captured, so that time is linear in the capture. A message ends at a hole beyond
 MOST_MESSAGES = 10_000
 """Messages of one side of a connection that are read; the last one says that more may follow."""
 
+MOST_KEPT_BYTES = 256 << 20
+"""Bytes of bodies that are kept of one side of a connection."""
+
 _PIECE_BYTES = 1 << 12  # what lies behind a message is fed again with the next one
 _HOLE_PIECE_BYTES = 1 << 16
 
@@ -135,6 +138,7 @@ class _Side:
         self.requests, self.answered = requests, 0
         self.most_body_bytes = most_body_bytes
         captured = sum(run.end - run.begin for run in stream.runs)
+        self.room_bytes = MOST_KEPT_BYTES
         self.fillable_bytes = _FILLED_BYTES + _FILLED_PER_BYTE * captured
 
     def messages(self) -> Iterator[Message]:
@@ -280,9 +284,10 @@ class _Parsing:
             message.status, message.reason = event.status_code, event.reason.decode("latin-1")
 
     def _keep(self, data: bytes) -> None:
-        room = self.most - self.message.body_bytes
+        room = min(self.most - self.message.body_bytes, self.side.room_bytes)
         if room > 0:
             self.body.append(data[:room])
+            self.side.room_bytes -= len(self.body[-1])
         self.message.body_bytes += len(data)
 
     def _feed(self) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli import text_table
+from analysis.printable import printable
+from testbed.cli import capture_http, text_table
 from testbed.cli.capture_file import FILE, KEYS, CaptureFile
 from testbed.cli.capture_packet import hex_dump
 from testbed.cli.console import err
@@ -39,11 +40,11 @@ MOST_BYTES = 256 << 20
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["text", "hex", "raw", "messages"]),
+    type=click.Choice(["text", "http", "messages", "hex", "raw"]),
     default="text",
     show_default=True,
-    help="raw writes the bytes alone, for other programs; messages shows one line per message "
-    "or frame of HTTP, HTTP/2, TLS, DNS, ….",
+    help="http shows HTTP/1 messages with their bodies unpacked; messages shows one line per "
+    "message or frame of HTTP, HTTP/2, TLS, DNS, …; raw writes bytes alone, for other programs.",
 )
 @click.option(
     "--side",
@@ -59,7 +60,8 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     Each byte comes once, in the order in which it could be read; what was sent again adds nothing.
     Gaps in the capture are named. With --keys, it is what was said inside TLS. Client (→) and
     server (←) differ in colour in a terminal. After a switch to WebSocket each frame has a line,
-    without its mask and uncompressed.
+    without its mask and uncompressed. With --as http, bodies are shown without chunks and
+    compression, each up to 1 MiB; of those that are not text, the first bytes in hexadecimal.
     """
     from analysis import follow as following
     from analysis import packets, tcp
@@ -78,6 +80,9 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
         err.print("nothing was said in this connection", highlight=False)
         return
     wanted = {"both": (0, 1), "client": (0,), "server": (1,)}[side]
+    if form == "http":
+        _write_http(found, wanted)
+        return
     switched = following.websocket(kept, found) if form == "text" else None
     said, frames = switched or (found, ())
     parts = (part for part in said.parts() if part.side in wanted)
@@ -107,6 +112,23 @@ def _write_head(found: Conversation) -> None:
     text_table.write()
 
 
+def _write_http(found: Conversation, wanted: tuple[int, ...]) -> None:
+    """Messages, each below a line that says which packets brought it."""
+    _write_head(found)
+    count = 0
+    for side, about, line in capture_http.lines(found, wanted):
+        if about:
+            if count and not about.startswith("body"):
+                text_table.write()
+            words = f"{_ARROWS[side]} [{printable(about)}]"
+            text_table.write(click.style(words, fg=_COLOURS[side], bold=True))
+        else:
+            text_table.write(_line(line, side))
+        count += 1
+    if not count:
+        err.print("no HTTP/1 message in what was said; --as text shows it", highlight=False)
+
+
 def _gap(part: Part) -> str:
     """Says what is missing before a part."""
     lacking = f"{part.missing_bytes} bytes are missing in the capture"
@@ -134,8 +156,6 @@ def _as_text(parts: Iterator[Part]) -> Iterator[str]:
 
 def _line(octets: bytes, side: int) -> str:
     """One line, in the colour of its side; what is no visible text is written out."""
-    from analysis.printable import printable
-
     text = octets.removesuffix(b"\r").decode("utf-8", "backslashreplace")
     line = f"{_ARROWS[side]} {printable(text.expandtabs())}".rstrip()
     return click.style(line, fg=_COLOURS[side])
