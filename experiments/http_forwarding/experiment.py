@@ -35,17 +35,8 @@ if TYPE_CHECKING:
 
 FAULTS = (
     *("none", "sent-away", "hidden", "temporary", "stubborn", "unaware"),
-    *(
-        "silent",
-        "plain",
-        "open",
-        "clean",
-        "believing",
-        "one-sided",
-        "forgetful",
-        "rigid",
-        "vague",
-    ),
+    *("silent", "plain", "open", "clean", "believing", "one-sided"),
+    *("forgetful", "rigid", "vague", "exposed"),
 )
 
 LOGIN = "user=alice&password=rosebud"
@@ -143,7 +134,7 @@ class HttpForwarding(Redirection, Proxies, Balancing, Failing):
             "tunnel-refused": program(
                 "h1", *_CURL, *proxy, "--proxytunnel", f"{site}:{servers.FORBIDDEN}/"
             ),
-            "reversed": _visit("h1", "h3", page),
+            "reversed": _visit("h1", "h3", page, "--location"),
         }
 
     def _staff(self, net: RunningNetwork) -> dict[str, Action]:
@@ -237,7 +228,7 @@ def _visit(
     """curl, which asks `server` for a page of the site, some times on one connection."""
 
     def act(net: RunningNetwork) -> None:
-        lead = ("--connect-to", f"::{net.address(server)}:{port}")
+        lead = ("--connect-to", f"{servers.NAME}:80:{net.address(server)}:{port}")
         program(node, *_CURL, *lead, *words, *[f"http://{servers.NAME}{path}"] * times)(net)
 
     return act

@@ -118,6 +118,9 @@ server {{
   location /staff-careless/ {{
     proxy_pass http://{target}:{CARELESS};
   }}
+  location = {NEW} {{
+    {f"return 307 http://{target}{NEW};" if "exposed" in faults else f"proxy_pass http://{target};"}
+  }}
   location = /refused {{
     proxy_pass http://{target}:{REFUSED}/;
   }}
