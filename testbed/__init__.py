@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from testbed.author.steps import address, mac, pick, step
     from testbed.author.topo import Topo, number, whole_number, with_addresses
     from testbed.cli.python import run
+    from testbed.core.checksum import internet_checksum
     from testbed.core.claims import (
         ANY_STALL,
         JUDGED_SHARE,
@@ -59,8 +60,11 @@ if TYPE_CHECKING:
         at_most,
         between,
         claim,
+        first,
+        given,
         holds,
         inconclusive,
+        last,
         near,
         same,
         with_unjudged,
@@ -132,10 +136,14 @@ __all__ = [
     "dns_lookups",
     "endpoints",
     "filter_packets",
+    "first",
+    "given",
     "holds",
     "in_order",
     "inconclusive",
+    "internet_checksum",
     "ip",
+    "last",
     "mac",
     "masquerade",
     "name_service",
@@ -189,9 +197,10 @@ _HOME = {
     "author.steps": "address mac pick step",
     "author.topo": "Topo number whole_number with_addresses",
     "cli.python": "run",
+    "core.checksum": "internet_checksum",
     "core.claims": (
         "ANY_STALL Evidence JUDGED_SHARE MissingDataError Verdict all_of at_least at_most between"
-        " claim holds inconclusive near same with_unjudged"
+        " claim first given holds inconclusive last near same with_unjudged"
     ),
     "core.errors": (
         "CommandError ConfigError ConvergenceError MissingPrerequisiteError ParseError TestbedError"

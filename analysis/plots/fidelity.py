@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.plots.style import COLOURS
+from testbed.core.quantities import number
 
 
 def links(table: pd.DataFrame, targets: Mapping[str, float]) -> Figure:
@@ -48,7 +49,9 @@ def jitter(table: pd.DataFrame, cdfs: Mapping[str, Callable[[float], float]]) ->
         x = np.linspace(delays.min() - 0.5, delays.max() + 0.5, 400)
         axes.plot(x, [cdf(v) for v in x], color="black", lw=4, alpha=0.25, label="set")
         share = np.arange(1, len(delays) + 1) / len(delays)
-        axes.step(delays, share, where="post", lw=1, label=f"measured ({len(delays)} packets)")
+        axes.step(
+            delays, share, where="post", lw=1, label=f"measured ({number(len(delays), 'packets')})"
+        )
         axes.set(title=f"{link} jitter", xlabel="one-way delay (ms)", ylabel="share of packets")
         axes.legend(fontsize=8)
     return figure

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plots.style import COLOURS, mark
 from testbed.core.ordering import natural
+from testbed.core.quantities import number
 
 INFINITY = 16
 
@@ -166,7 +167,7 @@ def traffic(
             mine["wire_bytes"].astype(float).cumsum() / 1e3,
             where="post",
             color=COLOURS[i],
-            label=f"{scenario}: {len(mine)} packets",
+            label=f"{scenario}: {number(len(mine), 'packets')}",
         )
         asked = echoes[echoes["scenario"] == scenario]
         for lost, tick, colour in ((False, "|", "#BBBBBB"), (True, "|", COLOURS[i])):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.core.claims import MissingDataError, Verdict, holds
+from testbed.core.quantities import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,5 +31,7 @@ def none_of(wrong: pd.DataFrame, every: pd.DataFrame, what: str, expected: str) 
     if not is_packets:
         return verdict
     if wrong.empty:
-        return verdict.because(f"the first of {len(every)} packets judged", every.head(3))
+        return verdict.because(
+            f"the first of {number(len(every), 'packets')} judged", every.head(3)
+        )
     return verdict.because(what, wrong.head(6))

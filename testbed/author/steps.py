@@ -109,14 +109,29 @@ def step_at(steps: pd.DataFrame, time_s: pd.Series[float]) -> list[str]:
     return [names[place] for place in places]
 
 
-def json_logs(data: ScenarioData, steps: pd.DataFrame, log: str) -> pd.DataFrame:
+def json_logs(
+    data: ScenarioData, steps: pd.DataFrame, log: str, *, having: str = ""
+) -> pd.DataFrame:
     """What a program logged as JSON, one object per line with ``time_ns``, in logs ``<log>*.log``.
+
+    Args:
+        data: the scenario's artefacts.
+        steps: as announced.
+        log: beginning of the logs' names.
+        having: keep only rows with this key.
 
     Returns:
         One row per line, with `time_s` and `step`; other lines are left out, and a last one that
         is cut off.
+
+    Raises:
+        MissingDataError: no row has the key `having`.
     """
     table = _logged(data, log).drop(columns="step", errors="ignore")  # its own announcements
+    if having:
+        if having not in table:
+            raise MissingDataError(f"no line of the logs '{log}*' has '{having}'")
+        table = table.dropna(subset=[having]).reset_index(drop=True)
     table.insert(1, "step", step_at(steps, table["time_s"]))
     return table
 

@@ -21,6 +21,7 @@ from testbed.cli.capture_stats import report, stats
 from testbed.cli.console import err
 from testbed.core.errors import CaptureError, ConfigError, nearest
 from testbed.core.files import writing
+from testbed.core.quantities import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,7 @@ def export(
         if len(error.packets):
             err.print(f"{target} contains the packets before the damage", highlight=False)
         raise
-    err.print(f"{count} packets in {target}")
+    err.print(f"{number(count, 'packets')} in {target}")
 
 
 def _export_messages(

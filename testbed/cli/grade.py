@@ -17,6 +17,7 @@ from rich.table import Table
 from testbed.cli.console import err, out
 from testbed.core.errors import ConfigError, ExitCode
 from testbed.core.files import building, copy_tree, write_text
+from testbed.core.quantities import number
 from testbed.grading import bundle_trust, library
 from testbed.grading.answers import shown
 from testbed.grading.classroom import Graded, Request, find, grade_class
@@ -147,7 +148,8 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
     mean = sum(g.result.points for g in results) / len(results)
     of = points_text(results[0].result.of)
     out.print(
-        f"{len(results)} students, {new} graded now, average {points_text(mean)} of {of} points",
+        f"{number(len(results), 'students')}, {new} graded now, "
+        f"average {points_text(mean)} of {of} points",
         highlight=False,
     )
     if regrade:

@@ -58,6 +58,22 @@ class MissingDataError(TestbedError):
     exit_code = ExitCode.INCONCLUSIVE
 
 
+def first(rows: pd.DataFrame, what: str) -> pd.Series[Any]:
+    """The first of some rows; MissingDataError, which says `what` is missing, if there is none."""
+    return _row(rows, 0, what)
+
+
+def last(rows: pd.DataFrame, what: str) -> pd.Series[Any]:
+    """The last of some rows, as `first`."""
+    return _row(rows, -1, what)
+
+
+def _row(rows: pd.DataFrame, place: int, what: str) -> pd.Series[Any]:
+    if rows.empty:
+        raise MissingDataError(f"no {what}")
+    return rows.iloc[place]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Where to look: packets of a capture by their numbers, or rows of a table.
@@ -286,19 +302,31 @@ def all_of(*verdicts: Verdict) -> Verdict:
     statuses = [v.status for v in verdicts]
     worst = next(s for s in (Status.FAIL, Status.INCONCLUSIVE, Status.PASS) if s in statuses)
     shown = [v for v in verdicts if v.status == worst] if worst != Status.PASS else verdicts
+    cases = _cases(shown)
     numbers = [v.value for v in verdicts if v.value is not None]
     units = {v.unit for v in verdicts}
     like = len(numbers) == len(verdicts) and len({(v.unit, v.expected) for v in verdicts}) == 1
     return Verdict(
         worst,
-        _listed(v.observed for v in shown),
-        _listed(v.expected for v in shown),
-        _listed(v.tolerance for v in shown if v.tolerance),
+        _listed([c.observed for c in cases]),
+        _listed([c.expected for c in cases]),
+        _listed(list(dict.fromkeys(v.tolerance for v in shown if v.tolerance))),
         _each_once(e for v in shown for e in v.evidence),
         sum(numbers) / len(numbers) if like else None,
         units.pop() if like else "",
-        cases=_cases(shown),
+        cases=_all_cases(shown) if len(cases) > _LISTED else (),
     )
+
+
+def given(*conditions: Verdict) -> Verdict:
+    """What a claim presupposes: if it was not so, the claim is INCONCLUSIVE, and never FAIL.
+
+    For what chance or the setting had to provide, such as enough losses to see what they cause.
+    """
+    verdict = all_of(*conditions)
+    if verdict.status is Status.FAIL:
+        return replace(verdict, status=Status.INCONCLUSIVE)
+    return verdict
 
 
 def _each_once(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
@@ -309,11 +337,14 @@ def _each_once(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
     return tuple(found)
 
 
-def _cases(verdicts: Sequence[Verdict]) -> tuple[Case, ...]:
-    """All cases, if one line does not have room for them."""
-    found = [case for v in verdicts for case in v.cases or (Case(v.observed, v.expected),)]
-    listed = max(len({c.observed for c in found}), len({c.expected for c in found}))
-    return tuple(found) if listed > _LISTED else ()
+def _cases(verdicts: Sequence[Verdict]) -> list[Case]:
+    """Different cases in order, so that what was observed stays next to what was expected."""
+    return list(dict.fromkeys(Case(v.observed, v.expected) for v in verdicts))
+
+
+def _all_cases(verdicts: Sequence[Verdict]) -> tuple[Case, ...]:
+    """All cases, with those that a verdict already lists."""
+    return tuple(case for v in verdicts for case in v.cases or (Case(v.observed, v.expected),))
 
 
 def with_unjudged(judged: Sequence[Verdict], unjudged: Sequence[str], worst_us: float) -> Verdict:
@@ -334,11 +365,12 @@ def with_unjudged(judged: Sequence[Verdict], unjudged: Sequence[str], worst_us: 
     return all_of(*judged, spoiled)
 
 
-def _listed(words: Iterable[str]) -> str:
-    """Different words in order, the first few of many."""
-    different = list(dict.fromkeys(words))
-    more = len(different) - _LISTED
-    return "; ".join([*different[:_LISTED], *([f"… ({more} more)"] if more > 0 else [])])
+def _listed(words: Sequence[str]) -> str:
+    """The first few of many; one that all of them share, once."""
+    if len(set(words)) == 1:
+        return words[0]
+    more = len(words) - _LISTED
+    return "; ".join([*words[:_LISTED], *([f"… ({more} more)"] if more > 0 else [])])
 
 
 def _judge(

@@ -22,42 +22,29 @@ def in_words(value: Any) -> str:
 
 _SINGULAR = {
     "addresses": "address",
+    "echoes": "echo",
     "entries": "entry",
+    "losses": "loss",
     "matches": "match",
     "queries": "query",
     "replies": "reply",
+    "retries": "retry",
 } | {
     plural: plural.removesuffix("s")
     for plural in (
-        "announcements",
-        "answers",
-        "bytes",
-        "connections",
-        "datagrams",
-        "drops",
-        "duplicates",
-        "errors",
-        "flows",
-        "fragments",
-        "frames",
-        "hops",
-        "lies",
-        "marks",
-        "messages",
-        "offers",
-        "packet-ins",
-        "packets",
-        "pings",
-        "ports",
-        "probes",
-        "questions",
-        "requests",
-        "rounds",
-        "segments",
-        "times",
-    )
+        "ACKs SYNs SYN+ACKs FINs DISCOVERs OFFERs REQUESTs LSAs acknowledgements announcements"
+        " answers blocks bytes changes characters checks checksums claims commands connections"
+        " contradictions cookies datagrams drops duplicates errors files flows"
+        " fragments frames gaps headers hops hosts letters lies links marks messages metrics"
+        " moves names nodes numbers offers packet-ins packets pieces pings pointers ports probes"
+        " questions records repeats repetitions reports requests resets rounds rows runs samples"
+        " segments streams students timeouts times transmissions trips updates wraps"
+    ).split()
 }
-"""What claims count. Other units stay as given: no spelling rule covers English."""
+"""What claims and reports count. Other units stay as given: no spelling rule covers English."""
+
+_BEHIND = frozenset("of with without in for to by at from than that per on a the is".split())
+"""What comes after one of these words is not what is counted."""
 
 
 def number(value: float, unit: str = "") -> str:
@@ -68,6 +55,13 @@ def number(value: float, unit: str = "") -> str:
 
 
 def _of_one(unit: str) -> str:
-    """``packets per RTT`` → ``packet per RTT``; unknown plurals stay."""
-    noun, gap, rest = unit.partition(" ")
-    return _SINGULAR.get(noun, noun) + gap + rest
+    """``old packets per RTT`` → ``old packet per RTT``; unknown plurals stay."""
+    words = unit.split(" ")
+    for place, word in enumerate(words):
+        if word in _BEHIND:
+            break
+        noun = word.rstrip(",;")
+        if noun in _SINGULAR:
+            words[place] = _SINGULAR[noun] + word[len(noun) :]
+            break
+    return " ".join(words)

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from testbed.core.errors import ConfigError
 from testbed.core.files import write_tree, writing
+from testbed.core.quantities import number
 from testbed.grading import manifest, questions
 from testbed.grading.library import BUNDLED, VARIANT, LabFolder
 
@@ -103,4 +104,5 @@ def write_zip(
 
 def describe(lab: LabFolder, files: Mapping[str, Any]) -> str:
     """What is in a bundle, in one line."""
-    return f"{lab.name}: {len(files)} files, {len(lab.manifest.public().checks)} public checks"
+    public = number(len(lab.manifest.public().checks), "public checks")
+    return f"{lab.name}: {number(len(files), 'files')}, {public}"

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.core.claims import MissingDataError
+from testbed.core.claims import MissingDataError, first
 from testbed.core.errors import ParseError
 from testbed.core.ordering import natural
+from testbed.core.quantities import number
 from testbed.core.rundir import SCENARIO, key_logs, read_json
 from testbed.results import gate
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from analysis.tls import KeyLog
     from testbed.author.topo import LinkShape
+
+_PCAP_HEADER_BYTES = 24
 
 
 class ScenarioData:
@@ -114,7 +117,7 @@ class ScenarioData:
             raise MissingDataError(f"capture '{capture}': tcpdump did not finish")
         if lost:
             raise MissingDataError(
-                f"capture '{capture}' lacks {lost} packets that the kernel dropped"
+                f"capture '{capture}' lacks {number(lost, 'packets')} that the kernel dropped"
             )
         wanted = None if columns is None else list(dict.fromkeys(["time_ns", *columns]))
         frame = packets.read(path, columns=wanted)
@@ -128,6 +131,13 @@ class ScenarioData:
         from analysis.tls import key_log
 
         return [key_log.read(path) for path in key_logs(self.path)]
+
+    @property
+    def heard_nothing(self) -> bool:
+        """True if captures were taken, and none has a packet: then nothing can be concluded."""
+        paths = [self.path / "captures" / f"{name}.pcap" for name in self.captures()]
+        sizes = [path.stat().st_size for path in paths if path.is_file()]
+        return bool(sizes) and max(sizes) <= _PCAP_HEADER_BYTES
 
     def frame(self, capture: str, number: int) -> bytes:
         """The bytes of one packet of a capture, by its number."""
@@ -157,6 +167,14 @@ class ScenarioData:
             if event is None or row["event"] == event
         ]
         return pd.DataFrame(rows, columns=None if rows else ["time_s", "time_ns", "event"])
+
+    def moment(self, event: str) -> float:
+        """When an event of the run first happened, in seconds.
+
+        Raises:
+            MissingDataError: it did not.
+        """
+        return float(first(self.events(event), f"event '{event}'")["time_s"])
 
     @cached_property
     def _event_rows(self) -> list[dict[str, Any]]:
@@ -239,10 +257,10 @@ class ScenarioData:
 def _json_lines(path: Path, word: str) -> list[dict[str, Any]]:
     """Rows of a file with one JSON object per line; each has a time and the key `word`."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for place, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             row = json.loads(line)
             rows.append(row | {"time_ns": int(row["time_ns"]), word: str(row[word])})
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise ParseError(str(path), f"line {number}", str(error)) from None
+            raise ParseError(str(path), f"line {place}", str(error)) from None
     return rows

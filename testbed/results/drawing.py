@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from testbed.core.quantities import number
 from testbed.results.label_places import Labels, Point
 from testbed.results.layout import Row, bends, between, framed, positions, way
 
@@ -56,7 +57,8 @@ def draw(topology: Mapping[str, Any], addresses: Sequence[Row] = ()) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="topology" role="img" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">',
-        f"<title>{len(nodes)} nodes, {len(links)} links</title><style>{_STYLE}</style>",
+        f"<title>{number(len(nodes), 'nodes')}, {number(len(links), 'links')}</title>",
+        f"<style>{_STYLE}</style>",
     ]
     kinds = {node["name"]: node.get("kind", "host") for node in nodes}
     figures, labels = [], Labels()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.author import steps
 from testbed.core import parameters
 from testbed.core.errors import ConfigError, nearest
+from testbed.core.quantities import number
 from testbed.core.rundir import (
     REPETITION,
     REPORT,
@@ -321,12 +322,13 @@ class RepeatedRun:
         return self.path / REPORT
 
     def __repr__(self) -> str:
-        return f"<RepeatedRun {self.path.name}: {_counted(self.claims)} in {len(self.runs)} runs>"
+        runs = number(len(self.runs), "runs")
+        return f"<RepeatedRun {self.path.name}: {_counted(self.claims)} in {runs}>"
 
     def _repr_html_(self) -> str:
         shown = ["verdict", "sentence", "held", "seeds", "mean", "half_95", "unit", "expected"]
         rows = self.claims[shown].astype(object).where(self.claims[shown].notna(), "")
-        about = f"{self.path.name}: {_counted(self.claims)} in {len(self.runs)} runs"
+        about = f"{self.path.name}: {_counted(self.claims)} in {number(len(self.runs), 'runs')}"
         return cell(self.experiment.title(), about, rows.to_dict("records"), self.figures)
 
 

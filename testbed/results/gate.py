@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.core.errors import said_once
+from testbed.core.quantities import number
 from testbed.core.rundir import RunDir, read_json
 from testbed.guest_init.stalls import STALLS
 
@@ -208,14 +209,14 @@ def _disturbances(folder: Path) -> Iterator[str]:
     if (folder / GATE).is_file():
         yield from host_disturbances(read_json(folder / GATE))
     for name, lost in _wire_drops(folder).items():
-        yield f"the wire behind {name} dropped {lost} packets, though it has no loss"
+        yield f"the wire behind {name} dropped {number(lost, 'packets')}, though it has no loss"
     captures = folder / "captures" / "captures.json"
     if captures.is_file():
         for name, stats in read_json(captures).items():
             if stats["dropped"] < 0:
                 yield f"capture {name} did not finish"
             elif stats["dropped"] > 0:
-                yield f"capture {name} lost {stats['dropped']} packets"
+                yield f"capture {name} lost {number(stats['dropped'], 'packets')}"
 
 
 def _late(folder: Path) -> Iterator[str]:
@@ -242,7 +243,7 @@ def host_disturbances(seen: dict[str, Any]) -> Iterator[str]:
     if seen["clock_step_s"] > MAX_CLOCK_STEP_S:
         yield f"the clock was set by {1e3 * seen['clock_step_s']:.1f} ms"
     if seen["backlog_drops"]:
-        yield f"the host's backlog dropped {seen['backlog_drops']} packets"
+        yield f"the host's backlog dropped {number(seen['backlog_drops'], 'packets')}"
 
 
 def _wire_drops(folder: Path) -> dict[str, int]:

@@ -9,7 +9,7 @@ import gc
 import logging
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -222,6 +222,8 @@ def _measure_one(cls: type[Experiment], data: ScenarioData) -> dict[str, pd.Data
     import pandas as pd
 
     try:
+        if data.heard_nothing:
+            raise MissingDataError("no capture has a packet")
         with own_code(cls, f"measure, scenario '{data.name}'"):
             found = cls(data.params).measure(data)
     except MissingDataError as missing:
@@ -288,12 +290,13 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
         if not set(claim.scenarios) <= set(meta["scenarios"]):
             continue
         try:
+            _require_measured(claim.scenarios or tuple(meta["scenarios"]), tables)
             with own_code(cls, f"claim {claim.name}"):
                 verdict = claim.check(experiment, tables)
                 if not isinstance(verdict, Verdict):
                     raise TypeError(f"returned {verdict!r}, not a Verdict")
         except MissingDataError as missing:
-            verdict = inconclusive(_reason(missing, tables))
+            verdict = inconclusive(str(missing))
         except ConfigError as error:
             verdict = inconclusive(str(error))
         if meta.get("clock") == "real":
@@ -317,9 +320,12 @@ def _gated(verdict: Verdict, run: RunDir, claim: Claim, scenarios: tuple[str, ..
     return verdict
 
 
-def _reason(missing: MissingDataError, tables: Tables) -> str:
-    reasons: list[str] = list(tables["missing"]["reason"].unique()) if "missing" in tables else []
-    return "; ".join([str(missing), *reasons])
+def _require_measured(scenarios: Iterable[str], tables: Tables) -> None:
+    """Raises MissingDataError if one of a claim's scenarios could not be measured."""
+    if "missing" in tables:
+        for row in tables["missing"].to_dict("records"):
+            if row["scenario"] in scenarios:
+                raise MissingDataError(f"scenario '{row['scenario']}': {row['reason']}")
 
 
 def save_plots(run: RunDir, experiment: Experiment, tables: Tables) -> list[Path]:

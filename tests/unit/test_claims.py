@@ -15,7 +15,10 @@ from testbed.core.claims import (
     between,
     claim,
     claims_of,
+    first,
+    given,
     inconclusive,
+    last,
     near,
     same,
 )
@@ -48,6 +51,35 @@ def test_one_failure_fails_all_and_one_gap_leaves_it_open():
     assert all_of(good, gap).status == Status.INCONCLUSIVE
     assert all_of(gap, bad, good).status == Status.FAIL
     assert all_of().status == Status.INCONCLUSIVE
+
+
+def test_what_is_given_makes_no_claim_fail():
+    assert given(at_least(5, 3)).status == Status.PASS
+    unmet = given(at_least(2, 3, unit="datagrams lost"))
+    assert (unmet.status, unmet.observed) == (Status.INCONCLUSIVE, "2 datagrams lost")
+    assert all_of(unmet, at_least(2, 1)).status == Status.INCONCLUSIVE
+    assert all_of(unmet, at_least(0, 1)).status == Status.FAIL
+
+
+def test_what_was_observed_stays_next_to_what_was_expected():
+    parts = [near(n, n, abs=0, unit=unit) for n, unit in ((4, "acks"), (1, "syn"), (4, "acks"))]
+    verdict = all_of(*parts)
+    assert (verdict.observed, verdict.expected) == ("4 acks; 1 syn", "4 acks; 1 syn")
+    gaps = all_of(*(near(g, w, abs=1, unit="s") for g, w in ((1, 1), (1, 2), (2, 2))))
+    assert (gaps.observed, gaps.expected) == ("1 s; 1 s; 2 s", "1 s; 2 s; 2 s")
+    many = all_of(*(at_most(n, 0, unit="resets") for n in range(1, 9)))
+    assert many.expected == "0 resets"
+    assert many.observed == "; ".join(
+        ["1 reset", *(f"{n} resets" for n in range(2, 7)), "… (2 more)"]
+    )
+    assert len(many.cases) == 8
+
+
+def test_rows_that_are_missing_are_named():
+    rows = pd.DataFrame({"x": [1, 2]})
+    assert (first(rows, "row")["x"], last(rows, "row")["x"]) == (1, 2)
+    with pytest.raises(MissingDataError, match="no SYN in step 'open'"):
+        first(rows.head(0), "SYN in step 'open'")
 
 
 def test_a_failing_case_is_what_the_verdict_shows():
@@ -193,6 +225,11 @@ def test_a_bare_number_is_found():
         ("loss", "1 loss"),
         ("Mbit/s", "1 Mbit/s"),
         ("Jain's index", "1 Jain's index"),
+        ("old segments", "1 old segment"),
+        ("resets to the third", "1 reset to the third"),
+        ("retries", "1 retry"),
+        ("of the streams read wrongly", "1 of the streams read wrongly"),
+        ("repetitions; losses", "1 repetition; losses"),
         ("series", "1 series"),
         ("boxes", "1 boxes"),
         ("", "1"),

@@ -74,6 +74,15 @@ def test_a_claim_that_raises_takes_no_other_with_it(tmp_path):
     assert "returned None, not a Verdict" in str(found["returns_nothing"].as_dict())
 
 
+def test_a_claim_on_a_scenario_that_could_not_be_measured_is_inconclusive(tmp_path):
+    run = RunDir(tmp_path)
+    run.write_meta({"parameters": {}, "scenarios": {"main": {}}})
+    missing = pd.DataFrame({"scenario": ["main"], "reason": ["no capture has a packet"]})
+    judged = replay.judge(run, Wrong(Wrong.Parameters()), Tables(missing=missing))
+    assert {v.status for _, v in judged} == {Status.INCONCLUSIVE}
+    assert {v.observed for _, v in judged} == {"scenario 'main': no capture has a packet"}
+
+
 def test_a_file_that_raises_when_loaded_names_its_line(tmp_path):
     path = tmp_path / "thin.py"
     path.write_text("x = 1\ny = x / 0\n")

@@ -29,3 +29,21 @@ def test_a_capture_that_was_never_taken_is_not_known(tmp_path):
     assert data.captures() == ["h1-eth0"]
     with pytest.raises(MissingDataError, match="no capture 'h2-eth0'"):
         data.packets("h2-eth0")
+
+
+def test_captures_without_any_packet_are_known(tmp_path):
+    data = folder_with(tmp_path, "h1-eth0", "r1-eth0")
+    for name in ("h1-eth0", "r1-eth0"):
+        (tmp_path / "captures" / f"{name}.pcap").write_bytes(bytes(24))
+    assert data.heard_nothing
+    (tmp_path / "captures" / "r1-eth0.pcap").write_bytes(bytes(100))
+    assert not data.heard_nothing
+
+
+def test_an_event_that_never_came_is_named(tmp_path):
+    data = ScenarioData("main", tmp_path, None)
+    start = '{"time_ns": 1000000000, "monotonic_ns": 0, "event": "start"}\n'
+    (tmp_path / "events.jsonl").write_text(start)
+    assert data.moment("start") == 0
+    with pytest.raises(MissingDataError, match="no event 'ends'"):
+        data.moment("ends")
