@@ -97,7 +97,8 @@ class Lab(Assignment):
     def client(self, net: RunningNetwork, log: str, port: int) -> None:
         """Runs the student's client."""
         command = ["python3", "client.py", net.address("h2"), str(port), *MESSAGES]
-        finish(self.submission.start_program(net, "h1", command, log=log))
+        program = self.submission.start_program(net, "h1", command, log=log, errors_apart=True)
+        finish(program)
 
     def cut(
         self, net: RunningNetwork, log: str, sizes: tuple[int, ...], pause_s: float = 0
@@ -144,7 +145,8 @@ class Lab(Assignment):
             if one != right:
                 observed = f"answer {number + 1} is {_short(one)}"
                 return holds(False, observed=observed, expected=_short(right))
-        observed = f"{len(got)} answers{', ' if end else ''}{end}"
+        plural = "" if len(got) == 1 else "s"
+        observed = f"{len(got)} answer{plural}{', ' if end else ''}{end}"
         ok = len(got) == len(wanted) and not end
         return holds(ok, observed=observed, expected=f"{len(wanted)} answers, then the end")
 
@@ -157,7 +159,7 @@ class Lab(Assignment):
 
     @claim("Client and server understand each other.", source="RFC 9293 §2.2")
     def both(self, tables: Tables) -> Verdict:
-        """The client prints every answer on a line of its own."""
+        """The client prints every answer on a line of its own; standard error does not count."""
         text = self.printed(tables, "both")
         return self.no_server() if text is None else self.judge(lines_of(text), "")
 

@@ -171,10 +171,22 @@ def start(
     *,
     shown: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    errors_apart: bool = False,
 ) -> Process:
-    """Starts a student's program in a node; its output is in the log of that name."""
+    """Starts a student's program in a node; its output is in the log of that name.
+
+    Args:
+        net: the running network.
+        node: where.
+        command, work, shown, environment: as for `argv`.
+        log: name of its log, and of its folder for output.
+        errors_apart: what it writes to standard error goes to the log ``<log>-errors``.
+    """
     line = argv(command, work, out_folder(log), shown=shown, environment=environment)
-    return net.start(node, *line, log=log)
+    if not errors_apart:
+        return net.start(node, *line, log=log)
+    with (net.path / "logs" / f"{log}.log").open("wb") as stdout:
+        return net.start(node, *line, log=f"{log}-errors", stdout=stdout)
 
 
 def python_packages() -> dict[str, str]:

@@ -146,6 +146,7 @@ class Submission:
         *,
         log: str,
         shown: Mapping[str, str] | None = None,
+        errors_apart: bool = False,
     ) -> Process:
         """Starts a program of the student's in a node, in the sandbox.
 
@@ -156,10 +157,14 @@ class Submission:
                 the submission's files, and may write to ``/out``.
             log: name of its log, and of its folder under ``out/``; must be unique.
             shown: what this program alone may read, as path in the sandbox → path outside.
+            errors_apart: standard error goes to a log of its own, ``<log>-errors``, so that the
+                log has nothing but what the program answers.
         """
         from testbed.grading import sandbox
 
-        return sandbox.start(net, node, command, self.folder, log, shown=shown)
+        return sandbox.start(
+            net, node, command, self.folder, log, shown=shown, errors_apart=errors_apart
+        )
 
     def start_app(
         self, net: RunningNetwork, name: str, settings: Mapping[str, Any] | None = None
