@@ -21,7 +21,11 @@ _MOST = 8
 
 _TAIL_BYTES = 1 << 18
 _TRACE = "Traceback (most recent call last):"
-_FRAME = re.compile(r'\s+File "/(?:work|project/controller)/([^"/]+)", line (\d+)')
+_FRAME = re.compile(r'\s+File "/(?:work|project/controller)/([^"/]+)", line (\d+)(, in .*)?$')
+_NOT_PYTHON = ("SyntaxError:", "IndentationError:", "TabError:")
+_NOT_TEXT = re.compile(r"SyntaxError: Non-UTF-8 .* in file /work/([^/ ]+) on line (\d+)")
+_LONGEST_LINES = 5
+"""Of such an error, which has no traceback: the file, the line, a mark, and what is wrong."""
 
 
 def refused(scenarios: Path, files: Mapping[str, bytes]) -> list[str]:
@@ -87,20 +91,23 @@ def raised(scenarios: Path, names: Mapping[str, str]) -> list[str]:
 def _traces(text: str) -> Iterator[tuple[str, int, str]]:
     """Tracebacks: file and line of the innermost frame in the student's code, and what was raised.
 
-    Exceptions raised while handling another count separately.
+    Exceptions raised while handling another count separately. A file that is not Python at all has
+    no traceback: Python names the file and the line, and then the error.
     """
-    inside, frame = False, ("", 0)
+    inside, frame, left = False, ("", 0), 0
     for line in text.splitlines():
+        match = _FRAME.match(line)
         if line.strip() == _TRACE:
             inside, frame = True, ("", 0)
-        elif not inside:
-            continue
-        elif match := _FRAME.match(line):
-            frame = (match[1], int(match[2][:9]))
+        elif match and (inside or not match[3]):
+            frame, left = (match[1], int(match[2][:9])), _LONGEST_LINES
         elif line and not line[0].isspace():
-            inside = False
-            if frame[0]:
+            if match := _NOT_TEXT.match(line):
+                frame, left = (match[1], int(match[2][:9])), 1
+            if frame[0] and (inside or (left > 0 and line.startswith(_NOT_PYTHON))):
                 yield (*frame, line)
+            inside, frame = False, ("", 0)
+        left -= 1
 
 
 def _tail(log: Path) -> str:

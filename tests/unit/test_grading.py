@@ -913,6 +913,36 @@ def test_what_an_app_raised_is_told_by_file_and_line(tmp_path):
     assert student_diagnostics.raised(tmp_path, {"other.py": "app"}) == []
 
 
+def said_in(tmp_path, text, kinds):
+    (tmp_path / "main/logs").mkdir(parents=True)
+    (tmp_path / "main/logs/both-errors.log").write_text(text)
+    return student_diagnostics.raised(tmp_path, kinds)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("x = 1\nfor x in\n", "line 2: SyntaxError: invalid syntax"),
+        ("def f():\nreturn 1\n", "line 2: IndentationError: expected an indented block after"),
+        ("if 1:\n\tx = 1\n        y = 2\n", "line 3: TabError: inconsistent use of tabs"),
+        (b"\xff = 1\n", "line 1: SyntaxError: "),
+    ],
+)
+def test_a_program_that_is_not_python_is_told_by_file_and_line(tmp_path, source, error):
+    path = tmp_path / "client.py"
+    path.write_bytes(source if isinstance(source, bytes) else source.encode())
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
+    text = done.stderr.replace(str(path), "/work/client.py")
+    (line,) = said_in(tmp_path, text, {"client.py": "program"})
+    assert line.startswith(f"client.py: {error}")
+
+
+def test_what_only_looks_like_such_an_error_is_no_error(tmp_path):
+    text = '  File "/work/client.py", line 2\nhello\nSyntaxError: not here\n'
+    text += '  File "/work/client.py", line 3\n' + "    x\n" * 9 + "SyntaxError: too late\n"
+    assert said_in(tmp_path, text, {"client.py": "program"}) == []
+
+
 # ---- a lab's code in a bundle
 
 
