@@ -72,6 +72,7 @@ class Daemon:
         name: as people call it; unique within a node.
         program: absolute path of the program, or its name on the PATH.
         package: Debian package that contains the program.
+        also: what else must be installed: programs, or paths of files, with their Debian packages.
         needs: names of daemons of the same node that must be ready first, if they run.
         stop_signal: the signal that ends it when the experiment is over.
         owner: user who owns the state folder; for daemons that drop root.
@@ -82,6 +83,7 @@ class Daemon:
     name: ClassVar[str]
     program: ClassVar[str]
     package: ClassVar[str]
+    also: ClassVar[Mapping[str, str]] = {}
     needs: ClassVar[tuple[str, ...]] = ()
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     owner: ClassVar[str] = ""
@@ -149,9 +151,12 @@ def listens(process: Process, port: int, kind: str = "tcp") -> bool:
 
 
 def require(daemon: Daemon) -> None:
-    """Raises MissingPrerequisiteError if the daemon's program is not installed."""
-    if shutil.which(daemon.program) is None:
-        raise MissingPrerequisiteError(daemon.program, f"sudo apt-get install {daemon.package}")
+    """Raises MissingPrerequisiteError if something that the daemon uses is not installed."""
+    wanted = {daemon.program: daemon.package, **daemon.also}
+    missing = [what for what in wanted if not shutil.which(what) and not Path(what).exists()]
+    if missing:
+        packages = " ".join(dict.fromkeys(wanted[what] for what in missing))
+        raise MissingPrerequisiteError(", ".join(missing), f"sudo apt-get install {packages}")
 
 
 def write_files(daemon: Daemon, place: Place) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from testbed.daemons.base import Daemon, Place, listens
 
@@ -48,6 +49,7 @@ class Dovecot(Daemon):
     """One Dovecot, without TLS: it takes passwords in the clear."""
 
     name, program, package = "dovecot", "/usr/sbin/dovecot", "dovecot-pop3d"
+    also: ClassVar[Mapping[str, str]] = {"/usr/lib/dovecot/pop3": "dovecot-pop3d"}
 
     def files(self, place: Place) -> dict[str, str]:
         """Its configuration, in the syntax of the version that is installed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -90,8 +91,8 @@ class Exim(Daemon):
         It reads only files that are root's, and writes its spool as a user of its own; so the
         shell copies the one and makes the other first.
         """
-        copy = f"cp {self._conf(place)} /etc/exim4/exim4.conf"
-        spool = f"install -d -o {_OWNER} -g {_OWNER} {place.state}/exim"
+        copy = f"cp {shlex.quote(self._conf(place))} /etc/exim4/exim4.conf"
+        spool = f"install -d -o {_OWNER} -g {_OWNER} {shlex.quote(f'{place.state}/exim')}"
         return ["sh", "-c", f"{copy} && {spool} && exec {self.program} -v -bdf -oX 25"]
 
     def ready(self, place: Place, process: Process) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from testbed.daemons.base import Daemon, Place, listens
 
@@ -14,6 +15,7 @@ class Telnetd(Daemon):
     """inetutils' telnetd and login(1), one pair for each connection to port 23."""
 
     name, program, package = "telnetd", "/usr/sbin/telnetd", "inetutils-telnetd"
+    also: ClassVar[Mapping[str, str]] = {"socat": "socat", "/bin/login": "login"}
 
     def argv(self, place: Place) -> list[str]:
         """telnetd itself expects a connection on its standard input."""

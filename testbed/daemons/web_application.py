@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +27,10 @@ class WebApplication(Daemon):
     program: ClassVar[str] = "/usr/bin/python3"
     package: ClassVar[str] = "python3-flask"
     file: ClassVar[str] = "web_application"
+    also: ClassVar[Mapping[str, str]] = {
+        f"/usr/lib/python3/dist-packages/{name}": f"python3-{name}"
+        for name in ("flask", "jwt", "waitress")
+    }
     port: int = 8000
     flaws: Sequence[str] = ()
     options: Sequence[str] = ()

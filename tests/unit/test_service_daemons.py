@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from testbed.core.errors import ConfigError
+from testbed.core.errors import ConfigError, MissingPrerequisiteError
 from testbed.daemons import Daemon, Place, check
 from testbed.daemons.apache import Apache
-from testbed.daemons.base import write_files
+from testbed.daemons.base import require, write_files
 from testbed.daemons.dnsmasq import Dnsmasq
 from testbed.daemons.dovecot import Dovecot
 from testbed.daemons.exim import Exim
@@ -44,6 +46,24 @@ BAD = [
     (WebApplication(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
     (WebsocketServer(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
 ]
+
+
+def test_everything_that_is_missing_is_named_with_its_package() -> None:
+    class Needy(Apache):
+        program, package = "no-such-server", "one"
+        also: ClassVar[dict[str, str]] = {"no-such-helper": "two", "sh": "dash", "/no/file": "two"}
+
+    with pytest.raises(MissingPrerequisiteError) as raised:
+        require(Needy())
+    assert "no-such-server, no-such-helper, /no/file" in str(raised.value)
+    assert "sudo apt-get install one two" in str(raised.value)
+
+
+def test_a_path_with_spaces_stays_one_word_for_the_shell(tmp_path: Path) -> None:
+    place = Place("n1", tmp_path / "my configs", tmp_path / "my state")
+    words = shlex.split(Exim().argv(place)[2])
+    assert f"{place.configs}/exim.conf" in words
+    assert f"{place.state}/exim" in words
 
 
 def _checked(daemon: Daemon, folder: Path) -> None:
