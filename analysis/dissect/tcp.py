@@ -6,8 +6,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.dissect.checksum import internet_checksum
 from analysis.dissect.ipv4 import Field
+from testbed.core.checksum import internet_checksum
 
 _ETHERNET_BYTES, _FIXED_BYTES, _TCP = 14, 20, 6
 

@@ -6,8 +6,8 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
-from analysis.dissect.checksum import internet_checksum
 from analysis.dissect.ipv4 import Field
+from testbed.core.checksum import internet_checksum
 
 HEADER_BYTES = 8
 """Ports, length and checksum (RFC 768)."""

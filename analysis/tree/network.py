@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from analysis.describe import ICMP, ICMP6, UNREACHABLE
-from analysis.dissect.checksum import internet_checksum
 from analysis.dissect.igmp import TYPES as IGMP_TYPES
 from analysis.dissect.ospf import TYPES as OSPF_TYPES
 from analysis.tree.nodes import Part, flags_text
+from testbed.core.checksum import internet_checksum
 
 PROTOCOLS = {
     0: "hop-by-hop options",

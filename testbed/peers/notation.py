@@ -13,6 +13,7 @@ packetdrill's ``syntax.md``; what is not read here (tunnels, MPTCP, PSP) is an e
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -127,7 +128,7 @@ class _Reader(Words):
         if kind in {"whenever", "between", "after_between"} and not expects:
             raise self._wrong(_placed(token), "only a packet that is expected can have such a time")
         line = _placed(token).line or 0
-        return {"line": line, "text": self.lines[line - 1].strip(), "at": at, **action}
+        return {"line": line, "text": _bare(self.lines[line - 1]), "at": at, **action}
 
     def at(self, time: Token) -> tuple[Token, list[Any]]:
         return time, ["at", self._time(time)]
@@ -367,6 +368,14 @@ class _Reader(Words):
 
     def pair(self, name: Any, value: Any) -> Step:
         return {"name": name.get("word") or name.get("called"), "value": value}
+
+
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//.*|/\*.*?(?:\*/|$)')
+
+
+def _bare(line: str) -> str:
+    """A line without its comments; texts in quotes may look like one."""
+    return _COMMENT.sub(lambda found: found[1] or "", line).strip()
 
 
 def _placed(token: Token | None) -> Token:

@@ -26,6 +26,7 @@ from testbed.peers.calls import Calls
 from testbed.peers.links import Tun, Wire
 from testbed.peers.segments import Connection, Packet
 from testbed.peers.values import DiffersError, UnsupportedError
+from testbed.programs.telling import tell
 
 RESOLUTION_US = 10
 _STEP_US = 2
@@ -116,7 +117,7 @@ class Player:
         for text in self.plan["before"]:
             self._shell(text)
         self._start_ns = time.time_ns()
-        tell("start")
+        tell(event="start")
         for step in self.plan["steps"]:
             try:
                 self._step(step)
@@ -152,7 +153,7 @@ class Player:
         self._collect()
         connection = self._of_sent(packet)
         self._link.send(segments.build(packet, connection))
-        tell("sent", line=step["line"], packet=step["text"])
+        tell(event="sent", line=step["line"], packet=step["text"])
 
     def _do_call(self, step: dict[str, Any], base: int) -> None:
         self.calls.finish(self._time_us)
@@ -218,7 +219,8 @@ class Player:
             if wrong := matching.difference(rest, packet, connection, piece=piece, clock=clock):
                 raise DiffersError(step["text"], f"{came} at {when_us / 1e6:.6f} s: {wrong}")
             self._check_time(step, within, when_us, came)
-            tell("received", line=step["line"], packet=came, time_ns=packet.time_ns)
+            seen_ns = packet.time_ns or time.time_ns()
+            tell(time_ns=seen_ns, event="received", line=step["line"], packet=came)
             if not piece:
                 break
             rest |= {"seq": (rest["seq"] + size) & 0xFFFFFFFF, "length": rest["length"] - size}
@@ -304,14 +306,8 @@ class Player:
         return now_us
 
 
-def tell(event: str, **row: Any) -> None:
-    """One line of output, at once."""
-    row = {"time_ns": row.pop("time_ns", None) or time.time_ns(), "event": event, **row}
-    print(json.dumps(row, ensure_ascii=False), flush=True)  # noqa: T201 (its output)
-
-
 def _end(verdict: str, **row: Any) -> int:
-    tell("end", verdict=verdict, **row)
+    tell(event="end", verdict=verdict, **row)
     return _EXIT[verdict]
 
 

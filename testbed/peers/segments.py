@@ -10,6 +10,8 @@ import socket
 import struct
 from typing import Any, NamedTuple
 
+from testbed.core.checksum import internet_checksum
+
 TCP, UDP, ICMP = 6, 17, 1
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 _LETTERS = {"F": FIN, "S": SYN, "R": RST, "P": PSH, ".": ACK, "U": URG, "E": ECE, "W": CWR}
@@ -183,18 +185,9 @@ def _mapped(option: list[Any], connection: Connection) -> list[Any]:
 # ---- building
 
 
-def checksum(octets: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets[: len(octets) & ~1]))
-    total += octets[-1] << 8 if len(octets) % 2 else 0
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
-
-
 def _transport_checksum(source: str, target: str, protocol: int, octets: bytes) -> int:
     ends = socket.inet_aton(source) + socket.inet_aton(target)
-    return checksum(ends + struct.pack("!BBH", 0, protocol, len(octets)) + octets)
+    return internet_checksum(ends + struct.pack("!BBH", 0, protocol, len(octets)) + octets)
 
 
 def _ipv4(source: str, target: str, protocol: int, ip: dict[str, Any], content: bytes) -> bytes:
@@ -202,7 +195,7 @@ def _ipv4(source: str, target: str, protocol: int, ip: dict[str, Any], content: 
     ends = socket.inet_aton(source), socket.inet_aton(target)
     size, ttl = 20 + len(content), ip.get("ttl", _TTL)
     plain = _IP.pack(0x45, tos, size, 0, _DONT_FRAGMENT, ttl, protocol, 0, *ends)
-    return plain[:10] + struct.pack("!H", checksum(plain)) + plain[12:] + content
+    return plain[:10] + struct.pack("!H", internet_checksum(plain)) + plain[12:] + content
 
 
 def build(packet: dict[str, Any], connection: Connection) -> bytes:
@@ -260,7 +253,7 @@ def _unreachable(packet: dict[str, Any], connection: Connection) -> bytes:
     inner = _ipv4(connection.tested[0], connection.peer[0], TCP, {}, quoted)
     head = struct.pack("!BB", _UNREACHABLE, UNREACHABLE_CODES[packet["code"]])
     rest = struct.pack("!HH", 0, packet["mtu"]) + inner
-    return head + struct.pack("!H", checksum(head + b"\0\0" + rest)) + rest
+    return head + struct.pack("!H", internet_checksum(head + b"\0\0" + rest)) + rest
 
 
 # ---- reading

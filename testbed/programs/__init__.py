@@ -6,9 +6,9 @@ application and the WebSocket programs are the exceptions: they use Debian's Pyt
 
 from __future__ import annotations
 
-from pathlib import Path
-
-_FOLDER = Path(__file__).resolve().parent
+_FOLDER = __file__.rpartition("/")[0]
+PROJECT = _FOLDER.rsplit("/", 2)[0]
+"""For the PYTHONPATH of programs that are not in this folder and import from it."""
 
 
 def argv(name: str, *arguments: str, packages: bool = False) -> list[str]:
@@ -25,4 +25,4 @@ def argv(name: str, *arguments: str, packages: bool = False) -> list[str]:
 
 def path(name: str) -> str:
     """The file of a program of this folder."""
-    return str(_FOLDER / f"{name}.py")
+    return f"{_FOLDER}/{name}.py"

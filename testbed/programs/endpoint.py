@@ -28,6 +28,11 @@ import sys
 import time
 import zlib
 
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.insert(0, __file__.rsplit("/", 3)[0])
+
+from testbed.programs.telling import tell
+
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 OPTIONS = {
     "nodelay": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
@@ -105,11 +110,6 @@ def name_of(error: OSError) -> str:
     import errno
 
     return errno.errorcode.get(error.errno or 0, str(error))
-
-
-def tell(**row: object) -> None:
-    """One line of output, at once."""
-    print(json.dumps({"time_ns": time.time_ns(), **row}), flush=True)  # noqa: T201 (its output)
 
 
 class End:

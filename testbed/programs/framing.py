@@ -9,13 +9,17 @@ Prints one JSON object per line: the cuts of each connection; what each reader f
 reads.
 """
 
-import json
 import random
 import select
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.insert(0, __file__.rsplit("/", 3)[0])
+
+from testbed.programs.telling import tell
 
 Receive = Callable[[int], bytes]
 """``recv`` of a socket: what there is, at most so many bytes; nothing at the end of the stream."""
@@ -146,11 +150,6 @@ def send(target: tuple[str, int], reader: str, how: str) -> None:
                 flow.send(stream[begin:end])
                 time.sleep(_PAUSE_S)
         tell(reader=reader, cuts=cuts)
-
-
-def tell(**row: object) -> None:
-    """One line of output, at once."""
-    print(json.dumps({"time_ns": time.time_ns(), **row}), flush=True)  # noqa: T201 (its output)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.insert(0, __file__.rsplit("/", 3)[0])
+
+from testbed.programs.telling import tell
+
 _LIMIT_S = 20.0
 _PAUSE_S = 0.05
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -40,11 +45,6 @@ def do(step: dict[str, Any]) -> None:
             sock.sendall(text.encode("latin-1"))
             head, body = receive(sock, text.startswith("HEAD "))
             tell(status=head[:60].split("\r\n")[0], body_bytes=len(body))
-
-
-def tell(**row: object) -> None:
-    """One line of output, at once."""
-    print(json.dumps({"time_ns": time.time_ns(), **row}), flush=True)  # noqa: T201 (its output)
 
 
 def receive(sock: socket.socket, only_head: bool) -> tuple[str, bytes]:

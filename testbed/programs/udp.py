@@ -4,6 +4,7 @@ udp.py receive PORT[/BUFFER_BYTES][,OPTION]...  prints {"ready": true}, then eac
     echo          sends each datagram back
     peek          asks for each datagram's length before reading it
     rcvbuf=N      the socket's receive buffer in bytes
+    tidy          waits for silence, then reports different datagrams only, sorted by their data
     no-checksum6  takes IPv6 datagrams without a checksum, too (RFC 6936)
 udp.py send [OPTIONS] HOST PORT SIZE_BYTES...   prints the result of each size's last call
     --count N     datagrams of each size
@@ -18,16 +19,21 @@ udp.py send [OPTIONS] HOST PORT SIZE_BYTES...   prints the result of each size's
     --numbered    each datagram begins with its number (4 bytes), from 0
 """
 
-import json
 import os
 import socket
 import sys
 import time
 
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.insert(0, __file__.rsplit("/", 3)[0])
+
+from testbed.programs.telling import tell
+
 _IP_MTU_DISCOVER, _PMTUDISC_DO, _PMTUDISC_DONT = 10, 2, 0
 _SO_NO_CHECK, _UDP_NO_CHECK6_RX = 11, 102
 _EVERYTHING_BYTES = 65_536
 _HEAD_BYTES = 16
+_SILENCE_S = 0.25
 _FLAGS = ("--df", "--connect", "--no-checksum", "--numbered")
 
 
@@ -38,11 +44,6 @@ def main(arguments: list[str]) -> None:
         receive(rest)
     else:
         send(rest)
-
-
-def tell(**row: object) -> None:
-    """One line of output, at once."""
-    print(json.dumps({"time_ns": time.time_ns(), **row}), flush=True)  # noqa: T201 (its output)
 
 
 def receive(words: list[str]) -> None:
@@ -71,7 +72,24 @@ def _open(port: int, options: list[str]) -> socket.socket:
 
 
 def _take(sock: socket.socket, buffer_bytes: int, options: list[str]) -> None:
-    """Reads one datagram and tells what the socket says of it."""
+    """Reads what there is, and tells what the socket says of it."""
+    if "tidy" not in options:
+        tell(**_read(sock, buffer_bytes, options))
+        return
+    found = {}
+    sock.settimeout(_SILENCE_S)
+    try:
+        while True:
+            row = _read(sock, buffer_bytes, options)
+            found[str(row["head"])] = row
+    except TimeoutError:
+        sock.settimeout(None)
+    for head in sorted(found):
+        tell(**found[head])
+
+
+def _read(sock: socket.socket, buffer_bytes: int, options: list[str]) -> dict[str, object]:
+    """Reads one datagram; what the socket says of it."""
     more: dict[str, object] = {}
     if "peek" in options:
         peek = socket.MSG_PEEK | socket.MSG_TRUNC  # returns the whole length
@@ -79,15 +97,15 @@ def _take(sock: socket.socket, buffer_bytes: int, options: list[str]) -> None:
     data, _, flags, source = sock.recvmsg(buffer_bytes)
     if "echo" in options:
         more["reply"] = _result(sock, data, source)
-    tell(
-        port=sock.getsockname()[1],
-        source=source[0].removeprefix("::ffff:"),
-        source_port=source[1],
-        got_bytes=len(data),
-        truncated=bool(flags & socket.MSG_TRUNC),
-        head=data[:_HEAD_BYTES].hex(),
+    return {
+        "port": sock.getsockname()[1],
+        "source": source[0].removeprefix("::ffff:"),
+        "source_port": source[1],
+        "got_bytes": len(data),
+        "truncated": bool(flags & socket.MSG_TRUNC),
+        "head": data[:_HEAD_BYTES].hex(),
         **more,
-    )
+    }
 
 
 def send(words: list[str]) -> None:

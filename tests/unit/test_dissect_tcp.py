@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.dissect import tcp
-from analysis.dissect.checksum import internet_checksum
+from testbed.core.checksum import internet_checksum
 
 ETHERNET = bytes(12) + b"\x08\x00"
 IP = bytes.fromhex("4500003c 1c464000 40060000 ac100a63 ac100a0c")

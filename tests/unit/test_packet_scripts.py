@@ -9,6 +9,7 @@ import pytest
 from testbed.author import packet_scripts
 from testbed.author.sockets import TcpSocket
 from testbed.cli import packetdrill as command
+from testbed.core.checksum import internet_checksum
 from testbed.core.errors import ConfigError
 from testbed.core.json_lines import json_lines
 from testbed.execution import packetdrill
@@ -54,15 +55,15 @@ def test_a_segment_is_read_and_built():
     assert packet.options == [["mss", 1460], ["nop"], ["wscale", 7]]
     assert packet.payload == b"h\0llo"
     assert packet.tos == 2
-    assert segments.checksum(octets[:20]) == 0
+    assert internet_checksum(octets[:20]) == 0
     pseudo = octets[12:20] + bytes([0, 6, 0, len(octets) - 20])
-    assert segments.checksum(pseudo + octets[20:]) == 0
+    assert internet_checksum(pseudo + octets[20:]) == 0
 
 
 def test_a_checksum_is_damaged_on_request():
     octets, _ = _sent("0 < . 1:1(0) ack 1 win 9 bad_checksum")
     pseudo = octets[12:20] + bytes([0, 6, 0, len(octets) - 20])
-    assert segments.checksum(pseudo + octets[20:]) != 0
+    assert internet_checksum(pseudo + octets[20:]) != 0
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,14 @@ def test_numbers_of_the_tested_end_are_relative():
 def test_sequence_numbers_wrap():
     step = _step("0 < . 4294967295:4(5) ack 1 win 9")
     assert (step["packet"]["seq"], step["packet"]["length"]) == (4_294_967_295, 5)
+
+
+def test_a_steps_text_has_no_comment():
+    text = (
+        '+.02 > P. 1:3(2) ack 1 "//" /* why */  // the path\n*  > . 1:1(0) ack 1 /* and\n more */'
+    )
+    steps = notation.parse(text).steps
+    assert [s["text"] for s in steps] == ['+.02 > P. 1:3(2) ack 1 "//"', "*  > . 1:1(0) ack 1"]
 
 
 @pytest.mark.parametrize(
