@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from analysis.plots.style import COLOURS, LINES, mark
@@ -218,30 +219,15 @@ def states(path: pd.DataFrame, names: tuple[str, str] = ("opener", "other side")
     figure = Figure(figsize=(8.5, 7.0), layout="constrained")
     axes = figure.subplots()
     path = path.assign(state=path["state"].replace("CLOSED", "CLOSED "))
+    boxes = _state_boxes(axes, {*path["before"], *path["state"]})
     for (before, _), after in TRANSITIONS.items():
-        _arrow(axes, before, "CLOSED " if after == "CLOSED" else after, "0.75", 1.0, "")
+        _arrow(axes, boxes, before, "CLOSED " if after == "CLOSED" else after, "0.75", 1.0, "")
     for side, colour, line in ((0, COLOURS[0], "-"), (1, COLOURS[1], "--")):
         taken = path[path["side"] == side]
         for number, row in enumerate(taken.to_dict("records"), 1):
             if row["before"] in _PLACES and row["state"] in _PLACES:
                 text = f"{number}. {row['event']}"
-                _arrow(axes, row["before"], row["state"], colour, 2.2, text, line, side)
-    visited = {*path["before"], *path["state"]}
-    for state, (x, y) in _PLACES.items():
-        axes.text(
-            x,
-            y,
-            state.strip(),
-            ha="center",
-            va="center",
-            fontsize=9,
-            weight="bold" if state in visited else "normal",
-            bbox={
-                "boxstyle": "round,pad=0.4",
-                "fc": "white",
-                "ec": "black" if state in visited else "0.7",
-            },
-        )
+                _arrow(axes, boxes, row["before"], row["state"], colour, 2.2, text, line, side)
     axes.set(xlim=(-0.6, 2.6), ylim=(-0.5, 5.4))
     axes.axis("off")
     handles = [
@@ -252,8 +238,31 @@ def states(path: pd.DataFrame, names: tuple[str, str] = ("opener", "other side")
     return figure
 
 
+def _state_boxes(axes: Axes, visited: set[str]) -> dict[str, Patch]:
+    """Draws the states, those that were visited in bold; returns their frames."""
+    found: dict[str, Patch] = {}
+    for state, (x, y) in _PLACES.items():
+        was = state in visited
+        frame = {"boxstyle": "round,pad=0.4", "fc": "white", "ec": "black" if was else "0.7"}
+        text = axes.text(
+            x,
+            y,
+            state.strip(),
+            ha="center",
+            va="center",
+            fontsize=9,
+            weight="bold" if was else "normal",
+            bbox=frame,
+        )
+        box = text.get_bbox_patch()
+        if box is not None:
+            found[state] = box
+    return found
+
+
 def _arrow(
     axes: Axes,
+    boxes: Mapping[str, Patch],
     before: str,
     after: str,
     colour: str,
@@ -268,14 +277,17 @@ def _arrow(
         "",
         (x2, y2),
         (x1, y1),
-        zorder=1,
+        zorder=4,  # behind none of the boxes: it ends at their frames, which are drawn before
         arrowprops={
             "arrowstyle": "-|>",
             "color": colour,
             "lw": width,
             "linestyle": line,
-            "shrinkA": 16,
-            "shrinkB": 16,
+            "mutation_scale": 14,
+            "patchA": boxes[before],
+            "patchB": boxes[after],
+            "shrinkA": 1,
+            "shrinkB": 2,
             "connectionstyle": f"arc3,rad={bend}",
         },
     )
@@ -290,7 +302,7 @@ def _arrow(
             ha="center",
             va="center",
             bbox={"fc": "white", "ec": "none", "pad": 0.8},
-            zorder=3,
+            zorder=5,
         )
 
 
