@@ -10,7 +10,7 @@ import pandas as pd
 from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, near, same
 
 from .exchanges import HALF_BYTES, PAGE_BYTES
-from .talk import CLIENT, answer, asked, both, header, said, text
+from .messages import CLIENT, answer, asked, both, header, said, text
 
 
 class Bodies(Experiment):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from testbed import Experiment, Tables, Verdict, all_of, claim, near, same
 
-from .talk import answer, both, header, said, statuses
+from .messages import answer, both, header, said, statuses
 
 GOOD = {200, 201, 204, 206}
 

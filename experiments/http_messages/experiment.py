@@ -19,7 +19,7 @@ from testbed.daemons.nginx import Nginx
 from testbed.daemons.web_application import WebApplication
 from topologies.line import Line
 
-from . import exchanges, talk
+from . import exchanges, messages
 from .bodies import Bodies
 from .codes import Codes
 from .exchanges import APACHE, APP, HAPROXY, LIMIT_BYTES, LONGEST_URI_BYTES, NGINX, PAGE_BYTES
@@ -97,7 +97,7 @@ class HttpMessages(Bodies, Methods, Codes):
 
     params: Parameters
     programs = ("nginx", "apache2", "haproxy")
-    tables_type = talk.Talk
+    tables_type = messages.StepMessages
 
     # ---- in the network
 
@@ -125,14 +125,14 @@ class HttpMessages(Bodies, Methods, Codes):
             given.append({"step": step.name, "port": step.port, "send": send})
         script = net.state_folder("h1") / "steps.json"
         script.write_text(json.dumps([{"host": net.address("h2"), **one} for one in given]))
-        net.capture(talk.CLIENT, talk.PATH)
+        net.capture(messages.CLIENT, messages.PATH)
         own_program("h1", "http_client", str(script))(net)
 
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and messages by step, as the client's log announces them."""
-        return exchange.measure(data, http.COLUMNS, {"http": talk.read}, log="h1-http_client")
+        return exchange.measure(data, http.COLUMNS, {"http": messages.read}, log="h1-http_client")
 
     # ---- figures
 
@@ -146,10 +146,10 @@ class HttpMessages(Bodies, Methods, Codes):
             4_gateway: The proxy waits for two seconds, then answers for the server behind it.
         """
         return {
-            "1_parts": exchange.ladder(tables, "parts", talk.CLIENT, hosts=("h1", "h2")),
-            "2_expect": exchange.ladder(tables, "100", talk.CLIENT, hosts=("h1", "h2")),
-            "3_chunked": exchange.ladder(tables, "chunked", talk.CLIENT, hosts=("h1", "h2")),
-            "4_gateway": exchange.ladder(tables, "504", talk.CLIENT, hosts=("h1", "h2")),
+            "1_parts": exchange.ladder(tables, "parts", messages.CLIENT, hosts=("h1", "h2")),
+            "2_expect": exchange.ladder(tables, "100", messages.CLIENT, hosts=("h1", "h2")),
+            "3_chunked": exchange.ladder(tables, "chunked", messages.CLIENT, hosts=("h1", "h2")),
+            "4_gateway": exchange.ladder(tables, "504", messages.CLIENT, hosts=("h1", "h2")),
         }
 
 

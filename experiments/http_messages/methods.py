@@ -7,7 +7,7 @@ import json
 from testbed import Experiment, Tables, Verdict, all_of, claim, near, same
 
 from .exchanges import SECRET
-from .talk import PATH, answer, asked, both, header, notes, said, text
+from .messages import PATH, answer, asked, both, header, notes, said, text
 
 TWICE = ("first", "second")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, near, same
 
-from .visits import COOKIES, given_cookies, messages, names, outcome, sent_cookies, shown, status
+from .requests import COOKIES, given_cookies, messages, names, outcome, sent_cookies, shown, status
 
 
 class Cookies(Experiment):

@@ -15,10 +15,10 @@ from testbed.daemons import start
 from testbed.daemons.web_application import WebApplication
 from topologies.line import Line
 
-from . import visits
+from . import requests
 from .cookies import Cookies
-from .thefts import Thefts
-from .visits import COOKIES
+from .requests import COOKIES
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ FLAWS = ("by-address", "plain-session", "no-logout", "unverified", "kept-tokens"
 FAULTS = ("none", "greedy", "long-lived", *FLAWS)
 
 
-class HttpState(Cookies, Thefts):
+class HttpState(Cookies, Tokens):
     """State in HTTP: cookies, sessions on the server, and tokens.
 
     h1 (curl, with a file of cookies as a browser has it) gets cookies with each attribute, then
@@ -71,7 +71,7 @@ class HttpState(Cookies, Thefts):
         """All steps, one after another; the jar of cookies lives across them."""
         self._server: Running | None = None
         self._restart(net)
-        net.capture(visits.CLIENT, visits.PATH)
+        net.capture(requests.CLIENT, requests.PATH)
         steps.play(net, {**self._visits(), **self._sessions(), **self._tokens()}, quiet_s=0.5)
         net.sleep(1.0)
 
@@ -158,7 +158,7 @@ class HttpState(Cookies, Thefts):
 
         def act(net: RunningNetwork) -> None:
             log = (net.path / "logs" / "token.log").read_text()
-            token = _rewritten(visits.token_of(log)) if changed else visits.token_of(log)
+            token = _rewritten(requests.token_of(log)) if changed else requests.token_of(log)
             words = ("--header", f"Authorization: Bearer {token}")
             _visit(node, f"{_SITE}/api/account", *words)(net)
 
@@ -168,7 +168,7 @@ class HttpState(Cookies, Thefts):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and messages by step."""
-        return steps.measure(data, http.COLUMNS, {"http": visits.read})
+        return steps.measure(data, http.COLUMNS, {"http": requests.read})
 
     # ---- figures
 
@@ -184,9 +184,9 @@ class HttpState(Cookies, Thefts):
         """
         ladder = steps.ladder
         return {
-            "1_set": ladder(tables, "set", visits.CLIENT, hosts=("h1", "h2")),
-            "2_back": ladder(tables, "same-host", visits.CLIENT, hosts=("h1", "h2")),
-            "3_theft": ladder(tables, "theft", visits.PATH, hosts=("r1", "h2")),
+            "1_set": ladder(tables, "set", requests.CLIENT, hosts=("h1", "h2")),
+            "2_back": ladder(tables, "same-host", requests.CLIENT, hosts=("h1", "h2")),
+            "3_theft": ladder(tables, "theft", requests.PATH, hosts=("r1", "h2")),
         }
 
 

@@ -37,10 +37,10 @@ from testbed.daemons.telnetd import Telnetd
 from testbed.daemons.vsftpd import Vsftpd
 from topologies.line import Line
 
-from . import dialogue
+from . import payloads
 from .datagrams import Datagrams
 from .files import Files
-from .letters import Letters
+from .mail import Mail
 from .requests import Requests
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ FAULTS = tuple(
 )
 
 
-class TcpApplications(Files, Letters, Requests, Datagrams):
+class TcpApplications(Files, Mail, Requests, Datagrams):
     """Eight application protocols: what they say over TCP and over UDP.
 
     h1 is the client and h2 the server of each: FTP (active and passive, and through a firewall),
@@ -249,7 +249,7 @@ class TcpApplications(Files, Letters, Requests, Datagrams):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and messages by step."""
-        tables = steps.measure(data, ("payload", "tcp_header_bytes"), {"said": dialogue.read})
+        tables = steps.measure(data, ("payload", "tcp_header_bytes"), {"said": payloads.read})
         seen = tables["packets"]
         only_acknowledges = (seen["tcp_payload_bytes"] == 0) & (seen["tcp_flags"] == ACK)
         seen["speaks"] = ~only_acknowledges.fillna(False).astype(bool)

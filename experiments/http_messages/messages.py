@@ -32,7 +32,7 @@ def _words(row: dict[Any, Any]) -> str:
     return f"{row['status']} {row['reason']}, {row['body_bytes']} bytes of body"
 
 
-class Talk(Tables):
+class StepMessages(Tables):
     """The tables of the run, with its messages by step, capture and kind at hand."""
 
     @cached_property
@@ -63,11 +63,11 @@ def said(tables: Tables, step: str, kind: str, capture: str = CLIENT) -> pd.Data
     Raises:
         MissingDataError: the step never began.
     """
-    talk = cast("Talk", tables)
-    if step not in talk.known_steps:
+    known = cast("StepMessages", tables)
+    if step not in known.known_steps:
         raise MissingDataError(f"step '{step}' never began")
     empty = pd.DataFrame(columns=list(_SHOWN))
-    return talk.messages.get((step, capture, kind), empty)
+    return known.messages.get((step, capture, kind), empty)
 
 
 def asked(tables: Tables, step: str) -> dict[Any, Any]:

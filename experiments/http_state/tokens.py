@@ -9,10 +9,10 @@ from typing import Any
 
 from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, same
 
-from .visits import PATH, header, messages, outcome, sent_cookies, shown, status, token_of
+from .requests import PATH, header, messages, outcome, sent_cookies, shown, status, token_of
 
 
-class Thefts(Experiment):
+class Tokens(Experiment):
     """Tokens, and what others can do with a cookie or a token that is not theirs."""
 
     @claim(

@@ -25,7 +25,7 @@ _STEPS = {
 """Protocols with a secret, and the step in which it is said."""
 
 
-class Letters(Experiment):
+class Mail(Experiment):
     """SMTP and POP3: a letter's way; and the passwords that all of these protocols show."""
 
     @claim(
