@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import packets
-from testbed import Tables, Verdict, all_of, at_least, at_most, between, claim, near, same
+from testbed import Tables, Verdict, all_of, at_least, at_most, between, claim, first, near, same
 
 from .closing_steps import PORTS, REST_BYTES, THINKS_S
 from .half_open import HalfOpen
-from .looks import CLIENT_SIDE, SERVER_SIDE, ack, after, flags_of, seq
+from .observations import CLIENT_SIDE, SERVER_SIDE, ack, after, flags_of, seq
+from .opening_steps import OWN_PORTS
 
 TIME_WAIT_S = 60.0
 """Linux's TCP_TIMEWAIT_LEN, whatever tcp_fin_timeout is. Its timers expire up to an eighth late."""
@@ -65,16 +66,13 @@ class Closing(HalfOpen):
         came = came[(came["tcp_payload_bytes"] > 0) & (came["time_s"] > fin["time_s"].min())]
         got = self._results(tables, "half-close", "receive")
         way = self._changes(tables, "half-close", "h1")
-        waits = way[way["after"] == "FIN-WAIT-2"]["time_s"]
-        ends = way[way["before"] == "FIN-WAIT-2"]["time_s"]
-        inside = [
-            bool(len(waits)) and float(waits.iloc[0]) <= t <= float(ends.iloc[0])
-            for t in came["time_s"]
-        ]
+        begin = first(way[way["after"] == "FIN-WAIT-2"], "change of h1 to FIN-WAIT-2")
+        end = first(way[way["before"] == "FIN-WAIT-2"], "change of h1 from FIN-WAIT-2")
+        inside = came["time_s"].between(begin["time_s"], end["time_s"])
         return all_of(
             near(float(came["tcp_payload_bytes"].sum()), REST_BYTES, abs=0, unit="bytes after FIN"),
-            same(got[-1], str(REST_BYTES), "bytes received"),
-            at_least(sum(inside), 2, unit="segments in FIN-WAIT-2"),
+            same(got[-1:], [str(REST_BYTES)], "bytes received"),
+            at_least(int(inside.sum()), 2, unit="segments in FIN-WAIT-2"),
         ).because("FIN, and data after it", pd.concat([fin, came]))
 
     @claim(
@@ -125,12 +123,11 @@ class Closing(HalfOpen):
     )
     def time_wait_lasts_sixty_seconds(self, tables: Tables) -> Verdict:
         """From the change of state to the list of sockets without it."""
-        states = tables.of("states")
-        mine = states[(states["node"] == "h1") & (states["port"] == PORTS["four"] + 32_000)]
+        mine = tables.of("states", node="h1", port=PORTS["four"] + OWN_PORTS)
+        other = tables.of("states", node="h2", port=PORTS["four"])
         began = mine[mine["after"] == "TIME-WAIT"]["time_s"]
         ended = mine[mine["before"] == "TIME-WAIT"]["time_s"]
-        lasted_s = float(ended.min() - began.max()) if len(began) and len(ended) else 0.0
-        other = states[(states["node"] == "h2") & (states["port"] == PORTS["four"])]
+        lasted_s = float(ended.min() - began.max()) if len(began) else 0.0  # NaN: no end was seen
         return all_of(
             between(lasted_s, TIME_WAIT_S, 1.125 * TIME_WAIT_S, unit="s"),
             at_most(int((other["after"] == "TIME-WAIT").sum()), 0, unit="of them at the other end"),
@@ -243,5 +240,5 @@ class Closing(HalfOpen):
     def _still_waits(self, tables: Tables, step: str) -> list[bool]:
         """Whether h1's lists before and after the old segment have the end in TIME-WAIT."""
         listed = tables.of("observed", step=step, node="h1")
-        mine = (listed["port"] == PORTS[step] + 32_000) & (listed["state"] == "TIME-WAIT")
+        mine = (listed["port"] == PORTS[step] + OWN_PORTS) & (listed["state"] == "TIME-WAIT")
         return [bool(found) for found in mine.groupby(listed["time_s"]).any()]

@@ -26,7 +26,7 @@ from topologies.line import Line
 
 from . import closing_steps as closing
 from . import opening_steps as opening
-from .looks import CLIENT_SIDE, SERVER_SIDE
+from .observations import CLIENT_SIDE, SERVER_SIDE
 from .states import States
 
 if TYPE_CHECKING:

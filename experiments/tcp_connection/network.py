@@ -10,8 +10,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from analysis.dissect import checksum
-from testbed import Action, filter_packets, unfilter
+from testbed import Action, filter_packets, internet_checksum, unfilter
 
 if TYPE_CHECKING:
     from testbed import RunningNetwork
@@ -96,7 +95,7 @@ def forge_reset(net: RunningNetwork, example: bytes, offset: int) -> None:
         "!IIBBHHH", (seq + occupied + offset) % (1 << 32), 0, 5 << 4, 4, 0, 0, 0
     )
     pseudo = example[12:20] + struct.pack("!HH", socket.IPPROTO_TCP, len(reset))
-    total = checksum.internet_checksum(pseudo + reset)
+    total = internet_checksum(pseudo + reset)
     reset = reset[:16] + struct.pack("!H", total) + reset[18:]
     head = bytearray(example[:20])
     head[0], head[2:4], head[10:12] = 0x45, struct.pack("!H", 20 + len(reset)), b"\0\0"

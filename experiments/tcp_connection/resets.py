@@ -13,7 +13,7 @@ from .closing_steps import (
     KEEP_PROBES,
     USER_TIMEOUT_S,
 )
-from .looks import CLIENT_SIDE, SERVER_SIDE, ack, after, flags_of, gaps_s, seq
+from .observations import CLIENT_SIDE, SERVER_SIDE, ack, after, flags_of, gaps_s, seq
 
 
 class Resets(Closing):

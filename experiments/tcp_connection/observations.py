@@ -12,7 +12,7 @@ NODES = {CLIENT_SIDE: "h1", SERVER_SIDE: "h2"}
 NUMBERS = 1 << 32
 
 
-class Looks(Experiment):
+class Observations(Experiment):
     """What the claims look at."""
 
     def _segments(
