@@ -42,6 +42,7 @@ from .limits import Limits
 from .network import (
     AHEAD,
     PATH,
+    RATE_MBPS,
     counted,
     damaging,
     detouring,
@@ -57,7 +58,6 @@ from .timer import Timer
 if TYPE_CHECKING:
     from testbed import RunningNetwork, ScenarioData
 
-RATE_MBPS = 10.0
 NARROW_MBPS, NARROW_PKTS = 3.0, 15
 """The path of the sender that the network limits."""
 

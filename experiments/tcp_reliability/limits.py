@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis import conversation, rows, throughput
 from testbed import (
+    MSS_BYTES,
     MissingDataError,
     Tables,
     Verdict,
@@ -17,14 +18,12 @@ from testbed import (
 )
 
 from .conversations import WINDOWS_BYTES
+from .network import RATE_MBPS
 from .repair import address_of
 from .window import Window
 
 LARGEST_UNSCALED_BYTES = 65_535
 """What 16 bits hold (RFC 9293 §3.1)."""
-
-LINK_MBPS = 9.5
-"""Goodput of a full link: a window beyond its bandwidth-delay product carries no more."""
 
 SETTLED, TAIL = 0.3, 0.9
 """Shares of the bytes between which throughput is measured."""
@@ -135,6 +134,7 @@ class Limits(Window):
 
     def _by_window(self, tables: Tables) -> pd.DataFrame:
         """One row a receive buffer: the window it gives, and the throughput."""
+        link_mbps = RATE_MBPS * throughput.goodput_share(MSS_BYTES)  # no window carries more
         found = []
         for size in WINDOWS_BYTES:
             name = f"window-{size}"
@@ -147,7 +147,7 @@ class Limits(Window):
                     "window_bytes": window,
                     "mbps": self._mbps(tables, name),
                     "window_mbps": window_mbps,
-                    "expected_mbps": min(window_mbps, LINK_MBPS),
+                    "expected_mbps": min(window_mbps, link_mbps),
                 }
             )
         return pd.DataFrame(found)

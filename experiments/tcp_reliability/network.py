@@ -10,6 +10,9 @@ from testbed import Action, filter_packets, in_order, program, unfilter
 if TYPE_CHECKING:
     from testbed import RunningNetwork
 
+RATE_MBPS = 10.0
+"""Of every link."""
+
 AHEAD = "r1-eth1"
 """Where r1 sends to h4: by r2."""
 

@@ -16,6 +16,9 @@ from testbed import (
     at_most,
     between,
     claim,
+    first,
+    given,
+    last,
     near,
     same,
 )
@@ -49,7 +52,7 @@ class Timer(Repair):
         table = self._estimates(tables)
         off = (table["kernel_srtt_ms"] - table["srtt_ms"]).abs().max()
         return all_of(
-            at_least(table["sample_ms"].std(), 1.0, unit="ms spread of the samples"),
+            given(at_least(table["sample_ms"].std(), 1.0, unit="ms spread of the samples")),
             at_most(off, EXACT_MS, unit="ms off the formula"),
         ).because("samples", table, scenario="repair")
 
@@ -66,7 +69,7 @@ class Timer(Repair):
         plain = table[table["low"].cumsum() == 0]  # up to the first low sample both are the same
         standard = (plain["kernel_rttvar_ms"] - plain["rttvar_ms"]).abs().max()
         return all_of(
-            at_least(len(plain), 1, unit="samples before the first low one"),
+            given(at_least(len(plain), 1, unit="samples before the first low one")),
             at_most(standard, EXACT_MS, unit="ms off the RFC's formula up to there"),
             at_most(off, EXACT_MS, unit="ms off with Linux's exception"),
         ).because("samples", table, scenario="repair")
@@ -93,10 +96,8 @@ class Timer(Repair):
     )
     def retransmissions_give_no_sample(self, tables: Tables) -> Verdict:
         """SRTT and RTTVAR around an exchange whose segment was lost once; no timestamps."""
-        info = self._info(tables, "karn")
-        self._check_lost_once(tables)
-        names = ["srtt_us", "rttvar_us"]
-        before, after = ([int(info[n].iloc[i]) for n in names] for i in self._around)
+        info = self._around_loss(tables)[["srtt_us", "rttvar_us"]].astype(int)
+        before, after, _ = info.to_numpy().tolist()
         return same(after, before, "SRTT and RTTVAR in µs").because(
             "sent twice", self._repeated(tables, "karn")
         )
@@ -108,10 +109,7 @@ class Timer(Repair):
     )
     def doubled_timer_stays(self, tables: Tables) -> Verdict:
         """The kernel's timer before the loss, after it, and after the next exchange."""
-        self._check_lost_once(tables)
-        rto_ms = self._info(tables, "karn")["rto_us"].astype(float) / 1e3
-        before, after = (rto_ms.iloc[i] for i in self._around)
-        following = rto_ms.iloc[self._around[1] + 1]
+        before, after, following = self._around_loss(tables)["rto_us"].astype(float) / 1e3
         return all_of(
             near(after / before, 2, rel=0.05, unit="times the timer after the loss"),
             near(following / before, 1, rel=0.1, unit="times the timer after the next sample"),
@@ -125,14 +123,14 @@ class Timer(Repair):
     )
     def timeout_repeats_the_data(self, tables: Tables) -> Verdict:
         """The exchange that was lost: from the segment to its copy, against the formula."""
-        self._check_lost_once(tables)
-        again = self._repeated(tables, "karn").iloc[0]
+        self._around_loss(tables)
+        again = first(self._repeated(tables, "karn"), "segment sent again in step karn")
         sent = self._sent(tables, "karn")
-        first = sent[sent["seq"] == again["seq"]].iloc[0]
+        original = first(sent[sent["seq"] == again["seq"]], "first transmission in step karn")
         known = round_trips.estimates(self._seen(tables, "karn"), address_of(tables, "h1"))
-        last = known.iloc[self._around[0]]
-        rto_ms = last["srtt_ms"] + max(4 * last["rttvar_linux_ms"], LEAST_VARIANCE_MS)
-        waited_ms = 1e3 * float(again["time_s"] - first["time_s"])
+        newest = last(known.head(KARN_BEFORE), "sample before the loss in step karn")
+        rto_ms = newest["srtt_ms"] + max(4 * newest["rttvar_linux_ms"], LEAST_VARIANCE_MS)
+        waited_ms = 1e3 * float(again["time_s"] - original["time_s"])
         return between(waited_ms, rto_ms - TICK_MS, LATE * rto_ms + TICK_MS, unit="ms").because(
             "sent twice", self._repeated(tables, "karn")
         )
@@ -150,7 +148,7 @@ class Timer(Repair):
         return all_of(
             between(waited_s * 1e3, LEAST_VARIANCE_MS, 1e3 * self._rtt_s * 2 + 250, unit="ms"),
             near(
-                int(self._repeated(tables, "tail-timer")["seq"].iloc[0]),
+                int(first(self._repeated(tables, "tail-timer"), "segment sent again")["seq"]),
                 1 + (INITIAL_WINDOW - 2) * MSS_BYTES,
                 abs=0,
                 unit="first byte sent again",
@@ -178,21 +176,22 @@ class Timer(Repair):
 
     # ---- what the claims look at
 
-    _around = (KARN_BEFORE - 1, KARN_BEFORE)
-    """The exchanges before and with the loss, in the kernel's reports."""
-
-    def _check_lost_once(self, tables: Tables) -> None:
+    def _around_loss(self, tables: Tables) -> pd.DataFrame:
+        """The kernel's reports of the exchanges before, with and after the loss."""
         if len(self._repeated(tables, "karn")) != 1:
             raise MissingDataError("step karn: not one segment was sent twice")
+        found = self._info(tables, "karn").iloc[KARN_BEFORE - 1 : KARN_BEFORE + 2]
+        if len(found) < 3:
+            raise MissingDataError("step karn: h1 did not report on all exchanges")
+        return found
 
     def _tail_wait_s(self, tables: Tables, name: str) -> float:
         """From the last acknowledgement before to the first segment sent again."""
         again = self._repeated(tables, name)
-        if again.empty:
-            raise MissingDataError(f"step {name}: nothing was sent again")
+        repeated = first(again, f"segment sent again in step {name}")
         acked = conversation.pure_acks(self._seen(tables, name), address_of(tables, "h4"))
-        before = acked[acked["frame"] < again["frame"].iloc[0]]
-        return float(again["time_s"].iloc[0] - before["time_s"].iloc[-1])
+        before = last(acked[acked["frame"] < repeated["frame"]], f"ACK before it in step {name}")
+        return float(repeated["time_s"] - before["time_s"])
 
     def _estimates(self, tables: Tables) -> pd.DataFrame:
         """Samples from packets, the formulae's estimates and the kernel's, one row an exchange."""

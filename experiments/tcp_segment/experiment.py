@@ -266,7 +266,6 @@ def _row(segment: headers.Segment) -> dict[str, Any]:
         "options": " ".join(option.name for option in options),
         "option_bytes": sum(option.length_bytes for option in options),
         "timestamps_bytes": next((o.length_bytes for o in options if o.kind == 8), 0),
-        "pseudo_header_bytes": len(segment.pseudo_header),
         "checksum": segment.checksum,
         "computed": segment.computed(),
         "computed_without": segment.computed(with_pseudo_header=False),

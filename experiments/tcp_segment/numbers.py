@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import packets
-from testbed import Tables, Verdict, all_of, at_most, claim, near, same
+from testbed import Tables, Verdict, all_of, at_most, claim, first, last, near, same
 
 from .conversations import ANSWER, REQUEST, WRAP_BYTES
 from .header import CLIENT_SIDE, SERVER_SIDE, Header
@@ -29,11 +29,11 @@ class Numbers(Header):
         verdicts = []
         for side, other in ((CLIENT_SIDE, SERVER_SIDE), (SERVER_SIDE, CLIENT_SIDE)):
             sent, back = steps[side], steps[other]
-            final = back[packets.has_flags(back, "ACK")]["tcp_ack"].astype("int64").iloc[-1]
-            first = int(sent["tcp_seq"].iloc[0])
+            final = last(back[packets.has_flags(back, "ACK")], "acknowledgement")["tcp_ack"]
+            begin = int(first(sent, "segment")["tcp_seq"])
             verdicts += [
                 at_most(_gaps(sent), 0, unit="gaps or overlaps"),
-                same((int(final) - first) % NUMBERS, lengths[side] + 2, "acknowledged in the end"),
+                same((int(final) - begin) % NUMBERS, lengths[side] + 2, "acknowledged in the end"),
             ]
         return all_of(*verdicts).because("both ways", pd.concat(steps.values()))
 

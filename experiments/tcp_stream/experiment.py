@@ -13,6 +13,7 @@ from analysis.plots import stream as plots
 from testbed import (
     Action,
     LinkShape,
+    MissingDataError,
     endpoints,
     nothing,
     param,
@@ -200,8 +201,11 @@ class TcpStream(Messages, Boundaries, SmallWrites):
 
 def _framing(data: ScenarioData, begun: pd.DataFrame) -> pd.DataFrame:
     """One row for each connection: step, reader, pieces, reads, right, found."""
-    sent = steps.json_logs(data, begun, "h1-framing")
-    got = steps.json_logs(data, begun, "h2-framing").dropna(subset=["reader"])
+    sent, got = (
+        steps.json_logs(data, begun, f"{node}-framing", having="reader") for node in ("h1", "h2")
+    )
+    if len(sent) != len(got):
+        raise MissingDataError(f"{len(sent)} streams sent, {len(got)} read")
     return pd.DataFrame(
         {
             "step": one.step,
