@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from testbed import Tables, Verdict, address, all_of, at_least, at_most, claim, near, pick, same
+from testbed import (
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    given,
+    near,
+    pick,
+    same,
+)
 
 from .header import CAME, ICMP, SENT, UDP, Header
 from .sending import (
@@ -79,7 +91,7 @@ class Delivery(Header):
         got = self._got(tables, "boundaries")
         early = float(got["time_s"].min() - seen["time_s"].max()) if len(got) else None
         return all_of(
-            at_least(early, 0.1, unit="s between the last arrival and the first call"),
+            given(at_least(early, 0.1, unit="s between the last arrival and the first call")),
             same([int(n) for n in got["got_bytes"]], list(MESSAGES), "bytes of each call"),
         ).because("datagrams", seen)
 
@@ -150,7 +162,7 @@ class Delivery(Header):
         missing = set(range(NUMBERED_PKTS)) - set(numbers["wire"])
         return all_of(
             near(len(sent), NUMBERED_PKTS, abs=0, unit="datagrams sent, each once"),
-            at_least(len(missing), 5, unit="of them lost on the way"),
+            given(at_least(len(missing), 5, unit="of them lost on the way")),
             near(
                 NUMBERED_PKTS - len(set(numbers["program"])), len(missing), abs=0, unit="never read"
             ),
@@ -170,7 +182,7 @@ class Delivery(Header):
         )
         moved = sum(a != b for a, b in zip(numbers["wire"], numbers["program"], strict=False))
         return all_of(
-            at_least(late, 5, unit="datagrams overtaken"),
+            given(at_least(late, 5, unit="datagrams overtaken")),
             at_most(moved, 0, unit="put into another order by the receiving host"),
             near(
                 len(numbers["program"]), len(numbers["wire"]), abs=0, unit="read of those arrived"
@@ -188,7 +200,7 @@ class Delivery(Header):
             where: {n for n in found if found.count(n) > 1} for where, found in numbers.items()
         }
         return all_of(
-            at_least(len(doubled["wire"]), 5, unit="datagrams doubled by the wire"),
+            given(at_least(len(doubled["wire"]), 5, unit="datagrams doubled by the wire")),
             at_most(len(doubled["wire"] ^ doubled["program"]), 0, unit="of them read only once"),
         ).because("as they arrived", self._datagrams(tables, "imperfect").head(12))
 

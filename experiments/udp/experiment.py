@@ -18,6 +18,7 @@ from testbed import (
     Tables,
     compute_checksums,
     filter_packets,
+    first,
     in_order,
     nothing,
     param,
@@ -58,7 +59,9 @@ BREAKS: dict[str, Action] = {
         )
     ),
     "honest": nothing,  # see `sending.headers`
-    "perfect": nothing,  # see `_imperfect`
+    "careless": filter_packets("rx1", "prerouting", f"udp dport {PLAIN} udp checksum set 0"),
+    "twice": nothing,  # see `_steps`
+    "tidy": nothing,  # see `sending.receive`
     "small-reader": nothing,  # see `sending.receive`
     "large-buffers": nothing,  # see `sending.receive`
     "unconnected": nothing,  # see `sending.connect`
@@ -125,6 +128,7 @@ class Udp(Sharing, Delivery):
         host6 = next(str(a["ipv6"]) for a in net.network.addresses if a["node"] == SERVER)
         host6 = host6.split("/")[0]
         burst = send("--count", sending.BURST_PKTS, host, sending.TINY, sending.BURST_BYTES)
+        numbered = _many(host, sending.NUMBERED_PKTS, 100)
         return {
             **sending.headers(host, host6, elsewhere, p.faults),
             "damaged": self._imperfect(
@@ -138,7 +142,7 @@ class Udp(Sharing, Delivery):
             "peeked": send(host, sending.PEEKED, sending.LONG_BYTES),
             "burst": counted("burst", while_stopped(receiver, burst)),
             "imperfect": self._imperfect(
-                _many(host, sending.NUMBERED_PKTS, 100),
+                in_order(numbered, numbered) if "twice" in p.faults else numbered,
                 loss_percent=p.imperfect_percent,
                 duplicate_percent=p.imperfect_percent,
                 reorder_percent=p.imperfect_percent,
@@ -160,8 +164,7 @@ class Udp(Sharing, Delivery):
 
         def acting(net: RunningNetwork) -> None:
             sound = net.shape(BOTTLENECK)
-            if "perfect" not in self.params.faults:
-                net.reshape(BOTTLENECK, replace(sound, **shape))
+            net.reshape(BOTTLENECK, replace(sound, **shape))
             act(net)
             net.sleep(QUIET_S)
             net.reshape(BOTTLENECK, sound)
@@ -173,7 +176,8 @@ class Udp(Sharing, Delivery):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and datagrams by step, what sockets returned, counters, drops, rates."""
         announced = data.events("step")
-        began_s = float(announced[announced["step"] == "sharing"]["time_s"].iloc[0])
+        sharing_step = announced[announced["step"] == "sharing"] if len(announced) else announced
+        began_s = float(first(sharing_step, "step 'sharing'")["time_s"])
 
         def exchanges(packets: pd.DataFrame) -> pd.DataFrame:
             return packets[packets["time_s"] < began_s]
@@ -182,8 +186,7 @@ class Udp(Sharing, Delivery):
         tables = steps.measure(data, columns, thin=exchanges)
         tables["datagrams"] = _datagrams(data, tables["packets"])
         tables["sent"] = steps.json_logs(data, tables["steps"], "tx?-udp")
-        tables["received"] = steps.json_logs(data, tables["steps"], "received")
-        tables["received"] = tables["received"].dropna(subset=["got_bytes"])
+        tables["received"] = steps.json_logs(data, tables["steps"], "received", having="got_bytes")
         tables["counters"] = sending.counters(data)
         if data.traced:
             drops = data.trace("kfree_skb")[["time_s", "reason"]]

@@ -159,6 +159,7 @@ def receive(net: RunningNetwork, faults: Collection[str]) -> Process:
     small = 65_536 if "large-buffers" in faults else SMALL_BUFFER_BYTES
     tiny = 4 << 20 if "large-buffers" in faults else TINY_BUFFER_BYTES
     plain = f"{PLAIN}/{SMALL_BUFFER_BYTES}" if "small-reader" in faults else str(PLAIN)
+    plain += ",tidy" if "tidy" in faults else ""
     ports = (
         f"{ECHO},echo",
         plain,
