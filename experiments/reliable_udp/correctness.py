@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from testbed import Experiment, Verdict, all_of, at_least, at_most, claim, near, same
+from testbed import (
+    Experiment,
+    MissingDataError,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    given,
+    last,
+    near,
+    same,
+)
 
 from .transfers import Link
 
@@ -17,7 +29,7 @@ LEAST = 3
 """So many packets at least must have been lost, doubled, overtaken, damaged."""
 
 STOP_AND_WAIT, GO_BACK_N, SELECTIVE_REPEAT = "stop_and_wait", "go_back_n", "selective_repeat"
-TIMES = ("first_s", "sent_s", "acked_s", "rate_pps")
+TIMES = ("first_s", "sent_s", "through_s", "rate_pps")
 PROTOCOLS = (STOP_AND_WAIT, GO_BACK_N, SELECTIVE_REPEAT)
 
 
@@ -47,7 +59,9 @@ class Correctness(Experiment):
             found = (row["done"], row["in_order"], row["intact"])
             verdicts += [
                 *(
-                    at_least(n, LEAST, unit=f"datagrams {what.removeprefix('data_')} ({name})")
+                    given(
+                        at_least(n, LEAST, unit=f"datagrams {what.removeprefix('data_')} ({name})")
+                    )
                     for what, n in suffered.items()
                 ),
                 near(int(row["delivered"]), int(row["pieces"]), abs=0, unit=f"pieces ({name})"),
@@ -72,7 +86,7 @@ class Correctness(Experiment):
             wrong = came[~came["sound"].astype(bool)]
             passed = int(wrong["checksum_ok"].astype(bool).sum())
             verdicts += [
-                at_least(passed, LEAST, unit=f"damaged datagrams that UDP takes ({name})"),
+                given(at_least(passed, LEAST, unit=f"damaged datagrams that UDP takes ({name})")),
                 near(int(row["refused"]), passed, abs=0, unit=f"refused by their CRC ({name})"),
                 same([bool(row["intact"]), bool(row["in_order"])], [True] * 2, f"{name}: intact"),
             ]
@@ -93,13 +107,15 @@ class Correctness(Experiment):
         """Pieces that left tx1 later than two frames' times after their acknowledgement came."""
         verdicts = []
         for name in PROTOCOLS:
-            lossy = tables.of("transfers", scenario=name, kind="lossy")
+            lossy = self._transfers(tables, name, "lossy")
             late = sum(
                 self._repeated_in_vain(tables, name, str(row["step"]))
                 for row in lossy.to_dict("records")
             )
             verdicts += [
-                at_least(int(lossy["repeats"].sum()), LEAST, unit=f"pieces repeated ({name})"),
+                given(
+                    at_least(int(lossy["repeats"].sum()), LEAST, unit=f"pieces repeated ({name})")
+                ),
                 same(set(lossy["done"].astype(bool)), {True}, f"{name}: complete"),
                 at_most(late, 0, unit=f"repeated although acknowledged ({name})"),
             ]
@@ -114,19 +130,22 @@ class Correctness(Experiment):
         bears_stall_s=0.002,
     )
     def timer_repeats(self, tables: Tables) -> Verdict:
-        """Repetitions on the clean link; on the lossy one, times between copies of a piece."""
+        """Repetitions on the clean link; on the lossy one, times between copies of a piece.
+
+        Go-back-N repeats the oldest piece under way after a timeout, and the others with it.
+        """
         verdicts = []
         link = self.link
         slack_ms = 2 * link.frame_s * 1e3
         for name in PROTOCOLS:
-            clean = tables.of("transfers", scenario=name, kind="clean")
+            clean = self._transfers(tables, name, "clean")
             verdicts.append(
                 at_most(int(clean["repeats"].sum()), 0, unit=f"repeats without losses ({name})")
             )
-            if name == GO_BACK_N:  # all but the first piece of a window are repeated with it
-                continue
-            step = str(tables.of("transfers", scenario=name, kind="lossy")["step"].iloc[-1])
-            gaps_ms = self._left(tables, name, step).groupby("number")["time_s"].diff() * 1e3
+            left = self._left(tables, name, str(self._of_kind(tables, name, "lossy")["step"]))
+            gaps_ms = left.groupby("number")["time_s"].diff() * 1e3
+            if name == GO_BACK_N:
+                gaps_ms = gaps_ms[left["number"].diff() <= 0]
             for what, gap_ms in (("shortest", gaps_ms.min()), ("longest", gaps_ms.max())):
                 verdicts.append(
                     near(
@@ -143,9 +162,16 @@ class Correctness(Experiment):
 
     def _of_kind(self, tables: Tables, name: str, kind: str) -> dict[str, Any]:
         """The only, or the widest, transfer of a kind."""
-        return {
-            str(k): v for k, v in tables.of("transfers", scenario=name, kind=kind).iloc[-1].items()
-        }
+        widest = last(self._transfers(tables, name, kind), f"transfer '{kind}'")
+        return {str(k): v for k, v in widest.items()}
+
+    def _transfers(self, tables: Tables, name: str, kind: str) -> pd.DataFrame:
+        """All transfers of a kind; MissingDataError if an end of one has not reported."""
+        found = tables.of("transfers", scenario=name, kind=kind)
+        silent = found[~found["reported"].astype(bool)]
+        if len(silent):
+            raise MissingDataError(f"{name}: no report of {', '.join(silent['step'])}")
+        return found
 
     def _left(self, tables: Tables, name: str, step: str) -> pd.DataFrame:
         """A transfer's data as it left tx1."""

@@ -73,7 +73,7 @@ class ReliableUdp(Efficiency):
         )
         loss_percent: float = param(5.0, "losses in each direction", unit="%", low=1, high=20)
         timeout_ms: float = param(60.0, "retransmission timer", unit="ms", low=5, high=2000)
-        pieces: int = param(700, "pieces of data in lossy transfers", low=100, high=10_000)
+        pieces: int = param(250, "pieces of data in lossy transfers", low=100, high=10_000)
         faults: tuple[str, ...] = param(
             ("none",), "break something on purpose and see which claims fail", choices=FAULTS
         )
@@ -180,9 +180,10 @@ class ReliableUdp(Efficiency):
         )
         seen = transfers.frames(data, tables["steps"])
         sent, received = (
-            steps.json_logs(data, tables["steps"], f"peer-{what}") for what in ("send", "receive")
+            steps.json_logs(data, tables["steps"], f"peer-{what}", having=having)
+            for what, having in (("send", "done"), ("receive", "numbers"))
         )
-        found = transfers.summary(tables["steps"], seen, sent, received.dropna(subset=["numbers"]))
+        found = transfers.summary(tables["steps"], seen, sent, received)
         tables["transfers"] = found
         tables["frames"] = seen
         return tables | _rates(data, seen)
@@ -212,6 +213,7 @@ class ReliableUdp(Efficiency):
         ladder = partial(steps.ladder, tables, "swapped", "rx1-eth0")
         lines = {name: self._formulae(name) for name in PROTOCOLS}
         found = tables.of("transfers")
+        found = found[found["reported"].astype(bool)]
         used = found.assign(used=[self._used(row) for row in found.to_dict("records")])
         flows = pd.DataFrame(
             [{"scenario": n, "flow": f, "label": f} for n in PROTOCOLS for f in FLOWS]
@@ -253,7 +255,7 @@ def _rounds(window: int) -> int:
 
 def _rates(data: ScenarioData, seen: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """TCP's goodput and the transfer's around the last step's beginning."""
-    began_s = float(data.events("transfer-begins")["time_s"].iloc[0])
+    began_s = data.moment("transfer-begins")
     columns = ("ip_src", "tcp_sport", "tcp_seq", "tcp_payload_bytes", "wire_bytes")
     tcp = throughput.arrivals(data.packets("rx2-eth0", columns), data.address("tx2"), TCP_PORT)
     came = seen[(seen["capture"] == "rx1-eth0") & ~seen["ack"] & (seen["step"] == "beside")]

@@ -15,12 +15,13 @@ that nothing waits behind the protocol's back.
 """
 
 import hashlib
-import json
 import select
 import socket
 import struct
 import sys
 import time
+
+from testbed.programs.telling import tell
 
 from . import go_back_n, selective_repeat, stop_and_wait, wire
 
@@ -55,11 +56,6 @@ def main(words: list[str]) -> None:
         receive(protocol, int(place[0]), options)
     else:
         send(protocol, (place[0], int(place[1])), options)
-
-
-def tell(**row: object) -> None:
-    """One line of output, at once."""
-    print(json.dumps({"time_ns": time.time_ns(), **row}), flush=True)  # noqa: T201 (its output)
 
 
 def pieces(count: int, size_bytes: int) -> list[bytes]:

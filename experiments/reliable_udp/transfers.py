@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.dissect import ipv4, udp
-from testbed import steps
+from testbed import programs, steps
 
 from . import wire
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).resolve().parent
 _PEER = ("/usr/bin/python3", "-S", "-m", f"{_FOLDER.name}.peer")
 PORT = 7000
+ENDS = ("tx1", "rx1")
 HEADERS_BYTES = 14 + 20 + 8
 """Ethernet, IPv4, UDP: what links count besides the protocol's own bytes."""
 
@@ -135,7 +136,7 @@ class Transfer:
 
 
 def _peer(net: RunningNetwork, node: str, what: str, *words: str) -> Any:
-    path = {"PYTHONPATH": str(_FOLDER.parent)}
+    path = {"PYTHONPATH": f"{_FOLDER.parent}:{programs.PROJECT}"}
     return net.start(node, *_PEER, what, *words, log=f"peer-{what}", environment=path)
 
 
@@ -169,7 +170,7 @@ def frames(data: ScenarioData, announced: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     parts = []
-    for capture in ("tx1-eth0", "rx1-eth0"):
+    for capture in (f"{end}-eth0" for end in ENDS):
         seen = data.packets(capture, _COLUMNS)
         ours = seen["udp_sport"].eq(PORT) | seen["udp_dport"].eq(PORT)
         seen = seen[(ours & seen["ip_checksum_ok"]).fillna(False).astype(bool)]
@@ -209,34 +210,40 @@ def summary(
         sent, received: what the programs told at their end, with `step`.
 
     Returns:
-        `step`, `kind` and `window` (from the step's name); as the programs told: `done`, `pieces`,
-        `delivered`, `in_order`, `intact`, `refused`; of data at tx1: `transmissions`, `repeats`,
-        `timeouts` (times at which it went back), `first_s`, `sent_s` (first transmissions of the
-        first and the last piece), `acked_s` (the last acknowledgement's arrival), `rate_pps`
-        (transmissions per second between these two); on the way to rx1:
-        `data_lost`, `doubled`, `overtaken`, `damaged`; on the way back: `acks_lost`.
+        `step`, `kind` and `window` (from the step's name); `reported`: both programs told about it,
+        and it was seen at both ends (without that the row has nothing else); as they told: `done`,
+        `pieces`, `delivered`, `in_order`, `intact`, `refused`; of data at tx1: `transmissions`,
+        `repeats`, `timeouts` (times at which it went back before the last piece was through),
+        `first_s`, `sent_s` (first transmissions of the first and the last piece), `through_s`
+        (the last piece's transmission that arrived in turn; NaN where the receiver keeps what
+        comes early), `rate_pps` (transmissions per second from `first_s` to `sent_s`); on the way
+        to rx1:
+        `data_lost`, `in_turn_lost` (of these, the piece that the receiver waited for), `doubled`,
+        `overtaken`, `damaged`; on the way back: `acks_lost`.
     """
     import pandas as pd
 
     rows = []
     for name in announced["step"]:
         told, got = sent[sent["step"] == name], received[received["step"] == name]
-        if told.empty or got.empty:
-            continue
+        mine = seen[seen["step"] == name]
         kind, _, window = str(name).partition("-")
+        row = {"step": name, "kind": kind, "window": int(window or 0)}
+        if told.empty or got.empty or mine.groupby(["capture", "ack"]).ngroups < len(ENDS) * 2:
+            rows.append(row | {"reported": False})
+            continue
         numbers = list(got["numbers"].iloc[0])
         rows.append(
-            {
-                "step": name,
-                "kind": kind,
-                "window": int(window or 0),
+            row
+            | {
+                "reported": True,
                 "done": bool(told["done"].iloc[0]),
                 "pieces": int(told["pieces"].iloc[0]),
                 "delivered": len(numbers),
                 "in_order": numbers == list(range(len(numbers))),
                 "intact": told["digest"].iloc[0] == got["digest"].iloc[0],
                 "refused": int(got["refused"].iloc[0]),
-                **_on_the_wire(seen[seen["step"] == name]),
+                **_on_the_wire(mine),
             }
         )
     return pd.DataFrame(rows)
@@ -246,7 +253,7 @@ def _on_the_wire(mine: pd.DataFrame) -> dict[str, Any]:
     """Counts and times of one transfer's frames at both ends."""
     at = {
         (end, ack): mine[(mine["capture"] == f"{end}-eth0") & (mine["ack"] == ack)]
-        for end in ("tx1", "rx1")
+        for end in ENDS
         for ack in (False, True)
     }
     left, came, acks = at["tx1", False], at["rx1", False], at["tx1", True]
@@ -255,17 +262,42 @@ def _on_the_wire(mine: pd.DataFrame) -> dict[str, Any]:
     order = (came["ip_id"] - left["ip_id"].iloc[0]) % 65_536
     first_s, sent_s = float(first["time_s"].min()), float(first["time_s"].max())
     while_sending = left[left["time_s"] < sent_s]
+    in_turn_lost, through_s = _in_turn(left, came)
+    went_back = (left["number"].diff() <= 0) & (left["time_s"] <= through_s)
     return {
         "transmissions": len(left),
         "repeats": len(left) - len(first),
-        "timeouts": int((left["number"].diff() <= 0).sum()),
+        "timeouts": int(went_back.sum()),
         "first_s": first_s,
         "sent_s": sent_s,
-        "acked_s": float(acks["time_s"].max()),
+        "through_s": through_s,
         "rate_pps": len(while_sending) / (sent_s - first_s) if sent_s > first_s else 0.0,
         "data_lost": len(set(left["ip_id"]) - set(came["ip_id"])),
+        "in_turn_lost": in_turn_lost,
         "doubled": len(came) - came["ip_id"].nunique(),
         "overtaken": int((order < order.cummax()).sum()),
         "damaged": int((~came["checksum_ok"]).sum()),
         "acks_lost": max(0, len(at["rx1", True]) - len(acks)),
     }
+
+
+def _in_turn(left: pd.DataFrame, came: pd.DataFrame) -> tuple[int, float]:
+    """What a receiver without a buffer makes of a transfer on a way that keeps the order.
+
+    Args:
+        left: data in the order in which they left.
+        came: what of it arrived.
+
+    Returns:
+        Losses of the piece for which the receiver waited; when the last piece left with which it
+        was done (NaN: it never was).
+    """
+    arrived, expected, lost = set(came["ip_id"]), 0, 0
+    pieces = int(left["number"].max()) + 1
+    for number, ip_id, time_s in zip(left["number"], left["ip_id"], left["time_s"], strict=True):
+        if number == expected:
+            expected += ip_id in arrived
+            lost += ip_id not in arrived
+            if expected == pieces:
+                return lost, float(time_s)
+    return lost, math.nan
