@@ -5,6 +5,7 @@ edit here.
 """
 
 import json
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from testbed.author import experiment_folder
 from testbed.author.experiment import experiment_files, load
 from testbed.core.claims import Status
 from testbed.execution.runner import Request, run
+from tests.system.emptying import EMPTY, judged_without
 
 FILES = {name: root for name, root in experiment_files().items() if root.is_dir()}
 ABOUT = {name: experiment_folder.about(root) for name, root in FILES.items()}
@@ -31,8 +33,8 @@ def must_fail(experiment, mutant):
 
 
 @pytest.fixture(scope="session")
-def verdicts(guest_kernel, tmp_path_factory):
-    """Verdicts by claim of an experiment, or of a mutant of it; each is run once."""
+def results(guest_kernel, tmp_path_factory):
+    """The run of an experiment, or of a mutant of it; each is run once."""
     known = {}
 
     def of(experiment, number=None):
@@ -52,8 +54,18 @@ def verdicts(guest_kernel, tmp_path_factory):
             for outcome in result.run.path.glob("scenarios/*/outcome.json"):
                 loaded = json.loads(outcome.read_text())["loaded"]
                 assert set(loaded) <= {"analysis"}, "a guest imports nothing it does not need"
-            known[experiment, number] = {claim.name: verdict for claim, verdict in result.judged}
+            known[experiment, number] = result
         return known[experiment, number]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def verdicts(results):
+    """Verdicts by claim of such a run."""
+
+    def of(experiment, number=None):
+        return {claim.name: verdict for claim, verdict in results(experiment, number).judged}
 
     return of
 
@@ -65,6 +77,21 @@ def test_the_claim_holds(experiment, claim, verdicts):
     verdict = verdicts(experiment)[claim]
     assert verdict.status is Status.PASS, f"{verdict.observed}, expected {verdict.expected}"
     assert verdict.evidence or not ABOUT[experiment].evidence
+
+
+RAISED = re.compile(r"\.py:\d+: in ")
+"""A claim that raised an error of its own is INCONCLUSIVE as well, and names the line."""
+
+
+@pytest.mark.parametrize(
+    ("experiment", "what"), [case(name, what) for name in FILES for what in EMPTY]
+)
+def test_without_its_data_no_claim_raises_or_fails(experiment, what, results, tmp_path):
+    found = judged_without(results(experiment).run.path, what, tmp_path / "run")
+    raised = {name: v.observed for name, v in found.items() if RAISED.search(v.observed)}
+    assert not raised
+    if what == "captures":
+        assert {v.status for v in found.values()} <= {Status.INCONCLUSIVE}
 
 
 @pytest.mark.parametrize("experiment", [case(name) for name in FILES])

@@ -1,0 +1,45 @@
+"""A run whose data are gone, judged again."""
+
+import json
+import shutil
+
+from testbed.core.rundir import RunDir
+from testbed.results import replay
+
+PCAP_HEADER_BYTES = 24
+
+
+def _truncate(paths, size_bytes=0):
+    for path in paths:
+        with path.open("r+b") as file:
+            file.truncate(size_bytes)
+
+
+def _keep_the_start(folder):
+    path = folder / "events.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if json.loads(line)["event"] == "start"))
+
+
+EMPTY = {
+    "captures": lambda folder: _truncate(folder.glob("captures/*.pcap"), PCAP_HEADER_BYTES),
+    "events": _keep_the_start,
+    "kernel-events": lambda folder: _truncate(folder.glob("traces/cpu*.raw")),
+    "logs": lambda folder: _truncate(folder.glob("logs/*.log")),
+}
+"""What of a scenario's folder is emptied, and how."""
+
+
+def judged_without(path, what, target):
+    """The verdicts by claim of a copy of the run, in which each scenario lacks something."""
+    shutil.copytree(path, target)
+    run = RunDir(target)
+    for name in run.meta()["scenarios"]:
+        EMPTY[what](run.scenario(name))
+    cls = replay.experiment_of(run)
+    parsed = replay.Parsed.read(run, cls)
+    tables = replay.measure(run, parsed)
+    experiment = cls(parsed.params)
+    verdicts = {claim.name: verdict for claim, verdict in replay.judge(run, experiment, tables)}
+    replay.save_plots(run, experiment, tables)
+    return verdicts
