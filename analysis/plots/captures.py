@@ -273,6 +273,8 @@ def _arrow(
 ) -> None:
     (x1, y1), (x2, y2) = _PLACES[before], _PLACES[after]
     bend = 0.12 * (1 if side == 0 else -1) if text else 0.0
+    if ((x1 + x2) / 2, (y1 + y2) / 2) in _PLACES.values():
+        bend = 0.18  # around the state between
     axes.annotate(
         "",
         (x2, y2),

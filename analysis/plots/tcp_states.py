@@ -20,6 +20,8 @@ _COLOURS = {
     "CLOSE-WAIT": "#cc79a7",
     "LAST-ACK": "#d55e00",
 }
+_VISIBLE_S = 1e-4
+"""Shorter stays have no width in the figure, so the legend leaves them out."""
 
 
 def over_time(changes: pd.DataFrame, rows: Mapping[str, tuple[str, int, int]]) -> Figure:
@@ -42,7 +44,7 @@ def over_time(changes: pd.DataFrame, rows: Mapping[str, tuple[str, int, int]]) -
         zero_s = float(mine["time_s"].min())
         ends = [*mine["time_s"].iloc[1:], None]
         for begin, end, state in zip(mine["time_s"], ends, mine["after"], strict=True):
-            if end is not None and state in _COLOURS:
+            if end is not None and state in _COLOURS and end - begin >= _VISIBLE_S:
                 used.add(state)
                 axes.barh(
                     place,

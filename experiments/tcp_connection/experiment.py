@@ -206,6 +206,8 @@ class TcpConnection(States):
             7_four_segments: The server's program takes half a second to close, too.
             8_three_segments: It closes at once: the acknowledgement and its FIN are one segment.
             9_time_wait: The states of both ends over time. The end that closed first waits 60 s.
+                SYN-RECEIVED has no width, because Linux creates the server's socket only when the
+                third segment comes.
             10_forged_resets: Three resets in the server's name: far outside the window, inside it,
                 and exact. The second draws an ACK, the third ends the connection.
         """
