@@ -188,7 +188,7 @@ class Congestion(Rates, Recovery, Window):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Tables of flows, windows, losses, rates and the bottleneck's queue."""
         p = self.params
-        flows = list(rows(data.events("flow")))
+        flows = list(rows(data.happened("flow")))
         leaving, far = (data.packets(c, COLUMNS) for c in (BOTTLENECK, BOTTLENECK_FAR))
         sent = {flow.flow: data.packets(f"{flow.flow}-eth0", COLUMNS) for flow in flows}
         events = (data.trace("tcp_probe"), data.trace("tcp_cong_state_set")) * data.traced

@@ -295,7 +295,7 @@ class Fidelity(Chance):
         return {"series": pd.concat(times), "queues": pd.DataFrame(queues)}
 
     def _measure_work(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        return {"work": data.events("work")[["program", "took_s"]]}
+        return {"work": data.happened("work")[["program", "took_s"]]}
 
     # ---- claims
 

@@ -22,6 +22,8 @@ def passages(
 ) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     """Each train with the passage of its datagrams between two captures."""
     plan = [json.loads(line) for line in data.log("trains").splitlines()]
+    if not plan:
+        raise MissingDataError("the program reported no train")
     left, arrived = (data.packets(c, trains.COLUMNS) for c in (leaving, arriving))
     found = []
     for train in plan:

@@ -140,7 +140,10 @@ class FidelityNodes(Experiment):
 
     def _train(self, data: ScenarioData) -> pd.DataFrame:
         """Datagrams with the time at which the program was to send each."""
-        row = json.loads(data.log("trains").splitlines()[-1])
+        *_, line = ["", *data.log("trains").splitlines()]
+        if not line:
+            raise MissingDataError("the program reported no train")
+        row = json.loads(line)
         left, arrived = (data.packets(c, trains.COLUMNS) for c in ("tx-eth0", "rx-eth0"))
         first = trains.first_id(left, row["sport"])
         if first is None:
@@ -150,7 +153,7 @@ class FidelityNodes(Experiment):
         return trains.passage(due_ns, *seen)
 
     def _flow(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        [flow] = rows(data.events("flow"))
+        [flow] = rows(data.happened("flow"))
         left, arrived = (data.packets(c, TCP_COLUMNS) for c in ("tx-eth0", "rx-eth0"))
         events = data.trace("tcp_probe"), data.trace("tcp_cong_state_set")
         return tcp_flow.measure(

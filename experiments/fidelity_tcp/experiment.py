@@ -146,7 +146,7 @@ class FidelityTcp(Experiment):
     def _measure_links(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         sent, arrived = (data.packets(c, TCP_COLUMNS) for c in ("tx-any", "rx-any"))
         found, acks = [], []
-        for flow in rows(data.events("flow")):
+        for flow in rows(data.happened("flow")):
             rate, rtt, _ = TCP_LINKS[flow.link]
             came = _new_bytes(arrived, flow.port)
             found.append(

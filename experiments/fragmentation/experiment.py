@@ -178,9 +178,11 @@ class Fragmentation(Sending):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets by step, what the sender's calls returned, what the receivers' sockets gave."""
         tables = steps.measure(data, ("ip6_extensions", "ip_checksum_ok"))
-        for name, log in (("sent", "h1-udp"), ("received", "h?-received")):
-            tables[name] = steps.json_logs(data, tables["steps"], log)
-        tables["received"] = tables["received"].dropna(subset=["got_bytes"])
+        for name, log, key in (
+            ("sent", "h1-udp", "sport"),
+            ("received", "h?-received", "got_bytes"),
+        ):
+            tables[name] = steps.json_logs(data, tables["steps"], log, having=key)
         return tables
 
     # ---- claims

@@ -180,7 +180,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
             flows.append(udp[["frame", "time_s", "udp_dport"]].assign(capture=capture))
         lsas = pd.concat(told, ignore_index=True)
         failed = data.events("failure")
-        settled_s = float(data.events("settled")["time_s"].iloc[0])
+        settled_s = data.moment("settled")
         kernel = history.named_table(settled_s)
         version = ospf3.V3 if p.ipv6 else ospf.V2
         daemon = "ospf6d" if p.ipv6 else "ospfd"

@@ -165,7 +165,7 @@ class ReliableUdp(Efficiency):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """One row per transfer, all frames of the protocols, and TCP's rate next to the last."""
-        announced = data.events("step")
+        announced = data.happened("step")
 
         def beginnings(packets: pd.DataFrame) -> pd.DataFrame:
             ours = packets[packets["udp_dport"].eq(PORT) | packets["udp_sport"].eq(PORT)]

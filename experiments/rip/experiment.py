@@ -169,7 +169,7 @@ class Rip(Timers, Distances, RipMessages):
         captures = {c: data.packets(c, (*rip.PACKET_COLUMNS, "icmp_type")) for c in data.captures()}
         messages, entries = rip.traffic(captures, history.net)
         pings = [c[c["icmp_type"].isin([0, 8])].assign(capture=n) for n, c in captures.items()]
-        settled_s = float(data.events("state")["time_s"].iloc[0])
+        settled_s = data.moment("state")
         links = data.events("link")
         failed_s = links["time_s"].iloc[0] if len(links) else p.fail_at_s * bool(p.fail)
         daemon = "ripngd" if p.ipv6 else "ripd"

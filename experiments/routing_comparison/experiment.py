@@ -153,7 +153,7 @@ class RoutingComparison(Experiment):
         p = self.params
         net = routes.network(data.network["addresses"], data.topology)
         changes = routes.with_silent_losses(data.notices("routes"), data.notices("links"))
-        failed_s = float(data.events("failure")["time_s"].iloc[0])
+        failed_s = data.moment("failure")
         near = f"{p.source}-eth0"
         pings = echo.pings(data.packets(near, COLUMNS), data.address(p.source))
         links = [c for c in data.captures() if c != near]

@@ -193,7 +193,7 @@ class SdnFailover(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Pings around the failure; what the controller did."""
-        failed_s = float(data.events("failed")["time_s"].iloc[0])
+        failed_s = data.moment("failed")
         asked = echo.pings(data.packets("h1-eth0", echo.COLUMNS), data.address("h1"))
         asked = asked[asked["time_s"] > failed_s - 1.0].reset_index(drop=True)
         asked["after_s"] = asked["time_s"] - failed_s

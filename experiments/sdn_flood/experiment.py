@@ -146,7 +146,7 @@ class SdnFlood(Experiment):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """The service by step, what reached the server, what the controller saw and did."""
-        steps = data.events("step")[["time_s", "step"]]
+        steps = data.happened("step")[["time_s", "step"]]
         asked = echo.pings(data.packets("h2-eth0", echo.COLUMNS), data.address(CLIENT))
         arrived = data.packets("s1-eth1", (*echo.COLUMNS, "wire_bytes"))
         flood = arrived[arrived["ip_src"] == data.address(ATTACKER)]

@@ -160,7 +160,7 @@ class SdnLearning(Flows):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Pings by step; messages, flows and their changes; what h3 overheard."""
-        steps = data.events("step")[["time_s", "step"]]
+        steps = data.happened("step")[["time_s", "step"]]
         seen = {h: data.packets(f"{h}-eth0", echo.COLUMNS) for h in ("h1", "h3")}
         asked = pd.concat(
             echo.pings(packets, data.address(host)).assign(host=host)

@@ -12,6 +12,7 @@ from analysis.plots import captures, tcp_states
 from testbed import (
     Action,
     LinkShape,
+    MissingDataError,
     Tables,
     compute_checksums,
     filter_packets,
@@ -175,6 +176,8 @@ class TcpConnection(States):
         tables["packets"] = segment_words.described(tables["packets"])
         owner = {data.address(node): node for node in ("h1", "h2")}
         changes = kernel_states.transitions(data.trace("inet_sock_set_state"), owner)
+        if changes.empty:
+            raise MissingDataError("the kernel reported no change of state")
         seen = sockets.observed(data)
         more = {
             "calls": sockets.calls(data),

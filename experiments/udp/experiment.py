@@ -175,9 +175,9 @@ class Udp(Sharing, Delivery):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and datagrams by step, what sockets returned, counters, drops, rates."""
-        announced = data.events("step")
-        sharing_step = announced[announced["step"] == "sharing"] if len(announced) else announced
-        began_s = float(first(sharing_step, "step 'sharing'")["time_s"])
+        announced = data.happened("step")
+        began = first(announced[announced["step"] == "sharing"], "step 'sharing'")
+        began_s = float(began["time_s"])
 
         def exchanges(packets: pd.DataFrame) -> pd.DataFrame:
             return packets[packets["time_s"] < began_s]

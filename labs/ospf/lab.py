@@ -194,7 +194,7 @@ class Lab(RoutersLab):
             read["sender"] = [net.owner_of(str(address)) for address in read["ip_src"]]
             sent.append(read)
             echoes.append(packets[packets["icmp_type"].isin([0, 8])].assign(**about))
-        failed_s = float(data.events("failure")["time_s"].iloc[0])
+        failed_s = data.moment("failure")
         seen = pd.concat(echoes, ignore_index=True).drop(columns="payload")
         pings = echo.pings(seen[seen["capture"] == "h1-eth0"], self.host(1))
         changes = data.notices("routes")

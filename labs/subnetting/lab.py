@@ -233,7 +233,7 @@ class Lab(Assignment):
             packets = data.packets(f"{host}-eth0", echo.COLUMNS)
             pings = echo.pings(packets, str(address.ip))
             asked.append(pings.assign(host=host, capture=f"{host}-eth0"))
-        settled_s = float(data.events("settled")["time_s"].iloc[0])
+        settled_s = data.moment("settled")
         columns = ["host", "capture", "ip_dst", "rtt_ms"]
         return {
             "addresses": pd.DataFrame(found, columns=["node", "interface", "address", "prefix"]),

@@ -127,16 +127,12 @@ def json_logs(
     Raises:
         MissingDataError: no row has the key `having`.
     """
-    table = _logged(data, log).drop(columns="step", errors="ignore")  # its own announcements
-    if having:
-        if having not in table:
-            raise MissingDataError(f"no line of the logs '{log}*' has '{having}'")
-        table = table.dropna(subset=[having]).reset_index(drop=True)
+    table = _logged(data, log, having).drop(columns="step", errors="ignore")  # its own announcements
     table.insert(1, "step", step_at(steps, table["time_s"]))
     return table
 
 
-def _logged(data: ScenarioData, log: str) -> pd.DataFrame:
+def _logged(data: ScenarioData, log: str, having: str = "") -> pd.DataFrame:
     import pandas as pd
 
     from testbed.core.json_lines import json_lines
@@ -146,6 +142,10 @@ def _logged(data: ScenarioData, log: str) -> pd.DataFrame:
         rows += json_lines(path.read_text(encoding="utf-8", errors="replace"))
     table = pd.DataFrame(rows, columns=None if rows else ["time_ns"]).sort_values("time_ns")
     table.insert(0, "time_s", (table["time_ns"] - data.t0_ns) / 1e9)
+    if having:
+        if having not in table:
+            raise MissingDataError(f"no line of the logs '{log}*' has '{having}'")
+        table = table.dropna(subset=[having])
     return table.drop(columns="time_ns").reset_index(drop=True)
 
 

@@ -168,6 +168,16 @@ class ScenarioData:
         ]
         return pd.DataFrame(rows, columns=None if rows else ["time_s", "time_ns", "event"])
 
+    def happened(self, event: str) -> pd.DataFrame:
+        """As `events`, at least one.
+
+        Raises:
+            MissingDataError: there was none.
+        """
+        found = self.events(event)
+        first(found, f"event '{event}'")
+        return found
+
     def moment(self, event: str) -> float:
         """When an event of the run first happened, in seconds.
 

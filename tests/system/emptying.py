@@ -10,15 +10,18 @@ PCAP_HEADER_BYTES = 24
 
 
 def _truncate(paths, size_bytes=0):
-    for path in paths:
+    found = list(paths)
+    for path in found:
         with path.open("r+b") as file:
             file.truncate(size_bytes)
+    return bool(found)
 
 
 def _keep_the_start(folder):
     path = folder / "events.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line)["event"] == "start"))
+    return len(lines) > 1
 
 
 EMPTY = {
@@ -27,19 +30,25 @@ EMPTY = {
     "kernel-events": lambda folder: _truncate(folder.glob("traces/cpu*.raw")),
     "logs": lambda folder: _truncate(folder.glob("logs/*.log")),
 }
-"""What of a scenario's folder is emptied, and how."""
+"""What of a scenario's folder is emptied, and how; each returns whether there was anything."""
 
 
 def judged_without(path, what, target):
-    """The verdicts by claim of a copy of the run, in which each scenario lacks something."""
+    """The verdicts by claim of a copy of the run, in which each scenario lacks something.
+
+    Claims about scenarios that never had any of it are left out.
+    """
     shutil.copytree(path, target)
     run = RunDir(target)
-    for name in run.meta()["scenarios"]:
-        EMPTY[what](run.scenario(name))
+    emptied = {name for name in run.meta()["scenarios"] if EMPTY[what](run.scenario(name))}
     cls = replay.experiment_of(run)
     parsed = replay.Parsed.read(run, cls)
     tables = replay.measure(run, parsed)
     experiment = cls(parsed.params)
-    verdicts = {claim.name: verdict for claim, verdict in replay.judge(run, experiment, tables)}
+    verdicts = {
+        claim.name: verdict
+        for claim, verdict in replay.judge(run, experiment, tables)
+        if emptied & set(claim.scenarios or emptied)
+    }
     replay.save_plots(run, experiment, tables)
     return verdicts
