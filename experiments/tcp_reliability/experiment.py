@@ -16,6 +16,7 @@ from testbed import (
     Action,
     Conversation,
     LinkShape,
+    MissingDataError,
     Tables,
     compute_checksums,
     endpoints,
@@ -353,11 +354,10 @@ def _counters(data: ScenarioData) -> pd.DataFrame:
     """How far h4's TCP counters went on in the step with the damaged segment."""
     found = []
     for when in ("before", "after"):
-        names, values = (
-            line.split()[1:]
-            for line in data.log(f"h4-counters-{when}").splitlines()
-            if line.startswith("Tcp:")
-        )
-        found.append(dict(zip(names, map(int, values), strict=True)))
+        lines = [line.split() for line in data.log(f"h4-counters-{when}").splitlines()]
+        tcp = [line[1:] for line in lines if line[0] == "Tcp:"]
+        if len(tcp) != 2:
+            raise MissingDataError(f"h4 did not report its counters {when} the damage")
+        found.append(dict(zip(tcp[0], map(int, tcp[1]), strict=True)))
     before, after = found
     return pd.DataFrame([{name: after[name] - before[name] for name in after}])

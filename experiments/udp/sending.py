@@ -6,7 +6,7 @@ import json
 import signal
 from typing import TYPE_CHECKING, Any
 
-from testbed import Action, in_order, own_program, program, programs, wait
+from testbed import Action, MissingDataError, in_order, own_program, program, programs, wait
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -108,7 +108,10 @@ def counters(data: ScenarioData) -> pd.DataFrame:
 
 def _udp_counters(text: str) -> dict[str, int]:
     lines = [line.split() for line in text.splitlines()]
-    names, values = (line[1:] for line in lines if line[0] == "Udp:")
+    udp = [line[1:] for line in lines if line[0] == "Udp:"]
+    if len(udp) != 2:
+        raise MissingDataError("the server did not report its counters")
+    names, values = udp
     found = dict(zip(names, map(int, values), strict=True))
     return found | {line[0]: int(line[1]) for line in lines if line[0].startswith("Udp6")}
 
