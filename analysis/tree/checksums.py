@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.dissect.checksum import internet_checksum
 from analysis.tree.nodes import Node
+from testbed.core.checksum import internet_checksum
 
 _PLACE = {"tcp": (6, 16), "udp": (17, 6), "icmp": (1, 2), "icmpv6": (58, 2)}
 """Layer → its protocol number, and where its checksum is."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis import packets, tree
-from analysis.dissect.checksum import internet_checksum
 from analysis.packets import RawPacket
 from analysis.tree import Node
+from testbed.core.checksum import internet_checksum
 from tests.unit import raw_packets
 
 CAPTURES = Path(__file__).parents[1] / "captures"
