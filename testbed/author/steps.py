@@ -127,7 +127,8 @@ def json_logs(
     Raises:
         MissingDataError: no row has the key `having`.
     """
-    table = _logged(data, log, having).drop(columns="step", errors="ignore")  # its own announcements
+    # the lines that announce steps have a `step` of their own
+    table = _logged(data, log, having).drop(columns="step", errors="ignore")
     table.insert(1, "step", step_at(steps, table["time_s"]))
     return table
 
