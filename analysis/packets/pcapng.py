@@ -26,6 +26,7 @@ _BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET, _END = 2, 9, 14, 0
 _MOST_INTERFACES = 1 << 16
 _MOST_SECRETS_BYTES = 64 << 20
+_MOST_SECRETS_BLOCKS = 1000
 _MOST_SECTIONS = 1 << 10
 """Each section is decoded by itself; a file of nothing but sections would take hours."""
 
@@ -138,8 +139,9 @@ class Pcapng:
         if len(block) < 20:
             return
         kind, length = struct.unpack_from(self._rule.endian + "II", block, 8)
-        kept = sum(map(len, self.key_logs))
-        if kind == TLS_KEY_LOG and kept + length <= _MOST_SECRETS_BYTES:
+        if kind != TLS_KEY_LOG or not length or len(self.key_logs) >= _MOST_SECRETS_BLOCKS:
+            return
+        if sum(map(len, self.key_logs)) + length <= _MOST_SECRETS_BYTES:
             self.key_logs.append(block[16 : min(16 + length, len(block) - 4)])
 
     def _packets(self, at: Offsets, words: Words) -> Records:

@@ -28,8 +28,18 @@ from analysis.tls import key_log, private_key
 from analysis.tls.key_log import KeyLog
 from analysis.tls.opened import opened
 from analysis.tls.records import may_begin
+from analysis.tls.suites import library_is_there
 
-__all__ = ["KeyLog", "conversations", "key_log", "keys_of", "opened", "private_key", "set_keys"]
+__all__ = [
+    "KeyLog",
+    "conversations",
+    "key_log",
+    "keys_of",
+    "library_is_there",
+    "opened",
+    "private_key",
+    "set_keys",
+]
 
 _ATTRIBUTE = "tls_keys"
 

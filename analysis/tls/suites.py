@@ -7,6 +7,7 @@ Record protection of TLS 1.2 (RFC 5246 §6.2.3, RFC 5288, RFC 7905, RFC 7366) an
 from __future__ import annotations
 
 import hmac
+import importlib.util
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -98,6 +99,11 @@ class Protection(Protocol):
         Raises:
             NotOpenedError: it does not fit; the count stays.
         """
+
+
+def library_is_there() -> bool:
+    """Whether the library for ciphers, an extra, is installed."""
+    return importlib.util.find_spec("cryptography") is not None
 
 
 def require_library() -> None:

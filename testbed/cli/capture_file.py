@@ -126,7 +126,16 @@ class CaptureFile:
 
         inside = table.attrs.pop("key_logs", [])
         logs = [key_log.read(path) for path in given]
-        logs += [key_log.parse(data, f"in {self.name}") for data in inside]
+        if inside and not given and not tls.library_is_there():
+            err.print(
+                "The keys in the capture are not used: `make extra-tls` installs the library."
+            )
+            inside = []
+        for data in inside:
+            try:
+                logs.append(key_log.parse(data, f"in {self.name}"))
+            except ConfigError as error:
+                err.print(f"[bold]keys not used:[/bold] {escape(str(error))}", highlight=False)
         tls.set_keys(table, logs)
 
     def filtered(self, where: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:

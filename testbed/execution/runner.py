@@ -22,6 +22,8 @@ from testbed.author.experiment import (
 from testbed.core import files
 from testbed.core.claims import Judged
 from testbed.core.errors import (
+    CaptureError,
+    ConfigError,
     ExitCode,
     OutputError,
     RunIncompleteError,
@@ -244,12 +246,14 @@ def _conclude(rundir: RunDir, meta: dict[str, Any], outcomes: dict[str, Outcome]
         error = RunIncompleteError(f"{meta['reason']} (run directory: {rundir.path})")
         error.exit_code = ExitCode(exit_code) if exit_code else error.exit_code
         raise error
-    for name in outcomes:
-        opened_captures.write(rundir.scenario(name))
     if meta["clock"] == "virtual":
         meta["fingerprint"] = fingerprint(rundir)
     meta["status"] = "complete"
     rundir.write_meta(meta)
+    for name in outcomes:
+        # copies for Wireshark: a damaged key log or capture costs them alone, not the run
+        with suppress(ConfigError, CaptureError):
+            opened_captures.write(rundir.scenario(name))
 
 
 def _outcome_data(rundir: RunDir, name: str) -> dict[str, Any]:

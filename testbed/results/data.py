@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.core.claims import MissingDataError, first
-from testbed.core.errors import ParseError
+from testbed.core.errors import ConfigError, ParseError
 from testbed.core.ordering import natural
 from testbed.core.quantities import number
 from testbed.core.rundir import SCENARIO, key_logs, read_json
@@ -130,7 +130,10 @@ class ScenarioData:
     def _keys(self) -> list[KeyLog]:
         from analysis.tls import key_log
 
-        return [key_log.read(path) for path in key_logs(self.path)]
+        try:
+            return [key_log.read(path) for path in key_logs(self.path)]
+        except ConfigError as error:
+            raise MissingDataError(f"keys of TLS: {error}") from error
 
     @property
     def heard_nothing(self) -> bool:
