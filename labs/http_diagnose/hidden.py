@@ -48,6 +48,7 @@ class Hidden(Lab):
         given = {name: self.answers.get(f"{subject}.{name}") for name in PARTS}
         value = _plain(given["value"])
         first = min(places)
+        accepted = {(_plain(capture), _plain(request)) for capture, request in places}
         cases = [
             _case(
                 _plain(given["header"]).rstrip(":") == fault.header.lower(),
@@ -58,7 +59,7 @@ class Hidden(Lab):
             _case(value == _plain(fault.value) or value in whole, given, "value", fault.value),
             _case(_plain(given["sender"]) == fault.sender, given, "sender", fault.sender),
             holds(
-                (given["capture"], given["request"]) in places,
+                (_plain(given["capture"]), _plain(given["request"])) in accepted,
                 observed=f"request {shown(given['request'])} of {shown(given['capture'])}",
                 expected=f"request {first[1]} of {first[0]}, or another one with it",
             ),

@@ -258,12 +258,14 @@ class Lab(Assignment):
             given = {name: self.answers.get(f"{subject}.{name}") for name in PARTS}
             empty = [name for name, value in given.items() if value in (None, "")]
             known = given["capture"] in (CLIENT, SERVER) and given["sender"] in ("h2", "r1")
-            number = isinstance(given["request"], int)
+            number = str(given["request"]).strip().isdecimal()
             cases.append(
                 holds(
                     not empty and known and number,
                     observed=f"{subject}: {', '.join(empty) or 'all'} "
-                    f"{'missing' if empty else 'given'}",
+                    f"{'missing' if empty else 'given'}"
+                    + ("" if known else ", an unknown sender or capture")
+                    + ("" if number else ", a request that is no number"),
                     expected=f"{subject}: header, value, sender (h2, r1), capture "
                     f"({CLIENT}, {SERVER}), request (a number)",
                 )
