@@ -75,7 +75,7 @@ class Sharing(Experiment):
 
     @claim(
         "A response to a request with Authorization is for one client, even if it is fresh: a "
-        "shared cache does not keep it, unless the origin calls it public.",
+        "shared cache does not keep it, unless public, s-maxage or must-revalidate allows it.",
         source="RFC 9111 §3.5",
     )
     def authorized_responses_are_not_shared(self, tables: Tables) -> Verdict:

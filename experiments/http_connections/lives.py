@@ -8,6 +8,7 @@ import pandas as pd
 
 from testbed import (
     Experiment,
+    MissingDataError,
     Tables,
     Verdict,
     all_of,
@@ -253,6 +254,6 @@ def _kept_sockets(tables: Tables, step: str) -> int:
     seen = tables.rows("sockets")
     later = seen[seen["time_s"] >= begun]
     if later.empty:
-        return -1
+        raise MissingDataError(f"the kernel listed no sockets in the step '{step}'")
     last = later[later["time_s"] == later["time_s"].min()]
     return int(((last["state"] == "ESTABLISHED") & (last["port"] == 80)).sum())

@@ -96,7 +96,7 @@ class WebSocket(Upgrade, Framing, News, Origins, over_http2.OverHttp2):
         """Options of the experiment."""
 
         delay_ms: float = param(20.0, "delay of the path, one way", unit="ms", low=5, high=200)
-        update_s: float = param(1.0, "time between updates", unit="s", low=0.5, high=60)
+        update_s: float = param(1.0, "time between updates", unit="s", low=0.5, high=5)
         poll_s: float = param(0.7, "interval of short polling", unit="s", low=0.1, high=60)
         faults: tuple[str, ...] = param(
             ("none",), "break something on purpose and see which claims fail", choices=FAULTS

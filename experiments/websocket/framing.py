@@ -145,7 +145,10 @@ class Framing(Experiment):
     def both_say_goodbye(self, tables: Tables) -> Verdict:
         """Close frames of both sides, and the FINs after them."""
         closes = frames(tables, "frames", type="close")
-        codes = {str(r["side"]): r["close_code"] for r in closes.to_dict("records")}
+        codes = {
+            str(r["side"]): "none" if pd.isna(r["close_code"]) else int(r["close_code"])
+            for r in closes.to_dict("records")
+        }
         packets = pick(tables, "frames", CLIENT)
         fins = packets[(packets["tcp_flags"].fillna(0).astype(int) & 1) > 0]
         if fins.empty:

@@ -15,6 +15,7 @@ from testbed import (
     at_least,
     at_most,
     claim,
+    inconclusive,
     near,
     pick,
     same,
@@ -99,6 +100,8 @@ class News(Experiment):
     )
     def one_handshake_for_all(self, tables: Tables) -> Verdict:
         """Requests by way, and updates that came."""
+        if self._p().poll_s > self._p().update_s:
+            return inconclusive("polls slower than updates", "a poll for each update")
         counts = {way: len(said(tables, way, "request")) for way in WAYS}
         came = {way: len(_arrivals(tables, way)) for way in WAYS}
         return all_of(
@@ -130,6 +133,8 @@ class News(Experiment):
     )
     def pushing_is_cheapest(self, tables: Tables) -> Verdict:
         """Bytes on the wire from the first update to the last, per update."""
+        if self._p().poll_s > self._p().update_s:
+            return inconclusive("polls slower than updates", "the same rate")
         costs = {way: per_update_bytes(tables, way) for way in WAYS}
         shown = pd.DataFrame(
             [{"way": way, "bytes_per_update": cost} for way, cost in costs.items()]
