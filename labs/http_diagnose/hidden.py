@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from labs.http_diagnose.lab import CLIENT, PARTS, SERVER, Fault, Lab
+from labs.http_diagnose.lab import CLIENT, PARTS, PATHS, SERVER, Lab
 from testbed import MissingDataError, Tables, Verdict, claim, holds, share_of, shown
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One header that is wrong.
+
+    Attributes:
+        header: its name.
+        value: what is wrong in it, as sent.
+        sender: the node that sends it so.
+        path: of the request that it belongs to.
+    """
+
+    header: str
+    value: str
+    sender: str
+    path: str
 
 
 class Hidden(Lab):
     """With the checks of the answers."""
+
+    @property
+    def faults(self) -> dict[str, Fault]:
+        """What is wrong, by subject."""
+        p = self.params
+        cache = Fault("Cache-Control", p.news_rule, "h2", "/news")
+        if p.basket_rule != "private":
+            cache = Fault("Cache-Control", p.basket_rule, "h2", "/basket")
+        elif p.news_varies != "Accept-Language":
+            cache = Fault("Vary", p.news_varies, "h2", "/news")
+        proxy = Fault("Location", f"http://{p.links_to}/new", "r1", "/old")
+        if p.host_sent != "$host":
+            proxy = Fault("Host", p.host_sent, "r1", "/old")
+        elif p.client_sent != "$remote_addr":
+            proxy = Fault("X-Forwarded-For", p.client_sent, "r1", "/who")
+        cookie = Fault("Set-Cookie", p.cookie_attribute, "h2", "/login")
+        return {"cookie": cookie, "cache": cache, "proxy": proxy}
+
+    def request_number(self, path: str, capture: str) -> int:
+        """The first request for a path, counted from 1 in a capture, as the cache lets them by."""
+        p = self.params
+        hits = {
+            "bob": p.basket_rule != "private",
+            "english": p.news_varies != "Accept-Language",
+            "german-again": p.news_rule != "no-store",
+        }
+        seen = [step for step in PATHS if capture == CLIENT or not hits.get(step)]
+        return 1 + [PATHS[step] for step in seen].index(path)
+
+    def capture_of(self, fault: Fault) -> str:
+        """Where a fault shows: what the proxy says to the server, behind it."""
+        return SERVER if fault.header in ("Host", "X-Forwarded-For") else CLIENT
 
     @claim(
         "The cookie that does not come back: its header, its wrong part, and where it is.",

@@ -97,23 +97,6 @@ server {{
 """
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One header that is wrong.
-
-    Attributes:
-        header: its name.
-        value: what is wrong in it, as sent.
-        sender: the node that sends it so.
-        path: of the request that it belongs to.
-    """
-
-    header: str
-    value: str
-    sender: str
-    path: str
-
-
 class Lab(Assignment):
     """Which header is wrong?"""
 
@@ -121,78 +104,55 @@ class Lab(Assignment):
     class Parameters:
         """The variant."""
 
-        cookie: str = param(
-            "path", "what is wrong with the cookie", choices=("path", "domain", "secure", "age")
-        )
-        cache: str = param(
-            "basket", "what is wrong for the cache", choices=("basket", "vary", "store")
-        )
-        proxy: str = param(
-            "host", "what the proxy does wrong", choices=("host", "forwarded", "location")
-        )
+        cookie_attribute: str = param("Path=/login", "an attribute of the session's cookie")
         session: str = param("a1b2c3", "the session's id")
-        fresh_s: int = param(60, "how long responses are fresh", unit="s", low=30, high=600)
-        port: int = param(8080, "a port inside the site", low=8000, high=8999)
+        basket_rule: str = param("public, max-age=60", "Cache-Control of the basket")
+        news_rule: str = param("max-age=60", "Cache-Control of the news")
+        news_varies: str = param("Accept-Language", "Vary of the news")
+        fresh_s: int = param(60, "how old news may be", unit="s", low=30, high=600)
+        host_sent: str = param("backend.internal:8080", "Host, as r1 sends it on")
+        client_sent: str = param("$remote_addr", "X-Forwarded-For, as r1 sends it on")
+        links_to: str = param(SITE, "the host in links, as r1 passes them back")
 
     params: Parameters
     programs = ("nginx", "curl")
 
     @classmethod
     def variant(cls, random: SeededRandom) -> Mapping[str, Any]:
-        """A fault of each kind, and values."""
+        """A fault of each kind, and values.
+
+        Each part has a value in every variant: which are wrong is known where they are judged.
+        """
+        fresh_s = 10 * random.integer(6, 60)
+        inside = f"backend.internal:{random.integer(8001, 8999)}"
+        right = {
+            "basket_rule": "private",
+            "news_rule": f"max-age={fresh_s}",
+            "news_varies": "Accept-Language",
+            "host_sent": "$host",
+            "client_sent": "$remote_addr",
+            "links_to": SITE,
+        }
+        cached = random.choice(
+            (
+                {"basket_rule": f"public, max-age={fresh_s}"},
+                {"news_varies": "Accept-Encoding"},
+                {"news_rule": "no-store"},
+            )
+        )
+        passed_on = random.choice(
+            ({"host_sent": inside}, {"client_sent": "127.0.0.1"}, {"links_to": inside})
+        )
         return {
-            "cookie": random.choice(("path", "domain", "secure", "age")),
-            "cache": random.choice(("basket", "vary", "store")),
-            "proxy": random.choice(("host", "forwarded", "location")),
+            "cookie_attribute": random.choice(
+                ("Path=/login", "Domain=shop.example", "Secure", "Max-Age=0")
+            ),
             "session": f"{random.integer(0x100000, 0xFFFFFF):06x}",
-            "fresh_s": 10 * random.integer(6, 60),
-            "port": random.integer(8001, 8999),
+            "fresh_s": fresh_s,
+            **right,
+            **cached,
+            **passed_on,
         }
-
-    # ---- the variant
-
-    @property
-    def inside(self) -> str:
-        """A name that only the site's own network knows."""
-        return f"backend.internal:{self.params.port}"
-
-    @property
-    def faults(self) -> dict[str, Fault]:
-        """What is wrong, by subject."""
-        p = self.params
-        cookie = {
-            "path": "Path=/login",
-            "domain": "Domain=shop.example",
-            "secure": "Secure",
-            "age": "Max-Age=0",
-        }
-        cache = {
-            "basket": Fault("Cache-Control", f"public, max-age={p.fresh_s}", "h2", "/basket"),
-            "vary": Fault("Vary", "Accept-Encoding", "h2", "/news"),
-            "store": Fault("Cache-Control", "no-store", "h2", "/news"),
-        }
-        proxy = {
-            "host": Fault("Host", self.inside, "r1", "/old"),
-            "forwarded": Fault("X-Forwarded-For", "127.0.0.1", "r1", "/who"),
-            "location": Fault("Location", f"http://{self.inside}/new", "r1", "/old"),
-        }
-        return {
-            "cookie": Fault("Set-Cookie", cookie[p.cookie], "h2", "/login"),
-            "cache": cache[p.cache],
-            "proxy": proxy[p.proxy],
-        }
-
-    def request_number(self, path: str, capture: str) -> int:
-        """The first request for a path, counted from 1 in a capture, as the cache lets them by."""
-        p = self.params
-        hits = {"bob": p.cache == "basket", "english": p.cache == "vary"}
-        hits |= {"german-again": p.cache != "store"}
-        seen = [step for step in PATHS if capture == CLIENT or not hits.get(step)]
-        return 1 + [PATHS[step] for step in seen].index(path)
-
-    def capture_of(self, fault: Fault) -> str:
-        """Where a fault shows: what the proxy says to the server, behind it."""
-        return SERVER if fault.header in ("Host", "X-Forwarded-For") else CLIENT
 
     # ---- in the network
 
@@ -202,20 +162,20 @@ class Lab(Assignment):
 
     def run(self, net: RunningNetwork) -> None:
         """Everything that users complain about."""
-        p, faults = self.params, self.faults
-        fresh = f"max-age={p.fresh_s}"
+        p = self.params
         origin = ORIGIN.format(
             session=p.session,
-            cookie=f"{faults['cookie'].value}; ",
-            basket=faults["cache"].value if p.cache == "basket" else "private",
-            news=faults["cache"].value if p.cache == "store" else fresh,
-            vary=faults["cache"].value if p.cache == "vary" else "Accept-Language",
+            cookie=f"{p.cookie_attribute}; ",
+            basket=p.basket_rule,
+            news=p.news_rule,
+            vary=p.news_varies,
         )
+        same = p.links_to == SITE
         proxy = PROXY.format(
             server=net.address("h2"),
-            host=self.inside if p.proxy == "host" else "$host",
-            forwarded="127.0.0.1" if p.proxy == "forwarded" else "$remote_addr",
-            redirect=f"http://{SITE}/ http://{self.inside}/" if p.proxy == "location" else "off",
+            host=p.host_sent,
+            forwarded=p.client_sent,
+            redirect="off" if same else f"http://{SITE}/ http://{p.links_to}/",
         )
         start(net, {"h2": [Nginx(origin)], "r1": [Nginx(proxy)]})
         net.capture(CLIENT, SERVER)
