@@ -111,7 +111,9 @@ def frames(stream: Stream, begin: int, *, from_client: bool, extensions: str) ->
         frame.payload = octets.at(place + frame.header_bytes, frame.payload_bytes)
         missing = len(frame.payload) < frame.payload_bytes or len(header) < frame.header_bytes
         if missing:
-            frame.cut = octets.more(place + len(header)) or stream.close == "open"
+            whole_head = len(header) >= frame.header_bytes
+            read_bytes = frame.header_bytes + len(frame.payload) if whole_head else len(header)
+            frame.cut = octets.more(place + read_bytes) or stream.close == "open"
             frame.complete = octets.more(frame.end - 1)
         if frame.masking_key:
             frame.payload = unmask(frame.payload, frame.masking_key)

@@ -8,6 +8,7 @@ connection of its own, when somebody connects; ``flip`` changes one bit of the s
 application data; ``downgrade`` takes TLS 1.3 out of the client's offer.
 """
 
+import contextlib
 import socket
 import sys
 import threading
@@ -37,7 +38,7 @@ def serve(listener: socket.socket, mode: str, target: tuple[str, int]) -> None:
     """One connection after another."""
     while True:
         client, _ = listener.accept()
-        with client:
+        with client, contextlib.suppress(OSError):  # a refused connection ends itself alone
             if mode == "replay":
                 replay(target)
             else:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analysis import packets
 from analysis.dissect import websocket, websocket_frames
-from tests.unit.segments import talk
+from tests.unit.segments import FIN, talk
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 KEY = bytes([0x37, 0xFA, 0x21, 0x3D])
@@ -193,6 +193,15 @@ def test_a_hole_in_a_payload_and_one_in_a_header() -> None:
         ("rest", True, False),
     ]
     assert rows[-1]["problem"] == "the capture lacks where a frame begins: the rest is unread"
+
+
+@pytest.mark.parametrize("sent_bytes", [1, 5, 50])
+def test_what_the_sender_broke_off_is_not_cut(sent_bytes: int) -> None:
+    said = frame(1, b"a" * 100)[: 2 + sent_bytes]
+    table = talk((0, ASK), (1, SWITCH + b"\r\n"), (1, said))
+    table.loc[table.index[-1], "tcp_flags"] |= FIN
+    (row,) = read(table)
+    assert (row["cut"], row["complete"], len(row["text"])) == (False, False, sent_bytes)
 
 
 def test_without_its_handshake_nothing_is_websocket() -> None:
