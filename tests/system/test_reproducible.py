@@ -54,9 +54,9 @@ def test_same_in_another_folder_home_and_environment(in_guest, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_same_for_another_user_who_cannot_write_in_the_project(in_guest, other_user, tmp_path):
+def test_same_for_another_user_who_cannot_write_in_the_project(in_guest, other_user, open_folder):
     """As a course installs it for all: in another place, never compiled there."""
-    project = tmp_path / "opt" / "lab"
+    project = open_folder / "opt" / "lab"
     for name in (*PACKAGES, "tests"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / name, project / name, ignore=ignored)
