@@ -1,4 +1,4 @@
-"""Clients on h1 that send what they are told, and the requests that they send."""
+"""Clients on h1 that send prepared requests, and those requests."""
 
 from __future__ import annotations
 

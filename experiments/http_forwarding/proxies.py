@@ -1,4 +1,4 @@
-"""Proxies: what they are told, what they tell, and whom a server believes."""
+"""Proxies: what reaches them, what they add, and which of it a server may trust."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAGE = "the page at its new place"
 
 
 class Proxies(Experiment):
-    """Proxies: what they are told, what they tell, and whom a server believes."""
+    """Proxies: what reaches them, what they add, and which of it a server may trust."""
 
     @claim(
         "A client gives a forward proxy the whole URL; the proxy asks the server for the path, "
