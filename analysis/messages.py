@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.dissect import dns
+from analysis.dissect import dns, http2_frames
 from analysis.filters.names import DISSECTORS, NEEDED
 from analysis.printable import printable
 
@@ -159,6 +159,8 @@ def _http(row: Row) -> str:
 
 
 def _http2(row: Row) -> str:
+    if row["type"] == http2_frames.REST:
+        return str(row["problem"])
     flags = str(row["flags"]).split(",")
     on = f"stream {int(row['stream'])}" if row["stream"] else ""
     said = _http2_block(row) if row["headers"] is not None else _http2_values(row)

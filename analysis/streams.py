@@ -124,6 +124,40 @@ class Stream:
         return np.maximum.accumulate(self.frames)
 
 
+class Octets:
+    """The bytes of a stream by their places, which only grow."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream, self.runs, self.number = stream, stream.runs, 0
+
+    def at(self, place: int, count: int) -> bytes:
+        """Up to so many bytes from a place on, to the next hole."""
+        self._move(place)
+        if self.number == len(self.runs) or place < self.runs[self.number].begin:
+            return b""
+        run = self.runs[self.number]
+        return run.data[place - run.begin : place - run.begin + count]
+
+    def more(self, place: int) -> bool:
+        """True if bytes at the place or behind it were captured."""
+        self._move(place)
+        return any(run.pieces for run in self.runs[self.number :])
+
+    def lacking(self, place: int) -> bool:
+        """True if the capture, not the sender, ends what it holds up to the place."""
+        self._move(place)
+        return self.number < len(self.runs) or self.stream.close == "open"
+
+    def next_begin(self, place: int) -> int:
+        """The first captured byte at the place or behind it."""
+        self._move(place)
+        return next(max(place, run.begin) for run in self.runs[self.number :] if run.pieces)
+
+    def _move(self, place: int) -> None:
+        while self.number < len(self.runs) and self.runs[self.number].end <= place:
+            self.number += 1
+
+
 @dataclass(frozen=True)
 class Part:
     """Bytes of a conversation that came with one frame.

@@ -12,7 +12,7 @@ from analysis import streams, tls
 from analysis.dissect import http, http2_frames, tables
 from analysis.dissect.http2_frames import Connection, Frame
 from analysis.dissect.http_messages import REQUEST, RESPONSE, Message
-from analysis.streams import Beginnings, Conversation
+from analysis.streams import Beginnings, Conversation, Octets
 from analysis.tcp.flows import Mask
 
 COLUMNS = streams.COLUMNS
@@ -81,6 +81,10 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
           (1 to 256), ``exclusive``, ``detail`` (what PING, GOAWAY, ALTSVC and PRIORITY_UPDATE say)
         - ``cut``: the capture lacks a part of it; ``malformed`` and ``problem``: it breaks RFC
           9113, or could not be read, and why
+
+        A row of type ``rest`` stands for bytes in which frames cannot be told apart: behind a hole
+        in which a frame begins, behind very many frames (both are ``cut``), or where the sender
+        broke off within a frame's head.
     """
     rows = [
         _frame_row(conversation, found, connection)
@@ -159,7 +163,7 @@ def _frame_row(conversation: Conversation, found: Frame, connection: Connection)
         "status": int(status) if status.isdecimal() and len(status) == 3 else None,
         **found.values,
         "cut": found.cut,
-        "malformed": bool(found.problem),
+        "malformed": bool(found.problem) and not (found.cut and found.kind == http2_frames.REST),
         "problem": found.problem or None,
     }
 
@@ -190,11 +194,19 @@ class _Messages:
             under_way: dict[int, tuple[_StreamMessage, list[bytes]]] = {}
             for frame in self.connection.frames[side]:
                 self._take(frame, kind, under_way)
+            lacking = self._lacking(side)
             for message, body in under_way.values():
-                message.cut = message.cut or self.conversation.sides[side].close == "open"
+                message.cut = message.cut or lacking
                 message.body = b"".join(body)
         self._note_resets()
         return self.found
+
+    def _lacking(self, side: int) -> bool:
+        """Whether the capture may lack what would end the messages of a side."""
+        frames = self.connection.frames[side]
+        rest = frames[-1] if frames and frames[-1].kind == http2_frames.REST else None
+        behind = frames[-1].end if frames else 0
+        return rest.cut if rest else Octets(self.conversation.sides[side]).lacking(behind)
 
     def _take(
         self, frame: Frame, kind: str, under_way: dict[int, tuple[_StreamMessage, list[bytes]]]

@@ -18,7 +18,7 @@ from hyperframe import exceptions
 from hyperframe import frame as wire
 
 from analysis.dissect.http_messages import RESPONSE, Message, messages
-from analysis.streams import Conversation, Stream
+from analysis.streams import Conversation, Octets, Stream
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -58,6 +58,9 @@ ERRORS = (
 )
 """RFC 9113 §7."""
 
+REST = "rest"
+"""The kind of a row that stands for bytes in which frames cannot be told apart."""
+
 HEAD_BYTES = 9
 LONGEST_BLOCK_BYTES = 1 << 17
 """Of a header block as sent, and of its fields as RFC 7541 §4.1 counts them."""
@@ -66,6 +69,7 @@ LARGEST_TABLE_BYTES = 1 << 20
 MOST_FRAMES = 200_000
 """Of one side of a connection."""
 
+_BROKEN_OFF = "the stream ends within the frame"
 _BROKEN = "the header table is not known: an earlier block could not be read"
 _LONGEST_PROBLEM = 200
 _ENTRY_BYTES = 32
@@ -92,7 +96,7 @@ class Frame:
         table_bytes: size of the sender's header table behind the block (RFC 7541 §4.1).
         values: what other frames hold: names of the table's columns → values.
         cut: the capture lacks a part.
-        problem: what is wrong with it, or empty.
+        problem: what is wrong with it, or empty; of a `REST` that is cut, why it is unread.
     """
 
     side: int
@@ -170,8 +174,7 @@ class _Side:
     """Reads the frames of one stream."""
 
     def __init__(self, stream: Stream, side: int, begin: int, is_client: bool) -> None:
-        self.stream, self.side, self.place, self.is_client = stream, side, begin, is_client
-        self.number = 0
+        self.octets, self.side, self.place, self.is_client = Octets(stream), side, begin, is_client
         self.fields = _Fields()
 
     def frames(self) -> Iterator[Frame]:
@@ -181,53 +184,62 @@ class _Side:
             yield Frame(self.side, self.place, behind, "PREFACE", payload_bytes=len(PREFACE))
             self.place = behind
         for count in range(MOST_FRAMES + 1):
-            head = self._bytes(self.place, HEAD_BYTES)
+            head = self.octets.at(self.place, HEAD_BYTES)
             if len(head) < HEAD_BYTES:
+                yield from self._end(head)
+                return
+            if count == MOST_FRAMES:
+                yield self._rest(f"more than the first {MOST_FRAMES} frames", cut=True)
                 return
             found = self._frame(head)
             if count == 0 and found.kind != "SETTINGS":
                 return  # RFC 9113 §3.4: it does not speak HTTP/2
-            if count == MOST_FRAMES:
-                found.problem = f"the frames behind the first {MOST_FRAMES} are not read"
             yield found
+
+    def _end(self, head: bytes) -> Iterator[Frame]:
+        """What is left where no whole head of a frame is."""
+        behind = self.place + len(head)
+        if self.octets.more(behind):
+            if not head:
+                self.place = self.octets.next_begin(behind)
+            yield self._rest("the capture lacks where a frame begins: the rest is unread", cut=True)
+        elif head:
+            yield self._rest(_BROKEN_OFF, cut=self.octets.lacking(behind))
+
+    def _rest(self, why: str, *, cut: bool) -> Frame:
+        return Frame(self.side, self.place, self.place + 1, REST, cut=cut, problem=why)
 
     def _frame(self, head: bytes) -> Frame:
         """The frame at `self.place`, which moves behind it."""
         begin, size = self.place, int.from_bytes(head[:3], "big")
-        payload = self._bytes(begin + HEAD_BYTES, size)
+        payload = self.octets.at(begin + HEAD_BYTES, size)
+        end = begin + HEAD_BYTES + len(payload)
+        whole = len(payload) == size
+        cut = not whole and self.octets.lacking(end)
         self.place = begin + HEAD_BYTES + size
         found = Frame(
             self.side,
             begin,
-            begin + HEAD_BYTES + len(payload),
+            end,
             TYPES.get(head[3], f"type {head[3]:#04x}"),
             stream=int.from_bytes(head[5:9], "big") & 0x7FFF_FFFF,
             payload_bytes=size,
-            cut=len(payload) < size,
+            cut=cut,
+            problem="" if whole or cut else _BROKEN_OFF,
         )
-        parsed = _parsed(found, head, payload)
+        parsed = _parsed(found, head, payload, whole)
         self.fields.take(found, parsed)
         return found
 
-    def _bytes(self, place: int, count: int) -> bytes:
-        """Up to `count` bytes from a place on, as far as they were captured in a row."""
-        runs = self.stream.runs
-        while self.number < len(runs) and runs[self.number].end <= place:
-            self.number += 1
-        if self.number == len(runs) or runs[self.number].begin > place:
-            return b""
-        here = place - runs[self.number].begin
-        return runs[self.number].data[here : here + count]
 
-
-def _parsed(found: Frame, head: bytes, payload: bytes) -> wire.Frame | None:
-    """What hyperframe reads; None of a frame that it does not take, or that is cut."""
+def _parsed(found: Frame, head: bytes, payload: bytes, whole: bool) -> wire.Frame | None:
+    """What hyperframe reads; None of a frame that it does not take, or that is not whole."""
     kind = wire.FRAMES.get(head[3])
     if kind is None:
         found.values["detail"] = _text(payload[:_LONGEST_PROBLEM]) if found.kind in _TEXTS else None
         return None
     found.flags = tuple(name for name, bit in kind.defined_flags if head[4] & bit)
-    if found.cut:
+    if not whole:
         padded = found.kind == "DATA" and "PADDED" in found.flags
         found.data = payload[padded:] if found.kind == "DATA" else b""
         return None

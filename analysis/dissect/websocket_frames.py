@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.streams import Stream
+from analysis.streams import Octets, Stream
 
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 """Opcode → name (RFC 6455 §11.8)."""
@@ -96,7 +96,7 @@ def frames(stream: Stream, begin: int, *, from_client: bool, extensions: str) ->
         extensions: as the server's handshake names them.
     """
     messages = _Messages(from_client, extensions, _captured_bytes(stream))
-    octets = _Octets(stream)
+    octets = Octets(stream)
     place = begin
     for number in range(MOST_FRAMES + 1):
         header = octets.at(place, 14)
@@ -113,7 +113,7 @@ def frames(stream: Stream, begin: int, *, from_client: bool, extensions: str) ->
         if missing:
             whole_head = len(header) >= frame.header_bytes
             read_bytes = frame.header_bytes + len(frame.payload) if whole_head else len(header)
-            frame.cut = octets.more(place + read_bytes) or stream.close == "open"
+            frame.cut = octets.lacking(place + read_bytes)
             frame.complete = octets.more(frame.end - 1)
         if frame.masking_key:
             frame.payload = unmask(frame.payload, frame.masking_key)
@@ -136,35 +136,6 @@ def _rest(place: int, why: str) -> Frame:
 
 def _captured_bytes(stream: Stream) -> int:
     return sum(run.end - run.begin for run in stream.runs)
-
-
-class _Octets:
-    """The bytes of a stream by their places, which only grow."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.runs, self.number = stream.runs, 0
-
-    def at(self, place: int, count: int) -> bytes:
-        """Up to so many bytes from a place on, to the next hole."""
-        self._move(place)
-        if self.number == len(self.runs) or place < self.runs[self.number].begin:
-            return b""
-        run = self.runs[self.number]
-        return run.data[place - run.begin : place - run.begin + count]
-
-    def more(self, place: int) -> bool:
-        """True if bytes at the place or behind it were captured."""
-        self._move(place)
-        return any(run.pieces for run in self.runs[self.number :])
-
-    def next_begin(self, place: int) -> int:
-        """The first captured byte at the place or behind it."""
-        self._move(place)
-        return next(max(place, run.begin) for run in self.runs[self.number :] if run.pieces)
-
-    def _move(self, place: int) -> None:
-        while self.number < len(self.runs) and self.runs[self.number].end <= place:
-            self.number += 1
 
 
 def _header(octets: bytes, place: int) -> Frame:

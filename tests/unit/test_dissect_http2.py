@@ -195,6 +195,63 @@ def test_a_hole_in_a_header_block_makes_later_ones_unreadable_but_not_malformed(
     assert not http2.messages(table)["malformed"].any()
 
 
+def test_what_lies_behind_a_hole_has_a_row() -> None:
+    """The hole takes the end of one frame and the head of the next."""
+    octets = [
+        headers(1, block(hpack.Encoder(), ASK), END),
+        body(1, b"x" * 500),
+        body(1, b"y" * 500),
+    ]
+    said = PREFACE + SETTINGS + b"".join(octets)
+    at = said.index(b"y" * 500) - 50
+    table = segments(
+        (0, 0, SYN, b"", 0),
+        data(0, 1, said[:at]),
+        data(0, 1 + at + 60, said[at + 60 :]),
+    )
+    *_, holed, rest = http2.read(table).to_dict("records")
+    assert (holed["type"], holed["cut"]) == ("DATA", True)
+    assert (rest["type"], rest["cut"], rest["malformed"], rest["frame"]) == ("rest", True, False, 3)
+    assert "lacks where a frame begins" in rest["problem"]
+
+
+def test_a_message_whose_end_lies_behind_a_hole_is_cut() -> None:
+    """Although the stream was closed, and none of the captured frames has a hole."""
+    ask, answer = hpack.Encoder(), hpack.Encoder()
+    said = SETTINGS + headers(1, block(answer, [(":status", "200")])) + body(1, b"first")
+    lost = len(body(1, b"second", END))
+    table = segments(
+        (0, 0, SYN, b"", 0),
+        (1, 0, SYN | ACK, b"", 0),
+        data(0, 1, PREFACE + SETTINGS + headers(1, block(ask, ASK), END)),
+        data(1, 1, said),
+        (1, 1 + len(said) + lost, FIN | ACK, b"", 0),
+    )
+    response = http2.messages(table).to_dict("records")[-1]
+    assert (response["cut"], response["complete"], response["body"]) == (True, False, b"first")
+    more = segments(
+        (0, 0, SYN, b"", 0),
+        data(0, 1, PREFACE + SETTINGS + headers(1, block(ask, ASK), END)),
+        data(1, 1, said),
+        data(1, 1 + len(said) + lost, body(3, b"x", END)),
+        (1, 1 + len(said) + lost + len(body(3, b"x", END)), FIN | ACK, b"", 0),
+    )
+    assert [row["cut"] for row in http2.messages(more).to_dict("records")] == [False, True]
+
+
+@pytest.mark.parametrize("kept", [4, 12])
+def test_a_frame_that_the_sender_broke_off_is_not_cut(kept: int) -> None:
+    """Within its head, and within its payload."""
+    octets = PREFACE + SETTINGS + body(1, b"x" * 100)[:kept]
+    closed = segments(
+        (0, 0, SYN, b"", 0), data(0, 1, octets), (0, 1 + len(octets), FIN | ACK, b"", 0)
+    )
+    found = http2.read(closed).to_dict("records")[-1]
+    assert (found["cut"], found["malformed"]) == (False, True)
+    assert found["problem"] == "the stream ends within the frame"
+    assert http2.read(closed[:-1]).to_dict("records")[-1]["cut"]
+
+
 @pytest.mark.parametrize(
     ("octets", "problem"),
     [
@@ -239,7 +296,7 @@ def test_continuations_without_end_are_read_in_bounded_memory() -> None:
 def test_the_number_of_frames_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http2_frames, "MOST_FRAMES", 10)
     found = rows((0, PREFACE + SETTINGS + body(1, b"x") * 20))
-    assert len(found) == 1 + 11
+    assert [row["type"] for row in found] == ["PREFACE", "SETTINGS", *["DATA"] * 9, "rest"]
     assert "first 10" in found[-1]["problem"]
 
 
