@@ -31,6 +31,7 @@ MESSAGE = (
     "encrypted",
     "opened",
     "early",
+    "refused",
     "version",
     "cipher",
     "server_name",
@@ -129,7 +130,8 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
           ``protocol_name``; empty for what stays closed)
         - ``bytes`` (of the message, of a closed record's body); ``record`` and ``record_bytes``:
           the place in the stream of the record that completes it, and its length with the header
-        - ``encrypted``, ``opened`` (its content is known), ``early`` (0-RTT)
+        - ``encrypted``, ``opened`` (its content is known), ``early`` (0-RTT),
+          ``refused`` (early data that the server does not read)
         - ``version``, ``cipher`` (IANA's name): what the connection agreed on
         - ``server_name``, ``alpn``, ``extensions`` (names, with commas), ``session`` (the session
           id in hexadecimal) of hellos; ``alpn`` also of EncryptedExtensions
@@ -166,9 +168,13 @@ def _rows(found: Session, side: tuple[Opened, ...]) -> Iterator[dict[str, Any]]:
             "encrypted": one.protected,
             "opened": one.data is not None,
             "early": one.early,
+            "refused": one.refused,
         }
         if one.data is None:
             yield about | _closed(one)
+        elif one.refused:
+            row = _other(one.content, one.data)
+            yield about | row | {"text": f"{row['text']} (refused early data)"}
         elif one.content == HANDSHAKE:
             pending += one.data
             for message in whole_messages(pending):

@@ -105,3 +105,11 @@ def extensions(body: Reader) -> dict[int, bytes]:
         kind = body.number(2)
         found.setdefault(kind, body.vector(2).data)
     return found
+
+
+def takes_early_data(encrypted_extensions: bytes) -> bool:
+    """Whether a server says so (RFC 8446 §4.2.10); True if the message is damaged: not known."""
+    try:
+        return EARLY_DATA in extensions(Reader(encrypted_extensions).vector(2))
+    except Cut:
+        return True

@@ -21,9 +21,10 @@ def opened(conversation: Conversation, keys: KeyLog) -> Conversation | None:
 
     Returns:
         the same connection with other streams: their bytes are those of the records with
-        application data (a piece is a record's content), their frames those that completed the
-        records. Where a record cannot be opened, or the capture has a hole, the stream ends as
-        ``open`` with bytes missing. None: not TLS, or its secrets are not known.
+        application data (a piece is a record's content), early data only if the server takes them;
+        their frames those that completed the records. Where a record cannot be opened, or the
+        capture has a hole, the stream ends as ``open`` with bytes missing. None: not TLS, or its
+        secrets are not known.
     """
     found = session.read(conversation, keys)
     if found is None or not keys.knows(found.client_hello.random):
@@ -41,7 +42,9 @@ def _inside(stream: Stream, side: tuple[session.Opened, ...]) -> Stream:
     frames: list[int] = []
     missing_bytes = stream.missing_bytes
     for one in side:
-        if one.data is None and (pieces or not one.early):
+        if one.refused:
+            continue  # nobody read it; what the application still has to say comes again
+        if one.data is None:
             missing_bytes += len(one.record.body)
         elif one.content == APPLICATION and one.protected and one.data:
             pieces.append(one.data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.streams import Conversation, Stream
 from analysis.tls import hello, schedule
@@ -12,7 +12,7 @@ from analysis.tls.key_log import MASTER_SECRET, KeyLog
 from analysis.tls.records import ALERT, APPLICATION, CHANGE_CIPHER, HANDSHAKE, Record, records
 from analysis.tls.suites import SUITES, NotOpenedError, Protection, Suite, require_library
 
-END_OF_EARLY_DATA, FINISHED, KEY_UPDATE = 5, 20, 24
+END_OF_EARLY_DATA, ENCRYPTED_EXTENSIONS, FINISHED, KEY_UPDATE = 5, 8, 20, 24
 HEADER_BYTES = 4
 CLIENT, SERVER = 0, 1
 
@@ -27,6 +27,7 @@ class Opened:
         data: its content; None: closed.
         protected: it was encrypted.
         early: 0-RTT data (RFC 8446 §2.3).
+        refused: early data that the server passes over without reading it (§4.2.10).
     """
 
     record: Record
@@ -34,6 +35,7 @@ class Opened:
     data: bytes | None
     protected: bool = False
     early: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,23 @@ def read(conversation: Conversation, keys: KeyLog | None = None) -> Session | No
     answers = [one for one in hellos[SERVER] if not one.client]
     final = next((one for one in answers if not one.retry), None)
     opening = _Opening(client_hello, final, keys)
-    walked = tuple(opening.walk(side, number) for number, side in enumerate(sides))
+    client, server = (opening.walk(side, number) for number, side in enumerate(sides))
+    if _refuses_early_data(server):
+        client = tuple(replace(one, refused=one.early) for one in client)
     retried = any(one.retry for one in answers)
-    return Session(client_hello, final, retried, swapped, (walked[0], walked[1]))
+    return Session(client_hello, final, retried, swapped, (client, server))
+
+
+def _refuses_early_data(server: tuple[Opened, ...]) -> bool:
+    """True if a server that answered in TLS 1.3 did not say that it takes early data."""
+    pending = bytearray()
+    for one in server:
+        if one.protected and one.content == HANDSHAKE and one.data is not None:
+            pending += one.data
+            for message in whole_messages(pending):
+                if message[0] == ENCRYPTED_EXTENSIONS:
+                    return not hello.takes_early_data(message[HEADER_BYTES:])
+    return False
 
 
 def plain_messages(side: tuple[Record, ...]) -> Iterator[bytes]:
@@ -158,10 +174,14 @@ class _Opening:
         secret, suite = self._secret(label), suite or self.suite
         return schedule.protection_1_3(suite, secret) if secret and suite else None
 
+    @property
+    def early_offered(self) -> bool:
+        """The client may send 0-RTT data."""
+        return hello.EARLY_DATA in self.client.extensions
+
     def early(self) -> Protection | None:
         """0-RTT data's protection: by the suite of the session that is resumed."""
-        offered = hello.EARLY_DATA in self.client.extensions
-        secret = self._secret("CLIENT_EARLY_TRAFFIC_SECRET") if offered else None
+        secret = self._secret("CLIENT_EARLY_TRAFFIC_SECRET") if self.early_offered else None
         if secret is None:
             return None
         fitting = {"sha256": 32, "sha384": 48}
@@ -198,6 +218,7 @@ class _Side13:
     def __init__(self, opening: _Opening, number: int) -> None:
         self.opening, self.name = opening, ("CLIENT", "SERVER")[number]
         self.pending = bytearray()
+        self.may_be_early = number == CLIENT and opening.early_offered
         early = opening.early() if number == CLIENT else None
         self.epoch = "early" if early else "handshake"
         self.protection = early or self._of("HANDSHAKE_TRAFFIC_SECRET")
@@ -220,7 +241,8 @@ class _Side13:
             if found is None:
                 if self.began:
                     self.protection = None
-                yield Opened(record, record.content, None, True)
+                early = self.may_be_early and self.protection is not None and not self.began
+                yield Opened(record, record.content, None, True, early)
                 continue
             content, data = found
             yield Opened(record, content, data, True, early)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from analysis import packets, streams, tls
 from analysis.dissect import http, tls_messages
 from analysis.packets import with_secrets
-from analysis.tls import key_log, private_key, suites
+from analysis.tls import key_log, private_key, schedule, suites
 from testbed.core.errors import ConfigError, MissingPrerequisiteError
+from tests.unit.segments import talk
 from tests.unit.test_cli_capture import capture
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -130,6 +132,85 @@ def test_damaged_bytes_do_no_harm(opened: pd.DataFrame, seed: int) -> None:
     tls.set_keys(table, [tls.keys_of(opened) or key_log.KeyLog()])
     tls_messages.read(table)
     http.read(table)
+
+
+def plain(content: int, body: bytes) -> bytes:
+    return bytes([content, 3, 3]) + len(body).to_bytes(2, "big") + body
+
+
+def sealed(secret: bytes, *said: tuple[int, bytes]) -> bytes:
+    """Records of one epoch of TLS 1.3 with AES-128-GCM (RFC 8446 §5.2)."""
+    sealing: Any = schedule.protection_1_3(suites.SUITES[0x1301], secret)
+    octets = b""
+    for number, (content, body) in enumerate(said):
+        inside = body + bytes([content])
+        header = bytes([23, 3, 3]) + (len(inside) + 16).to_bytes(2, "big")
+        nonce = (int.from_bytes(sealing.iv, "big") ^ number).to_bytes(12, "big")
+        octets += header + sealing.cipher.encrypt(nonce, inside, header)
+    return octets
+
+
+def handshake(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + len(body).to_bytes(3, "big") + body
+
+
+def vector(width: int, body: bytes) -> bytes:
+    return len(body).to_bytes(width, "big") + body
+
+
+EARLY_DATA = b"\0\x2a" + vector(2, b"")
+SECRETS = {
+    name: bytes([number]) * 32
+    for number, name in enumerate(
+        (
+            "CLIENT_EARLY_TRAFFIC_SECRET",
+            *("CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET"),
+            *("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"),
+        ),
+        start=1,
+    )
+}
+
+
+def with_early_data(*, taken: bool, known: bool) -> pd.DataFrame:
+    """A request as early data, which comes again in the handshake's keys if it was not taken."""
+    random, ask = b"r" * 32, b"GET /early HTTP/1.1\r\nHost: h\r\n\r\n"
+    version = b"\0\x2b" + vector(2, vector(1, b"\3\4"))
+    offered = b"\3\3" + random + b"\0" + vector(2, b"\x13\x01") + b"\1\0"
+    offered += vector(2, version + EARLY_DATA)
+    agreed = b"\3\3" + b"s" * 32 + b"\0\x13\x01\0" + vector(2, b"\0\x2b" + vector(2, b"\3\4"))
+    early, mine, its, mine_then, its_then = SECRETS.values()
+    end = [(22, handshake(5, b""))] if taken else []
+    again = [] if taken else [(23, ask)]
+    table = talk(
+        (0, plain(22, handshake(1, offered)) + sealed(early, (23, ask), *end)),
+        (1, plain(22, handshake(2, agreed))),
+        (1, sealed(its, (22, handshake(8, vector(2, EARLY_DATA if taken else b""))
+            + handshake(20, b"f" * 32)))),
+        (0, sealed(mine, (22, handshake(20, b"f" * 32))) + sealed(mine_then, *again)),
+        (1, sealed(its_then, (23, b"HTTP/1.1 204 No Content\r\n\r\n"))),
+        ports=(40000, 443),
+    )  # fmt: skip
+    kept = {
+        (label, random): secret for label, secret in SECRETS.items() if known or secret != early
+    }
+    tls.set_keys(table, [key_log.KeyLog(kept)])
+    return table
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("taken", [True, False])
+def test_early_data_count_only_if_the_server_takes_them(taken: bool, known: bool) -> None:
+    table = with_early_data(taken=taken, known=known)
+    read = http.read(table)
+    asked = read[read["kind"] == "request"]
+    data = tls_messages.read(table).query("protocol_name == 'application data' and early")
+    assert set(data["refused"]) == {not taken}
+    lacking = taken and not known
+    assert bool(next(tls.conversations(table)).client.missing_bytes) == lacking
+    frames = [] if lacking else [3] if taken else [6]
+    assert asked["frame"].tolist() == frames
+    assert read["status"].tolist()[-1] == 204
 
 
 RANDOM, MASTER = "ab" * 32, "cd" * 48
