@@ -75,7 +75,7 @@ def _parse() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Kills, prints a table, and returns 1 if anything was left or a round did not succeed."""
+    """Kills, prints a table; returns 1 if anything was left, failed, or was killed too seldom."""
     given = _parse()
     failed = False
     with contextlib.ExitStack() as stack:
@@ -86,22 +86,33 @@ def main() -> int:
             given.results = (given.results or given.folder / "kills.jsonl").resolve()
             failed = _kill_all(given)
         found = results.read(given.results)
-    print("\n".join(results.table(found)))
-    return 1 if failed or any(one.left for one in found) else 0
+    missing = list(_missing(given, found))
+    print("\n".join([*results.table(found), *missing]))
+    return 1 if failed or missing or any(one.left for one in found) else 0
+
+
+def _missing(given: argparse.Namespace, found: Sequence[results.Kill]) -> Iterator[str]:
+    """A line for each command and signal that was not killed as often as asked for."""
+    hits = results.hits(found)
+    for name in _chosen(given):
+        for which in given.signals:
+            if (hit := hits[name, which]) < given.times:
+                yield f"{name} {which}: killed {hit} of {given.times} times while it ran"
 
 
 def _chosen(given: argparse.Namespace) -> list[str]:
     names = [n for n in given.commands if COMMANDS[n].quick or not given.quick]
-    skipped = [n for n in names if COMMANDS[n].root and os.geteuid() != 0]
-    for name in skipped:
-        print(f"{name}: skipped, needs root")
-    return [name for name in names if name not in skipped]
+    return [name for name in names if not _needs_root(name)]
+
+
+def _needs_root(name: str) -> bool:
+    return COMMANDS[name].root and os.geteuid() != 0
 
 
 def _plan(given: argparse.Namespace, names: Sequence[str]) -> Iterator[Round]:
     """The rounds that the results lack: some of each command and signal before more of any."""
     found = results.read(given.results)
-    done = Counter((one.command, one.signal) for one in found if one.hit)
+    done = results.hits(found)
     tried = Counter((one.command, one.signal) for one in found)
     while any(done[name, which] < given.times for name in names for which in given.signals):
         for which in given.signals:
@@ -114,9 +125,19 @@ def _plan(given: argparse.Namespace, names: Sequence[str]) -> Iterator[Round]:
 
 
 def _kill_all(given: argparse.Namespace) -> bool:
-    """Does the rounds, a few at a time but one of a command; returns whether one failed."""
-    names = _chosen(given)
-    waiting, running, failed = list(_plan(given, names)), dict[int, Round](), False
+    """Kills until nothing is missing or nothing is hit any more; returns whether a round failed."""
+    for name in filter(_needs_root, given.commands):
+        print(f"{name}: skipped, needs root")
+    names, failed, before = _chosen(given), False, -1
+    while not failed and before < (now := results.hits(results.read(given.results)).total()):
+        before = now
+        failed = _do(given, list(_plan(given, names)))
+    return failed
+
+
+def _do(given: argparse.Namespace, waiting: list[Round]) -> bool:
+    """Does rounds, a few at a time but one of a command; returns whether one failed."""
+    running, failed = dict[int, Round](), False
     while waiting or running:
         busy = {planned.command for planned in running.values()}
         planned = next((one for one in waiting if one.command not in busy), None)

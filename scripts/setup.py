@@ -36,6 +36,7 @@ _TICK_S = 1.0
 _LINES = 6
 _STOP_S = 30.0
 _INTERRUPTED, _ENVIRONMENT = 130, 3
+_UNDER_NOHUP = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 class Job:
@@ -230,7 +231,7 @@ def main() -> int:
 
 
 def _on_signals(handler: Any) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, *[signal.SIGHUP] * (not _UNDER_NOHUP)):
         signal.signal(number, handler)
 
 

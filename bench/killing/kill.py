@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from killing.commands import COMMANDS, Command, lend_cache
-from killing.left import before, busy, left
+from killing.left import SETTLE_S, before, busy, left
 from killing.place import Place
 from killing.results import Kill
 
@@ -182,13 +182,26 @@ def _killed(command: Command, place: Place, planned: Round, moment_s: float) -> 
     elif hit:
         os.killpg(process.pid, number)
     code = _wait(process, _GIVEN_UP_S)
-    took_s = time.monotonic() - sent_s
-    found = left(place, was)
-    if took_s > PROMPT_S * busy():
+    ended_s = time.monotonic()
+    took_s, allowed_s, settle_s = ended_s - sent_s, PROMPT_S * busy(), SETTLE_S * busy()
+    found = left(place, was, settle_s)
+    gone_s = time.monotonic() - ended_s
+    if took_s > allowed_s:
         found.append(f"{took_s:.1f} s until it ended")
     if hit:
         found += _wrong_end(number, code, place)
-    return Kill(planned.command, planned.signal, moment_s, hit, took_s, code, left=found)
+    return Kill(
+        planned.command,
+        planned.signal,
+        moment_s,
+        hit,
+        took_s,
+        code,
+        allowed_s,
+        gone_s,
+        settle_s,
+        left=found,
+    )
 
 
 def _wait(process: subprocess.Popen[bytes], patience_s: float) -> int:

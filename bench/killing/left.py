@@ -38,9 +38,9 @@ def before(place: Place) -> Before:
     return Before(place.files(), _descendants(), _mounts(), _interfaces())
 
 
-def left(place: Place, before: Before) -> list[str]:
+def left(place: Place, before: Before, patience_s: float) -> list[str]:
     """What did not vanish in time; it is removed here, so that it is not found twice."""
-    until_s = time.monotonic() + SETTLE_S * busy()
+    until_s = time.monotonic() + patience_s
     while (found := _left_now(place, before)) and time.monotonic() < until_s:
         time.sleep(0.05)
     for pid in _descendants() - before.processes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ class Kill:
         hit: the command was still running then; otherwise it was no kill.
         took_s: until the command ended.
         code: with which.
+        allowed_s: how long that might take, on a machine as busy as this one was.
+        gone_s: until nothing was left; or, if something stayed, until it was given up.
+        settle_s: how long that might take.
         compared: the command was run again afterwards, undisturbed.
         left: all that should not be.
     """
@@ -30,6 +34,9 @@ class Kill:
     hit: bool
     took_s: float
     code: int
+    allowed_s: float
+    gone_s: float
+    settle_s: float
     compared: bool = False
     left: list[str] = field(default_factory=list)
 
@@ -60,9 +67,21 @@ def read(path: Path) -> list[Kill]:
     return found
 
 
+def hits(kills: Iterable[Kill]) -> Counter[tuple[str, str]]:
+    """Command and signal → how often it was still running when the signal came."""
+    return Counter((kill.command, kill.signal) for kill in kills if kill.hit)
+
+
 def table(kills: Iterable[Kill]) -> Iterator[str]:
-    """One row per command and signal, and under it what was left."""
-    yield f"{'command':15} {'signal':7} {'kills':>5} {'compared':>8} {'slowest end':>12}  left"
+    """One row per command and signal, and under it what was left.
+
+    Both times are those of the kill that came nearest to its limit, with the limit: it is that of a
+    quiet machine, times the programs that waited for each processor.
+    """
+    yield (
+        f"{'command':15} {'signal':7} {'kills':>5} {'compared':>8} "
+        f"{'slowest end':>17} {'last of it gone':>17}  left"
+    )
     rows: dict[tuple[str, str], list[Kill]] = {}
     for kill in kills:
         rows.setdefault((kill.command, kill.signal), []).append(kill)
@@ -73,11 +92,17 @@ def table(kills: Iterable[Kill]) -> Iterator[str]:
 
 
 def _row(command: str, signal: str, found: Sequence[Kill]) -> str:
-    hits = sum(kill.hit for kill in found)
+    hit = sum(kill.hit for kill in found)
     compared = sum(kill.compared for kill in found)
-    slowest_s = max(kill.took_s for kill in found)
+    end = _nearest((kill.took_s, kill.allowed_s) for kill in found)
+    gone = _nearest((kill.gone_s, kill.settle_s) for kill in found)
     left = len(list(_left(found))) or "nothing"
-    return f"{command:15} {signal:7} {hits:5} {compared:8} {slowest_s:10.2f} s  {left}"
+    return f"{command:15} {signal:7} {hit:5} {compared:8} {end:>17} {gone:>17}  {left}"
+
+
+def _nearest(times: Iterable[tuple[float, float]]) -> str:
+    took_s, limit_s = max(times, key=lambda pair: pair[0] / pair[1])
+    return f"{took_s:.2f} of {limit_s:.0f} s"
 
 
 def _left(found: Iterable[Kill]) -> Iterator[tuple[Kill, str]]:

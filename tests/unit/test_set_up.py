@@ -143,3 +143,21 @@ def test_how_far_apt_is_shows_in_what_it_says(monkeypatch):
     assert kernel.left_s() == pytest.approx(100, abs=5)
     kernel(setup.BuildProgress("install", None, ""))
     assert kernel.left_s() == 0
+
+
+def test_under_nohup_it_outlives_its_terminal(place):
+    kernel(place, "Path('hung up').exists()")
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "scripts/setup.py"],
+        cwd=place,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (place / "kernel").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGHUP)
+    (place / "hung up").touch()
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, said
+    assert (place / "built").exists()
