@@ -71,7 +71,7 @@ ifeq ($(TESTBED_IMAGE),none)
 	@if rm $(STAMPS)/image 2>/dev/null; then $(BIN)/testbed image use none; fi
 endif
 
-FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu)
+FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu $(VENV)/.browser)
 
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit tests, and tests of real networks
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
@@ -141,6 +141,12 @@ $(STAMPS)/image: $(READY) $(IMAGE_FILE)
 $(VENV)/.%: requirements/%.txt $(READY)
 	@echo "set-up: Python packages ($*)"
 	@scripts/install-python.sh $*
+	@touch $@
+
+# an extra of Debian packages; an image does not contain it
+$(VENV)/.browser: testbed/machine/packages-browser.txt $(READY)
+	@echo "set-up: Debian packages (browser, about 300 MB)"
+	@scripts/install-packages.sh --extra browser
 	@touch $@
 
 # The programs in controller/ run on OS-Ken; the tests run them on Ryu as well.

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs missing Debian packages of testbed/machine/packages.txt (or of the arguments);
+# --extra NAME: those of testbed/machine/packages-NAME.txt instead;
 # --first: only those needed to build the kernel and the virtual environment;
 # --missing: only prints the names of the missing ones.
 # Services that come with them are started neither now nor at boot; each run starts its own.
@@ -7,15 +8,17 @@ set -eu
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 
+list_file=testbed/machine/packages.txt
+if [ "${1-}" = --extra ]; then list_file="testbed/machine/packages-$2.txt"; shift 2; fi
 only_name=""
 if [ "${1-}" = --missing ]; then only_name=yes; shift; fi
 
 list() {
     if [ "${1-}" = --first ]; then
         sed -n -e 's/^\([a-z][^ |]*\) .*| building the guest kernel$/\1/p' \
-            -e 's/^\([a-z][^ |]*\) .*| the virtual environment$/\1/p' testbed/machine/packages.txt
+            -e 's/^\([a-z][^ |]*\) .*| the virtual environment$/\1/p' "$list_file"
     elif [ $# -gt 0 ]; then printf '%s\n' "$@"; else
-        sed -e '/^#/d' -e '/^[[:space:]]*$/d' -e 's/[[:space:]]*|.*//' testbed/machine/packages.txt
+        sed -e '/^#/d' -e '/^[[:space:]]*$/d' -e 's/[[:space:]]*|.*//' "$list_file"
     fi
 }
 

@@ -68,8 +68,9 @@ class Experiment:
     programs: ClassVar[tuple[str, ...]] = ()
     """Programs that `run` starts in nodes; if one is missing, that is reported before the run."""
     extras: ClassVar[tuple[str, ...]] = ()
-    """Further sets of Python packages that `run` needs, by their names in pyproject.toml:
-    ``controllers`` for OpenFlow controllers. ``make exp-NAME`` installs them."""
+    """Further sets of packages that `run` or `measure` needs: ``controllers`` for OpenFlow
+    controllers, ``tls`` for reading what is inside TLS, ``browser`` for a real browser.
+    ``make exp-NAME`` installs them."""
     guest_only: ClassVar[bool] = False
     """True: never runs on the host's kernel; for traffic that must not reach a real network."""
     routing: ClassVar[str | None] = "static"

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from testbed.core.rundir import RunDir
 
-_FILES = ("captures/*.pcap", "events.jsonl", "topology.json", "network*.json")
+_FILES = (
+    *("captures/*.pcap", "events.jsonl", "topology.json", "network*.json"),
+    *("browser/*/*/events.jsonl", "browser/*/*/load.har", "browser/*/*/state.json"),
+)
 """What must be the same, byte for byte, in two virtual-clock runs with the same inputs."""
 
 

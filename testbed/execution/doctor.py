@@ -23,7 +23,15 @@ from testbed.execution.runtime import choose
 from testbed.machine import kernel
 from testbed.machine.image import choice, store
 from testbed.machine.image.store import Image
-from testbed.machine.prerequisites import BUILDS_KERNEL, Package, find, installed_packages, packages
+from testbed.machine.prerequisites import (
+    BUILDS_KERNEL,
+    EXTRAS,
+    Package,
+    extra_packages,
+    find,
+    installed_packages,
+    packages,
+)
 
 State = Literal["there", "missing", "unknown"]
 
@@ -75,6 +83,7 @@ def examine() -> list[Check]:
         *([_kernel_in(image)] if image else _kernels()),
         *_system(),
         *_debian_packages(image),
+        *_debian_extras(),
         *_python_packages(),
         _compiled_reader(),
         *_host_kernel(),
@@ -180,6 +189,17 @@ def _debian_packages(image: Image | None) -> Iterator[Check]:
         mend = "" if version else f"{_INSTALL} {package.name}"
         state: State = "there" if version else "missing"
         yield Check(package.name, state, version, package.purpose, mend)
+
+
+def _debian_extras() -> Iterator[Check]:
+    """No image holds them."""
+    installed = installed_packages()
+    for extra in EXTRAS:
+        for package in extra_packages(extra):
+            version = installed.get(package.name, "")
+            state: State = "there" if version else "missing"
+            mend = "" if version else extras.install_command(extra)
+            yield Check(package.name, state, version, package.purpose, mend)
 
 
 def _other_evidence(package: Package) -> str:

@@ -1,4 +1,6 @@
-"""Sets of Python packages that only some experiments need: the extras of pyproject.toml.
+"""Sets of packages that only some experiments need.
+
+Python's are the extras of pyproject.toml; Debian's have lists in `testbed.machine`.
 
     python -m testbed.execution.extras NAME
 
@@ -13,13 +15,14 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, TestbedError
+from testbed.machine import prerequisites
 
 DISTRIBUTION = "network-testbed"
 _REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(?:;.*\bextra == ['\"]([\w-]+)['\"])?")
 
 
 def packages_of(extra: str = "") -> list[str]:
-    """Names of an extra's packages; without one, of those that every user has.
+    """Names of an extra's Python packages; without one, of those that every user has.
 
     Raises:
         ConfigError: pyproject.toml has no such extra.
@@ -33,15 +36,23 @@ def packages_of(extra: str = "") -> list[str]:
 
 def missing(extras: Iterable[str]) -> dict[str, list[str]]:
     """Extra → those of its packages that are not installed; without extras that are complete."""
-    found = {extra: [p for p in packages_of(extra) if not installed(p)] for extra in extras}
+    found = {extra: _absent(extra) for extra in extras}
     return {extra: packages for extra, packages in found.items() if packages}
+
+
+def _absent(extra: str) -> list[str]:
+    if extra in prerequisites.EXTRAS:
+        there = prerequisites.installed_packages()
+        return [p.name for p in prerequisites.extra_packages(extra) if p.name not in there]
+    return [package for package in packages_of(extra) if not installed(package)]
 
 
 def require(extras: Iterable[str], why: str = "") -> None:
     """Raises MissingPrerequisiteError if a package of an extra is not installed."""
     for extra, packages in missing(extras).items():
+        whose = "Debian's" if extra in prerequisites.EXTRAS else "Python's"
         raise MissingPrerequisiteError(
-            f"Python's {', '.join(packages)}", install_command(extra), why
+            f"{whose} {', '.join(packages)}", install_command(extra), why
         )
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from testbed import guest_init
 from testbed.core.project import PROJECT
 from testbed.machine import libraries
-from testbed.machine.prerequisites import installed_packages, packages
+from testbed.machine.prerequisites import all_packages, installed_packages
 
 if TYPE_CHECKING:
     from testbed.machine.image.store import Image
@@ -64,7 +64,7 @@ def tool_versions(
 def _packages_of(programs: set[str] | None) -> set[str]:
     """Our Debian packages that have these programs, and the one with Mininet."""
     names = None if programs is None else {Path(name).name for name in programs}
-    used = (p.name for p in packages() if names is None or not names.isdisjoint(p.programs))
+    used = (p.name for p in all_packages() if names is None or not names.isdisjoint(p.programs))
     return {"mininet", *used}
 
 

@@ -16,6 +16,9 @@ LIST = Path(__file__).with_name("packages.txt")
 SYSTEM_PATH = guest_init.ENVIRONMENT["PATH"]
 """Where programs are looked for in a network."""
 
+EXTRAS = ("browser",)
+"""Sets of packages that only some experiments need, each with a list of its own."""
+
 BUILDS_KERNEL = "building the guest kernel"
 """What does not work without a package that nothing else needs."""
 
@@ -53,6 +56,16 @@ def packages(path: Path = LIST) -> tuple[Package, ...]:
     return tuple(found)
 
 
+def extra_packages(extra: str) -> tuple[Package, ...]:
+    """The list of one of `EXTRAS`."""
+    return packages(LIST.with_name(f"packages-{extra}.txt"))
+
+
+def all_packages() -> tuple[Package, ...]:
+    """The packages of all lists."""
+    return (*packages(), *(p for extra in EXTRAS for p in extra_packages(extra)))
+
+
 def find(program: str) -> str | None:
     """Path of a program, or None: on the user's search path, else on that of networks.
 
@@ -65,6 +78,9 @@ def find(program: str) -> str | None:
 def install_command(program: str) -> str:
     """The one command that installs `program` (a name or a path), or finds its package."""
     program = Path(program).name
+    for extra in EXTRAS:
+        if any(program in package.programs for package in extra_packages(extra)):
+            return f"make extra-{extra}"
     holders = {name: p.name for p in packages() for name in p.programs}
     if program in holders:
         return f"sudo apt-get install {holders[program]}"
@@ -72,10 +88,10 @@ def install_command(program: str) -> str:
 
 
 def installed_packages() -> dict[str, str]:
-    """Package → version of those of the list that are installed; empty where there is no dpkg."""
+    """Package → version of those of all lists that are installed; empty where there is no dpkg."""
     if shutil.which("dpkg-query") is None:
         return {}
-    names = [p.name for p in packages()]
+    names = [p.name for p in all_packages()]
     form = "${Package}\t${db:Status-Status}\t${Version}\n"
     done = subprocess.run(
         ["dpkg-query", "--show", "--showformat", form, *names],

@@ -50,8 +50,14 @@ def test_the_shell_reads_the_same_names(tmp_path):
     """The set-up script reads the list by sed: it must see what Python sees."""
     script = (ROOT / "scripts/install-packages.sh").read_text()
     sed = next(line for line in script.splitlines() if "sed -e" in line).strip()
-    done = subprocess.run(["sh", "-c", sed], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [p.name for p in prerequisites.packages()]
+    lists = {prerequisites.LIST: prerequisites.packages()}
+    for extra in prerequisites.EXTRAS:
+        path = prerequisites.LIST.with_name(f"packages-{extra}.txt")
+        lists[path] = prerequisites.extra_packages(extra)
+    for path, packages in lists.items():
+        argv = ["sh", "-c", f"list_file={path}; {sed}"]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [p.name for p in packages]
 
 
 # ---- Makefile
@@ -321,6 +327,13 @@ def test_experiments_with_controllers_say_what_they_need(monkeypatch):
         extras.require(load("sdn_learning").extras)
     monkeypatch.undo()
     extras.require(load("sdn_learning").extras)
+
+
+def test_an_extra_may_be_debian_packages(monkeypatch):
+    monkeypatch.setattr(prerequisites, "installed_packages", dict)
+    with pytest.raises(MissingPrerequisiteError, match=r"chromium-headless-shell.*extra-browser"):
+        extras.require(("browser",))
+    assert prerequisites.install_command("/usr/bin/certutil") == "make extra-browser"
 
 
 def test_only_experiments_with_controllers_need_them():
