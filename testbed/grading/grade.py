@@ -32,7 +32,7 @@ from testbed.core.tables import Tables, combined
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
-from testbed.grading import accept, graph_schema, questions, sandbox, student_diagnostics
+from testbed.grading import accept, graph_schema, questions, sandbox, secrecy, student_diagnostics
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
 from testbed.grading.checks import End, check_of, grader_failure
@@ -163,8 +163,12 @@ def grade(
     accepted.write(task.folder, **job.evaluate_topologies())
     ends, tables = job.run(workers)
     scenarios = task.folder / RUN / "scenarios"
+    for folder in sorted(scenarios.glob("*")):
+        secrecy.remove(folder)
     accepted.problems += student_diagnostics.refused(scenarios, task.handed.files)
     accepted.problems += student_diagnostics.raised(scenarios, accepted.kinds)
+    sites = {n: d for n, d in accepted.files.items() if accepted.kinds.get(n) == "nginx"}
+    accepted.problems += student_diagnostics.nginx_said(scenarios, sites)
     experiment = job.experiment()
     checks = tuple(
         check_of(task.lab, experiment, claim, ends, tables)
