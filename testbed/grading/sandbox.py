@@ -147,7 +147,7 @@ def _files(work: Path, out: Path, shown: Mapping[str, str]) -> list[str]:
         *_etc(),
         *("--proc", "/proc"),
         *("--dev", "/dev"),
-        *("--size", str(_OUT_MB * _MB), "--tmpfs", "/tmp"),
+        *("--size", str(_OUT_MB * _MB), "--perms", "1777", "--tmpfs", "/tmp"),
         *(w for inside, path in shown.items() for w in ("--ro-bind", path, inside)),
         *("--ro-bind", str(work), WORK),
         *("--bind", str(out), OUT),
