@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed.author.process import Process
 
 
+PROGRAM, PACKAGE = "/usr/sbin/nginx", "nginx"
 LOG = "/proc/self/fd/1"
 """nginx's name of its own output, which is its log in the run directory."""
 
@@ -44,6 +45,17 @@ http {{
 """
 
 
+def main_file(http: str, state: str, log: str = LOG) -> str:
+    """The whole configuration around the contents of the ``http`` block.
+
+    Args:
+        http: these contents.
+        state: folder for files that are not kept.
+        log: where accesses and errors are logged.
+    """
+    return _MAIN.format(http=textwrap.indent(http.strip(), "  ") + "\n", state=state, log=log)
+
+
 @dataclass(frozen=True)
 class Nginx(Daemon):
     """One nginx.
@@ -56,8 +68,8 @@ class Nginx(Daemon):
     """
 
     name: ClassVar[str] = "nginx"
-    program: ClassVar[str] = "/usr/sbin/nginx"
-    package: ClassVar[str] = "nginx"
+    program: ClassVar[str] = PROGRAM
+    package: ClassVar[str] = PACKAGE
     http: str
     others: Mapping[str, str] = field(default_factory=dict)
     port: int = 80
@@ -68,8 +80,7 @@ class Nginx(Daemon):
         http = self.http
         for word, path in places.items():
             http = http.replace(f"{{{word}}}", path)
-        main = _MAIN.format(http=textwrap.indent(http.strip(), "  ") + "\n", **places)
-        return {"nginx.conf": main, **self.others}
+        return {"nginx.conf": main_file(http, places["state"]), **self.others}
 
     def argv(self, place: Place) -> list[str]:
         """In the foreground; accesses and errors are in its log."""

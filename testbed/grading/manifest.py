@@ -23,7 +23,9 @@ _LARGEST_BYTES = 1 << 20
 COLUMNS = ("student", "points", "of", "open_points", "status")
 """Columns of a gradebook before those of the checks: no check may have such a name."""
 
-Kind = Literal["answers", "app", "dnsmasq", "frr", "program", "run", "text", "topology", "zone"]
+Kind = Literal[
+    "answers", "app", "dnsmasq", "frr", "nginx", "program", "run", "text", "topology", "zone"
+]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 

@@ -74,10 +74,10 @@ def prepare() -> None:
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
 
 
-def out_folder(name: str) -> Path:
-    """Folder in the guest behind /out of the program `name`; created here."""
+def out_folder(name: str, *, shared: bool = False) -> Path:
+    """Folder in the guest behind /out of the program `name`; created here, unless it is shared."""
     folder = _OUT_ROOT / name
-    folder.mkdir()
+    folder.mkdir(exist_ok=shared)
     os.chown(folder, USER, USER)
     return folder
 
@@ -172,6 +172,7 @@ def start(
     shown: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     errors_apart: bool = False,
+    shared: str = "",
 ) -> Process:
     """Starts a student's program in a node; its output is in the log of that name.
 
@@ -181,8 +182,10 @@ def start(
         command, work, shown, environment: as for `argv`.
         log: name of its log, and of its folder for output.
         errors_apart: what it writes to standard error goes to the log ``<log>-errors``.
+        shared: name of the folder for output, if programs share it; default: its own.
     """
-    line = argv(command, work, out_folder(log), shown=shown, environment=environment)
+    out = out_folder(shared or log, shared=bool(shared))
+    line = argv(command, work, out, shown=shown, environment=environment)
     if not errors_apart:
         return net.start(node, *line, log=log)
     with (net.path / "logs" / f"{log}.log").open("wb") as stdout:
@@ -207,6 +210,17 @@ def collect(folder: Path) -> None:
             with os.fdopen(fd, "rb") as file, contextlib.suppress(OSError):  # a path too long
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read(_LARGEST_FILE_BYTES))
+
+
+def files_with(name: str, marks: Sequence[bytes]) -> dict[str, int]:
+    """Path → mode of the files in a program's folder for output that contain one of the marks."""
+    found = {}
+    for relative, fd in _regular_files(_OUT_ROOT / name):
+        with os.fdopen(fd, "rb") as file:
+            text = file.read(_LARGEST_FILE_BYTES)
+            if any(mark in text for mark in marks):
+                found[relative] = stat.S_IMODE(os.fstat(fd).st_mode)
+    return found
 
 
 def _regular_files(root: Path) -> Iterator[tuple[str, int]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from testbed.core.errors import TestbedError
 from testbed.core.rundir import read_json
 from testbed.daemons import frr
+from testbed.grading import web_server
 from testbed.grading.answers import shown
 from testbed.grading.submission import CONFIGS
 
@@ -22,6 +23,8 @@ _MOST = 8
 _TAIL_BYTES = 1 << 18
 _TRACE = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s+File "/(?:work|project/controller)/([^"/]+)", line (\d+)(, in .*)?$')
+_NGINX = re.compile(r"^nginx: \[(emerg|warn)\] (.+)$", re.MULTILINE)
+_NGINX_PLACE = re.compile(r"(.+) in (?:/work/([^/:]+)|/[^:]+):(\d{1,9})")
 _NOT_PYTHON = ("SyntaxError:", "IndentationError:", "TabError:")
 _NOT_TEXT = re.compile(r"SyntaxError: Non-UTF-8 .* in file /work/([^/ ]+) on line (\d+)")
 _LONGEST_LINES = 5
@@ -70,6 +73,37 @@ def _configs(folder: Path) -> dict[str, str]:
         return dict(read_json(folder / CONFIGS))
     except TestbedError:  # no router was started
         return {}
+
+
+def nginx_said(scenarios: Path, sites: Mapping[str, bytes]) -> list[str]:
+    """Errors and warnings of nginx, by file and line of the student's configuration.
+
+    nginx does not say where a file or a list of ciphers is named that it cannot use, but it quotes
+    the name: then the first line with it is given.
+
+    Args:
+        scenarios: folder of a submission's scenarios.
+        sites: the configurations, by name.
+    """
+    found: dict[str, None] = {}
+    for log in sorted(scenarios.glob(f"*/logs/{web_server.LOG}.log")):
+        for level, words in _NGINX.findall(_tail(log)):
+            at = _NGINX_PLACE.fullmatch(words)
+            if at and at[2] in sites:
+                found[f"{at[2]}: line {int(at[3])}: nginx: {shown(at[1])}"] = None
+            elif not at and level == "emerg":  # warnings without a place are about the machine
+                place = next(_quoted_places(words, sites), "")
+                found[f"{place}nginx: {shown(words)}"] = None
+    return list(found)[:_MOST]
+
+
+def _quoted_places(words: str, sites: Mapping[str, bytes]) -> Iterator[str]:
+    """Where a site's configuration has what is quoted in a message."""
+    for quoted in re.findall(r'"([^"]+)"', words):
+        for name, data in sites.items():
+            for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+                if quoted in line.partition("#")[0]:
+                    yield f"{name}: line {number}: "
 
 
 def raised(scenarios: Path, names: Mapping[str, str]) -> list[str]:

@@ -179,6 +179,36 @@ class Submission:
         with blamed(name):
             return app.start(net, self.folder, self.path(name), settings or {})
 
+    def start_nginx(
+        self, net: RunningNetwork, node: str, site: str, *, script: str, given: Path
+    ) -> None:
+        """Runs the student's script, which installs files, then nginx with the student's site.
+
+        Both run in the sandbox as one user and see the same ``/out``.
+
+        Args:
+            net: the running network.
+            node: where.
+            site: name of the file with nginx's ``server`` blocks.
+            script: name of the shell script.
+            given: a folder that the script alone may read, as ``/given``.
+
+        Raises:
+            SubmissionError: the script fails, or nginx does not start.
+        """
+        from testbed.grading import web_server
+
+        with blamed(script):
+            web_server.install(net, node, self.folder, script, given)
+        with blamed("nginx"):
+            web_server.start(net, node, self.folder, site)
+
+    def private_keys(self) -> dict[str, int]:
+        """Path below ``/out`` → mode of the private keys that the script installed."""
+        from testbed.grading import web_server
+
+        return web_server.private_keys()
+
     # ---- outside
 
     def topo(self, name: str) -> Topo:

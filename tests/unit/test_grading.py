@@ -898,6 +898,25 @@ def test_what_frr_refused_is_told_by_file_and_line(tmp_path):
     ]
 
 
+def test_what_nginx_refused_is_told_by_file_and_line(tmp_path):
+    (tmp_path / "main/logs").mkdir(parents=True)
+    (tmp_path / "main/logs/nginx.log").write_text(
+        'nginx: [warn] the "user" directive makes sense only … in /nginx/nginx.conf:2\n'
+        "nginx: [warn] 512 worker_connections exceed open file resource limit: 256\n"
+        'nginx: [warn] conflicting server name "a.example" in /work/site.conf:2\n'
+        'nginx: [emerg] unknown directive "ssl_cert" in /work/site.conf:1\n'
+        'nginx: [emerg] cannot load certificate "/out/a.pem": BIO_new_file() failed\n'
+        "nginx: [emerg] bind() to 0.0.0.0:443 failed (98: Address already in use)\n"
+    )
+    text = b"# ssl_certificate /out/a.pem;\nssl_certificate /out/a.pem;\n"
+    assert student_diagnostics.nginx_said(tmp_path, {"site.conf": text}) == [
+        'site.conf: line 2: nginx: conflicting server name "a.example"',
+        'site.conf: line 1: nginx: unknown directive "ssl_cert"',
+        'site.conf: line 2: nginx: cannot load certificate "/out/a.pem": BIO_new_file() failed',
+        "nginx: bind() to 0.0.0.0:443 failed (98: Address already in use)",
+    ]
+
+
 def test_what_an_app_raised_is_told_by_file_and_line(tmp_path):
     (tmp_path / "main/logs").mkdir(parents=True)
     trace = (
