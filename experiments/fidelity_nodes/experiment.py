@@ -65,6 +65,13 @@ TARGETS = {
 }
 """How far from the formula a run may be, by the clock: on the virtual one, a frame and a round."""
 
+_BEARS_S = {
+    "lost_pkts": TARGETS["real"]["lost_pkts"] * FRAME_NS / 1e9,
+    "delay_ms": TARGETS["real"]["delay_ms"] / 1e3,
+    "segments": TARGETS["real"]["segments"] * FRAME_NS / 1e9,
+}
+"""The stall of the real clock's host that moves each as far: the queue sends nothing meanwhile."""
+
 OWN_DELAY_SHARE = 0.2
 """TCP Small Queues keep some milliseconds of data in the sender's own queue, whatever its room."""
 
@@ -132,7 +139,7 @@ class FidelityNodes(Experiment):
             "first": self.params.first,
             "clock": data.clock_kind,
             "lost_pkts": int(train["arrived_ns"].isna().sum()),
-            "delay_ms": float(self._delays_ms(data).max()),
+            "delay_ms": self._longest_delay_ms(data),
             "segments": float(held.max()),
             "srtt_ms": float(flow["cwnd"]["srtt_ms"].max()),
         }
@@ -161,13 +168,15 @@ class FidelityNodes(Experiment):
             end_s=float(left["time_s"].max()),
         )
 
-    def _delays_ms(self, data: ScenarioData) -> pd.Series:
-        """Of each TCP packet from the sender's interface to the receiver's."""
+    def _longest_delay_ms(self, data: ScenarioData) -> float:
+        """Of the TCP packets between the two hosts' interfaces; NaN if each met a long stall."""
         key = ["tcp_seq", "ip_id"]
         left, arrived = (data.packets(c, TCP_COLUMNS) for c in ("tx-eth0", "rx-eth0"))
         sent = left[(left["tcp_sport"] == SPORT) & (left["tcp_payload_bytes"] > 0)]
         both = sent.merge(arrived[arrived["tcp_sport"] == SPORT], on=key, suffixes=("", "_there"))
-        return (both["time_ns_there"] - both["time_ns"]) / 1e6
+        since_ns = [both[c] - data.t0_ns for c in ("time_ns", "time_ns_there")]
+        kept = trains.stalls_met_us(data.stalls(), *since_ns) <= _BEARS_S["delay_ms"] * 1e6
+        return float((since_ns[1] - since_ns[0])[kept].astype(float).max()) / 1e6
 
     # ---- claims
 
@@ -179,6 +188,7 @@ class FidelityNodes(Experiment):
     @claim(
         "At twice a queue's rate UDP loses what the queue cannot hold, whatever node it is in.",
         source="queueing theory: a drop-tail queue",
+        bears_stall_s=_BEARS_S["lost_pkts"],
     )
     def udp_loss_is_the_queues(self, tables: Tables) -> Verdict:
         """Datagrams lost of those a program was to send, against an ideal queue."""
@@ -188,14 +198,16 @@ class FidelityNodes(Experiment):
         "TCP fills a queue to its end, whatever node it is in: the longest delay is that of a full "
         "queue.",
         source="RFC 5681; Kurose & Ross §1.4",
+        bears_stall_s=_BEARS_S["delay_ms"],
     )
     def tcp_delay_is_the_queues(self, tables: Tables) -> Verdict:
-        """The longest way of a data packet between the two hosts' interfaces."""
+        """The longest way of a data packet that met no long stall of the host."""
         return self._each_node(tables, "delay_ms", _expected_delay_ms, "ms at most")
 
     @claim(
         "TCP's window grows to what path and queue hold, whatever node the queue is in.",
         source="RFC 5681 §3.1",
+        bears_stall_s=_BEARS_S["segments"],
     )
     def tcp_window_is_the_queues(self, tables: Tables) -> Verdict:
         """Most data in flight at a loss in congestion avoidance."""
@@ -205,6 +217,7 @@ class FidelityNodes(Experiment):
         "The queue at a sender's own interface holds it back: UDP waits, TCP keeps it short.",
         source="Linux: SO_SNDBUF, TCP Small Queues",
         scenarios=(OWN,),
+        bears_stall_s=_BEARS_S["delay_ms"],
     )
     def own_queue_pushes_back(self, tables: Tables) -> Verdict:
         """Nothing is lost at twice the rate; TCP's round-trip time is far from a full queue's."""

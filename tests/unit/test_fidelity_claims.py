@@ -1,11 +1,14 @@
 """Fidelity on the real clock: what a stall of the host fell on is not judged, all else is."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from experiments.fidelity.experiment import Fidelity
 from experiments.fidelity.passages import stall_us, sum_us, worst_us
+from experiments.fidelity_nodes.experiment import SPORT, FidelityNodes
 from experiments.fidelity_tcp.experiment import FidelityTcp
 from testbed.core.claims import Status
 from testbed.core.tables import Tables
@@ -209,3 +212,29 @@ def test_acknowledgements_of_each_link_are_judged_or_named():
     assert spoiled.status == Status.INCONCLUSIVE
     assert spoiled.observed.endswith("for the acknowledgements over 64 kbit/s, 100 ms")
     assert acks(slow=(5e5, 9000.0), ten=(5e5, 0.0)).status == Status.FAIL
+
+
+def test_a_packet_that_a_long_stall_held_up_does_not_tell_how_long_a_queue_is():
+    ms = 1_000_000
+    sent = pd.DataFrame(
+        {
+            "time_ns": [0, 200 * ms, 400 * ms],
+            "tcp_seq": [1, 2, 3],
+            "ip_id": [1, 2, 3],
+            "tcp_sport": SPORT,
+            "tcp_payload_bytes": 1448,
+        }
+    )
+    arrived = sent.assign(time_ns=[122 * ms, 320 * ms, 530 * ms])
+
+    def longest_ms(stalled_ms: int) -> float:
+        stall = {"began_ns": 410 * ms, "ended_ns": (410 + stalled_ms) * ms}
+        data = SimpleNamespace(
+            t0_ns=0,
+            packets=lambda name, _: {"tx-eth0": sent, "rx-eth0": arrived}[name],
+            stalls=lambda: pd.DataFrame([stall | {"longest_ns": stalled_ms * ms}]),
+        )
+        return FidelityNodes(FidelityNodes.Parameters())._longest_delay_ms(data)
+
+    assert longest_ms(5) == 130
+    assert longest_ms(8) == 122
