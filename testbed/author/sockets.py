@@ -47,6 +47,9 @@ MOST_WAIT_S = 600.0
 _REPAIR, _REPAIR_QUEUE, _QUEUE_SEQ, _SEND_QUEUE, _REPAIR_OFF_QUIETLY = 19, 20, 21, 2, -1
 """Linux: linux/tcp.h, TCP_REPAIR and what belongs to it."""
 
+_SYN_RECEIVED, _LISTEN = 3, 10
+"""Linux: net/tcp_states.h."""
+
 OK = "ok"
 _CHUNK_BYTES = 1 << 20
 
@@ -305,6 +308,22 @@ def observe(net: RunningNetwork, *nodes: str, for_s: float = 0.0, every_s: float
         net.sleep(min(every_s, max(0.0, end_s - net.time_s)))
 
 
+def observe_queue(net: RunningNetwork, node: str, port: int) -> None:
+    """Records how many connections a listener has half open, and how many wait to be accepted."""
+    from testbed.net.sock_diag import tcp_entries
+
+    entries = [e for e in net.inside(node, tcp_entries) if e.port == port]
+    listening = next((e for e in entries if e.state == _LISTEN), None)
+    net.event(
+        "queue",
+        node=node,
+        port=port,
+        half_open=sum(e.state == _SYN_RECEIVED for e in entries),
+        complete=listening.receive_queue_bytes if listening else 0,
+        backlog=listening.send_queue_bytes if listening else 0,
+    )
+
+
 # ---- tables
 
 
@@ -315,6 +334,16 @@ def calls(data: ScenarioData) -> pd.DataFrame:
         ``time_s`` (when it returned), ``node``, ``socket``, ``call``, ``result``, ``took_s``.
     """
     return data.events("call").drop(columns=["time_ns", "event"], errors="ignore")
+
+
+def queues(data: ScenarioData) -> pd.DataFrame:
+    """What `observe_queue` saw.
+
+    Returns:
+        ``time_s``, ``node``, ``port``, ``half_open``, ``complete`` (connections that wait to be
+        accepted) and ``backlog`` (as the kernel has it).
+    """
+    return data.events("queue").drop(columns=["time_ns", "event"], errors="ignore")
 
 
 def observed(data: ScenarioData) -> pd.DataFrame:

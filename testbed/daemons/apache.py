@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from testbed.author.process import Process
 
 _MODULES = "/usr/lib/apache2/modules"
-_ALWAYS = ("mpm_event", "authz_core", "mime")
+_ALWAYS = ("authz_core", "mime")
 
 
 @dataclass(frozen=True)
 class Apache(Daemon):
-    """One Apache, with the event model.
+    """One Apache.
 
     Attributes:
         options: lines of its configuration, as ``DocumentRoot /srv``.
         modules: further modules that `options` need, as ``headers``.
         port: where it listens.
+        model: how it serves many connections: ``event`` (threads; idle connections need none),
+            ``worker`` (threads), ``prefork`` (processes).
     """
 
     name: ClassVar[str] = "apache"
@@ -32,6 +34,7 @@ class Apache(Daemon):
     options: Sequence[str] = ("DocumentRoot /srv",)
     modules: Sequence[str] = ()
     port: int = 80
+    model: str = "event"
 
     def files(self, place: Place) -> dict[str, str]:
         """Its configuration."""
@@ -41,7 +44,7 @@ class Apache(Daemon):
             f"ServerRoot {place.state}",
             f"DefaultRuntimeDir {place.state}",
             f"PidFile {place.state}/apache.pid",
-            *(f"LoadModule {m}_module {_MODULES}/mod_{m}.so" for m in (*_ALWAYS, *self.modules)),
+            *(f"LoadModule {m}_module {_MODULES}/mod_{m}.so" for m in self._modules()),
             "User www-data",
             "Group www-data",
             "TypesConfig /dev/null",
@@ -53,9 +56,16 @@ class Apache(Daemon):
         ]
         return {"apache.conf": "\n".join(lines) + "\n"}
 
+    def _modules(self) -> tuple[str, ...]:
+        return (f"mpm_{self.model}", *_ALWAYS, *self.modules)
+
     def argv(self, place: Place) -> list[str]:
-        """In the foreground; accesses and errors are in its log."""
-        return [self.program, "-DFOREGROUND", "-f", self._conf(place)]
+        """In the foreground; accesses and errors are in its log.
+
+        With ``prefork`` it ends by a signal to its process group, which must not be the run's.
+        """
+        own_group = ["setsid"] if self.model == "prefork" else []
+        return [*own_group, self.program, "-DFOREGROUND", "-f", self._conf(place)]
 
     def ready(self, place: Place, process: Process) -> bool:
         """Once its port is open."""

@@ -17,6 +17,9 @@ PROGRAM, PACKAGE = "/usr/sbin/nginx", "nginx"
 LOG = "/proc/self/fd/1"
 """nginx's name of its own output, which is its log in the run directory."""
 
+CONNECTIONS = 512
+"""nginx's own default."""
+
 _MAIN = """\
 daemon off;
 user root;
@@ -24,6 +27,7 @@ worker_processes 1;
 pid {state}/nginx.pid;
 error_log {log} notice;
 events {{
+  worker_connections {connections};
 }}
 http {{
   access_log {log};
@@ -45,15 +49,17 @@ http {{
 """
 
 
-def main_file(http: str, state: str, log: str = LOG) -> str:
+def main_file(http: str, state: str, log: str = LOG, connections: int = CONNECTIONS) -> str:
     """The whole configuration around the contents of the ``http`` block.
 
     Args:
         http: these contents.
         state: folder for files that are not kept.
         log: where accesses and errors are logged.
+        connections: how many it has at a time at most.
     """
-    return _MAIN.format(http=textwrap.indent(http.strip(), "  ") + "\n", state=state, log=log)
+    http = textwrap.indent(http.strip(), "  ") + "\n"
+    return _MAIN.format(http=http, state=state, log=log, connections=connections)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Nginx(Daemon):
         others: further files that `http` names by ``{configs}``: name → text. ``{state}`` is the
             node's folder for files that are not kept, ``{log}`` where accesses are logged.
         port: the port that is open when it is ready.
+        connections: how many it has at a time at most.
     """
 
     name: ClassVar[str] = "nginx"
@@ -73,6 +80,7 @@ class Nginx(Daemon):
     http: str
     others: Mapping[str, str] = field(default_factory=dict)
     port: int = 80
+    connections: int = CONNECTIONS
 
     def files(self, place: Place) -> dict[str, str]:
         """Its configuration."""
@@ -80,7 +88,8 @@ class Nginx(Daemon):
         http = self.http
         for word, path in places.items():
             http = http.replace(f"{{{word}}}", path)
-        return {"nginx.conf": main_file(http, places["state"]), **self.others}
+        main = main_file(http, places["state"], connections=self.connections)
+        return {"nginx.conf": main, **self.others}
 
     def argv(self, place: Place) -> list[str]:
         """In the foreground; accesses and errors are in its log."""
