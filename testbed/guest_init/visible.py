@@ -37,16 +37,18 @@ PYTHON_PACKAGES = (
     "jwt",
     "markupsafe",
     "msgpack",
+    "psycopg",
     "requests",
     "six.py",
+    "typing_extensions.py",
     "urllib3",
     "waitress",
     "websockets",
     "werkzeug",
 )
 """Debian's Python packages and modules that are there, with compiled parts that fit its Python:
-what the web applications, the caching client, the WebSocket programs and the maker of certificates
-in `testbed.programs` import."""
+what the web applications (and their database's driver), the caching client, the WebSocket programs
+and the maker of certificates in `testbed.programs` import."""
 
 PYTHON_LIBRARIES = ("_cffi_backend",)
 """Those that are one compiled file each, without its Python's suffix."""

@@ -13,12 +13,14 @@ from testbed.core.errors import ConfigError, MissingPrerequisiteError
 from testbed.daemons import Daemon, Place, check
 from testbed.daemons.apache import Apache
 from testbed.daemons.base import require, write_files
+from testbed.daemons.database_pages import DatabasePages
 from testbed.daemons.dnsmasq import Dnsmasq
 from testbed.daemons.dovecot import Dovecot
 from testbed.daemons.exim import Exim
 from testbed.daemons.haproxy import Haproxy
 from testbed.daemons.nginx import Nginx
 from testbed.daemons.nsd import Nsd
+from testbed.daemons.postgresql import Postgresql
 from testbed.daemons.unbound import Unbound
 from testbed.daemons.web_application import WebApplication
 from testbed.daemons.websocket_server import WebsocketServer
@@ -33,6 +35,8 @@ GOOD = [
     Apache(("DocumentRoot /srv",), port=8080),
     Haproxy("frontend f\n  bind :8080\n", 8080),
     WebApplication(),
+    DatabasePages(),
+    Postgresql(),
     WebsocketServer(8080),
 ]
 BAD = [
@@ -43,6 +47,8 @@ BAD = [
     (Nginx("server { lisen 8080; }"), "lisen"),
     (Apache(("DocumentRot /srv",)), "DocumentRot"),
     (Haproxy("frontend f\n  bnd :8080\n"), "bnd"),
+    (Postgresql(logged="some"), "log_statement"),
+    (DatabasePages(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
     (WebApplication(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
     (WebsocketServer(flaws=("no-such-flaw",)), "no-such-flaw is unknown"),
 ]
