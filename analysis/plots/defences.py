@@ -1,0 +1,64 @@
+"""Figures of attacks and defences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from analysis.plots.style import COLOURS
+
+
+def table(found: Mapping[str, Mapping[str, bool]], defences: Sequence[str]) -> Figure:
+    """Attacks by defences, each cell with its word and colour.
+
+    Args:
+        found: attack → defence → True if the attack works; a cell that was not tried is missing.
+        defences: the columns, in their order.
+    """
+    size = (1.5 + 1.05 * len(defences), 1.2 + 0.36 * len(found))
+    figure = Figure(figsize=size, layout="constrained")
+    panel = figure.subplots()
+    for y, cells in enumerate(found.values()):
+        for x, defence in enumerate(defences):
+            if defence not in cells:
+                panel.text(x, y, "–", ha="center", va="center", color="0.5")
+                continue
+            works = cells[defence]
+            colour = COLOURS[1] if works else COLOURS[2]
+            box = Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, color=colour, alpha=0.25)
+            panel.add_patch(box)
+            word = "works" if works else "stopped"
+            panel.text(x, y, word, ha="center", va="center", fontsize=8)
+    panel.set_xticks(range(len(defences)), defences, rotation=20, ha="left", fontsize=8)
+    panel.set_yticks(range(len(found)), list(found), fontsize=8)
+    panel.set(xlim=(-0.5, len(defences) - 0.5), ylim=(len(found) - 0.5, -0.5))
+    panel.set(xlabel="defence", ylabel="attack")
+    panel.xaxis.tick_top()
+    panel.xaxis.set_label_position("top")
+    panel.grid(visible=False)
+    panel.tick_params(length=0)
+    for spine in panel.spines.values():
+        spine.set_visible(False)
+    return figure
+
+
+def delays(late_ms: Sequence[float], unit_ms: float) -> Figure:
+    """How late each answer is, with the letter that it tells.
+
+    Args:
+        late_ms: of each answer.
+        unit_ms: the delay for a letter's number of 1.
+    """
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    panel = figure.subplots()
+    places = range(1, len(late_ms) + 1)
+    panel.bar(places, late_ms, color=COLOURS[0], width=0.6)
+    for place, late in zip(places, late_ms, strict=True):
+        number = round(late / unit_ms)
+        label = f"{chr(number)!r}" if 32 < number < 127 else "the end" if number == 0 else "?"
+        panel.text(place, late, label, ha="center", va="bottom")
+    panel.set(xlabel="question", ylabel="ms later than without a pause")
+    panel.set_ylim(0, max([*late_ms, 1.0]) * 1.15)
+    return figure

