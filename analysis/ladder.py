@@ -8,7 +8,6 @@ and points where they go. A legend explains the kinds of arrows that occur.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +17,15 @@ from itertools import pairwise
 import pandas as pd
 
 from analysis.printable import printable
+from analysis.text_width import shortened, text_px
 from testbed.core.errors import ConfigError
 
 ROW_PX, HEAD_PX, SIDE_PX, LANE_PX = 26, 46, 92, 210
 EDGE_PX = 60
 """From the outermost hosts' lines to the times; arrows to all end there."""
 
-CHARACTER_PX, BOLD_PX, WIDE_PX, MOST_TEXT_PX = 7.2, 8.6, 12.5, 640
-"""Widths of a usual character, of one in bold and of a Chinese one; longer texts than the last make
-no more room, and are shortened if they need it."""
+MOST_TEXT_PX = 640
+"""Longer texts make no more room, and are shortened if they need it."""
 
 MOST_HOSTS = 24
 BROADCAST = ("ff:ff:ff:ff:ff:ff", "255.255.255.255")
@@ -178,7 +177,7 @@ def svg(
     labels = {host: printable((names or {}).get(host, host)) for host in lines}
     left = SIDE_PX + round(max(text_px(_numbers(message)) for message in drawn))
     place = _places(drawn, labels, left)
-    last_px = text_px(labels[lines[-1]], BOLD_PX) / 2 + 8
+    last_px = text_px(labels[lines[-1]], bold=True) / 2 + 8
     width = place[lines[-1]] + max(EDGE_PX + SIDE_PX, round(last_px))
     foot = HEAD_PX + ROW_PX * (len(drawn) + 1)
     height = foot + ROW_PX
@@ -221,7 +220,7 @@ def _legend(drawn: Sequence[Message], y: int) -> list[str]:
                 f'marker-end="url(#tip)"/>'
                 f'<text class="time" x="{x + 44}" y="{y + 4}">{words}</text>'
             )
-            x += 44 + round(CHARACTER_PX * len(words)) + 16
+            x += 44 + round(text_px(words)) + 16
     return parts
 
 
@@ -229,7 +228,7 @@ def _places(drawn: Sequence[Message], labels: Mapping[str, str], left_px: int) -
     """Where each host's line stands: as far apart as names and the texts between them need."""
     lines = list(labels)
     number = {host: place for place, host in enumerate(lines)}
-    halves = [text_px(label, BOLD_PX) / 2 for label in labels.values()]
+    halves = [text_px(label, bold=True) / 2 for label in labels.values()]
     gaps = [max(LANE_PX, one + two + 16) for one, two in pairwise(halves)]
     needs = []
     for message in drawn:
@@ -249,12 +248,6 @@ def _places(drawn: Sequence[Message], labels: Mapping[str, str], left_px: int) -
                 gaps[gap] += lacking_px / count
     first = max(left_px + EDGE_PX, halves[0] + 8)
     return {host: round(first + sum(gaps[:place])) for place, host in enumerate(lines)}
-
-
-def text_px(text: str, character_px: float = CHARACTER_PX) -> float:
-    """About how wide a text is drawn, rather too much than too little."""
-    wide = 0 if text.isascii() else sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return character_px * (len(text) - wide) + WIDE_PX * wide
 
 
 def _words(message: Message, to_the_right: bool = True) -> str:
@@ -322,8 +315,7 @@ def _arrow(message: Message, y: int, place: Mapping[str, int], room: tuple[int, 
     middle = (start + end) / 2
     if message.target == message.source:
         end = start + 40
-    fits = int((room[1] - room[0]) / CHARACTER_PX)
-    shown = words if text_px(words) <= room[1] - room[0] else f"{words[: fits - 1]}…"
+    shown = shortened(words, room[1] - room[0])
     half = min(text_px(shown), room[1] - room[0]) / 2
     middle = min(max(middle, room[0] + half), room[1] - half)
     odd = " odd" if message.mark else ""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib import font_manager
+from matplotlib.ft2font import FT2Font, LoadFlags
 
 from analysis import describe, ladder, packets
 from analysis.ladder import Message
+from analysis.text_width import text_px
 from testbed.core.errors import ConfigError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -159,11 +163,37 @@ def test_a_fold_points_where_its_packets_go() -> None:
     assert "3 more: 1 →, 2 ←" in texts(root)
 
 
+@cache
+def font(bold: bool) -> FT2Font:
+    """DejaVu Sans, which comes with matplotlib."""
+    about = font_manager.FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal")
+    loaded = FT2Font(font_manager.findfont(about))
+    loaded.set_size(1000, 72)
+    return loaded
+
+
+def drawn_px(text: str, size_px: float, *, bold: bool) -> float:
+    """As the font itself says."""
+    flags = LoadFlags.NO_HINTING
+    glyphs = [font(bold).load_char(ord(character), flags=flags) for character in text]
+    return sum(glyph.linearHoriAdvance for glyph in glyphs) / 65536 * size_px / 1000
+
+
+@pytest.mark.parametrize("bold", [False, True])
+def test_widths_are_those_of_the_font(bold: bool) -> None:
+    printable = "".join(map(chr, range(32, 127)))
+    for text in [*printable, printable, "HEADERS SETTINGS WINDOW_UPDATE"]:
+        assert text_px(text, 12, bold=bold) == pytest.approx(drawn_px(text, 12, bold=bold), abs=0.5)
+    for text in "→←·–…äéüµ×≤≥":
+        assert text_px(text, 12, bold=bold) >= drawn_px(text, 12, bold=bold)
+
+
 def boxes(root: ET.Element) -> list[tuple[float, float, float]]:
-    """Left end, right end and line of each text, by the widths of a wide font."""
+    """Left end, right end and line of each text, in DejaVu Sans."""
     found = []
     for node in root.iter(f"{SVG}text"):
-        px = (8.35 if node.get("class") == "host" else 7.2) * len(node.text or "")
+        style = node.get("class")
+        px = drawn_px(node.text or "", 11 if style == "time" else 12, bold=style == "host")
         x = float(node.get("x", ""))
         left = {"middle": x - px / 2, "end": x - px}.get(node.get("text-anchor", ""), x)
         found.append((left, left + px, float(node.get("y", ""))))
@@ -177,6 +207,7 @@ def test_labels_never_touch() -> None:
         for i, (one, two) in enumerate(zip(hosts, [*hosts[1:], None], strict=True))
         for n in (3, 90, 5000)
     ]
+    drawn.append(replace(HELLO, time_ns=10**9 + 9, source=hosts[0], target=None, text="W" * 40))
     root = parse(ladder.svg(drawn))
     lines: dict[float, list[tuple[float, float]]] = {}
     for left, right, y in boxes(root):
