@@ -101,6 +101,7 @@ def _message(frame: int, is_ng: bool, data: bytes, cut: bool) -> dict[str, Any]:
     else:
         found, (kind, places) = list(_entries(data)), _places(data)
     rest = len(data) - 4 if kind != _DIGEST else places.stop - 4
+    whole = rest % 20 == 0 and (kind != _DIGEST or _digest_place(data) is not None)
     return {
         **row,
         "command": COMMANDS.get(data[0], str(data[0])),
@@ -110,7 +111,7 @@ def _message(frame: int, is_ng: bool, data: bytes, cut: bool) -> dict[str, Any]:
         and len(places) == 1
         and int.from_bytes(data[places.start + 16 : places.start + 20], "big") % 256 == INFINITY,
         "authentication": None if kind is None else AUTHENTICATIONS.get(kind, str(kind)),
-        "malformed": not cut and (rest % 20 != 0 or any(not e["prefix"] for e in found)),
+        "malformed": not cut and (not whole or any(not e["prefix"] for e in found)),
     }
 
 
@@ -121,9 +122,15 @@ def _places(data: bytes) -> tuple[int | None, range]:
     """
     if int.from_bytes(data[4:6], "big") != _AUTHENTICATION or len(data) < 24:
         return None, range(4, len(data), 20)
-    kind, length = struct.unpack_from("!HH", data, 6)
-    end = length if kind == _DIGEST and 24 <= length <= len(data) else len(data)
-    return kind, range(24, end, 20)
+    kind = int.from_bytes(data[6:8], "big")
+    end = _digest_place(data) if kind == _DIGEST else None
+    return kind, range(24, len(data) if end is None else end, 20)
+
+
+def _digest_place(data: bytes) -> int | None:
+    """Where the digest begins, by the message; None if it cannot be there."""
+    length = int.from_bytes(data[8:10], "big")
+    return length if 24 <= length <= len(data) else None
 
 
 def _entries(data: bytes) -> Iterator[dict[str, Any]]:

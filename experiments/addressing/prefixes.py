@@ -107,7 +107,7 @@ class Prefixes(Experiment):
     )
     def classes_are_masks(self, tables: Tables) -> Verdict:
         """Addresses given to h4 without a mask: what the kernel makes of each."""
-        told = tables.row("told")["classes"]
+        told = tables.text("told", "classes")
         found = {
             name: next(iter(re.findall(rf"inet {re.escape(ip)}/(\d+)", told)), "refused")
             for name, (ip, _) in CLASSES.items()

@@ -154,7 +154,7 @@ class Cache(Experiment):
             self._cache_of_h1(tables, (name,), "h3-eth0") for name in ("verify", "vanished")
         )
         asked = pick(tables, "vanished", "h1-eth0", arp_op=REQUEST, eth_dst=mac(tables, "h3-eth0"))
-        waiting = tables.row("told")["delay"].split()[-1:]
+        waiting = tables.text("told", "delay").split()[-1:]
         return (
             all_of(
                 same(waiting, ["DELAY"], "after the ping"),
@@ -177,7 +177,7 @@ class Cache(Experiment):
         asked = pick(tables, "absent", "h1-eth0", arp_op=REQUEST)
         gaps = [float(g) for g in asked["time_s"].diff().dropna()]
         failed = self._changes(tables, "absent", node="h1", state="FAILED")
-        told = tables.row("told")["absent"]
+        told = tables.text("told", "absent")
         said = re.findall("Destination.*|.*loss", told)
         return (
             all_of(

@@ -44,15 +44,29 @@ def text(row: dict[Any, Any]) -> str:
     return bytes(row["body"]).decode("latin-1").strip()
 
 
-def _said(tables: Tables, step: str, kind: str, **equals: str) -> list[dict[Any, Any]]:
-    found = pick(tables, step, CACHE, table="http", kind=kind, **equals)
+def _said(
+    tables: Tables, step: str, kind: str, *, silent: bool = False, **equals: str
+) -> list[dict[Any, Any]]:
+    found = pick(tables, step, CACHE, table="http", silent=silent, kind=kind, **equals)
     rows: list[dict[Any, Any]] = found.to_dict("records")
     return rows
 
 
-def requests(tables: Tables, step: str) -> list[dict[Any, Any]]:
-    """What clients asked the cache."""
-    return _said(tables, step, "request", ip_dst=address(tables, CACHE))
+def requests(tables: Tables, step: str, *, silent: bool = False) -> list[dict[Any, Any]]:
+    """What clients asked the cache; `silent`: they need not say anything at all."""
+    return _said(tables, step, "request", silent=silent, ip_dst=address(tables, CACHE))
+
+
+def some_requests(tables: Tables, step: str) -> list[dict[Any, Any]]:
+    """What clients asked the cache: at least one request.
+
+    Raises:
+        MissingDataError: no client asked anything.
+    """
+    found = requests(tables, step)
+    if not found:
+        raise MissingDataError(f"step '{step}': no request of a client was captured")
+    return found
 
 
 def responses(tables: Tables, step: str) -> list[dict[Any, Any]]:
@@ -61,8 +75,7 @@ def responses(tables: Tables, step: str) -> list[dict[Any, Any]]:
     Raises:
         MissingDataError: no client asked anything.
     """
-    if not requests(tables, step):
-        raise MissingDataError(f"step '{step}': no request of a client was captured")
+    some_requests(tables, step)
     return _said(tables, step, "response", ip_src=address(tables, CACHE))
 
 
@@ -138,4 +151,4 @@ def visit(tables: Tables, step: str) -> dict[Any, Any]:
 
 def shown(tables: Tables, *steps: str) -> pd.DataFrame:
     """The messages of steps at the cache, as evidence."""
-    return pd.concat(pick(tables, step, CACHE, table="http") for step in steps)
+    return pd.concat(pick(tables, step, CACHE, table="http", silent=True) for step in steps)

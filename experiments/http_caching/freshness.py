@@ -150,7 +150,7 @@ class Freshness(Experiment):
     def own_cache_needs_no_packet(self, tables: Tables) -> Verdict:
         """The second visit of the same page."""
         texts = [str(visit(tables, s)["text"]).strip() for s in ("own-first", "own-again")]
-        again = pick(tables, "own-again", CLIENT)
+        again = pick(tables, "own-again", CLIENT, silent=True)
         first = pick(tables, "own-first", CLIENT)
         syns = [int((rows["tcp_flags"] == _SYN).sum()) for rows in (first, again)]
         sent = int((again["tcp_payload_bytes"] > 0).sum())

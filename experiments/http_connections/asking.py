@@ -6,6 +6,7 @@ from typing import Any
 
 from testbed import (
     Experiment,
+    MissingDataError,
     Tables,
     Verdict,
     all_of,
@@ -96,7 +97,7 @@ class Asking(Experiment):
         if sent.empty:
             return inconclusive("no request", "headers, then a body")
         head, rest = sent["time_s"].iloc[0], sent["time_s"].iloc[1:]
-        waited_s = float(rest.min() - head) if len(rest) else 0.0
+        waited_s = float(rest.min() - head) if len(rest) else None
         return all_of(
             same(statuses(tables, "expect-silent"), [200], "status"),
             near(_body_bytes(tables, "expect-silent"), BODY_BYTES, abs=0, unit="bytes of body"),
@@ -194,11 +195,15 @@ def _quick_s(tables: Tables, step: str) -> float | None:
 
 
 def _victims(tables: Tables, step: str) -> tuple[int, int]:
-    """Status and note of what came on the second connection; 0 without."""
+    """Status and note of what came on the second connection; 0 without.
+
+    Raises:
+        MissingDataError: the victim asked nothing.
+    """
     asked = said(tables, step, "request")
     victim = asked[asked["target"] == "/notes/1"]
     if victim.empty:
-        return 0, 0
+        raise MissingDataError(f"step '{step}': the victim's request was not captured")
     answers = said(tables, step, "response")
     mine = answers[answers["tcp_dport"] == victim["tcp_sport"].iloc[-1]].to_dict("records")
     if not mine:

@@ -52,6 +52,8 @@ class Lives(Experiment):
         found = segments(tables, "first")
         told = [_kind(row) for row in found.to_dict("records")]
         begun = flagged(found, SYN, "client")
+        if begun.empty:
+            raise MissingDataError("no connection began")
         wanted = ["client: SYN", "server: SYN, ACK", "client: ACK", "client: data", "server: data"]
         order = [word for word in told if word != "server: ACK"][: len(wanted)]
         return all_of(
@@ -186,7 +188,8 @@ class Lives(Experiment):
         counts = [_kept_sockets(tables, f"idle-{step}") for step in _BATCHES]
         memory = tables.of("memory")
         slab = [memory[memory["step"] == f"idle-{step}"]["slab_bytes"] for step in _BATCHES]
-        if any(len(one) == 0 for one in slab) or memory["slab_bytes"].min() <= 0:
+        known = min(memory["slab_bytes"].min(), memory["socket_bytes"].min()) > 0
+        if any(len(one) == 0 for one in slab) or not known:
             return inconclusive("the kernel does not tell its memory", "numbers")
         levels = [float(one.iloc[0]) for one in slab]
         first, second = (after - before for before, after in pairwise(levels))

@@ -57,7 +57,13 @@ def both(tables: Tables, *steps: str, capture: str = CLIENT) -> pd.DataFrame:
 
 
 def statuses(tables: Tables, step: str) -> list[int]:
-    """A step's status codes, in order."""
+    """A step's status codes, in order.
+
+    Raises:
+        MissingDataError: nobody asked anything.
+    """
+    if said(tables, step, "request").empty:
+        raise MissingDataError(f"step '{step}': no request was captured")
     return [int(code) for code in said(tables, step, "response")["status"]]
 
 

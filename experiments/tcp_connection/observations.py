@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from analysis import packets
@@ -34,7 +36,7 @@ class Observations(Experiment):
             by: the interface of the end that sent them; empty: either.
             has, without: flags.
         """
-        ends = {"ip_src": address(tables, by)} if by else {}
+        ends: dict[str, Any] = {"ip_src": address(tables, by)} if by else {}
         found = pick(tables, step, capture, ip_proto=6, **ends)
         return found[packets.has_flags(found, has, without)].reset_index(drop=True)
 

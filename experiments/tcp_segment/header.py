@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from analysis import packets
@@ -157,7 +159,7 @@ class Header(Experiment):
         self, tables: Tables, step: str, capture: str = SERVER_SIDE, *, by: str | None = None
     ) -> pd.DataFrame:
         """A step's segments; `by`: those that one end sent, by its interface."""
-        ends = {} if by is None else {"ip_src": address(tables, by)}
+        ends: dict[str, Any] = {} if by is None else {"ip_src": address(tables, by)}
         found = pick(tables, step, capture, ip_proto=6, **ends)
         if found.empty:
             raise MissingDataError(f"step '{step}' has no segments at {capture}")

@@ -72,7 +72,7 @@ class Hidden(Lab):
         return self._diagnosis(tables, "cookie")
 
     @claim(
-        "What the cache is told wrongly: the header, its value, and where it is.",
+        "The wrong instruction to the cache: the header, its value, and where it is.",
         source="RFC 9111 §3, §4.1, §5.2.2",
     )
     def cache(self, tables: Tables) -> Verdict:
@@ -80,7 +80,7 @@ class Hidden(Lab):
         return self._diagnosis(tables, "cache")
 
     @claim(
-        "What the proxy says wrongly: the header, its value, and where it is.",
+        "The wrong value from the proxy: the header, its value, and where it is.",
         source="RFC 9110 §7.2, §10.2.2; RFC 7239 §5.2",
     )
     def proxy(self, tables: Tables) -> Verdict:

@@ -174,9 +174,13 @@ def pick(
     *,
     scenario: str = "main",
     table: str = "packets",
+    silent: bool = False,
     **equals: Any,
 ) -> pd.DataFrame:
     """The packets of a step that have the given values; may be empty.
+
+    A step in which no packet was captured anywhere says nothing, and neither does a capture without
+    any packet; so a claim that counts packets there is INCONCLUSIVE, and does not count 0.
 
     Args:
         tables: of the run.
@@ -184,11 +188,14 @@ def pick(
         capture: where they were captured; None: anywhere.
         scenario: the scenario of the packets.
         table: ``packets``, or a table of messages.
+        silent: for steps in which nobody may say anything: no packet at all is an answer, too.
         equals: column → value, or a collection of allowed values.
 
     Raises:
-        MissingDataError: the step never began.
+        MissingDataError: the step never began, or nothing was captured in it.
     """
+    if not silent:
+        _need_packets(tables, scenario, name, capture)
     packets = _of_step(tables, table, scenario, name)
     wanted = packets["step"] == name
     if capture:
@@ -199,6 +206,25 @@ def pick(
         else:
             wanted &= (packets[column] == value).fillna(False)
     return packets[wanted.astype(bool)].reset_index(drop=True)
+
+
+def _need_packets(tables: Tables, scenario: str, name: str, capture: str | None) -> None:
+    """Raises MissingDataError if nothing was captured in a step, or at `capture` in any step."""
+    if _of_step(tables, "packets", scenario, name).empty:
+        raise MissingDataError(f"step '{name}': no packet was captured")
+    packets = tables["packets"]
+    if capture and capture not in _captures(tables, packets, scenario):
+        raise MissingDataError(f"no packet was captured at {capture}")
+
+
+def _captures(tables: Tables, packets: pd.DataFrame, scenario: str) -> set[str]:
+    """Where a scenario's packets were captured; found once, as the steps' rows."""
+    kept: dict[str, tuple[pd.DataFrame, set[str]]]
+    kept = tables.__dict__.setdefault("captures", {})
+    if scenario not in kept or kept[scenario][0] is not packets:
+        of_scenario = packets.loc[packets["scenario"] == scenario, "capture"]
+        kept[scenario] = packets, set(of_scenario.unique())
+    return kept[scenario][1]
 
 
 def _of_step(tables: Tables, table: str, scenario: str, name: str) -> pd.DataFrame:

@@ -44,6 +44,17 @@ class Tables(dict[str, "pd.DataFrame"]):
         """
         return self.of(name, **equals).iloc[0]
 
+    def text(self, name: str, column: str, **equals: Any) -> str:
+        """A text in the first of the rows that `of` returns, such as what a program wrote.
+
+        Raises:
+            MissingDataError: no such table or row, or the text is empty.
+        """
+        found = str(self.row(name, **equals)[column])
+        if not found:
+            raise MissingDataError(f"table '{name}': '{column}' is empty")
+        return found
+
     def rows(self, name: str, **equals: Any) -> pd.DataFrame:
         """Like `of`, but an empty result is an answer, too.
 

@@ -90,6 +90,8 @@ def test_without_its_data_no_claim_raises_or_fails(experiment, what, results, tm
     found = judged_without(results(experiment).run.path, what, tmp_path / "run")
     raised = {name: v.observed for name, v in found.items() if RAISED.search(v.observed)}
     assert not raised
+    failed = {name: v.observed for name, v in found.items() if v.status is Status.FAIL}
+    assert not failed
     if what == "captures":
         assert {v.status for v in found.values()} <= {Status.INCONCLUSIVE}
 

@@ -107,6 +107,15 @@ def test_a_digest_behind_the_routes_is_not_a_route(trailer):
     assert rip.entries(_rip(message))[["prefix", "metric"]].values.tolist() == [["10.0.1.0/24", 3]]
 
 
+@pytest.mark.parametrize("length", [0, 23, 65_535])
+def test_a_digest_at_an_impossible_place_is_malformed(length):
+    """RFC 4822 §2.1: the length leads behind the routes, where the digest begins."""
+    head = bytes.fromhex("02020000 ffff0003") + length.to_bytes(2, "big") + bytes.fromhex("0114")
+    digest = bytes.fromhex("ffff0001") + bytes(16)
+    (read,) = rip.read(_rip(head + bytes(12) + ROUTE + digest)).to_dict("records")
+    assert (read["authentication"], read["malformed"]) == ("digest", True)
+
+
 def test_a_password_is_not_a_route_and_other_families_are_passed_over():
     password = bytes.fromhex("ffff0002") + b"secret".ljust(16, b"\0")
     other = bytes.fromhex("0007") + ROUTE[2:]
