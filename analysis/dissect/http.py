@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -87,6 +87,16 @@ def read(
     table = tables.with_messages(packets, rows, MESSAGE)
     numbers = ("first_frame", "head_frame", "status", "content_bytes", "request_frame")
     return table.astype(dict.fromkeys(numbers, "Int64"))
+
+
+def header(message: Mapping[Any, Any], name: str) -> str:
+    """The value of a header of a row of `read`, of several the first; empty if there is none."""
+    return next(iter(header_values(message, name)), "")
+
+
+def header_values(message: Mapping[Any, Any], name: str) -> list[str]:
+    """All values of a header of a row of `read`, in their order; its name in any case."""
+    return [str(v) for key, v in message["headers"] if str(key).lower() == name.lower()]
 
 
 def may_speak(ports: Collection[int], pieces: Beginnings) -> Mask:

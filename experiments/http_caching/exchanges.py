@@ -27,16 +27,11 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _words(row: dict[Any, Any]) -> str:
-    more = [f"{name}: {header(row, name)}" for name in _SHOWN if header(row, name)]
+    more = [f"{name}: {http.header(row, name)}" for name in _SHOWN if http.header(row, name)]
     words = f" ({'; '.join(more)})" * bool(more)
     if row["kind"] == "request":
         return f"{row['method']} {row['target']}{words}"
     return f"{row['status']} {row['reason']}{words}"
-
-
-def header(row: dict[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next((str(v) for key, v in row["headers"] if str(key).lower() == name.lower()), "")
 
 
 def text(row: dict[Any, Any]) -> str:
@@ -132,7 +127,7 @@ def date_s(row: dict[Any, Any], name: str) -> float:
         MissingDataError: the header is missing or is no date.
     """
     try:
-        return parsedate_to_datetime(header(row, name)).timestamp()
+        return parsedate_to_datetime(http.header(row, name)).timestamp()
     except ValueError:
         raise MissingDataError(f"frame {row.get('frame')}: no valid {name} header") from None
 

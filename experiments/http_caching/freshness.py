@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import (
     Experiment,
     MissingDataError,
@@ -23,7 +24,6 @@ from .exchanges import (
     date_s,
     elapsed_s,
     from_origin,
-    header,
     origin_codes,
     outcomes,
     requests,
@@ -60,7 +60,7 @@ class Freshness(Experiment):
         cases = {"again": "first", "almost-stale": "first", "renewed": "stale"}
         parts = []
         for step, origin in cases.items():
-            age = header(response(tables, step), "Age")
+            age = http.header(response(tables, step), "Age")
             took_s = elapsed_s(tables, origin, step)
             parts += [
                 same(age.isdecimal(), True, f"{step}: has an Age")
@@ -119,7 +119,7 @@ class Freshness(Experiment):
         if not first:
             raise MissingDataError("step 'guessed-first': no response of the origin was captured")
         lifetime_s = GUESSED_SHARE * (date_s(first[0], "Date") - date_s(first[0], "Last-Modified"))
-        stated = [n for n in ("Cache-Control", "Expires") if header(first[0], n)]
+        stated = [n for n in ("Cache-Control", "Expires") if http.header(first[0], n)]
         return all_of(
             same(stated, [], "lifetime stated by"),
             _by_lifetime(tables, "guessed-first", ("guessed-fresh", "guessed-stale"), lifetime_s),

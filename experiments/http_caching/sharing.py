@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, MissingDataError, Tables, Verdict, all_of, at_least, claim, same
 
 from .exchanges import (
     from_origin,
-    header,
     origin_codes,
     outcomes,
     requests,
@@ -84,9 +84,8 @@ class Sharing(Experiment):
     def authorized_responses_are_not_shared(self, tables: Tables) -> Verdict:
         """Two clients log in to the same page."""
         steps = ("secret-first", "secret-other")
-        given = [
-            bool(header(row, "Authorization")) for s in steps for row in some_requests(tables, s)
-        ]
+        asking = [row for step in steps for row in some_requests(tables, step)]
+        given = [bool(http.header(row, "Authorization")) for row in asking]
         asked = {step: len(to_origin(tables, step)) for step in steps}
         stated = {header_of_origin(tables, step) for step in steps[:1]}
         return all_of(
@@ -114,4 +113,4 @@ class Sharing(Experiment):
 
 def header_of_origin(tables: Tables, step: str) -> str:
     """Cache-Control, as the origin gave it in a step."""
-    return next((header(row, "Cache-Control") for row in from_origin(tables, step)), "")
+    return next((http.header(row, "Cache-Control") for row in from_origin(tables, step)), "")

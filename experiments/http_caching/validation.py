@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import (
     Experiment,
     Tables,
@@ -20,7 +21,6 @@ from .exchanges import (
     CACHE,
     elapsed_s,
     from_origin,
-    header,
     origin_codes,
     outcomes,
     requests,
@@ -43,7 +43,7 @@ class Validation(Experiment):
     )
     def etags_validate(self, tables: Tables) -> Verdict:
         """The page after its lifetime, and once more."""
-        etag = header(_origins(tables, "first"), "ETag")
+        etag = http.header(_origins(tables, "first"), "ETag")
         return all_of(
             _validated(tables, "first", "stale", "If-None-Match", etag),
             same(origin_codes(tables, "renewed"), {"renewed": []}, "afterwards"),
@@ -57,8 +57,8 @@ class Validation(Experiment):
     def dates_validate(self, tables: Tables) -> Verdict:
         """The same for a page without an ETag."""
         first, asked = _origins(tables, "dated-first"), to_origin(tables, "dated-stale")
-        tags = [header(first, "ETag"), *(header(row, "If-None-Match") for row in asked)]
-        date = header(first, "Last-Modified")
+        tags = [http.header(first, "ETag"), *(http.header(row, "If-None-Match") for row in asked)]
+        date = http.header(first, "Last-Modified")
         return all_of(
             same([tag for tag in tags if tag], [], "ETags"),
             _validated(tables, "dated-first", "dated-stale", "If-Modified-Since", date),
@@ -89,10 +89,10 @@ class Validation(Experiment):
     def caches_validate_for_clients(self, tables: Tables) -> Verdict:
         """The client's copy is stale, the shared cache's is not."""
         seen, asked = visit(tables, "own-stale"), requests(tables, "own-stale")
-        tags = [header(row, "If-None-Match") for row in asked]
+        tags = [http.header(row, "If-None-Match") for row in asked]
         codes = [int(row["status"]) for row in responses(tables, "own-stale")]
         return all_of(
-            same(tags, [header(_origins(tables, "own-first"), "ETag")], "If-None-Match"),
+            same(tags, [http.header(_origins(tables, "own-first"), "ETag")], "If-None-Match"),
             same(codes, [304], "cache's response"),
             same(origin_codes(tables, "own-stale"), {"own-stale": []}, "origin's responses"),
             same(str(seen["text"]).strip(), "a page of shared", "the client shows"),
@@ -105,7 +105,7 @@ class Validation(Experiment):
     )
     def reloading_reaches_the_origin(self, tables: Tables) -> Verdict:
         """The same page twice within its lifetime."""
-        sent = [header(row, "Cache-Control") for row in requests(tables, "reload")]
+        sent = [http.header(row, "Cache-Control") for row in requests(tables, "reload")]
         return all_of(
             same(sent, ["no-cache"], "client sent"),
             same(len(to_origin(tables, "reload")), 1, "requests to the origin"),
@@ -153,7 +153,7 @@ def _origins(tables: Tables, step: str) -> dict[object, object]:
 def _validated(tables: Tables, first: str, step: str, name: str, value: str) -> Verdict:
     """The origin was asked with a condition, and confirmed it without a body."""
     took_s = elapsed_s(tables, first, step)
-    conditions = [header(row, name) for row in to_origin(tables, step)]
+    conditions = [http.header(row, name) for row in to_origin(tables, step)]
     sizes = [int(row["body_bytes"]) for row in from_origin(tables, step)]
     return all_of(
         at_least(took_s, FRESH_S, unit="s after the origin's response"),

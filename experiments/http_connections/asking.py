@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.dissect import http
 from testbed import (
     Experiment,
     MissingDataError,
@@ -19,7 +20,7 @@ from testbed import (
 )
 
 from .acts import BODY_BYTES, SLOW_S
-from .talk import SERVER, both, header, said, segments, setting, statuses, text
+from .talk import SERVER, both, said, segments, setting, statuses, text
 
 
 class Asking(Experiment):
@@ -152,7 +153,7 @@ class Asking(Experiment):
         for step in ("refused", "one-length"):
             passed = said(tables, step, "request", SERVER).to_dict("records")
             doubtful = sum(
-                bool(header(row, "Transfer-Encoding") and header(row, "Content-Length"))
+                bool(http.header(row, "Transfer-Encoding") and http.header(row, "Content-Length"))
                 for row in passed
             )
             found[step] = (doubtful, *_victims(tables, step))

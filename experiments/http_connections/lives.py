@@ -208,7 +208,8 @@ class Lives(Experiment):
     def idle_connections_shut_others_out(self, tables: Tables) -> Verdict:
         """A request behind a hundred idle connections."""
         asked = said(tables, "crowded", "request")
-        during, after = statuses(tables, "crowded"), statuses(tables, "released")
+        during = statuses(tables, "crowded")
+        after = statuses(tables, "released", asked_in="crowded")
         if asked.empty:
             return inconclusive("no request in the crowd", "one")
         begun = flagged(segments(tables, "crowded"), SYN, "server")

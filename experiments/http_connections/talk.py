@@ -56,25 +56,25 @@ def both(tables: Tables, *steps: str, capture: str = CLIENT) -> pd.DataFrame:
     return pd.concat(pick(tables, step, capture, table="http") for step in steps)
 
 
-def statuses(tables: Tables, step: str) -> list[int]:
+def statuses(tables: Tables, step: str, *, asked_in: str = "") -> list[int]:
     """A step's status codes, in order.
+
+    Args:
+        tables: of the run.
+        step: in which the responses come.
+        asked_in: another step, in which they were asked for.
 
     Raises:
         MissingDataError: nobody asked anything.
     """
-    if said(tables, step, "request").empty:
-        raise MissingDataError(f"step '{step}': no request was captured")
+    if said(tables, asked_in or step, "request").empty:
+        raise MissingDataError(f"step '{asked_in or step}': no request was captured")
     return [int(code) for code in said(tables, step, "response")["status"]]
 
 
 def text(row: dict[Any, Any]) -> str:
     """The body."""
     return bytes(row["body"]).decode("latin-1")
-
-
-def header(row: dict[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next((str(v) for key, v in row["headers"] if str(key).lower() == name.lower()), "")
 
 
 def segments(tables: Tables, step: str, capture: str = CLIENT) -> pd.DataFrame:

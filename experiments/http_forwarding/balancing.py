@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, pick, same
 
 from .exchanges import (
@@ -11,7 +12,6 @@ from .exchanges import (
     behind,
     codes,
     cookies,
-    header,
     opened,
     requests,
     responses,
@@ -51,11 +51,12 @@ class Balancing(Experiment):
         opening = responses(tables, "turns-login", "h3", PROXY)
         got = responses(tables, "turns-account", "h3", PROXY)
         given = [cookie for row in opening for cookie in cookies(row)]
-        sent = [header(row, "Cookie") for row in requests(tables, "turns-account", "h3", PROXY)]
+        sent = requests(tables, "turns-account", "h3", PROXY)
+        brought = [http.header(row, "Cookie") for row in sent]
         asked = {*behind(tables, "turns-login"), *behind(tables, "turns-account")}
         return all_of(
             same(codes(opening), [303], "login"),
-            same(sent == given, True, "cookie sent again"),
+            same(brought == given, True, "cookie sent again"),
             same(asked, {"h4", "h5"}, "servers"),
             same(codes(got), [401], "account"),
         ).because("messages", shown(tables, "turns-login", "turns-account"))
@@ -72,8 +73,8 @@ class Balancing(Experiment):
         for step, (server, name, times) in steps.items():
             login = step.replace("account", "login") if times > 1 else "sticky-other"
             got = responses(tables, step, "h3", PROXY)
-            sent = [header(row, "Cookie") for row in requests(tables, step, "h3", PROXY)]
-            passed = [header(row, "Cookie") for row in requests(tables, step, server, PROXY)]
+            sent = [http.header(row, "Cookie") for row in requests(tables, step, "h3", PROXY)]
+            passed = [http.header(row, "Cookie") for row in requests(tables, step, server, PROXY)]
             given = [c for row in responses(tables, login, "h3", PROXY) for c in cookies(row)]
             parts += [
                 same(f"SERVER={name}" in given, True, f"SERVER={name} at login"),

@@ -30,7 +30,8 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _words(row: dict[Any, Any]) -> str:
-    more = [f"{name}: {_short(header(row, name))}" for name in _SHOWN if header(row, name)]
+    values = {name: http.header(row, name) for name in _SHOWN}
+    more = [f"{name}: {_short(value)}" for name, value in values.items() if value]
     words = f" ({'; '.join(more)})" * bool(more)
     if row["kind"] == "request":
         return f"{row['method']} {row['target']}{words}"
@@ -41,14 +42,9 @@ def _short(value: str) -> str:
     return _SECRET.sub(r"\1…", value.partition("; HttpOnly")[0])
 
 
-def header(row: dict[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next((str(v) for key, v in row["headers"] if str(key).lower() == name.lower()), "")
-
-
 def cookies(row: dict[Any, Any]) -> list[str]:
     """``name=value`` of each cookie that a response sets."""
-    return [str(v).split(";")[0] for k, v in row["headers"] if str(k).lower() == "set-cookie"]
+    return [value.split(";")[0] for value in http.header_values(row, "Set-Cookie")]
 
 
 def text(row: dict[Any, Any]) -> str:

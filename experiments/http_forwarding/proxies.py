@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, claim, pick, same
 
 from .exchanges import (
@@ -10,7 +11,6 @@ from .exchanges import (
     SERVER,
     at,
     codes,
-    header,
     opened,
     requests,
     responses,
@@ -53,8 +53,8 @@ class Proxies(Experiment):
         answered = responses(tables, "proxied", "h4", PROXY)
         passed = requests(tables, "proxied", "h4", PROXY)
         returned = responses(tables, "proxied", "h3", PROXY)
-        before = [header(row, "Via") for row in (*asked, *answered)]
-        after = [header(row, "Via") for row in (*passed, *returned)]
+        before = [http.header(row, "Via") for row in (*asked, *answered)]
+        after = [http.header(row, "Via") for row in (*passed, *returned)]
         return all_of(
             same(before, ["", ""], "Via before"),
             same(after, ["1.1 h3"] * 2, "Via after"),
@@ -106,12 +106,15 @@ class Proxies(Experiment):
         asked = requests(tables, "reversed", "h3", CLIENT)
         passed = requests(tables, "reversed", "h4", SERVER)
         client, proxy = at(tables, "h1"), at(tables, "h3")
+        hosts = [http.header(row, "Host") for row in asked]
+        came_from = [http.header(row, "X-Forwarded-For") for row in passed]
         return all_of(
-            same([(header(row, "Host"), *targets([row])) for row in asked], [(NAME, NEW)], "asked"),
+            same(hosts, [NAME], "host asked for"),
+            same(targets(asked), [NEW], "target"),
             same([text(row) for row in got], [_PAGE], "client got"),
             same(_peers(tables, CLIENT, client), {proxy}, "the client talks to"),
             same(_peers(tables, SERVER, at(tables, "h4")), {proxy}, "the server talks to"),
-            same([header(row, "X-Forwarded-For") for row in passed], [client], "X-Forwarded-For"),
+            same(came_from, [client], "X-Forwarded-For"),
         ).because("messages", shown(tables, "reversed"))
 
     @claim(
@@ -159,7 +162,7 @@ def _said(rows: list[dict[object, object]]) -> list[tuple[object, ...]]:
 
 
 def _chain(tables: Tables, step: str, to: str, capture: str) -> list[str]:
-    return [header(row, "X-Forwarded-For") for row in requests(tables, step, to, capture)]
+    return [http.header(row, "X-Forwarded-For") for row in requests(tables, step, to, capture)]
 
 
 def _peers(tables: Tables, capture: str, own: str) -> set[str]:

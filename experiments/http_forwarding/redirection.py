@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, claim, same
 
-from .exchanges import CLIENT, Rows, codes, header, requests, responses, shown, targets, text
+from .exchanges import CLIENT, Rows, codes, requests, responses, shown, targets, text
 from .servers import BOARD, NEW, TEXT
 
 
@@ -19,7 +20,8 @@ class Redirection(Experiment):
     def forwarding_is_inside(self, tables: Tables) -> Verdict:
         """A URL that leads inside to a page without a URL of its own."""
         asked, got = _talk(tables, "forwarded")
-        places = [header(row, "Location") or header(row, "Content-Location") for row in got]
+        names = ("Location", "Content-Location")
+        places = [http.header(row, name) for row in got for name in names]
         direct = codes(_talk(tables, "inside")[1])
         return all_of(
             same(targets(asked), ["/today"], "requests"),
@@ -36,7 +38,7 @@ class Redirection(Experiment):
     def redirection_is_a_second_request(self, tables: Tables) -> Verdict:
         """A URL that has another for now."""
         asked, got = _talk(tables, "redirected")
-        places = [header(row, "Location") for row in got]
+        places = [http.header(row, "Location") for row in got]
         return all_of(
             same(targets(asked), ["/found", NEW], "requests"),
             same(codes(got), [302, 200], "status"),

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, near, same
 
 from .exchanges import HALF_BYTES, PAGE_BYTES
-from .messages import CLIENT, answer, asked, both, header, said, text
+from .messages import CLIENT, answer, asked, both, said, text
 
 
 class Bodies(Experiment):
@@ -45,7 +46,7 @@ class Bodies(Experiment):
         """Three responses."""
         rows = {step: answer(tables, step) for step in ("length", "chunked", "closed")}
         says = {
-            step: [n for n in ("Content-Length", "Transfer-Encoding") if header(row, n)]
+            step: [n for n in ("Content-Length", "Transfer-Encoding") if http.header(row, n)]
             for step, row in rows.items()
         }
         wanted = {"length": ["Content-Length"], "chunked": ["Transfer-Encoding"], "closed": []}
@@ -65,8 +66,8 @@ class Bodies(Experiment):
         """The list of notes as JSON, as a page, and as a picture that there is not."""
         kinds = ("application/json", "text/html", "image/png")
         rows = [answer(tables, kind) for kind in kinds]
-        types = [header(row, "Content-Type").split(";")[0] for row in rows]
-        vary = {header(row, "Vary") for row in rows[:2]}
+        types = [http.header(row, "Content-Type").split(";")[0] for row in rows]
+        vary = {http.header(row, "Vary") for row in rows[:2]}
         return all_of(
             same([row["status"] for row in rows], [200, 200, 406], "status"),
             same(types[:2], list(kinds[:2]), "Content-Type"),
@@ -83,8 +84,8 @@ class Bodies(Experiment):
         plain, packed = answer(tables, "length"), answer(tables, "gzip")
         sizes = [int(row["body_bytes"]) for row in (plain, packed)]
         return all_of(
-            same(header(packed, "Content-Encoding"), "gzip", "Content-Encoding"),
-            same(header(plain, "Content-Encoding"), "", "without Accept-Encoding"),
+            same(http.header(packed, "Content-Encoding"), "gzip", "Content-Encoding"),
+            same(http.header(plain, "Content-Encoding"), "", "without Accept-Encoding"),
             same(_unpacked(packed) == bytes(plain["body"]), True, "same when decompressed"),
             at_least(sizes[0], 1, unit="bytes plain"),
             at_most(sizes[1], sizes[0] / 2, unit="bytes compressed"),
@@ -97,7 +98,7 @@ class Bodies(Experiment):
     def ranges_fit_together(self, tables: Tables) -> Verdict:
         """A page in two parts."""
         whole, begin, rest = (answer(tables, s) for s in ("length", "range-begin", "range-rest"))
-        places = [header(row, "Content-Range") for row in (begin, rest)]
+        places = [http.header(row, "Content-Range") for row in (begin, rest)]
         joined = bytes(begin["body"]) + bytes(rest["body"])
         wanted = [
             f"bytes 0-{HALF_BYTES - 1}/{PAGE_BYTES}",

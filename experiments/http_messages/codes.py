@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, claim, near, same
 
-from .messages import answer, both, header, said, statuses
+from .messages import answer, both, said, statuses
 
 GOOD = {200, 201, 204, 206}
 
@@ -36,7 +37,7 @@ class Codes(Experiment):
     def redirects_say_where(self, tables: Tables) -> Verdict:
         """Each status and its Location."""
         names = ("301", "302", "303", "307", "308")
-        places = {name: header(answer(tables, name), "Location") for name in names}
+        places = {name: http.header(answer(tables, name), "Location") for name in names}
         missing = [name for name, place in places.items() if not place.startswith("/notes")]
         return all_of(
             _caused(tables, names), same(missing, [], "without Location to the notes")
@@ -62,8 +63,8 @@ class Codes(Experiment):
     def client_errors_have_causes(self, tables: Tables) -> Verdict:
         """401 says how to log in, 405 which methods there are."""
         says = {
-            "401": header(answer(tables, "401"), "WWW-Authenticate").split(" ")[0],
-            "405": header(answer(tables, "405"), "Allow"),
+            "401": http.header(answer(tables, "401"), "WWW-Authenticate").split(" ")[0],
+            "405": http.header(answer(tables, "405"), "Allow"),
         }
         names = ("400", "401", "403", "404", "405")
         return all_of(
@@ -80,7 +81,7 @@ class Codes(Experiment):
     def preconditions_have_causes(self, tables: Tables) -> Verdict:
         """416 says how long the page is."""
         names = ("409", "411", "412", "416")
-        size = header(answer(tables, "416"), "Content-Range")
+        size = http.header(answer(tables, "416"), "Content-Range")
         return all_of(_caused(tables, names), same(size, "bytes */3000", "Content-Range")).because(
             "requests and responses", both(tables, *names)
         )

@@ -98,11 +98,6 @@ def statuses(tables: Tables, step: str) -> list[int]:
     return [int(code) for code in said(tables, step, "response")["status"]]
 
 
-def header(row: dict[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next((str(v) for key, v in row["headers"] if str(key).lower() == name.lower()), "")
-
-
 def text(row: dict[Any, Any]) -> str:
     """The body."""
     return bytes(row["body"]).decode("latin-1")

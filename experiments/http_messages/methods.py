@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, claim, near, same
 
 from .exchanges import SECRET
-from .messages import PATH, answer, asked, both, header, notes, said, text
+from .messages import PATH, answer, asked, both, notes, said, text
 
 TWICE = ("first", "second")
 
@@ -29,17 +30,18 @@ class Methods(Experiment):
         """Both for the same note."""
         full, head = answer(tables, "get-first"), answer(tables, "head-first")
         names = ("Content-Length", "Content-Type", "ETag")
-        kept = [header(head, name) for name in names]
+        kept = [http.header(head, name) for name in names]
         return all_of(
             same(asked(tables, "head-first")["method"], "HEAD", "method"),
-            same(kept, [header(full, name) for name in names], "headers"),
+            same(kept, [http.header(full, name) for name in names], "headers"),
             near(int(head["body_bytes"]), 0, abs=0, unit="bytes of body"),
         ).because("both", both(tables, "get-first", "head-first"))
 
     @claim("OPTIONS lists the methods of a resource in Allow.", source="RFC 9110 §9.3.7, §10.2.1")
     def options_lists_methods(self, tables: Tables) -> Verdict:
         """For one note, and each of the methods tried."""
-        allowed = set(header(answer(tables, "options-first"), "Allow").replace(" ", "").split(","))
+        allow = http.header(answer(tables, "options-first"), "Allow")
+        allowed = set(allow.replace(" ", "").split(","))
         tried = {asked(tables, s)["method"] for s in ("get-first", "put-first", "patch")}
         return same(
             sorted(allowed), sorted(tried | {"HEAD", "OPTIONS", "DELETE"}), "Allow"
@@ -52,7 +54,7 @@ class Methods(Experiment):
     def post_adds(self, tables: Tables) -> Verdict:
         """The list before and after two POSTs."""
         codes = [answer(tables, f"post-{n}")["status"] for n in TWICE]
-        places = [header(answer(tables, f"post-{n}"), "Location") for n in TWICE]
+        places = [http.header(answer(tables, f"post-{n}"), "Location") for n in TWICE]
         before, after = notes(tables, "list-safe"), notes(tables, "list-posts")
         new = [f"/notes/{number}" for number in after if number not in before]
         return all_of(
@@ -70,7 +72,7 @@ class Methods(Experiment):
         return all_of(
             same(codes, [204, 201], "status"),
             same(notes(tables, "list-puts").get("1"), "bread", "note 1"),
-            same(header(answer(tables, "put-new"), "Location"), "/notes/50", "Location"),
+            same(http.header(answer(tables, "put-new"), "Location"), "/notes/50", "Location"),
         ).because("requests and responses", both(tables, "put-first", "put-new"))
 
     @claim("PATCH changes a part of a resource and keeps the rest.", source="RFC 5789 §2; RFC 7396")
@@ -95,7 +97,7 @@ class Methods(Experiment):
         """Its lines in the body of the response."""
         back = answer(tables, "trace")
         return all_of(
-            same(header(back, "Content-Type"), "message/http", "Content-Type"),
+            same(http.header(back, "Content-Type"), "message/http", "Content-Type"),
             same(text(back).splitlines()[:1], ["TRACE /index.html HTTP/1.1"], "first line"),
             same("X-Trace: as it came" in text(back), True, "header returned"),
         ).because("request and response", both(tables, "trace"))

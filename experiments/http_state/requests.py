@@ -38,24 +38,20 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
 
 def _words(row: dict[Any, Any]) -> str:
     parts = [
-        *(f"Cookie: {', '.join(n for n, _ in _PAIR.findall(v))}" for v in _values(row, "Cookie")),
-        *(f"Set-Cookie: {value.split('=', 1)[0]}" for value in _values(row, "Set-Cookie")),
-        *("Authorization: Bearer …" for _ in _values(row, "Authorization")),
+        *(
+            f"Cookie: {', '.join(n for n, _ in _PAIR.findall(v))}"
+            for v in http.header_values(row, "Cookie")
+        ),
+        *(
+            f"Set-Cookie: {value.split('=', 1)[0]}"
+            for value in http.header_values(row, "Set-Cookie")
+        ),
+        *("Authorization: Bearer …" for _ in http.header_values(row, "Authorization")),
     ]
     more = f" ({', '.join(parts).replace(', Set-Cookie:', ',')})" * bool(parts)
     if row["kind"] == "request":
         return f"{row['method']} {str(row['target']).split('?', maxsplit=1)[0]}{more}"
     return f"{row['status']} {row['reason']}{more}"
-
-
-def _values(row: dict[Any, Any], name: str) -> list[str]:
-    """All values of a header."""
-    return [str(value) for key, value in row["headers"] if str(key).lower() == name.lower()]
-
-
-def header(row: dict[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next(iter(_values(row, name)), "")
 
 
 def messages(tables: Tables, step: str, kind: str, capture: str = CLIENT) -> list[dict[Any, Any]]:
@@ -66,7 +62,7 @@ def messages(tables: Tables, step: str, kind: str, capture: str = CLIENT) -> lis
 def sent_cookies(tables: Tables, step: str, capture: str = CLIENT) -> dict[str, str]:
     """Name → value of the cookies in a step's last request."""
     asked = messages(tables, step, "request", capture)
-    return dict(_PAIR.findall(header(asked[-1], "Cookie"))) if asked else {}
+    return dict(_PAIR.findall(http.header(asked[-1], "Cookie"))) if asked else {}
 
 
 def names(tables: Tables, step: str) -> list[str]:
@@ -77,7 +73,7 @@ def names(tables: Tables, step: str) -> list[str]:
 def given_cookies(tables: Tables, step: str) -> dict[str, str]:
     """Name → value and attributes of the cookies that a step's responses set."""
     answers = messages(tables, step, "response")
-    lines = [value for row in answers for value in _values(row, "Set-Cookie")]
+    lines = [value for row in answers for value in http.header_values(row, "Set-Cookie")]
     return dict(line.split("=", 1) for line in lines)
 
 

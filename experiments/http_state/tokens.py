@@ -7,9 +7,10 @@ import json
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, same
 
-from .requests import PATH, header, messages, outcome, sent_cookies, shown, status, token_of
+from .requests import PATH, messages, outcome, sent_cookies, shown, status, token_of
 
 
 class Tokens(Experiment):
@@ -93,14 +94,14 @@ class Tokens(Experiment):
 def _sent(tables: Tables, step: str, *capture: str) -> str:
     """The token in a step's last request."""
     asked = messages(tables, step, "request", *capture)
-    return header(asked[-1], "Authorization").removeprefix("Bearer ") if asked else ""
+    return http.header(asked[-1], "Authorization").removeprefix("Bearer ") if asked else ""
 
 
 def _left_s(tables: Tables, step: str) -> float | None:
     """From a step's last response, by its Date, to the expiry of the token that was sent, in s."""
     answers = messages(tables, step, "response")
     expires = _claims(_sent(tables, step)).get("exp")
-    date = header(answers[-1], "Date") if answers else ""
+    date = http.header(answers[-1], "Date") if answers else ""
     if not date or not isinstance(expires, int):
         return None
     return expires - parsedate_to_datetime(date).timestamp()

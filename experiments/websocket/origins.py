@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, MissingDataError, Tables, Verdict, all_of, claim, same
 
-from .talk import COOKIE, FOREIGN, ORIGIN, USER, asked, exchange, frames, header, status, texts
+from .talk import COOKIE, FOREIGN, ORIGIN, USER, asked, exchange, frames, status, texts
 from .upgrade import SWITCHED
 
 
@@ -19,7 +20,7 @@ class Origins(Experiment):
     def foreign_pages_get_in(self, tables: Tables) -> Verdict:
         """A handshake as a browser sends it for a page of another site."""
         request = asked(tables, "open")
-        if header(request, "Origin") != FOREIGN or header(request, "Cookie") != COOKIE:
+        if http.header(request, "Origin") != FOREIGN or http.header(request, "Cookie") != COOKIE:
             raise MissingDataError("the client did not send a foreign origin and the cookie")
         given = texts(frames(tables, "open", side="server"))
         return all_of(
@@ -35,7 +36,7 @@ class Origins(Experiment):
     def checking_origin_keeps_them_out(self, tables: Tables) -> Verdict:
         """The same server with a list of origins."""
         steps = ("foreign", "own")
-        origins = [header(asked(tables, step), "Origin") for step in steps]
+        origins = [http.header(asked(tables, step), "Origin") for step in steps]
         if origins != [FOREIGN, ORIGIN]:
             raise MissingDataError("the client did not send both origins")
         codes = {step: status(tables, step) for step in steps}

@@ -65,11 +65,6 @@ def status(tables: Tables, step: str, capture: str = CLIENT) -> int:
     return int(found[0]["status"]) if found else 0
 
 
-def header(row: dict[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next((str(v) for key, v in row["headers"] if str(key).lower() == name.lower()), "")
-
-
 def frames(tables: Tables, step: str, capture: str = CLIENT, **equals: Any) -> pd.DataFrame:
     """The WebSocket frames of a step that have the given values; may be empty."""
     return pick(tables, step, capture, table="frames", **equals)

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 from typing import Any
 
+from analysis.dissect import http
 from testbed import (
     Experiment,
     MissingDataError,
@@ -20,7 +21,7 @@ from testbed import (
     same,
 )
 
-from .talk import CLIENT, SERVER, asked, exchange, frames, header, said, some_frames, status
+from .talk import CLIENT, SERVER, asked, exchange, frames, said, some_frames, status
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 §1.3."""
@@ -45,9 +46,9 @@ class Upgrade(Experiment):
         opened = packets[packets["tcp_flags"] == 2]
         found = {
             "request": f"{request['method']} HTTP/{request['version']}",
-            "upgrade": header(request, "Upgrade").lower(),
-            "connection": header(request, "Connection").lower(),
-            "version": header(request, "Sec-WebSocket-Version"),
+            "upgrade": http.header(request, "Upgrade").lower(),
+            "connection": http.header(request, "Connection").lower(),
+            "version": http.header(request, "Sec-WebSocket-Version"),
         }
         wanted = {
             "request": "GET HTTP/1.1",
@@ -71,11 +72,11 @@ class Upgrade(Experiment):
         """The formula on each connection; keys of 16 bytes that never repeat."""
         keys, found, wanted = [], [], []
         for step in _DIRECT:
-            key = header(asked(tables, step), "Sec-WebSocket-Key")
+            key = http.header(asked(tables, step), "Sec-WebSocket-Key")
             answers = said(tables, step, "response")
             keys.append(key)
             wanted.append(_accept(key))
-            found.append(header(answers[0], "Sec-WebSocket-Accept") if answers else "")
+            found.append(http.header(answers[0], "Sec-WebSocket-Accept") if answers else "")
         return all_of(
             same(found, wanted, "accept"),
             same({_size_bytes(key) for key in keys}, {16}, "bytes of key"),
@@ -90,7 +91,7 @@ class Upgrade(Experiment):
     def passes_a_proxy_that_knows_it(self, tables: Tables) -> Verdict:
         """Handshake and frames before and behind the proxy."""
         captures = (CLIENT, SERVER)
-        upgrades = [header(asked(tables, "proxy", c), "Upgrade").lower() for c in captures]
+        upgrades = [http.header(asked(tables, "proxy", c), "Upgrade").lower() for c in captures]
         codes = [status(tables, "proxy", c) for c in captures]
         near_side, far_side = (_seen(frames(tables, "proxy", c)) for c in captures)
         return all_of(
@@ -107,7 +108,7 @@ class Upgrade(Experiment):
     )
     def fails_at_a_proxy_that_does_not(self, tables: Tables) -> Verdict:
         """The same handshake on both sides of the other proxy."""
-        upgrades = [header(asked(tables, "ignorant", c), "Upgrade") for c in (CLIENT, SERVER)]
+        upgrades = [http.header(asked(tables, "ignorant", c), "Upgrade") for c in (CLIENT, SERVER)]
         if not upgrades[0]:
             raise MissingDataError("the client did not ask for an upgrade")
         code = status(tables, "ignorant")

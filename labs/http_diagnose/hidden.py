@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.dissect import http
 from labs.http_diagnose.lab import CLIENT, PARTS, PATHS, SERVER, Lab
 from testbed import MissingDataError, Tables, Verdict, claim, holds, share_of, shown
 
@@ -94,7 +95,7 @@ class Hidden(Lab):
         if not proof:
             raise MissingDataError(f"no packet of the run has the wrong {fault.header}")
         places = {_place(tables, row) for row in proof}
-        whole = {_plain(value) for row in proof for value in _values(row, fault.header)}
+        whole = {_plain(value) for row in proof for value in http.header_values(row, fault.header)}
         given = {name: self.answers.get(f"{subject}.{name}") for name in PARTS}
         value = _plain(given["value"])
         first = min(places)
@@ -123,7 +124,7 @@ class Hidden(Lab):
         rows = tables.of("http", kind="response" if answers else "request")
         found = []
         for row in rows[rows["capture"].isin(captures)].to_dict("records"):
-            if any(_has(value, fault) for value in _values(row, fault.header)):
+            if any(_has(value, fault) for value in http.header_values(row, fault.header)):
                 found.append(row)
         return found
 
@@ -141,10 +142,6 @@ def _place(tables: Tables, row: dict[Any, Any]) -> tuple[str, int]:
     requests = tables.of("http", kind="request", capture=row["capture"]).sort_values("frame")
     frame = row["frame"] if row["kind"] == "request" else row["request_frame"]
     return str(row["capture"]), 1 + requests["frame"].tolist().index(int(frame))
-
-
-def _values(row: dict[Any, Any], header: str) -> list[str]:
-    return [str(v) for name, v in row["headers"] if str(name).lower() == header.lower()]
 
 
 def _has(value: str, fault: Fault) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labs.http_server.lab import Lab, header
+from analysis.dissect import http
+from labs.http_server.lab import Lab
 from testbed import Tables, Verdict, claim, same
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Hidden(Lab):
         """curl, with the ETag that it got."""
         wanted = {"tagged": [200], "unchanged": [304], "change": [204], "changed": [200]}
         rows = [row for step in ("tagged", "changed") for row in self.answers_of(tables, step)]
-        tags = [header(row, "ETag") for row in rows]
+        tags = [http.header(row, "ETag") for row in rows]
         return self.judged(
             tables,
             same(self.statuses(tables, list(wanted)), wanted, "status"),

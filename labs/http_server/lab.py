@@ -207,8 +207,8 @@ class Lab(Assignment):
         texts = [*self.bodies(tables, "get"), *self.bodies(tables, "get-again")]
         right = texts == [TEXT.encode(), b"shorter"]
         full, head = self.answers_of(tables, "get"), self.answers_of(tables, "head")
-        lengths = [header(row, "Content-Length") for row in (*full, *head)]
-        allows = [header(row, "Allow") != "" for row in self.answers_of(tables, "post")]
+        lengths = [http.header(row, "Content-Length") for row in (*full, *head)]
+        allows = [http.header(row, "Allow") != "" for row in self.answers_of(tables, "post")]
         return self.judged(
             tables,
             same(self.statuses(tables, list(wanted)), wanted, "status"),
@@ -231,11 +231,6 @@ class Lab(Assignment):
             same(self.statuses(tables, list(wanted)), wanted, "status"),
             same(ends, {"kept": False, "close": True, "old": True}, "closed by the server"),
         )
-
-
-def header(row: Mapping[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next((str(v) for key, v in row["headers"] if str(key).lower() == name.lower()), "")
 
 
 def drain(sock: sockets.TcpSocket) -> None:

@@ -11,6 +11,11 @@ import sys
 from flask import Flask, Response, request
 from waitress import serve
 
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.insert(0, __file__.rsplit("/", 3)[0])
+
+from testbed.programs.settings import read
+
 FLAWS = {"no-vary": "the greeting does not say that it depends on the language"}
 GREETINGS = {"en": "Good morning", "de": "Guten Morgen"}
 FRESH_S = 60
@@ -56,23 +61,12 @@ def _fresh(text: str, kind: str = "text/plain") -> Response:
     return response
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
     settings = {"port": "8000", "flaws": ""}
-    for word in words:
-        name, _, value = word.partition("=")
-        if word != "check" and name not in settings:
-            sys.stderr.write(f"{name}: unknown; known: {', '.join(settings)}\n")
-            return 2
-        settings[name] = value
-    flaws.update(filter(None, settings["flaws"].split(",")))
-    if unknown := flaws - set(FLAWS):
-        sys.stderr.write(f"flaws: {min(unknown)} is unknown; known: {', '.join(FLAWS)}\n")
-        return 2
-    if "check" not in words:
+    if read(words, settings, flaws, FLAWS):
         serve(app, host="0.0.0.0", port=int(settings["port"]), threads=4)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

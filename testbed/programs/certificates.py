@@ -66,9 +66,7 @@ def sign(one: dict[str, Any], key: Any, made: Made, now: datetime.datetime) -> x
         .subject_name(subject(one))
         .issuer_name(issuer.subject if issuer else subject(one))
         .public_key(key.public_key())
-        .serial_number(
-            int.from_bytes(hashlib.sha256(one["name"].encode()).digest()[:8], "big") >> 1
-        )
+        .serial_number(serial_number(one["name"]))
         .not_valid_before(begins)
         .not_valid_after(begins + datetime.timedelta(days=one["lasts_days"]))
     )

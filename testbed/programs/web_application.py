@@ -18,6 +18,11 @@ import jwt
 from flask import Flask, Response, abort, jsonify, redirect, request
 from waitress import serve
 
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.insert(0, __file__.rsplit("/", 3)[0])
+
+from testbed.programs.settings import read
+
 FLAWS = {
     "empty-get": "reading a note gives an empty text",
     "unsafe-get": "reading the list of notes adds one",
@@ -37,7 +42,7 @@ SECRET = "the server's secret, which no client knows"
 MOST_BYTES = 10_000
 """Of a request's body."""
 
-_SETTINGS = {"port": "8000", "flaws": "", "session_s": "60", "token_s": "60", "update_s": "1"}
+settings = {"port": "8000", "flaws": "", "session_s": "60", "token_s": "60", "update_s": "1"}
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
@@ -48,7 +53,6 @@ addresses: dict[str, str] = {}
 tokens: dict[str, str] = {}
 """What only some of the `FLAWS` need: address → user, token → user."""
 
-settings = dict(_SETTINGS)
 flaws: set[str] = set()
 _numbers = iter(range(1, 1_000_000))
 
@@ -373,24 +377,11 @@ def _wait_for(number: int) -> None:
         time.sleep(left_s)
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
-    for word in words:
-        name, _, value = word.partition("=")
-        if name == "check":
-            continue
-        if name not in _SETTINGS:
-            sys.stderr.write(f"{name}: unknown; known: {', '.join(_SETTINGS)}\n")
-            return 2
-        settings[name] = value
-    flaws.update(filter(None, settings["flaws"].split(",")))
-    if unknown := flaws - set(FLAWS):
-        sys.stderr.write(f"flaws: {min(unknown)} is unknown; known: {', '.join(FLAWS)}\n")
-        return 2
-    if "check" not in words:
+    if read(words, settings, flaws, FLAWS):
         serve(app, host="0.0.0.0", port=int(settings["port"]), threads=4)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

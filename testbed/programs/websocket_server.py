@@ -19,6 +19,11 @@ from typing import Any
 import websockets
 from websockets import frames, utils
 
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.insert(0, __file__.rsplit("/", 3)[0])
+
+from testbed.programs.settings import read
+
 FLAWS = {
     "wrong-accept": "the accept value is made with another GUID",
     "masked": "the server masks its frames",
@@ -37,9 +42,8 @@ PADDED_BYTES = 2000
 
 _CLOSE, _PONG = 8, 10
 
-_SETTINGS = {"port": "80", "guarded": "0", "origins": "", "update_s": "1", "flaws": ""}
+settings = {"port": "80", "guarded": "0", "origins": "", "update_s": "1", "flaws": ""}
 
-settings = dict(_SETTINGS)
 flaws: set[str] = set()
 
 
@@ -149,25 +153,13 @@ async def serve() -> None:
         await asyncio.Future()
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str]) -> None:
     """Reads the settings, then serves."""
-    for word in words:
-        name, _, value = word.partition("=")
-        if name == "check":
-            continue
-        if name not in _SETTINGS:
-            sys.stderr.write(f"{name}: unknown; known: {', '.join(_SETTINGS)}\n")
-            return 2
-        settings[name] = value
-    flaws.update(filter(None, settings["flaws"].split(",")))
-    if unknown := flaws - set(FLAWS):
-        sys.stderr.write(f"flaws: {min(unknown)} is unknown; known: {', '.join(FLAWS)}\n")
-        return 2
+    serving = read(words, settings, flaws, FLAWS)
     break_library()
-    if "check" not in words:
+    if serving:
         asyncio.run(serve())
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
