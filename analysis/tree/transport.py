@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.dissect import dhcp, dns, openflow, rip
 from analysis.packets import flag_names
+from analysis.tree import http2
 from analysis.tree.nodes import Part
 
 _TCP_OPTIONS = {
@@ -115,4 +116,6 @@ def _application(part: Part, ports: tuple[int, int]) -> str:
         return "tls"
     if openflow.PORT in ports:
         return "openflow"
-    return "dns_tcp" if 53 in ports else "data"
+    if 53 in ports:
+        return "dns_tcp"
+    return "http2" if http2.begins(part.peek(part.left)) else "data"

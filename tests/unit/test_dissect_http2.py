@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import hpack
+import pandas as pd
 import pytest
 from hyperframe import frame as wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis import packets, tls
 from analysis.dissect import http, http2, http2_frames
 from analysis.dissect.http2_frames import PREFACE
+from analysis.tls import key_log
 from tests.unit.segments import ACK, FIN, SYN, data, segments, talk
 
+CAPTURES = Path(__file__).parents[1] / "captures"
 ASK = [(":method", "GET"), (":scheme", "http"), (":path", "/a"), (":authority", "h")]
 END, HEADERS_END = "END_STREAM", "END_HEADERS"
 SETTINGS = wire.SettingsFrame(0, settings={3: 100, 4: 65535}).serialize()
@@ -308,6 +313,41 @@ def test_a_length_beyond_the_capture_is_cut() -> None:
     )
     found = http2.read(table).to_dict("records")[-1]
     assert (found["payload_bytes"], found["cut"]) == (2**24 - 1, True)
+
+
+def values(table: pd.DataFrame, field: str, frame: int) -> list[str]:
+    return [word for word in str(table.at[frame, field]).split(";") if word]
+
+
+def test_a_capture_in_the_clear_and_inside_tls_reads_as_in_tshark() -> None:
+    """Of real programs (tests/captures/make_http2.py); its secrets are in the file."""
+    table = packets.read(CAPTURES / "http2.pcapng", [*http2.COLUMNS, "time_ns"])
+    tls.set_keys(table, [key_log.parse(table.attrs["key_logs"][0], "capture")])
+    theirs = pd.read_csv(CAPTURES / "http2.tsv", sep="\t", dtype=str).fillna("")
+    theirs = theirs.set_index(theirs["frame.number"].astype(int))
+    assert theirs["tcp.stream"].nunique() == 3
+    ours = http2.read(table).query("type != 'PREFACE'")
+    assert sorted(set(ours["frame"])) == theirs.index.tolist()
+    assert not (ours["cut"] | ours["malformed"]).any()
+    numbers = {name: str(number) for number, name in http2_frames.TYPES.items()}
+    for number, said in ours.groupby("frame"):
+        frame = int(str(number))
+        assert [numbers[name] for name in said["type"]] == values(theirs, "http2.type", frame)
+        for ourname, name in (("stream", "streamid"), ("payload_bytes", "length")):
+            assert said[ourname].astype(str).tolist() == values(theirs, f"http2.{name}", frame)
+        for ourname, name in (("method", "method"), ("target", "path"), ("status", "status")):
+            read = [str(one) for one in said[ourname].dropna()]
+            assert read == values(theirs, f"http2.headers.{name}", frame)
+
+
+def test_inside_tls_messages_need_the_keys() -> None:
+    table = packets.read(CAPTURES / "http2.pcapng", [*http2.COLUMNS, "time_ns"])
+    closed = http2.messages(table)
+    tls.set_keys(table, [key_log.parse(table.attrs["key_logs"][0], "capture")])
+    opened = http2.messages(table).query("tcp_sport == 443")
+    assert closed.query("tcp_sport == 443 or tcp_dport == 443").empty
+    assert opened[["stream", "status"]].values.tolist() == [[1, 200], [3, 301], [5, 404]]
+    assert opened["complete"].all() and opened["body"].iloc[0] == b"a page\n" * 100
 
 
 @settings(max_examples=150, deadline=None)

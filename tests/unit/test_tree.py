@@ -11,6 +11,7 @@ import pytest
 from analysis import packets, tree
 from analysis.packets import RawPacket
 from analysis.tree import Node
+from analysis.tree.http2 import begins
 from testbed.core.checksum import internet_checksum
 from tests.unit import raw_packets
 
@@ -43,7 +44,9 @@ def test_fields_have_names_values_and_bytes() -> None:
     assert found(answer, "time to live").value == "60 s"
 
 
-@pytest.mark.parametrize("name", ["applications.pcap", "layers.pcap", "ospf.pcap", "ripng.pcap"])
+@pytest.mark.parametrize(
+    "name", ["applications.pcap", "layers.pcap", "ospf.pcap", "ripng.pcap", "http2.pcapng"]
+)
 def test_layers_follow_one_another_without_a_hole(name: str) -> None:
     for frame in range(1, len(packets.read(CAPTURES / name)) + 1):
         raw = packets.read_raw(CAPTURES / name, frame)
@@ -52,6 +55,28 @@ def test_layers_follow_one_another_without_a_hole(name: str) -> None:
             assert layer.start == at
             at += layer.length
         assert at == len(raw.data)
+
+
+def test_frames_of_http_2_are_read_where_a_packet_begins_with_one() -> None:
+    roots = [
+        tree.of_packet(packets.read_raw(CAPTURES / "http2.pcapng", frame))
+        for frame in range(1, len(packets.read(CAPTURES / "http2.pcapng")) + 1)
+    ]
+    layers = [found(root, "HTTP/2") for root in roots if root.children[-1].name == "HTTP/2"]
+    said = [layer.value for layer in layers]
+    assert said[:2] == ["preface, SETTINGS, WINDOW_UPDATE", "HEADERS on stream 1"]
+    settings = found(layers[0], "frame")
+    assert found(settings, "setting").value == "MAX_CONCURRENT_STREAMS = 100"
+    assert found(settings, "length").value == "18 bytes"
+    assert "DATA on stream 1" in said
+    assert any("PRIORITY on stream 3" in one for one in said)
+    assert found(layers[-1], "frame", "error").value == "0 (NO_ERROR)"
+
+
+@pytest.mark.parametrize("octets", [bytes(40), b"\xff" * 40, b"\0\0\5\4\0\0\0\0\1" + bytes(5)])
+def test_other_bytes_are_not_http_2(octets: bytes) -> None:
+    """Zeros would be DATA of no stream; SETTINGS are of the connection."""
+    assert not begins(octets)
 
 
 def test_a_header_checksum_is_right_or_wrong() -> None:
