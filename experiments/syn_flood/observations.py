@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from analysis import packets
@@ -41,7 +43,9 @@ class Observations(Experiment):
             scenario: whose.
         """
         ends = {"ip_src": by, "ip_dst": to}
-        wanted = {k: address(tables, v, scenario=scenario) for k, v in ends.items() if v}
+        wanted: dict[str, Any] = {
+            k: address(tables, v, scenario=scenario) for k, v in ends.items() if v
+        }
         found = pick(tables, step, capture, scenario=scenario, ip_proto=6, **wanted)
         return found[packets.has_flags(found, has, without)].reset_index(drop=True)
 
