@@ -98,8 +98,9 @@ class Exchange(Experiment):
     )
     def client_reaches_names(self, tables: Tables) -> Verdict:
         """One ping by name, with the resolver, router and mask that DHCP gave."""
-        asked = pick(tables, "name", "h1-eth0", udp_dport=53)
-        back = pick(tables, "name", "h1-eth0", icmp_type=0, ip_src=address(tables, "w1-eth0"))
+        asked = pick(tables, "name", "h1-eth0", silent=True, udp_dport=53)
+        web = address(tables, "w1-eth0")
+        back = pick(tables, "name", "h1-eth0", silent=True, icmp_type=0, ip_src=web)
         return all_of(
             at_least(len(asked), 1, unit="questions to the name server"),
             near(len(back), 1, abs=0, unit="echo replies from the host of that name"),
@@ -110,7 +111,8 @@ class Exchange(Experiment):
         where = interface(node)
         if "dhcp" not in tables:
             tables["dhcp"] = pd.DataFrame(columns=["scenario", "capture", "step"])
-        return pick(tables, name, where, table="dhcp", client_mac=mac(tables, where), **equals)
+        who = mac(tables, where)
+        return pick(tables, name, where, table="dhcp", silent=True, client_mac=who, **equals)
 
 
 def _types(seen: pd.DataFrame, wanted: list[str]) -> Verdict:

@@ -117,19 +117,30 @@ class Sending(Experiment):
     )
     def df_forbids_cutting_at_home(self, tables: Tables) -> Verdict:
         """1473 bytes with DF: an error, and nothing on the wire."""
-        seen = self._sent_to(tables, "df-local", "h1-eth0", "h3-eth0")
+        seen = self._sent_to(tables, "df-local", "h1-eth0", "h3-eth0", silent=True)
         return all_of(
             self._call(tables, "df-local", "EMSGSIZE"), at_most(len(seen), 0, unit="packets sent")
         ).because("calls", tables.of("sent", step="df-local"), scenario="main")
 
     def _sent_to(
-        self, tables: Tables, name: str, capture: str, target: str, version: int = 4
+        self,
+        tables: Tables,
+        name: str,
+        capture: str,
+        target: str,
+        version: int = 4,
+        *,
+        silent: bool = False,
     ) -> pd.DataFrame:
-        """A step's packets from h1 to an interface's address, as a capture saw them."""
+        """A step's packets from h1 to an interface's address, as a capture saw them.
+
+        `silent`: h1 need not send anything in the step.
+        """
         return pick(
             tables,
             name,
             capture,
+            silent=silent,
             ip_src=address(tables, "h1-eth0", version),
             ip_dst=address(tables, target, version),
         )
