@@ -23,7 +23,8 @@ PROMPT_S = 8.0
 """A command that got a signal must have ended within this time, on a quiet machine."""
 
 _GIVEN_UP_S, _READY_S, _ENDS_S = 60.0, 120.0, 900.0
-"""A command is killed if it has not ended after a signal; has no server; is not finished."""
+"""A command is killed if it has not ended after a signal; has no server; is not finished: each on a
+quiet machine."""
 
 _TRIES = 4
 """Moments per wanted kill: at some of them the command has ended by itself."""
@@ -152,8 +153,9 @@ def _undisturbed(command: Command, place: Place) -> _Reference:
     began_s = time.monotonic()
     process = _start(command, place)
     if command.until:
+        patience_s = _READY_S * busy()
         while command.until not in _text(place, "stdout") + _text(place, "stderr"):
-            if process.poll() is not None or time.monotonic() - began_s > _READY_S:
+            if process.poll() is not None or time.monotonic() - began_s > patience_s:
                 raise SystemExit(f"{command.argv}: {_text(place, 'stderr')[-2000:]}")
             time.sleep(0.05)
         took_s = time.monotonic() - began_s
@@ -161,7 +163,7 @@ def _undisturbed(command: Command, place: Place) -> _Reference:
         process.wait()
         text = _text(place, "stdout") + _text(place, "stderr")
         return _Reference(command.results(place, text), took_s)
-    code = _wait(process, _ENDS_S)
+    code = _wait(process, _ENDS_S * busy())
     if code not in (0, 1, 4) or "Traceback" in _text(place, "stderr"):
         raise SystemExit(f"{command.argv}: {code} {_text(place, 'stderr')[-2000:]}")
     took_s = time.monotonic() - began_s
@@ -181,7 +183,7 @@ def _killed(command: Command, place: Place, planned: Round, moment_s: float) -> 
         process.kill()
     elif hit:
         os.killpg(process.pid, number)
-    code = _wait(process, _GIVEN_UP_S)
+    code = _wait(process, _GIVEN_UP_S * busy())
     ended_s = time.monotonic()
     took_s, allowed_s, settle_s = ended_s - sent_s, PROMPT_S * busy(), SETTLE_S * busy()
     found = left(place, was, settle_s)

@@ -66,11 +66,16 @@ def _left_now(place: Place, before: Before) -> list[str]:
 
 def _is_half_made(path: str) -> bool:
     """Whether a new file is neither a result nor kept in the cache on purpose."""
+    if path in {"cache/tmp", "cache/tmp/.lock"}:
+        return False
     parts = Path(path).parts
-    temporary = parts[0] == "tmp" or parts[:2] == ("cache", "tmp")
-    return (temporary and path not in {"cache/tmp", "cache/tmp/.lock"}) or any(
-        part.startswith(("work-", ".tmp", "tmp")) or part.endswith((".part", ".tmp"))
-        for part in parts[1:]
+    return (
+        parts[0] == "tmp"
+        or parts[:2] == ("cache", "tmp")
+        or any(
+            part.startswith(("work-", ".tmp", "tmp")) or part.endswith((".part", ".tmp"))
+            for part in parts[1:]
+        )
     )
 
 
