@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,8 +61,9 @@ HANDSHAKES = {
     20: "Finished",
     22: "CertificateStatus",
     24: "KeyUpdate",
+    25: "CompressedCertificate",
 }
-"""Types of handshake messages (RFC 8446 §4, RFC 5246 §7.4, RFC 6066 §8)."""
+"""Types of handshake messages (RFC 8446 §4, RFC 5246 §7.4, RFC 6066 §8, RFC 8879 §7.2)."""
 
 ALERTS = {
     0: "close_notify",
@@ -113,6 +115,10 @@ _EXTENSIONS = {
     hello.KEY_SHARE: "key_share",
 }
 _MOST_CERTIFICATES = 100
+_MOST_CERTIFICATE_BYTES = 100_000
+"""OpenSSL accepts as much by default; a message that claims more is not decompressed."""
+
+_ZLIB = 1
 
 
 def read(packets: pd.DataFrame) -> pd.DataFrame:
@@ -135,7 +141,7 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
         - ``version``, ``cipher`` (IANA's name): what the connection agreed on
         - ``server_name``, ``alpn``, ``extensions`` (names, with commas), ``session`` (the session
           id in hexadecimal) of hellos; ``alpn`` also of EncryptedExtensions
-        - ``certificates``: (DER, …) of a Certificate
+        - ``certificates``: (DER, …) of a Certificate, or of a CompressedCertificate (zlib)
         - ``alert``: ``warning`` or ``fatal``
         - ``data``: the message's bytes without its header, if opened
         - ``text``: the message in a few words
@@ -208,6 +214,9 @@ def _handshake(message: bytes, version: int) -> dict[str, Any]:
             row |= _hello(said)
         elif name == "Certificate":
             row["certificates"] = tuple(_certificates(message[4:], version))
+        elif name == "CompressedCertificate":
+            if body := _decompressed(message[4:]):
+                row["certificates"] = tuple(_certificates(body, version))
         elif name == "EncryptedExtensions":
             row |= _encrypted_extensions(message[4:])
     except Cut:
@@ -239,6 +248,25 @@ def _encrypted_extensions(body: bytes) -> dict[str, Any]:
         "alpn": ",".join(hello.protocols(found.get(hello.ALPN, b""))) or None,
         "extensions": ",".join(known),
     }
+
+
+def _decompressed(body: bytes) -> bytes:
+    """The Certificate in a CompressedCertificate (RFC 8879 §4); empty if not by zlib.
+
+    Raises:
+        Cut: it is damaged.
+    """
+    reader = Reader(body)
+    algorithm, length, packed = reader.number(2), reader.number(3), reader.vector(3).data
+    if algorithm != _ZLIB or length > _MOST_CERTIFICATE_BYTES:
+        return b""
+    try:
+        found = zlib.decompressobj().decompress(packed, length + 1)
+    except zlib.error:
+        raise Cut from None
+    if len(found) != length:
+        raise Cut
+    return found
 
 
 def _certificates(body: bytes, version: int) -> Iterator[bytes]:

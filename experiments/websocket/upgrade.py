@@ -129,7 +129,8 @@ class Upgrade(Experiment):
         data = packets[packets["tcp_payload_bytes"] > 0]
         if data.empty:
             raise MissingDataError("nothing was sent to port 443")
-        kinds = {bytes(octets)[:1].hex() for octets in data["payload"].head(2)}
+        first = data.drop_duplicates(["tcp_sport", "tcp_dport"])  # of each side
+        kinds = {bytes(octets)[:1].hex() for octets in first["payload"]}
         behind = some_frames(tables, "secure", SERVER)
         return all_of(
             same({int(p) for p in packets["tcp_dport"].dropna() if p < 1024}, {443}, "port"),

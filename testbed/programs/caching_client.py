@@ -2,9 +2,10 @@
 
     caching_client.py FILE
 
-FILE holds a JSON list of visits: ``{"step": name, "url": url}`` and, where needed, ``headers`` and
-``wait_s`` to wait first. Redirects are followed. One JSON object per line says when a visit began,
-and what came of it; `cached` says that the last response came from the client's own memory.
+FILE holds a JSON list of visits by HTTP: ``{"step": name, "url": url}`` and, where needed,
+``headers`` and ``wait_s`` to wait first. Redirects are followed. One JSON object per line says when
+a visit began, and what came of it; `cached` says that the last response came from the client's own
+memory.
 """
 
 import json
@@ -12,8 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-import requests
-from cachecontrol import CacheControl
+# requests 2.32 loads the system's certificates at once, and fails where there are none; without
+# this module it speaks only HTTP, and does not ask for them
+sys.modules["ssl"] = None  # type: ignore[assignment]
+
+import requests  # noqa: E402
+from cachecontrol import CacheControl  # noqa: E402
 
 _LIMIT_S = 20.0
 _PAUSE_S = 0.5

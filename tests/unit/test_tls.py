@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,47 @@ def test_early_data_count_only_if_the_server_takes_them(taken: bool, known: bool
     frames = [] if lacking else [3] if taken else [6]
     assert asked["frame"].tolist() == frames
     assert read["status"].tolist()[-1] == 204
+
+
+DER = (b"\x30\x03\x02\x01\x07", b"\x30" + b"\x05\0" * 40)
+LISTED = b"\0" + vector(3, b"".join(vector(3, one) + vector(2, b"") for one in DER))
+PACKED = vector(3, zlib.compress(LISTED))
+
+
+def compressed(algorithm: int, length: int, packed: bytes) -> bytes:
+    return algorithm.to_bytes(2, "big") + length.to_bytes(3, "big") + packed
+
+
+@pytest.mark.parametrize(
+    ("body", "certificates", "text"),
+    [
+        (compressed(1, len(LISTED), PACKED), DER, "CompressedCertificate"),
+        (compressed(2, len(LISTED), PACKED), None, "CompressedCertificate"),
+        (compressed(1, 2**24 - 1, PACKED), None, "CompressedCertificate"),
+        (compressed(1, len(LISTED) - 1, PACKED), None, "CompressedCertificate (damaged)"),
+        (compressed(1, len(LISTED), PACKED[:-1] + b"!"), None, "CompressedCertificate (damaged)"),
+        (compressed(1, len(LISTED), PACKED[:-9]), None, "CompressedCertificate (damaged)"),
+        (b"\0", None, "CompressedCertificate (damaged)"),
+    ],
+)
+def test_compressed_certificates(
+    body: bytes, certificates: tuple[bytes, ...] | None, text: str
+) -> None:
+    version = b"\0\x2b" + vector(2, vector(1, b"\3\4"))
+    random, its = b"r" * 32, SECRETS["SERVER_HANDSHAKE_TRAFFIC_SECRET"]
+    offered = b"\3\3" + random + b"\0" + vector(2, b"\x13\x01") + b"\1\0" + vector(2, version)
+    agreed = b"\3\3" + b"s" * 32 + b"\0\x13\x01\0" + vector(2, b"\0\x2b" + vector(2, b"\3\4"))
+    table = talk(
+        (0, plain(22, handshake(1, offered))),
+        (1, plain(22, handshake(2, agreed)) + sealed(its, (22, handshake(25, body)))),
+        ports=(40000, 443),
+    )
+    tls.set_keys(table, [key_log.KeyLog({(n, random): one for n, one in SECRETS.items()})])
+    row = tls_messages.read(table).iloc[-1]
+    assert row["message"] == "CompressedCertificate"
+    assert row["text"] == text
+    assert certificates is None or row["certificates"] == certificates
+    assert certificates is not None or pd.isna(row["certificates"])
 
 
 RANDOM, MASTER = "ab" * 32, "cd" * 48
