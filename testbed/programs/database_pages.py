@@ -20,6 +20,7 @@ if __name__ == "__main__":  # started as a file: our package is two folders up
 from flask import Flask, Response, abort, request
 from waitress import serve
 
+from testbed.programs.settings import read
 from testbed.programs.shop import DOORKEEPER, OWNER, READER, TABLES
 
 DEFENCES = {
@@ -49,11 +50,10 @@ ITEM = "SELECT title FROM items WHERE number = {}"
 MOST_BYTES = 10_000
 """Of a request's body."""
 
-_SETTINGS = {"port": "8000", "database": "127.0.0.1", "flaws": ""}
+settings = {"port": "8000", "database": "127.0.0.1", "flaws": ""}
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
-settings = dict(_SETTINGS)
 flaws: set[str] = set()
 _lock = threading.Lock()
 _connections: dict[str, Any] = {}
@@ -189,25 +189,12 @@ def _library(name: str) -> str | None:
     return {"pq": "libpq.so.5", "c": "libc.so.6"}.get(name)
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
-    for word in words:
-        name, _, value = word.partition("=")
-        if name == "check":
-            continue
-        if name not in _SETTINGS:
-            sys.stderr.write(f"{name}: unknown; known: {', '.join(_SETTINGS)}\n")
-            return 2
-        settings[name] = value
-    flaws.update(filter(None, settings["flaws"].split(",")))
-    if unknown := flaws - set(FLAWS):
-        sys.stderr.write(f"flaws: {min(unknown)} is unknown; known: {', '.join(FLAWS)}\n")
-        return 2
-    if "check" not in words:
+    if read(words, settings, flaws, FLAWS):
         ctypes.util.find_library = _library
         serve(app, host="0.0.0.0", port=int(settings["port"]), threads=1)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
