@@ -40,6 +40,7 @@ _EXTRAS = {
     "controllers": "experiments with OpenFlow controllers; make installs it with the first",
     "zstd": "reading captures compressed with zstd",
     "tls": "reading what is inside TLS; make installs it with the first experiment that does",
+    "quic": "experiments with HTTP/3; make installs it with the first",
     "notebook": "make notebook, which installs it",
 }
 _HOST_FEATURES = {

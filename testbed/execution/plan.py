@@ -112,7 +112,7 @@ def plan(request: Request) -> Plan:
     required.check(cls, programs, image_of(runtime))
     rundir = RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
-    meta["tools"] = tool_versions(image_of(runtime), programs)
+    meta["tools"] = tool_versions(image_of(runtime), programs, cls.extras)
     return Plan(request, cls, params, scenarios, runtime, rundir, meta, programs)
 
 

@@ -9,7 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,16 +43,19 @@ _HASH_CHARS = 16
 
 
 def tool_versions(
-    image: Image | None = None, programs: Iterable[str] | None = None
+    image: Image | None = None,
+    programs: Collection[str] | None = None,
+    extras: Iterable[str] = (),
 ) -> dict[str, str]:
     """Versions of the packages that a run uses: of programs, and Python's.
 
     Args:
         image: where programs and the guest side's libraries come from; None: from the host.
         programs: those that the run starts, besides `ALWAYS`; None: all that we have a package for.
+        extras: of the experiment.
     """
     wanted = _packages_of(None if programs is None else {*ALWAYS, *programs})
-    python = _libraries(controllers=programs is None or OPEN_VSWITCH[0] in programs)
+    python = _libraries(libraries.SETS if programs is None else _sets(programs, extras))
     if image is None:
         debian = {n: number for n, number in installed_packages().items() if n in wanted}
         return {"python": platform.python_version(), **debian, **python}
@@ -68,8 +71,14 @@ def _packages_of(programs: set[str] | None) -> set[str]:
     return {"mininet", *used}
 
 
-def _libraries(*, controllers: bool) -> dict[str, str]:
-    found: dict[str, str] = libraries.versions(controllers=controllers)
+def _sets(programs: Collection[str], extras: Iterable[str]) -> list[str]:
+    """The sets of Python libraries that a run may use."""
+    wanted = {*extras, *(["controllers"] if OPEN_VSWITCH[0] in programs else [])}
+    return [each for each in libraries.SETS if each in wanted]
+
+
+def _libraries(sets: Collection[str]) -> dict[str, str]:
+    found: dict[str, str] = libraries.versions(sets)
     for package in _ANALYSIS:
         try:
             found[package] = version(package)
@@ -78,11 +87,12 @@ def _libraries(*, controllers: bool) -> dict[str, str]:
     return found
 
 
-def program_files(programs: Iterable[str]) -> dict[str, str]:
+def program_files(programs: Collection[str], extras: Iterable[str] = ()) -> dict[str, str]:
     """The host's files that a run executes: programs and the libraries they load, with hashes.
 
     Args:
         programs: by name, or by their path inside.
+        extras: of the experiment.
 
     Returns:
         path → the first characters of its SHA-256; Python libraries by their folder inside.
@@ -93,11 +103,11 @@ def program_files(programs: Iterable[str]) -> dict[str, str]:
         loaded = pool.map(_loaded, paths)
     files = sorted({os.path.realpath(p) for p in (*paths, *(x for each in loaded for x in each))})
     hashes = {path: file_hash(path) for path in files}
-    return hashes | _library_hashes(controllers=OPEN_VSWITCH[0] in programs)
+    return hashes | _library_hashes(_sets(programs, extras))
 
 
-def _library_hashes(*, controllers: bool) -> dict[str, str]:
-    found = libraries.hashes(controllers=controllers)
+def _library_hashes(sets: Collection[str]) -> dict[str, str]:
+    found = libraries.hashes(sets)
     return {f"{guest_init.SITE}/{name}": text[:_HASH_CHARS] for name, text in found.items()}
 
 
@@ -130,7 +140,7 @@ def file_hash(path: str) -> str:
 
 def files_that_differ(recorded: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     """Path, old hash and new hash of recorded `program_files` that differ today."""
-    ours = _library_hashes(controllers=True)
+    ours = _library_hashes(libraries.SETS)
     for path, then in recorded.items():
         now = ours.get(path, "missing") if path.startswith(guest_init.SITE) else file_hash(path)
         if now != then:

@@ -139,7 +139,7 @@ def _build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, Run
 
 def _files(made: Plan) -> dict[str, str]:
     """Hashes of what the run executes; an image's are in its manifest."""
-    return {} if image_of(made.runtime) else program_files(made.programs)
+    return {} if image_of(made.runtime) else program_files(made.programs, made.cls.extras)
 
 
 def _run_scenarios(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, dict[str, Outcome]]:

@@ -21,6 +21,9 @@ SITE = "/run/site"
 CONTROLLERS = f"{SITE}/controllers"
 """What controllers also import."""
 
+QUIC = f"{SITE}/quic"
+"""What programs that speak QUIC also import."""
+
 LAB_FD, PROJECT_FD, SITE_FD, ROOT_FD, PROGRESS_FD = 3, 4, 5, 6, 9
 """Descriptors the launcher hands over: the folders above, a guest's root, a file for progress."""
 

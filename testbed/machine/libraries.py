@@ -12,28 +12,45 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
 from typing import Any
 
 from testbed.core.errors import MissingPrerequisiteError, TestbedError
 
 LIBRARIES = ("packaging", "pyroute2")
-"""What `testbed.execution.inside` imports, and what Mininet does. None has compiled parts."""
+"""What `testbed.execution.inside` imports, and what Mininet does."""
 
-CONTROLLERS = (
-    "os-ken",
-    "idna",
-    "netaddr",
-    "oslo.config",
-    "oslo.i18n",
-    "pbr",
-    "rfc3986",
-    "stevedore",
-)
-"""What controllers import in addition, if the extra is installed: in a folder of its own."""
+SETS = {
+    "controllers": (
+        "os-ken",
+        "idna",
+        "netaddr",
+        "oslo.config",
+        "oslo.i18n",
+        "pbr",
+        "rfc3986",
+        "stevedore",
+    ),
+    "quic": (
+        "aioquic",
+        "attrs",
+        "certifi",
+        "cryptography",
+        "pylsqpack",
+        "pyopenssl",
+        "service-identity",
+        "typing-extensions",
+    ),
+}
+"""Extra of pyproject.toml → what programs of some experiments import in addition, if the extra is
+installed: in a folder of its own. The first one is what the extra is for."""
 
-CONTROLLERS_FOLDER = "controllers"
+COMPILED_PARTS = ".abi3.so"
+"""How names of compiled parts end that a guest may have: they fit every later Python, too, so one
+copy is good for the machine's Python and for an image's. What cryptography needs of cffi comes from
+Debian (`testbed.guest_init.visible`)."""
+
 MININET = "mininet"
 DEBIAN = "usr/lib/python3/dist-packages"
 """Where Debian has its Python packages."""
@@ -48,10 +65,10 @@ Files = dict[str, Path]
 """Path inside the folder of libraries → where the file is."""
 
 
-def versions(*, controllers: bool = True) -> dict[str, str]:
-    """Library → version, of those that are installed; those of controllers only if asked for."""
+def versions(sets: Collection[str] = tuple(SETS)) -> dict[str, str]:
+    """Library → version, of those that are installed; of `SETS`, those of the given ones."""
     found = {}
-    for name in (*LIBRARIES, *(CONTROLLERS if controllers else ())):
+    for name in (*LIBRARIES, *(name for each in sets for name in SETS[each])):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -64,15 +81,17 @@ def files(mininet: Path | None = None, *, every: bool = False) -> Files:
 
     Args:
         mininet: the folder of Mininet's package; None: the one that this Python finds.
-        every: those of controllers must be installed, too.
+        every: all `SETS` must be installed, too.
 
     Raises:
         MissingPrerequisiteError: a library is not installed.
     """
-    found = {path: file for name in LIBRARIES for path, file in _of(name)}
-    if every or installed("os-ken"):
-        for name in CONTROLLERS:
-            found |= {f"{CONTROLLERS_FOLDER}/{path}": file for path, file in _of(name)}
+    found = {path: file for name in LIBRARIES for path, file in _of(name, "make setup")}
+    for each, names in SETS.items():
+        if every or installed(names[0]):
+            for name in names:
+                own = _of(name, f"make extra-{each}")
+                found |= {f"{each}/{path}": file for path, file in own}
     folder = mininet or mininet_folder()
     return found | {f"{MININET}/{path.name}": path for path in sorted(folder.glob("*.py"))}
 
@@ -95,27 +114,41 @@ def mininet_folder() -> Path:
     return Path(next(iter(places)))
 
 
-def _of(name: str) -> Iterator[tuple[str, Path]]:
-    """A library's single package, and the metadata that other libraries read."""
+def _of(name: str, command: str) -> Iterator[tuple[str, Path]]:
+    """A library's packages and modules, and the metadata that other libraries read."""
     try:
         found = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        command = "make extra-controllers" if name in CONTROLLERS else "make setup"
         raise MissingPrerequisiteError(f"Python's {name}", command) from None
-    package = re.sub(r"[-.]", "_", name)
     site = Path(str(found.locate_file("")))
-    for folder, below, names in os.walk(site / package):
-        below[:] = sorted(set(below) - _NOT_READ)
-        where = Path(folder).relative_to(site).as_posix()
-        for file in sorted(names):
-            if file.endswith(".so"):
-                raise TestbedError(f"{name}: has a compiled part, {file}, which a guest cannot use")
-            if where not in _UNREAD_TABLES or not file.endswith((".txt", ".idx")):
-                yield f"{where}/{file}", Path(folder, file)
-    metadata = f"{package}-{found.version}.dist-info"
+    for top in sorted({path.parts[0] for path in found.files or () if _is_code(path)}):
+        yield from _below(name, site, top)
+    metadata = f"{re.sub(r'[-.]', '_', name)}-{found.version}.dist-info"
     for file in _METADATA:
         if (site / metadata / file).is_file():
             yield f"{metadata}/{file}", site / metadata / file
+
+
+def _is_code(path: PurePath) -> bool:
+    """A module of its own, or a file directly in a package, as opposed to tests and programs."""
+    return path.suffix == ".py" and (len(path.parts) == 1 or path.parts[1:] == ("__init__.py",))
+
+
+def _below(name: str, site: Path, top: str) -> Iterator[tuple[str, Path]]:
+    """The files of a package, or a module's one."""
+    if (site / top).is_file():
+        yield top, site / top
+    for folder, below, names in os.walk(site / top):
+        below[:] = sorted(set(below) - _NOT_READ)
+        where = Path(folder).relative_to(site).as_posix()
+        for file in sorted(names):
+            if file.endswith(".so") and not file.endswith(COMPILED_PARTS):
+                raise TestbedError(
+                    f"{name}: has a compiled part, {file}, for one Python only, "
+                    "which a guest may not have"
+                )
+            if where not in _UNREAD_TABLES or not file.endswith((".txt", ".idx")):
+                yield f"{where}/{file}", Path(folder, file)
 
 
 def key(found: Files) -> str:
@@ -127,13 +160,14 @@ def key(found: Files) -> str:
     return digest.hexdigest()[:16]
 
 
-def hashes(*, controllers: bool = True) -> dict[str, str]:
-    """Folder of a library → SHA-256 of its files; those of controllers only if asked for."""
+def hashes(sets: Collection[str] = tuple(SETS)) -> dict[str, str]:
+    """Folder of a library → SHA-256 of its files; of `SETS`, those of the given ones."""
     digests: dict[str, Any] = {}
     for path, file in files().items():
-        if not controllers and path.startswith(f"{CONTROLLERS_FOLDER}/"):
+        head, _, rest = path.partition("/")
+        if head in SETS and head not in sets:
             continue
-        top = path.removeprefix(f"{CONTROLLERS_FOLDER}/").partition("/")[0]
-        digest = digests.setdefault(top, hashlib.sha256())
-        digest.update(path.encode() + b"\0" + file.read_bytes())
+        inside = rest if head in SETS else path
+        digest = digests.setdefault(inside.partition("/")[0], hashlib.sha256())
+        digest.update(inside.encode() + b"\0" + file.read_bytes())
     return {top: d.hexdigest() for top, d in digests.items() if not top.endswith(".dist-info")}

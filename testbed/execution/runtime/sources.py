@@ -94,12 +94,10 @@ def copied_libraries() -> Iterator[Path]:
 
 
 def _library_files(found: libraries.Files) -> _Files:
-    """The libraries, and the folder of the controllers' even if there are none."""
+    """The libraries, and a folder for each set of them even if there are none."""
     files = {path: _content(file) for path, file in found.items()}
-    return {
-        f"{libraries.CONTROLLERS_FOLDER}/README": (b"Libraries of controllers\n", 0o644),
-        **files,
-    }
+    readme = (b"Libraries that some experiments' programs need\n", 0o644)
+    return {**{f"{each}/README": readme for each in libraries.SETS}, **files}
 
 
 @contextlib.contextmanager
