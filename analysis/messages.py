@@ -34,6 +34,7 @@ _NAMES = {
     "ripng": "RIPng",
     "websocket": "WebSocket",
     "http2": "HTTP/2",
+    "http3": "HTTP/3",
 }
 
 Row = Mapping[Any, Any]
@@ -123,6 +124,8 @@ def _is_error(name: str, row: Row) -> bool:
         return (row["status"] or 0) >= 400
     if name == "http2":
         return (row["status"] or 0) >= 400 or row["error"] not in {None, "NO_ERROR", "CANCEL"}
+    if name == "http3":
+        return str(row["status"] or "") >= "400"
     return name == "dhcp" and row["type"] in {"NAK", "DECLINE"}
 
 
@@ -209,6 +212,34 @@ def websocket_words(row: Row) -> str:
     return f"{about}: {row['text']}" if row["text"] else about
 
 
+def _quic(row: Row) -> str:
+    number = "" if row["number"] is None else str(int(row["number"]))
+    version = f"version {row['version']}" if row["source_id"] is not None else ""
+    target = row["target_id"] or "?"
+    ids = f"to {target}" if row["source_id"] is None else f"{row['source_id']} → {target}"
+    offered = f"offers {row['versions']}".replace(",", ", ") if row["versions"] else ""
+    token = f"token {int(row['token_bytes'])} bytes" if row["token_bytes"] else ""
+    closed = "" if offered or row["packet"] == "Retry" else "protected"
+    inside = row["frames"] if row["opened"] else closed
+    said = [
+        _joined(row["packet"], number),
+        version,
+        ids,
+        offered,
+        token,
+        row["server_name"],
+        inside,
+    ]
+    return ", ".join(part for part in said if part)
+
+
+def _http3(row: Row) -> str:
+    on = f"stream {row['stream']}"
+    said = _joined(row["status"], row["method"], row["target"]) or row["settings"] or ""
+    name = row["type"] if row["kind"] in ("request", "control", "push") else row["kind"]
+    return ", ".join(filter(None, [f"{name} {on}", said, f"{row['payload_bytes']} bytes"]))
+
+
 def _tls(row: Row) -> str:
     offered = f"ALPN {row['alpn']}" if row["alpn"] else ""
     return ", ".join(
@@ -256,6 +287,8 @@ _WORDS: dict[str, Callable[[Row], str]] = {
     "http": _http,
     "http2": _http2,
     "websocket": websocket_words,
+    "quic": _quic,
+    "http3": _http3,
     "tls": _tls,
     "rip": _rip,
     "ripng": _rip,

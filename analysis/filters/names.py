@@ -7,7 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis import tcp
-from analysis.dissect import dhcp, dns, http, http2, igmp, openflow, ospf, rip, tls, websocket
+from analysis.dissect import (
+    dhcp,
+    dns,
+    http,
+    http2,
+    http3,
+    igmp,
+    openflow,
+    ospf,
+    quic,
+    rip,
+    tls,
+    websocket,
+)
 from analysis.packets.flags import FLAGS
 
 if TYPE_CHECKING:
@@ -121,6 +134,8 @@ DISSECTORS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "bootp": dhcp.read,
     "http": http.read,
     "http2": http2.read,
+    "quic": quic.packets,
+    "http3": http3.read,
     "websocket": websocket.read,
     "tls": tls.read,
     "rip": partial(rip.read, names=["rip"]),
@@ -138,6 +153,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "bootp": dhcp.COLUMNS,
     "http": http.COLUMNS,
     "http2": http2.COLUMNS,
+    "quic": quic.COLUMNS,
+    "http3": http3.COLUMNS,
     "websocket": websocket.COLUMNS,
     "tls": tls.COLUMNS,
     "rip": rip.COLUMNS,
@@ -179,6 +196,14 @@ DISSECTED: dict[str, tuple[str, str]] = {
     "http2.headers.path": ("http2", "target"),
     "http2.headers.authority": ("http2", "host"),
     "http2.headers.status": ("http2", "status"),
+    "quic.version": ("quic", "version"),
+    "quic.dcid": ("quic", "target_id"),
+    "quic.scid": ("quic", "source_id"),
+    "quic.packet_number": ("quic", "number"),
+    "quic.key_phase": ("quic", "key_phase"),
+    "quic.packet_length": ("quic", "packet_bytes"),
+    "http3.frame_type": ("http3", "type"),
+    "http3.frame_length": ("http3", "payload_bytes"),
     "websocket.fin": ("websocket", "fin"),
     "websocket.rsv": ("websocket", "rsv"),
     "websocket.opcode": ("websocket", "opcode"),

@@ -48,7 +48,7 @@ def protections_1_2(
     return Aead12(suite, parts[2], parts[4]), Aead12(suite, parts[3], parts[5])
 
 
-def _expand(suite: Suite, secret: bytes, label: str, size: int) -> bytes:
+def expand(suite: Suite, secret: bytes, label: str, size: int) -> bytes:
     """HKDF-Expand-Label without a context (RFC 8446 §7.1)."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -61,10 +61,10 @@ def _expand(suite: Suite, secret: bytes, label: str, size: int) -> bytes:
 
 def protection_1_3(suite: Suite, secret: bytes) -> Protection:
     """The protection by a traffic secret (RFC 8446 §7.3)."""
-    key = _expand(suite, secret, "key", suite.key_bytes)
-    return Aead13(suite, key, _expand(suite, secret, "iv", 12))
+    key = expand(suite, secret, "key", suite.key_bytes)
+    return Aead13(suite, key, expand(suite, secret, "iv", 12))
 
 
 def next_secret(suite: Suite, secret: bytes) -> bytes:
     """The traffic secret behind a key update (RFC 8446 §7.2)."""
-    return _expand(suite, secret, "traffic upd", len(secret))
+    return expand(suite, secret, "traffic upd", len(secret))

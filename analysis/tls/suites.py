@@ -116,7 +116,8 @@ def require_library() -> None:
         ) from None
 
 
-def _aead(suite: Suite, key: bytes) -> Any:
+def aead(suite: Suite, key: bytes) -> Any:
+    """The library's cipher of a suite."""
     from cryptography.hazmat.primitives.ciphers import aead
 
     if suite.cipher == "gcm":
@@ -126,7 +127,12 @@ def _aead(suite: Suite, key: bytes) -> Any:
     return aead.AESCCM(key, tag_length=8 if suite.cipher == "ccm8" else 16)
 
 
-def _decrypt(cipher: Any, nonce: bytes, body: bytes, about: bytes) -> bytes:
+def decrypt(cipher: Any, nonce: bytes, body: bytes, about: bytes) -> bytes:
+    """What an authenticated cipher protects.
+
+    Raises:
+        NotOpenedError: it does not fit.
+    """
     from cryptography.exceptions import InvalidTag
 
     try:
@@ -143,11 +149,11 @@ class Aead13:
     """TLS 1.3 (RFC 8446 §5.2): the content's type is the last byte that is not 0."""
 
     def __init__(self, suite: Suite, key: bytes, iv: bytes) -> None:
-        self.cipher, self.iv, self.count = _aead(suite, key), iv, 0
+        self.cipher, self.iv, self.count = aead(suite, key), iv, 0
 
     def open(self, content: int, header: bytes, body: bytes) -> tuple[int, bytes]:
         """See `Protection`."""
-        plain = _decrypt(self.cipher, _xored(self.iv, self.count), body, header)
+        plain = decrypt(self.cipher, _xored(self.iv, self.count), body, header)
         self.count += 1
         plain = plain.rstrip(b"\0")
         return (plain[-1], plain[:-1]) if plain else (content, b"")
@@ -157,7 +163,7 @@ class Aead12:
     """TLS 1.2 with authenticated encryption (RFC 5246 §6.2.3.3)."""
 
     def __init__(self, suite: Suite, key: bytes, iv: bytes) -> None:
-        self.cipher, self.iv, self.count = _aead(suite, key), iv, 0
+        self.cipher, self.iv, self.count = aead(suite, key), iv, 0
         self.explicit_bytes = 12 - len(iv)
         self.tag_bytes = 8 if suite.cipher == "ccm8" else 16
 
@@ -169,7 +175,7 @@ class Aead12:
             raise NotOpenedError
         nonce = self.iv + explicit if explicit else _xored(self.iv, self.count)
         about = self.count.to_bytes(8, "big") + header[:3] + length.to_bytes(2, "big")
-        plain = _decrypt(self.cipher, nonce, rest, about)
+        plain = decrypt(self.cipher, nonce, rest, about)
         self.count += 1
         return content, plain
 
