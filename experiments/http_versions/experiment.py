@@ -1,4 +1,4 @@
-"""HTTP from 1.0 to 2: the same page, and what each version sends for it."""
+"""HTTP from 1.0 to 3: the same page, and what each version sends for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import messages
-from analysis.dissect import http, http2, tls
+from analysis.dissect import http, http2, http3, tls
 from testbed import (
     Action,
     LinkShape,
@@ -22,8 +22,10 @@ from testbed import (
     steps,
     unfilter,
 )
-from testbed.daemons import start
+from testbed.daemons import certificates, start
 from testbed.daemons.apache import Apache
+from testbed.daemons.certificates import Certificate
+from testbed.daemons.http3 import Door, Http3Client, Http3Server
 from testbed.daemons.nginx import Nginx
 from topologies.line import FAR_ROUTER, Line
 
@@ -69,6 +71,12 @@ FAULTS = (
     "other-client",
 )
 
+NAME = "www.example.org"
+CERTIFICATES = (
+    Certificate("root", "Example Root", ca=True, key="p256"),
+    Certificate("www", NAME, issuer="root", names=(NAME,), key="p256"),
+)
+
 SITE = f"""
 server {{
   listen {OLD};
@@ -77,32 +85,33 @@ server {{
 server {{
   listen {H2C} http2;
   root /srv;
-  http2_max_concurrent_streams {{streams}};
+  http2_max_concurrent_streams STREAMS;
 }}
 server {{
   listen {TLS} ssl http2;
   root /srv;
-  ssl_certificate {{state}}/cert.pem;
-  ssl_certificate_key {{state}}/key.pem;
+  ssl_certificate CHAIN;
+  ssl_certificate_key KEY;
 }}
 server {{
   listen {TLS_OLD} ssl;
   root /srv;
-  ssl_certificate {{state}}/cert.pem;
-  ssl_certificate_key {{state}}/key.pem;
+  ssl_certificate CHAIN;
+  ssl_certificate_key KEY;
 }}
 """
 
 
 class HttpVersions(Pages, Frames, Loss, Start):
-    """HTTP from 1.0 to 2: the same page over each version.
+    """HTTP from 1.0 to 3: the same page over each version.
 
     h1 fetches a page of twelve small files and one of twelve larger ones from h2, over HTTP/1.0,
-    over HTTP/1.1 on one connection and on six, and over HTTP/2, with a near and a far server, with
-    and without loss. Further steps look into HTTP/2: its frames, its header table, flow control,
-    server push, 103 Early Hints, and how a connection comes to speak HTTP/2.
+    over HTTP/1.1 on one connection and on six, over HTTP/2 and over HTTP/3, with a near and a far
+    server, with and without loss. Further steps look into HTTP/2: its frames, its header table,
+    flow control, server push, 103 Early Hints, and how a connection comes to speak HTTP/2.
 
-    Clients are curl and nghttp, servers nginx and Apache. `faults` break things on purpose.
+    Clients are curl and nghttp, servers nginx and Apache; HTTP/3 is aioquic's on both sides.
+    `faults` break things on purpose.
     """
 
     @dataclass(frozen=True)
@@ -114,7 +123,8 @@ class HttpVersions(Pages, Frames, Loss, Start):
         )
 
     params: Parameters
-    programs = ("curl", "nghttp", "nft", "openssl", "ping", "ip")
+    programs = ("curl", "nghttp", "nft", "ping", "ip")
+    extras = ("quic", "tls")
 
     # ---- in the network
 
@@ -128,10 +138,14 @@ class HttpVersions(Pages, Frames, Loss, Start):
             for number in range(page.files):
                 Path(f"/srv/{page.name}{number}.txt").write_text("x" * page.size_bytes)
         Path("/srv/pushing.html").write_text("<h1>A page</h1>\n")
-        place = net.state_folder("h2")
-        _certificate(place)(net)
+        made = certificates.make(net, "h2", CERTIFICATES)
+        www = made["www"]
         streams = "1" if "one-by-one" in self.params.faults else "128"
-        start(net, {"h2": [Nginx(SITE.replace("{streams}", streams)), self._apache()]})
+        site = SITE.replace("CHAIN", str(www.chain)).replace("KEY", str(www.key))
+        nginx = Nginx(site.replace("STREAMS", streams))
+        http3_server = Http3Server(net, "h2", [Door(www, pages.H3)])
+        self._http3 = Http3Client(net, "h1", net.address("h2"), NAME, made["root"].certificate)
+        start(net, {"h2": [nginx, self._apache(), http3_server], "h1": [self._http3]})
         net.capture(pages.CLIENT)
         self._server = net.address("h2")
         steps.play(net, dict(self._steps()), quiet_s=0.5)
@@ -164,7 +178,7 @@ class HttpVersions(Pages, Frames, Loss, Start):
         yield from self._without_loss()
         yield "curl", self._one_file()
         yield "table", self._nghttp(H2C, *_names(SMALL))
-        yield "mix", self._fetch(LARGE, WAYS[-1], window=True)
+        yield "mix", self._fetch(LARGE, WAYS[3], window=True)
         yield "window", self._nghttp(H2C, f"{LARGE.name}0.txt", window=True)
         yield "push", self._nghttp(APACHE, "pushing.html")
         yield "push-refused", self._nghttp(APACHE, "pushing.html", push=False)
@@ -209,6 +223,10 @@ class HttpVersions(Pages, Frames, Loss, Start):
             options, port = ("--http1.1",), OLD
         elif "one-by-one" in self.params.faults:
             options = options[:1]
+        if way.name == "3" and options == way.options:
+            paths = [f"/{name}" for name in _names(page)]
+            alone = "one-by-one" in self.params.faults
+            return self._http3.do(paths=[[path] for path in paths] if alone else [paths])
         if not options:
             return self._nghttp(port, *_names(page), window=window)
         return self._curl(*options, *(self._url(port, name) for name in _names(page)))
@@ -248,8 +266,9 @@ class HttpVersions(Pages, Frames, Loss, Start):
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets, frames of HTTP/2 and hellos of TLS by step."""
-        columns = dict.fromkeys([*http2.COLUMNS, *tls.COLUMNS])
-        found = steps.measure(data, columns, {"http": _http, "frames": _frames, "hellos": _hellos})
+        columns = dict.fromkeys([*http2.COLUMNS, *tls.COLUMNS, *http3.COLUMNS])
+        read = {"http": _http, "frames": _frames, "http3": _http3, "hellos": _hellos}
+        found = steps.measure(data, columns, read)
         found["packets"] = found["packets"].drop(columns="payload")
         return found
 
@@ -301,14 +320,6 @@ def _shaped(rtt_ms: float, loss_percent: float = 0.0) -> Action:
     return act
 
 
-def _certificate(folder: Path) -> Action:
-    """A key and a certificate that nobody vouches for."""
-    subject = ("-subj", "/CN=h2", "-days", "30")
-    files = ("-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem")
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-    return program("h2", "openssl", "req", "-x509", *kind, "-nodes", *files, *subject)
-
-
 def _http(packets: pd.DataFrame) -> pd.DataFrame:
     """Messages as `analysis.dissect.http.read` gives them, and `info`."""
     return _in_words(packets, http.read(packets).drop(columns="body"))
@@ -323,6 +334,11 @@ def _in_words(packets: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """With what each packet says, in HTTP/1 and HTTP/2, as `info`."""
     said = messages.by_frame(messages.find(packets, frozenset({"http", "http2"})))
     return found.assign(info=[said[frame][1] if frame in said else "" for frame in found["frame"]])
+
+
+def _http3(packets: pd.DataFrame) -> pd.DataFrame:
+    """Frames as `analysis.dissect.http3.read` gives them, and `info`."""
+    return http3.read(packets).assign(info=None)
 
 
 def _hellos(packets: pd.DataFrame) -> pd.DataFrame:

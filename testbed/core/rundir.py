@@ -51,6 +51,9 @@ RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
 KEYS = "keys"
 """Folder of a scenario with the secrets of its TLS connections, as key logs."""
 
+QLOG = "qlog"
+"""Folder of a scenario with what the ends of its QUIC connections logged, one folder per node."""
+
 
 def key_logs(scenario: Path) -> list[Path]:
     """The key logs of a scenario's folder."""

@@ -1,7 +1,8 @@
 """Small programs that run in nodes, where no well-kept program does the same.
 
 They use the standard library alone, and little of it: in a guest every page of code costs. The web
-application and the WebSocket programs are the exceptions: they use Debian's Python packages.
+application and the WebSocket programs are the exceptions: they use Debian's Python packages, and
+those of HTTP/3 use aioquic, an extra.
 """
 
 from __future__ import annotations

@@ -1,0 +1,148 @@
+"""An HTTP/3 server (RFC 9114) on aioquic: files of a folder.
+
+    http3_server.py doors=JSON [root=/srv] [idle_s=60] [keys=FILE] [qlog=FOLDER] [flaws=a,b] [check]
+
+``doors`` is a list: each door has a ``port``, files ``certificate`` (a chain) and ``key``, and
+``retry``: whether clients must prove their address first (RFC 9000 §8.1.2). All files that are
+asked for go out at once, their streams side by side. The secrets of all connections are appended to
+``keys``; ``qlog`` gets one file per connection when it ends. `FLAWS` are mistakes that it makes
+only when asked.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.asyncio.server import serve
+from aioquic.h3 import connection as h3
+from aioquic.h3.events import HeadersReceived
+from aioquic.quic import connection as quic
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.events import ProtocolNegotiated
+from aioquic.quic.logger import QuicFileLogger
+from aioquic.tls import SessionTicket
+
+FLAWS = {
+    "amplify": "sends as much as it likes to addresses that are not proven",
+    "no-table": "has no room for a dynamic table of header fields",
+    "no-tickets": "gives no tickets for sessions to come",
+    "one-address": "ignores datagrams from another address than the first",
+}
+_SETTINGS = {
+    "doors": "[]",
+    "root": "/srv",
+    "idle_s": "60",
+    "keys": "",
+    "qlog": "",
+    "flaws": "",
+}
+
+_MUCH_BYTES = 1 << 20
+
+settings = dict(_SETTINGS)
+flaws: set[str] = set()
+
+
+class Server(QuicConnectionProtocol):
+    """One connection: answers GET with files."""
+
+    http: h3.H3Connection | None = None
+
+    def quic_event_received(self, event: Any) -> None:
+        """Requests, once the handshake has agreed on HTTP/3."""
+        if isinstance(event, ProtocolNegotiated):
+            self.http = h3.H3Connection(self._quic)
+        if self.http is not None:
+            for found in self.http.handle_event(event):
+                if isinstance(found, HeadersReceived):
+                    self.answer(found.stream_id, dict(found.headers))
+
+    def answer(self, stream: int, headers: dict[bytes, bytes]) -> None:
+        """A file of the root folder, whatever folder the path names."""
+        assert self.http is not None
+        file = Path(settings["root"], Path(headers[b":path"].decode()).name)
+        found = file.is_file() and headers[b":method"] == b"GET"
+        row = {"time_ns": time.time_ns(), "file": file.name, "stream": stream, "found": found}
+        print(json.dumps(row), flush=True)  # noqa: T201 (its log)
+        body = file.read_bytes() if found else b""
+        fields = [(b":status", b"200" if found else b"404"), (b"server", b"testbed")]
+        fields.append((b"content-length", str(len(body)).encode()))
+        self.http.send_headers(stream, fields, end_stream=not body)
+        if body:
+            self.http.send_data(stream, body, end_stream=True)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """From whatever address, unless there is a flaw."""
+        if "one-address" in flaws and addr != self.__dict__.setdefault("first", addr):
+            return
+        super().datagram_received(data, addr)
+
+
+def break_library() -> None:
+    """Changes what the library sends, and what it accepts."""
+    if "amplify" in flaws:
+        right = quic.QuicNetworkPath.__init__
+
+        def trusting(self: Any, *given: Any, **named: Any) -> None:
+            right(self, *given, **named)
+            self.bytes_received = _MUCH_BYTES  # of which it may send back three times as much
+
+        quic.QuicNetworkPath.__init__ = trusting
+    if "no-table" in flaws:
+        say = h3.encode_settings
+        none = {h3.Setting.QPACK_MAX_TABLE_CAPACITY: 0, h3.Setting.QPACK_BLOCKED_STREAMS: 0}
+        h3.encode_settings = lambda settings: say(settings | none)
+
+
+async def listen() -> None:
+    """Serves until it is ended."""
+    logs = open(settings["keys"], "a", buffering=1) if settings["keys"] else None  # noqa: PTH123, SIM115
+    tickets: dict[bytes, SessionTicket] = {}
+    gives = "no-tickets" not in flaws
+    for door in json.loads(settings["doors"]):
+        configuration = QuicConfiguration(
+            is_client=False,
+            alpn_protocols=["h3"],
+            idle_timeout=float(settings["idle_s"]),
+            quic_logger=QuicFileLogger(settings["qlog"]) if settings["qlog"] else None,
+            secrets_log_file=logs,
+        )
+        configuration.load_cert_chain(door["certificate"], door["key"])
+        await serve(
+            "0.0.0.0",
+            door["port"],
+            configuration=configuration,
+            create_protocol=Server,
+            retry=door["retry"],
+            session_ticket_fetcher=(lambda label: tickets.pop(label, None)) if gives else None,
+            session_ticket_handler=(lambda x: tickets.update({x.ticket: x})) if gives else None,
+        )
+    await asyncio.Future()
+
+
+def main(words: list[str]) -> int:
+    """Reads the settings, then serves."""
+    for word in words:
+        name, _, value = word.partition("=")
+        if name == "check":
+            continue
+        if name not in _SETTINGS:
+            sys.stderr.write(f"{name}: unknown; known: {', '.join(_SETTINGS)}\n")
+            return 2
+        settings[name] = value
+    flaws.update(filter(None, settings["flaws"].split(",")))
+    if unknown := flaws - set(FLAWS):
+        sys.stderr.write(f"flaws: {min(unknown)} is unknown; known: {', '.join(FLAWS)}\n")
+        return 2
+    break_library()
+    if "check" not in words:
+        asyncio.run(listen())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
