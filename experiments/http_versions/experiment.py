@@ -218,15 +218,15 @@ class HttpVersions(Pages, Frames, Loss, Start):
 
     def _fetch(self, page: Page, way: Way, *, window: bool = False) -> Action:
         """A page, all its files at once; with HTTP/2 perhaps with a narrow window per stream."""
+        if way.name == "3":
+            paths = [f"/{name}" for name in _names(page)]
+            alone = "one-by-one" in self.params.faults
+            return self._http3.do(paths=[[path] for path in paths] if alone else [paths])
         options, port = way.options, way.port
         if "old-client" in self.params.faults:
             options, port = ("--http1.1",), OLD
         elif "one-by-one" in self.params.faults:
             options = options[:1]
-        if way.name == "3" and options == way.options:
-            paths = [f"/{name}" for name in _names(page)]
-            alone = "one-by-one" in self.params.faults
-            return self._http3.do(paths=[[path] for path in paths] if alone else [paths])
         if not options:
             return self._nghttp(port, *_names(page), window=window)
         return self._curl(*options, *(self._url(port, name) for name in _names(page)))
