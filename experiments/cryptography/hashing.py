@@ -21,6 +21,8 @@ from testbed import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 LENGTHS_BYTES = {"md5": 16, "sha1": 20, "sha256": 32, "sha512": 64, "sha3_256": 32}
@@ -46,9 +48,12 @@ class Hashing(Experiment):
             str(name): sorted({int(n) for n in group["output_bytes"]})
             for name, group in rows.groupby("hash")
         }
-        wanted = {name: [size] for name, size in LENGTHS_BYTES.items() if name in found}
+        wanted = {name: [LENGTHS_BYTES[name]] for name in sorted(LENGTHS_BYTES)}
         return all_of(
-            given(at_least(rows["input_bytes"].nunique(), 2, unit="lengths of inputs")),
+            given(
+                at_least(rows["input_bytes"].nunique(), 2, unit="lengths of inputs"),
+                same(sorted(found), sorted(LENGTHS_BYTES), "functions"),
+            ),
             same(found, wanted, "bytes"),
         ).because("lengths", rows[["hash", "input_bytes", "output_bytes"]])
 
@@ -86,18 +91,7 @@ class Hashing(Experiment):
     def one_way_costs_all_values(self, tables: Tables) -> Verdict:
         """Hashes cut to a few bits: the tries are geometric, with mean and deviation 2^n."""
         rows = tables.of("preimage")
-        return all_of(
-            *(
-                near(
-                    float(group["tries"].mean()),
-                    2.0**bits,
-                    rel=DEVIATIONS / math.sqrt(len(group)),
-                    unit="tries",
-                    what=f"{bits} bits",
-                )
-                for bits, group in by_bits(rows).items()
-            )
-        ).because("tries of each search", rows)
+        return _tries(rows, lambda bits: 2.0**bits, deviation=1)
 
     @claim(
         "Two inputs with the same hash of n bits come after about 1.25 · 2^(n/2) tries, as two "
@@ -107,19 +101,11 @@ class Hashing(Experiment):
     def collisions_come_at_the_root(self, tables: Tables) -> Verdict:
         """The tries have a Rayleigh distribution: its mean, and 52 % of it as deviation."""
         rows = tables.of("collision")
-        deviation = math.sqrt(4 / math.pi - 1)
-        return all_of(
-            *(
-                near(
-                    float(group["tries"].mean()),
-                    math.sqrt(math.pi / 2 * 2**bits),
-                    rel=DEVIATIONS * deviation / math.sqrt(len(group)),
-                    unit="tries",
-                    what=f"{bits} bits",
-                )
-                for bits, group in by_bits(rows).items()
-            )
-        ).because("tries of each search", rows)
+        return _tries(
+            rows,
+            lambda bits: math.sqrt(math.pi / 2 * 2**bits),
+            deviation=math.sqrt(4 / math.pi - 1),
+        )
 
     @claim(
         "MD5 is broken: different inputs with the same hash are known. SHA-256 tells them apart.",
@@ -165,6 +151,28 @@ def by_bits(rows: pd.DataFrame) -> dict[int, pd.DataFrame]:
     return {
         int(bits): rows[rows["bits"] == bits] for bits in sorted(rows["bits"].unique().tolist())
     }
+
+
+def _tries(rows: pd.DataFrame, mean: Callable[[int], float], deviation: float) -> Verdict:
+    """Mean tries for each length of the hash.
+
+    Args:
+        rows: the searches, with `bits` and `tries`.
+        mean: bits → expected tries.
+        deviation: standard deviation of one search, as a fraction of its mean.
+    """
+    return all_of(
+        *(
+            near(
+                float(group["tries"].mean()),
+                mean(bits),
+                rel=DEVIATIONS * deviation / math.sqrt(len(group)),
+                unit="tries",
+                what=f"{bits} bits",
+            )
+            for bits, group in by_bits(rows).items()
+        )
+    ).because("tries of each search", rows)
 
 
 def _hash(name: str, data: bytes) -> str:

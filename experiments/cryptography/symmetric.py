@@ -41,8 +41,9 @@ class Symmetric(Experiment):
         answers = tables.of("answer")
         right = dict(zip(answers["cipher"], answers["found"], strict=True))
         return all_of(
-            same(found, {name: SIZES[name] for name in found if name in SIZES}, "sizes"),
-            same(right, {name: ANSWERS[name] for name in right}, "known answers"),
+            given(same([*found, *right], [*SIZES, *ANSWERS], "tried")),
+            same(found, SIZES, "block bytes, key bits, bits that matter"),
+            same(right, ANSWERS, "known answers"),
         ).because("bytes of a block, bits of a key, bits that matter", rows[["cipher", *columns]])
 
     @claim(
