@@ -1,7 +1,6 @@
 """What a browser did, as tables: visits, their requests with phases, pictures, console.
 
-    tables = browser.read(data.path, data.clock)
-    requests = tables["requests"]
+    requests = data.browser()["requests"]
 
 Reads what `testbed.daemons.browser` leaves in a scenario's folder. Times are in ns of the run's
 clock since `run` began, as in ``time_s`` of packets; they are multiples of 1 µs, the resolution of
@@ -69,8 +68,15 @@ REQUESTS = {
 """One row per request; see `analysis.browser.requests.Request`. Phases follow each other from
 ``began_ns`` to ``ended_ns``."""
 
-FRAMES = {"visit": "string", "node": "string", "time_ns": "Int64", "file": "string"}
-"""One row per picture of the filmstrip; ``file`` is below the scenario's folder."""
+FRAMES = {
+    "visit": "string",
+    "node": "string",
+    "time_ns": "Int64",
+    "file": "string",
+    "picture": "object",
+}
+"""One row per picture of the filmstrip: ``file`` is its place below the scenario's folder,
+``picture`` its contents (PNG); None if it is gone."""
 
 CONSOLE = {
     "visit": "string",
@@ -172,8 +178,10 @@ def _seen(
     method, told = event["method"], event["params"]
     if method == "Page.screencastFrame" and "file" in told:
         moment_ns = round(told["metadata"]["timestamp"] * 1e6) * 1000 - epoch_ns
-        file = str((visit / told["file"]).relative_to(scenario))
-        yield "frames", {"time_ns": moment_ns, "file": file}
+        path = visit / "film" / Path(told["file"]).name
+        picture = path.read_bytes() if path.is_file() else None
+        file = str(path.relative_to(scenario))
+        yield "frames", {"time_ns": moment_ns, "file": file, "picture": picture}
         return
     if method == "Runtime.consoleAPICalled":
         words = [str(a.get("value", a.get("description", ""))) for a in told["args"]]

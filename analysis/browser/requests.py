@@ -137,6 +137,9 @@ def of_events(events: Iterable[Event]) -> list[Request]:
             found.append(latest[name])
         elif name in latest and event["method"] in _HEARD:
             _HEARD[event["method"]](latest[name], told)
+    for request in found:
+        if request.served_from != "network":  # what DevTools tells is of the response that was kept
+            request.connection, request.reused = 0, False
     return found
 
 

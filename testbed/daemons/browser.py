@@ -43,6 +43,9 @@ LEAST_MEMORY_MB = 900
 LOAD_S = 120.0
 """How long a page may take to load, in seconds of the run's clock."""
 
+NAMES_S = 60
+"""How long it remembers what a name's address is, whatever the record's time to live."""
+
 WINDOW = (800, 600)
 
 FLAGS = (
@@ -52,12 +55,16 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--disable-background-networking",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
     "--disable-component-update",
     "--disable-sync",
     "--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable",
     "--net-log-capture-mode=IncludeSensitive",
 )
-"""A guest's user is root, has no graphics card and no shared memory; the rest keeps it silent."""
+"""A guest's user is root, has no graphics card and no shared memory. The rest keeps it silent, and
+awake: it treats no page as one that nobody looks at."""
 
 NO_QUIC = "--disable-quic"
 

@@ -259,6 +259,19 @@ class ScenarioData:
         columns = ["began_ns", "ended_ns", "late_ns", "longest_ns"]
         return pd.DataFrame(rows, columns=columns, dtype="int64")
 
+    def browser(self) -> dict[str, pd.DataFrame]:
+        """What browsers did: ``visits``, ``requests`` and more; see `analysis.browser`.
+
+        Raises:
+            MissingDataError: one of their files is missing or damaged.
+        """
+        from analysis import browser
+
+        try:
+            return browser.read(self.path, self.clock)
+        except ParseError as error:
+            raise MissingDataError(str(error)) from error
+
     def log(self, name: str) -> str:
         """Output of a program started by ``net.start(..., log=name)``."""
         path = self.path / "logs" / f"{name}.log"

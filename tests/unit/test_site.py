@@ -13,6 +13,8 @@ import pytest
 from testbed.author.experiment import experiment_files, load
 from testbed.book import phrases, words
 from testbed.core.project import PROJECT
+from testbed.execution import extras
+from tests import in_browser
 
 RUN_OF = "fragmentation"
 
@@ -107,6 +109,14 @@ def test_no_page_fetches_anything_from_elsewhere(site):
         text = path.read_text(encoding="utf-8")
         assert not re.findall(r"<(?:script|img|iframe)[^>]* src=\"?(?:https?:)?//", text), path
         assert not re.findall(r"<link[^>]*stylesheet[^>]* href=\"?(?:https?:)?//", text), path
+
+
+@pytest.mark.skipif(bool(extras.missing(["browser"])), reason="no browser: make extra-browser")
+@pytest.mark.parametrize("name", ["index", f"experiments/{RUN_OF}", f"zh/experiments/{RUN_OF}"])
+def test_a_browser_shows_a_page_without_problems(name, site, tmp_path):
+    found = in_browser.problems(site / f"{name}.html", tmp_path)
+    # the theme asks for the list of pages, which it does not get from a disk and does not need
+    assert [problem for problem in found if "sitemap.xml" not in problem] == []
 
 
 def test_a_dead_link_is_found(tmp_path):
