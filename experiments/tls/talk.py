@@ -84,8 +84,8 @@ def served(log: str) -> pd.DataFrame:
 
 
 def said(tables: Tables, step: str, *, capture: str = CLIENT, **equals: Any) -> pd.DataFrame:
-    """A step's TLS messages in their order."""
-    return pick(tables, step, capture, table="tls", **equals)
+    """A step's TLS messages in their order; none also where a client found no session to resume."""
+    return pick(tables, step, capture, table="tls", silent=True, **equals)
 
 
 def flights(tables: Tables, step: str) -> list[Flight]:
@@ -142,7 +142,8 @@ def message(tables: Tables, step: str, name: str) -> dict[Any, Any]:
 
 def targets(tables: Tables, step: str, table: str = "http", capture: str = PATH) -> list[str]:
     """What a step's requests ask for."""
-    return pick(tables, step, capture, table=table, kind="request")["target"].tolist()
+    found = pick(tables, step, capture, table=table, silent=True, kind="request")
+    return found["target"].tolist()
 
 
 def octets(tables: Tables, step: str) -> bytes:
