@@ -76,7 +76,7 @@ def servers(
     www = made["www"]
     retry = "no-retry" not in faults
     doors = [Door(www), Door(www, RETRY_PORT, retry), Door(made["long"], LONG_PORT)]
-    flaws = [fault for fault in faults if fault in ("amplify", "no-table", "no-tickets")]
+    flaws = [fault for fault in faults if fault in ("amplify", "no-table")]
     flaws += ["one-address"] if "fixed-address" in faults else []
     site = SITE.replace("CHAIN", str(www.chain)).replace("KEY", str(www.key))
     site = site.replace("ALT_SVC", "" if "no-alt-svc" in faults else ALT_SVC)

@@ -24,8 +24,10 @@ import json
 import re
 import ssl
 import sys
-import time
 from typing import Any
+
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.append(__file__.rsplit("/", 3)[0])
 
 from aioquic.asyncio.client import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
@@ -36,15 +38,12 @@ from aioquic.quic.events import ConnectionTerminated, ProtocolNegotiated
 from aioquic.quic.logger import QuicFileLogger
 from aioquic.tls import SessionTicket
 
+from testbed.programs.telling import tell
+
 _LIMIT_S = 60.0
 _ALT_SVC = re.compile(r'h3="([\w.]*):(\d+)"')
 
 tickets: list[SessionTicket] = []
-
-
-def tell(**row: object) -> None:
-    """One line of output, at once."""
-    print(json.dumps({"time_ns": time.time_ns(), **row}), flush=True)  # noqa: T201 (its output)
 
 
 class Client(QuicConnectionProtocol):

@@ -12,9 +12,11 @@ only when asked.
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # started as a file: our package is two folders up
+    sys.path.append(__file__.rsplit("/", 3)[0])
 
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.asyncio.server import serve
@@ -26,13 +28,17 @@ from aioquic.quic.events import ProtocolNegotiated
 from aioquic.quic.logger import QuicFileLogger
 from aioquic.tls import SessionTicket
 
+from testbed.programs.settings import read
+from testbed.programs.telling import tell
+
 FLAWS = {
     "amplify": "sends as much as it likes to addresses that are not proven",
     "no-table": "has no room for a dynamic table of header fields",
-    "no-tickets": "gives no tickets for sessions to come",
     "one-address": "ignores datagrams from another address than the first",
 }
-_SETTINGS = {
+_MUCH_BYTES = 1 << 20
+
+settings = {
     "doors": "[]",
     "root": "/srv",
     "idle_s": "60",
@@ -41,9 +47,6 @@ _SETTINGS = {
     "flaws": "",
 }
 
-_MUCH_BYTES = 1 << 20
-
-settings = dict(_SETTINGS)
 flaws: set[str] = set()
 
 
@@ -66,8 +69,7 @@ class Server(QuicConnectionProtocol):
         assert self.http is not None
         file = Path(settings["root"], Path(headers[b":path"].decode()).name)
         found = file.is_file() and headers[b":method"] == b"GET"
-        row = {"time_ns": time.time_ns(), "file": file.name, "stream": stream, "found": found}
-        print(json.dumps(row), flush=True)  # noqa: T201 (its log)
+        tell(file=file.name, stream=stream, found=found)
         body = file.read_bytes() if found else b""
         fields = [(b":status", b"200" if found else b"404"), (b"server", b"testbed")]
         fields.append((b"content-length", str(len(body)).encode()))
@@ -102,7 +104,6 @@ async def listen() -> None:
     """Serves until it is ended."""
     logs = open(settings["keys"], "a", buffering=1) if settings["keys"] else None  # noqa: PTH123, SIM115
     tickets: dict[bytes, SessionTicket] = {}
-    gives = "no-tickets" not in flaws
     for door in json.loads(settings["doors"]):
         configuration = QuicConfiguration(
             is_client=False,
@@ -118,31 +119,18 @@ async def listen() -> None:
             configuration=configuration,
             create_protocol=Server,
             retry=door["retry"],
-            session_ticket_fetcher=(lambda label: tickets.pop(label, None)) if gives else None,
-            session_ticket_handler=(lambda x: tickets.update({x.ticket: x})) if gives else None,
+            session_ticket_fetcher=lambda label: tickets.pop(label, None),
+            session_ticket_handler=lambda ticket: tickets.update({ticket.ticket: ticket}),
         )
     await asyncio.Future()
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str]) -> None:
     """Reads the settings, then serves."""
-    for word in words:
-        name, _, value = word.partition("=")
-        if name == "check":
-            continue
-        if name not in _SETTINGS:
-            sys.stderr.write(f"{name}: unknown; known: {', '.join(_SETTINGS)}\n")
-            return 2
-        settings[name] = value
-    flaws.update(filter(None, settings["flaws"].split(",")))
-    if unknown := flaws - set(FLAWS):
-        sys.stderr.write(f"flaws: {min(unknown)} is unknown; known: {', '.join(FLAWS)}\n")
-        return 2
-    break_library()
-    if "check" not in words:
+    if read(words, settings, flaws, FLAWS):
+        break_library()
         asyncio.run(listen())
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
