@@ -29,8 +29,6 @@ HASH_BLOCK_BYTES = 64
 _ROUNDS = 3
 _SHORTEST_S = 2e-3
 
-SLOW_HASHES = ("PBKDF2", "scrypt")
-
 
 class Speeds(Experiment):
     """Speeds, as ratios."""
