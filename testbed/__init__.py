@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         routing,
         sockets,
         steps,
+        tls_steps,
         tunnels,
     )
     from testbed.author.actions import (
@@ -168,6 +169,7 @@ __all__ = [
     "step",
     "steps",
     "sysctl",
+    "tls_steps",
     "tunnels",
     "unfilter",
     "wait",
@@ -182,7 +184,7 @@ __all__ = [
 _HOME = {
     "author": (
         "actions bulk_flows dns_lookups endpoints name_service packet_scripts plots routing sockets"
-        " steps tunnels"
+        " steps tls_steps tunnels"
     ),
     "author.actions": (
         "Action compute_checksums filter_packets in_order ip masquerade nothing own_program ping"

@@ -105,6 +105,7 @@ _NAMES = {
 }
 _EXTENSIONS = {
     hello.SERVER_NAME: "server_name",
+    hello.STATUS_REQUEST: "status_request",
     hello.ALPN: "alpn",
     hello.ENCRYPT_THEN_MAC: "encrypt_then_mac",
     hello.EXTENDED_MASTER_SECRET: "extended_master_secret",

@@ -10,47 +10,20 @@ from typing import Any
 import pandas as pd
 
 from analysis import tls
-from analysis.dissect import http, tls_messages
-from testbed import MissingDataError, Tables, pick
+from testbed import MissingDataError, Tables, pick, tls_steps
 
-CLIENT, PATH = "h1-eth0", "r1-eth1"
+CLIENT, PATH = tls_steps.CLIENT, "r1-eth1"
 """Where packets are captured: at the client, and on the path."""
 
 Flight = tuple[str, tuple[str, ...]]
 """Who speaks, and the messages that come before the other side speaks."""
 
 CHANGE = "change cipher spec"
-DATA = "application data"
+DATA = tls_steps.DATA
 
 
-def read(packets: pd.DataFrame) -> pd.DataFrame:
-    """TLS messages as `analysis.dissect.tls_messages.read` gives them, with the packet's `info`."""
-    found = tls_messages.read(packets)
-    texts = found.groupby("frame")["text"].agg(_together)
-    return found.assign(info="TLS " + found["frame"].map(texts))
-
-
-def _together(texts: pd.Series[str]) -> str:
-    """Texts of one packet; the same ones in a row are counted."""
-    runs = [(text, len(list(same))) for text, same in groupby(texts.tolist())]
-    return ", ".join(f"{count} × {text}" if count > 1 else text for text, count in runs)
-
-
-def read_http(packets: pd.DataFrame) -> pd.DataFrame:
-    """HTTP messages, of TLS what is inside, and `info`."""
-    found = http.read(packets)
-    around = read(packets).query("protocol_name != @DATA")
-    texts = ("TLS " + around.groupby("frame")["text"].agg(_together) + ", ").to_dict()
-    words = [texts.get(row["frame"], "") + _words(row) for row in found.to_dict("records")]
-    found["info"] = words
-    return found.drop_duplicates("frame", keep="last")
-
-
-def _words(row: dict[Any, Any]) -> str:
-    inside = "in TLS: " if 80 not in (row["tcp_sport"], row["tcp_dport"]) else ""
-    if row["kind"] == "request":
-        return f"{inside}{row['method']} {row['target']}"
-    return f"{inside}{row['status']} {row['reason']}, {row['body_bytes']} bytes of body"
+read, read_http = tls_steps.read, tls_steps.read_http
+said, message, alert = tls_steps.said, tls_steps.message, tls_steps.alert
 
 
 def read_without_keys(packets: pd.DataFrame) -> pd.DataFrame:
@@ -83,11 +56,6 @@ def served(log: str) -> pd.DataFrame:
 # ---- what claims ask
 
 
-def said(tables: Tables, step: str, *, capture: str = CLIENT, **equals: Any) -> pd.DataFrame:
-    """A step's TLS messages in their order; none also where a client found no session to resume."""
-    return pick(tables, step, capture, table="tls", silent=True, **equals)
-
-
 def flights(tables: Tables, step: str) -> list[Flight]:
     """A step's messages up to the first application data, grouped by who speaks."""
     rows = said(tables, step)
@@ -117,12 +85,6 @@ def round_trips(tables: Tables, step: str) -> int | None:
     return [side for side, _ in groupby(before)].count("server")
 
 
-def alert(tables: Tables, step: str) -> tuple[str, str]:
-    """Who sent the step's first fatal alert, and its description; empty: nobody did."""
-    rows = said(tables, step, protocol_name="alert", alert="fatal")
-    return ("", "") if rows.empty else (str(rows["side"].iloc[0]), str(rows["message"].iloc[0]))
-
-
 def only(rows: pd.DataFrame, what: str) -> dict[Any, Any]:
     """The first of some rows.
 
@@ -132,12 +94,6 @@ def only(rows: pd.DataFrame, what: str) -> dict[Any, Any]:
     if rows.empty:
         raise MissingDataError(f"the capture shows no {what}")
     return rows.to_dict("records")[0]
-
-
-def message(tables: Tables, step: str, name: str) -> dict[Any, Any]:
-    """A handshake message of a step; empty if there is none."""
-    rows = said(tables, step, message=name)
-    return rows.to_dict("records")[0] if len(rows) else {}
 
 
 def targets(tables: Tables, step: str, table: str = "http", capture: str = PATH) -> list[str]:

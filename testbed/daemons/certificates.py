@@ -32,6 +32,7 @@ PROGRAM, PACKAGE = "/usr/bin/python3", "python3-cryptography"
 FOLDER = "certificates"
 KINDS = ("rsa1024", "rsa2048", "rsa3072", "p256", "ed25519")
 HASHES = ("sha256", "sha384", "sha1")
+USAGES = ("server", "client", "mail")
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,13 @@ class Certificate:
         hash: what is signed, one of `HASHES`; Ed25519 has its own.
         begins_days: when it begins to be valid, from now.
         lasts_days: how long it is valid.
-        crl: URL of the list of revoked certificates; empty: none.
+        crl: URL of the list of revoked certificates; empty: none. The list is made, too.
         must_staple: clients must get an OCSP response with it (RFC 7633).
+        usages: what its key is for, of `USAGES`; not for a `ca`.
+        permitted: DNS domains that a `ca` may sign for (RFC 5280 §4.2.1.10); empty: all.
+        revoked: its issuer has revoked it, and says so in its list and in its OCSP response.
+        status_days: how long its issuer's OCSP response is valid, from now; 0: none is made.
+        damaged: one bit of its signature is changed afterwards.
     """
 
     name: str
@@ -65,6 +71,11 @@ class Certificate:
     lasts_days: float = 365.0
     crl: str = ""
     must_staple: bool = False
+    usages: tuple[str, ...] = ("server", "client")
+    permitted: tuple[str, ...] = ()
+    revoked: bool = False
+    status_days: float = 0.0
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,11 +86,15 @@ class Files:
         certificate: alone.
         key: the private key.
         chain: the certificate and those of its issuers, without the root.
+        crl: the certificates that it revoked (DER), if it issued any with a list.
+        status: its issuer's OCSP response (DER), if one was wanted.
     """
 
     certificate: Path
     key: Path
     chain: Path
+    crl: Path
+    status: Path
 
 
 def make(net: RunningNetwork, node: str, wanted: Sequence[Certificate]) -> dict[str, Files]:
@@ -94,7 +109,7 @@ def make(net: RunningNetwork, node: str, wanted: Sequence[Certificate]) -> dict[
         name → files.
 
     Raises:
-        ConfigError: an issuer or a kind of key or hash is unknown, or a name comes twice.
+        ConfigError: an issuer or a kind of key, hash or usage is unknown, or a name comes twice.
         CommandError: the program failed, for example because python3-cryptography is missing.
     """
     check(wanted)
@@ -130,7 +145,12 @@ def check(wanted: Sequence[Certificate]) -> None:
             raise ConfigError(f"certificate '{one.name}': comes twice")
         if one.issuer and one.issuer not in known:
             raise ConfigError(f"certificate '{one.name}': issuer '{one.issuer}' must come before")
-        for what, value, allowed in (("key", one.key, KINDS), ("hash", one.hash, HASHES)):
+        asked = (
+            ("key", one.key, KINDS),
+            ("hash", one.hash, HASHES),
+            *(("usage", usage, USAGES) for usage in one.usages),
+        )
+        for what, value, allowed in asked:
             if value not in allowed:
                 raise ConfigError(
                     f"certificate '{one.name}': {what} '{value}' is unknown; "
@@ -148,4 +168,7 @@ def _chained(folder: Path, one: Certificate, wanted: Sequence[Certificate]) -> F
         above = by_name[above].issuer
     file = folder / f"{one.name}.chain.pem"
     file.write_text("".join((folder / f"{name}.pem").read_text() for name in chain))
-    return Files(folder / f"{one.name}.pem", folder / f"{one.name}.key", file)
+    certificate, key, crl, status = (
+        folder / f"{one.name}.{suffix}" for suffix in ("pem", "key", "crl", "ocsp")
+    )
+    return Files(certificate, key, file, crl, status)
