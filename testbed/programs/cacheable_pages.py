@@ -65,7 +65,13 @@ def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
     settings = {"port": "8000", "flaws": ""}
     if read(words, settings, flaws, FLAWS):
-        serve(app, host="0.0.0.0", port=int(settings["port"]), threads=4)
+        serve(
+            app,
+            host="0.0.0.0",
+            port=int(settings["port"]),
+            threads=4,
+            clear_untrusted_proxy_headers=False,  # `home` trusts whoever asks; waitress 3 would not
+        )
 
 
 if __name__ == "__main__":
