@@ -16,6 +16,8 @@ from testbed.results.pictures import Picture
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's, for what it starts with `&`
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start must hear it
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # of nohup, which the tests still honour
+    signal.signal(signal.SIGHUP, lambda *_: None)  # what they start does not inherit a handler
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,14 +133,27 @@ class Client:
         name: str = NAME,
     ) -> Action:
         """One connection by openssl s_client, with a request in it."""
+        script = self._script(options, ask, at, port, trust, name)
+        return program("h1", "sh", "-c", script)
+
+    def _script(
+        self,
+        options: Sequence[str],
+        ask: str,
+        at: str = "h2",
+        port: int = 443,
+        trust: str = "root",
+        name: str = NAME,
+    ) -> str:
+        """The shell's line for `visit`."""
         request = f"GET {ask} HTTP/1.1\\r\\nHost: {NAME}\\r\\nConnection: close\\r\\n\\r\\n"
         words = [
             *("openssl", "s_client", "-quiet", "-connect", f"{self.net.address(at)}:{port}"),
             *("-servername", name, "-keylogfile", self.keys, "-groups", GROUPS),
             *("-CAfile", str(self.made[trust].certificate), "-verify_return_error", *options),
         ]
-        script = f"printf '{request}' | {' '.join(words)}"
-        return program("h1", "sh", "-c", script if ask else f"{' '.join(words)} </dev/null")
+        line = " ".join(words)
+        return f"printf '{request}' | {line}" if ask else f"{line} </dev/null"
 
     def session(self, name: str, *options: str, again: str = "") -> dict[str, Action]:
         """A connection, and another one that resumes its session."""
@@ -148,16 +161,23 @@ class Client:
         second = again or f"{name}-resumed"
         return {
             name: self.visit(*options, "-sess_out", str(file)),
-            second: self.visit(*options, "-sess_in", str(file), ask="/again"),
+            second: self.visit(*options, _kept(file), ask="/again"),
         }
 
     def early(self) -> Action:
-        """A request as early data, through the relay that records it."""
+        """A request through the relay that records it: as early data, if there is a session."""
         request = f"GET /early HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"
         file, session = self.state / "early.txt", self.state / "tls13.session"
         file.write_text(request)
         options = ("-sess_in", str(session), "-early_data", str(file))
-        return self.visit(*options, ask="", at="r1", port=RELAY["record"])
+        early = self._script(options, "", "r1", RELAY["record"])
+        late = self._script((), "/early", "r1", RELAY["record"])
+        return program("h1", "sh", "-c", f"if test -e {session}; then {early}; else {late}; fi")
+
+
+def _kept(session: Path) -> str:
+    """The option to resume a session; the shell drops it if the server let the client keep none."""
+    return f"$(test ! -e {session} || echo -sess_in {session})"
 
 
 def exchanges(client: Client) -> dict[str, Action]:
