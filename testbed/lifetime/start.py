@@ -11,6 +11,7 @@ import _thread
 import contextlib
 import os
 import signal
+import sys
 import time
 
 GRACE_S = 3.0
@@ -54,6 +55,7 @@ def command(name: str, run: Callable[[], object]) -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
             signal.signal(number, _on_signal)
+    sys.unraisablehook = _on_swallowed
     try:
         from testbed.lifetime import guard
 
@@ -74,6 +76,13 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
         _end(number)
     _heard.append(number)
     raise Interrupted(number)
+
+
+def _on_swallowed(given: sys.UnraisableHookArgs) -> None:
+    """Python calls this with an exception in a finalizer, which it raises no further."""
+    if isinstance(given.exc_value, Interrupted):
+        _end(given.exc_value.number)
+    sys.__unraisablehook__(given)
 
 
 def _end_late(signals: int) -> None:

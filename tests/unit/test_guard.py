@@ -343,3 +343,23 @@ def test_a_pool_of_processes_answers_raises_and_tells_of_a_dead_one():
             list(pool.each(number, ["fails"]))
         with pytest.raises(RunIncompleteError, match="run the same command again"):
             list(pool.each(number, ["ends", "ends", "ends"]))
+
+
+SWALLOWS = """
+import os, signal
+from testbed.lifetime import start
+
+class Ends:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            pass
+
+start.command("swallows", lambda: Ends() and None)
+"""
+
+
+def test_a_signal_in_a_finalizer_ends_the_command_with_one_line():
+    argv = [sys.executable, "-c", SWALLOWS]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (143, "interrupted (SIGTERM)\n")
