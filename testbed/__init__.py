@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from testbed.author import (
         actions,
         bulk_flows,
+        crafted,
         dns_lookups,
         endpoints,
         name_service,
@@ -134,6 +135,7 @@ __all__ = [
     "bulk_flows",
     "claim",
     "compute_checksums",
+    "crafted",
     "dns_lookups",
     "endpoints",
     "filter_packets",
@@ -183,8 +185,8 @@ __all__ = [
 
 _HOME = {
     "author": (
-        "actions bulk_flows dns_lookups endpoints name_service packet_scripts plots routing sockets"
-        " steps tls_steps tunnels"
+        "actions bulk_flows crafted dns_lookups endpoints name_service packet_scripts plots routing"
+        " sockets steps tls_steps tunnels"
     ),
     "author.actions": (
         "Action compute_checksums filter_packets in_order ip masquerade nothing own_program ping"

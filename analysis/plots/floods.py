@@ -53,3 +53,43 @@ def queues(found: Mapping[str, pd.DataFrame]) -> Figure:
     panel.set_ylim(0)
     panel.legend(fontsize=8)
     return figure
+
+
+def goodput(found: pd.DataFrame) -> Figure:
+    """What each flow gets before and in a flood, by defence.
+
+    Args:
+        found: `step`, `flow`, `before_mbps`, `during_mbps`; steps in order.
+    """
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panel = figure.subplots()
+    names = list(dict.fromkeys(found["step"]))
+    flows = list(dict.fromkeys(found["flow"]))
+    width = 0.8 / len(flows)
+    for place, (flow, colour) in enumerate(zip(flows, COLOURS, strict=False)):
+        rows = found[found["flow"] == flow].set_index("step").reindex(names)
+        x = [n - 0.4 + (place + 0.5) * width for n in range(len(names))]
+        panel.bar(x, rows["before_mbps"], 0.9 * width, color="white", edgecolor=colour)
+        panel.bar(x, rows["during_mbps"], 0.9 * width, color=colour, alpha=0.8, label=flow)
+    panel.set_xticks(range(len(names)), [name.replace("-", "\n") for name in names])
+    panel.set_ylabel("goodput in Mbit/s")
+    panel.legend(fontsize=8, title="filled: in the flood; outline: before", title_fontsize=8)
+    return figure
+
+
+def rates(found: pd.DataFrame, flood_s: tuple[float, float]) -> Figure:
+    """Rates over time of what arrives behind a link.
+
+    Args:
+        found: `time_s` (begin of an interval), `what`, `mbps`.
+        flood_s: begin and end of the flood.
+    """
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    panel = figure.subplots()
+    panel.axvspan(*flood_s, color="0.92")
+    for (what, rows), colour in zip(found.groupby("what", sort=False), COLOURS, strict=False):
+        panel.step(rows["time_s"], rows["mbps"], where="post", color=colour, label=what)
+    panel.set(xlabel="s since the step's begin", ylabel="Mbit/s")
+    panel.set_ylim(0)
+    panel.legend(fontsize=8)
+    return figure

@@ -8,9 +8,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from testbed import Action
+from testbed import Action, crafted
 
-from .flooding import ATTACKER, BYSTANDER, CLIENT, SERVER, Timed, own_addresses, play_timed
+from .flooding import ATTACKER, BYSTANDER, CLIENT, SERVER, own_addresses
 from .servers import APACHE, CURED, EVENT_CONNECTIONS, LIMITED, NGINX, PER_SOURCE
 
 if TYPE_CHECKING:
@@ -120,10 +120,10 @@ class CrowdSteps:
         crowd = self._open(ATTACKER, port, count, begin=_BEGIN)
         self._ask(port, patience_s)
         times = range(1, int(patience_s / BYTE_EVERY_S) + 1)
-        drops: list[Timed] = [
+        drops: list[crafted.Timed] = [
             (n * BYTE_EVERY_S, partial(_send, one, b"X")) for n in times for one in crowd
         ]
-        play_timed(self.net, *drops)
+        crafted.play_timed(self.net, *drops)
         self._client.wait(patience_s + 5)
         _leave(crowd)
         self.net.sleep(1.0)
@@ -132,11 +132,11 @@ class CrowdSteps:
         """A client that means well, on a very slow line."""
         (user,) = self._open(CLIENT, CURED, 1, begin=_BEGIN)
         every_s = 0.05 if "few-connections" in self.faults else HONEST_BYTE_EVERY_S
-        drops: list[Timed] = [
+        drops: list[crafted.Timed] = [
             (n * every_s, partial(_send, user, _HONEST_REST[n : n + 1]))
             for n in range(len(_HONEST_REST))
         ]
-        play_timed(self.net, *drops)
+        crafted.play_timed(self.net, *drops)
         self.net.sleep(1.0)
         _leave([user])
 

@@ -11,14 +11,14 @@ import pandas as pd
 
 from analysis import segment_words
 from analysis.plots import floods as plots
-from testbed import LinkShape, MissingDataError, Tables, address, param, sockets, steps
+from testbed import LinkShape, MissingDataError, Tables, address, crafted, param, sockets, steps
 from testbed.daemons import start
 from topologies.star import Star
 
 from . import servers
 from .crowd_steps import CrowdSteps
 from .crowds import Crowds
-from .flooding import MOST_SYNS, ROUTER, SERVER, SILENT
+from .flooding import ROUTER, SERVER, SILENT
 from .observations import ATTACKER_SIDE, CLIENT_SIDE, CROWDS, FLOODS, SERVER_SIDE
 from .source_steps import SENT, SourceSteps
 from .sources import BYSTANDER_SIDE
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 QUIET_S = 1.0
 MOST_FLOOD_S = 25.0
-MOST_PPS = int(MOST_SYNS / MOST_FLOOD_S)
+MOST_PPS = int(crafted.MOST_PACKETS / MOST_FLOOD_S)
 
 QUEUES = {"held": "less than half full", "pruned": "full", "few-retries": "tcp_synack_retries = 1"}
 LADDERS = {

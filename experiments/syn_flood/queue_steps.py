@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from testbed import Action, sockets
+from testbed import Action, crafted, sockets
 
-from .flooding import BYSTANDER, SILENT, Flood, Timed
+from .flooding import BYSTANDER, SILENT, Flood
 from .stage import SHORT, Stage
 
 EVERY_S, GIVES_UP_S = 0.5, 0.45
@@ -115,7 +115,7 @@ class QueueSteps(Stage):
         self.flood(flood, *visits, *looks)
         server.close()
 
-    def _visit(self, when_s: float, server: sockets.TcpSocket) -> Iterator[Timed]:
+    def _visit(self, when_s: float, server: sockets.TcpSocket) -> Iterator[crafted.Timed]:
         """A visitor who does not wait long, and the server that takes who came."""
         port = PORTS["service"]
         client = self.client()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from testbed import Action, filter_packets, unfilter
+from testbed import Action, crafted, filter_packets, unfilter
 
 from .cure_steps import CureSteps
-from .flooding import ATTACKER, BYSTANDER, OWN_PREFIX, ROUTER, Flood, Timed, own_addresses
+from .flooding import ATTACKER, BYSTANDER, OWN_PREFIX, ROUTER, Flood, own_addresses
 from .queue_steps import GAP_S, MANY
 
 GATE = "net.ipv4.conf.r1-eth2.rp_filter"
@@ -40,7 +40,7 @@ class SourceSteps(CureSteps):
         if "mute" in self.faults:
             filter_packets(BYSTANDER, "input", f"tcp sport {port} drop")(self.net)
         sources = IPv4Network(self.net.address(BYSTANDER))
-        looks: list[Timed] = [
+        looks: list[crafted.Timed] = [
             (n * LOOK_S, lambda: self.queue(port)) for n in range(int(MANY * GAP_S / LOOK_S))
         ]
         self.flood(Flood(port, MANY, GAP_S, sources), *looks)

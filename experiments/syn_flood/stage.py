@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from testbed import Action, filter_packets, sockets, unfilter
+from testbed import Action, crafted, filter_packets, sockets, unfilter
 
-from .flooding import ATTACKER, CLIENT, ROUTER, SERVER, Flood, Timed, play_timed, raw_socket
+from .flooding import ATTACKER, CLIENT, ROUTER, SERVER, Flood
 
 if TYPE_CHECKING:
     from testbed import RunningNetwork
@@ -56,10 +56,10 @@ class Stage:
         """A client that has sent its SYN."""
         return self.client().begin_connect(self.net.address(SERVER), port)
 
-    def flood(self, flood: Flood, *others: Timed) -> None:
+    def flood(self, flood: Flood, *others: crafted.Timed) -> None:
         """The flood, and what else happens meanwhile."""
-        with raw_socket(self.net, ATTACKER) as out:
-            play_timed(self.net, *flood.timed(self.net, out), *others)
+        with crafted.sender(self.net, ATTACKER) as out:
+            crafted.play_timed(self.net, *flood.timed(self.net, out), *others)
 
     def queue(self, port: int) -> None:
         """Records the state of a listener's queue."""

@@ -21,12 +21,14 @@ class Nsd(Daemon):
 
     Attributes:
         zones: zone's name (``.`` for the root) → text of its master file.
+        answers_per_s: limit of equal answers to one network (response rate limiting); 0: none.
     """
 
     name: ClassVar[str] = "nsd"
     program: ClassVar[str] = "/usr/sbin/nsd"
     package: ClassVar[str] = "nsd"
     zones: Mapping[str, str] = field(default_factory=dict)
+    answers_per_s: int = 0
 
     def files(self, place: Place) -> dict[str, str]:
         """The configuration and one master file per zone."""
@@ -43,7 +45,7 @@ class Nsd(Daemon):
             f"  xfrdir: {place.state}",
             f"  zonelistfile: {place.state}/zones",
             f"  ipv4-edns-size: {LARGEST_UDP_BYTES}",
-            "  rrl-ratelimit: 0",
+            f"  rrl-ratelimit: {self.answers_per_s}",
             "  log-only-syslog: no",
             "remote-control:",
             "  control-enable: no",
