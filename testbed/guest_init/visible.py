@@ -21,6 +21,7 @@ EMPTY = (
 """Folders in `PROGRAMS` that are empty inside."""
 
 PYTHON_PACKAGES = (
+    "bleach",
     "blinker",
     "cachecontrol",
     "certifi",
@@ -30,6 +31,7 @@ PYTHON_PACKAGES = (
     "flask",
     "h2",
     "hpack",
+    "html5lib",
     "hyperframe",
     "idna",
     "itsdangerous",
@@ -43,6 +45,7 @@ PYTHON_PACKAGES = (
     "typing_extensions.py",
     "urllib3",
     "waitress",
+    "webencodings",
     "websockets",
     "werkzeug",
 )

