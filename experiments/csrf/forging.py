@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, same
 
-from .outcomes import header, paid, refused, shown, to_bank, user_after
+from .outcomes import paid, refused, shown, to_bank, user_after
 from .pages import AMOUNTS, EVIL
 
 
@@ -19,10 +20,10 @@ class Forging(Experiment):
     def forms_are_sent_with_the_cookie(self, tables: Tables) -> Verdict:
         """The request, with its Origin and cookie, and the bank's answer."""
         sent = to_bank(tables, "none", "form", "POST", AMOUNTS["form"])
-        origins = sorted({header(row, "Origin") for row in sent})
+        origins = sorted({http.header(row, "Origin") for row in sent})
         return all_of(
             same(origins, [f"https://{EVIL}"], "Origin"),
-            same([bool(header(row, "Cookie")) for row in sent], [True], "with the cookie"),
+            same([bool(http.header(row, "Cookie")) for row in sent], [True], "with the cookie"),
             same(paid(tables, "none", "form"), True, "alice pays"),
         ).because("messages", shown(tables, "none", "form"))
 
@@ -61,7 +62,7 @@ class Forging(Experiment):
     def preflight_asks_first(self, tables: Tables) -> Verdict:
         """A script's PUT."""
         asked = to_bank(tables, "none", "page", "OPTIONS")
-        wanted = [header(row, "Access-Control-Request-Method") for row in asked]
+        wanted = [http.header(row, "Access-Control-Request-Method") for row in asked]
         return all_of(
             same(wanted, ["PUT"], "asked for"),
             same(len(to_bank(tables, "none", "page", "PUT")), 0, "PUT requests"),
@@ -76,7 +77,9 @@ class Forging(Experiment):
         """The frame, and the form that the click sends."""
         sent = to_bank(tables, "none", "frame", "POST", AMOUNTS["frame"])
         return all_of(
-            same([header(row, "Origin") for row in sent], ["https://bank.example.org"], "Origin"),
+            same(
+                [http.header(row, "Origin") for row in sent], ["https://bank.example.org"], "Origin"
+            ),
             same(paid(tables, "none", "frame"), True, "alice pays"),
         ).because("messages", shown(tables, "none", "frame"))
 

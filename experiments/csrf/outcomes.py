@@ -35,14 +35,9 @@ def _words(row: dict[Any, Any]) -> str:
     if row["kind"] == "response":
         return f"{row['status']} {row['reason']}"
     names = ("Cookie", "Origin", "Access-Control-Request-Method")
-    more = [f"{name}: {header(row, name)[:40]}" for name in names if header(row, name)]
+    more = [f"{name}: {http.header(row, name)[:40]}" for name in names if http.header(row, name)]
     words = f" ({'; '.join(more)})" * bool(more)
     return f"{row['method']} {row['host']}{row['target']}{words}"
-
-
-def header(row: dict[Any, Any], name: str) -> str:
-    """The value of a header; empty if there is none."""
-    return next((str(v) for key, v in row["headers"] if str(key).lower() == name.lower()), "")
 
 
 def text(row: dict[Any, Any]) -> str:
@@ -115,7 +110,7 @@ def with_cookie(tables: Tables, defence: str) -> list[str]:
     return [
         name
         for name in VISITS
-        if any(header(row, "Cookie") for row in to_bank(tables, defence, name))
+        if any(http.header(row, "Cookie") for row in to_bank(tables, defence, name))
     ]
 
 

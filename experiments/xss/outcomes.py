@@ -90,12 +90,10 @@ def deeds(tables: Tables, defence: str) -> list[dict[Any, Any]]:
     return [
         row
         for row in asked(tables, defence)
-        if row["method"] == "POST" and DEED in unquote_plus(text(row)) and number in _cookie(row)
+        if row["method"] == "POST"
+        and DEED in unquote_plus(text(row))
+        and number in http.header(row, "Cookie")
     ]
-
-
-def _cookie(row: dict[Any, Any]) -> str:
-    return next((str(v) for name, v in row["headers"] if str(name).lower() == "cookie"), "")
 
 
 def works(tables: Tables, defence: str, attack: str) -> bool:
