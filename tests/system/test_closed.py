@@ -27,7 +27,7 @@ failed = build_and_run({"": made}, Watcher())
 assert not failed, failed
 print(made.rundir.meta()["fingerprint"])
 """
-EXPERIMENTS = ("arp", "dhcp")
+EXPERIMENTS = ("arp", "dhcp", "tls")
 
 OPENED = {
     "testbed/guest_init/visible.py": [('    "/usr/lib/python3/dist-packages",', "    #")],
@@ -39,6 +39,25 @@ OPENED = {
     ],
 }
 """What shows a run Debian's Python packages again."""
+
+OPENSSL = '"OPENSSL_ia32cap": "~0x200000200000000"'
+GLIBC = '",".join(f"-{name}" for name in _OFF)'
+CACHES = "glibc.cpu.x86_data_cache_size={0}:glibc.cpu.x86_shared_cache_size={0}"
+PROCESSORS = {
+    "with SSE2 alone": [(OPENSSL, OPENSSL), (OPENSSL, '"OPENSSL_ia32cap": "0x000007800011:0x0"')],
+    "with all but AES": [(OPENSSL, OPENSSL), (OPENSSL, f'{OPENSSL[:-1]}:~0x0"')],
+    "with other caches": [
+        (GLIBC, f'{GLIBC} + ":{CACHES.format(size)}"') for size in ("0x00002000", "0x08000000")
+    ],
+}
+"""Two processors each, as edits of what programs in a run are made to believe of theirs.
+
+Addresses in a program's memory go into OpenSSL's random numbers, and the length of the environment
+moves them: so it is the same for both, or nearly.
+"""
+
+WITH_AES = (OPENSSL, OPENSSL.replace("0x2000002", "0x0000000"))
+ENVIRONMENT_OF_RUNS = "testbed/guest_init/__init__.py"
 
 
 class Machines:
@@ -81,19 +100,41 @@ def test_another_machine_gives_the_same_fingerprint(machines, experiment):
     assert machines.run(experiment, elsewhere=True) == here
 
 
+@pytest.mark.parametrize("processors", PROCESSORS)
+def test_tls_is_the_same_on_another_processor(machines, tmp_path, processors):
+    found = set()
+    for number, edit in enumerate(PROCESSORS[processors]):
+        project = changed(tmp_path / f"project{number}", {ENVIRONMENT_OF_RUNS: [edit]})
+        found.add(machines.run("tls", elsewhere=False, project=project))
+    assert len(found) == 1
+
+
+def test_tls_shows_the_processor_where_it_is_not_pinned(machines, tmp_path):
+    if " aes " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no AES")
+    project = changed(tmp_path / "project", {ENVIRONMENT_OF_RUNS: [WITH_AES]})
+    here = machines.run("tls", elsewhere=False)
+    assert machines.run("tls", elsewhere=False, project=project) != here
+
+
 def test_the_other_machine_shows_where_the_list_is_not_closed(machines, tmp_path):
-    project = tmp_path / "opened"
+    project = changed(tmp_path / "opened", OPENED)
+    here = machines.run("arp", elsewhere=False, project=project)
+    assert machines.run("arp", elsewhere=True, project=project) != here
+
+
+def changed(project: Path, edits: dict[str, list[tuple[str, str]]]) -> Path:
+    """A copy of the project with other texts in some files."""
     for name in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / name, project / name, ignore=ignored)
-    for file, edits in OPENED.items():
+    for file, pairs in edits.items():
         text = (project / file).read_text()
-        for old, new in edits:
+        for old, new in pairs:
             assert text.count(old) == 1, f"{file}: {old}"
             text = text.replace(old, new)
         (project / file).write_text(text)
-    here = machines.run("arp", elsewhere=False, project=project)
-    assert machines.run("arp", elsewhere=True, project=project) != here
+    return project
 
 
 def test_what_is_not_on_the_list_is_not_there(machines, guest_kernel, in_guest):
