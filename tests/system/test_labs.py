@@ -19,10 +19,15 @@ P256_BYTES = 138
 
 COURSE_SECRET = b"the secret of a course"
 SAID = {
-    "rip": ("plain_split_horizon", r"r3\.conf: line \d+: FRR: No such command: '.*poisened"),
-    "https": ("misspelt", r'site\.conf: line 3: nginx: unknown directive "ssl_session_cach"'),
+    "rip": {"plain_split_horizon": r"r3\.conf: line \d+: FRR: No such command: '.*poisened"},
+    "https": {
+        "misspelt": r'site\.conf: line 3: nginx: unknown directive "ssl_session_cach"',
+        "unknown_cipher": r"site\.conf: line 2: nginx: .*no cipher match",
+        "wrong_key": r"site\.conf: line \d+: nginx: .*key values mismatch",
+        "damaged": r'site\.conf: line \d+: nginx: cannot load certificate "/out/tls/second.pem"',
+    },
 }
-"""What a student must learn about a mistake, in addition to the points it costs."""
+"""What a student must learn about mutants' mistakes, in addition to the points they cost."""
 
 
 @pytest.mark.parametrize("name", LABS)
@@ -30,9 +35,9 @@ def test_a_lab_earns_and_loses_what_it_must(name, guest_kernel, tmp_path):
     lab = library.open_lab(name)
     found = trial.run(lab, trial.names(lab), ["ada"], tmp_path)
     assert {t.name: t.wrong for t in found if t.wrong} == {}
-    mutant, words = SAID.get(name, ("solution", ""))
-    problems = next(t.result.problems for t in found if t.name == mutant)
-    assert any(re.match(words, problem) for problem in problems) or not words, problems
+    for mutant, words in SAID.get(name, {}).items():
+        problems = next(t.result.problems for t in found if t.name == mutant)
+        assert any(re.match(words, problem) for problem in problems), problems
 
 
 @pytest.mark.parametrize("name", LABS)
