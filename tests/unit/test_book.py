@@ -50,9 +50,12 @@ def plan(folder, monkeypatch, text):
     monkeypatch.setattr(chapters, "PLAN", folder / "book.toml")
 
 
-def test_sections_to_come_are_listed_as_such():
+def test_sections_to_come_are_listed_as_such(tmp_path, monkeypatch):
+    section = '{ number = "9.9", title = "Something new" }'
+    later = f'\n[[chapter]]\nnumber = "9.9"\ntitle = "Later"\nsection = [{section}]\n'
+    plan(tmp_path, monkeypatch, chapters.PLAN.read_text() + later)
     text = pages.contents(words.words("en"))
-    assert "9.6.2.4 Cross-site scripting: *still to come*" in text
+    assert "9.9 Something new: *still to come*" in text
     assert "[ICMP](icmp.md)" in text
 
 
