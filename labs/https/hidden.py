@@ -20,6 +20,9 @@ MODERN = "ECDHE+AESGCM:ECDHE+CHACHA20"
 WEAK = {
     "without forward secrecy": "kRSA:!eNULL:@SECLEVEL=0",
     "without AEAD": "ECDHE:DHE:!AESGCM:!AESCCM:!ARIAGCM:!CHACHA20:!aNULL:!eNULL:@SECLEVEL=0",
+    "without encryption": "eNULL:@SECLEVEL=0",
+    "without a certificate": "aNULL:@SECLEVEL=0",
+    "with DHE and AEAD": "DHE+AESGCM:DHE+CHACHA20:!aNULL:@SECLEVEL=0",
 }
 """Kind → ciphers of TLS 1.2 that are offered, and no other."""
 
@@ -152,7 +155,7 @@ class Hidden(Lab):
         source="RFC 9325 §4.1–4.2",
     )
     def ciphers(self, tables: Tables) -> Verdict:
-        """A client with good ciphers, one without forward secrecy, one without AEAD."""
+        """A client with good ciphers, and one for each kind of those that are not allowed."""
         cases = []
         for site, name in self.sites.items():
             answer = str(self.hello(tables, f"modern-{site}").get("cipher") or "refused")
@@ -189,13 +192,16 @@ class Hidden(Lab):
                         expected=f"{name}: max-age={self.hsts_s} or more, once",
                     )
                 )
-            rule = ", ".join(self.response(tables, f"cached-{site}").values("cache-control"))
+            cached = self.response(tables, f"cached-{site}")
+            rule = ", ".join(cached.values("cache-control"))
+            directives = [part.strip().lower() for part in rule.split(",")]
+            url = f"{name}, /{self.params.folder}/list.txt"
             cases.append(
                 holds(
-                    f"max-age={FRESH_S}" in rule,
-                    observed=f"{name}, /{self.params.folder}/list.txt: Cache-Control: "
+                    cached.status == 200 and directives == [f"max-age={FRESH_S}"],
+                    observed=f"{url}: {cached.status or 'no answer'}, Cache-Control: "
                     f"{shown(rule) or 'none'}",
-                    expected=f"{name}, /{self.params.folder}/list.txt: max-age={FRESH_S}",
+                    expected=f"{url}: 200, Cache-Control: max-age={FRESH_S}",
                 )
             )
             plain = self.response(tables, f"plain-{site}").values("strict-transport-security")

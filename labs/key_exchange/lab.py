@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import re
+import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +55,12 @@ PRIME = (
 MESSAGES = ("first: open the account", "second: pay 100 euros to carol", "third: 再见")
 SMALL_EXPONENTS = 1 << 16
 """What a listener tries."""
+
+_MOST_NUMBERS = 500
+"""In a client's messages; one that works sends about ten."""
+
+_NUMBER = re.compile(r"[0-9a-fA-F]{1,700}")
+"""Decimal or hexadecimal; 2048 bits have 617 or 512 digits."""
 
 START_S, LIMIT_S = 20.0, 20.0
 """For our programs to listen; for a client to finish."""
@@ -134,13 +142,17 @@ class Lab(Assignment):
         )
 
     def client(self, net: RunningNetwork, session: str) -> None:
-        """Runs the student's client in a session; it cannot know which one it is."""
+        """Runs the student's client in a session; it cannot know which one it is.
+
+        A program can find out what its log and the folder behind ``/out`` are called: from
+        ``/proc/self/fd`` and ``/proc/self/mountinfo``. So the name is random.
+        """
         (net.path / MODE).write_text(session, encoding="utf-8")
-        steps.step(net, session, quiet_s=0.5)
+        log = f"client-{secrets.token_hex(4)}"
+        steps.step(net, session, quiet_s=0.5, log=log)
         port = str(self.params.port)
         command = ["python3", "client.py", net.address("h2"), port, _SERVER_KEY, *MESSAGES]
         seen = {_SERVER_KEY: str(net.path / KEYS / "server.pub")}
-        log = f"client-{session}"
         process = self.submission.start_program(
             net, "h1", command, log=log, shown=seen, errors_apart=True
         )
@@ -158,11 +170,14 @@ class Lab(Assignment):
         ports = [self.params.port]
         read = {"messages": lambda packets: json_messages.read(packets, ports)}
         tables = steps.measure(data, json_messages.COLUMNS, read)
-        logs = {path.stem: path for path in sorted((data.path / "logs").glob("client-*.log"))}
+        logs = [
+            (session, data.path / "logs" / f"{log}.log")
+            for session, log in zip(tables["steps"]["step"], tables["steps"]["log"], strict=True)
+        ]
         printed = [
-            (name.removeprefix("client-"), path.read_text(encoding="utf-8", errors="replace"))
-            for name, path in logs.items()
-            if not name.endswith("-errors")
+            (session, path.read_text(encoding="utf-8", errors="replace"))
+            for session, path in logs
+            if path.is_file()
         ]
         return {
             **tables,
@@ -227,7 +242,7 @@ class Lab(Assignment):
         source="RFC 7919 §5.2",
     )
     def secret(self, tables: Tables) -> Verdict:
-        """Texts and keys in all usual forms; small exponents."""
+        """Texts and keys in all usual forms; exponents that are small, or sent along."""
         keys = [bytes.fromhex(text) for text in self.told(tables, DIRECT, "secret")]
         replies = [text.encode() for text in self.told(tables, DIRECT, "reply")]
         texts = [text.encode() for text in MESSAGES]
@@ -239,6 +254,7 @@ class Lab(Assignment):
         hello = next(iter(self.sent(tables, DIRECT)), {})
         public = int.from_bytes(json_messages.octets(hello, "public"), "big")
         small = small_exponent(public)
+        sent = sends_exponent(public, map(json.dumps, self.sent(tables, DIRECT)))
         return self.judged(
             tables,
             same(found, dict.fromkeys(found, 0), "in the clear"),
@@ -246,6 +262,11 @@ class Lab(Assignment):
                 small is None,
                 observed=f"exponent {'not found' if small is None else f'is {small}'}",
                 expected="exponent not found",
+            ),
+            holds(
+                not sent,
+                observed=f"the client's messages {'have' if sent else 'do not have'} its exponent",
+                expected="the client's messages do not have its exponent",
             ),
         )
 
@@ -256,6 +277,15 @@ def _occurs(text: bytes, seen: bytes) -> bool:
     escaped = json.dumps(text.decode(errors="replace"))[1:-1].encode()
     forms = (text, base64.b64encode(text).rstrip(b"="), escaped)
     return text.hex().encode() in lower or any(form in seen for form in forms)
+
+
+def sends_exponent(public: int, messages: Iterable[str]) -> bool:
+    """True if a number in the messages, decimal or hexadecimal, is a public value's exponent."""
+    prime = int(PRIME, 16)
+    words = dict.fromkeys(word for text in messages for word in _NUMBER.findall(text))
+    numbers = [int(word, 16) for word in words]
+    numbers += [int(word) for word in words if word.isdecimal()]
+    return any(pow(2, number, prime) == public for number in numbers[:_MOST_NUMBERS])
 
 
 def small_exponent(public: int) -> int | None:

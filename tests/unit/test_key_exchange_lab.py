@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from labs.key_exchange import lab, peer
+from labs.key_exchange import hidden, lab, peer
 
 PLAN = {"prime": lab.PRIME, "label": "lantern"}
 
@@ -98,3 +98,22 @@ def test_small_exponents_are_found():
     assert lab.small_exponent(pow(2, 60_000, prime)) == 60_000
     assert lab.small_exponent(0) is None
     assert lab.small_exponent(pow(2, 1 << 200, prime)) is None
+
+
+@pytest.mark.parametrize("form", ["{}", "{:x}", "{:#X}", "{:064x}", "x is {}."])
+def test_exponents_in_messages_are_found(form):
+    exponent = (1 << 255) + 12_345
+    public = pow(2, exponent, int(lab.PRIME, 16))
+    assert lab.sends_exponent(public, [json.dumps({"a": {"b": [form.format(exponent)]}})])
+    assert not lab.sends_exponent(public, [json.dumps({"a": form.format(exponent + 1)})])
+
+
+def test_long_and_many_numbers_are_survived():
+    assert not lab.sends_exponent(3, ["9" * 100_000, " ".join(map(str, range(10_000)))])
+
+
+def test_hidden_sessions_come_in_any_order_but_what_is_replayed_was_recorded():
+    orders = [hidden.shuffled() for _ in range(50)]
+    assert {tuple(sorted(order)) for order in orders} == {tuple(sorted(hidden.HIDDEN))}
+    assert all(order.index("record") < order.index("replay") for order in orders)
+    assert len({tuple(order) for order in orders}) > 40
