@@ -79,8 +79,12 @@ class Hidden(Lab):
     # ---- what claims ask
 
     def said(self, tables: Tables, step: str, message: str) -> pd.DataFrame:
-        """The server's messages of one kind in a step."""
-        return pick(tables, step, table="tls", side="server", message=message)
+        """The server's messages of one kind in a step.
+
+        A client without a session to resume does not even connect.
+        """
+        silent = step.startswith(tuple(f"{kind}, again" for kind in SESSIONS))
+        return pick(tables, step, table="tls", silent=silent, side="server", message=message)
 
     def hello(self, tables: Tables, step: str) -> dict[Any, Any]:
         """The server's answer to a step's hello; empty if it refuses."""
