@@ -260,7 +260,7 @@ def near(
 
     Args:
         observed: the number; None or NaN: INCONCLUSIVE.
-        expected: what it should be.
+        expected: what it should be; NaN: INCONCLUSIVE.
         rel: how far it may be off, as a fraction of `expected`.
         abs: the same in `unit`.
         unit: of all numbers; may be words, such as ``segments in flight``.
@@ -385,6 +385,8 @@ def _judge(
     before = f"{what}: " if what else ""
     if observed is None or not math.isfinite(observed):
         return inconclusive(f"{before}no measurement", before + expected)
+    if math.isnan(low) or math.isnan(high):
+        return inconclusive(f"{before}no measurement of the limit", before + expected)
     status = Status.PASS if low <= observed <= high else Status.FAIL
     seen = before + number(observed, unit)
     return Verdict(status, seen, before + expected, tolerance, (), observed, unit)
