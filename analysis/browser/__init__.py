@@ -108,10 +108,14 @@ def read(scenario: Path, clock: Mapping[str, int]) -> dict[str, pd.DataFrame]:
         for visit in sorted(path.parent for path in node.glob("*/events.jsonl")):
             for name, row in _rows(visit, ports, clock["monotonic_ns"], clock["realtime_ns"]):
                 rows[name].append({"visit": visit.name, "node": node.name, **row})
-    return {
-        name: pd.DataFrame(rows[name], columns=list(columns)).astype(columns)
-        for name, columns in COLUMNS.items()
-    }
+    try:
+        return {
+            name: pd.DataFrame(rows[name], columns=list(columns)).astype(columns)
+            for name, columns in COLUMNS.items()
+        }
+    except (OverflowError, TypeError, ValueError) as error:  # a number of more than 64 bits
+        where = str(scenario / FOLDER)
+        raise ParseError(where, "events", f"not as DevTools tells them: {error!r}") from None
 
 
 def _rows(
@@ -125,7 +129,7 @@ def _rows(
             yield "requests", _request(request, ports, zero_ns)
         for event in events:
             yield from _seen(event, visit.parents[2], visit, epoch_ns)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ParseError(str(visit), "events", f"not as DevTools tells them: {error!r}") from None
 
 
@@ -137,7 +141,7 @@ def _visit(
         state = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise ParseError(str(path), "file", "is missing; is this a complete run?") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParseError(str(path), "file", str(error)) from None
     entries: list[dict[str, Any]] = state["entries"]
     times = {entry["name"]: entry["startTime"] for entry in entries}

@@ -29,7 +29,7 @@ def local_ports(path: Path) -> dict[int, int]:
             told = event.get("params") or {}
             if event["type"] == wanted and event["phase"] == _ENDED and "local_address" in told:
                 found[int(event["source"]["id"])] = int(told["local_address"].rpartition(":")[2])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ParseError(str(path), "events", f"not as Chromium writes them: {error!r}") from None
     return found
 
@@ -47,6 +47,8 @@ def _read(path: Path) -> dict[str, Any]:
         except json.JSONDecodeError as error:
             line = error.lineno
             continue
+        except RecursionError as error:
+            raise ParseError(str(path), "file", str(error)) from None
         if isinstance(data, dict):
             return data
         line = 1

@@ -151,17 +151,18 @@ def read(path: Path) -> list[Event]:
     """
     found: list[Event] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8").removesuffix("\n")
     except OSError:
         raise ParseError(str(path), "file", "is missing; is this a complete run?") from None
     except UnicodeDecodeError as error:
         raise ParseError(str(path), "file", str(error)) from None
+    lines = text.split("\n") if text else []  # `splitlines` also splits inside of JSON's strings
     for number, line in enumerate(lines, 1):
         try:
             event = json.loads(line)
             if not isinstance(event["method"], str) or not isinstance(event["params"], dict):
                 raise TypeError("not an event of DevTools")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ParseError(str(path), f"line {number}", str(error)) from None
         found.append(event)
     return found

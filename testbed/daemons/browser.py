@@ -287,16 +287,21 @@ class Page:
         from analysis.browser import har, requests
 
         lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
-        (folder / "events.jsonl").write_text(lines, encoding="utf-8")
+        _write(folder / "events.jsonl", lines)
         state = json.loads(self.evaluate(_STATE)) | {"cookies": self.cookies()}
-        _write(folder / "state.json", state)
+        _write(folder / "state.json", _indented(state))
         picture = self.call("Page.captureScreenshot", format="png")["data"]
         (folder / "screenshot.png").write_bytes(base64.b64decode(picture))
-        _write(folder / "load.har", har.archive(requests.of_events(events), state))
+        _write(folder / "load.har", _indented(har.archive(requests.of_events(events), state)))
 
 
-def _write(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _indented(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """A page's strings may have halves of characters, for which UTF-8 has no bytes."""
+    path.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _check_memory() -> None:

@@ -182,12 +182,26 @@ def test_a_run_without_a_browser_has_empty_tables(tmp_path):
         ("net-log.json", "[]", "is not a net-log"),
         ("net-log.json", '{"constants": 1}', "not as Chromium"),
         ("net-log.json", log_of({"phase": 2}), "not as Chromium"),
+        ("cold/events.jsonl", json.dumps(LOAD[0]).replace("10.0,", "1e999,"), "OverflowError"),
+        ("cold/events.jsonl", json.dumps(LOAD[0]).replace("10.0,", "1e15,"), "OverflowError"),
+        ("cold/events.jsonl", "[" * 100_000, "events.jsonl: line 1: maximum recursion"),
+        ("cold/state.json", "[" * 100_000, "state.json: file: maximum recursion"),
+        ("net-log.json", "[" * 100_000, "net-log.json: file: maximum recursion"),
+        ("net-log.json", log_of(connected(1e400, "10.0.0.1:1")), "not as Chromium"),
     ],
 )
 def test_damaged_files_are_named(scenario, file, text, said):
     (scenario / "browser" / "h1" / file).write_text(text)
     with pytest.raises(ParseError, match=said):
         browser.read(scenario, ZERO)
+
+
+def test_separators_in_strings_end_no_line(scenario):
+    said = "one\u2028two\u2029three\x85four"
+    told = {"type": "log", "args": [{"value": said}], "timestamp": 1.0}
+    lines = json.dumps({"method": "Runtime.consoleAPICalled", "params": told}, ensure_ascii=False)
+    (scenario / "browser" / "h1" / "cold" / "events.jsonl").write_text(lines + "\n")
+    assert browser.read(scenario, ZERO)["console"]["text"].tolist() == [said]
 
 
 def test_a_net_log_that_was_cut_off_is_read_to_its_last_line(tmp_path):
