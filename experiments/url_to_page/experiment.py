@@ -47,10 +47,10 @@ class UrlToPage(Journey, Waits, Pages):
         """Options of the experiment."""
 
         site_ms: float = param(
-            DELAYS_MS["w1"], "one-way delay to the site", unit="ms", low=5, high=60
+            DELAYS_MS["w1"], "one-way delay to the site", unit="ms", low=5, high=40
         )
         third_ms: float = param(
-            DELAYS_MS["w2"], "one-way delay to the third party", unit="ms", low=20, high=100
+            DELAYS_MS["w2"], "one-way delay to the third party", unit="ms", low=60, high=100
         )
         rate_mbps: float = param(20.0, "rate of the links to both", unit="Mbit/s", low=1, high=1000)
         ttl_s: int = param(300, "time to live of the addresses", unit="s", low=200, high=3600)
@@ -95,8 +95,10 @@ class UrlToPage(Journey, Waits, Pages):
                 slow_ms = self.params.site_ms + DETOUR_MS
                 net.reshape(end, replace(net.shape(end), delay_ms=slow_ms))
         root, resolver = made["root"].certificate, net.address("v1")
-        self._browser = Browser(net, "h1", trusted=root, resolver=resolver)
         net.capture("h1-eth0", "v1-eth0")
+        self._browser = Browser(net, "h1", trusted=root, resolver=resolver)
+        if "telemetry" in faults:
+            net.exec("h1", "curl", "--silent", "--insecure", f"https://{net.address('w2')}/")
         if net.scenario == CACHES:
             self._visit_again(net)
         else:
@@ -111,8 +113,6 @@ class UrlToPage(Journey, Waits, Pages):
             page.visit("before", url)
         idle_s = site.KEEP_ALIVE_S + 3
         self._step(net, "typed", lambda: page.visit("typed", url))
-        if "telemetry" in faults:
-            net.exec("h1", "curl", "--silent", "--insecure", f"https://{net.address('w2')}/")
         waits: dict[str, tuple[float, Callable[[Page], None]]] = {
             "again": (1, lambda page: None),
             "no-http-cache": (1, _without_cache),

@@ -6,12 +6,26 @@ from typing import Any
 
 import pandas as pd
 
-from testbed import Experiment, Tables, Verdict, all_of, at_most, claim, first, holds, near, same
+from testbed import (
+    Experiment,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_most,
+    claim,
+    first,
+    holds,
+    mac,
+    near,
+    same,
+)
 from topologies.website import DELAYS_MS
 
 from .visits import (
     CACHES,
     CLIENT,
+    RESOLVER,
     asked_servers,
     document,
     handshake_ms,
@@ -166,25 +180,19 @@ class Journey(Experiment):
         scenarios=[CACHES],
     )
     def nothing_else_leaves_the_host(self, tables: Tables) -> Verdict:
-        """All packets that h1 sent in all visits."""
+        """All frames that h1 sent since before the browser started, in all scenarios."""
         verdicts = []
         for scenario in tables["visits"]["scenario"].unique():
             wanted = tables.of("requests", scenario=scenario)
-            seen = tables.of("packets", scenario=scenario, capture=CLIENT)
-            own = tables.row("addresses", scenario=scenario, interface=CLIENT)
-            own_ip = str(own["ipv4"]).split("/")[0]
-            mine = seen[(seen["ip_src"] == own_ip) & (seen["step"] != "")]
+            mine = _sent_by_programs(tables, scenario)
             servers = set(zip(wanted["address"], wanted["port"], strict=True))
-            ends = pd.Series(list(zip(mine["ip_dst"], mine["tcp_dport"], strict=True)), mine.index)
-            strange = mine[_is_tcp(mine) & ~ends.isin(servers)]
+            resolver = {(address(tables, RESOLVER, scenario=scenario), 53)}
+            strange = mine[~_goes_to(mine, "tcp", servers) & ~_goes_to(mine, "udp", resolver)]
             asked = tables.of("dns", scenario=scenario, capture=CLIENT)
             asked = asked[~asked["response"].astype(bool)]
-            other = mine[~_is_tcp(mine) & (mine["udp_dport"] != 53)]
-            known(float(len(mine)) or None, f"packets of h1 in '{scenario}'")
             names = set(asked["question"].str.lower()) - set(wanted["host"])
             verdict = all_of(
-                at_most(len(strange), 0, unit="packets to other servers"),
-                at_most(len(other), 0, unit="packets of other protocols"),
+                at_most(len(strange), 0, unit="packets to others"),
                 same(names, set(), "other names asked for"),
             )
             verdicts.append(verdict.because("other packets", strange))
@@ -196,8 +204,30 @@ TRIPS = 6
 """Round trips to the site: TCP, redirection, TCP, TLS, page, files."""
 
 
-def _is_tcp(rows: pd.DataFrame) -> pd.Series[bool]:
-    return rows["tcp_sport"].notna()
+_ICMPV6 = 58
+_KERNELS_ICMPV6 = (131, 132, 133, 135, 136, 143)
+"""Multicast listener reports, router solicitations, neighbour discovery (RFC 3810, RFC 4861)."""
+
+
+def _sent_by_programs(tables: Tables, scenario: str) -> pd.DataFrame:
+    """h1's frames of any protocol, without what its kernel needs to speak to a neighbour at all.
+
+    Raises:
+        MissingDataError: there are none.
+    """
+    mine = tables.of(
+        "packets", scenario=scenario, capture=CLIENT, eth_src=mac(tables, CLIENT, scenario=scenario)
+    )
+    kernels = mine["icmp_type"].isin(_KERNELS_ICMPV6) & (mine["ip_proto"] == _ICMPV6)
+    found = mine[~(mine["arp_op"].notna() | kernels.fillna(False))]
+    known(float(len(found)) or None, f"packets of h1 in '{scenario}'")
+    return found
+
+
+def _goes_to(rows: pd.DataFrame, protocol: str, ends: set[tuple[Any, Any]]) -> pd.Series[bool]:
+    """Which packets go to one of some ends, each an address and a port."""
+    pairs = list(zip(rows["ip_dst"], rows[f"{protocol}_dport"], strict=True))
+    return pd.Series([pair in ends for pair in pairs], rows.index, dtype=bool)
 
 
 def _first_s(rows: pd.DataFrame) -> float | None:

@@ -6,7 +6,18 @@ from typing import Any
 
 import pandas as pd
 
-from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, near, same
+from testbed import (
+    Experiment,
+    MissingDataError,
+    Tables,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    near,
+    same,
+)
 
 from . import site
 from .visits import PAGES, file, known, ms, opened, requests, sent, undisturbed, visit
@@ -49,7 +60,7 @@ class Pages(Experiment):
 
     @claim(
         "A style sheet blocks the first paint until it has come, however long that takes.",
-        source="HTML §4.2.4.5, §2.7 (render-blocking); CSSOM §6.2",
+        source="HTML §3.1.6 (render-blocking), §4.6.8.23 (link type stylesheet); CSSOM §6.2",
         scenarios=[PAGES],
         bears_stall_s=0.002,
     )
@@ -92,7 +103,7 @@ class Pages(Experiment):
     @claim(
         "preload makes the browser ask for a file before it finds out that it needs it: a round "
         "trip less in a chain of files.",
-        source="HTML §4.6.7.20 (link type preload)",
+        source="HTML §4.6.8.20 (link type preload)",
         scenarios=[PAGES],
         bears_stall_s=0.001,
     )
@@ -171,26 +182,40 @@ def _first_content_ms(tables: Tables, name: str) -> float:
 
 
 def _came_ms(tables: Tables, name: str, path: str) -> float:
-    """When a file had come, after the visit began."""
-    row, began_ns = file(tables, name, path), visit(tables, name, PAGES)["began_ns"]
-    if pd.isna(row["ended_ns"]):
-        return float("nan")
-    return float(row["ended_ns"] - began_ns) / 1e6
+    """When a file had come, after the visit began.
+
+    Raises:
+        MissingDataError: it never came.
+    """
+    return _after_ms(tables, name, file(tables, name, path)["ended_ns"], path)
 
 
 def _own_page_ms(tables: Tables, name: str) -> float:
-    """When all that the site itself has for the page had come."""
+    """When all that the site itself has for the page had come.
+
+    Raises:
+        MissingDataError: nothing came.
+    """
     found = requests(tables, name, PAGES, host=site.WWW)
-    ended = found["ended_ns"].dropna()
+    return _after_ms(tables, name, found["ended_ns"].max(), f"file of {site.WWW}")
+
+
+def _after_ms(tables: Tables, name: str, ended_ns: Any, what: str) -> float:
     began_ns = visit(tables, name, PAGES)["began_ns"]
-    return float("nan") if ended.empty else float(ended.max() - began_ns) / 1e6
+    if pd.isna(ended_ns) or pd.isna(began_ns):
+        raise MissingDataError(f"in visit '{name}' no {what} came")
+    return float(ended_ns - began_ns) / 1e6
 
 
 def _images_ms(tables: Tables, name: str) -> float:
-    """From the first image wanted to the last one that had come."""
+    """From the first image wanted to the last one that had come.
+
+    Raises:
+        MissingDataError: one never came.
+    """
     found = requests(tables, name, PAGES, type="Image")
     if found.empty or found["ended_ns"].isna().any():
-        return float("nan")
+        raise MissingDataError(f"in visit '{name}' not all images came")
     return float(found["ended_ns"].max() - found["began_ns"].min()) / 1e6
 
 

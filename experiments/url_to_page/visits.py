@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import rows
-from testbed import MissingDataError, Tables, first, last, pick
+from testbed import MissingDataError, Tables, address, first, last, pick
 
 CACHES, PAGES = "caches", "pages"
 """The scenarios."""
@@ -138,7 +138,7 @@ def asked_names(tables: Tables, name: str) -> int:
 
 def asked_servers(tables: Tables, name: str) -> pd.DataFrame:
     """The resolver's questions for an address in a visit."""
-    own = _address(tables, RESOLVER)
+    own = address(tables, RESOLVER, scenario=CACHES)
     found = pick(tables, name, RESOLVER, scenario=CACHES, table="dns", response=False, type="A")
     return found[found["ip_src"] == own]
 
@@ -151,11 +151,6 @@ def node_at(tables: Tables, ip: str) -> str:
             "node"
         ]
     )
-
-
-def _address(tables: Tables, interface: str) -> str:
-    row = tables.row("addresses", scenario=CACHES, interface=interface)
-    return str(row["ipv4"]).split("/")[0]
 
 
 def _dns(tables: Tables, name: str, **equals: Any) -> pd.DataFrame:
