@@ -42,9 +42,12 @@ def _dhcp(row: dict[Any, Any]) -> str:
 def dns(packets: pd.DataFrame) -> pd.DataFrame:
     """DNS messages as `analysis.dissect.dns.read` gives them, and `info`."""
     found = dns_messages.read(packets)
-    records = dns_messages.records(packets)
-    told = {frame: _records(rows) for frame, rows in records.groupby("frame")}
-    found["info"] = [_dns(row, told.get(row["frame"], "")) for row in found.to_dict("records")]
+    told: dict[Any, list[dict[Any, Any]]] = {}  # not a DataFrame of each: floods have thousands
+    for record in dns_messages.records(packets).to_dict("records"):
+        told.setdefault(record["frame"], []).append(record)
+    found["info"] = [
+        _dns(row, _records(told.get(row["frame"], []))) for row in found.to_dict("records")
+    ]
     return found
 
 
@@ -61,12 +64,12 @@ def _dns(row: dict[Any, Any], told: str) -> str:
     return f"DNS {rcode}{told or 'no records'}" + f" ({', '.join(notes)})" * bool(notes)
 
 
-def _records(rows: pd.DataFrame) -> str:
+def _records(records: list[dict[Any, Any]]) -> str:
     """The answers; without any, whom to ask instead."""
     for section, before in (("answer", ""), ("authority", "ask ")):
-        found = rows[(rows["section"] == section) & (rows["type"] != "RRSIG")]
-        if len(found):
-            texts = [_record(r) for r in found.head(3).to_dict("records")]
+        found = [r for r in records if r["section"] == section and r["type"] != "RRSIG"]
+        if found:
+            texts = [_record(r) for r in found[:3]]
             return before + ", ".join(texts) + ", …" * (len(found) > 3)
     return ""
 

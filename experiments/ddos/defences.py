@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 NARROW, CAPACITY = "core-eth2", 4
 """The customer's link, and how many times faster the step `capacity` makes it."""
 
-LIMIT_MBPS, BURST_BYTES = 0.75, 20_000
-"""What each source may send to the service in the step `limited`."""
+LIMIT_SHARE, BURST_BYTES = 0.15, 20_000
+"""What each source may send to the service in the step `limited`: of the link's rate."""
 
 COPIES = {"west": "w1", "east": "e1"}
 """Region → the copy of the service in it."""
@@ -29,6 +29,11 @@ REGIONS = ("core-eth0", "core-eth1")
 _CLEAN_TABLE = "100"
 
 Defence = Callable[["RunningNetwork"], AbstractContextManager[None]]
+
+
+def limit_mbps(link_mbps: float) -> float:
+    """What each source may send to the service."""
+    return LIMIT_SHARE * link_mbps
 
 
 def next_hop(net: RunningNetwork, interface: str) -> str:
@@ -73,7 +78,8 @@ def black_hole(net: RunningNetwork) -> Iterator[None]:
 @contextmanager
 def limited(net: RunningNetwork) -> Iterator[None]:
     """The provider limits what each source may send to the service."""
-    limit = f"limit rate over {int(LIMIT_MBPS * 1e6 / 8)} bytes/second burst {BURST_BYTES} bytes"
+    rate = int(limit_mbps(net.shape(NARROW).rate_mbps or 1) * 1e6 / 8)
+    limit = f"limit rate over {rate} bytes/second burst {BURST_BYTES} bytes"
     net.exec(
         "core",
         "nft",

@@ -17,9 +17,10 @@ from topologies.provider import NARROW, Provider
 
 from . import defences, reflection
 from .observations import (
+    ATTACKER_SIDES,
     BEFORE_S,
     COPY_SIDES,
-    FLOOD_S,
+    END_S,
     FLOODS,
     NEIGHBOUR_SIDE,
     REFLECTION,
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
 
     from testbed import RunningNetwork, ScenarioData
 
-QUIET_S, END_S = 1.0, BEFORE_S + FLOOD_S
+QUIET_S = 1.0
 PING_S, BIN_S = 0.1, 0.2
 CAPTURES = {
-    FLOODS: ("c1-eth0", VICTIM_SIDE, NEIGHBOUR_SIDE, *COPY_SIDES.values()),
+    FLOODS: ("c1-eth0", *ATTACKER_SIDES, VICTIM_SIDE, NEIGHBOUR_SIDE, *COPY_SIDES.values()),
     REFLECTION: ("a1-eth0", "d1-eth0", "d2-eth0", VICTIM_SIDE, NEIGHBOUR_SIDE),
 }
 SNAPLEN_BYTES = 128

@@ -5,19 +5,37 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import packets
-from testbed import Experiment, MissingDataError, ScenarioData, Tables, address, pick, steps
+from testbed import (
+    Experiment,
+    MissingDataError,
+    ScenarioData,
+    Tables,
+    Verdict,
+    address,
+    all_of,
+    at_least,
+    given,
+    pick,
+    same,
+    steps,
+)
 
-from .traffic import FLOOD_PORT
+from .traffic import ATTACKERS, FLOOD_PORT, Flood
 
 FLOODS, REFLECTION = "flood", "reflection"
 BEFORE_S, FLOOD_S = 3.0, 5.0
 """Each step: honest uploads alone, then with the flood."""
+
+END_S = BEFORE_S + FLOOD_S
 
 SETTLE_S = 1.0
 """Left out at the begin of both."""
 
 VICTIM_SIDE, NEIGHBOUR_SIDE, CLIENT_SIDE = "v1-eth0", "v2-eth0", "c1-eth0"
 COPY_SIDES = {"c1": "w1-eth0", "c2": "e1-eth0"}
+ATTACKER_SIDES = ("a1-eth0", "a3-eth0")
+"""One in each region."""
+
 UDP, TCP = 17, 6
 
 _COLUMNS = (
@@ -60,6 +78,12 @@ def _matters(found: pd.DataFrame) -> pd.Series[bool]:
     return ~(is_bare & ~packets.has_flags(found, "SYN")).fillna(False).astype(bool)
 
 
+def presuming(premise: Verdict, *verdicts: Verdict) -> Verdict:
+    """All verdicts; if the premise was not given, INCONCLUSIVE, whatever they say."""
+    known = given(premise)
+    return all_of(known, *verdicts) if known.status == "PASS" else known
+
+
 class Observations(Experiment):
     """What the claims look at."""
 
@@ -81,6 +105,23 @@ class Observations(Experiment):
         """Datagrams of the flood that came."""
         found = self._packets(tables, step, capture, flooded=True)
         return found[(found["ip_proto"] == UDP) & (found["udp_dport"] == FLOOD_PORT)]
+
+    def _was_flooded(self, tables: Tables, step: str) -> Verdict:
+        """In each region an attacker sent all its datagrams; else a defence shows nothing."""
+        count = Flood(float(self.params.source_mbps), BEFORE_S, END_S).count
+        sent = {
+            side: pick(tables, step, side, scenario=FLOODS, ip_proto=UDP, udp_dport=FLOOD_PORT)
+            for side in ATTACKER_SIDES
+        }
+        return all_of(
+            *(same(len(found), count, f"datagrams sent at {side}") for side, found in sent.items())
+        )
+
+    @property
+    def _overloads(self) -> Verdict:
+        """The setting's flood is as fast as the link, or faster."""
+        link_mbps = float(self.params.link_mbps)
+        return at_least(self._offered_mbps, link_mbps, unit="Mbit/s", what="flood")
 
     def _honest(
         self, tables: Tables, step: str, client: str, capture: str, *, flooded: bool
@@ -110,7 +151,7 @@ class Observations(Experiment):
     @property
     def _offered_mbps(self) -> float:
         """Rate of all sources together."""
-        return 4 * float(self.params.source_mbps)
+        return len(ATTACKERS) * float(self.params.source_mbps)
 
 
 def _mbps(sizes_bytes: pd.Series[int], flooded: bool) -> float:

@@ -56,13 +56,22 @@ class Flood:
     end_s: float
     forged: bool = False
 
+    @property
+    def gap_s(self) -> float:
+        """Mean time between two datagrams of one source."""
+        return 8e-6 * (FLOOD_BYTES + IP_UDP_BYTES) / self.mbps
+
+    @property
+    def count(self) -> int:
+        """Datagrams of one source."""
+        return int((self.end_s - self.begin_s) / self.gap_s)
+
     def timed(self, net: RunningNetwork, node: str, out: crafted.Sender) -> Iterator[crafted.Timed]:
         """One source's datagrams."""
-        gap_s = 8e-6 * (FLOOD_BYTES + IP_UDP_BYTES) / self.mbps
         own, place = IPv4Address(net.address(node)), ATTACKERS.index(node)
         chance, when_s = random.Random(place), self.begin_s
-        for number in range(int((self.end_s - self.begin_s) / gap_s)):
-            when_s += chance.expovariate(1 / gap_s)
+        for number in range(self.count):
+            when_s += chance.expovariate(1 / self.gap_s)
             source = ANYBODY[number * len(ATTACKERS) + place] if self.forged else own
             packet = crafted.udp_packet(
                 (source, 4000 + place), (SERVICE, FLOOD_PORT), bytes(FLOOD_BYTES), number

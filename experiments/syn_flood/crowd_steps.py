@@ -89,6 +89,10 @@ class CrowdSteps:
     def _crowded(self, port: int, crowd: Sequence[socket.socket]) -> None:
         self._ask(port, PATIENCE_S)
         self._client.wait(PATIENCE_S + 5)
+        self._alone(port, crowd)
+
+    def _alone(self, port: int, crowd: Sequence[socket.socket]) -> None:
+        """The crowd leaves; a client shows whether the server still serves."""
         _leave(crowd)
         self.net.sleep(1.0)
         self._ask(port, PATIENCE_S)
@@ -116,7 +120,7 @@ class CrowdSteps:
     # ---- slow requests
 
     def _slow(self, port: int, count: int, patience_s: int) -> None:
-        """Requests whose header never ends, a byte at a time, and a client."""
+        """Requests whose header never ends, a byte at a time, and a client; then it alone."""
         crowd = self._open(ATTACKER, port, count, begin=_BEGIN)
         self._ask(port, patience_s)
         times = range(1, int(patience_s / BYTE_EVERY_S) + 1)
@@ -125,8 +129,7 @@ class CrowdSteps:
         ]
         crafted.play_timed(self.net, *drops)
         self._client.wait(patience_s + 5)
-        _leave(crowd)
-        self.net.sleep(1.0)
+        self._alone(port, crowd)
 
     def _slow_honest(self) -> None:
         """A client that means well, on a very slow line."""
