@@ -13,7 +13,7 @@ from analysis.quic.assembly import Assembly
 from analysis.quic.connections import Packet
 from analysis.quic.frames import STREAM
 from analysis.quic.headers import QuicReader
-from analysis.quic.qpack import Qpack
+from analysis.quic.qpack import Qpack, Room
 from analysis.tls.reader import Cut
 
 COLUMNS = quic.COLUMNS
@@ -60,7 +60,8 @@ INSTRUCTIONS = "instructions"
 """The type of what a packet adds to a QPACK stream."""
 
 _FIELDS = {":method": "method", ":path": "target", ":status": "status"}
-_MOST_HEADERS_BYTES = 1 << 20
+_MOST_BYTES = {"HEADERS": 1 << 14, "SETTINGS": 1 << 10}
+"""Frames whose payload is read, if it is no longer than this; of others only the size counts."""
 
 
 def read(packets: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
     Returns:
         the columns of `packets` but the payload, and:
 
-        - ``first_frame``: the packet that brings its first byte
+        - ``first_frame``: the packet that lets its first byte be read
         - ``connection``, ``from_client``, ``stream`` (QUIC's number)
         - ``kind`` of the stream: ``request``, ``control``, ``push``, ``QPACK encoder``,
           ``QPACK decoder``
@@ -81,17 +82,19 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
           ``instructions`` for what a packet adds to a stream of QPACK
         - ``payload_bytes``
         - ``headers`` ((name, value), …), and of them ``method``, ``target`` and ``status``: if the
-          library for QPACK is installed (``make extra-quic``), else empty
+          library for QPACK is installed (``make extra-quic``), else empty; also empty if there
+          are very many, or very large ones
         - ``settings`` (``NAME=value``, with commas)
     """
     streams: dict[tuple[int, bool, int], _Stream] = {}
     fields: dict[int, dict[bool, Qpack]] = {}
+    room = Room()
     rows: list[dict[str, Any]] = []
     for packet in quic.every(packets):
         if not any(name.startswith("h3") for name in packet.alpn):
             continue
         for row in _frames(packet, streams):
-            both = fields.setdefault(packet.connection, {True: Qpack(), False: Qpack()})
+            both = fields.setdefault(packet.connection, {True: Qpack(room), False: Qpack(room)})
             _read_fields(row, both[packet.from_client], both[not packet.from_client])
             rows.append(row)
     for row in rows:
@@ -102,12 +105,72 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass
 class _Stream:
-    """What one side sends on a stream."""
+    """What one side sends on a stream: keeps of an unfinished frame only what will be read."""
 
     kind: str = ""
     assembly: Assembly = field(default_factory=Assembly)
-    rest: bytes = b""
+    head: bytes = b""
+    """The beginning of a frame whose size has not come yet."""
     first_frame: int = 0
+    """The packet that let the unfinished frame's first byte be read."""
+    type: str = ""
+    size: int = 0
+    reached: int = 0
+    payload: bytearray = field(default_factory=bytearray)
+
+    def add(self, came: bytes, number: int) -> Iterator[dict[str, Any]]:
+        """The frames that end with these bytes.
+
+        Args:
+            came: what follows on the stream.
+            number: of the packet.
+        """
+        body = QuicReader(self.head + came)
+        if body.left and not self.kind:
+            self._begin_stream(body)
+        if self.kind in (ENCODER, DECODER):
+            if payload := body.take(body.left):
+                yield self._row(number, INSTRUCTIONS, payload, len(payload))
+            return
+        while self.kind and body.left and (self.type or self._begin_frame(body, number)):
+            part = body.take(min(self.size - self.reached, body.left))
+            self.reached += len(part)
+            if self.size <= _MOST_BYTES.get(self.type, 0):
+                self.payload += part
+            if self.reached == self.size:
+                yield self._row(self.first_frame, self.type, bytes(self.payload), self.size)
+                self.type = ""
+
+    def _begin_stream(self, body: QuicReader) -> None:
+        """The stream's type (RFC 9114 §6.2)."""
+        try:
+            kind = body.varint()
+            self.kind, self.head = _KINDS.get(kind, f"0x{kind:x}"), b""
+        except Cut:
+            self.head = body.data
+
+    def _begin_frame(self, body: QuicReader, number: int) -> bool:
+        """Type and size of a frame (RFC 9114 §7.1), if they are there."""
+        at = body.at
+        if not self.head:
+            self.first_frame = number
+        try:
+            kind, self.size = body.varint(), body.varint()
+        except Cut:
+            self.head = body.data[at:]
+            return False
+        self.type, self.reached, self.head = _TYPES.get(kind, f"0x{kind:x}"), 0, b""
+        self.payload.clear()
+        return True
+
+    def _row(self, first_frame: int, kind: str, payload: bytes, size: int) -> dict[str, Any]:
+        return {
+            "first_frame": first_frame,
+            "kind": self.kind,
+            "type": kind,
+            "payload": payload,
+            "payload_bytes": size,
+        }
 
 
 def _frames(
@@ -121,45 +184,14 @@ def _frames(
         key = (packet.connection, packet.from_client, number)
         stream = streams.setdefault(key, _Stream(REQUEST if number % 4 == 0 else ""))
         came = stream.assembly.add(one.about["offset"], one.data)
-        stream.first_frame = stream.first_frame or packet.datagram.frame
-        stream.rest += came
-        for kind, payload, size in _taken(stream):
+        for row in stream.add(came, packet.datagram.frame):
             yield {
                 "frame": packet.datagram.frame,
-                "first_frame": stream.first_frame,
                 "connection": packet.connection,
                 "from_client": packet.from_client,
                 "stream": number,
-                "kind": stream.kind,
-                "type": kind,
-                "payload_bytes": size,
-                "payload": payload,
+                **row,
             }
-            stream.first_frame = packet.datagram.frame if stream.rest else 0
-
-
-def _taken(stream: _Stream) -> Iterator[tuple[str, bytes, int]]:
-    """Takes whole frames off a stream: type, payload, its size."""
-    if not stream.kind:
-        body = QuicReader(stream.rest)
-        try:
-            kind = body.varint()
-        except Cut:
-            return
-        stream.kind, stream.rest = _KINDS.get(kind, f"0x{kind:x}"), stream.rest[body.at :]
-    if stream.kind in (ENCODER, DECODER):
-        if stream.rest:
-            payload, stream.rest = stream.rest, b""
-            yield INSTRUCTIONS, payload, len(payload)
-        return
-    while stream.rest:
-        body = QuicReader(stream.rest)
-        try:
-            kind, payload = body.varint(), body.take(body.varint())
-        except Cut:
-            return
-        stream.rest = stream.rest[body.at :]
-        yield _TYPES.get(kind, f"0x{kind:x}"), payload, len(payload)
 
 
 def _read_fields(row: dict[str, Any], qpack: Qpack, answering: Qpack) -> None:
@@ -173,7 +205,7 @@ def _read_fields(row: dict[str, Any], qpack: Qpack, answering: Qpack) -> None:
     payload = row["payload"]
     if row["kind"] == ENCODER:
         qpack.learn(payload)
-    elif row["type"] == "HEADERS" and len(payload) <= _MOST_HEADERS_BYTES:
+    elif row["type"] == "HEADERS" and payload:
         qpack.read(row["stream"], payload, lambda found: _name(row, found))
     elif row["type"] == "SETTINGS":
         said = dict(_settings(payload))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 MOST_WAITING_BYTES = 1 << 24
 """What may wait for a gap to be filled; what comes beyond is left out."""
 
@@ -13,6 +15,8 @@ class Assembly:
         self.reached = 0
         """Bytes that were given."""
         self._waiting: dict[int, bytes] = {}
+        self._offsets: list[int] = []
+        """Of what waits: a heap."""
         self._bytes = 0
 
     def add(self, offset: int, data: bytes) -> bytes:
@@ -20,13 +24,16 @@ class Assembly:
         if offset > self.reached:
             if self._bytes + len(data) <= MOST_WAITING_BYTES:
                 kept = self._waiting.get(offset, b"")
+                if data and not kept:
+                    heapq.heappush(self._offsets, offset)
                 if len(data) > len(kept):
                     self._bytes += len(data) - len(kept)
                     self._waiting[offset] = data
             return b""
         found = bytearray(data[self.reached - offset :])
         self.reached += len(found)
-        while self._waiting and (offset := min(self._waiting)) <= self.reached:
+        while self._offsets and self._offsets[0] <= self.reached:
+            offset = heapq.heappop(self._offsets)
             piece = self._waiting.pop(offset)
             self._bytes -= len(piece)
             new = piece[self.reached - offset :]

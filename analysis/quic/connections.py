@@ -112,8 +112,10 @@ class _Connection:
     largest: dict[tuple[str, int], int] = field(default_factory=dict)
     """Packet number by space and sender."""
     said: Assembly = field(default_factory=Assembly)
-    greeting: bytes = b""
+    greeting: bytearray = field(default_factory=bytearray)
     """What the client's Initial packets carry: its hello."""
+    greeted: bool = False
+    """The hello is whole; what comes again says nothing new."""
     hello: Hello | None = None
     established: bool = False
 
@@ -126,18 +128,19 @@ class _Connection:
 
     def listen(self, frame: Frame) -> None:
         """Puts the client's hello together."""
-        if len(self.greeting) > _MOST_HELLO_BYTES:
+        if self.greeted or len(self.greeting) > _MOST_HELLO_BYTES:
             return
         self.greeting += self.said.add(frame.about["offset"], frame.data)
         size = 4 + int.from_bytes(self.greeting[1:4], "big")
-        if len(self.greeting) >= max(size, 4):
-            self.hello = hello.parse(self.greeting[:size]) or self.hello
+        if len(self.greeting) >= size:
+            self.hello = hello.parse(bytes(self.greeting[:size])) or self.hello
+            self.greeted = True
 
     def begin(self, keys: tuple[Keys, Keys]) -> None:
         """The client's first packet, or its first one behind a Retry."""
         self.keys[INITIAL, _CLIENT] = _Direction(keys[_CLIENT])
         self.keys[INITIAL, _SERVER] = _Direction(keys[_SERVER])
-        self.said, self.greeting = Assembly(), b""
+        self.said, self.greeting, self.greeted = Assembly(), bytearray(), False
 
 
 class Connections:
@@ -147,7 +150,6 @@ class Connections:
         self.log, self.opens = keys or KeyLog(), library_is_there()
         self._by_id: dict[bytes, _Connection] = {}
         self._by_path: dict[frozenset[Address], _Connection] = {}
-        self._id_sizes: set[int] = set()
         self._count = 0
 
     def packets(self, datagram: Datagram) -> Iterator[Packet]:
@@ -180,8 +182,7 @@ class Connections:
         """From another address: by the id alone."""
         if not data or data[0] & 0xC0 != 0x40:
             return None
-        known = (self._by_id.get(data[1 : 1 + size]) for size in sorted(self._id_sizes)[::-1])
-        return next((one for one in known if one is not None), None)
+        return self._by_id.get(headers.known_id(data, 1, self._by_id))
 
     @staticmethod
     def _begins_anew(known: _Connection, datagram: Datagram, target: bytes) -> bool:
@@ -208,7 +209,6 @@ class Connections:
         if one:
             connection.ids.setdefault(one, taker)
             self._by_id[one] = connection
-            self._id_sizes.add(len(one))
 
     # ---- what is inside
 

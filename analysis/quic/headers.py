@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from analysis.tls.reader import Cut, Reader
@@ -80,7 +80,7 @@ def negotiates(data: bytes) -> bool:
     return data[1:5] == bytes(4)
 
 
-def read(data: bytes, ids: Collection[bytes]) -> Iterator[Header]:
+def read(data: bytes, ids: Container[bytes]) -> Iterator[Header]:
     """The packets of a datagram (RFC 9000 §12.2).
 
     Args:
@@ -105,12 +105,17 @@ def read(data: bytes, ids: Collection[bytes]) -> Iterator[Header]:
         at = header.end
 
 
-def _short(data: bytes, at: int, ids: Collection[bytes]) -> Header | None:
+def known_id(data: bytes, at: int, ids: Container[bytes]) -> bytes:
+    """The longest of the ids that is at this place; empty if none is."""
+    places = (data[at : at + size] for size in range(LONGEST_ID_BYTES, 0, -1))
+    return next((one for one in places if one in ids), b"")
+
+
+def _short(data: bytes, at: int, ids: Container[bytes]) -> Header | None:
     """RFC 9000 §17.3.1. It goes on to the datagram's end."""
     if not data[at] & _FIXED:
         return None
-    fits = [one for one in ids if data.startswith(one, at + 1)]
-    target = max(fits, key=len, default=b"")
+    target = known_id(data, at + 1, ids)
     number_at = at + 1 + len(target)
     spin = bool(data[at] & _SPIN)
     return Header(ONE_RTT, None, target, None, at, number_at, len(data), spin=spin)

@@ -37,6 +37,7 @@ FAULTS = (
     "wide-window",
     "no-table",
     "no-alt-svc",
+    "usual-port",
 )
 
 

@@ -106,8 +106,8 @@ class Handshakes(Experiment):
         ).because("datagrams", every.head(8))
 
     @claim(
-        "With Retry a server lets a client prove its address before it remembers anything: the "
-        "client sends the server's token back. That costs a round trip.",
+        "With Retry a server lets a client prove its address first: the client sends the server's "
+        "token back. That costs a round trip.",
         source="RFC 9000 §8.1.2, §17.2.5",
     )
     def retry_proves_the_address(self, tables: Tables) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 PACKET_THRESHOLD = 3
 """Later packets that are acknowledged before a packet counts as lost (RFC 9002 §6.1.1)."""
+_H3_PORT = re.compile(r'\bh3=":(\d+)"')
+"""In Alt-Svc, at the host of the answer (RFC 7838 §3)."""
 
 
 def lost(tables: Tables) -> pd.DataFrame:
@@ -171,12 +174,14 @@ class Streams(Experiment):
         named = [
             value for name, value in said["headers"].iloc[0] or () if name.lower() == "alt-svc"
         ]
+        ports = [int(port) for value in named for port in _H3_PORT.findall(value)]
         every = pick(tables, "alt-svc", CLIENT, table="quic")
         later = every[every["frame"] > said["frame"].iloc[0]]
+        asked = set(later.loc[later["from_client"], "udp_dport"])
         return (
             all_of(
-                same([text.split(";")[0] for text in named], ['h3=":443"'], "Alt-Svc"),
-                at_least(len(later), 1, unit="packets of QUIC afterwards"),
+                same(len(ports), 1, "ports that Alt-Svc names"),
+                same(sorted(asked), ports, "port of QUIC afterwards"),
                 same(len(later), len(every), "packets of QUIC in all"),
             )
             .because("the answer", said)

@@ -15,7 +15,10 @@ CLIENT, SERVER = "h1-eth0", "h2-eth0"
 """Where packets are captured; at the server only the step with loss."""
 
 _ID = re.compile(r"\b([0-9a-f]{4})[0-9a-f]{12}\b")
-_KEPT = ("frame", "time_ns", "time_s", "capture", "step", "ip_src", "ip_dst", "udp_bytes")
+_KEPT = (
+    *("frame", "time_ns", "time_s", "capture", "step"),
+    *("ip_src", "ip_dst", "udp_dport", "udp_bytes"),
+)
 
 
 def columns() -> tuple[str, ...]:

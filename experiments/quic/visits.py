@@ -30,8 +30,8 @@ IDLE_S, QUIET_S = 3.0, 8.0
 LOST_NUMBER, LAST_NUMBER = 40, 202
 """Number of the server's full datagram that is lost, from 0: in the middle, and at the end."""
 
-WORDS = (b"/small0", b"testbed-http3", b"rosebud")
-"""What nobody else should read: a path, a header's value, and in the file."""
+WORD = b"rosebud"
+"""In the files; what nobody else should read."""
 
 CERTIFICATES = (
     Certificate("root", "Example Root", ca=True, key="p256"),
@@ -56,7 +56,8 @@ server {
   ALT_SVC
 }
 """
-ALT_SVC = f"""add_header Alt-Svc 'h3=":{PORT}"; ma=86400' always;"""
+ALT_SVC = f"""add_header Alt-Svc 'h3=":{LONG_PORT}"; ma=86400' always;"""
+"""Another port than that of TCP, to see that the client goes there."""
 
 
 def write_files() -> None:
@@ -65,7 +66,7 @@ def write_files() -> None:
     sizes = dict.fromkeys(names, SMALL_BYTES) | {"large": LARGE_BYTES, "index.html": SMALL_BYTES}
     sizes |= {f"page{number}": FILE_BYTES for number in range(FILES)}
     for name, size in sizes.items():
-        word = WORDS[2] + b" "
+        word = WORD + b" "
         Path("/srv", name).write_bytes((word * (size // len(word) + 1))[:size])
 
 
@@ -119,7 +120,7 @@ class Visits:
             "new-id": self.moving(new_id="same-id" not in self.faults),
             "tcp-move": self.moving_tcp,
             "silence": self.job(paths=[["/small0"]], stay_s=QUIET_S, **idle),
-            "alt-svc": self.job(paths=[["/small0"]], alt_svc=PORT),
+            "alt-svc": self.by_alt_svc,
         }
 
     def job(self, **job: Any) -> Action:
@@ -196,3 +197,11 @@ class Visits:
     def by_tcp(self, net: RunningNetwork) -> None:
         """A small file over HTTP/2, to its end."""
         self.curl(net, "small0").wait(60)
+
+    def by_alt_svc(self, net: RunningNetwork) -> None:
+        """A page over HTTP/1.1, and then a file over HTTP/3, from where the page's header says."""
+        if "usual-port" in self.faults:
+            self.curl(net, "", "--http1.1").wait(60)
+            self.job(paths=[["/small0"]], port=PORT)(net)
+        else:
+            self.job(paths=[["/small0"]], alt_svc=PORT)(net)

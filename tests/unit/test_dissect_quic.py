@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from analysis import messages, packets, tls
 from analysis.dissect import http3, quic
-from analysis.quic import frames, headers, protection
+from analysis.quic import frames, headers, protection, qpack
 from analysis.quic.assembly import Assembly
-from analysis.quic.connections import Connections, Datagram
+from analysis.quic.connections import Connections, Datagram, Packet
 from analysis.quic.headers import QuicReader
-from analysis.tls import key_log
+from analysis.tls import hello, key_log
 from analysis.tls.reader import Cut
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -260,3 +262,135 @@ def test_ids_longer_than_allowed_are_no_quic() -> None:
     data = b"\xc0" + struct.pack("!IB", 1, 21) + bytes(1200)
     assert not headers.is_long(data)
     assert not list(headers.read(data, ()))
+
+
+# ---- large and repeated
+
+
+def streamed(pieces: list[bytes]) -> Iterator[dict[str, Any]]:
+    """Frames of HTTP/3 on stream 0, a packet for each piece."""
+    header = headers.Header(headers.ONE_RTT, None, b"", None, 0, 0, 0)
+    streams: dict[tuple[int, bool, int], http3._Stream] = {}
+    offset = 0
+    for number, data in enumerate(pieces, start=1):
+        about = {"stream": 0, "offset": offset, "data_bytes": len(data), "fin": False}
+        frame = frames.Frame(frames.STREAM, about, data)
+        datagram = Datagram(number, ("c", 1), ("s", 443), b"")
+        packet = Packet(datagram, 0, False, header, 1, None, (frame,), None, ("h3",))
+        yield from http3._frames(packet, streams)
+        assert len(streams[0, False, 0].payload) <= 1 << 14
+        offset += len(data)
+
+
+HTTP3_FRAMES = (
+    b"\x01\x03abc"  # HEADERS
+    + b"\x40\x00\x80\x00\x10\x00"  # DATA, 4,096 bytes; type and size longer than need be
+    + bytes(1 << 12)
+    + b"\x00\x00"  # DATA, none
+    + b"\x21\x02xy"  # reserved
+    + b"\x01\x80\x00\x40\x01"  # HEADERS, 16,385 bytes: too many
+    + bytes((1 << 14) + 1)
+)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1200, 1 << 20])
+def test_frames_in_pieces_of_any_size(size: int) -> None:
+    pieces = [HTTP3_FRAMES[at : at + size] for at in range(0, len(HTTP3_FRAMES), size)]
+    found = list(streamed(pieces))
+    wanted = [
+        ("HEADERS", 3, b"abc", 0, 5),
+        ("DATA", 1 << 12, b"", 5, 11 + (1 << 12)),
+        ("DATA", 0, b"", 11 + (1 << 12), 13 + (1 << 12)),
+        ("0x21", 2, b"", 13 + (1 << 12), 17 + (1 << 12)),
+        ("HEADERS", (1 << 14) + 1, b"", 17 + (1 << 12), len(HTTP3_FRAMES)),
+    ]
+    keys = ("type", "payload_bytes", "payload", "first_frame", "frame")
+    assert [tuple(row[key] for key in keys) for row in found] == [
+        (*about, begin // size + 1, (end - 1) // size + 1) for *about, begin, end in wanted
+    ]
+
+
+def test_a_long_body_costs_its_bytes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    class Counting(QuicReader):
+        def __init__(self, data: bytes) -> None:
+            nonlocal looked
+            looked += len(data)
+            super().__init__(data)
+
+    monkeypatch.setattr(http3, "QuicReader", Counting)
+    size = 1 << 20
+    body = b"\x00" + (size | 0x80000000).to_bytes(4, "big") + bytes(size)
+    (row,) = streamed([body[at : at + 1200] for at in range(0, len(body), 1200)])
+    assert (row["payload_bytes"], row["payload"]) == (size, b"")
+    assert looked <= 2 * len(body)
+
+
+def test_pieces_in_reverse_order() -> None:
+    stream, count = Assembly(), 50_000
+    assert not any(stream.add(at, b"x") for at in range(count, 0, -1))
+    assert stream.add(0, b"a") == b"a" + count * b"x"
+    assert not stream.has_gap
+
+
+def test_the_longest_known_id_is_taken() -> None:
+    ids = {b"a", b"abc", b"abx"}
+    (header,) = headers.read(b"\x40abcd" + bytes(30), ids)
+    assert header.target == b"abc"
+    (header,) = headers.read(b"\x40zbcd" + bytes(30), ids)
+    assert header.target == b""
+
+
+def test_a_repeated_hello_is_told_and_read_once(
+    closed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = next(iter(quic._datagrams(closed)))
+    (initial, *_) = Connections(None).packets(first)
+    crypto = [one for one in initial.frames if one.type == frames.CRYPTO]
+    monkeypatch.setattr("analysis.quic.frames.read", lambda payload: iter(100 * crypto))
+    reads = []
+    parse = hello.parse
+    monkeypatch.setattr("analysis.tls.hello.parse", lambda m: reads.append(m) or parse(m))
+    connections = Connections(None)
+    packets_of_it = [*connections.packets(first), *connections.packets(first)]
+    told = [packet for packet in packets_of_it if packet.hello is not None]
+    assert len(packets_of_it) >= 2
+    assert len(told) == len(reads) == 1
+
+
+def test_lines_of_a_header_block() -> None:
+    assert qpack.lines(bytes.fromhex("0000510b2f696e6465782e68746d6c")) == 1  # RFC 9204 §B.1
+    assert qpack.lines(bytes.fromhex("03811011")) == 2  # §B.2
+    assert qpack.lines(bytes.fromhex("050080c181")) == 3  # §B.4
+    for damaged in ("", "00", "00005105", "0000ff" + 20 * "ff"):
+        with pytest.raises(Cut):
+            qpack.lines(bytes.fromhex(damaged))
+
+
+def test_small_blocks_do_not_become_large_headers() -> None:
+    pylsqpack = pytest.importorskip("pylsqpack")
+    encoder = pylsqpack.Encoder()
+    taught = encoder.apply_settings(1 << 16, 16)
+    value = (1 << 15) * b"v"
+    for stream in range(3):  # until the field is in the table
+        more, block = encoder.encode(stream, [(b"x", value)])
+        taught += more
+    assert len(block) < 10
+    prefix, line = block[:2], block[2:]
+    found: list[int] = []
+
+    def tell(fields: qpack.Fields) -> None:
+        found.append(sum(len(name) + len(text) for name, text in fields))
+
+    room = qpack.Room()
+    decoder = qpack.Qpack(room)
+    decoder.allow(1 << 16)
+    decoder.learn(taught)
+    decoder.read(3, prefix + 257 * line, tell)
+    assert found == []
+    for stream in range(4, 40):
+        decoder.read(stream, prefix + 200 * line, tell)
+    assert set(found) == {200 * (1 + len(value))}
+    assert sum(found) < (1 << 26) + found[0]
+    assert room.left <= 0
