@@ -17,6 +17,11 @@ COLUMNS = streams.COLUMNS
 
 STATEMENT = ("frame", "connection", "text", "values")
 
+_REQUESTS = (b"\0\0\0\x08\x04\xd2\x16\x2f", b"\0\0\0\x08\x04\xd2\x16\x30")
+"""SSLRequest and GSSENCRequest: a client may ask for encryption first."""
+
+_MOST_NAME_BYTES = 1000
+
 
 def read(packets: pd.DataFrame) -> pd.DataFrame:
     """One row per statement that a client sent to PostgreSQL.
@@ -39,21 +44,27 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _statements(stream: Stream) -> Iterator[dict[str, Any]]:
-    """Query messages, and Parse with its Bind: a statement and its values."""
-    text = ""
+    """Query messages, and each Bind with the statement that it names: that and its values."""
+    parsed: dict[bytes, str] = {}
     for kind, body, place in _messages(stream):
         if kind == b"Q":
-            yield _row(stream, place, body.split(b"\0")[0], ())
-        elif kind == b"P" and body.count(b"\0") > 1:
-            text = body.split(b"\0")[1].decode("utf-8", "replace")
+            yield _row(stream, place, _text(body.partition(b"\0")[0]), ())
+        elif kind == b"P" and body.count(b"\0", 0, _MOST_NAME_BYTES):
+            name, _, rest = body.partition(b"\0")
+            parsed[name] = _text(rest.partition(b"\0")[0])
         elif kind == b"B":
-            yield _row(stream, place, text.encode(), tuple(_values(body)))
+            names = body.split(b"\0", 2)
+            if len(names) == 3:
+                yield _row(stream, place, parsed.get(names[1], ""), tuple(_values(names[2])))
 
 
 def _messages(stream: Stream) -> Iterator[tuple[bytes, bytes, int]]:
     """Type, body and last byte's place of each whole message, up to a hole in the capture."""
     octets = Octets(stream)
-    place = int.from_bytes(octets.at(0, 4), "big")  # the start-up message has no type
+    place = 0
+    while octets.at(place, 8) in _REQUESTS:  # answered by one byte, before all messages
+        place += 8
+    place += int.from_bytes(octets.at(place, 4), "big")  # the start-up message has no type
     while len(head := octets.at(place, 5)) == 5:
         size = int.from_bytes(head[1:], "big")
         body = octets.at(place + 5, size - 4) if size >= 4 else b""
@@ -64,23 +75,22 @@ def _messages(stream: Stream) -> Iterator[tuple[bytes, bytes, int]]:
 
 
 def _values(body: bytes) -> Iterator[str]:
-    """The values of a Bind message; none behind a part that is not as it should be."""
-    rest = body.split(b"\0", 2)[-1]  # behind the names of portal and statement
-    formats = int.from_bytes(rest[:2], "big")
-    rest = rest[2 + 2 * formats :]
-    count, rest = int.from_bytes(rest[:2], "big"), rest[2:]
+    """The values in a Bind message, behind its names; none behind a part that is damaged."""
+    at = 2 + 2 * int.from_bytes(body[:2], "big")  # behind the formats
+    count = int.from_bytes(body[at : at + 2], "big")
+    at += 2
     for _ in range(count):
-        size = int.from_bytes(rest[:4], "big", signed=True)
-        if len(rest) < 4 or len(rest) - 4 < size:
+        size = max(int.from_bytes(body[at : at + 4], "big", signed=True), 0)
+        at += 4
+        if at + size > len(body):
             return
-        yield rest[4 : 4 + max(size, 0)].decode("utf-8", "replace")
-        rest = rest[4 + max(size, 0) :]
+        yield _text(body[at : at + size])
+        at += size
 
 
-def _row(stream: Stream, place: int, text: bytes, values: tuple[str, ...]) -> dict[str, Any]:
-    said = text.decode("utf-8", "replace")
-    return {
-        "frame": stream.delivered(place),
-        "text": said,
-        "values": values,
-    }
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "replace")
+
+
+def _row(stream: Stream, place: int, text: str, values: tuple[str, ...]) -> dict[str, Any]:
+    return {"frame": stream.delivered(place), "text": text, "values": values}

@@ -14,6 +14,7 @@ class Curing(Experiment):
         "SameSite=Lax: a foreign page's request has the cookie only if it is a GET that opens the "
         "bank's page, as a link does. The picture, the script, the form and the frame fail.",
         source="draft-ietf-httpbis-rfc6265bis §5.6.7.1, §8.8",
+        bears_stall_s=0.03,
     )
     def lax_leaves_links(self, tables: Tables) -> Verdict:
         """The attacks that work, and the pages that sent a cookie."""
@@ -30,6 +31,7 @@ class Curing(Experiment):
         "SameSite=Strict: no request that a foreign site causes has the cookie. ⚠ Another host of "
         "the same site is not foreign: its form still pays.",
         source="draft-ietf-httpbis-rfc6265bis §5.2, §8.8.1",
+        bears_stall_s=0.03,
     )
     def strict_leaves_neighbours(self, tables: Tables) -> Verdict:
         """guest.example.org against evil.example.net."""
@@ -42,6 +44,7 @@ class Curing(Experiment):
         "A check of Origin stops foreign forms and scripts, also those of the site's other hosts, "
         "and the forged login. A GET has no Origin, and the form in the frame is the bank's own.",
         source="RFC 6454 §7.3; OWASP CSRF Prevention Cheat Sheet",
+        bears_stall_s=0.03,
     )
     def origin_leaves_get_and_frames(self, tables: Tables) -> Verdict:
         """The attacks that work."""
@@ -55,6 +58,7 @@ class Curing(Experiment):
         "the token. It does not stop a click in the bank's own form, nor a login, which has no "
         "token yet.",
         source="OWASP CSRF Prevention Cheat Sheet, synchronizer token pattern",
+        bears_stall_s=0.03,
     )
     def tokens_leave_frames_and_logins(self, tables: Tables) -> Verdict:
         """The attacks that work."""
@@ -65,6 +69,7 @@ class Curing(Experiment):
     @claim(
         "frame-ancestors 'none' keeps the bank out of other pages' frames, and stops nothing else.",
         source="W3C Content Security Policy Level 3, §6.4.2; RFC 7034",
+        bears_stall_s=0.03,
     )
     def framing_is_forbidden(self, tables: Tables) -> Verdict:
         """The attacks that work, and the console's words about the frame."""
@@ -78,6 +83,7 @@ class Curing(Experiment):
     @claim(
         "All together none of the attacks works, and alice is still alice.",
         source="OWASP CSRF Prevention Cheat Sheet",
+        bears_stall_s=0.03,
     )
     def all_together_stop_all(self, tables: Tables) -> Verdict:
         """The attacks, and the bank's page afterwards."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis import browser
 from analysis.dissect import http
 from analysis.plots import defences
 from testbed import LinkShape, Tables, param, steps
@@ -116,7 +115,7 @@ class Csrf(Forging, Curing):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and messages by step, and what the browser did."""
         found = steps.measure(data, http.COLUMNS, {"http": outcomes.read})
-        return found | browser.read(data.path, data.clock)
+        return found | data.browser()
 
     # ---- figures
 

@@ -16,6 +16,7 @@ class Forging(Experiment):
         "The browser adds a site's cookie to each request for it, whoever caused the request: a "
         "form on a foreign page pays from the victim's account.",
         source="RFC 6265 §8.2; CWE-352",
+        bears_stall_s=0.03,
     )
     def forms_are_sent_with_the_cookie(self, tables: Tables) -> Verdict:
         """The request, with its Origin and cookie, and the bank's answer."""
@@ -30,6 +31,7 @@ class Forging(Experiment):
     @claim(
         "If a GET changes something, a picture is enough: the victim need not click at all.",
         source="RFC 9110 §9.2.1; CWE-352",
+        bears_stall_s=0.03,
     )
     def pictures_pay(self, tables: Tables) -> Verdict:
         """The request for a picture, and the link that the page follows."""
@@ -44,6 +46,7 @@ class Forging(Experiment):
         "⚠ CORS is no defence: a simple request is sent and does its work; the foreign script only "
         "cannot read the response.",
         source="Fetch standard, §3.3 (CORS protocol)",
+        bears_stall_s=0.03,
     )
     def cors_hides_answers_alone(self, tables: Tables) -> Verdict:
         """The script's POST, and the console's words about its answer."""
@@ -58,6 +61,7 @@ class Forging(Experiment):
         "Before a request that no form could send, the browser asks the site (preflight); without "
         "its consent the request is not sent at all.",
         source="Fetch standard, §3.3.2 (CORS-preflight request)",
+        bears_stall_s=0.03,
     )
     def preflight_asks_first(self, tables: Tables) -> Verdict:
         """A script's PUT."""
@@ -72,6 +76,7 @@ class Forging(Experiment):
         "Clickjacking: the victim's own click pays, in the bank's own form, which the foreign page "
         "shows invisibly above its own button.",
         source="RFC 7034 §1; CWE-1021",
+        bears_stall_s=0.03,
     )
     def clicks_are_stolen(self, tables: Tables) -> Verdict:
         """The frame, and the form that the click sends."""
@@ -87,6 +92,7 @@ class Forging(Experiment):
         "Login CSRF: a foreign page logs the victim in, as the attacker; what the victim enters "
         "from now on is in the attacker's account.",
         source="Barth, Jackson, Mitchell: Robust Defenses for Cross-Site Request Forgery (2008)",
+        bears_stall_s=0.03,
     )
     def logins_are_forged(self, tables: Tables) -> Verdict:
         """Who the bank says the victim is, when its address is typed in."""

@@ -19,6 +19,9 @@ FIRST_LETTERS = 3
 """That are asked for bit by bit, which takes many questions; the others would follow."""
 
 BITS = 7
+BEARS_STALL_S = 0.0005
+"""Of claims that read the attack by time, where half a unit is a wrong letter."""
+
 UNIT_MS = 10
 """By how much a letter's number delays an answer."""
 
@@ -47,12 +50,9 @@ def item(defence: str, number: str) -> str:
     return get(f"/{defence}/item", number=number)
 
 
-def _union(defence: str) -> list[str]:
-    word = (
-        "zzz'/**/UNION/**/SELECT/**/name||':'||password,0/**/FROM/**/accounts/**/WHERE/**/name"
-        "/**/LIKE/**/'alice"
-    )
-    return [get(f"/{defence}/search", word=word)]
+def search(defence: str, word: str) -> str:
+    """A search for items."""
+    return get(f"/{defence}/search", word=word)
 
 
 def _write(defence: str) -> list[str]:
@@ -82,13 +82,18 @@ def _pauses(defence: str) -> list[str]:
     return [item(defence, number) for number in (text.format(0, 1), *asked)]
 
 
+_UNION = (
+    "zzz'/**/UNION/**/SELECT/**/name||':'||password,0/**/FROM/**/accounts/**/WHERE/**/name"
+    "/**/LIKE/**/'alice"
+)
 _OTHERS = "CAST((SELECT/**/min(password)/**/FROM/**/accounts)/**/AS/**/integer)"
 
 ATTACKS: dict[str, Callable[[str], list[str]]] = {
     "comment": lambda to: [login(to, "alice' --", "x")],
     "hidden-comment": lambda to: [login(to, "alice'/*", "*/AND/**/''='")],
     "password": lambda to: [login(to, "alice", "'/**/OR/**/name='alice")],
-    "union": _union,
+    "usual-union": lambda to: [search(to, _UNION.replace("/**/", " "))],
+    "union": lambda to: [search(to, _UNION)],
     "number": lambda to: [item(to, "0/**/UNION/**/SELECT/**/min(password)/**/FROM/**/accounts")],
     "error": lambda to: [item(to, f"0+{_OTHERS}")],
     "truth": _bits,
@@ -100,8 +105,8 @@ ATTACKS: dict[str, Callable[[str], list[str]]] = {
 HONEST: dict[str, Callable[[str], list[str]]] = {
     "login": lambda to: [login(to, "bob", ACCOUNTS["bob"])],
     "apostrophe": lambda to: [login(to, "o'brien", ACCOUNTS["o'brien"])],
-    "search": lambda to: [get(f"/{to}/search", word="kettle")],
-    "search-apostrophe": lambda to: [get(f"/{to}/search", word="baker's")],
+    "search": lambda to: [search(to, "kettle")],
+    "search-apostrophe": lambda to: [search(to, "baker's")],
     "item": lambda to: [item(to, "2")],
 }
 """The same for visitors who want nothing but to buy."""

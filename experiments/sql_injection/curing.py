@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed import Experiment, Tables, Verdict, all_of, claim, same
 
-from .attacks import ATTACKS, HONEST
+from .attacks import ATTACKS, BEARS_STALL_S, HONEST
 from .outcomes import asked, codes, shown, working
 
 _LOGIN = "SELECT name FROM accounts WHERE name = $1 AND password = $2"
@@ -32,6 +32,7 @@ class Curing(Experiment):
     @claim(
         "Parameters stop all of these attacks, and honest visitors lose nothing: apostrophes work.",
         source="OWASP SQL Injection Prevention Cheat Sheet, option 1",
+        bears_stall_s=BEARS_STALL_S,
     )
     def parameters_stop_all(self, tables: Tables) -> Verdict:
         """Each attack, and each honest request, with a database user that may do anything."""

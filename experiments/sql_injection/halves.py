@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed import Experiment, Tables, Verdict, all_of, claim, holds, same
 
-from .attacks import ATTACKS
+from .attacks import ATTACKS, BEARS_STALL_S
 from .outcomes import answers, codes, fits, shown, text, working
 
 
@@ -15,6 +15,7 @@ class Halves(Experiment):
         "Doubling the quotes keeps text inside its string; it does nothing where a number is "
         "expected.",
         source="OWASP SQL Injection Prevention Cheat Sheet, option 4",
+        bears_stall_s=BEARS_STALL_S,
     )
     def escaping_protects_text_alone(self, tables: Tables) -> Verdict:
         """Attacks through the login and the search, and through an item's number."""
@@ -29,13 +30,14 @@ class Halves(Experiment):
         "A list of forbidden words stops only the usual spelling: with a comment in place of a "
         "space, the same attack works.",
         source="CWE-184",
+        bears_stall_s=BEARS_STALL_S,
     )
     def forbidden_words_are_written_otherwise(self, tables: Tables) -> Verdict:
-        """The same login with ``--`` and with ``/*``."""
-        stopped = ["comment", "write"]
+        """The same search with spaces and with comments."""
+        stopped = ["comment", "usual-union", "write"]
         wanted = [name for name in ATTACKS if name not in stopped]
         return same(working(tables, "blocking"), wanted, "attacks that work").because(
-            "logins", shown(tables, "blocking", "comment", "hidden-comment")
+            "searches", shown(tables, "blocking", "usual-union", "union")
         )
 
     @claim(
@@ -43,12 +45,14 @@ class Halves(Experiment):
         "turn away honest people whose names do not fit. ⚠ Passwords and searches are free text: "
         "there is no form to check, and they stay open.",
         source="OWASP Input Validation Cheat Sheet; CWE-20",
+        bears_stall_s=BEARS_STALL_S,
     )
     def checks_need_a_form(self, tables: Tables) -> Verdict:
         """Letters alone in names, digits alone in numbers, anything in passwords and words."""
         honest = codes(tables, "checking", "login", "item", "apostrophe")
+        wanted = ["password", "usual-union", "union"]
         return all_of(
-            same(working(tables, "checking"), ["password", "union"], "attacks that work"),
+            same(working(tables, "checking"), wanted, "attacks that work"),
             same(honest, {"login": 200, "item": 200, "apostrophe": 400}, "honest visitors"),
         ).because("pages", shown(tables, "checking", "number", "union", "apostrophe"))
 
@@ -56,6 +60,7 @@ class Halves(Experiment):
         "Hiding error messages closes one channel alone: yes-or-no answers and the time that an "
         "answer takes still give the data away.",
         source="CWE-209",
+        bears_stall_s=BEARS_STALL_S,
     )
     def silence_stops_errors_alone(self, tables: Tables) -> Verdict:
         """The page after an error, and all other attacks."""
@@ -71,6 +76,7 @@ class Halves(Experiment):
         "text cannot reach the accounts. It does not protect the page that must read them: the "
         "login.",
         source="OWASP SQL Injection Prevention Cheat Sheet, least privilege; PostgreSQL, GRANT",
+        bears_stall_s=BEARS_STALL_S,
     )
     def least_privilege_limits_the_damage(self, tables: Tables) -> Verdict:
         """Each page has a database user of its own."""
@@ -87,6 +93,7 @@ class Halves(Experiment):
         "The attack is on SQL, not on one product: with SQLite the same texts log in and read "
         "another table. Its driver takes one statement at a time, so a second one fails.",
         source="SQLite documentation, sqlite3_prepare; Python documentation, sqlite3",
+        bears_stall_s=BEARS_STALL_S,
     )
     def other_databases_are_open_too(self, tables: Tables) -> Verdict:
         """The attacks that use no function of PostgreSQL."""

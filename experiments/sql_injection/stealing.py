@@ -5,7 +5,7 @@ from __future__ import annotations
 from testbed import Experiment, Tables, Verdict, all_of, at_most, claim, holds, near, same
 from testbed.daemons.database_pages import DatabasePages
 
-from .attacks import BITS, FIRST_LETTERS, UNIT_MS, VICTIM
+from .attacks import BEARS_STALL_S, BITS, FIRST_LETTERS, UNIT_MS, VICTIM
 from .outcomes import (
     SERVER,
     answers,
@@ -85,7 +85,8 @@ class Stealing(Experiment):
 
     @claim(
         "A page that always says the same can still be slow or fast: one question gives a letter.",
-        source="CWE-208; PostgreSQL, section 9.9.5 (pg_sleep)",
+        source="CWE-208; PostgreSQL, section 9.9 (pg_sleep)",
+        bears_stall_s=BEARS_STALL_S,
     )
     def delays_spell_a_word(self, tables: Tables) -> Verdict:
         """Each answer is late by the letter's number times a unit."""

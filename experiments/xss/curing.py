@@ -39,8 +39,8 @@ class Curing(Experiment):
         ).because("the victim's messages", shown(tables, "encoding"))
 
     @claim(
-        "Sanitising keeps harmless elements and drops all others, and links that are scripts. It "
-        "cannot reach text that a script of the page puts in.",
+        "Sanitising keeps harmless elements and drops all others; links need a check of their own. "
+        "It cannot reach text that a script of the page puts in.",
         source="OWASP XSS Prevention Cheat Sheet, HTML sanitization",
     )
     def sanitising_keeps_what_is_harmless(self, tables: Tables) -> Verdict:
@@ -54,7 +54,7 @@ class Curing(Experiment):
     @claim(
         "HttpOnly: scripts run, and their requests leave, but without the cookie. What they do in "
         "the visitor's name still works.",
-        source="RFC 6265 §8.3, §5.3; draft-ietf-httpbis-rfc6265bis §8.4",
+        source="RFC 6265 §4.1.2.6, §5.4",
     )
     def http_only_hides_the_cookie_alone(self, tables: Tables) -> Verdict:
         """Requests at the attacker's host, and the message in alice's name."""

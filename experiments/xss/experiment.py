@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis import browser
 from analysis.dissect import http
 from analysis.plots import defences
 from testbed import LinkShape, Tables, param, program, steps
@@ -113,7 +112,7 @@ class Xss(Stealing, Curing):
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
         """Packets and messages by step, and what the browser did."""
         found = steps.measure(data, http.COLUMNS, {"http": outcomes.read})
-        return found | browser.read(data.path, data.clock)
+        return found | data.browser()
 
     # ---- figures
 

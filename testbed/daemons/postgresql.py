@@ -20,7 +20,7 @@ _VERSIONS = Path("/usr/lib/postgresql")
 
 def _folder() -> Path:
     """Where the newest installed version keeps its programs; each version has a folder."""
-    found = [path for path in _VERSIONS.glob("*/bin") if path.parent.name.isdecimal()]
+    found = [path.parent for path in _VERSIONS.glob("[0-9]*/bin/postgres")]
     return max(found, key=lambda path: int(path.parent.name), default=_VERSIONS / "15" / "bin")
 
 
@@ -86,9 +86,11 @@ class Postgresql(Daemon):
         fill = [self.program, "--single", "-j", "-D", data, conf, "-c", "log_statement=none"]
         serve = [self.program, "-D", data, conf]
         first = shlex.quote(f"{place.configs}/first.sql")
+        filled = shlex.quote(f"{place.state}/filled")  # it ends with 0 after a wrong statement
         script = (
             f"{user} {shlex.join(make)} && {user} {shlex.join(fill)} postgres < {first} "
-            f"&& exec {user} {shlex.join(serve)}"
+            f"> {filled} 2>&1; cat {filled}; if grep -q 'ERROR: ' {filled}; then exit 1; fi; "
+            f"exec {user} {shlex.join(serve)}"
         )
         return ["/bin/sh", "-c", script]
 

@@ -87,7 +87,7 @@ def form(defence: str) -> Response:
     return response
 
 
-@app.route("/<defence>/transfer", methods=["GET", "POST", "PUT"])
+@app.route("/<defence>/transfer", methods=["GET", "POST", "PUT"], provide_automatic_options=False)
 def transfer(defence: str) -> Response:
     """Pays, if the session is somebody's."""
     _known(defence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -20,12 +21,14 @@ def message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack(">I", 4 + len(body)) + body
 
 
-def bind(*values: bytes | None) -> bytes:
+def bind(*values: bytes | None, name: bytes = b"") -> bytes:
     parts = b"".join(
         struct.pack(">i", -1) if value is None else struct.pack(">I", len(value)) + value
         for value in values
     )
-    return message(b"B", b"\0\0" + struct.pack(">HHH", 1, 0, len(values)) + parts + b"\0\0")
+    return message(
+        b"B", b"\0" + name + b"\0" + struct.pack(">HHH", 1, 0, len(values)) + parts + b"\0\0"
+    )
 
 
 def read(*said: tuple[int, bytes]) -> list[tuple[str, tuple[str, ...]]]:
@@ -53,6 +56,27 @@ def test_a_message_in_two_segments_counts_at_the_second() -> None:
 @pytest.mark.parametrize("size", [b"\0\0\0\0", b"\0\0\0\x03", b"\xff\xff\xff\xff"])
 def test_a_length_that_cannot_be_ends_the_reading(size: bytes) -> None:
     assert read((0, START + b"Q" + size + b"SELECT 1\0")) == []
+
+
+def test_a_bind_names_its_statement() -> None:
+    said = message(b"P", b"a\0SELECT $1\0\0\0") + message(b"P", b"b\0DELETE $1\0\0\0")
+    assert read((0, START + said + bind(b"1", name=b"a"))) == [("SELECT $1", ("1",))]
+
+
+@pytest.mark.parametrize("code", [80877103, 80877104])
+def test_a_client_that_asks_for_encryption_first(code: int) -> None:
+    request = struct.pack(">II", 8, code)
+    query = message(b"Q", b"SELECT 1\0")
+    assert read((0, request), (1, b"N"), (0, START + query)) == [("SELECT 1", ())]
+
+
+def test_many_values_are_read_in_linear_time() -> None:
+    values = 65_535 * struct.pack(">i", -1)
+    body = b"\0\0" + struct.pack(">HH", 0, 65_535) + values + bytes(1 << 20)
+    begun = time.process_time()
+    ((_, found),) = read((0, START + message(b"B", body)))
+    assert len(found) == 65_535
+    assert time.process_time() - begun < 5  # it took minutes when each value copied the rest
 
 
 @given(st.binary(max_size=80))
