@@ -148,6 +148,6 @@ def test_what_is_not_on_the_list_is_not_there(machines, guest_kernel, in_guest):
     python = sorted([*visible.PYTHON_PACKAGES, *compiled])
     listed = {"/home": ["alice"], "/usr/lib/python3/dist-packages": python}
     assert {path: names for path, names in seen["empty"].items() if names} == listed
-    assert seen["site"] == ["controllers", "mininet", "packaging", "pyroute2"]
+    assert seen["site"] == ["controllers", "mininet", "packaging", "pyroute2", "quic"]
     assert seen["cannot import"] == ["pexpect", "pip", "numpy", "rich"]
     assert not seen["written"]
