@@ -37,11 +37,18 @@ def fields(der: bytes) -> dict[str, Any]:
         damaged; the other fields are then missing).
     """
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
         one = x509.load_der_x509_certificate(der)
         return dict.fromkeys(FIELDS) | _plain(one) | _extensions(one)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (
+        ValueError,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+        UnsupportedAlgorithm,
+    ) as error:
         return dict.fromkeys(FIELDS) | {"problem": _one_line(error)}
 
 
@@ -55,7 +62,7 @@ def is_signed_by(der: bytes, issuer: bytes) -> bool | None:
         x509.load_der_x509_certificate(der).verify_directly_issued_by(above)
     except InvalidSignature:
         return False
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
         return False if "match" in str(error) else None
     return True
 

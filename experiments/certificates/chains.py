@@ -96,7 +96,8 @@ class Chains(Experiment):
 
     @claim(
         "A client that refuses a certificate ends the handshake with an alert, before it has "
-        "asked for anything; a client that compares names itself ends it without an alert.",
+        "asked for anything; a client that compares names itself finishes the handshake "
+        "first, and then closes without an error alert.",
         source="RFC 8446 §6.2; RFC 9110 §4.3.4",
     )
     def refusals_come_before_requests(self, tables: Tables) -> Verdict:

@@ -52,8 +52,8 @@ class Middle(Experiment):
         ).because("certificate", certificates(tables, "middle-trusted"))
 
     @claim(
-        "A client that checks nothing (curl -k, or a user who clicks the warning away) is "
-        "encrypted, to whoever answers.",
+        "A client that checks nothing (curl -k, or a user who clicks the warning away) "
+        "encrypts, but for whoever answers.",
         source="RFC 9110 §4.3.4; RFC 8446 appendix C.4",
     )
     def without_checks_encryption_is_worthless(self, tables: Tables) -> Verdict:

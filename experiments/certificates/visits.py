@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed import Action, in_order, program, unfilter, wait
+from testbed import Action, in_order, program, tls_steps, unfilter, wait
 from testbed.daemons import Daemon, certificate_cases
 from testbed.daemons.certificate_cases import DOMAIN, ISSUING, ROOT, Case, host, server
 from testbed.daemons.certificates import Certificate, Files, key_log
@@ -75,6 +75,7 @@ server {{
   access_log {{log}} read;
   location / {{
     proxy_pass https://{target};
+    proxy_ssl_protocols TLSv1.2;
     proxy_ssl_server_name on;
     proxy_ssl_name $host;
     proxy_set_header Host $host;
@@ -186,7 +187,8 @@ class Client:
         """A step: one visit by curl, whose report is its log."""
         lead = ("--connect-to", f"::{self.net.address('h2')}:")
         quiet = ("--silent", "--output", "/dev/null", "--write-out", "%{json}\\n")
-        argv = ("curl", *quiet, *lead, "--cacert", self.trust[trust], *options, url)
+        secure = ("--curves", tls_steps.GROUPS, "--cacert", self.trust[trust])
+        argv = ("curl", *quiet, *lead, *secure, *options, url)
 
         def act(net: RunningNetwork) -> None:
             environment = {"SSLKEYLOGFILE": self.keys}
@@ -203,7 +205,8 @@ class Client:
         words = (
             *("openssl", "s_client", "-tls1_2", "-connect", f"{self.net.address('h2')}:443"),
             *("-servername", name, "-verify_hostname", name, "-verify_return_error"),
-            *("-CAfile", self.trust["root"], "-keylogfile", self.keys, "-brief", *options),
+            *("-CAfile", self.trust["root"], "-keylogfile", self.keys),
+            *("-groups", tls_steps.GROUPS, "-brief", *options),
         )
         return {step: program("h1", *words, log=f"openssl-{step}")}
 

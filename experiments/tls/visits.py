@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed import Action, in_order, program, wait
+from testbed import Action, in_order, program, tls_steps, wait
 from testbed.daemons import Daemon
 from testbed.daemons.certificates import Certificate, Files, key_log
 from testbed.daemons.nginx import Nginx
@@ -24,10 +24,6 @@ RELAY = {"record": 8444, "replay": 8445, "flip": 8446, "downgrade": 8447, "pass"
 RSA_BITS = 2048
 RSA, ECDHE = "AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"
 PAGE_BYTES = 3000
-GROUPS = "X25519:P-256"
-"""What h1 offers to agree on keys. OpenSSL 3.5 would also offer ML-KEM, whose public value of 1184
-bytes makes ClientHello longer than the certificate."""
-
 WORDS = (b"/account", b"session=rosebud", b"the balance is")
 """What nobody else should read: in the request line, in a header, in the body."""
 
@@ -149,7 +145,7 @@ class Client:
         request = f"GET {ask} HTTP/1.1\\r\\nHost: {NAME}\\r\\nConnection: close\\r\\n\\r\\n"
         words = [
             *("openssl", "s_client", "-quiet", "-connect", f"{self.net.address(at)}:{port}"),
-            *("-servername", name, "-keylogfile", self.keys, "-groups", GROUPS),
+            *("-servername", name, "-keylogfile", self.keys, "-groups", tls_steps.GROUPS),
             *("-CAfile", str(self.made[trust].certificate), "-verify_return_error", *options),
         ]
         line = " ".join(words)

@@ -6,6 +6,7 @@ tls_steps.alert(tables, "expired")                # ("client", "certificate_expi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 CLIENT = "h1-eth0"
 """Where packets are captured, unless said otherwise."""
 
+GROUPS = "X25519:P-256"
+"""What clients should offer to agree on keys (curl: ``--curves``, OpenSSL: ``-groups``).
+
+OpenSSL 3.5 would also offer ML-KEM, whose public value of 1184 bytes makes ClientHello longer than
+a certificate."""
+
 DATA = "application data"
 """The `protocol_name` of records that carry it."""
 
@@ -27,26 +34,34 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
     from analysis.dissect import tls_messages
 
     found = tls_messages.read(packets)
-    texts = found.groupby("frame")["text"].agg(_together)
-    return found.assign(info="TLS " + found["frame"].map(texts))
+    texts = _by_frame(found, found["text"])
+    return found.assign(info=[f"TLS {texts[frame]}" for frame in found["frame"]])
 
 
-def _together(texts: pd.Series[str]) -> str:
-    """Texts of one packet; the same ones in a row are counted."""
-    runs = [(text, len(list(same))) for text, same in groupby(texts.tolist())]
+def _by_frame(found: pd.DataFrame, texts: Iterable[str]) -> dict[int, str]:
+    """Frame → the texts of its messages; the same ones in a row are counted."""
+    together: dict[int, list[str]] = {}
+    for frame, text in zip(found["frame"], texts, strict=True):
+        together.setdefault(frame, []).append(text)
+    return {frame: _counted(said) for frame, said in together.items()}
+
+
+def _counted(texts: list[str]) -> str:
+    runs = [(text, len(list(same))) for text, same in groupby(texts)]
     return ", ".join(f"{count} × {text}" if count > 1 else text for text, count in runs)
 
 
 def read_http(packets: pd.DataFrame) -> pd.DataFrame:
-    """HTTP messages, of TLS what is inside, and `info`."""
+    """HTTP messages, of TLS what is inside, and the packet's `info`."""
     from analysis.dissect import http
 
     found = http.read(packets)
     around = read(packets).query("protocol_name != @DATA")
-    texts = ("TLS " + around.groupby("frame")["text"].agg(_together) + ", ").to_dict()
-    words = [texts.get(row["frame"], "") + _words(row) for row in found.to_dict("records")]
-    found["info"] = words
-    return found.drop_duplicates("frame", keep="last")
+    lead = _by_frame(around, around["text"])
+    words = _by_frame(found, map(_words, found.to_dict("records")))
+    frames = found["frame"]
+    texts = [f"TLS {lead[f]}, {words[f]}" if f in lead else words[f] for f in frames]
+    return found.assign(info=texts)
 
 
 def _words(row: dict[Any, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -121,6 +122,35 @@ def test_damaged_certificates_are_named(folder: Path) -> None:
         assert "\n" not in str(found["problem"])
         assert found["subject"] is None
     assert contents.status(b"\x01\x00\x00\x02ab")["problem"]
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize(("name", "above"), [("valid", "issuing"), ("issuing", "root")])
+def test_no_flipped_bit_stops_the_analysis(folder: Path, name: str, above: str) -> None:
+    whole, issuer = bytearray(der(folder, name)), der(folder, above)
+    signed_bytes = 4 + len(x509.load_der_x509_certificate(bytes(whole)).tbs_certificate_bytes)
+    problems = set()
+    for place in range(8 * len(whole)):
+        whole[place // 8] ^= 1 << place % 8
+        flipped = bytes(whole)
+        problems.add(contents.fields(flipped)["problem"])
+        for pair in ((flipped, issuer), (flipped, flipped), (issuer, flipped)):
+            fits = contents.is_signed_by(*pair)  # a flip behind them may leave the same signature
+            assert not fits or place // 8 >= signed_bytes
+        whole[place // 8] ^= 1 << place % 8
+    assert {None, "9 is not a valid X509 version"} < {
+        re.sub(r"^\d+ is", "9 is", problem) if problem else None for problem in problems
+    }
+
+
+def test_no_flipped_bit_of_a_status_stops_the_analysis(folder: Path) -> None:
+    answer = bytearray((folder / "revoked.ocsp").read_bytes())
+    found = set()
+    for place in range(8 * len(answer)):
+        answer[place // 8] ^= 1 << place % 8
+        found.add(contents.status(b"\x01\0\0\0" + answer)["status"])
+        answer[place // 8] ^= 1 << place % 8
+    assert found >= {"revoked", None}
 
 
 def test_chains_in_messages(folder: Path) -> None:

@@ -15,6 +15,7 @@ from analysis import packets, streams, tls
 from analysis.dissect import http, tls_messages
 from analysis.packets import with_secrets
 from analysis.tls import key_log, private_key, schedule, suites
+from testbed import tls_steps
 from testbed.core.errors import ConfigError, MissingPrerequisiteError
 from tests.unit.segments import talk
 from tests.unit.test_cli_capture import capture
@@ -218,6 +219,22 @@ def test_early_data_count_only_if_the_server_takes_them(taken: bool, known: bool
     frames = [] if lacking else [3] if taken else [6]
     assert asked["frame"].tolist() == frames
     assert read["status"].tolist()[-1] == 204
+
+
+def test_all_messages_of_a_packet_are_read_and_in_its_words() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    asked = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    table = talk((0, asked), (1, early + answer), (0, asked * 2), ports=(40000, 80))
+    found = tls_steps.read_http(table)
+    assert found["status"].dropna().tolist() == [103, 200]
+    assert found["target"].dropna().tolist() == ["/a"] * 3
+    assert found.groupby("frame")["info"].unique().map(list).tolist() == [
+        ["GET /a"],
+        ["103 Early Hints, 0 bytes of body, 200 OK, 2 bytes of body"],
+        ["2 × GET /a"],
+    ]
+    assert tls_steps.read_http(table.iloc[:1]).empty
 
 
 DER = (b"\x30\x03\x02\x01\x07", b"\x30" + b"\x05\0" * 40)
