@@ -183,11 +183,11 @@ class SdnLearning(Flows):
         for switch in ("s1", "s2"):
             if self.params.openflow:
                 flows = flow_tables.flows(data.state("pairs", switch, "ovs"))
-                count = int((flows["priority"] > 0).sum())
+                count: int | None = int((flows["priority"] > 0).sum())
             else:
-                count = len(data.log(f"{switch}-fdb").splitlines())
-            # hosts have talked through each: an empty table is one that was not written down
-            found.append({"switch": switch, "entries": count or None})
+                # hosts have talked through each: an empty table is one that was not written down
+                count = len(data.log(f"{switch}-fdb").splitlines()) or None
+            found.append({"switch": switch, "entries": count})
         return found
 
     def _openflow(self, data: ScenarioData, steps: pd.DataFrame) -> dict[str, pd.DataFrame]:
