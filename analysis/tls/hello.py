@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from analysis.tls.reader import Cut, Reader
@@ -17,7 +15,6 @@ RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e07
 """A server hello with this random value is a hello retry request (RFC 8446 §4.1.3)."""
 
 _LONGEST_BYTES = 1 << 17
-_RANDOM_OF_CLIENT = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00..\x03[\x00-\x03](.{32})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,6 @@ def protocols(value: bytes) -> tuple[str, ...]:
     except Cut:
         return tuple(found)
     return tuple(found)
-
-
-def client_randoms(payloads: Iterable[object]) -> set[bytes]:
-    """The random values of all client hellos that are whole in these bytes, such as payloads."""
-    octets = (one for one in payloads if isinstance(one, bytes))
-    return {random for one in octets for random in _RANDOM_OF_CLIENT.findall(one)}
 
 
 def parse(message: bytes) -> Hello | None:

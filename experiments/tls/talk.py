@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import tls
-from testbed import ConfigError, MissingDataError, Tables, pick, tls_steps
+from testbed import MissingDataError, Tables, pick, tls_steps
 
 CLIENT, PATH = tls_steps.CLIENT, "r1-eth1"
 """Where packets are captured: at the client, and on the path."""
@@ -32,16 +32,9 @@ def read_without_keys(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_with_private_key(packets: pd.DataFrame, key: Path) -> pd.DataFrame:
-    """TLS messages that somebody can read who later gets the server's private key.
-
-    Raises:
-        MissingDataError: the key is missing or damaged.
-    """
-    try:
-        found = tls.private_key.secrets(packets, key.read_bytes(), key.name)
-    except (OSError, ConfigError) as error:
-        raise MissingDataError(str(error)) from error
-    return _with(packets, [found], read)
+    """TLS messages that somebody can read who later gets the server's private key."""
+    logs = [tls.private_key.secrets(packets, key.read_bytes())] if key.is_file() else []
+    return _with(packets, logs, read)
 
 
 def _with(packets: pd.DataFrame, logs: list[tls.key_log.KeyLog], reader: Any) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -18,8 +18,6 @@ from testbed.core.errors import CaptureError, ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from analysis.tls import KeyLog
 
 FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 
@@ -139,28 +137,6 @@ class CaptureFile:
             except ConfigError as error:
                 err.print(f"[bold]keys not used:[/bold] {escape(str(error))}", highlight=False)
         tls.set_keys(table, logs)
-        for path in self._of_others(table, dict(zip(given, logs, strict=False))):
-            err.print(
-                f"[bold]keys not used:[/bold] key log {escape(str(path))}: no TLS connection over "
-                f"TCP in {escape(self.name)} has its secrets; is it of another run?",
-                highlight=False,
-            )
-
-    def _of_others(self, table: pd.DataFrame, logs: Mapping[Path, KeyLog]) -> Iterator[Path]:
-        """Key logs that belong to none of the TLS connections that begin in the capture."""
-        if not logs:
-            return
-        from analysis import packets
-        from analysis.tls import hello
-
-        rows = table[(table["tcp_payload_bytes"] > 0).fillna(False)]
-        rows = rows[rows["captured_bytes"].cumsum() <= MOST_DISSECTED_BYTES]
-        if "payload" not in rows:
-            rows = packets.with_payloads(self.source, rows)
-        randoms = hello.client_randoms(rows["payload"])
-        for path, log in logs.items():
-            if randoms and not any(log.knows(random) for random in randoms):
-                yield path
 
     def filtered(self, where: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """All packets, and those that pass a filter."""

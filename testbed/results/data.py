@@ -102,8 +102,8 @@ class ScenarioData:
         (`certificates.key_log`); `analysis.tls.set_keys` with other logs, or none, changes that.
 
         Raises:
-            MissingDataError: no such capture, or the kernel dropped packets of it; or a key log is
-                damaged, or all are of another run.
+            ConfigError: a key log is damaged.
+            MissingDataError: no such capture, or the kernel dropped packets of it.
         """
         from analysis import packets, tls
 
@@ -128,21 +128,12 @@ class ScenarioData:
 
     @cached_property
     def _keys(self) -> list[KeyLog]:
-        from analysis.tls import hello, key_log
+        from analysis.tls import key_log
 
         try:
-            logs = [key_log.read(path) for path in key_logs(self.path)]
+            return [key_log.read(path) for path in key_logs(self.path)]
         except ConfigError as error:
             raise MissingDataError(f"keys of TLS: {error}") from error
-        if any(logs):
-            captures = (self.path / "captures").glob("*.pcap")
-            seen = hello.client_randoms(path.read_bytes() for path in captures)
-            if seen and not any(log.knows(random) for log in logs for random in seen):
-                raise MissingDataError(
-                    "keys of TLS: no connection in the captures has the secrets in keys/*.log; "
-                    "are they of another run?"
-                )
-        return logs
 
     @property
     def heard_nothing(self) -> bool:

@@ -101,12 +101,6 @@ def test_private_key_opens_rsa_key_exchange_only(closed: pd.DataFrame) -> None:
     assert not of_data.loc[~of_data["opened"], "cipher"].str.startswith("TLS_RSA_").any()
 
 
-@pytest.mark.parametrize("pem", ["", "-----BEGIN PRIVATE KEY-----\nxx\n", "no PEM"])
-def test_a_damaged_private_key_is_named(closed: pd.DataFrame, pem: str) -> None:
-    with pytest.raises(ConfigError, match=r"private key www\.key: is damaged"):
-        private_key.secrets(closed, pem.encode(), "www.key")
-
-
 def test_a_wrong_secret_opens_nothing(closed: pd.DataFrame, log: key_log.KeyLog) -> None:
     wrong = {key: bytes(len(secret)) for key, secret in log.secrets.items()}
     table = closed.copy()
@@ -327,16 +321,6 @@ def test_commands_open_tls(tmp_path: Path, log: key_log.KeyLog) -> None:
     code, text, _ = capture("show", FILE, "-n", 0, "--where", "http.request")
     assert code == 0
     assert text.count("GET /account") > 5
-    own = tmp_path / "own.log"
-    own.write_text(log.text())
-    code, _, error = capture("show", FILE, "--keys", own)
-    assert code == 0
-    assert "keys" not in error
-    other = tmp_path / "other.log"
-    other.write_text(f"CLIENT_RANDOM {RANDOM} {MASTER}\n")
-    code, _, error = capture("show", FILE, "--keys", own, "--keys", other)
-    assert code == 0
-    assert f"keys not used: key log {other}: no TLS connection" in " ".join(error.split())
     bad = tmp_path / "bad.log"
     bad.write_text(f"CLIENT_RANDOM {RANDOM}\n")
     code, _, error = capture("show", FILE, "--keys", bad)
