@@ -99,6 +99,11 @@ def header_values(message: Mapping[Any, Any], name: str) -> list[str]:
     return [str(v) for key, v in message["headers"] if str(key).lower() == name.lower()]
 
 
+def text(message: Mapping[Any, Any]) -> str:
+    """The body of a row of `read` as text, without spaces and line ends around it."""
+    return bytes(message["body"]).decode("utf-8", "replace").strip()
+
+
 def may_speak(ports: Collection[int], pieces: Beginnings) -> Mask:
     """Streams that begin with a capital letter, as methods and versions do, or have the ports."""
     letter = (pieces.first >= ord("A")) & (pieces.first <= ord("Z"))

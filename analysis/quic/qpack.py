@@ -43,7 +43,7 @@ class Qpack:
         self._decoder = _decoder(min(capacity_bytes, _MOST_CAPACITY_BYTES))
 
     def learn(self, instructions: bytes) -> None:
-        """Takes bytes of the encoder's stream; headers that waited for them are told now."""
+        """Takes bytes of the encoder's stream; blocks that waited for them can be decoded now."""
         if self._decoder is None:
             return
         try:

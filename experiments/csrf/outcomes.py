@@ -40,11 +40,6 @@ def _words(row: dict[Any, Any]) -> str:
     return f"{row['method']} {row['host']}{row['target']}{words}"
 
 
-def text(row: dict[Any, Any]) -> str:
-    """A message's body."""
-    return bytes(row["body"]).decode("utf-8", "replace").strip()
-
-
 def messages(tables: Tables, defence: str, name: str) -> pd.DataFrame:
     """The HTTP messages of a step.
 
@@ -71,7 +66,7 @@ def to_bank(
 
 
 def _amount(row: dict[Any, Any]) -> str:
-    query = f"{urlsplit(str(row['target'])).query}&{text(row)}"
+    query = f"{urlsplit(str(row['target'])).query}&{http.text(row)}"
     return parse_qs(query).get("amount", [""])[0]
 
 
@@ -88,7 +83,7 @@ def user_after(tables: Tables, defence: str) -> str:
     found = messages(tables, defence, "after")
     for row in found[found["kind"] == "response"].to_dict("records"):
         for user in ("alice", "mallory", "nobody"):
-            if f"You are {user}." in text(row):
+            if f"You are {user}." in http.text(row):
                 return user
     raise MissingDataError(f"step '{step(defence, 'after')}': the bank's page cannot be read")
 

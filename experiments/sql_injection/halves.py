@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, claim, holds, same
 
 from .attacks import ATTACKS, BEARS_STALL_S
-from .outcomes import answers, codes, fits, shown, text, working
+from .outcomes import answers, codes, fits, shown, working
 
 
 class Halves(Experiment):
@@ -65,7 +66,7 @@ class Halves(Experiment):
     def silence_stops_errors_alone(self, tables: Tables) -> Verdict:
         """The page after an error, and all other attacks."""
         wanted = [name for name in ATTACKS if name != "error"]
-        said = text(answers(tables, "quiet", "error")[0])
+        said = http.text(answers(tables, "quiet", "error")[0])
         return all_of(
             same(working(tables, "quiet"), wanted, "attacks that work"),
             same(said, "an error", "the page says"),
@@ -80,7 +81,7 @@ class Halves(Experiment):
     )
     def least_privilege_limits_the_damage(self, tables: Tables) -> Verdict:
         """Each page has a database user of its own."""
-        said = text(answers(tables, "least-privilege", "union")[0])
+        said = http.text(answers(tables, "least-privilege", "union")[0])
         honest = codes(tables, "least-privilege", "login", "search", "item")
         wanted = ["comment", "hidden-comment", "password"]
         return all_of(
@@ -98,7 +99,7 @@ class Halves(Experiment):
     def other_databases_are_open_too(self, tables: Tables) -> Verdict:
         """The attacks that use no function of PostgreSQL."""
         wanted = [name for name in ATTACKS if fits("sqlite", name) and name != "write"]
-        said = text(answers(tables, "sqlite", "write")[0])
+        said = http.text(answers(tables, "sqlite", "write")[0])
         return all_of(
             same(working(tables, "sqlite"), wanted, "attacks that work"),
             holds("one statement" in said, observed=said, expected="one statement at a time"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.dissect import http
 from testbed import MissingDataError, Tables, pick
 
 from .attacks import ATTACKS, BITS, FIRST_LETTERS, HONEST, UNIT_MS, VICTIM, step
@@ -49,11 +50,6 @@ def codes(tables: Tables, defence: str, *names: str) -> dict[str, int]:
     return {name: int(answers(tables, defence, name)[-1]["status"]) for name in names}
 
 
-def text(row: dict[Any, Any]) -> str:
-    """A response's body."""
-    return bytes(row["body"]).decode("utf-8", "replace").strip()
-
-
 def works(tables: Tables, defence: str, attack: str) -> bool:
     """True if the attack got what it is made for."""
     rows = answers(tables, defence, attack)
@@ -64,8 +60,8 @@ def works(tables: Tables, defence: str, attack: str) -> bool:
     if attack == "write":
         return int(rows[1]["status"]) == 200
     if attack in ("comment", "hidden-comment", "password"):
-        return text(rows[0]) == "welcome alice"
-    return VICTIM in text(rows[0])
+        return http.text(rows[0]) == "welcome alice"
+    return VICTIM in http.text(rows[0])
 
 
 def working(tables: Tables, defence: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_most, claim, holds, near, same
 from testbed.daemons.database_pages import DatabasePages
 
@@ -15,7 +16,6 @@ from .outcomes import (
     from_truth,
     pauses_ms,
     shown,
-    text,
 )
 
 
@@ -31,7 +31,9 @@ class Stealing(Experiment):
         """The name ends its string and hides the comparison of the password."""
         statement = asked(tables, "none", "comment")[0]["text"]
         return all_of(
-            same(text(answers(tables, "none", "comment")[0]), "welcome alice", "the page says"),
+            same(
+                http.text(answers(tables, "none", "comment")[0]), "welcome alice", "the page says"
+            ),
             holds("'alice' --'" in statement, observed=statement, expected="the text as it came"),
         ).because("login", shown(tables, "none", "comment"))
 
@@ -42,7 +44,7 @@ class Stealing(Experiment):
     def union_reads_another_table(self, tables: Tables) -> Verdict:
         """The page of a search."""
         statement = asked(tables, "none", "union")[0]["text"]
-        said = text(answers(tables, "none", "union")[0])
+        said = http.text(answers(tables, "none", "union")[0])
         return all_of(
             holds(VICTIM in said, observed=said, expected=f"contains {VICTIM}"),
             holds("FROM/**/accounts" in statement, observed=statement, expected="two tables"),
@@ -52,7 +54,7 @@ class Stealing(Experiment):
     def numbers_need_no_quote(self, tables: Tables) -> Verdict:
         """The page of one item."""
         statement = asked(tables, "none", "number")[0]["text"]
-        said = text(answers(tables, "none", "number")[0])
+        said = http.text(answers(tables, "none", "number")[0])
         return all_of(
             same(said, VICTIM, "the page says"), same("'" in statement, False, "quotes in it")
         ).because("item", shown(tables, "none", "number"))
@@ -65,7 +67,7 @@ class Stealing(Experiment):
     def errors_tell(self, tables: Tables) -> Verdict:
         """The page after a conversion that fails."""
         row = answers(tables, "none", "error")[0]
-        said = text(row)
+        said = http.text(row)
         return all_of(
             same(int(row["status"]), 500, "status"),
             holds(VICTIM in said, observed=said, expected=f"contains {VICTIM}"),

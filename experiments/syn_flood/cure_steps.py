@@ -1,4 +1,4 @@
-"""Steps on settings that shall help: resets, cookies, and clients that the server knows."""
+"""Steps with settings against floods: resets, cookies, and clients that the server knows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PORTS |= {"unknown": 8018, "known": 8019, "known-short": 8020}
 
 
 class CureSteps(QueueSteps):
-    """Settings that shall help."""
+    """Settings against floods."""
 
     def cure_steps(self) -> dict[str, Action]:
         """Steps by name."""

@@ -1,4 +1,4 @@
-"""Claims on settings that shall help: resets, cookies, and what the server remembers."""
+"""Claims about settings against floods: resets, cookies, and what the server remembers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIMESTAMP_BYTES = 12
 
 
 class Cures(Queue):
-    """Settings that shall help."""
+    """Settings against floods."""
 
     @claim(
         "tcp_abort_on_overflow does nothing against a flood of SYNs: it answers third segments "

@@ -24,7 +24,7 @@ SETTINGS = {
 """Of the server, in steps that do not say otherwise: only the listener's backlog is a limit."""
 
 SHORT = 64
-"""The backlog of listeners whose queue shall be full."""
+"""Backlog of the listeners that the flood fills."""
 
 PATIENCE_S = 3.0
 """How long a client waits: its SYN and two repeats."""

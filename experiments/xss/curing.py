@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, same
 
 from .attacks import ATTACKS, BOLD
-from .outcomes import arrived, page, refused, session, shown, text, working, works
+from .outcomes import arrived, page, refused, session, shown, working, works
 
 
 class Curing(Experiment):
@@ -31,7 +32,7 @@ class Curing(Experiment):
     )
     def encoding_fits_its_place_alone(self, tables: Tables) -> Verdict:
         """Text between elements, a link, and the script that greets."""
-        said = text(page(tables, "encoding"))
+        said = http.text(page(tables, "encoding"))
         return all_of(
             same(working(tables, "encoding"), ["link", "dom"], "attacks that work"),
             same("&lt;script&gt;" in said, True, "the page has the script as text"),
@@ -45,7 +46,7 @@ class Curing(Experiment):
     )
     def sanitising_keeps_what_is_harmless(self, tables: Tables) -> Verdict:
         """Bold text, and the attacks."""
-        said = text(page(tables, "sanitising"))
+        said = http.text(page(tables, "sanitising"))
         return all_of(
             same(working(tables, "sanitising"), ["dom"], "attacks that work"),
             same(BOLD in said, True, "the page has honest elements"),
@@ -75,7 +76,7 @@ class Curing(Experiment):
         return all_of(
             same(working(tables, "policy"), [], "attacks that work"),
             same(came, [], "that sent a request"),
-            same("<script>" in text(page(tables, "policy")), True, "the page has the script"),
+            same("<script>" in http.text(page(tables, "policy")), True, "the page has the script"),
             at_least(len(refused(tables, "policy")), 1, unit="refusals in the console"),
         ).because("the victim's messages", shown(tables, "policy"))
 
@@ -85,7 +86,7 @@ class Curing(Experiment):
     )
     def all_together_stop_all(self, tables: Tables) -> Verdict:
         """The attacks, and the greeting to alice."""
-        said = text(page(tables, "all"))
+        said = http.text(page(tables, "all"))
         session(tables)
         return all_of(
             same(working(tables, "all"), [], "attacks that work"),

@@ -30,13 +30,8 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
 def _words(row: dict[Any, Any]) -> str:
     if row["kind"] == "response":
         return f"{row['status']} {row['reason']}"
-    said = unquote_plus(f"{row['method']} {row['target']} {text(row)}").strip()
+    said = unquote_plus(f"{row['method']} {row['target']} {http.text(row)}").strip()
     return said if len(said) <= _SHOWN_LETTERS else f"{said[:_SHOWN_LETTERS]} …"
-
-
-def text(row: dict[Any, Any]) -> str:
-    """A message's body."""
-    return bytes(row["body"]).decode("utf-8", "replace").strip()
 
 
 def session_in(words: str) -> str:
@@ -91,7 +86,7 @@ def deeds(tables: Tables, defence: str) -> list[dict[Any, Any]]:
         row
         for row in asked(tables, defence)
         if row["method"] == "POST"
-        and DEED in unquote_plus(text(row))
+        and DEED in unquote_plus(http.text(row))
         and number in http.header(row, "Cookie")
     ]
 

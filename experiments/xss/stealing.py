@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import (
     Experiment,
     MissingDataError,
@@ -15,7 +16,7 @@ from testbed import (
 )
 
 from .attacks import DEED
-from .outcomes import LOOT, VICTIM, arrived, asked, deeds, session, shown, text, works
+from .outcomes import LOOT, VICTIM, arrived, asked, deeds, session, shown, works
 
 
 class Stealing(Experiment):
@@ -85,7 +86,7 @@ class Stealing(Experiment):
         answers = pick(tables, "theft", LOOT, table="http", kind="response")
         if answers.empty:
             raise MissingDataError("the attacker's request has no response")
-        said = text(answers.iloc[-1].to_dict())
+        said = http.text(answers.iloc[-1].to_dict())
         return all_of(
             same("You are alice." in said, True, "the board says 'You are alice.'"),
             same(len(session(tables)), 32, "characters of the session's id"),

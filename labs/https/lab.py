@@ -125,7 +125,7 @@ class Lab(Assignment):
 
     @property
     def hsts_s(self) -> int:
-        """How long clients shall use HTTPS only, in seconds."""
+        """For how long clients must use HTTPS only, in seconds."""
         return self.params.hsts_days * 86_400
 
     def issuer(self, site: str) -> str:

@@ -39,7 +39,7 @@ FLAWS = {
     "no-escaping": "nothing is doubled",
     "no-blocking": "no word is refused",
     "no-checking": "nothing is checked",
-    "loud": "errors are told by all pages",
+    "loud": "all pages show the errors of the database",
     "owner": "all pages use the user that owns the tables",
     "scripts": "SQLite runs all statements in a text",
 }

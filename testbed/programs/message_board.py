@@ -28,7 +28,7 @@ DEFENCES = {
     "encoding": "shows each special character as itself (&lt; for <)",
     "sanitising": "lets a few harmless elements through, and removes all others",
     "http-only": "none, but scripts cannot read the session's cookie",
-    "policy": "none, but the browser is told to run no script of the page (CSP)",
+    "policy": "none, but a Content-Security-Policy forbids scripts inside the page",
     "all": "encoding, checked links, text as text in scripts, HttpOnly, and a policy",
 }
 FLAWS = {
@@ -37,7 +37,7 @@ FLAWS = {
     "no-encoding": "nothing is encoded",
     "no-sanitising": "all elements are let through",
     "script-cookies": "scripts can read every session's cookie",
-    "no-policy": "the browser is told nothing",
+    "no-policy": "no Content-Security-Policy is sent",
     "one-weak-page": "the pages with all defences show messages as they came",
 }
 POLICY = "default-src 'self'"
