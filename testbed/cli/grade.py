@@ -20,6 +20,7 @@ from testbed.core.files import building, copy_tree, write_text
 from testbed.core.quantities import number
 from testbed.grading import bundle_trust, library
 from testbed.grading.answers import shown
+from testbed.grading.class_statistics import mean_points
 from testbed.grading.classroom import Graded, Request, find, grade_class
 from testbed.grading.grade import refuse_if_shown
 from testbed.grading.result import Mark, Result, points_text
@@ -145,11 +146,12 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
         return
     new = sum(not g.unchanged for g in results)
     regrade = [g.result for g in results if not g.result.conclusive]
-    mean = sum(g.result.points for g in results) / len(results)
+    mean = mean_points([g.result for g in results])
     of = points_text(results[0].result.of)
+    average = f", average {points_text(mean)} of {of} points" if mean is not None else ""
     out.print(
-        f"{number(len(results), 'students')}, {new} graded now, "
-        f"average {points_text(mean)} of {of} points",
+        f"{number(len(results), 'students')}, {new} graded now{average}"
+        + f" (without {number(len(regrade), 'students')} with open points)" * bool(regrade),
         highlight=False,
     )
     if regrade:

@@ -6,6 +6,7 @@ looked at one by one, and only regular files with the manifest's names are read,
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import itertools
 import json
@@ -21,6 +22,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from testbed.core.rundir import write_json
+from testbed.grading import near_names
 from testbed.grading.answers import shown
 from testbed.grading.entries import (
     _MOST_ENTRIES,
@@ -44,6 +46,7 @@ _DEEPEST_ANSWER = 20
 
 _MOST_PROBLEMS = 40
 _MOST_TWINS = 3
+_MOST_STRAYS = 200
 _PLAIN_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,@-]{0,99}")
 _MOST_PARTS = 8
 """A path in a run directory: portable names, up to a maximum number."""
@@ -106,26 +109,51 @@ def read(path: Path, manifest: Manifest) -> Handed:
         for number, entry in enumerate(entries_of(path)):
             if number >= _MOST_ENTRIES:
                 raise TooMuchError(f"holds more than {_MOST_ENTRIES} entries")
-            if (name := _name_of(entry.path, manifest)) is not None:
-                if inside := _kept_above(entry.path, kept):
-                    found.kept.setdefault(name.split("/", 1)[0], inside)
-                elif why_not := _odd(name, handed):
-                    handed.tell(f"{shown(name)}: {why_not}")
-                else:
-                    _take(handed, name, entry, found, manifest)
+            if (name := _name_of(entry.path, manifest)) is None:
+                found.stray(entry, kept)
+            elif inside := _kept_above(entry.path, kept):
+                found.kept.setdefault(name.split("/", 1)[0], inside)
+            elif why_not := _odd(name, handed):
+                handed.tell(f"{shown(name)}: {why_not}")
+            else:
+                _take(handed, name, entry, found, manifest)
     except TooMuchError as error:
         handed.tell(f"the submission {error}; the rest was not read")
     except UNREADABLE as error:
         handed.tell(f"the submission cannot be read to the end: {shown(error)}")
     for line in found.twins(handed):
         handed.tell(line)
-    for name in manifest.files:
-        there = [n for n in handed.files if n == name or n.startswith(f"{name}/")]
-        if not there and not any(p.startswith(f"{name}:") for p in handed.problems):
+    _tell_missing(path, handed, found, manifest)
+    return handed
+
+
+def _tell_missing(path: Path, handed: Handed, found: _Found, manifest: Manifest) -> None:
+    """Says what was not handed in, after looking for it under almost its name."""
+    missing = _missing(handed, manifest)
+    near = near_names.candidates(missing, found.strays)
+    if manifest.near_names and (meant := near_names.unmistakable(near)):
+        with contextlib.suppress(TooMuchError, *UNREADABLE):  # was reported in the first reading
+            for entry in itertools.islice(entries_of(path), _MOST_ENTRIES):
+                if (name := meant.get(entry.path)) and name not in handed.files:
+                    _take(handed, name, entry, found, manifest)
+    for name in missing:
+        if name in handed.files:
+            handed.problems.append(f"{name}: {near_names.used(name, found.taken[name])}")
+        elif not any(p.startswith(f"{name}:") for p in handed.problems):
             at = found.kept.get(name)
             folder = f" (what 'check --keep' left in {shown(at)} does not count)" if at else ""
-            handed.problems.append(f"{name}: was not handed in{folder}")
-    return handed
+            instead = near_names.instead(name, near[name], found.strays)
+            handed.problems.append(f"{name}: was not handed in{folder}{instead}")
+
+
+def _missing(handed: Handed, manifest: Manifest) -> list[str]:
+    """Files of the manifest of which nothing was read and nothing was said."""
+    return [
+        name
+        for name in manifest.files
+        if not any(n == name or n.startswith(f"{name}/") for n in handed.files)
+        and not any(p.startswith(f"{name}:") for p in handed.problems)
+    ]
 
 
 @dataclass
@@ -136,11 +164,22 @@ class _Found:
         paths: name → all places in which it may lie.
         taken: name → the place its content is from.
         kept: the manifest's name → a kept folder in which it lies, too.
+        strays: other files, which nobody asked for.
     """
 
     paths: dict[str, list[PurePosixPath]] = field(default_factory=dict)
     taken: dict[str, PurePosixPath] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    strays: list[PurePosixPath] = field(default_factory=list)
+
+    def stray(self, entry: Entry, kept: set[tuple[str, ...]]) -> None:
+        """Remembers a file that may be meant, though its name is not the manifest's."""
+        path = entry.path
+        elsewhere = path.is_absolute() or ".." in path.parts or not path.name
+        if len(self.strays) < _MOST_STRAYS and not (
+            elsewhere or entry.why_not or _kept_above(path, kept)
+        ):
+            self.strays.append(path)
 
     def twins(self, handed: Handed) -> Iterator[str]:
         """Lines on files of the same name at the same depth, which were ignored."""
@@ -246,16 +285,38 @@ def _content(accepted: Accepted, name: str, data: bytes, spec: HandedFile) -> by
     """The usable content of a file. Raises ValueError if there is none."""
     if spec.kind == "run":
         return data
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"is not UTF-8 text (byte {error.start})") from None
+    text = _text(data)
+    accepted.problems += [f"{name}: {line}" for line in _oddities(data, text)]
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if spec.kind == "answers":
         accepted.answers = read_answers(text)
     elif spec.kind in CLEANERS:
         text, left_out = CLEANERS[spec.kind](text)
         accepted.problems += [f"{name}: {line}" for line in left_out]
     return text.encode()
+
+
+def _text(data: bytes) -> str:
+    """A file as text, without a byte order mark. Raises ValueError if it is not UTF-8."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("is UTF-16 text; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        *above, line = error.object[: error.start].decode().split("\n")
+        place = f"line {len(above) + 1}, column {len(line) + 1}"
+        byte = f"byte 0x{error.object[error.start]:02x}"
+        raise ValueError(f"{place}: is not UTF-8 text ({byte}); save it as UTF-8") from None
+
+
+def _oddities(data: bytes, text: str) -> Iterator[str]:
+    """What an editor may have done to a file without its author's knowledge."""
+    if not text.strip():
+        yield "is empty"
+    if data.startswith(codecs.BOM_UTF8):
+        yield "begins with a byte order mark, which was left out; save it as plain UTF-8"
+    if "\r" in text:
+        yield "has Windows line ends, which were converted"
 
 
 def read_answers(text: str) -> dict[str, Any]:

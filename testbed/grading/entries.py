@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Self
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -62,7 +62,7 @@ UNREADABLE = (
 )
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(path: PurePath) -> bool:
     """True if it is the name of an archive."""
     return path.name.lower().endswith(ARCHIVES)
 

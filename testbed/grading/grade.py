@@ -60,6 +60,9 @@ _OVERRUN = {
 }
 """Ways in which a submission ends its run, the same on every machine."""
 
+ENDED = "the submission was ended: "
+"""Beginning of the reason that checks get then."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -308,7 +311,7 @@ class _Job:
     def _end(self, folder: Path, outcome: Outcome) -> End:
         if outcome.status in _OVERRUN:
             words = _OVERRUN[outcome.status].format(limits=self.task.lab.manifest.limits)
-            return End("submission", f"the submission was ended: {words}")
+            return End("submission", f"{ENDED}{words}")
         inside = read_json(folder / OUTCOME) if (folder / OUTCOME).is_file() else {}
         if inside.get("error") == SubmissionError.__name__:
             return End("submission", str(inside["reason"]))

@@ -20,7 +20,7 @@ from testbed.core.errors import ConfigError, nearest
 FILE = "lab.yaml"
 _LARGEST_BYTES = 1 << 20
 
-COLUMNS = ("student", "points", "of", "open_points", "status")
+COLUMNS = ("student", "points", "of", "open_points", "status", "notes")
 """Columns of a gradebook before those of the checks: no check may have such a name."""
 
 Kind = Literal[
@@ -91,12 +91,18 @@ class Mutant(_Part):
 
 
 class Manifest(_Part):
-    """The whole manifest."""
+    """The whole manifest.
+
+    Attributes:
+        near_names: use a file with almost the right name, such as ``R2.conf`` for ``r2.conf``, if
+            only one fits; otherwise it is only named.
+    """
 
     title: str = Field(min_length=1, max_length=120)
     points: float = Field(gt=0, le=1000)
     limits: Limits = Limits()  # type: ignore[call-arg]
     files: dict[FileName, HandedFile] = Field(min_length=1)
+    near_names: bool = True
     checks: dict[Word, Check] = Field(min_length=1)
     mutants: dict[Word, Mutant] = {}
 

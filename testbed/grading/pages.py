@@ -13,7 +13,6 @@ import io
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,8 @@ from testbed.core.claims import Evidence
 from testbed.core.errors import TestbedError
 from testbed.core.files import write_text, writing
 from testbed.core.rundir import RunDir, write_json
-from testbed.grading.grade import RUN, parameters_text
+from testbed.grading import class_statistics
+from testbed.grading.grade import ENDED, RUN, parameters_text
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
@@ -34,15 +34,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEEDBACK, GRADESCOPE = "feedback.html", "results.json"
-CLASS_PAGE, BOOK, BOOK_PARQUET, JUNIT = (
+CLASS_PAGE, BOOK, BOOK_PARQUET, ITEMS, JUNIT = (
     "class.html",
     "gradebook.csv",
     "gradebook.parquet",
+    "checks.csv",
     "junit.xml",
 )
 
 _MOST_LANES = 6
-_BINS = 10
+_MOST_NOTES = 3
 
 
 def write_student(lab: LabFolder, result: Result, params: Mapping[str, Any], folder: Path) -> None:
@@ -51,6 +52,7 @@ def write_student(lab: LabFolder, result: Result, params: Mapping[str, Any], fol
     page = _template("feedback.html.j2").render(
         result=result,
         checks=[{"check": c, "evidence": _evidence(captures, c)} for c in result.checks],
+        passed=sum(c.mark is Mark.PASS for c in result.checks),
         variant=parameters_text(params, lab),
     )
     write_text(folder / FEEDBACK, page)
@@ -69,15 +71,18 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
     write_text(folder / BOOK, csv_text(table), durable=True)
     with writing(folder / BOOK_PARQUET, durable=True) as file:
         table.to_parquet(file, index=False)
+    items = class_statistics.items(results)
+    write_text(folder / ITEMS, csv_text(items_table(items)))
     write_text(folder / JUNIT, junit(results))
     page = _template("class.html.j2").render(
         title=results[0].title,
         lab=results[0].lab,
         results=results,
         pages=pages,
-        bins=histogram(results),
-        missed=missed(results),
-        mean=sum(r.points for r in results) / len(results),
+        bins=class_statistics.histogram(results),
+        items=items,
+        mean=class_statistics.mean_points(results),
+        notes={r.student: notes(r) for r in results},
         regrade=[r for r in results if not r.conclusive],
     )
     write_text(folder / CLASS_PAGE, page)
@@ -93,6 +98,8 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["points"] = points_text
+    environment.filters["share"] = lambda x: "–" if math.isnan(x) else f"{100 * x:.0f} %"
+    environment.filters["decimal"] = lambda x: "–" if math.isnan(x) else f"{x:.2f}"
     return environment.get_template(name)
 
 
@@ -148,11 +155,37 @@ def gradebook(results: Sequence[Result]) -> pd.DataFrame:
     rows = []
     for result in results:
         status = "graded" if result.conclusive else "regrade"
-        sums = (result.student, result.points, result.of, result.open_points, status)
+        said = "; ".join(notes(result))
+        sums = (result.student, result.points, result.of, result.open_points, status, said)
         row: dict[str, Any] = dict(zip(COLUMNS, sums, strict=True))
         for check in result.checks:
             row[check.name] = None if check.mark is Mark.INCONCLUSIVE else check.points
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def notes(result: Result) -> list[str]:
+    """What a teacher should know of a submission: faults of its files, limits that it exceeded."""
+    ended = {c.observed for c in result.checks if c.observed.startswith(ENDED)}
+    lines = [*sorted(ended), *result.problems]
+    more = [f"and {len(lines) - _MOST_NOTES} more"] * (len(lines) > _MOST_NOTES)
+    return lines[:_MOST_NOTES] + more
+
+
+def items_table(items: Sequence[class_statistics.Item]) -> pd.DataFrame:
+    """One row per check: earned and discrimination (see `Item`), marks, frequent wrong values."""
+    import pandas as pd
+
+    rows = [
+        {
+            "check": item.name,
+            "earned": item.earned,
+            "discrimination": item.discrimination,
+            **{mark.lower(): count for mark, count in item.marks.items()},
+            "frequent": "; ".join(f"{count} × {words}" for words, count in item.wrong),
+        }
+        for item in items
+    ]
     return pd.DataFrame(rows)
 
 
@@ -225,51 +258,3 @@ def gradescope_results(result: Result) -> dict[str, Any]:
         "stdout_visibility": "hidden",
         "tests": tests,
     }
-
-
-# ---- the class
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Number of students with points in an interval."""
-
-    label: str
-    count: int
-    share: float
-
-
-def histogram(results: Sequence[Result]) -> list[Bin]:
-    """Distribution of points in ten intervals, with those to be regraded counted separately."""
-    of = results[0].of
-    counts = [0] * _BINS
-    for result in (r for r in results if r.conclusive):
-        counts[min(int(result.points / of * _BINS + 1e-9), _BINS - 1)] += 1
-    most = max([*counts, 1])
-    edges = [points_text(of * i / _BINS) for i in range(_BINS + 1)]
-    return [
-        Bin(f"{edges[i]} – {edges[i + 1]}", count, count / most) for i, count in enumerate(counts)
-    ]
-
-
-@dataclass(frozen=True)
-class Missed:
-    """How the class did on a check: the share of points lost, and marks."""
-
-    name: str
-    sentence: str
-    hidden: bool
-    lost: float
-    marks: Mapping[str, int]
-
-
-def missed(results: Sequence[Result]) -> list[Missed]:
-    """All checks, most costly for the class first."""
-    found = []
-    for number, check in enumerate(results[0].checks):
-        column = [r.checks[number] for r in results]
-        judged = [c for c in column if c.mark is not Mark.INCONCLUSIVE]
-        lost = sum(1 - c.points / c.of for c in judged) / len(judged) if judged else 0.0
-        marks = {m.value: sum(c.mark is m for c in column) for m in Mark}
-        found.append(Missed(check.name, check.sentence, check.hidden, lost, marks))
-    return sorted(found, key=lambda m: -m.lost)
