@@ -324,7 +324,11 @@ COMMANDS = {
         quick=True,
     ),
     "mininet": Command(
-        [*TESTBED, "mininet", "script.py"], _printed, _mininet_script, root=True, quick=True
+        [*TESTBED, "mininet", "--runtime", "host", "script.py"],
+        _printed,
+        _mininet_script,
+        root=True,
+        quick=True,
     ),
     "notebook": Command(
         [

@@ -20,7 +20,7 @@ COMMANDS = {
     "image": "testbed.cli.image:image",
     "kernel": "testbed.cli.system:kernel",
     "lab": "testbed.cli.lab:lab_group",
-    "mininet": "testbed.cli.topology:mininet",
+    "mininet": "testbed.cli.mininet:mininet",
     "new": "testbed.cli.new:command",
     "packetdrill": "testbed.cli.packetdrill:packetdrill",
     "runs": "testbed.cli.runs:runs_group",

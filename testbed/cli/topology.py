@@ -18,12 +18,6 @@ from testbed.cli.console import out as console
 from testbed.core.errors import ConfigError, RunIncompleteError
 from testbed.core.files import make_folder, write_text
 
-_FEW_FILES = 5
-"""Number of files named in a message."""
-
-_NOT_MISSED = ("/run/", "/var/run/", "/tmp/testbed-")
-"""Prefixes of files that programs write for themselves."""
-
 _MOST_NAME_CHARS = 120
 _MANY_NODES, _MOST_NODES = 200, 1000
 """Node counts: above the first, the layout takes a while; above the second, nothing is drawn."""
@@ -156,49 +150,3 @@ def shell(
         sys.exit(outcome.exit_code)  # the program inside has printed the reason
     if not outcome.ok:
         raise RunIncompleteError(f"{outcome.reason or outcome.status} (see {folder})")
-
-
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("script")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option(
-    "--keep",
-    multiple=True,
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Also keep files written to FOLDER (repeatable); put it before SCRIPT.",
-)
-def mininet(script: str, arguments: tuple[str, ...], keep: tuple[Path, ...]) -> None:
-    """Run an unmodified Mininet SCRIPT on this engine (on the running kernel, as root).
-
-    SCRIPT is a Python file, or a program such as Mininet's own: testbed mininet mn --topo tree,2
-
-    Files written to the working directory are kept. Anything else that the script or its nodes
-    write, for example to /tmp or /etc, stays in memory and is lost at the end.
-    """
-    from testbed.lifetime import start, sweeper
-    from testbed.net import dropin
-
-    path = dropin.find_script(script)
-    layers = dropin.enter_layers(keep)
-    start.leave_ctrl_c()
-    sweeper.start()
-    try:
-        dropin.run(path, list(arguments))
-    finally:
-        _tell_dropped(layers.written())
-
-
-def _tell_dropped(files: list[str]) -> None:
-    """Names the files that a user may miss."""
-    own = [f for f in files if "/__pycache__/" not in f and not f.startswith(_NOT_MISSED)]
-    if not own:
-        return
-    names = ", ".join(own[:_FEW_FILES]) + (f" and {n} more" if (n := len(own[_FEW_FILES:])) else "")
-    err.print(
-        f"not kept: {names} (to keep files, write them to the working directory, or give "
-        "--keep FOLDER before the script)",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )

@@ -30,13 +30,13 @@ REQUEST = "shell.json"
 SCRIPT = "script.txt"
 """In the folder, where commands come from a file: one per line."""
 
-_GUEST_TERMINAL = "/dev/tty0"
+GUEST_TERMINAL = "/dev/tty2"
 
 
 def main(folder: Path) -> int:
     """Runs the command line until the user leaves it; returns the exit code."""
     request = read_json(folder / REQUEST)
-    _take_terminal(_GUEST_TERMINAL if request["runtime"] == "guest" else None)
+    take_terminal(GUEST_TERMINAL if request["runtime"] == "guest" else None)
     try:
         topo = named_topologies.load(request["topology"])
         network = Network(topo, routing=request["routing"])
@@ -79,7 +79,7 @@ def _command_line(net: RunningNetwork, topology: str, script: Path) -> None:
     CommandLine(net)
 
 
-def _take_terminal(path: str | None) -> None:
+def take_terminal(path: str | None) -> None:
     """Makes the terminal ours, so that Ctrl-C reaches only what runs in it."""
     if path is not None:
         terminal = os.open(path, os.O_RDWR)

@@ -1,22 +1,12 @@
 """`testbed shell`: a running topology with Mininet's command line, on either runtime.
 
-The program inside has a pseudo-terminal; this side copies bytes between it and the user's
-terminal, so Ctrl-C and Ctrl-D work inside as they do anywhere. If the standard input is not a
-terminal, its lines are a script for Mininet's command line.
+If the standard input is not a terminal, its lines are a script for Mininet's command line.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pty
-import select
 import shutil
 import sys
-import termios
-import threading
-import tty
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +14,13 @@ from testbed.author import named_topologies, routing
 from testbed.core.files import make_folder, write_text
 from testbed.core.rundir import write_json
 from testbed.daemons.frr import generate as frr_generate
+from testbed.execution import terminal
 from testbed.execution.inside_shell import REQUEST, SCRIPT
 from testbed.execution.runtime import Outcome, choose
 from testbed.net.check import check_topology
 from testbed.net.plan import make_plan
 
 _WALL_LIMIT_S = 7 * 86400.0
-_END_OF_INPUT = b"\x04"
 
 
 @dataclass(frozen=True)
@@ -78,26 +68,15 @@ def run(session: Session, folder: Path) -> Outcome:
         write_text(folder / name, text)
     if not sys.stdin.isatty():
         write_text(folder / SCRIPT, sys.stdin.read())
-    ours, theirs = pty.openpty()
-    done, wake = os.pipe()
-    with _raw_terminal(), contextlib.ExitStack() as stack:
-        for descriptor in (done, wake, ours):
-            stack.callback(os.close, descriptor)
-        copier = threading.Thread(target=_copy, args=(ours, done), daemon=True)
-        copier.start()
-        try:
-            return runtime.run(
-                folder,
-                seed=0,
-                memory_mb=session.memory_mb,
-                wall_limit_s=_WALL_LIMIT_S,
-                module="testbed.execution.inside_shell",
-                terminal=theirs,
-            )
-        finally:
-            os.close(theirs)
-            os.write(wake, b".")
-            copier.join(timeout=5)
+    with terminal.attached() as theirs:
+        return runtime.run(
+            folder,
+            seed=0,
+            memory_mb=session.memory_mb,
+            wall_limit_s=_WALL_LIMIT_S,
+            module="testbed.execution.inside_shell",
+            terminal=theirs,
+        )
 
 
 def _lend_file(topology: str, folder: Path) -> str:
@@ -123,32 +102,3 @@ def _configurations(session: Session) -> dict[str, str]:
     generate = made.get(session.configs, made["rip"])
     folder = "" if session.configs in made else session.configs
     return routing.config_files(topo, generate, folder)
-
-
-@contextlib.contextmanager
-def _raw_terminal() -> Iterator[None]:
-    """Passes every key of the user's terminal on, until the end."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    before = termios.tcgetattr(0)
-    try:
-        tty.setraw(0)
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-
-
-def _copy(terminal: int, done: int) -> None:
-    """Copies in both directions until `done` is readable and nothing is left to show."""
-    sources = [terminal, done, *([0] if sys.stdin.isatty() else [])]
-    while True:
-        ready = select.select(sources, [], [])[0]
-        if terminal in ready:
-            with contextlib.suppress(OSError):
-                os.write(1, os.read(terminal, 65536))
-                continue
-            return
-        if done in ready:
-            return
-        os.write(terminal, os.read(0, 4096) or _END_OF_INPUT)

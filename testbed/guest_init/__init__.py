@@ -27,6 +27,12 @@ QUIC = f"{SITE}/quic"
 LAB_FD, PROJECT_FD, SITE_FD, ROOT_FD, PROGRESS_FD = 3, 4, 5, 6, 9
 """Descriptors the launcher hands over: the folders above, a guest's root, a file for progress."""
 
+TERMINAL_FD = 7
+"""A guest's descriptor of the user's terminal, apart from the console with the kernel's words."""
+
+LENT_FDS = range(10, 42)
+"""Descriptors of the user's folders that a guest may look into."""
+
 BOOT = (
     "import ctypes,sys;"
     f"ctypes.CDLL(None).mount(b'none',b'/mnt',b'hostfs',1,b'/proc/self/fd/{PROJECT_FD}');"

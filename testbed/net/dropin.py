@@ -13,7 +13,8 @@ import os
 import runpy
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,22 @@ from testbed.net.network import Network
 from testbed.net.node import Host, NodeMixin, adopt
 from testbed.net.ovs import OVSBridge, OVSSwitch
 from testbed.net.switch import Switch
+
+
+@dataclass
+class Session:
+    """What the caller adds to the networks of a script.
+
+    Attributes:
+        seed: of the networks' random choices.
+        started: called with each network when it is up; what it returns is called before it ends.
+    """
+
+    seed: int = 0
+    started: Callable[[Network], Callable[[], None]] | None = None
+
+
+session = Session()
 
 _INSTALL = "sudo apt-get install openvswitch-testcontroller"
 
@@ -74,7 +91,24 @@ class Mininet(Network):
     ) -> None:
         if switch is OVSSwitch and controller is default_controller and find_controller() is None:
             switch, controller = OVSBridge, None
+        self._before_end: Callable[[], None] | None = None
+        options.setdefault("seed", session.seed)
         super().__init__(topo, switch, host, controller, link, intf, build=build, **options)
+
+    def start(self) -> None:
+        """Starts it, and what `Session.started` adds."""
+        super().start()
+        if session.started and self._before_end is None:
+            self._before_end = session.started(self)
+
+    def stop(self) -> None:
+        """Ends it, and first what `start` added."""
+        before, self._before_end = self._before_end, None
+        try:
+            if before:
+                before()
+        finally:
+            super().stop()
 
 
 class MininetWithControlNet(mininet_net.MininetWithControlNet, Mininet):  # type: ignore[misc]
@@ -165,6 +199,23 @@ def install() -> None:
         setattr(package, name, shim)
 
 
+def folders_to_keep(folders: Sequence[Path]) -> list[Path]:
+    """Folders of the user's, resolved.
+
+    Raises:
+        ConfigError: one belongs to the system, or does not exist.
+    """
+    kept = [folder.resolve() for folder in folders]
+    for folder in kept:
+        if not folder.is_dir():
+            raise ConfigError(f"--keep {folder}: no such folder; create it first")
+        if not layers.may_be_kept(str(folder)):
+            raise ConfigError(
+                f"--keep {folder}: belongs to the system; choose a folder of your own"
+            )
+    return kept
+
+
 def enter_layers(keep: Sequence[Path] = ()) -> layers.Layers:
     """Make this process, and all that it starts, write to layers over the machine's files.
 
@@ -174,19 +225,11 @@ def enter_layers(keep: Sequence[Path] = ()) -> layers.Layers:
         keep: more folders whose files are kept.
 
     Raises:
-        ConfigError: a folder to keep belongs to the system, or does not exist.
         MissingPrerequisiteError: the caller is not root.
     """
     if os.geteuid() != 0:
         raise MissingPrerequisiteError("root", "sudo testbed mininet ...", "it creates networks")
-    kept = [str(folder.resolve()) for folder in keep]
-    for folder in kept:
-        if not Path(folder).is_dir():
-            raise ConfigError(f"--keep {folder}: no such folder; create it first")
-        if not layers.may_be_kept(folder):
-            raise ConfigError(
-                f"--keep {folder}: belongs to the system; choose a folder of your own"
-            )
+    kept = [str(folder) for folder in keep]
     here = str(Path.cwd())
     kept += [here] if layers.may_be_kept(here) else []
     made = layers.enter(kept)

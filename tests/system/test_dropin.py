@@ -31,7 +31,7 @@ TESTBED = [sys.executable, "-m", "testbed.cli.main"]
 
 def run(*arguments, text=""):
     return subprocess.run(
-        [*TESTBED, "mininet", *arguments],
+        [*TESTBED, "mininet", "--runtime", "host", *arguments],
         input=text,
         capture_output=True,
         text=True,

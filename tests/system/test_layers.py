@@ -83,7 +83,7 @@ def files(tmp_path):
 
 
 def mininet(files):
-    return ["mininet", "script.py", files / "harm.sh"]
+    return ["mininet", "--runtime", "host", "script.py", files / "harm.sh"]
 
 
 def test_a_script_and_its_nodes_write_to_layers(files):
@@ -160,7 +160,7 @@ def test_a_kernel_without_overlays_has_the_rest_read_only(files):
 
 def test_nothing_of_a_killed_command_is_left(files):
     (files / "waits.py").write_text("print('up', flush=True)\ninput()\n")
-    command = [*TESTBED, "mininet", "waits.py"]
+    command = [*TESTBED, "mininet", "--runtime", "host", "waits.py"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     before = Path("/proc/self/mountinfo").read_text()
     with subprocess.Popen(command, cwd=files, **pipes) as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,15 +57,17 @@ class GuestRuntime:
         seed: int,
         memory_mb: int = 1024,
         module: str = "testbed.execution.inside",
+        lent: Sequence[Path] = (),
         **watched: Unpack[Watched],
     ) -> Outcome:
-        """See `Runtime.run`."""
+        """See `Runtime.run`; `lent` are folders of the user's that the guest may look into."""
         if not _MIN_MEMORY_MB <= memory_mb <= _MAX_MEMORY_MB:
             allowed = f"{_MIN_MEMORY_MB} to {_MAX_MEMORY_MB}"
             raise ConfigError(f"memory_mb: {memory_mb} is out of range; allowed: {allowed}")
         if not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed} is out of range; 0 to 2^63 - 1")
-        argv = [str(self.path), *self._options(seed, memory_mb, module)]
+        terminal = watched.get("terminal") is not None
+        argv = [str(self.path), *self._options(seed, memory_mb, module, terminal)]
         root = self.image.root if self.image else None
         with (
             copied(PROJECT, module, root) as project,
@@ -72,13 +75,19 @@ class GuestRuntime:
             reserved_cpu(watched.get("cpu")) as cpu,
         ):
             watched["cpu"] = cpu
-            return launch.run(
-                launch.Job(argv, _KERNEL_ENVIRONMENT, project, site, read_only=True, root=root),
-                scenario_dir,
-                **watched,
+            job = launch.Job(
+                argv,
+                _KERNEL_ENVIRONMENT,
+                project,
+                site,
+                read_only=True,
+                root=root,
+                lent=lent,
+                terminal=(guest_init.TERMINAL_FD,),
             )
+            return launch.run(job, scenario_dir, **watched)
 
-    def _options(self, seed: int, memory_mb: int, module: str) -> list[str]:
+    def _options(self, seed: int, memory_mb: int, module: str, terminal: bool) -> list[str]:
         """The kernel's command line: the same for every user, folder and machine.
 
         ``mem=`` and ``seccomp=`` are taken by the start-up code and are not visible inside.
@@ -101,6 +110,7 @@ class GuestRuntime:
             "con=null",
             "con0=fd:0,fd:1",
             f"con1=null,fd:{guest_init.PROGRESS_FD}",
+            *([f"con2=fd:{guest_init.TERMINAL_FD}"] if terminal else []),
             "panic=-1",
             *(f"{name}={guest_init.ENVIRONMENT[name]}" for name in guest_init.FIRST_PROCESS),
             f"init={_LOADER}",

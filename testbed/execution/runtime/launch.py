@@ -44,6 +44,8 @@ class Job:
         read_only: make the mounts read-only, where the system allows it.
         network: also isolate network, host name and message queues.
         root: of a guest's files; None: the host's own.
+        lent: the user's folders that it may look into.
+        terminal: its descriptors for the user's terminal, if it has one.
     """
 
     argv: Sequence[str]
@@ -53,6 +55,8 @@ class Job:
     read_only: bool = False
     network: bool = False
     root: Path | None = None
+    lent: Sequence[Path] = ()
+    terminal: Sequence[int] = (0, 1)
 
     @property
     def folders(self) -> dict[int, str | Path]:
@@ -61,6 +65,7 @@ class Job:
             guest_init.PROJECT_FD: self.project,
             guest_init.SITE_FD: self.site,
         }
+        lent |= dict(zip(guest_init.LENT_FDS, self.lent, strict=False))
         return lent | ({guest_init.ROOT_FD: self.root} if self.root else {})
 
 
@@ -172,7 +177,7 @@ def _inherited(
             stack.callback(os.close, found[number])
         copies = {_REPORT_FD: progress, guest_init.PROGRESS_FD: progress}
         if terminal is not None:
-            copies |= {0: terminal, 1: terminal}
+            copies |= dict.fromkeys(job.terminal, terminal)
         for number, source in copies.items():
             found[number] = fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
             stack.callback(os.close, found[number])

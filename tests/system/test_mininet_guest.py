@@ -1,0 +1,161 @@
+"""`testbed mininet` in a guest: files, input, terminal, captures and exit code of a script."""
+
+import os
+import pty
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from analysis import packets as capture
+from testbed.core.project import PROJECT
+
+pytestmark = pytest.mark.guest
+
+MININET = [sys.executable, "-m", "testbed.cli.main", "mininet", "--runtime", "guest"]
+
+SCRIPT = """
+import os, sys
+import beside
+from mininet.cli import CLI
+from mininet.net import Mininet
+from mininet.nodelib import LinuxBridge
+from mininet.topo import SingleSwitchTopo
+
+net = Mininet(SingleSwitchTopo(2), switch=LinuxBridge, controller=None)
+net.start()
+net["h1"].cmd("echo of a node > results/node.txt; echo > /tmp/elsewhere")
+CLI(net)
+net.stop()
+with open("results/script.txt", "w") as file:
+    file.write(beside.WORD + open(sys.argv[1]).read())
+os.remove("old.txt")
+sys.exit(5)
+"""
+
+
+@pytest.fixture
+def folder(guest_kernel, tmp_path):
+    own = tmp_path / "own"
+    (own / "results").mkdir(parents=True)
+    (own / "script.py").write_text(SCRIPT)
+    (own / "beside.py").write_text("WORD = 'read: '\n")
+    (own / "old.txt").write_text("old")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "data.txt").write_text("data")
+    return own
+
+
+def run(folder, *arguments, text=""):
+    return subprocess.run(
+        [*MININET, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        timeout=120,
+    )
+
+
+def test_a_script_sees_its_folder_and_what_it_writes_comes_back(folder):
+    text = "h1 ping -c1 h2\nnodes\n"
+    done = run(folder, "--capture", "s1-eth1", "script.py", "../other/data.txt", text=text)
+    assert done.returncode == 5, done.stderr + done.stdout
+    assert "1 received, 0% packet loss" in done.stderr  # where Mininet prints
+    assert "h1 h2 s1" in done.stderr
+    assert (folder / "results" / "node.txt").read_text() == "of a node\n"
+    assert (folder / "results" / "script.txt").read_text() == "read: data"
+    packets = capture.read(folder / "s1-eth1.pcap")
+    assert len(packets[packets["icmp_type"].notna()]) >= 2
+    assert "not kept: /tmp/elsewhere" in done.stderr
+    assert (
+        (folder / "old.txt").exists() and "still here" in done.stderr and "old.txt" in done.stderr
+    )
+    names = {p.name for p in folder.iterdir()}
+    assert names == {"beside.py", "old.txt", "results", "s1-eth1.pcap", "script.py"}
+
+
+QUICK = """
+from functools import partial
+from mininet.link import TCLink
+from mininet.net import Mininet
+from mininet.nodelib import LinuxBridge
+from mininet.topo import SingleSwitchTopo
+
+link = partial(TCLink, delay="40ms", loss=30)
+net = Mininet(SingleSwitchTopo(2), switch=LinuxBridge, controller=None, link=link)
+net.start()
+print(net["h1"].cmd("ping -c20 -i1 10.0.0.2"))
+raise ValueError("in the script")
+"""
+
+
+def test_the_virtual_clock_and_a_seed_give_the_same_output_again(folder):
+    (folder / "quick.py").write_text(QUICK)
+    one, two, other = (
+        run(folder, "--clock", "virtual", "--seed", seed, "quick.py") for seed in ("1", "1", "2")
+    )
+    assert (one.returncode, one.stdout) == (1, two.stdout), one.stderr
+    assert one.stdout != other.stdout
+    assert "time=160 ms" in one.stdout
+    assert one.stderr.endswith("ValueError: in the script\n")
+    assert "quick.py" in one.stderr and "dropin.py" not in one.stderr
+
+
+def test_mininets_own_command_at_a_terminal(folder):
+    ours, theirs = pty.openpty()
+    options = ["mn", "--topo", "single,2", "--switch", "lxbr", "--controller", "none"]
+    process = subprocess.Popen(
+        [*MININET, *options],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )
+    os.close(theirs)
+    shown = b""
+
+    def wait_for(word):
+        nonlocal shown
+        while word not in shown:
+            shown += os.read(ours, 4096)
+        shown = shown.rpartition(word)[2]
+
+    wait_for(b"mininet>")
+    os.write(ours, b"h1 ping h2\n")
+    wait_for(b"icmp_seq=2")
+    os.write(ours, b"\x03")
+    wait_for(b"mininet>")
+    os.write(ours, b"\x04")
+    left = b""
+    while True:
+        try:
+            left += os.read(ours, 4096)
+        except OSError:
+            break
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert b"Power down" not in left
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to a folder of the system")
+def test_a_script_in_a_folder_of_the_system(folder):
+    """The guest gets the file alone: what else is in such a folder is not the user's."""
+    with tempfile.NamedTemporaryFile(dir="/var/lib", suffix=".py") as script:
+        script.write(b"import os\nprint(__file__, *os.listdir(os.path.dirname(__file__)))\n")
+        script.flush()
+        done = run(folder, script.name)
+    assert done.returncode == 0, done.stderr
+    place, *names = done.stdout.split()
+    assert place == script.name and "dpkg" not in names
+
+
+def test_bad_requests_end_before_anything_starts(folder):
+    done = run(folder, "no-such-script.py")
+    assert done.returncode == 2 and "no-such-script.py" in done.stderr
+    done = run(folder, "--keep", "/etc", "script.py")
+    assert done.returncode == 2 and "belongs to the system" in done.stderr
