@@ -11,6 +11,9 @@ from testbed.daemons.base import Daemon, Place
 if TYPE_CHECKING:
     from testbed.author.process import Process
 
+CONFIG = "dnsmasq.conf"
+"""Name of its rendered configuration; begins with the options, one per line."""
+
 _ALWAYS = (
     "no-resolv",  # nothing of the machine's own
     "no-hosts",
@@ -38,7 +41,8 @@ class Dnsmasq(Daemon):
     def files(self, place: Place) -> dict[str, str]:
         """Its configuration."""
         own = (f"pid-file={place.state}/dnsmasq.pid", f"dhcp-leasefile={place.state}/leases")
-        return {"dnsmasq.conf": "\n".join((*_ALWAYS, *own, *self.options)) + "\n"}
+        # `options` come first, so that dnsmasq's messages have their line numbers
+        return {CONFIG: "\n".join((*self.options, *own, *_ALWAYS)) + "\n"}
 
     def argv(self, place: Place) -> list[str]:
         """In the foreground."""
@@ -53,4 +57,4 @@ class Dnsmasq(Daemon):
         return [self.program, "--test", self._conf(place)]
 
     def _conf(self, place: Place) -> str:
-        return f"--conf-file={place.configs}/dnsmasq.conf"
+        return f"--conf-file={place.configs}/{CONFIG}"

@@ -51,8 +51,8 @@ class Nsd(Daemon):
             "  control-enable: no",
         ]
         for zone in self.zones:
-            lines += ["zone:", f'  name: "{zone}"', f"  zonefile: {_file(zone)}"]
-        text = {_file(zone): records for zone, records in self.zones.items()}
+            lines += ["zone:", f'  name: "{zone}"', f"  zonefile: {zone_file(zone)}"]
+        text = {zone_file(zone): records for zone, records in self.zones.items()}
         return {"nsd.conf": "\n".join(lines) + "\n", **text}
 
     def argv(self, place: Place) -> list[str]:
@@ -68,5 +68,6 @@ class Nsd(Daemon):
         return ["/usr/sbin/nsd-checkconf", f"{place.configs}/nsd.conf"]
 
 
-def _file(zone: str) -> str:
+def zone_file(zone: str) -> str:
+    """Name of a zone's rendered master file."""
     return f"{zone.strip('.') or 'root'}.zone"

@@ -169,6 +169,7 @@ def grade(
     for folder in sorted(scenarios.glob("*")):
         secrecy.remove(folder)
     accepted.problems += student_diagnostics.refused(scenarios, task.handed.files)
+    accepted.problems += student_diagnostics.services_said(scenarios)
     accepted.problems += student_diagnostics.raised(scenarios, accepted.kinds)
     sites = {n: d for n, d in accepted.files.items() if accepted.kinds.get(n) == "nginx"}
     accepted.problems += student_diagnostics.nginx_said(scenarios, sites)

@@ -83,7 +83,8 @@ def dnsmasq(text: str) -> Cleaned:
         match = _DNSMASQ_LINE.fullmatch(words)
         return words if match and match[1] in _DNSMASQ else None
 
-    return _filtered(text, keep, "is not an option needed for names and addresses")
+    why = "is not an option needed for names and addresses"
+    return _filtered(text, keep, why, numbered=True)
 
 
 def zone(text: str) -> Cleaned:
@@ -95,22 +96,26 @@ def zone(text: str) -> Cleaned:
             return None
         return line.rstrip()
 
-    return _filtered(text, keep, "is a directive that is not allowed", blank_lines=True)
+    return _filtered(text, keep, "is a directive that is not allowed", numbered=True)
 
 
 def _filtered(
-    text: str, keep: Callable[[str], str | None], why: str, *, blank_lines: bool = False
+    text: str, keep: Callable[[str], str | None], why: str, *, numbered: bool = False
 ) -> Cleaned:
-    """Lines that `keep` returns text for; None is left out and reported, an empty one left out."""
+    """Lines that `keep` returns text for; None is left out and reported, an empty one left out.
+
+    With `numbered`, an empty line is in the place of each: the daemon's line numbers are the
+    student's.
+    """
     kept: list[str] = []
     told: list[str] = []
     lines = text.expandtabs(4).splitlines()
     for number, line in enumerate(lines[:_MOST_LINES], 1):
         printable = line.isprintable() and len(line) <= _LONGEST_LINE
         found = keep(line) if printable else None
-        if found or (found == "" and blank_lines):
-            kept.append(found)
-        elif found is None:
+        if found or numbered:
+            kept.append(found or "")
+        if found is None:
             from testbed.grading.answers import shown
 
             words = shown(line.strip()[:60])
@@ -119,7 +124,7 @@ def _filtered(
         told.append(f"only the first {_MOST_LINES} of {len(lines)} lines were read")
     if len(told) > _MOST_TOLD:
         told[_MOST_TOLD:] = [f"… and {len(told) - _MOST_TOLD} more lines like that"]
-    return "\n".join(kept) + "\n" if kept else "", told
+    return "\n".join(kept) + "\n" if any(kept) else "", told
 
 
 CLEANERS: dict[str, Callable[[str], Cleaned]] = {"frr": frr, "dnsmasq": dnsmasq, "zone": zone}

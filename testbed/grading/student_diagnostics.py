@@ -15,7 +15,7 @@ from testbed.core.rundir import read_json
 from testbed.daemons import frr
 from testbed.grading import web_server
 from testbed.grading.answers import shown
-from testbed.grading.submission import CONFIGS
+from testbed.grading.submission import CONFIGS, RENDERED
 
 _MOST = 8
 """Number of lines of each kind."""
@@ -25,6 +25,8 @@ _TRACE = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s+File "/(?:work|project/controller)/([^"/]+)", line (\d+)(, in .*)?$')
 _NGINX = re.compile(r"^nginx: \[(emerg|warn)\] (.+)$", re.MULTILINE)
 _NGINX_PLACE = re.compile(r"(.+) in (?:/work/([^/:]+)|/[^:]+):(\d{1,9})")
+_DNSMASQ = re.compile(r"^dnsmasq: (.+) at line (\d{1,9}) of (\S+)$", re.MULTILINE)
+_NSD = re.compile(r"\] nsd\[\d+\]: (?:error|warning): (\S+?):(\d{1,9}): (.+)$", re.MULTILINE)
 _NOT_PYTHON = ("SyntaxError:", "IndentationError:", "TabError:")
 _NOT_TEXT = re.compile(r"SyntaxError: Non-UTF-8 .* in file /work/([^/ ]+) on line (\d+)")
 _LONGEST_LINES = 5
@@ -40,7 +42,7 @@ def refused(scenarios: Path, files: Mapping[str, bytes]) -> list[str]:
     """
     found: dict[str, None] = {}
     for folder in sorted(scenarios.glob("*")):
-        configs = _configs(folder)
+        configs = _said_in(folder / CONFIGS)
         places = {name: _Places(files.get(name, b"")) for name in set(configs.values())}
         for log in sorted((folder / "logs").glob("*.log")):
             router, _, daemon = log.stem.rpartition("-")
@@ -67,12 +69,39 @@ class _Places:
         return f"line {numbers[min(self._met[wanted], len(numbers)) - 1]}: " if numbers else ""
 
 
-def _configs(folder: Path) -> dict[str, str]:
-    """Router → the file it was started with."""
+def _said_in(path: Path) -> dict[str, str]:
+    """What the submission's start noted in a file; nothing if no such daemon was started."""
     try:
-        return dict(read_json(folder / CONFIGS))
-    except TestbedError:  # no router was started
+        return dict(read_json(path))
+    except TestbedError:
         return {}
+
+
+def services_said(scenarios: Path) -> list[str]:
+    """Errors that dnsmasq and NSD found in a student's options and zones, by file and line.
+
+    Args:
+        scenarios: folder of a submission's scenarios.
+    """
+    found: dict[str, None] = {}
+    for folder in sorted(scenarios.glob("*")):
+        rendered = _said_in(folder / RENDERED)
+        for log in sorted((folder / "logs").glob("*.log")):
+            node, _, daemon = log.stem.rpartition("-")
+            for words, file, line in _places(daemon, _tail(log)):
+                if name := rendered.get(f"{node}/{file}"):
+                    found[f"{name}: line {line}: {daemon}: {shown(words)}"] = None
+    return list(found)[:_MOST]
+
+
+def _places(daemon: str, text: str) -> Iterator[tuple[str, str, int]]:
+    """What a daemon's log says about lines of its files: (words, file, line)."""
+    if daemon == "dnsmasq":
+        for words, line, path in _DNSMASQ.findall(text):
+            yield words, Path(path).name, int(line)
+    elif daemon == "nsd":
+        for path, line, words in _NSD.findall(text):
+            yield words, Path(path).name, int(line)
 
 
 def nginx_said(scenarios: Path, sites: Mapping[str, bytes]) -> list[str]:

@@ -7,6 +7,7 @@ where checks read it.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,9 @@ FOLDER = "submission"
 CONFIGS = "configs.json"
 """In a scenario's folder: router → the file that it was started with."""
 
+RENDERED = "rendered.json"
+"""In a scenario's folder: node/file below ``configs`` → the student's file with the same lines."""
+
 HANDED = "handed.json"
 """Next to that folder: kinds of the files, and what was read from some of them."""
 
@@ -58,9 +62,24 @@ def blamed(what: str) -> Iterator[None]:
         yield
     except CommandError as error:  # without the line that started it: the sandbox's is long
         words = shown(error.last, _MOST_WORDS)
-        raise SubmissionError(f"{what}: ended with {error.returncode}: {words}") from error
+        raise SubmissionError(f"{what}: {_ending(error.returncode)}: {words}") from error
     except (ConvergenceError, ConfigError, ParseError) as error:
         raise SubmissionError(f"{what}: {shown(error, _MOST_WORDS)}") from error
+
+
+def _ending(code: int) -> str:
+    """How a program ended. Shells and bubblewrap report 128 + the signal that killed it."""
+    number = -code if code < 0 else code - 128
+    if number not in signal.valid_signals():
+        return f"ended with {code}"
+    name = signal.Signals(number).name
+    why = ", as when it needs more memory than allowed" * (number == signal.SIGKILL)
+    return f"was killed by {name}{why}"
+
+
+def _add(path: Path, more: Mapping[str, str]) -> None:
+    """Adds entries to a JSON file."""
+    write_json(path, {**(read_json(path) if path.is_file() else {}), **more})
 
 
 class Submission:
@@ -108,8 +127,7 @@ class Submission:
         """
         from testbed.daemons import frr
 
-        path = net.path / CONFIGS
-        write_json(path, {**(read_json(path) if path.is_file() else {}), **configs})
+        _add(net.path / CONFIGS, configs)
         with blamed("FRR"):
             return frr.start(net, {router: self.text(name) for router, name in configs.items()})
 
@@ -118,8 +136,9 @@ class Submission:
     ) -> dict[tuple[str, str], Running]:
         """Starts dnsmasq in nodes with the student's options, node → file."""
         from testbed.daemons import base
-        from testbed.daemons.dnsmasq import Dnsmasq
+        from testbed.daemons.dnsmasq import CONFIG, Dnsmasq
 
+        _add(net.path / RENDERED, {f"{node}/{CONFIG}": name for node, name in configs.items()})
         with blamed("dnsmasq"):
             return base.start(
                 net,
@@ -131,8 +150,9 @@ class Submission:
     ) -> dict[tuple[str, str], Running]:
         """Starts NSD in a node with the student's zones, zone → file."""
         from testbed.daemons import base
-        from testbed.daemons.nsd import Nsd
+        from testbed.daemons.nsd import Nsd, zone_file
 
+        _add(net.path / RENDERED, {f"{node}/{zone_file(z)}": name for z, name in zones.items()})
         with blamed("NSD"):
             return base.start(
                 net, {node: [Nsd({zone: self.text(name) for zone, name in zones.items()})]}

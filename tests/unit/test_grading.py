@@ -663,14 +663,14 @@ def test_an_frr_configuration_as_the_daemon_shows_it_goes_through():
 )
 def test_dnsmasq_options_that_name_files_or_programs_are_left_out(line):
     text, told = statements.dnsmasq(f"dhcp-range=10.0.0.5,10.0.0.9\n{line}\n")
-    assert text == "dhcp-range=10.0.0.5,10.0.0.9\n"
+    assert text == "dhcp-range=10.0.0.5,10.0.0.9\n\n"
     assert told and told[0].startswith("line 2: ") and "\x1b" not in told[0]
 
 
 @pytest.mark.parametrize("line", ["$INCLUDE /etc/shadow", " $include x", "$GENERATE 1-9999 a A 1"])
 def test_zones_include_and_generate_nothing(line):
     text, told = statements.zone(f"$ORIGIN x.\n$TTL 5\n@ SOA a b 1 2 3 4 5\n{line}\n")
-    assert text == "$ORIGIN x.\n$TTL 5\n@ SOA a b 1 2 3 4 5\n"
+    assert text == "$ORIGIN x.\n$TTL 5\n@ SOA a b 1 2 3 4 5\n\n"
     assert len(told) == 1
 
 
