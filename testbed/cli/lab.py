@@ -15,7 +15,9 @@ from testbed.cli.console import err, out, tell_error
 from testbed.cli.grade import secret_option
 from testbed.core.errors import ConfigError, ExitCode, TestbedError, nearest
 from testbed.core.files import writing
+from testbed.core.quantities import number
 from testbed.grading import library
+from testbed.grading.answers import shown
 from testbed.grading.result import points_text
 from testbed.lifetime import guard
 
@@ -198,6 +200,85 @@ def gradescope(lab: str, secret: Path, target: Path | None) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+@lab_group.command()
+@click.argument("roster", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--grades",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    required=True,
+    help="Folder that 'testbed grade' filled, such as grades/rip.",
+)
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Write the filled file here.",
+)
+@click.option("--students", "student_column", default="", help="Column with the students' IDs.")
+@click.option("--points", "points_column", default="", help="Column for the points.")
+@click.option(
+    "--feedback",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the feedback pages to this new archive, as Moodle wants them.",
+)
+def gradebook(
+    roster: Path,
+    grades: Path,
+    target: Path,
+    student_column: str,
+    points_column: str,
+    feedback: Path | None,
+) -> None:
+    """Enter points into ROSTER, the gradebook that Moodle, Canvas or Blackboard exported as CSV.
+
+    Everything else in the file stays as it is. Students with open points get none. Exit code 0: all
+    graded students were found in ROSTER; 4: some were not, or have open points.
+    """
+    from testbed.grading import platforms
+    from testbed.grading.classroom import graded_in
+
+    done = platforms.fill(
+        roster,
+        graded_in(grades),
+        student_column=student_column,
+        points_column=points_column,
+    )
+    if feedback is not None:
+        _write_feedback(done.feedback_folders, grades, feedback)
+    with writing(target, what="--out") as file:
+        file.write(done.data)
+    out.print(
+        f"{target}: {done.platform}, points of {number(len(done.filled), 'students')} in "
+        f"'{escape(done.points_column)}', found by '{escape(done.student_column)}'",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for what, names in (("open points", done.open), ("not in the file", done.strangers)):
+        if names:
+            words = ", ".join(escape(shown(name)) for name in names)
+            out.print(f"[bold blue]{what}:[/] {words}", highlight=False, soft_wrap=True)
+    sys.exit(ExitCode.INCONCLUSIVE if done.open or done.strangers else ExitCode.PASS)
+
+
+def _write_feedback(folders: dict[str, str], grades: Path, target: Path) -> None:
+    """Feedback pages in an archive, one folder per student."""
+    from testbed.grading import export as bundles
+    from testbed.grading.classroom import STUDENTS, folder_name
+    from testbed.grading.pages import FEEDBACK
+
+    if not folders:
+        raise ConfigError(
+            f"--feedback {target}: the roster must be Moodle's grading worksheet, with a column "
+            "'Identifier'"
+        )
+    pages = {student: grades / STUDENTS / folder_name(student) / FEEDBACK for student in folders}
+    files = {
+        f"{folder}/{FEEDBACK}": pages[student].read_bytes() for student, folder in folders.items()
+    }
+    bundles.write_zip(files, target)
 
 
 @lab_group.command()

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError, RunIncompleteError
+from testbed.core.rundir import read_json
 from testbed.grading import accept, grade, library
 from testbed.grading.answers import shown
 from testbed.grading.entries import ARCHIVES, is_archive
@@ -230,6 +231,23 @@ def _one(request: Request, source: Source) -> Graded:
         result = not_judged(lab, source.student, f"the grader failed: {type(error).__name__}")
         pages.write_student(lab, result, params, folder)
     return Graded(result)
+
+
+def graded_in(folder: Path) -> list[Result]:
+    """The results that `grade_class` wrote to a folder, sorted by student.
+
+    Raises:
+        ConfigError: there are none, or one is damaged.
+    """
+    found = []
+    for path in sorted((folder / STUDENTS).glob(f"*/{grade.RESULT}")):
+        try:
+            found.append(Result.from_dict(read_json(path)))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ConfigError(f"{path}: is damaged; grade this student again") from None
+    if not found:
+        raise ConfigError(f"{folder}: holds no grades; 'testbed grade' makes them")
+    return sorted(found, key=lambda result: result.student)
 
 
 def not_judged(lab: LabFolder, student: str, why: str) -> Result:
