@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -25,6 +27,9 @@ from testbed.grading.classroom import Graded, Request, find, grade_class
 from testbed.grading.grade import refuse_if_shown
 from testbed.grading.result import Mark, Result, points_text
 from testbed.lifetime import guard
+
+if TYPE_CHECKING:
+    from testbed.grading.grade import Task
 
 SECRET = Path("course.secret")
 COLOURS = {
@@ -183,6 +188,7 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
 @click.option(
     "--trust", is_flag=True, help="Run the lab's code in this folder: it comes from your course."
 )
+@click.option("--watch", is_flag=True, help="Check again whenever you save a file, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_command(
     lab: str | None,
@@ -190,6 +196,7 @@ def check_command(
     report: Path | None,
     keep: Path | None,
     trust: bool,
+    watch: bool,
     as_json: bool,
 ) -> None:
     """Check your work on LAB: show your public points and why you got them.
@@ -203,18 +210,27 @@ def check_command(
 
     if keep is not None and os.path.lexists(keep):
         raise ConfigError(f"--keep {keep}: already exists; choose a new folder")
+    if watch and (keep is not None or as_json):
+        raise ConfigError("--watch checks many times: it goes with neither --keep nor --json")
     with guard.folder("check") as scratch:
         found, student, params = _own_lab(lab, folder, scratch, trust)
         handed = accept.read(folder.absolute(), found.manifest)
         task = Task(found, student, params, handed, scratch / "student")
-        with err.status("running your network"):
-            result = grade(task, grading_runtime(), workers=2)
+
+        def check(task: Task) -> Result:
+            with err.status("running your network"):
+                result = grade(task, grading_runtime(), workers=2)
+            if report is not None:
+                pages.write_student(found, result, params, task.folder)
+                page = (task.folder / pages.FEEDBACK).read_text(encoding="utf-8")
+                write_text(report, page, what="--report")
+            return result
+
+        result = check(task)
+        if watch:
+            _watch(task, folder.absolute(), result, check)
         if keep is not None:
             _keep(task.folder / RUN / "scenarios", keep)
-        if report is not None:
-            pages.write_student(found, result, params, task.folder)
-            page = (task.folder / pages.FEEDBACK).read_text(encoding="utf-8")
-            write_text(report, page, what="--report")
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
     else:
@@ -222,6 +238,18 @@ def check_command(
     full = all(c.mark is Mark.PASS for c in result.checks)
     bad = ExitCode.CLAIM_FAILED if result.conclusive else ExitCode.INCONCLUSIVE
     sys.exit(ExitCode.PASS if full else bad)
+
+
+def _watch(task: Task, folder: Path, result: Result, check: Callable[[Task], Result]) -> None:
+    """Shows the first result, and then what each save of a file changed, until Ctrl-C."""
+    from testbed.cli import watching
+
+    _print(result)
+    err.print("waiting for you to save a file; Ctrl-C ends")
+    for before, now in watching.again(task, folder, result, check):
+        for line in watching.changes(before, now):
+            out.print(escape(line), highlight=False, soft_wrap=True)
+        _print_sum(now)
 
 
 def _own_lab(
@@ -280,6 +308,10 @@ def _print(result: Result) -> None:
             escape(f"{c.expected} {c.tolerance}".strip()),
         )
     out.print(table)
+    _print_sum(result)
+
+
+def _print_sum(result: Result) -> None:
     open_points = f", {points_text(result.open_points)} open" * (not result.conclusive)
     out.print(
         f"\n{points_text(result.points)} of {points_text(result.of)} public points{open_points}",

@@ -174,6 +174,31 @@ def export(lab: str, student: str, secret: Path, target: Path | None) -> None:
 
 @lab_group.command()
 @click.argument("lab")
+@click.option("--student", required=True, help="The student's id.")
+@secret_option
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path),
+    help="New folder, or archive NAME.zip [default: LAB-STUDENT-solution].",
+)
+def solution(lab: str, student: str, secret: Path, target: Path | None) -> None:
+    """Write the files that earn all points of LAB with a student's variant.
+
+    'testbed grade LAB FOLDER --student ID' grades them like any submission.
+    """
+    from testbed.grading import export as bundles
+    from testbed.grading.classroom import folder_name
+
+    found, student = library.open_lab(lab), library.student_id(student)
+    files = found.solution(found.variant(student, library.read_secret(secret)), student)
+    target = target or Path(f"{found.name}-{folder_name(student)}-solution")
+    bundles.write(files, target)
+    out.print(f"{target}: {', '.join(files)}", highlight=False, soft_wrap=True)
+
+
+@lab_group.command()
+@click.argument("lab")
 @secret_option
 @click.option(
     "--out",

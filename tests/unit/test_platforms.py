@@ -14,8 +14,8 @@ from testbed.grading import platforms
 from testbed.grading.result import CheckResult, Mark, Result
 
 MOODLE = """\
-Identifier,"Full name",Username,"Email address",Status,Grade,"Maximum Grade","Last modified (grade)",\
-"Feedback comments"
+Identifier,"Full name",Username,"Email address",Status,Grade,"Maximum Grade",\
+"Last modified (grade)","Feedback comments"
 Participant 101,"Ada Lovelace",ada,ada@uni.edu,Submitted,,8.00,-,
 Participant 102,"Bob ""B"" _Gray_",bob,bob@uni.edu,Submitted,3,8.00,-,
 Participant 103,"Eve",eve,eve@uni.edu,,,8.00,-,
