@@ -93,14 +93,19 @@ def read(file: str) -> tuple[dict[str, Node], list[tuple[str, str, Node]]]:
     if graph is None:
         raise ParseError(path.name, "root element", "has no <graph>; is it a GraphML file?")
     keys = {k.get("id"): k.get("attr.name", "") for k in root.iter(f"{_NS}key")}
-    nodes = {_name(n.get("id", ""), path): _data(n, keys) for n in graph.iter(f"{_NS}node")}
+    nodes: dict[str, Node] = {}
+    for element in graph.iter(f"{_NS}node"):
+        name = _name(element.get("id", ""), path)
+        if name in nodes:
+            raise ParseError(path.name, f"node id '{name}'", "two nodes have it; rename one")
+        nodes[name] = _data(element, keys)
     edges = list(_edges(graph, keys, nodes, path))
     return nodes, edges
 
 
 def _name(identifier: str, path: Path) -> str:
-    if not identifier.isalnum() or len(identifier) > 8:
-        reason = "an id is up to 8 letters and digits, it becomes part of interface names"
+    if not (identifier.isascii() and identifier.isalnum()) or len(identifier) > 8:
+        reason = "an id is up to 8 letters (a to z) and digits: it is in interfaces' names"
         raise ParseError(path.name, f"node id '{identifier}'", reason)
     return identifier
 

@@ -1,5 +1,5 @@
 """Topologies by name: ``dumbbell``, ``tree,2,8`` or ``grid,n=3``; a file's path may replace the
-name.
+name, with ``:NAME`` behind it where the file has several: ``mine.py:small,3``.
 
 The words after the name are arguments of the topology's `build`, as in Mininet's ``--topo``.
 """
@@ -7,11 +7,13 @@ The words after the name are arguments of the topology's `build`, as in Mininet'
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from testbed.author import imports
 from testbed.author.experiment import import_file
-from testbed.author.topo import Bounded, build_arguments, refuse_unknown
+from testbed.author.topo import Bounded, build_arguments, builder, refuse_unknown
 from testbed.core.errors import ConfigError, last_line, nearest
 from testbed.core.project import PROJECT
 
@@ -39,13 +41,13 @@ def load(text: str) -> Any:
     if len(positional) > len(known):
         raise ConfigError(f"topology '{name}': takes {len(known)} values, not {len(positional)}")
     try:
-        topo = _bounded(cls)(*positional, **named)
+        topo = (_bounded(cls) if isinstance(cls, type) else cls)(*positional, **named)
     except ConfigError as error:
         raise ConfigError(f"{_line_of(cls, error)}{error}") from error
     except Exception as error:
         where = _line_of(cls, error) or f"topology '{text}': "
         raise ConfigError(f"{where}{type(error).__name__}: {error}") from error
-    require_nodes(topo, inspect.getfile(cls))
+    require_nodes(topo, inspect.getfile(cls), f"topos of '{name}'")
     return topo
 
 
@@ -58,25 +60,26 @@ def _bounded(cls: Any) -> Any:
 
 def _line_of(cls: Any, error: Exception) -> str:
     """The place in a topology's file where an error arose; our own errors already name it."""
-    source = cls.build.__code__.co_filename
+    source = builder(cls).__code__.co_filename
     if Path(source).parent == TOPOLOGIES and isinstance(error, ConfigError):
         return ""
     line = last_line(source, error)
     return f"{source}, line {line}: " if line else ""
 
 
-def require_nodes(topo: Any, source: str) -> None:
+def require_nodes(topo: Any, source: str, giver: str = "topology()") -> None:
     """Refuses an empty topology, such as one whose `build` method is misnamed.
 
     Args:
         topo: the supposed topology.
         source: the file it came from.
+        giver: what returned it.
 
     Raises:
         ConfigError: names the file, the class and what to write.
     """
     if not hasattr(topo, "nodes"):
-        raise ConfigError(f"{source}: topology() gives {topo!r}; it must return a Topo")
+        raise ConfigError(f"{source}: {giver} gives {topo!r}; it must return a Topo")
     if topo.nodes():
         return
     cls = type(topo)
@@ -95,17 +98,40 @@ def has_open_vswitch(topo: Any) -> bool:
 
 
 def topology_class(name: str) -> Any:
-    """The class in a file's ``topos``, by its name or by the file's path."""
+    """The entry of a file's ``topos``, a class or a function that returns a topology.
+
+    Args:
+        name: that of a file of the project, or a path, with ``:NAME`` to choose among several.
+    """
+    file, choice = path_and_choice(name)
     known = topology_files()
-    path = Path(name) if name.endswith(".py") else known.get(name)
+    path = Path(file) if file.endswith(".py") else known.get(file)
     if path is None or not path.is_file():
         raise ConfigError(
             f"topology '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}"
         )
+    imports.refuse_network(path)
     offered = getattr(import_file(f"topologies.{path.stem}", path), "topos", {})
-    if len(offered) != 1:
-        raise ConfigError(f'{path}: needs one entry in topos = {{"{path.stem}": Class}}')
-    return next(iter(offered.values()))
+    if not isinstance(offered, dict) or not offered:
+        raise ConfigError(f'{path}: needs an entry in topos = {{"{path.stem}": Class}}')
+    if not choice and len(offered) > 1:
+        names = ", ".join(f"{file}:{each}" for each in offered)
+        raise ConfigError(f"{path}: has {len(offered)} topologies; choose one: {names}")
+    if choice and choice not in offered:
+        raise ConfigError(
+            f"{path}: has no topology '{choice}'{nearest(choice, offered)}; "
+            f"it has: {', '.join(offered)}"
+        )
+    found = offered[choice] if choice else next(iter(offered.values()))
+    if isinstance(found, partial) or not callable(found):
+        raise ConfigError(f"{path}: topos must have classes or functions, not {found!r}")
+    return found
+
+
+def path_and_choice(name: str) -> tuple[str, str]:
+    """``mine.py:small`` as the file and the topology in it; empty where none is named."""
+    file, colon, choice = name.rpartition(":")
+    return (file, choice) if colon and file.endswith(".py") else (name, "")
 
 
 def plan_rows(topo: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from testbed.core.errors import ConfigError, nearest
+from testbed.net.check import check_port
 from testbed.net.shape import LinkShape
 from testbed.net.tclink import shape_of
 
@@ -60,8 +61,11 @@ class Bounded(MininetTopo):  # type: ignore[misc]
         """Add a link.
 
         Raises:
-            ConfigError: there are `MOST_LINKS` already.
+            ConfigError: there are `MOST_LINKS` already, or a port is not a number.
         """
+        for port in (*args[:2], opts.get("port1"), opts.get("port2")):
+            if port is not None:
+                check_port(port, f"link {node1} {node2}")
         self._count("links", MOST_LINKS)
         return super().addLink(node1, node2, *args, **opts)
 
@@ -144,11 +148,20 @@ _MININETS = ("hopts", "sopts", "lopts")
 """What Mininet's `Topo` takes away before it calls `build`."""
 
 
-def build_arguments(cls: type[MininetTopo]) -> list[inspect.Parameter]:
-    """What a topology's `build` takes by name."""
+def build_arguments(cls: Any) -> list[inspect.Parameter]:
+    """What a topology's `build` takes by name, or a function that returns a topology."""
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = list(inspect.signature(cls.build).parameters.values())[1:]
+    found = list(inspect.signature(builder(cls)).parameters.values())
+    found = found[1:] if isinstance(cls, type) else found
     return [p for p in found if p.kind in plain]
+
+
+def builder(cls: Any) -> Any:
+    """What adds the nodes: a class's `build`, or its `__init__`; a function itself."""
+    if not isinstance(cls, type):
+        return cls
+    topology: Any = cls
+    return topology.__init__ if topology.build is MininetTopo.build else topology.build
 
 
 def refuse_unknown(

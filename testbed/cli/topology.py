@@ -52,7 +52,8 @@ def list_topologies(as_json: bool) -> None:
 def draw(topology: str, output: Path | None) -> None:
     """Draw TOPOLOGY as SVG, with names, addresses and link parameters.
 
-    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
+    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4', or a file
+    with a table topos: 'mine.py', 'mine.py,3', or 'mine.py:small' where it has several.
     """
     from testbed.results.drawing import draw as drawing
 
@@ -79,7 +80,9 @@ def _file_name(topology: str) -> str:
     """The file name of a topology's drawing, different for different arguments."""
     name, *words = (word.strip() for word in topology.split(","))
     plain = [re.sub(r"[^\w.=+-]", "_", word) for word in words]
-    return "-".join([Path(name).stem, *plain])[:_MOST_NAME_CHARS]
+    file, choice = named_topologies.path_and_choice(name)
+    words = [Path(file).stem, *([choice] if choice else []), *plain]
+    return "-".join(words)[:_MOST_NAME_CHARS]
 
 
 def _check_target(path: Path) -> None:
@@ -134,7 +137,8 @@ def shell(
     Commands can be piped in: echo pingall | testbed shell tree. With --configs, 'vtysh r1' is
     FRR's shell on a router.
 
-    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4'.
+    TOPOLOGY is a name with arguments, such as 'dumbbell', 'tree,2,3' or 'grid,side=4', or a file
+    with a table topos: 'mine.py', 'mine.py,3', or 'mine.py:small' where it has several.
     """
     from testbed.core.rundir import RunDir, default_runs
     from testbed.execution.shell import Session, run
@@ -142,7 +146,7 @@ def shell(
     routing = None if no_routes or configs else "static"
     session = Session(topology, runtime, routing, configs, captures, image=image)
     named_topologies.load(topology)
-    name = Path(topology.split(",", maxsplit=1)[0]).stem
+    name = Path(named_topologies.path_and_choice(topology.split(",", maxsplit=1)[0])[0]).stem
     folder = out or RunDir.create(default_runs(), f"shell-{name}").path
     with RunDir(make_folder(folder, what="--out")).in_use():
         outcome = run(session, folder.resolve())

@@ -22,7 +22,7 @@ from testbed.core.rundir import read_json
 from testbed.daemons import frr
 from testbed.daemons.base import place_of
 from testbed.net import Network
-from testbed.net.mininet_api import cli
+from testbed.net.commandline import CLI
 
 REQUEST = "shell.json"
 """In the folder: ``topology`` as the user wrote it, ``routing``, ``captures``, ``runtime``."""
@@ -52,7 +52,7 @@ def main(folder: Path) -> int:
     return 0
 
 
-class CommandLine(cli.CLI):  # type: ignore[misc]
+class CommandLine(CLI):
     """Mininet's command line, with FRR's shell."""
 
     def __init__(self, net: RunningNetwork, **options: Any) -> None:

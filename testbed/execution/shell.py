@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.author import named_topologies, routing
+from testbed.core.errors import ConfigError
 from testbed.core.files import make_folder, write_text
 from testbed.core.rundir import write_json
 from testbed.daemons.frr import generate as frr_generate
 from testbed.execution import terminal
 from testbed.execution.inside_shell import REQUEST, SCRIPT
 from testbed.execution.runtime import Outcome, choose
-from testbed.net.check import check_topology
+from testbed.net.check import check_topology, default_learns, loop_without_stp, loop_words
 from testbed.net.plan import make_plan
 
 _WALL_LIMIT_S = 7 * 86400.0
@@ -57,7 +58,7 @@ def run(session: Session, folder: Path) -> Outcome:
     runtime = choose(session.runtime, clock="real", image=session.image)
     make_folder(folder, what="--out")
     request = {
-        "topology": _lend_file(session.topology, folder),
+        "topology": _lend_files(session.topology, folder),
         "routing": session.routing,
         "captures": list(session.captures),
         "runtime": runtime.name,
@@ -79,19 +80,31 @@ def run(session: Session, folder: Path) -> Outcome:
         )
 
 
-def _lend_file(topology: str, folder: Path) -> str:
+def _lend_files(topology: str, folder: Path) -> str:
     """The topology's name inside, where only `folder` of the user's files is visible."""
-    name, comma, arguments = topology.partition(",")
-    if not name.endswith(".py"):
-        return topology
-    shutil.copyfile(name, folder / Path(name).name)
-    return f"{Path(name).name}{comma}{arguments}"
+    name, *words = topology.split(",")
+    file, choice = named_topologies.path_and_choice(name)
+    if file.endswith(".py"):
+        name = _lent(file, folder) + (f":{choice}" if choice else "")
+    for place, word in enumerate(words):
+        key, equals, value = word.rpartition("=")
+        if Path(value.strip()).is_file():
+            words[place] = f"{key}{equals}{_lent(value.strip(), folder)}"
+    return ",".join([name, *words])
+
+
+def _lent(file: str, folder: Path) -> str:
+    """Copies a file of the user's to where it is seen; returns its name there."""
+    shutil.copyfile(file, folder / Path(file).name)
+    return Path(file).name
 
 
 def _configurations(session: Session) -> dict[str, str]:
     """FRR configurations as file → text; checked, before anything starts."""
     topo = named_topologies.load(session.topology)
     check_topology(topo)
+    if loop := loop_without_stp(topo, default_learns(topo)):
+        raise ConfigError(loop_words(loop))
     make_plan(topo)
     if not session.configs:
         return {}

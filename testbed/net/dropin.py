@@ -22,6 +22,8 @@ from typing import Any
 from testbed.core.errors import ConfigError, MissingPrerequisiteError
 from testbed.guest_init import layers
 from testbed.net import control, owned
+from testbed.net.check import default_learns, loop_without_stp, loop_words
+from testbed.net.commandline import CLI
 from testbed.net.link import Intf, Link
 from testbed.net.mininet_api import log
 from testbed.net.mininet_api import net as mininet_net
@@ -95,6 +97,13 @@ class Mininet(Network):
         options.setdefault("seed", session.seed)
         super().__init__(topo, switch, host, controller, link, intf, build=build, **options)
 
+    def tell_loop(self, topo: Any) -> None:
+        """Warn only: a script may mend it later, with ovs-vsctl or a controller."""
+        if self.switch in (Switch, OVSBridge) and (
+            loop := loop_without_stp(topo, default_learns(topo))
+        ):
+            log.warn(f"{loop_words(loop)}\n")
+
     def start(self) -> None:
         """Starts it, and what `Session.started` adds."""
         super().start()
@@ -112,7 +121,17 @@ class Mininet(Network):
 
 
 class MininetWithControlNet(mininet_net.MininetWithControlNet, Mininet):  # type: ignore[misc]
-    """Mininet's CLI, on our network."""
+    """Mininet's network for ``mn --innamespace``, of ours."""
+
+    def configureControlNetwork(self, *args: Any, **params: Any) -> None:
+        """Connects switches and controller.
+
+        Raises:
+            ConfigError: there is no controller, which is the centre of such a network.
+        """
+        if not self.controllers:
+            raise ConfigError("--innamespace: needs a controller, so not --controller none")
+        super().configureControlNetwork(*args, **params)
 
 
 def cleanup() -> None:
@@ -133,20 +152,37 @@ class Cleanup:
 
 
 class CPULimitedHost(Host):
-    """Mininet's, as far as it limits nothing."""
+    """Mininet's, without its limits: each that a script sets is named once, and has no effect."""
+
+    _told: set[str] = set()  # noqa: RUF012  (of the class: once, not once per host)
+
+    @classmethod
+    def init(cls) -> None:
+        """Nothing to prepare: no control groups are used."""
 
     def config(self, *args: Any, cpu: float | None = -1, cores: Any = None, **params: Any) -> Any:
-        """As a host's.
-
-        Raises:
-            ConfigError: limits of processor time are requested.
-        """
-        if cores or (cpu is not None and cpu >= 0):
-            raise ConfigError(
-                f"host {self.name}: cpu= and cores= limit processors, which this engine does not; "
-                "leave them out (on a guest's virtual clock computation takes no time)"
-            )
+        """As a host's."""
+        if cpu is not None and cpu >= 0:
+            self._tell("cpu=")
+        if cores:
+            self._tell("cores=")
         return super().config(*args, **params)
+
+    def setCPUFrac(self, *_args: Any, **_params: Any) -> None:
+        """Has no effect."""
+        self._tell("setCPUFrac")
+
+    def setCPUs(self, *_args: Any, **_params: Any) -> None:
+        """Has no effect."""
+        self._tell("setCPUs")
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            log.warn(
+                f"host {self.name}: {what} has no effect: processors are not limited here "
+                "(on the virtual clock computation takes no time)\n"
+            )
 
 
 def _ours(name: str) -> type:
@@ -183,6 +219,7 @@ NAMES: dict[str, dict[str, Any]] = {
         "TCULink": Link,
         "OVSLink": Link,
     },
+    "cli": {"CLI": CLI},
     "clean": {"cleanup": cleanup, "Cleanup": Cleanup},
 }
 """Module of Mininet's → name in it → what a script gets."""

@@ -41,7 +41,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
     @property
     def index(self) -> int:
         """The kernel's number of the interface."""
-        if self.end:
+        if self.end and self.end.name == self.name:  # a script may name its VLAN device instead
             return self.end.index
         if self.name == "lo":
             return rtnl.LOOPBACK_INDEX
@@ -186,8 +186,9 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         self.link = None
 
     def status(self) -> str:
-        """``OK`` or ``MISSING``."""
-        return "OK" if self._state() else "MISSING"
+        """``OK``, ``DOWN`` or ``MISSING``."""
+        state = self._state()
+        return "MISSING" if state is None else "OK" if state.up else "DOWN"
 
 
 def move_intf(intf: Any, node: Any) -> None:

@@ -47,6 +47,11 @@ def iperf(
     if l4Type not in ("TCP", "UDP"):
         raise ConfigError(f"iperf l4Type: {l4Type!r} is unknown; allowed: TCP, UDP")
     client, server = hosts or (net.hosts[0], net.hosts[-1])
+    for host in (client, server):
+        if host in net.switches or not host.IP():
+            kind = "is a switch" if host in net.switches else "has no address"
+            raise ConfigError(f"iperf: {host.name} {kind}; name two hosts")
+    _refuse_endless(net, client, l4Type)
     log.output(f"*** Iperf: testing {l4Type} bandwidth between {client} and {server} \n")
     base = ["iperf", "-p", str(port), *(["-u"] if l4Type == "UDP" else [])]
     base += ["-f", fmt] if fmt else []
@@ -66,6 +71,21 @@ def iperf(
         results.insert(0, udpBw)
     log.output(f"*** Results: {results}\n")
     return results
+
+
+def _refuse_endless(net: Any, client: Any, l4Type: str) -> None:
+    """On the virtual clock, TCP over links without a rate sends all it can in no time at all.
+
+    Raises:
+        ConfigError: no link has a rate.
+    """
+    ends = [getattr(i, "end", None) for node in net.values() for i in node.intfList()]
+    limited = any(end and end.shape.rate_mbps for end in ends)
+    if l4Type == "TCP" and client.engine.virtual_clock and not limited:
+        raise ConfigError(
+            "iperf: no link has a rate, so on the virtual clock TCP would send without end in no "
+            "time; give the links bw=, or use --clock real"
+        )
 
 
 def _end(server: subprocess.Popen[bytes]) -> str:

@@ -18,14 +18,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from testbed.core.errors import CommandError, MissingPrerequisiteError
-from testbed.guest_init import layers
+from testbed.guest_init import LAB, PROJECT, SITE, layers
 from testbed.machine.prerequisites import install_command
 from testbed.net.netlink import NetlinkSocket
 from testbed.net.owned import VARIABLE
@@ -35,6 +35,9 @@ _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_NOSUID_NODEV_NOEXEC = 0x1000, 0x4000, 0x4000
 
 TERM_GRACE_S = 2.0
 """Grace period for a program to end by itself (and write its buffers) before it is killed."""
+
+_OURS = (LAB, PROJECT, SITE)
+"""Folders without which no program of a run works."""
 
 _WARDEN = "mount -t proc proc /proc && trap '' CHLD && echo ready && exec cat >/dev/null"
 
@@ -121,6 +124,7 @@ class Rooms:
         self._lifeline: int | None = None
         self._base: MountView | None = None
         self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._here = Path.cwd()
         self.closed = False
 
     def call(self, function: Callable[..., Result], *args: Any) -> Result:
@@ -209,11 +213,12 @@ class Rooms:
         for item in namespace.private_dirs:
             path, source = item if isinstance(item, tuple) else (item, "")
             Path(path).mkdir(parents=True, exist_ok=True)
-            if source:
-                Path(source).mkdir(parents=True, exist_ok=True)
-                _mount(source, path, "none", _MS_BIND)
-            else:
-                _mount("tmpfs", path, "tmpfs", 0)
+            with _still_seen(path, self._here):
+                if source:
+                    Path(source).mkdir(parents=True, exist_ok=True)
+                    _mount(source, path, "none", _MS_BIND)
+                else:
+                    _mount("tmpfs", path, "tmpfs", 0)
         return self._take_view()
 
     def _spawn(
@@ -314,6 +319,25 @@ class Rooms:
         for process in alive:
             process.wait()
         self._warden.wait()
+
+
+@contextlib.contextmanager
+def _still_seen(path: str, here: Path) -> Iterator[None]:
+    """Our folders, and `here`, stay seen when the block covers a folder above them."""
+    covered = Path(path).resolve()
+    ours = {here, *(Path(p) for p in _OURS)}
+    inside = sorted(p for p in ours if p != covered and p.is_relative_to(covered))
+    held = {p: os.open(p, os.O_PATH | os.O_CLOEXEC) for p in inside if p.is_dir()}
+    try:
+        yield
+        for place, fd in held.items():
+            place.mkdir(parents=True, exist_ok=True)
+            os.fchdir(fd)  # by no path in /proc: that of the node is of other processes
+            _mount(".", str(place), "none", _MS_BIND | _MS_REC)
+        os.chdir("/")
+    finally:
+        for fd in held.values():
+            os.close(fd)
 
 
 def write_settings(settings: Mapping[str, str]) -> None:

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
 from testbed.core.errors import ConfigError, nearest
-from testbed.net import control, inspect, measure, rtnl, static_routes
-from testbed.net.check import check_topology
+from testbed.net import control, inspect, measure, options, rtnl, static_routes, tclink
+from testbed.net.adoption import controller_class, host_class, link_class, switch_class
+from testbed.net.check import (
+    check_interface_name,
+    check_port,
+    check_topology,
+    default_learns,
+    loop_without_stp,
+    loop_words,
+)
 from testbed.net.link import Intf, Link
-from testbed.net.mininet_api import link as link_api
 from testbed.net.mininet_api import net as mininet_net
 from testbed.net.mininet_api import node as mininet_node
-from testbed.net.mininet_api import nodelib
-from testbed.net.nat import NAT, NATRouter
-from testbed.net.node import Host, NodeMixin, Router, adopt, building, network_engine
-from testbed.net.plan import IPV6_MTU_MIN_BYTES, V6, Plan, Port, mac_of, make_plan
+from testbed.net.nat import NAT
+from testbed.net.node import Host, NodeMixin, building, network_engine
+from testbed.net.plan import (
+    IPV6_MTU_MIN_BYTES,
+    V6,
+    Plan,
+    Port,
+    mac_of,
+    make_plan,
+    parse_address,
+)
 from testbed.net.shape import LinkShape
 from testbed.net.switch import Switch
 
 ROUTINGS = ("static", None)
+
+_LINKS_OWN = ("key", "node1", "node2", "seed", "whole", "fast")
+"""Options that callers of `addLink` pass on, and that users do not write."""
 
 AddressRow = dict[str, str | None]
 """``node``, ``interface``, ``peer`` (the other end's interface), ``ipv4`` and ``ipv6`` with prefix
@@ -88,10 +104,10 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         try:
             super().__init__(
                 topo=topo,
-                switch=_switch_class(switch),
-                host=_host_class(host, {}),
+                switch=switch_class(switch),
+                host=host_class(host, {}),
                 controller=controller,
-                link=_link_class(link),
+                link=link_class(link),
                 intf=intf,
                 build=build,
                 **options,
@@ -127,6 +143,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def buildFromTopo(self, topo: Any = None) -> None:
         """Check and plan the topology, then let Mininet create its nodes and links."""
         shaped = check_topology(topo)
+        self.tell_loop(topo)
         if self.whole_packets is None:
             self.whole_packets = shaped
         self.plan = make_plan(topo)
@@ -134,6 +151,15 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             for port in ports:
                 self._planned_ports[port.node, port.name] = port
         super().buildFromTopo(topo)
+
+    def tell_loop(self, topo: Any) -> None:
+        """Refuse switches in a loop without spanning tree, if they forward by themselves.
+
+        Raises:
+            ConfigError: names them.
+        """
+        if self.switch is Switch and (loop := loop_without_stp(topo, default_learns(topo))):
+            raise ConfigError(loop_words(loop))
 
     def build(self) -> None:
         """Build everything in one batch."""
@@ -149,22 +175,29 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def addHost(self, name: str, cls: Any = None, **params: Any) -> Any:
         """Add a host, or a router if ``isRouter=True``."""
         self._refuse_duplicate(name)
-        if self.plan and self.plan.routers:
-            params.setdefault("ip", self._planned_ip(name))
+        if cls is None:
+            options.check(f"host {name}", params, options.HOST)
+        if self.plan and (self.plan.routers or self._given_ip(name)):
+            params.setdefault("ip", self._given_ip(name) or self._planned_ip(name))
         with building(self.engine):
-            return super().addHost(name, cls=_host_class(cls, params), **params)
+            return super().addHost(name, cls=host_class(cls, params), **params)
 
     def _planned_ip(self, node: str) -> str | None:
-        ports = self.plan.ports.get(node, []) if self.plan else []
-        links = self.plan.links if self.plan else []
-        first = min(ports, key=lambda p: int(links[p.link][f"port{p.side}"]), default=None)
+        first = self.plan.first_port(node) if self.plan else None
         return str(first.ipv4) if first and first.ipv4 else None
+
+    def _given_ip(self, node: str) -> str | None:
+        """The address that the topology gives the node's first interface."""
+        first = self.plan.first_port(node) if self.plan else None
+        return str(parse_address(first.given, first.name)) if first and first.given else None
 
     def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
         """Add a switch."""
         self._refuse_duplicate(name)
+        if cls is None:
+            options.check(f"switch {name}", params, options.SWITCH)
         with building(self.engine):
-            return super().addSwitch(name, cls=_switch_class(cls), **params)
+            return super().addSwitch(name, cls=switch_class(cls), **params)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
         """Add a controller; it runs with the switches, or (`RemoteController`) on the machine."""
@@ -172,7 +205,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             if isinstance(name, mininet_node.Controller):
                 made = name
             else:
-                made = _controller_class(controller or self.controller)(name, **params)
+                made = controller_class(controller or self.controller)(name, **params)
             if isinstance(made, mininet_node.RemoteController) and not isinstance(made, NodeMixin):
                 made.terminate()
                 made = control.RemoteController(made.name, ip=made.ip, port=made.port)
@@ -206,6 +239,14 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         **params: Any,
     ) -> Any:
         """Add a link; MAC addresses follow the plan, never random."""
+        where = f"link {node1} {node2}"
+        options.check(where, params, (*options.LINK, *tclink.WITHOUT_EFFECT, *_LINKS_OWN))
+        for port in (port1, port2):
+            if port is not None:
+                check_port(port, where)
+        for side in (1, 2):
+            if name := params.get(f"intfName{side}"):
+                check_interface_name(name, where)
         number = len(self.links)
         params.setdefault("addr1", mac_of(number, 1))
         params.setdefault("addr2", mac_of(number, 2))
@@ -214,7 +255,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             node2,
             port1,
             port2,
-            _link_class(cls),
+            link_class(cls),
             seed=self.seed,
             whole=bool(self.whole_packets),
             **params,
@@ -321,9 +362,15 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         Raises:
             ConfigError: there is no interface of this name.
         """
-        for node in self.values():
-            if name in node.nameToIntf and name != "lo":
-                return node.nameToIntf[name]  # type: ignore[no-any-return]
+        found = [n for n in self.values() if name in n.nameToIntf and name != "lo"]
+        found += [n for n in self.values() if name.removeprefix(f"{n.name}-") in n.nameToIntf]
+        own = [n.name for n in found if name in n.nameToIntf]
+        if len(own) > 1:
+            raise ConfigError(
+                f"interface '{name}': {', '.join(own)} have one; write '{own[0]}-{name}'"
+            )
+        for node in found:
+            return node.nameToIntf.get(name) or node.nameToIntf[name.removeprefix(f"{node.name}-")]  # type: ignore[no-any-return]
         names = [n for node in self.values() for n in node.nameToIntf if n != "lo"]
         raise ConfigError(f"interface '{name}': not in this network{nearest(name, names)}")
 
@@ -350,48 +397,3 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def sysctl(self, node: str, name: str, value: str | int) -> None:
         """Set a sysctl in a node, e.g. ``net.ipv4.tcp_ecn``."""
         inspect.set_sysctl(self, node, name, str(value))
-
-
-def _host_class(cls: Any, params: Mapping[str, Any]) -> Any:
-    """The class of a host or router: ours, or one of Mininet's on top of ours; None: default."""
-    if isinstance(cls, type) and issubclass(cls, nodelib.NAT):
-        return adopt(cls, NAT)
-    if params.get("nat"):
-        return adopt(cls, NATRouter) or NATRouter
-    if params.get("isRouter"):
-        return adopt(cls, Router) or Router
-    return adopt(cls, Host)
-
-
-def _switch_class(cls: Any) -> Any:
-    """Our switch class for one of Mininet's."""
-    if not isinstance(cls, type) or issubclass(cls, NodeMixin):
-        return cls
-    if issubclass(cls, mininet_node.OVSSwitch):
-        from testbed.net import ovs
-
-        standalone = issubclass(cls, mininet_node.OVSBridge)
-        return adopt(cls, ovs.OVSBridge if standalone else ovs.OVSSwitch)
-    if issubclass(cls, nodelib.LinuxBridge):
-        return Switch
-    return adopt(cls, Switch)
-
-
-def _controller_class(cls: Any) -> Any:
-    """Our controller class for one of Mininet's; a factory function is returned unchanged."""
-    if isinstance(cls, partial):
-        return partial(_controller_class(cls.func), *cls.args, **cls.keywords)
-    if not isinstance(cls, type):
-        return cls
-    remote = issubclass(cls, mininet_node.RemoteController)
-    return adopt(cls, control.RemoteController if remote else control.Controller)
-
-
-def _link_class(cls: Any) -> Any:
-    """Our `Link` for Mininet's link classes: they differ in their options, and ours accepts all."""
-    if isinstance(cls, partial):
-        return partial(_link_class(cls.func), *cls.args, **cls.keywords)
-    if not isinstance(cls, type) or issubclass(cls, Link):
-        return cls
-    stock = (link_api.Link, link_api.TCLink, link_api.TCULink, link_api.OVSLink)
-    return Link if cls in stock else type(cls.__name__, (cls, Link), {})

@@ -56,6 +56,7 @@ class OpenVSwitch:
             "OVS_DBDIR": str(self.folder),
             "OVS_SYSCONFDIR": str(self.folder),
         }
+        os.environ.update(self.environment)  # for `sh ovs-ofctl` and `os.system` of the script
         database = str(self.folder / "conf.db")
         self.run("ovsdb-tool", "create", database, _SCHEMA)
         remote = f"--remote=punix:{self.folder}/db.sock"
@@ -77,6 +78,9 @@ class OpenVSwitch:
 
     def _remove(self) -> None:
         self._running.pop(id(self.engine), None)
+        for name, value in self.environment.items():
+            if os.environ.get(name) == value:
+                del os.environ[name]
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _daemon(self, program: str, *args: str) -> None:

@@ -99,6 +99,11 @@ class Plan:
     loopbacks: dict[str, tuple[V4, V6]] = field(default_factory=dict)
     nat: set[str] = field(default_factory=set)
 
+    def first_port(self, node: str) -> Port | None:
+        """The port with a node's lowest number; None for a node without links."""
+        ports = self.ports.get(node, [])
+        return min(ports, key=lambda p: int(self.links[p.link][f"port{p.side}"]), default=None)
+
     def port(self, link: int, side: int) -> Port:
         """The port at one side of a link."""
         node = self.links[link][f"node{side}"]
@@ -271,10 +276,13 @@ def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]
 def number_as_mininet(plan: Plan, topo: Any) -> None:
     """Put the addresses of Mininet's numbering into a plan without routers."""
     for number, node in enumerate(topo.hosts(), 1):
-        own = min(plan.ports[node], key=lambda p: plan.links[p.link][f"port{p.side}"], default=None)
+        own = plan.first_port(node)
+        for port in plan.ports[node]:
+            if port.given:
+                port.ipv4 = parse_address(port.given, port.name)
         if own is not None:
-            given = topo.nodeInfo(node).get("ip") or f"{LAN_BASE[number]}/{LAN_BASE.prefixlen}"
-            own.ipv4 = parse_address(given, own.name)
+            numbered = f"{LAN_BASE[number]}/{LAN_BASE.prefixlen}"
+            own.ipv4 = own.ipv4 or parse_address(numbered, own.name)
             host = int(own.ipv4.ip) & int(own.ipv4.network.hostmask)
             own.ipv6 = V6((int(V6("fd00::/64").ip) + host, 64))
 

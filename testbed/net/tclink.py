@@ -87,17 +87,26 @@ def from_mininet(
     """
     changes: dict[str, Any] = {}
     if bw is not None:
-        changes["rate_mbps"] = bw
+        changes["rate_mbps"] = _number(bw, "bw", "10")
     for name, value in (("delay_ms", delay), ("jitter_ms", jitter)):
         if value is not None:
             changes[name] = parse_ms(value, name.removesuffix("_ms"))
     if loss is not None:
-        changes["loss_percent"] = loss
+        changes["loss_percent"] = _number(loss, "loss", "5")
     if max_queue_size is not None:
-        changes |= {"queue_pkts": max_queue_size, "queue_bytes": None, "queue_bdp": None}
+        queue_pkts = int(_number(max_queue_size, "max_queue_size", "100"))
+        changes |= {"queue_pkts": queue_pkts, "queue_bytes": None, "queue_bdp": None}
     if enable_ecn or enable_red:
         changes |= {"qdisc": "red", "ecn": bool(enable_ecn)}
     return replace(base, **changes) if changes else base
+
+
+def _number(value: Any, name: str, example: str) -> Any:
+    """A number, also one that was written as a text."""
+    try:
+        return float(value) if isinstance(value, str) else value + 0
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name}: {value!r} is not a number; write {name}={example}") from None
 
 
 def parse_ms(value: str | float, name: str) -> float:

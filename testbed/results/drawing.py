@@ -216,6 +216,7 @@ def _draw_node(node: Row, at: Point, rows: Sequence[Row], labels: Labels) -> lis
             f'width="{2 * wide:.1f}" height="{1.5 * size:.1f}"/>'
         )
     below = str(rows[0]["ipv4"]) if kind == "host" and rows and rows[0].get("ipv4") else ""
+    below = str(node.get("label") or below)
     facts = [name, kind] + [
         f"{row['interface']}: {row.get('ipv4') or '-'}, {row.get('ipv6') or '-'}" for row in rows
     ]

@@ -93,6 +93,61 @@ raise ValueError("in the script")
 """
 
 
+ODD = """
+import os
+from functools import partial
+from mininet.cli import CLI
+from mininet.link import TCLink
+from mininet.net import Mininet
+from mininet.node import CPULimitedHost, OVSBridge
+from mininet.topo import Topo
+
+class Odd(Topo):
+    def build(self):
+        switch = self.addSwitch("s1")
+        for number in (1, 2):
+            host = self.addHost(f"h-{number}", privateDirs=["/run"], ip=f"10.0.1.{number}/24")
+            self.addLink(host, switch, bw="10", intfName1="eth0")
+
+host = partial(CPULimitedHost, sched="cfs", cpu=0.5)
+net = Mininet(Odd(), switch=OVSBridge, controller=None, host=host, link=TCLink)
+net.start()
+print("bridge", flush=True)
+os.system("ovs-vsctl list-br")
+print(net["h-1"].cmd("echo private > /run/own; cat /run/own; ls -d /run/lab"))
+vlan = net["h-1"].cmd
+vlan("ip link add link eth0 name eth0.7 type vlan id 7; ip addr flush dev eth0")
+vlan("ip link set eth0.7 up; ip addr add 10.0.7.1/24 dev eth0.7")
+CLI(net)
+net.stop()
+"""
+
+LINES = """sh ovs-ofctl show s1
+h-2 echo v4 h-1 h-2
+h-2 echo -6 h-2
+iperf s1 h-2
+link s1 h-2 down
+links
+pingal
+h-1 echo still here
+"""
+
+
+def test_what_scripts_do_oddly(folder):
+    (folder / "odd.py").write_text(ODD)
+    done = run(folder, "odd.py", text=LINES)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("cpu= has no effect") == 1
+    assert "bridge\ns1\nprivate\n/run/lab\n" in done.stdout.replace("\r", "")
+    assert "OFPT_FEATURES_REPLY" in done.stdout
+    assert "v4 10.0.7.1 10.0.1.2" in done.stderr
+    assert "-6 fd00::2" in done.stderr
+    assert "error: iperf: s1 is a switch" in done.stderr
+    assert "eth0<->s1-eth2 (DOWN DOWN)" in done.stderr
+    assert "(did you mean 'pingall'?)" in done.stderr
+    assert "still here" in done.stderr
+
+
 def test_the_virtual_clock_and_a_seed_give_the_same_output_again(folder):
     (folder / "quick.py").write_text(QUICK)
     one, two, other = (

@@ -9,7 +9,7 @@ import pytest
 from testbed.author import named_topologies
 from testbed.author.topo import Topo, as_data, with_addresses
 from testbed.core.errors import ConfigError, ParseError
-from testbed.net.check import check_topology
+from testbed.net.check import check_topology, default_learns, loop_without_stp
 from testbed.net.plan import make_plan
 from testbed.net.shape import LinkShape
 from testbed.results.drawing import draw
@@ -147,6 +147,10 @@ def graph(*steps):
     return Graph
 
 
+def link(**options):
+    return ("addLink", ("h1", "s1"), options)
+
+
 HOST = ("addHost", ("h1",), {})
 SWITCH = ("addSwitch", ("s1",), {})
 
@@ -174,17 +178,119 @@ SWITCH = ("addSwitch", ("s1",), {})
                 SWITCH,
                 ("addHost", ("h2",), {}),
                 ("addLink", ("h1", "s1"), {}),
-                ("addLink", ("h2", "s1"), {"intfName1": "h1-eth0"}),
+                ("addLink", ("h2", "s1"), {"intfName2": "s1-eth1"}),
             ],
-            ["h1-eth0", "used by link h1 s1"],
+            ["s1-eth1", "used by link h1 s1"],
         ),
         ([("addHost", ("h 1",), {})], ["node 'h 1'"]),
+        ([HOST, SWITCH, link(dealy="5ms")], ["link h1 s1", "dealy=", "'delay'"]),
+        ([HOST, SWITCH, link(bandwidth=10)], ["bandwidth=", "'bw'"]),
+        ([HOST, SWITCH, link(bw="ten")], ["link h1 s1", "bw: 'ten' is not a number"]),
+        ([HOST, SWITCH, link(loss="5%")], ["loss: '5%'", "loss=5"]),
+        ([HOST, SWITCH, link(max_queue_size=[1])], ["max_queue_size: [1]"]),
+        ([HOST, SWITCH, link(intfName1="an-interface-so-long")], ["'an-interface-so-long'", "15"]),
+        ([("addHost", ("h1",), {"defaultroute": "via 10.0.0.1"})], ["h1", "'defaultRoute'"]),
+        ([("addHost", ("h1",), {"ipp": "10.0.0.1"})], ["node h1", "ipp=", "'ip'"]),
+        ([("addSwitch", ("s1",), {"spt": True})], ["node s1", "spt=", "'stp'"]),
+        ([("addSwitch", ("s1",), {"protocol": "OpenFlow13"})], ["protocol=", "'protocols'"]),
     ],
 )
 def test_bad_graphs_are_refused_by_name(steps, says):
     with pytest.raises(ConfigError) as error:
         check_topology(graph(*steps)())
     assert all(word in str(error.value) for word in says), error.value
+
+
+@pytest.mark.parametrize("port", [{"bw": 10}, 10.0, "10Mbps", -1, True])
+def test_what_is_not_a_port_is_refused(port):
+    steps = [HOST, SWITCH, ("addLink", ("h1", "s1", port), {})]
+    with pytest.raises(ConfigError, match=r"link h1 s1: port .*third and fourth argument"):
+        graph(*steps)()
+
+
+def test_data_of_a_topologys_own_and_numbers_as_text_pass():
+    own = {"bw": "10", "loss": "5", "weight": 3, "colour": "red", "ip2": "10.0.0.1"}
+    assert check_topology(graph(HOST, SWITCH, link(**own))())
+    topo = graph(("addHost", ("h1",), {"ip6": "fd00::9", "x": 1, "mac2": ""}), SWITCH, link())()
+    assert not check_topology(topo)
+
+
+def test_two_hosts_may_have_interfaces_of_one_name():
+    second = ("addHost", ("h2",), {})
+    links = [("addLink", (name, "s1"), {"intfName1": "eth0"}) for name in ("h1", "h2")]
+    assert not check_topology(graph(HOST, second, SWITCH, *links)())
+
+
+@pytest.mark.parametrize(
+    ("switches", "links", "loop"),
+    [
+        ({"s1": {}, "s2": {}, "s3": {}}, ["s1 s2", "s2 s3", "s1 s3"], {"s1", "s2", "s3"}),
+        ({"s1": {}, "s2": {}}, ["s1 s2", "s1 s2"], {"s1", "s2"}),
+        ({"s1": {}, "s2": {}, "s3": {}}, ["s1 s2", "s2 s3"], set()),
+        ({"s1": {}, "s2": {}, "s3": {"stp": True}}, ["s1 s2", "s2 s3", "s1 s3"], set()),
+        ({"s1": {}, "s2": {}, "s3": {"stp": False}}, ["s1 s2", "s2 s3", "s1 s3"], set()),
+        (
+            {f"s{n}": {} for n in range(1, 7)},
+            ["s1 s2", "s2 s3", "s3 s4", "s4 s5", "s5 s6", "s6 s4"],
+            {"s4", "s5", "s6"},
+        ),
+    ],
+)
+def test_a_loop_without_spanning_tree_is_named(switches, links, loop):
+    steps = [("addSwitch", (name,), data) for name, data in switches.items()]
+    steps += [("addLink", tuple(each.split()), {}) for each in links]
+    topo = graph(*steps)()
+    assert set(loop_without_stp(topo, default_learns(topo))) == loop
+
+
+LAMBDAS = """from mininet.topo import Topo
+class Own(Topo):
+    def __init__(self, hosts=2):
+        Topo.__init__(self)
+        for n in range(hosts):
+            self.addHost(f"h{n + 1}")
+topos = {"small": (lambda: Own()), "large": lambda hosts=5: Own(hosts=hosts)}
+"""
+
+
+def test_a_file_may_have_several_topologies_and_functions_that_return_them(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(LAMBDAS)
+    assert len(named_topologies.load(f"{path}:small").nodes()) == 2
+    assert len(named_topologies.load(f"{path}:large,7").nodes()) == 7
+    assert len(named_topologies.load(f"{path}:large,hosts=3").nodes()) == 3
+    for name, says in (
+        (f"{path}", r"own\.py: has 2 topologies; choose one: .*own\.py:small, .*own\.py:large"),
+        (f"{path}:larg", r"no topology 'larg' \(did you mean 'large'\?\)"),
+        (f"{path}:small,3", r"takes 0 values, not 1"),
+        (f"{path}:large,host=3", r"has no 'host' \(did you mean 'hosts'\?\)"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            named_topologies.load(name)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "net = Mininet(topo=One())\nnet.start()\n",
+        "def main():\n    net = Mininet(One())\n    CLI(net)\nmain()\n",
+    ],
+)
+def test_a_file_that_starts_a_network_is_not_imported(tmp_path, start):
+    path = tmp_path / "one.py"
+    path.write_text(TOPOLOGY + start)
+    with pytest.raises(ConfigError, match=r"one\.py, line \d+: starts a network .*testbed mininet"):
+        named_topologies.load(str(path))
+    indented = "".join(f"    {row}\n" for row in start.splitlines())
+    path.write_text(f"{TOPOLOGY}if __name__ == '__main__':\n{indented}")
+    assert named_topologies.load(str(path)).nodes() == ["h1"]
+
+
+def test_addresses_on_links_are_the_hosts_addresses():
+    ends = {"params1": {"ip": "10.1.0.7/24"}, "params2": {"ip": "10.1.0.9/24"}}
+    topo = graph(HOST, ("addHost", ("h2",), {}), ("addLink", ("h1", "h2"), ends))()
+    rows = {row["node"]: row["ipv4"] for row in named_topologies.plan_rows(topo)}
+    assert rows == {"h1": "10.1.0.7/24", "h2": "10.1.0.9/24"}
 
 
 def test_a_good_graph_passes():
