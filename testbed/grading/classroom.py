@@ -15,13 +15,14 @@ from urllib.parse import quote
 from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError, RunIncompleteError
 from testbed.core.rundir import read_json
-from testbed.grading import accept, grade, library
+from testbed.grading import accept, grade, integrity, library
 from testbed.grading.answers import shown
 from testbed.grading.entries import ARCHIVES, is_archive
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
 from testbed.grading.pool import Pool, processors
 from testbed.grading.result import CheckResult, Mark, Result
+from testbed.grading.submission import FOLDER
 from testbed.lifetime import guard
 
 _log = logging.getLogger(__name__)
@@ -181,8 +182,17 @@ def _grade_all(request: Request, on_graded: Callable[[Graded], None], lock: int)
         s.student: quote(f"{STUDENTS}/{folder_name(s.student)}/{pages.FEEDBACK}")
         for s in request.sources
     }
-    pages.write_class([g.result for g in results], links, request.out)
+    handed = {s.student: _files_of(request.out, s.student) for s in request.sources}
+    fits = integrity.fits(request.lab, request.secret, handed)
+    pages.write_class([g.result for g in results], links, request.out, fits)
     return results
+
+
+def _files_of(out: Path, student: str) -> dict[str, bytes]:
+    """A student's accepted files, without run directories."""
+    folder = out / STUDENTS / folder_name(student) / FOLDER
+    files = folder.iterdir() if folder.is_dir() else ()
+    return {path.name: path.read_bytes() for path in sorted(files) if path.is_file()}
 
 
 def _each(request: Request, on_graded: Callable[[Graded], None], lock: int) -> Iterator[Graded]:

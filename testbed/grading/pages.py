@@ -24,6 +24,7 @@ from testbed.core.files import write_text, writing
 from testbed.core.rundir import RunDir, write_json
 from testbed.grading import class_statistics
 from testbed.grading.grade import ENDED, RUN, parameters_text
+from testbed.grading.integrity import Fit
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
@@ -59,13 +60,19 @@ def write_student(lab: LabFolder, result: Result, params: Mapping[str, Any], fol
     write_json(folder / GRADESCOPE, gradescope_results(result))
 
 
-def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Path) -> None:
+def write_class(
+    results: Sequence[Result],
+    pages: Mapping[str, str],
+    folder: Path,
+    fits: Sequence[Fit] = (),
+) -> None:
     """Writes gradebooks, JUnit XML and the class's page.
 
     Args:
         results: of one lab, sorted by student.
         pages: student → link to the feedback, from `folder`.
         folder: where to write.
+        fits: submissions that fit another student's variant.
     """
     table = gradebook(results)
     write_text(folder / BOOK, csv_text(table), durable=True)
@@ -82,6 +89,7 @@ def write_class(results: Sequence[Result], pages: Mapping[str, str], folder: Pat
         bins=class_statistics.histogram(results),
         items=items,
         mean=class_statistics.mean_points(results),
+        fits=fits,
         notes={r.student: notes(r) for r in results},
         regrade=[r for r in results if not r.conclusive],
     )
