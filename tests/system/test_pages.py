@@ -8,6 +8,9 @@ import pytest
 from testbed.core.project import PROJECT
 from testbed.execution import extras
 from testbed.execution.runner import Request, run
+from testbed.grading import library, pages
+from testbed.grading.integrity import Fit
+from testbed.grading.result import CheckResult, Mark, Result
 from tests.in_browser import problems
 
 pytestmark = pytest.mark.skipif(
@@ -42,3 +45,46 @@ def test_the_page_of_a_capture_has_no_problems(name, tmp_path):
     argv = [sys.executable, "-m", "testbed", "capture", "report", capture]
     subprocess.run([*argv, "-o", tmp_path / "page.html"], check=True, capture_output=True)
     assert problems(tmp_path / "page.html", tmp_path) == []
+
+
+HOSTILE = (
+    "<script>console.error('ran')</script>",
+    "<img src=http://example.org/x onerror=console.error('ran')>",
+    "'\"><svg onload=console.error('ran')>",
+    "{{ 7 * 7 }}{% for x in y %}",
+    "javascript:console.error('ran')",
+    "</style><script>console.error('ran')</script>",
+    "<!--",
+    "\u202egnp.exe",
+    "x" * 5000,
+)
+"""What a student may put into names, answers, output and file names."""
+
+
+@pytest.mark.parametrize("page", ["class.html", "feedback.html"])
+def test_what_students_write_acts_on_no_page(page, tmp_path):
+    """Verdicts, problems, values and IDs are text: nothing runs, nothing is fetched."""
+    lab = library.open_folder(PROJECT / "tests" / "labs" / "letter")
+    results = [hostile_result(words) for words in HOSTILE]
+    if page == "feedback.html":
+        evil = "".join(HOSTILE)
+        pages.write_student(lab, hostile_result(evil), lab.parameters({}), tmp_path)
+    else:
+        fits = [Fit(words, words, 1.0, 0.0, (words,)) for words in HOSTILE]
+        links = {r.student: f"students/{n}/feedback.html" for n, r in enumerate(results)}
+        pages.write_class(results, links, tmp_path, fits)
+    assert problems(tmp_path / page, tmp_path) == []
+
+
+def hostile_result(words):
+    evidence = {
+        "what": words,
+        "scenario": "main",
+        "capture": "",
+        "frames": [],
+        "rows": [{words: words}],
+    }
+    check = CheckResult(
+        "port", words, words, words, False, Mark.FAIL, 0.0, 4.0, words, words, words, (evidence,)
+    )
+    return Result("letter", words, words, "key", (words,), checks=(check,))
