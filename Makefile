@@ -30,7 +30,7 @@ given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
 given := $(foreach name,$(given),$(if $(findstring command,$(origin $(name))),$(name)))
 OPTIONS = $(foreach name,$(filter-out PYTHON VENV STAMPS BIN IN_VM TESTBED_IMAGE,$(given)),$(call option,$(name)))
 
-.PHONY: help setup test test-newest lint lock docs book notebook bench clean distclean
+.PHONY: help setup test test-cluster test-newest lint lock docs book notebook bench clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -48,8 +48,8 @@ ifeq ($(IN_VM),yes)
 
 in_vm = @scripts/in-vm.sh $(call quoted,$@) \
   $(foreach name,$(filter-out IN_VM,$(given)),$(call quoted,$(name)=$($(name))))
-exp-%: ; $(in_vm)
-setup test test-newest lint lock docs book notebook bench: ; $(in_vm)
+exp-% sweep-%: ; $(in_vm)
+setup test test-cluster test-newest lint lock docs book notebook bench: ; $(in_vm)
 extra-%: ; $(in_vm)
 
 else
@@ -59,6 +59,12 @@ exp-%: setup ## run an experiment: make exp-congestion RATE_MBPS=50
 	@$(if $(FROM_IMAGE),,for extra in $$($(BIN)/python -m testbed.execution.extras $(call quoted,$*)); do \
 	  $(MAKE) --no-print-directory "extra-$$extra" || exit 3; done)
 	@$(BIN)/testbed run $(call quoted,$*) $(OPTIONS)
+
+# values are lists and ranges: make sweep-congestion RATE_MBPS=1,10,100 SEEDS=1..20
+sweep-%: setup ## run an experiment over many values: make sweep-congestion RTT_MS=10,50 SEEDS=1..5
+	@$(if $(FROM_IMAGE),,for extra in $$($(BIN)/python -m testbed.execution.extras $(call quoted,$*)) \
+	  $(if $(CLUSTER),cluster); do $(MAKE) --no-print-directory "extra-$$extra" || exit 3; done)
+	@$(BIN)/testbed sweep $(call quoted,$*) $(OPTIONS)
 
 extra-%: setup $(VENV)/.% ## install extra packages for some experiments: make extra-controllers
 	@:
@@ -75,6 +81,10 @@ FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu $(VENV)/.browser)
 
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit tests, and tests of real networks
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+
+test-cluster: setup $(VENV)/.dev ## test sweeps on a Slurm of this machine (Debian's, on the loopback)
+	@scripts/install-packages.sh slurmctld slurmd slurm-client munge
+	@$(BIN)/python -m pytest tests/system/test_slurm.py tests/system/test_sweep.py
 
 test-newest: setup $(FRAMEWORKS) ## run the tests with the newest packages in pyproject.toml's ranges
 	@scripts/install-newest.sh build/newest

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from testbed.results.data import ScenarioData
     from testbed.results.finished import RepeatedRun, Run
     from testbed.results.opening import open
+    from testbed.sweep.opened import Sweep, open_sweep
 
 __all__ = [
     "ANY_STALL",
@@ -121,6 +122,7 @@ __all__ = [
     "ScenarioData",
     "SeededRandom",
     "SubmissionError",
+    "Sweep",
     "Tables",
     "TestbedError",
     "Topo",
@@ -155,6 +157,7 @@ __all__ = [
     "nothing",
     "number",
     "open",
+    "open_sweep",
     "own_program",
     "packet_scripts",
     "param",
@@ -222,6 +225,7 @@ _HOME = {
     "results.data": "ScenarioData",
     "results.finished": "RepeatedRun Run",
     "results.opening": "open",
+    "sweep.opened": "Sweep open_sweep",
 }
 """Module → the names that are imported from here."""
 

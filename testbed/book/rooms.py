@@ -25,6 +25,7 @@ ROOMS = {
     "author": "what experiments are written with",
     "results": "run directory to tables, verdicts, figures, pages",
     "execution": "parameters to a run directory: runtimes, and what runs inside",
+    "sweep": "one experiment over many parameters and seeds",
     "grading": "labs, submissions, points",
     "cli": "the command line",
     "book": "the documentation's pages",

@@ -28,6 +28,13 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
 
         yield "All experiments also take (parameters: `testbed run EXPERIMENT --help`):\n"
         yield _options(run_options())
+    elif path == "testbed sweep" and isinstance(command, click.Group):
+        from testbed.cli.sweep import sweep_options
+
+        yield "All experiments also take (parameters: `testbed sweep EXPERIMENT --help`):\n"
+        yield _options(sweep_options())
+        for name, own in command.commands.items():
+            yield from _command(own, f"{path} {name}")
     elif isinstance(command, click.Group):
         context = click.Context(command, info_name=path)
         for name in command.list_commands(context):

@@ -25,6 +25,7 @@ COMMANDS = {
     "packetdrill": "testbed.cli.packetdrill:packetdrill",
     "runs": "testbed.cli.runs:runs_group",
     "shell": "testbed.cli.topology:shell",
+    "sweep": "testbed.cli.sweep:sweep_group",
     "topologies": "testbed.cli.topology:list_topologies",
     "verify": "testbed.cli.verify:command",
 }

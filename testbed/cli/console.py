@@ -10,8 +10,8 @@ from rich.markup import escape
 _LOG_COLUMNS = 120
 """Width of tables when the output is not a terminal."""
 
-out = Console(width=None if sys.stdout.isatty() else _LOG_COLUMNS)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_COLUMNS)
+out = Console(emoji=False, width=None if sys.stdout.isatty() else _LOG_COLUMNS)
+err = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else _LOG_COLUMNS)
 
 
 def tell_error(text: str) -> None:

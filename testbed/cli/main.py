@@ -170,6 +170,7 @@ def _run_command(name: str, parameters: list[Parameter]) -> Callable[..., None]:
             wall_limit_s=given["wall_limit_s"],
             only=given["scenario"],
             image=given["image"] or "",
+            perturb_percent=given["perturb"],
         )
         if given["repeat"] > 1:
             from testbed.cli.repeat import repeat_command

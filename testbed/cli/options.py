@@ -7,7 +7,29 @@ from typing import Any
 
 import click
 
-_OF_ONE_EXPERIMENT = {"scenario", "repeat"}
+from testbed.core.parameters import MOST_PERTURBED_PERCENT, percent
+from testbed.execution.cluster import Cluster
+
+_OF_ONE_EXPERIMENT = {"scenario", "repeat", "perturb"}
+
+
+class Share(click.ParamType):  # type: ignore[type-arg]
+    """A share such as ``1%``, in percent.
+
+    Args:
+        most: the largest allowed.
+    """
+
+    name = "percent"
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; our own error names the option."""
+        return percent(str(value), param.opts[0] if param else "share", self._most)
 
 
 def _option(*names: str, **kind: Any) -> click.Option:
@@ -46,8 +68,67 @@ def run_options() -> list[click.Parameter]:
             default=1,
             help="Run N times, with the seeds SEED, SEED+1, …",
         ),
+        _option(
+            "--perturb",
+            type=Share(MOST_PERTURBED_PERCENT),
+            default=0.0,
+            metavar="P%",
+            help="Let the seed move link delays and start times by up to P %.",
+        ),
         _option("--json", "as_json", is_flag=True, help="Print JSON."),
     ]
+
+
+_OF_SWEEPS = {"runtime", "clock", "image", "wall_limit_s", "scenario", "perturb"}
+
+
+def run_options_of_sweeps() -> list[click.Parameter]:
+    """Options that a sweep's runs have in common."""
+    return [option for option in run_options() if option.name in _OF_SWEEPS]
+
+
+def cluster_options() -> list[click.Parameter]:
+    """Options that say who does the work; `cluster_of` reads them."""
+    return [
+        _option(
+            "--cluster",
+            default="",
+            metavar="WHERE",
+            help="local, tcp://HOST:PORT, tls://HOST:PORT, slurm, pbs or ssh:FILE"
+            " [default: processes of this machine, without Dask]",
+        ),
+        _option("--workers", type=click.IntRange(1, 10000), help="Number of workers."),
+        _option(
+            "--interface", default="", help="Network interface for workers [default: loopback]"
+        ),
+        _option(
+            "--tls",
+            type=click.Path(path_type=Path),
+            metavar="FOLDER",
+            help="Folder with ca.pem, cert.pem and key.pem.",
+        ),
+        _option(
+            "--job",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Option of the batch system's jobs, such as walltime=01:00:00 (repeatable).",
+        ),
+    ]
+
+
+def cluster_of(given: dict[str, Any], logs: Path) -> Cluster:
+    """What the options say, checked.
+
+    Raises:
+        ConfigError: they contradict each other, or name something unknown.
+        MissingPrerequisiteError: Dask is not installed.
+    """
+    job = dict(text.partition("=")[::2] for text in given["job"])
+    found = Cluster(
+        given["cluster"], given["workers"] or 0, given["interface"], given["tls"], job, logs
+    )
+    found.check()
+    return found
 
 
 def run_options_of_many() -> list[click.Parameter]:

@@ -18,7 +18,7 @@ from testbed.author.experiment import load
 from testbed.cli.console import err
 from testbed.cli.show import RunView
 from testbed.core.errors import ConfigError, nearest
-from testbed.core.parameters import RESERVED, parameters_of
+from testbed.core.parameters import MOST_PERTURBED_PERCENT, RESERVED, parameters_of, percent
 from testbed.core.rundir import RunDir, default_runs
 from testbed.execution.repeat import repeat as run_repeated
 from testbed.execution.runner import DEFAULT_SEED, Request, Watcher
@@ -42,6 +42,7 @@ def run(
     out: str | Path | None = None,
     wall_limit_s: float = 600.0,
     repeat: int = 1,
+    perturb: str | float = 0.0,
     progress: bool = True,
     **parameters: Any,
 ) -> Run | RepeatedRun:
@@ -60,6 +61,7 @@ def run(
         out: folder for run directories; default ``$TESTBED_RUNS``, or ``runs``.
         wall_limit_s: wall-clock limit of each scenario, in s.
         repeat: number of runs, with the seeds `seed`, `seed` + 1, …
+        perturb: share such as ``"1%"``: the seed moves link delays and start times by up to that.
         progress: show progress in the cell, on the terminal, or in the log (standard error).
         parameters: the experiment's own, e.g. ``rate_mbps=50, cc=["reno", "bbr"]``; ``testbed
             describe`` lists them.
@@ -89,6 +91,7 @@ def run(
         wall_limit_s=wall_limit_s,
         only=tuple(scenarios),
         image=str(image),
+        perturb_percent=percent(str(perturb), "run(perturb=…)", MOST_PERTURBED_PERCENT),
     )
     with _python_words(request.experiment, parameters), _temporary_files(), _view(progress) as view:
         if repeat > 1:

@@ -17,7 +17,7 @@ from testbed.core.rundir import REPETITION, REPORT, read_json
 from testbed.execution.repeat import repeat
 from testbed.execution.runner import Request
 from testbed.results.repetition import Repetition
-from testbed.results.report import mean_text
+from testbed.results.report import SAME_WITH_EVERY_SEED, mean_text
 
 
 def repeat_command(request: Request, count: int, as_json: bool) -> int:
@@ -57,4 +57,11 @@ def _print(repetition: Repetition, data: dict[str, Any]) -> None:
         failed = {f"seed {seed}": reason for seed, reason in repetition.failed.items()}
         count = len(repetition.runs) + len(failed)
         err.print(f"[red]{escape(said_once(failed, count))}[/]", soft_wrap=True)
+    if any(SAME_WITH_EVERY_SEED in mean_text(row) for row in data["claims"]):
+        err.print(
+            "[yellow]note[/] where every seed gives the same, there is no chance in the network;"
+            " --perturb 1% adds some",
+            highlight=False,
+            soft_wrap=True,
+        )
     out.print(f"report {repetition.path / REPORT}", soft_wrap=True, highlight=False)

@@ -24,18 +24,32 @@ from testbed.core.errors import ConfigError, nearest
 P = TypeVar("P")
 
 RESERVED = (
+    "again",
     "clock",
+    "cluster",
+    "detach",
+    "dry_run",
+    "grid",
     "help",
     "image",
+    "interface",
+    "job",
     "json",
+    "keep",
     "out",
+    "perturb",
     "progress",
     "repeat",
     "runtime",
     "scenario",
     "scenarios",
     "seed",
+    "seeds",
+    "tls",
+    "verify",
     "wall_limit_s",
+    "workers",
+    "yes",
 )
 """Options of every run, on the command line and in Python; no parameter has such a name."""
 
@@ -272,3 +286,27 @@ def _default(f: Field[Any]) -> Any:
 def _plain(number: float) -> str:
     """A limit without an exponent."""
     return f"{number:g}" if abs(number) < 1e6 else f"{number:.0f}"
+
+
+MOST_PERTURBED_PERCENT = 50.0
+"""The largest share by which `--perturb` moves times."""
+
+
+def percent(text: str, what: str, most: float) -> float:
+    """A share such as ``1%`` or ``0.5``, in percent.
+
+    Args:
+        text: as given.
+        what: its option.
+        most: the largest allowed share.
+
+    Raises:
+        ConfigError: it is not a number, or out of range.
+    """
+    try:
+        share = float(text.strip().removesuffix("%"))
+    except ValueError:
+        raise ConfigError(f"{what}: {text!r} is not a share such as 1%") from None
+    if not 0 <= share <= most:
+        raise ConfigError(f"{what}: {share:g} % is out of range; allowed: 0 to {most:g} %")
+    return share

@@ -38,7 +38,7 @@ _SINGULAR = {
         " fragments frames gaps headers hops hosts letters lies links marks messages metrics"
         " moves names nodes numbers offers packet-ins packets pieces pings pointers ports probes"
         " questions records repeats repetitions reports requests resets rounds rows runs samples"
-        " segments streams students timeouts times transmissions trips updates wraps"
+        " segments streams students timeouts times transmissions trips updates workers wraps"
     ).split()
 }
 """What claims and reports count. Other units stay as given: no spelling rule covers English."""

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -81,12 +82,18 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     cls = load(folder / scenario["file"])
     experiment = cls(parameters.build(cls.Parameters, scenario["parameters"]))
     topo = experiment.topo
+    running: Callable[..., RunningNetwork] = RunningNetwork
+    if percent := scenario.get("perturb_percent", 0.0):
+        from testbed.author.perturbation import PerturbedNetwork, move_delays
+
+        move_delays(topo, percent, scenario["seed"])
+        running = partial(PerturbedNetwork, percent=percent, seed=scenario["seed"])
     network = Network(topo, routing=cls.routing, seed=scenario["seed"])
     write_json(folder / "topology.json", as_data(topo))
     with network:
         write_json(folder / "network.json", network_data(network))
         began_s = time.monotonic()
-        with RunningNetwork(network, folder, scenario["scenario"]) as net:
+        with running(network, folder, scenario["scenario"]) as net:
             experiment.run(net)
         outcome["run_s"] = round(time.monotonic() - began_s, 9)
         experiment.ended(net)

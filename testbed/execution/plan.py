@@ -46,6 +46,7 @@ class Request:
     wall_limit_s: float = 600.0
     only: tuple[str, ...] = ()
     image: str = ""
+    perturb_percent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,21 +104,42 @@ def plan(request: Request) -> Plan:
             f"{request.experiment}: has the name of {ours}, which would judge its runs; rename it"
         )
     params: Any = parameters.build(cls.Parameters, request.parameters)
-    scenarios = _scenarios(cls, params, request.only)
-    switched = any(scenario.switched for scenario in scenarios.values())
-    programs = (*cls.programs, *(OPEN_VSWITCH if switched else ()))
+    scenarios = scenarios_of(cls, params, request.only)
+    programs = programs_of(cls, scenarios)
     runtime = choose(request.runtime, clock=request.clock, image=request.image)
-    if cls.guest_only and runtime.name != "guest":
-        raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
-    required.check(cls, programs, image_of(runtime))
+    require(cls, programs, runtime)
     rundir = RunDir.create(request.out, cls.name)
     meta = _metadata(cls, params, request, runtime, scenarios)
     meta["tools"] = tool_versions(image_of(runtime), programs, cls.extras)
     return Plan(request, cls, params, scenarios, runtime, rundir, meta, programs)
 
 
-def _scenarios(cls: type[Experiment], params: Any, only: tuple[str, ...]) -> dict[str, Scenario]:
-    """The scenarios by name; topologies and inputs are made here, so that errors show."""
+def require(cls: type[Experiment], programs: tuple[str, ...], runtime: Runtime) -> None:
+    """Refuses a runtime in which the experiment cannot run.
+
+    Raises:
+        ConfigError: it runs in a guest only.
+        MissingPrerequisiteError: a program or package is missing.
+    """
+    if cls.guest_only and runtime.name != "guest":
+        raise ConfigError(f"--runtime {runtime.name}: {cls.name} runs in a guest only")
+    required.check(cls, programs, image_of(runtime))
+
+
+def programs_of(cls: type[Experiment], scenarios: Mapping[str, Scenario]) -> tuple[str, ...]:
+    """Programs that these scenarios start."""
+    switched = any(scenario.switched for scenario in scenarios.values())
+    return (*cls.programs, *(OPEN_VSWITCH if switched else ()))
+
+
+def scenarios_of(
+    cls: type[Experiment], params: Any, only: tuple[str, ...] = ()
+) -> dict[str, Scenario]:
+    """The scenarios by name; topologies and inputs are made here, so that errors show.
+
+    Raises:
+        ConfigError: a bad scenario, topology or input, or an unknown scenario in `only`.
+    """
     with own_code(cls, "scenarios"):
         found = dict(cls(params).scenarios())
     for name in found:
@@ -165,6 +187,7 @@ def _metadata(
         "title": cls.title(),
         "parameters": asdict(params),
         "seed": request.seed,
+        "perturb_percent": request.perturb_percent,
         "runtime": runtime.name,
         "clock": runtime.clock,
         "runtime_why": runtime.why,

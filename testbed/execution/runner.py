@@ -74,8 +74,8 @@ class Watcher:
         """The run's analysis reached the stage `name`."""
 
 
-def run(request: Request, watcher: Watcher | None = None) -> Result:
-    """Runs an experiment and judges it.
+def run(request: Request, watcher: Watcher | None = None, *, draw: bool = True) -> Result:
+    """Runs an experiment and judges it; `draw`: makes figures and the report, too.
 
     Raises:
         ConfigError: bad experiment, parameter or topology; nothing was created.
@@ -93,7 +93,7 @@ def run(request: Request, watcher: Watcher | None = None) -> Result:
             raise error
         parsed = {name: scenario.params for name, scenario in made.scenarios.items()}
         known = Parsed(made.cls, made.params, parsed)
-        return Result(made.rundir, replay(made.rundir, watcher.stage, known))
+        return Result(made.rundir, replay(made.rundir, watcher.stage, known, draw=draw))
 
 
 def build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, RunIncompleteError]:
@@ -213,6 +213,7 @@ def _prepare(made: Plan, name: str) -> Path:
             "scenario": name,
             "parameters": asdict(made.scenarios[name].params),
             "seed": made.request.seed,
+            "perturb_percent": made.request.perturb_percent,
             "runtime": made.runtime.name,
             "clock": made.runtime.clock,
         },

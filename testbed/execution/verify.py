@@ -66,6 +66,7 @@ def request_of(recorded: RunDir, target: Path, image: str = "") -> Request:
         experiment=name if name in experiment_files() else str(_own_copy(recorded)),
         parameters=meta["parameters"],
         seed=meta["seed"],
+        perturb_percent=meta.get("perturb_percent", 0.0),
         runtime=meta["runtime"],
         clock=meta["clock"],
         out=target,

@@ -15,12 +15,12 @@ from urllib.parse import quote
 from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError, RunIncompleteError
 from testbed.core.rundir import read_json
+from testbed.execution.engine import LocalEngine, each
 from testbed.grading import accept, grade, integrity, library
 from testbed.grading.answers import shown
 from testbed.grading.entries import ARCHIVES, is_archive
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
-from testbed.grading.pool import Pool, processors
 from testbed.grading.result import CheckResult, Mark, Result
 from testbed.grading.submission import FOLDER
 from testbed.lifetime import guard
@@ -65,7 +65,7 @@ class Request:
     secret: bytes
     sources: Sequence[Source]
     out: Path
-    workers: int = field(default_factory=processors)
+    workers: int = field(default_factory=guard.processors)
     again: bool = False
     versions: str = ""
 
@@ -204,15 +204,17 @@ def _each(request: Request, on_graded: Callable[[Graded], None], lock: int) -> I
             yield graded
         return
     plain = (request.secret, request.out, request.again, request.versions)
-    with Pool(request.lab.path, workers, held=(lock,)) as pool:
-        for graded in pool.each(_work, [(source, plain) for source in request.sources]):
+    jobs = [(request.lab.path, source, plain) for source in request.sources]
+    with LocalEngine(workers, held=(lock,)) as engine:
+        for graded in each(engine, _work, jobs):
             on_graded(graded)
             yield graded
 
 
-def _work(lab: LabFolder, job: tuple[Source, tuple[bytes, Path, bool, str]]) -> Graded:
+def _work(job: tuple[Path, Source, tuple[bytes, Path, bool, str]]) -> Graded:
     """In a worker: one submission."""
-    source, (secret, out, again, versions) = job
+    path, source, (secret, out, again, versions) = job
+    lab = library.open_once(path)
     return _one(Request(lab, secret, [], out, again=again, versions=versions), source)
 
 

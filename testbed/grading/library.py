@@ -8,7 +8,7 @@ import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +202,12 @@ def open_folder(path: Path) -> LabFolder:
     for cls in (public, full):
         cls.memory_mb = read.limits.memory_mb
     return LabFolder(path, read, public, full)
+
+
+@cache
+def open_once(path: Path) -> LabFolder:
+    """The same; a worker that grades one submission after another loads it once."""
+    return open_folder(path)
 
 
 def _check_names(

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.execution.engine import LocalEngine, each
+from testbed.grading import library
 from testbed.grading.accept import Handed
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
-from testbed.grading.pool import Pool, processors
 from testbed.grading.result import Mark, Result, points_text
+from testbed.lifetime import guard
 
 SOLUTION, STARTER = "solution", "starter"
 _SECRET = b"the secret of a lab's trial"
@@ -69,8 +71,9 @@ def run(
     asked = [(student, name) for student in students for name in chosen]
     found: dict[tuple[str, str], Trial] = {}
     told: list[Trial] = []
-    with Pool(lab.path, min(workers or processors(), len(asked))) as pool:
-        for trial in pool.each(_one, [(student, name, folder) for student, name in asked]):
+    jobs = [(lab.path, student, name, folder) for student, name in asked]
+    with LocalEngine(min(workers or guard.processors(), len(asked))) as engine:
+        for trial in each(engine, _one, jobs):
             found[trial.student, trial.name] = trial
             while len(told) < len(asked) and asked[len(told)] in found:
                 told.append(found[asked[len(told)]])
@@ -78,9 +81,10 @@ def run(
     return told
 
 
-def _one(lab: LabFolder, what: tuple[str, str, Path]) -> Trial:
+def _one(what: tuple[Path, str, str, Path]) -> Trial:
     """In a worker: one submission."""
-    student, name, folder = what
+    path, student, name, folder = what
+    lab = library.open_once(path)
     params = lab.variant(student, _SECRET)
     task = Task(lab, student, params, Handed(files(lab, name, student)), folder / student / name)
     result = grade(task, grading_runtime())

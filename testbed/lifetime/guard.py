@@ -325,6 +325,13 @@ def result(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[s
     return subprocess.CompletedProcess(list(argv), process.returncode, printed, complained)
 
 
+def processors() -> int:
+    """Number of processors this process may use; of all where the system does not say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextlib.contextmanager
 def forked(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Forked workers, which end with this process or with an error in the block."""

@@ -111,7 +111,11 @@ class Parsed:
 
 
 def replay(
-    run: RunDir, on_stage: Callable[[str], None] = lambda _: None, known: Parsed | None = None
+    run: RunDir,
+    on_stage: Callable[[str], None] = lambda _: None,
+    known: Parsed | None = None,
+    *,
+    draw: bool = True,
 ) -> list[Judged]:
     """Measures, judges, plots and reports a run again; returns the verdicts.
 
@@ -124,11 +128,12 @@ def replay(
         run: the run directory.
         on_stage: is called with the name of each stage.
         known: what would otherwise be parsed from the run directory.
+        draw: make figures and the report, too.
     """
     before = run.meta()
     run.set_state(State.UNDER_WAY)
     try:
-        return _replay(run, on_stage, before, known)
+        return _replay(run, on_stage, before, known, draw)
     except BaseException as error:
         if run.meta()["state"] == State.UNDER_WAY:  # a figure's error is raised at the end
             by_hand = isinstance(error, (KeyboardInterrupt, Interrupted))
@@ -139,7 +144,11 @@ def replay(
 
 
 def _replay(
-    run: RunDir, on_stage: Callable[[str], None], before: dict[str, Any], known: Parsed | None
+    run: RunDir,
+    on_stage: Callable[[str], None],
+    before: dict[str, Any],
+    known: Parsed | None,
+    draw: bool,
 ) -> list[Judged]:
     file, meta = _file_of(run), run.meta()
     if run.path in file.parents:
@@ -164,13 +173,14 @@ def _replay(
     tables = timed("measure", lambda: measure(run, known))
     judged: list[Judged] = timed("judge", lambda: judge(run, experiment, tables))
     wrong = None
-    try:
-        timed("plot", lambda: save_plots(run, experiment, tables))
-    except TestbedError as error:  # the verdicts and the report exist all the same
-        wrong = error
-    from testbed.results.report import write_report
+    if draw:
+        try:
+            timed("plot", lambda: save_plots(run, experiment, tables))
+        except TestbedError as error:  # the verdicts and the report exist all the same
+            wrong = error
+        from testbed.results.report import write_report
 
-    timed("report", lambda: write_report(run, cls, judged))
+        timed("report", lambda: write_report(run, cls, judged))
     meta["wall_s"] = {**meta.get("wall_s", {}), **seconds}
     done = {"state": State.FINISHED, "reason": ""}
     run.write_meta(meta | (done if run.ran else {"state": before.get("state", State.FAILED)}))
@@ -243,7 +253,7 @@ def _side_by_side(
     Raises:
         TestbedError: a worker died.
     """
-    workers = min(len(items), multiprocessing.cpu_count())
+    workers = min(len(items), guard.processors())
     if workers < 2 or multiprocessing.parent_process():  # repetitions already use all cores
         meanwhile()
         return [work(item) for item in items]

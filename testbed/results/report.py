@@ -18,6 +18,9 @@ from testbed.results.data import ScenarioData
 from testbed.results.html import template
 from testbed.results.pictures import Picture, drawings, figure_files
 
+SAME_WITH_EVERY_SEED = ", the same with every seed"
+"""Instead of an interval, where nothing was left to chance."""
+
 SHOWN_FRAMES = 12
 """Number of packets of an evidence shown in the report, which lists the numbers of all."""
 
@@ -172,9 +175,14 @@ def _chosen(cls: type[Experiment], meta: dict[str, Any]) -> list[str]:
 
 
 def mean_text(row: dict[str, Any]) -> str:
-    """``9.55 ± 0.02 Mbit/s``, or nothing for a claim without a number."""
+    """``9.55 ± 0.02 Mbit/s``, or nothing for a claim without a number.
+
+    An interval of no width would say that nothing is in doubt, where nothing was varied.
+    """
     if row["mean"] is None:
         return ""
+    if len(row["values"]) > 1 and len(set(row["values"].values())) == 1:
+        return f"{row['mean']:.4g} {row['unit']}".strip() + SAME_WITH_EVERY_SEED
     half = "" if row["half_95"] is None else f" ± {row['half_95']:.2g}"
     return f"{row['mean']:.4g}{half} {row['unit']}".strip()
 

@@ -145,11 +145,12 @@ def bad_make(arguments):
     makefile = (PROJECT / "Makefile").read_text()
     targets = {t for line in re.findall(r"^([\w%. -]+):", makefile, re.M) for t in line.split()}
     for target in (a for a in arguments if "=" not in a):
-        name = target.removeprefix("exp-")
+        name = target.removeprefix("exp-").removeprefix("sweep-")
         if name != target and name != "NAME":
             if name not in experiment.experiment_files():
                 return f"no experiment {name}"
-            options = cli.commands["run"].get_command(None, name).params
+            command = "sweep" if target.startswith("sweep-") else "run"
+            options = cli.get_command(None, command).get_command(None, name).params
             given = {a.split("=")[0].lower() for a in arguments if "=" in a}
             wrong = given - {option.name for option in options}
             if wrong:
@@ -188,6 +189,9 @@ def test_commands_are_understood(page):
         "make exp-congestoin",
         "make tset",
         "make exp-congestion RATE=50",
+        "make sweep-congestion RATE=50,60",
+        "make sweep-congestoin SEEDS=1..5",
+        "testbed sweep congestion --rate 50,60",
         "testbed run congestion --rate 50",
         "testbed lits",
     ],

@@ -13,7 +13,7 @@ import pytest
 
 from testbed.core.errors import RunIncompleteError, TestbedError
 from testbed.core.project import PROJECT
-from testbed.grading.pool import Pool
+from testbed.execution.engine import LocalEngine, each
 from testbed.lifetime import abandoned, guard
 
 LIMIT_S = 20.0
@@ -326,23 +326,24 @@ def test_a_finished_folder_takes_the_place_of_another_in_one_step(tmp_path):
 # ---- processes that grade
 
 
-def number(lab, job):
+def number(job):
     if job == "ends":
         os._exit(1)
     if job == "fails":
-        raise TestbedError(f"{lab.name}: no")
+        raise TestbedError("subnetting: no")
     return os.getpid(), job
 
 
-def test_a_pool_of_processes_answers_raises_and_tells_of_a_dead_one():
-    with Pool(PROJECT / "labs/subnetting", 2) as pool:
-        done = list(pool.each(number, list(range(6))))
+def test_workers_answer_raise_and_one_that_dies_is_named_and_replaced():
+    with LocalEngine(2) as engine:
+        done = list(each(engine, number, list(range(6))))
         assert sorted(job for _, job in done) == list(range(6))
         assert os.getpid() not in {pid for pid, _ in done}
         with pytest.raises(TestbedError, match="subnetting: no"):
-            list(pool.each(number, ["fails"]))
-        with pytest.raises(RunIncompleteError, match="run the same command again"):
-            list(pool.each(number, ["ends", "ends", "ends"]))
+            list(each(engine, number, ["fails"]))
+        with pytest.raises(RunIncompleteError, match=r"exit code 1.*run the same command again"):
+            list(each(engine, number, ["ends"]))
+        assert len(list(each(engine, number, list(range(4))))) == 4
 
 
 SWALLOWS = """

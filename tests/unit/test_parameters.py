@@ -6,6 +6,7 @@ import pytest
 import testbed
 from testbed.author.experiment import load_file
 from testbed.cli.options import run_options
+from testbed.cli.sweep import sweep_options
 from testbed.core.errors import ConfigError, ExitCode
 from testbed.core.parameters import RESERVED, build, param, parameters_of
 
@@ -70,7 +71,8 @@ def field(name, kind=float, default=1.0):
 
 
 def test_no_parameter_is_named_as_an_option_of_every_run():
-    options = {o.lstrip("-").replace("-", "_") for p in run_options() for o in p.opts}
+    of_all = [*run_options(), *sweep_options()]
+    options = {o.lstrip("-").replace("-", "_") for p in of_all for o in p.opts}
     in_python = set(inspect.signature(testbed.run).parameters) - {"experiment", "parameters"}
     assert options | in_python | {"help"} == set(RESERVED)
     for name in (*RESERVED, "as_json", "no_help"):

@@ -15,6 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _turns = itertools.count(os.getpid())
+_kept: list[socket.socket] = []
+"""The mark of the processor that this process stays on."""
+
+
+def stay() -> None:
+    """From now on this thread, and those that it starts, run on a processor of their own.
+
+    Two processes of a machine that call this do not share a processor while there are free ones.
+    What runs here then runs one guest at a time, on that processor.
+    """
+    if _kept:
+        return
+    for cpu in sorted(os.sched_getaffinity(0)):
+        if (mark := _mark(cpu, "worker")) is not None:
+            _kept.append(mark)
+            os.sched_setaffinity(0, {cpu})
+            return
 
 
 @contextmanager
@@ -34,11 +51,11 @@ def reserved_cpu(wanted: int | None = None) -> Iterator[int]:
     yield wanted if wanted is not None else allowed[next(_turns) % len(allowed)]
 
 
-def _mark(cpu: int) -> socket.socket | None:
+def _mark(cpu: int, whose: str = "cpu") -> socket.socket | None:
     """Take a processor; None if another process (or thread) has it."""
     mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        mark.bind(f"\0network-testbed-cpu-{cpu}")
+        mark.bind(f"\0network-testbed-{whose}-{cpu}")
     except OSError:
         mark.close()
         return None

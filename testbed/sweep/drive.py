@@ -1,0 +1,228 @@
+"""Makes a sweep's runs with an engine: what to give to whom, and what follows from how it ends."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from statistics import median
+
+from testbed.core.errors import ExitCode, RunIncompleteError, TestbedError
+from testbed.execution.engine import Ended, Engine
+from testbed.sweep import work
+from testbed.sweep.inputs import OtherVersionsError, Task
+from testbed.sweep.jobs import Jobs, Row, State
+from testbed.sweep.work import Done
+
+MOST_DEATHS = 3
+"""A run that ended so many workers is set aside."""
+
+MOST_FAILURES = 3
+"""A run that failed with so many workers has failed; a failure of its own counts at once."""
+
+SAME, DIFFERENT = "same", "different"
+"""What comparing two runs with the same inputs showed."""
+
+_WAIT_S = 1.0
+_ALONE_S, _ALONE_AGAIN_S = 30.0, 600.0
+"""How long no worker is there until that is said, and until it is said again."""
+
+_SLOW = 4.0
+"""A run is taken over by an idle worker if it takes so many times the median…"""
+_SLOW_S = 30.0
+"""… and at least this."""
+
+
+class Watcher:
+    """Receives a sweep's progress; the command line overrides what it shows."""
+
+    def began(self, how: str, workers: int, to_do: int, of: int) -> None:
+        """The first runs are about to start: how, by how many, how many, of how many."""
+
+    def made(self, row: Row, worker: str, wall_s: float) -> None:
+        """A run is there."""
+
+    def went_wrong(self, row: Row, reason: str, state: State) -> None:
+        """A try failed; `state` is what the job is now."""
+
+    def note(self, text: str) -> None:
+        """Something that concerns no single run."""
+
+
+@dataclass
+class _UnderWay:
+    """A task that an engine has."""
+
+    task: Task
+    began_s: float = 0.0
+    first: Ended | None = None
+    """Of a second run for comparison: how the first one ended."""
+
+
+class Drive:
+    """Makes all runs of a sweep that are to be made.
+
+    Args:
+        engine: who makes them.
+        jobs: the table.
+        tasks: by key, of all jobs that are to do.
+        watcher: receives the progress.
+        verify_percent: share of the runs that are made twice.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        jobs: Jobs,
+        tasks: Mapping[str, Task],
+        watcher: Watcher,
+        verify_percent: float = 0.0,
+    ) -> None:
+        self._engine, self._jobs, self._watcher = engine, jobs, watcher
+        self._verify, self._over = verify_percent, set[str]()
+        self._rows = {row.key: row for row in jobs.rows()}
+        self._waiting = deque(_UnderWay(task) for task in tasks.values())
+        self._checks: deque[_UnderWay] = deque()
+        self._out: dict[int, _UnderWay] = {}
+        self._avoid: dict[str, set[str]] = {}
+        self._refused: dict[str, str] = {}
+        self._lasted_s: list[float] = []
+        self._tickets = 0
+        self._alone_since_s = time.monotonic()
+
+    def run(self) -> None:
+        """Makes them.
+
+        Raises:
+            OtherVersionsError: no worker is left that would do the work as this machine does.
+            OutputError: this machine's disk is full, say.
+        """
+        while self._waiting or self._checks or self._out:
+            self._hand_out()
+            for ended in self._engine.ended(_WAIT_S):
+                if (one := self._out.pop(ended.ticket, None)) is not None:
+                    self._take(one, ended)
+
+    # ---- handing out
+
+    def _hand_out(self) -> None:
+        workers = self._engine.workers()
+        if workers:
+            self._alone_since_s = time.monotonic()
+        elif time.monotonic() - self._alone_since_s > _ALONE_S:
+            self._watcher.note("no worker is there; waiting")
+            self._alone_since_s = time.monotonic() + _ALONE_AGAIN_S
+        if workers and self._refused.keys() >= set(workers):
+            raise OtherVersionsError(next(iter(self._refused.values())))
+        while len(self._out) < max(1, len(workers)):
+            if self._waiting:
+                self._submit(self._waiting.popleft())
+            elif self._checks:
+                self._submit(self._checks.popleft())
+            elif (slow := self._slow()) is not None:
+                self._avoid.setdefault(slow.task.key, set()).update(self._doing(slow))
+                self._submit(_UnderWay(slow.task))
+            else:
+                return
+
+    def _submit(self, one: _UnderWay) -> None:
+        self._tickets += 1
+        one.began_s = time.monotonic()
+        self._out[self._tickets] = one
+        avoid = self._avoid.get(one.task.key, set()) | self._refused.keys()
+        if one.first is not None:
+            avoid |= {one.first.worker}
+        self._engine.submit(self._tickets, work.make, one.task, avoid)
+
+    def _slow(self) -> _UnderWay | None:
+        """A run that takes much longer than others and that nobody else makes yet."""
+        if not self._lasted_s:
+            return None
+        limit_s = max(_SLOW_S, _SLOW * median(self._lasted_s))
+        keys = [one.task.key for one in self._out.values()]
+        now_s = time.monotonic()
+        for one in self._out.values():
+            if keys.count(one.task.key) == 1 and now_s - one.began_s > limit_s:
+                return one
+        return None
+
+    def _doing(self, one: _UnderWay) -> Iterable[str]:
+        ticket = next(number for number, other in self._out.items() if other is one)
+        return self._engine.doing(ticket)
+
+    # ---- what became of it
+
+    def _take(self, one: _UnderWay, ended: Ended) -> None:
+        key = one.task.key
+        if isinstance(ended.error, OtherVersionsError):
+            self._refuse(one, ended.worker, str(ended.error))
+        elif one.first is not None:
+            self._compare(one, ended)
+        elif key in self._over:
+            return  # somebody else was faster
+        elif ended.died:
+            why = f"its worker {ended.worker} {ended.died}".replace("  ", " ")
+            state = self._jobs.died(key, why, MOST_DEATHS, ended.deaths)
+            self._wrong(one, ended.worker, why, state)
+        elif ended.error is not None:
+            why = str(ended.error)
+            self._wrong(one, ended.worker, why, self._jobs.failed(key, why, _tries(ended.error)))
+        else:
+            self._made(one, ended)
+
+    def _made(self, one: _UnderWay, ended: Ended) -> None:
+        done: Done = ended.result
+        task = one.task
+        if done.packed:
+            work.unpack(done.packed, task.request.out, task.key)
+        self._over.add(task.key)
+        self._lasted_s.append(done.wall_s)
+        made = (done.wall_s, done.size_bytes, done.fingerprint)
+        self._jobs.done(task.key, ended.worker, *made)
+        self._watcher.made(self._rows[task.key], ended.worker, done.wall_s)
+        if done.fingerprint and _is_sampled(task.key, self._verify):
+            first = replace(ended, result=replace(done, packed=b""))
+            self._checks.append(_UnderWay(task.again(), first=first))
+
+    def _wrong(self, one: _UnderWay, worker: str, why: str, state: State) -> None:
+        key = one.task.key
+        self._watcher.went_wrong(self._rows[key], why, state)
+        if any(other.task.key == key for other in self._out.values()):
+            return  # somebody else makes it, too
+        if state is State.TO_DO:
+            self._avoid.setdefault(key, set()).add(worker)
+            self._waiting.append(_UnderWay(one.task))
+        else:
+            self._over.add(key)
+
+    def _refuse(self, one: _UnderWay, worker: str, why: str) -> None:
+        if worker not in self._refused:
+            self._watcher.note(f"{why}; it gets no more work")
+        self._refused[worker] = why
+        (self._checks if one.first else self._waiting).appendleft(one)
+
+    def _compare(self, one: _UnderWay, ended: Ended) -> None:
+        """Notes what a second run showed; a second run that failed shows nothing."""
+        assert one.first is not None
+        where = f"{one.first.worker} and {ended.worker}"
+        if ended.died or ended.error is not None:
+            text = f"not compared: {ended.died or ended.error}"
+        elif ended.result.fingerprint == one.first.result.fingerprint:
+            text = f"{SAME}: {where}"
+        else:
+            text = f"{DIFFERENT}: {where}"
+            self._watcher.note(f"run {one.task.key}: its fingerprints differ: {where}")
+        self._jobs.verified(one.task.key, text)
+
+
+def _tries(error: TestbedError) -> int:
+    """How often a run is tried that ends so: one that ends by itself would end so again."""
+    if error.exit_code is not ExitCode.ENVIRONMENT:
+        return 1
+    return MOST_FAILURES - 1 if isinstance(error, RunIncompleteError) else MOST_FAILURES
+
+
+def _is_sampled(key: str, percent: float) -> bool:
+    """Whether a run is in the sample that is made twice: its hash decides."""
+    return int(key[:8], 16) < percent / 100 * 16**8
