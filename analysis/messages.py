@@ -178,7 +178,8 @@ def _http2_block(row: Row) -> str:
     promised = f"promises stream {int(row['promised'])}" if row["promised"] else ""
     telling = _joined(promised, status, row["method"], row["target"], host)
     count = len(row["headers"])
-    return telling or f"{count} field{'' if count == 1 else 's'}"
+    telling = telling or f"{count} field{'' if count == 1 else 's'}"
+    return ", ".join(filter(None, [telling, _priority(row)]))
 
 
 def _http2_values(row: Row) -> str:
@@ -235,9 +236,17 @@ def _quic(row: Row) -> str:
 
 def _http3(row: Row) -> str:
     on = f"stream {row['stream']}"
-    said = _joined(row["status"], row["method"], row["target"]) or row["settings"] or ""
+    said = _joined(row["status"], row["method"], row["target"])
+    said = said or row["settings"] or row["detail"] or ""
     name = row["type"] if row["kind"] in ("request", "control", "push") else row["kind"]
-    return ", ".join(filter(None, [f"{name} {on}", said, f"{row['payload_bytes']} bytes"]))
+    size = f"{row['payload_bytes']} bytes"
+    return ", ".join(filter(None, [f"{name} {on}", said, _priority(row), size]))
+
+
+def _priority(row: Row) -> str:
+    """What the fields of a request or a response say of it (RFC 9218 §5)."""
+    said = dict(row["headers"] or ()).get("priority")
+    return f"priority {said}" if said else ""
 
 
 def _tls(row: Row) -> str:

@@ -63,11 +63,11 @@ if TYPE_CHECKING:
         between,
         claim,
         first,
-        given,
         holds,
         inconclusive,
         last,
         near,
+        presuming,
         same,
         with_unjudged,
     )
@@ -142,7 +142,6 @@ __all__ = [
     "endpoints",
     "filter_packets",
     "first",
-    "given",
     "holds",
     "in_order",
     "inconclusive",
@@ -164,6 +163,7 @@ __all__ = [
     "pick",
     "ping",
     "plots",
+    "presuming",
     "program",
     "routing",
     "run",
@@ -207,7 +207,7 @@ _HOME = {
     "core.checksum": "internet_checksum",
     "core.claims": (
         "ANY_STALL Evidence JUDGED_SHARE MissingDataError Verdict all_of at_least at_most between"
-        " claim first given holds inconclusive last near same with_unjudged"
+        " claim first holds inconclusive last near presuming same with_unjudged"
     ),
     "core.errors": (
         "CommandError ConfigError ConvergenceError MissingPrerequisiteError ParseError TestbedError"

@@ -72,6 +72,7 @@ MOST_FRAMES = 200_000
 _BROKEN_OFF = "the stream ends within the frame"
 _BROKEN = "the header table is not known: an earlier block could not be read"
 _LONGEST_PROBLEM = 200
+_ID_BYTES = 4
 _ENTRY_BYTES = 32
 _WITH_FIELDS = (wire.HeadersFrame, wire.PushPromiseFrame, wire.ContinuationFrame)
 
@@ -236,7 +237,7 @@ def _parsed(found: Frame, head: bytes, payload: bytes, whole: bool) -> wire.Fram
     """What hyperframe reads; None of a frame that it does not take, or that is not whole."""
     kind = wire.FRAMES.get(head[3])
     if kind is None:
-        found.values["detail"] = _text(payload[:_LONGEST_PROBLEM]) if found.kind in _TEXTS else None
+        found.values["detail"] = _said(found.kind, payload[:_LONGEST_PROBLEM])
         return None
     found.flags = tuple(name for name, bit in kind.defined_flags if head[4] & bit)
     if not whole:
@@ -367,7 +368,13 @@ def _priority(parsed: Any) -> dict[str, Any]:
     }
 
 
-_TEXTS = ("ORIGIN", "PRIORITY_UPDATE")
+def _said(kind: str, payload: bytes) -> str | None:
+    """What a frame says that hyperframe does not know."""
+    if kind == "PRIORITY_UPDATE" and len(payload) >= _ID_BYTES:  # RFC 9218 §7.1
+        stream = int.from_bytes(payload[:_ID_BYTES], "big") & 0x7FFF_FFFF
+        return f"{stream}: {_text(payload[_ID_BYTES:])}"
+    return _text(payload) if kind == "ORIGIN" else None
+
 
 _VALUES: dict[str, Callable[[Any], dict[str, Any]]] = {
     "HEADERS": _priority,

@@ -33,11 +33,13 @@ FRAME = (
     "target",
     "status",
     "settings",
+    "detail",
 )
 
 REQUEST, CONTROL, PUSH = "request", "control", "push"
 ENCODER, DECODER = "QPACK encoder", "QPACK decoder"
 _KINDS = {0: CONTROL, 1: PUSH, 2: ENCODER, 3: DECODER}
+PRIORITY_UPDATE = "PRIORITY_UPDATE"
 _TYPES = {
     0x0: "DATA",
     0x1: "HEADERS",
@@ -46,7 +48,8 @@ _TYPES = {
     0x5: "PUSH_PROMISE",
     0x7: "GOAWAY",
     0xD: "MAX_PUSH_ID",
-    0xF0700: "PRIORITY_UPDATE",
+    0xF0700: PRIORITY_UPDATE,
+    0xF0701: PRIORITY_UPDATE,
 }
 CAPACITY = 0x1
 _SETTINGS = {
@@ -60,7 +63,7 @@ INSTRUCTIONS = "instructions"
 """The type of what a packet adds to a QPACK stream."""
 
 _FIELDS = {":method": "method", ":path": "target", ":status": "status"}
-_MOST_BYTES = {"HEADERS": 1 << 14, "SETTINGS": 1 << 10}
+_MOST_BYTES = {"HEADERS": 1 << 14, "SETTINGS": 1 << 10, PRIORITY_UPDATE: 1 << 8}
 """Frames whose payload is read, if it is no longer than this; of others only the size counts."""
 
 
@@ -85,6 +88,8 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
           library for QPACK is installed (``make extra-quic``), else empty; also empty if there
           are very many, or very large ones
         - ``settings`` (``NAME=value``, with commas)
+        - ``detail`` of PRIORITY_UPDATE: the stream (or push) and its new priority (RFC 9218 §7.2),
+          as ``8: u=1, i``
     """
     streams: dict[tuple[int, bool, int], _Stream] = {}
     fields: dict[int, dict[bool, Qpack]] = {}
@@ -211,11 +216,22 @@ def _read_fields(row: dict[str, Any], qpack: Qpack, answering: Qpack) -> None:
         said = dict(_settings(payload))
         row["settings"] = ",".join(f"{name}={value}" for name, value in said.items())
         answering.allow(said.get(_SETTINGS[CAPACITY], 0))
+    elif row["type"] == PRIORITY_UPDATE:
+        row["detail"] = _update(payload)
 
 
 def _name(row: dict[str, Any], found: tuple[tuple[str, str], ...]) -> None:
     row["headers"] = found
     row |= {_FIELDS[name]: value for name, value in found if name in _FIELDS}
+
+
+def _update(payload: bytes) -> str | None:
+    """What a PRIORITY_UPDATE frame says."""
+    body = QuicReader(payload)
+    try:
+        return f"{body.varint()}: {body.take(body.left).decode('ascii', 'backslashreplace')}"
+    except Cut:
+        return None
 
 
 def _settings(payload: bytes) -> Iterator[tuple[str, int]]:

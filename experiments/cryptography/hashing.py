@@ -15,8 +15,8 @@ from testbed import (
     at_least,
     claim,
     first,
-    given,
     near,
+    presuming,
     same,
 )
 
@@ -49,8 +49,8 @@ class Hashing(Experiment):
             for name, group in rows.groupby("hash")
         }
         wanted = {name: [LENGTHS_BYTES[name]] for name in sorted(LENGTHS_BYTES)}
-        return all_of(
-            given(
+        return presuming(
+            all_of(
                 at_least(rows["input_bytes"].nunique(), 2, unit="lengths of inputs"),
                 same(sorted(found), sorted(LENGTHS_BYTES), "functions"),
             ),
@@ -138,8 +138,8 @@ class Hashing(Experiment):
             found[site] = sorted(user for user, _, stored in users if stored in table)
             same_hashes[site] = len(users) - rows["hash"].nunique()
             tried[site] = sorted(user for user, salt, stored in users if _guessed(salt, stored))
-        return all_of(
-            given(at_least(len(tried["plain"]), 1, unit="accounts with common passwords")),
+        return presuming(
+            at_least(len(tried["plain"]), 1, unit="accounts with common passwords"),
             same(found, {"plain": tried["plain"], "salted": []}, "opened by the table"),
             same(same_hashes, {"plain": 1, "salted": 0}, "equal hashes"),
             same(tried["salted"], tried["plain"], "opened one by one"),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from testbed import Experiment, MissingDataError, Tables, Verdict, all_of, claim, given, holds, same
+from testbed import (
+    Experiment,
+    MissingDataError,
+    Tables,
+    Verdict,
+    all_of,
+    claim,
+    holds,
+    presuming,
+    same,
+)
 from testbed.programs.payments import CHANGED, GREETING, PAYMENT
 
 from . import facts
@@ -40,8 +50,8 @@ class Symmetric(Experiment):
         found = {row["cipher"]: tuple(int(row[c]) for c in columns) for _, row in rows.iterrows()}
         answers = tables.of("answer")
         right = dict(zip(answers["cipher"], answers["found"], strict=True))
-        return all_of(
-            given(same([*found, *right], [*SIZES, *ANSWERS], "tried")),
+        return presuming(
+            same([*found, *right], [*SIZES, *ANSWERS], "tried"),
             same(found, SIZES, "block bytes, key bits, bits that matter"),
             same(right, ANSWERS, "known answers"),
         ).because("bytes of a block, bits of a key, bits that matter", rows[["cipher", *columns]])
@@ -75,13 +85,11 @@ class Symmetric(Experiment):
         total, different = len(cut["plain"]), {mode: len(set(b)) for mode, b in cut.items()}
         seen = different["plain"]
         wanted = {"plain": seen, "ecb": seen, "cbc": total, "ctr": total}
-        return all_of(
-            given(
-                holds(
-                    seen < total,
-                    observed=f"{seen} different blocks of {total}",
-                    expected="equal blocks in the picture",
-                )
+        return presuming(
+            holds(
+                seen < total,
+                observed=f"{seen} different blocks of {total}",
+                expected="equal blocks in the picture",
             ),
             same(different, wanted, "different blocks"),
         ).because("pictures", tables.of("pictures")[["mode", "width", "height"]])

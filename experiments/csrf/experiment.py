@@ -14,6 +14,7 @@ from testbed.daemons.bank import Bank
 from testbed.daemons.browser import PROGRAMS, Browser
 from testbed.daemons.certificates import Certificate
 from testbed.daemons.nginx import Nginx
+from testbed.programs.defences import BANK_FLAWS
 from topologies.star import Star
 
 from . import outcomes
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from testbed import RunningNetwork, ScenarioData
     from testbed.daemons.browser import Page
 
-FLAWS = ("closed", "loose-cookies", "no-origin", "no-token", "framed", "open-preflight")
-FAULTS = ("none", *FLAWS)
+FAULTS = ("none", *BANK_FLAWS)
 
 
 class Csrf(Forging, Curing):
@@ -104,7 +104,7 @@ class Csrf(Forging, Curing):
             folder.mkdir()
             for name, text in pages(defence).items():
                 (folder / f"{name}.html").write_text(text)
-        flaws = [fault for fault in self.params.faults if fault in FLAWS]
+        flaws = [fault for fault in self.params.faults if fault in BANK_FLAWS]
         to_bank = "location / { proxy_pass http://127.0.0.1:8000; proxy_set_header Host $host; }"
         bank_server = [Bank(flaws=flaws), _https(made["bank"], to_bank)]
         start(net, {"h2": bank_server, "h3": [_https(made["kittens"], "root /srv;")]})

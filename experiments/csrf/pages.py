@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from testbed.programs import defences
+
 BANK, SIBLING, EVIL = "bank.example.org", "guest.example.org", "evil.example.net"
-DEFENCES = ("none", "lax", "strict", "origin", "token", "framing", "all")
+DEFENCES = tuple(defences.BANK)
 
 AMOUNTS = {"picture": 1, "script": 2, "put": 3, "link": 4, "form": 5, "sibling": 6, "frame": 7}
 """Attack → what it pays to mallory, by which claims tell one from another."""

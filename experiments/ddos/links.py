@@ -16,6 +16,7 @@ from testbed import (
     first,
     near,
     pick,
+    presuming,
     same,
 )
 from topologies.provider import FAST, SITE
@@ -31,7 +32,6 @@ from .observations import (
     SETTLE_S,
     VICTIM_SIDE,
     Observations,
-    presuming,
 )
 from .traffic import ATTACKERS, NEIGHBOUR
 

@@ -14,7 +14,6 @@ from testbed import (
     address,
     all_of,
     at_least,
-    given,
     pick,
     same,
     steps,
@@ -76,12 +75,6 @@ def _matters(found: pd.DataFrame) -> pd.Series[bool]:
     """All but mere acknowledgements."""
     is_bare = (found["ip_proto"] == TCP) & (found["tcp_payload_bytes"] == 0)
     return ~(is_bare & ~packets.has_flags(found, "SYN")).fillna(False).astype(bool)
-
-
-def presuming(premise: Verdict, *verdicts: Verdict) -> Verdict:
-    """All verdicts; if the premise was not given, INCONCLUSIVE, whatever they say."""
-    known = given(premise)
-    return all_of(known, *verdicts) if known.status == "PASS" else known
 
 
 class Observations(Experiment):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import messages
-from analysis.dissect import http, http2, http3, tls
+from analysis.dissect import http, http2, http3, quic, tls
 from testbed import (
     Action,
     LinkShape,
@@ -24,14 +24,15 @@ from testbed import (
 )
 from testbed.daemons import certificates, start
 from testbed.daemons.apache import Apache
-from testbed.daemons.certificates import Certificate
+from testbed.daemons.certificates import Certificate, key_log
 from testbed.daemons.http3 import Door, Http3Client, Http3Server
+from testbed.daemons.nghttpd import Nghttpd
 from testbed.daemons.nginx import Nginx
 from topologies.line import FAR_ROUTER, Line
 
 from . import figures, pages
 from .frames import WINDOW_BITS, Frames
-from .loss import LOST_NUMBER, Loss
+from .loss import LOST_3, LOST_NUMBER, Loss
 from .pages import (
     APACHE,
     H2C,
@@ -50,6 +51,7 @@ from .pages import (
     Way,
     step_of,
 )
+from .priorities import PRIORITIES, URGENT_BYTES, Priorities
 from .start import Start
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ FAULTS = (
     "no-hints",
     "no-upgrade",
     "no-alpn",
+    "equal",
     "old-client",
     "other-client",
 )
@@ -102,15 +105,17 @@ server {{
 """
 
 
-class HttpVersions(Pages, Frames, Loss, Start):
+class HttpVersions(Pages, Frames, Priorities, Loss, Start):
     """HTTP from 1.0 to 3: the same page over each version.
 
     h1 fetches a page of twelve small files and one of twelve larger ones from h2, over HTTP/1.0,
     over HTTP/1.1 on one connection and on six, over HTTP/2 and over HTTP/3, with a near and a far
     server, with and without loss. Further steps look into HTTP/2: its frames, its header table,
-    flow control, server push, 103 Early Hints, and how a connection comes to speak HTTP/2.
+    flow control, priorities, server push, 103 Early Hints, and how a connection comes to speak
+    HTTP/2.
 
-    Clients are curl and nghttp, servers nginx and Apache; HTTP/3 is aioquic's on both sides.
+    Clients are curl and nghttp, servers nginx, Apache and nghttpd; HTTP/3 is aioquic's on both
+    sides.
     `faults` break things on purpose.
     """
 
@@ -123,7 +128,7 @@ class HttpVersions(Pages, Frames, Loss, Start):
         )
 
     params: Parameters
-    programs = ("curl", "nghttp", "nft", "ping", "ip")
+    programs = ("curl", "nghttp", "nghttpd", "nft", "ping", "ip")
     extras = ("quic", "tls")
 
     # ---- in the network
@@ -137,6 +142,8 @@ class HttpVersions(Pages, Frames, Loss, Start):
         for page in (SMALL, LARGE):
             for number in range(page.files):
                 Path(f"/srv/{page.name}{number}.txt").write_text("x" * page.size_bytes)
+        for name in (name for names in PRIORITIES.values() for name in names):
+            Path(f"/srv/{name}.txt").write_text("x" * URGENT_BYTES)
         Path("/srv/pushing.html").write_text("<h1>A page</h1>\n")
         made = certificates.make(net, "h2", CERTIFICATES)
         www = made["www"]
@@ -145,7 +152,10 @@ class HttpVersions(Pages, Frames, Loss, Start):
         nginx = Nginx(site.replace("STREAMS", streams))
         http3_server = Http3Server(net, "h2", [Door(www, pages.H3)])
         self._http3 = Http3Client(net, "h1", net.address("h2"), NAME, made["root"].certificate)
-        start(net, {"h2": [nginx, self._apache(), http3_server], "h1": [self._http3]})
+        nghttpd = Nghttpd(www, pages.NGHTTPD)
+        servers = [nginx, self._apache(), nghttpd, http3_server]
+        start(net, {"h2": servers, "h1": [self._http3]})
+        self._keys = key_log(net, "h1")
         net.capture(pages.CLIENT)
         self._server = net.address("h2")
         steps.play(net, dict(self._steps()), quiet_s=0.5)
@@ -180,6 +190,7 @@ class HttpVersions(Pages, Frames, Loss, Start):
         yield "table", self._nghttp(H2C, *_names(SMALL))
         yield "mix", self._fetch(LARGE, WAYS[3], window=True)
         yield "window", self._nghttp(H2C, f"{LARGE.name}0.txt", window=True)
+        yield "priorities", self._by_priority
         yield "push", self._nghttp(APACHE, "pushing.html")
         yield "push-refused", self._nghttp(APACHE, "pushing.html", push=False)
         yield "upgrade", self._curl("--http2", self._url(APACHE, "small0.txt"))
@@ -188,7 +199,7 @@ class HttpVersions(Pages, Frames, Loss, Start):
         for name, port in (("alpn", TLS), ("alpn-old", TLS_OLD)):
             url = self._url(port, "small0.txt")
             yield name, self._curl("--http2", "--insecure", "--tls-max", "1.2", *alpn, url)
-        for way in (WAYS[2], WAYS[3]):
+        for way in WAYS[2:]:
             yield f"lost-{way.name}", self._losing(way)
         yield from self._with_loss()
 
@@ -213,7 +224,7 @@ class HttpVersions(Pages, Frames, Loss, Start):
                     yield step_of(LARGE, way.name, rtt_ms, repeat), self._fetch(LARGE, way)
 
     def _url(self, port: int, name: str) -> str:
-        scheme = "https" if port in (TLS, TLS_OLD) else "http"
+        scheme = "https" if port in (TLS, TLS_OLD, pages.NGHTTPD) else "http"
         return f"{scheme}://{self._server}:{port}/{name}"
 
     def _fetch(self, page: Page, way: Way, *, window: bool = False) -> Action:
@@ -230,6 +241,23 @@ class HttpVersions(Pages, Frames, Loss, Start):
         if not options:
             return self._nghttp(port, *_names(page), window=window)
         return self._curl(*options, *(self._url(port, name) for name in _names(page)))
+
+    def _by_priority(self, net: RunningNetwork) -> None:
+        """Files on one connection, each with its priority.
+
+        Nagle's algorithm lets all requests leave together; else the server answers the first one
+        before it knows of the others.
+        """
+        fields = {name: said for said, names in PRIORITIES.items() for name in names}
+        argv = ["curl", "--parallel"]
+        for name in sorted(fields):
+            argv += ["--silent", "--show-error", "--insecure", "--http2", "--no-tcp-nodelay"]
+            argv += _OUT
+            if "equal" not in self.params.faults:
+                argv += ["--header", f"priority: {fields[name]}"]
+            argv += [self._url(pages.NGHTTPD, f"{name}.txt"), "--next"]
+        keys = {"SSLKEYLOGFILE": self._keys}
+        net.start("h1", *argv[:-1], environment=keys, log="h1-curl").wait(60)
 
     def _curl(self, *words: str) -> Action:
         options = [w for word in words for w in ((*_OUT, word) if "://" in word else (word,))]
@@ -255,11 +283,11 @@ class HttpVersions(Pages, Frames, Loss, Start):
         return self._curl(version, self._url(H2C, "small0.txt"))
 
     def _losing(self, way: Way) -> Action:
-        """The large page, without one segment."""
+        """The large page, without one packet."""
         fetch = self._fetch(LARGE, way)
-        rule = (
-            f"tcp sport {way.port} ip length > 1000 numgen inc mod 65536 {{ {LOST_NUMBER} }} drop"
-        )
+        protocol = "udp" if way.name == "3" else "tcp"
+        ours = f"{protocol} sport {way.port} ip length > 1000"
+        rule = f"{ours} numgen inc mod 65536 {{ {LOST_NUMBER} }} drop"
         return in_order(filter_packets("r1", "forward", rule), fetch, unfilter("r1"))
 
     # ---- from the run directory
@@ -268,17 +296,20 @@ class HttpVersions(Pages, Frames, Loss, Start):
         """Packets, frames of HTTP/2 and hellos of TLS by step."""
         columns = dict.fromkeys([*http2.COLUMNS, *tls.COLUMNS, *http3.COLUMNS])
         read = {"http": _http, "frames": _frames, "http3": _http3, "hellos": _hellos}
-        found = steps.measure(data, columns, read)
+        found = steps.measure(data, columns, {**read, "quic": _quic})
         found["packets"] = found["packets"].drop(columns="payload")
-        return found
+        told = steps.json_logs(data, found["steps"], "h1-http3-client")
+        told = told.reindex(columns=["time_s", "step", "stream", "bytes"])
+        return {**found, "delivered": told[told["bytes"].notna()]}
 
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure | str]:
-        """Page times, and ladders of some of the steps.
+        """What pages cost, and ladders of some of the steps.
 
         Figures:
-            1_pages: How long the pages take over each version, near and far, without and with loss.
+            1_pages: What the pages cost over each version, near and far, without and with loss:
+                time, in seconds and in round trips, bytes on the wire, and connections.
             2_frames: One connection of HTTP/2: requests leave together, and the frames of the
                 responses mix.
             3_push: The server hints (103), promises a file, and sends it without a request.
@@ -287,7 +318,7 @@ class HttpVersions(Pages, Frames, Loss, Start):
         """
         ladder, hosts = steps.ladder, ("h1", "h2")
         return {
-            "1_pages": figures.page_times(pages.times(tables)),
+            "1_pages": figures.page_costs(pages.costs(tables)),
             "2_frames": ladder(tables, "mix", pages.CLIENT, hosts=hosts),
             "3_push": ladder(tables, "push", pages.CLIENT, hosts=hosts),
             "4_window": ladder(tables, "window", pages.CLIENT, hosts=hosts),
@@ -339,6 +370,11 @@ def _in_words(packets: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 def _http3(packets: pd.DataFrame) -> pd.DataFrame:
     """Frames as `analysis.dissect.http3.read` gives them, and `info`."""
     return http3.read(packets).assign(info=None)
+
+
+def _quic(packets: pd.DataFrame) -> pd.DataFrame:
+    """Frames of QUIC as `analysis.dissect.quic.read` gives them, where a packet is lost."""
+    return quic.read(packets[packets["step"] == LOST_3]).assign(info=None)
 
 
 def _hellos(packets: pd.DataFrame) -> pd.DataFrame:

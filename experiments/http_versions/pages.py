@@ -30,6 +30,9 @@ OLD, H2C, APACHE, TLS, TLS_OLD = 80, 81, 82, 443, 444
 H3 = 443
 """That of HTTP/3, on UDP."""
 
+NGHTTPD = 445
+"""The server that follows priorities."""
+
 PARALLEL = 6
 """Connections that a browser opens to one host."""
 
@@ -42,6 +45,8 @@ QUIC_WINDOW_BYTES = 12_000
 """The first congestion window: ten datagrams (RFC 9002 §7.2), sent evenly (§7.7)."""
 
 SYN, ACK = 2, 16
+
+_COSTS = ["page", "way", "rtt_ms", "loss_percent", "time_s", "rounds", "wire_bytes", "connections"]
 
 
 @dataclass(frozen=True)
@@ -173,9 +178,14 @@ def took_s(tables: Tables, step: str, way: str) -> float:
     return float(data["time_s"].max() - found["time_s"].min())
 
 
-def times(tables: Tables) -> pd.DataFrame:
-    """Page times: ``page``, ``way``, ``rtt_ms``, ``loss_percent``, ``time_s``; steps without a page
-    are left out."""
+def costs(tables: Tables) -> pd.DataFrame:
+    """What each page cost; steps without a page are left out.
+
+    Returns:
+        one row per step: ``page``, ``way``, ``rtt_ms``, ``loss_percent``, ``time_s``, ``rounds``
+        (the same time in round trips), ``wire_bytes`` (both directions, with all headers),
+        ``connections``
+    """
     known, rows = set(tables.of("steps")["step"]), []
     for page in (SMALL, LARGE):
         for way in WAYS:
@@ -185,8 +195,20 @@ def times(tables: Tables) -> pd.DataFrame:
                     if step not in known:
                         continue
                     loss = 0.0 if repeat is None else LOSS_PERCENT
-                    rows.append((page.name, way.name, rtt_ms, loss, took_s(tables, step, way.name)))
-    return pd.DataFrame(rows, columns=["page", "way", "rtt_ms", "loss_percent", "time_s"])
+                    found, time_s = sent(tables, step, way.name), took_s(tables, step, way.name)
+                    rows.append(
+                        {
+                            "page": page.name,
+                            "way": way.name,
+                            "rtt_ms": rtt_ms,
+                            "loss_percent": loss,
+                            "time_s": time_s,
+                            "rounds": 1e3 * time_s / rtt_ms,
+                            "wire_bytes": int(found["wire_bytes"].sum()),
+                            "connections": connections(found),
+                        }
+                    )
+    return pd.DataFrame(rows, columns=_COSTS)
 
 
 class Pages(Experiment):
@@ -254,7 +276,7 @@ class Pages(Experiment):
     )
     def loss_turns_the_tables(self, tables: Tables) -> Verdict:
         """The large page with loss, all repetitions, and the small one without: who is slower."""
-        found = times(tables)
+        found = costs(tables)
         judged = []
         for page, loss, winner, loser in (
             (SMALL, 0.0, "2", "six"),

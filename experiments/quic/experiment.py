@@ -13,6 +13,7 @@ from . import talk, visits
 from .handshakes import Handshakes
 from .moves import Moves
 from .path import OnThePath
+from .priorities import Priorities
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ FAULTS = (
     "no-table",
     "no-alt-svc",
     "usual-port",
+    "equal",
 )
 
 
-class Quic(Handshakes, OnThePath, Moves, Streams):
+class Quic(Handshakes, OnThePath, Moves, Streams, Priorities):
     """QUIC: connections that encrypt, outlive addresses, and keep their streams apart.
 
     h1 fetches files from h2 over HTTP/3, with a new connection and a resumed one, from a server
@@ -83,7 +85,7 @@ class Quic(Handshakes, OnThePath, Moves, Streams):
         net.capture(talk.CLIENT)
         steps.play(net, visit.steps(), quiet_s=0.3)
         net.capture(talk.SERVER)
-        steps.play(net, {"lost": visit.losing()}, quiet_s=0.3)
+        steps.play(net, {"lost": visit.losing(), "update": visit.updating}, quiet_s=0.3)
         net.sleep(0.5)
 
     # ---- from the run directory

@@ -12,7 +12,7 @@ from analysis.dissect import http, http2, http3, quic
 from testbed import MissingDataError, Tables, pick
 
 CLIENT, SERVER = "h1-eth0", "h2-eth0"
-"""Where packets are captured; at the server only the step with loss."""
+"""Where packets are captured; at the server only the last two steps."""
 
 _ID = re.compile(r"\b([0-9a-f]{4})[0-9a-f]{12}\b")
 _KEPT = (

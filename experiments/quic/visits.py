@@ -30,6 +30,19 @@ IDLE_S, QUIET_S = 3.0, 8.0
 LOST_NUMBER, LAST_NUMBER = 40, 202
 """Number of the server's full datagram that is lost, from 0: in the middle, and at the end."""
 
+PRIORITIES = {
+    "u=1": ("/page3",),
+    "i": ("/page1", "/page4"),
+    "u=6": ("/page0", "/page2"),
+}
+"""What a client says of how urgent it is → files; the most urgent first."""
+
+LATER, UPDATE_S = "/page5", 0.2
+"""The file that becomes urgent in the middle of a larger one, and when."""
+
+TURNS = 10
+"""Two files of 20 kB in datagrams of 1,200 bytes that take turns change more often than this."""
+
 WORD = b"rosebud"
 """In the files; what nobody else should read."""
 
@@ -79,6 +92,7 @@ def servers(
     doors = [Door(www), Door(www, RETRY_PORT, retry), Door(made["long"], LONG_PORT)]
     flaws = [fault for fault in faults if fault in ("amplify", "no-table")]
     flaws += ["one-address"] if "fixed-address" in faults else []
+    flaws += ["no-priorities"] if "equal" in faults else []
     site = SITE.replace("CHAIN", str(www.chain)).replace("KEY", str(www.key))
     site = site.replace("ALT_SVC", "" if "no-alt-svc" in faults else ALT_SVC)
     return Http3Server(net, "h2", doors, flaws), Nginx(site, port=PORT)
@@ -102,7 +116,8 @@ class Visits:
         port = LONG_PORT if "long-certificate" in self.faults else PORT
         again = "no-resumption" not in self.faults
         versions = [VERSION] if "known-version" in self.faults else [UNKNOWN_VERSION, VERSION]
-        files = [["/small0"], ["/small1"], ["/small2"]]
+        small = [["/small0"], ["/small1"], ["/small2"]]
+        files = {path: said for said, paths in PRIORITIES.items() for path in paths}
         window = {} if "wide-window" in self.faults else {"window_bytes": WINDOW_BYTES}
         idle = {} if "patient" in self.faults else {"idle_s": IDLE_S}
         return {
@@ -113,9 +128,10 @@ class Visits:
             "retry": self.job(paths=[["/small0"]], port=RETRY_PORT),
             "long": self.job(paths=[["/small0"]], port=LONG_PORT),
             "versions": self.job(paths=[["/small0"]], versions=versions),
-            "headers": self.job(paths=files),
+            "headers": self.job(paths=small),
             "keys": self.changing_keys,
             "window": self.job(paths=[["/page0"]], **window),
+            "priorities": self.job(paths=[sorted(files)], priorities=files),
             "move": self.moving(),
             "new-id": self.moving(new_id="same-id" not in self.faults),
             "tcp-move": self.moving_tcp,
@@ -137,6 +153,13 @@ class Visits:
         return in_order(
             filter_packets("r1", "forward", rule), self.job(paths=paths), unfilter("r1")
         )
+
+    def updating(self, net: RunningNetwork) -> None:
+        """A large file, and a small one that can wait, until it cannot."""
+        end = self.client.begin(paths=[["/large", LATER]], priorities={LATER: "u=6"})
+        net.sleep(UPDATE_S)
+        self.job(now="priorities", priorities={LATER: "u=0"})(net)
+        end()
 
     # ---- elsewhere
 

@@ -12,9 +12,9 @@ from testbed import (
     at_least,
     at_most,
     claim,
-    given,
     last,
     near,
+    presuming,
     same,
 )
 
@@ -57,16 +57,15 @@ class Correctness(Experiment):
             if name != STOP_AND_WAIT:  # it has only one datagram under way
                 suffered["overtaken"] = int(row["overtaken"])
             found = (row["done"], row["in_order"], row["intact"])
-            verdicts += [
-                *(
-                    given(
-                        at_least(n, LEAST, unit=f"datagrams {what.removeprefix('data_')} ({name})")
-                    )
-                    for what, n in suffered.items()
-                ),
+            bad = (
+                at_least(n, LEAST, unit=f"datagrams {what.removeprefix('data_')} ({name})")
+                for what, n in suffered.items()
+            )
+            judged = (
                 near(int(row["delivered"]), int(row["pieces"]), abs=0, unit=f"pieces ({name})"),
                 same([bool(f) for f in found], [True] * 3, f"{name}: complete, in order, intact"),
-            ]
+            )
+            verdicts.append(presuming(all_of(*bad), *judged))
         shown = tables.of("transfers", kind="bad").drop(columns=list(TIMES))
         return all_of(*verdicts).because("transfers", shown, scenario=GO_BACK_N)
 
@@ -85,11 +84,12 @@ class Correctness(Experiment):
             came = tables.of("frames", scenario=name, step="swapped", capture="rx1-eth0", ack=False)
             wrong = came[~came["sound"].astype(bool)]
             passed = int(wrong["checksum_ok"].astype(bool).sum())
-            verdicts += [
-                given(at_least(passed, LEAST, unit=f"damaged datagrams that UDP takes ({name})")),
+            judged = (
                 near(int(row["refused"]), passed, abs=0, unit=f"refused by their CRC ({name})"),
                 same([bool(row["intact"]), bool(row["in_order"])], [True] * 2, f"{name}: intact"),
-            ]
+            )
+            taken = at_least(passed, LEAST, unit=f"damaged datagrams that UDP takes ({name})")
+            verdicts.append(presuming(taken, *judged))
             shown.append(wrong.head(3))
         verdict = all_of(*verdicts)
         for wrong in shown:
@@ -112,13 +112,13 @@ class Correctness(Experiment):
                 self._repeated_in_vain(tables, name, str(row["step"]))
                 for row in lossy.to_dict("records")
             )
-            verdicts += [
-                given(
-                    at_least(int(lossy["repeats"].sum()), LEAST, unit=f"pieces repeated ({name})")
-                ),
+            judged = (
                 same(set(lossy["done"].astype(bool)), {True}, f"{name}: complete"),
                 at_most(late, 0, unit=f"repeated although acknowledged ({name})"),
-            ]
+            )
+            repeats = int(lossy["repeats"].sum())
+            repeated = at_least(repeats, LEAST, unit=f"pieces repeated ({name})")
+            verdicts.append(presuming(repeated, *judged))
         shown = tables.of("transfers", kind="lossy").drop(columns=list(TIMES))
         return all_of(*verdicts).because("transfers", shown, scenario=GO_BACK_N)
 

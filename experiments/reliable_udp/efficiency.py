@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from testbed import Tables, Verdict, all_of, at_least, at_most, claim, given, near
+from testbed import Tables, Verdict, all_of, at_least, at_most, claim, near, presuming
 
 from . import go_back_n, selective_repeat, stop_and_wait
 from .correctness import GO_BACK_N, SELECTIVE_REPEAT, STOP_AND_WAIT, Correctness
@@ -37,14 +37,14 @@ class Efficiency(Correctness):
         clean = self._of_kind(tables, STOP_AND_WAIT, "clean")
         lossy = self._of_kind(tables, STOP_AND_WAIT, "lossy")
         failed = _share(int(lossy["data_lost"]) + int(lossy["acks_lost"]), int(lossy["pieces"]))
-        return all_of(
+        return presuming(
+            self._as_lossy(failed, self._failed, lossy),
             near(
                 self._used(clean),
                 100 * stop_and_wait.utilisation(*times, 0),
                 rel=0.01,
                 unit="% of the link without losses",
             ),
-            self._as_lossy(failed, self._failed, lossy),
             near(
                 self._used(lossy),
                 100 * stop_and_wait.utilisation(*times, failed),
@@ -97,8 +97,7 @@ class Efficiency(Correctness):
         for row in self._transfers(tables, GO_BACK_N, "lossy").to_dict("records"):
             window, lost = int(row["window"]), int(row["in_turn_lost"])
             p = _share(lost, int(row["pieces"]))
-            verdicts += [
-                self._as_lossy(p, self.params.loss_percent / 100, row),
+            judged = (
                 near(int(row["timeouts"]), lost, abs=0, unit="timeouts; losses of what was due"),
                 near(
                     self._used(row),
@@ -106,7 +105,9 @@ class Efficiency(Correctness):
                     rel=CLOSE,
                     unit=f"% with a window of {window} and {lost} such losses",
                 ),
-            ]
+            )
+            as_lossy = self._as_lossy(p, self.params.loss_percent / 100, row)
+            verdicts.append(presuming(as_lossy, *judged))
         return all_of(*verdicts).because(
             "transfers", self._shown(tables, GO_BACK_N), scenario=GO_BACK_N
         )
@@ -145,18 +146,20 @@ class Efficiency(Correctness):
         lost = int(row["data_lost"]) + int(row["acks_lost"])
         failed = _share(lost, int(row["pieces"]))
         return all_of(
-            self._as_lossy(failed, self._failed, row),
             near(
                 int(row["repeats"]),
                 lost,
                 abs=0,
                 unit="repetitions; datagrams and acknowledgements lost",
             ),
-            near(
-                self._used(row),
-                100 * selective_repeat.utilisation(failed),
-                rel=CLOSE,
-                unit="% of the link",
+            presuming(
+                self._as_lossy(failed, self._failed, row),
+                near(
+                    self._used(row),
+                    100 * selective_repeat.utilisation(failed),
+                    rel=CLOSE,
+                    unit="% of the link",
+                ),
             ),
             at_least(
                 100 * float(row["rate_pps"]) * self.link.frame_s,
@@ -218,7 +221,7 @@ class Efficiency(Correctness):
         """Chance gave the run about the losses that the link has."""
         attempts = int(row["pieces"]) / (1 - found)
         slack = SIGMAS * (wanted * (1 - wanted) / attempts) ** 0.5
-        return given(near(100 * found, 100 * wanted, abs=100 * slack, unit="% lost"))
+        return near(100 * found, 100 * wanted, abs=100 * slack, unit="% lost")
 
     def _used(self, row: Mapping[Any, Any]) -> float:
         """Use of the link in percent, from the first transmission to the last piece's success.

@@ -12,6 +12,7 @@ from testbed import LinkShape, Tables, own_program, param, steps
 from testbed.daemons import start
 from testbed.daemons.database_pages import DatabasePages
 from testbed.daemons.postgresql import Postgresql
+from testbed.programs.defences import SHOP_FLAWS
 from topologies.star import Star
 
 from . import outcomes, statements
@@ -27,13 +28,7 @@ if TYPE_CHECKING:
 
     from testbed import RunningNetwork, ScenarioData
 
-FLAWS = (
-    *("parameters-everywhere", "no-parameters", "no-escaping", "no-blocking", "no-checking"),
-    *("loud", "owner", "scripts"),
-)
-"""Mistakes of the application."""
-
-FAULTS = ("none", "half-logged", *FLAWS)
+FAULTS = ("none", "half-logged", *SHOP_FLAWS)
 
 
 class SqlInjection(Stealing, Halves, Curing):
@@ -74,7 +69,7 @@ class SqlInjection(Stealing, Halves, Curing):
             logged="mod" if "half-logged" in faults else "all",
         )
         pages = DatabasePages(
-            flaws=[fault for fault in faults if fault in FLAWS],
+            flaws=[fault for fault in faults if fault in SHOP_FLAWS],
             options=(f"database={net.address('h3')}",),
         )
         start(net, {"h2": [pages], "h3": [database]})

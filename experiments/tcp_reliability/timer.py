@@ -17,9 +17,9 @@ from testbed import (
     between,
     claim,
     first,
-    given,
     last,
     near,
+    presuming,
     same,
 )
 
@@ -51,8 +51,8 @@ class Timer(Repair):
         """The kernel's SRTT after each of forty exchanges, over a path with jitter."""
         table = self._estimates(tables)
         off = (table["kernel_srtt_ms"] - table["srtt_ms"]).abs().max()
-        return all_of(
-            given(at_least(table["sample_ms"].std(), 1.0, unit="ms spread of the samples")),
+        return presuming(
+            at_least(table["sample_ms"].std(), 1.0, unit="ms spread of the samples"),
             at_most(off, EXACT_MS, unit="ms off the formula"),
         ).because("samples", table, scenario="repair")
 
@@ -68,8 +68,8 @@ class Timer(Repair):
         off = (table["kernel_rttvar_ms"] - table["rttvar_linux_ms"]).abs().max()
         plain = table[table["low"].cumsum() == 0]  # up to the first low sample both are the same
         standard = (plain["kernel_rttvar_ms"] - plain["rttvar_ms"]).abs().max()
-        return all_of(
-            given(at_least(len(plain), 1, unit="samples before the first low one")),
+        return presuming(
+            at_least(len(plain), 1, unit="samples before the first low one"),
             at_most(standard, EXACT_MS, unit="ms off the RFC's formula up to there"),
             at_most(off, EXACT_MS, unit="ms off with Linux's exception"),
         ).because("samples", table, scenario="repair")

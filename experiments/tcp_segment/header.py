@@ -18,10 +18,10 @@ from testbed import (
     at_most,
     between,
     claim,
-    given,
     near,
     none_of,
     pick,
+    presuming,
     same,
 )
 
@@ -87,8 +87,8 @@ class Header(Experiment):
         every = self._raw(tables)
         wrong = every[every["checksum"] != every["computed"]]
         without = int((every["checksum"] == every["computed_without"]).sum())
-        return all_of(
-            given(at_least(len(every), 100, unit="segments")),
+        return presuming(
+            at_least(len(every), 100, unit="segments"),
             none_of(wrong, every, "segments with another sum", "the computed sum in each"),
             at_most(without / max(1, len(every)), 0.01, unit="of the sums right without it"),
         ).because("the first", every.head(6))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, given, pick
+from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, pick, presuming
 
 READERS = ("length", "size", "delimiter")
 
@@ -62,7 +62,7 @@ class Messages(Experiment):
     def _always_right(self, tables: Tables, reader: str) -> Verdict:
         tried = self._tried(tables, reader)
         split = tried[tried["reads"] > 1]
-        return all_of(
+        return presuming(
+            at_least(len(split), FEWEST_WAYS, unit="streams that came in several reads"),
             at_most(int((~tried["right"]).sum()), 0, unit="streams read wrongly"),
-            given(at_least(len(split), FEWEST_WAYS, unit="streams that came in several reads")),
         ).because("streams", tried, scenario="main")

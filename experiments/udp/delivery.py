@@ -12,9 +12,9 @@ from testbed import (
     at_least,
     at_most,
     claim,
-    given,
     near,
     pick,
+    presuming,
     same,
 )
 
@@ -90,8 +90,8 @@ class Delivery(Header):
         seen = self._datagrams(tables, "boundaries")
         got = self._got(tables, "boundaries")
         early = float(got["time_s"].min() - seen["time_s"].max()) if len(got) else None
-        return all_of(
-            given(at_least(early, 0.1, unit="s between the last arrival and the first call")),
+        return presuming(
+            at_least(early, 0.1, unit="s between the last arrival and the first call"),
             same([int(n) for n in got["got_bytes"]], list(MESSAGES), "bytes of each call"),
         ).because("datagrams", seen)
 
@@ -160,11 +160,12 @@ class Delivery(Header):
         sent = tables.of("datagrams", capture=SENT, step="imperfect")
         numbers = self._numbered(tables)
         missing = set(range(NUMBERED_PKTS)) - set(numbers["wire"])
+        unread = NUMBERED_PKTS - len(set(numbers["program"]))
         return all_of(
             near(len(sent), NUMBERED_PKTS, abs=0, unit="datagrams sent, each once"),
-            given(at_least(len(missing), 5, unit="of them lost on the way")),
-            near(
-                NUMBERED_PKTS - len(set(numbers["program"])), len(missing), abs=0, unit="never read"
+            presuming(
+                at_least(len(missing), 5, unit="of them lost on the way"),
+                near(unread, len(missing), abs=0, unit="never read"),
             ),
         ).because("first of those sent", sent.head(6))
 
@@ -181,8 +182,8 @@ class Delivery(Header):
             for place, number in enumerate(numbers["wire"])
         )
         moved = sum(a != b for a, b in zip(numbers["wire"], numbers["program"], strict=False))
-        return all_of(
-            given(at_least(late, 5, unit="datagrams overtaken")),
+        return presuming(
+            at_least(late, 5, unit="datagrams overtaken"),
             at_most(moved, 0, unit="put into another order by the receiving host"),
             near(
                 len(numbers["program"]), len(numbers["wire"]), abs=0, unit="read of those arrived"
@@ -199,8 +200,8 @@ class Delivery(Header):
         doubled = {
             where: {n for n in found if found.count(n) > 1} for where, found in numbers.items()
         }
-        return all_of(
-            given(at_least(len(doubled["wire"]), 5, unit="datagrams doubled by the wire")),
+        return presuming(
+            at_least(len(doubled["wire"]), 5, unit="datagrams doubled by the wire"),
             at_most(len(doubled["wire"] ^ doubled["program"]), 0, unit="of them read only once"),
         ).because("as they arrived", self._datagrams(tables, "imperfect").head(12))
 

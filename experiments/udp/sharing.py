@@ -17,10 +17,10 @@ from testbed import (
     bulk_flows,
     claim,
     first,
-    given,
     last,
     near,
     own_program,
+    presuming,
     programs,
 )
 from topologies.dumbbell import BOTTLENECK_FAR
@@ -153,8 +153,8 @@ class Sharing(Experiment):
         halves = tables.of("udp_sent")
         early, late = (float(tables.row("udp_sent", half=h)["mbps"]) for h in ("first", "second"))
         lost = int(halves["sent"].iloc[0] - halves["arrived"].iloc[0])
-        return all_of(
-            given(at_least(lost, 10, unit="datagrams lost")),
+        return presuming(
+            at_least(lost, 10, unit="datagrams lost"),
             near(late, early, rel=0.01, unit="Mbit/s in the second half"),
         ).because("the UDP flow", halves, scenario="main")
 

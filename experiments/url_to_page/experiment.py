@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.plots import page_loads
 from testbed import LookUps, Tables, dns_lookups, name_service, param, steps
-from testbed.daemons import certificates, start
+from testbed.daemons import Daemon, certificates, start
 from testbed.daemons.browser import NAMES_S, PROGRAMS, Browser, Page
 from topologies.website import DELAYS_MS, Website
 
@@ -60,7 +60,7 @@ class UrlToPage(Journey, Waits, Pages):
 
     params: Parameters
     tables_type = LookUps
-    programs = (*PROGRAMS, "nginx", "nsd", "unbound", "ping", "kdig", "curl", "unshare")
+    programs = (*PROGRAMS, "apache2", "nginx", "nsd", "unbound", "ping", "kdig", "curl", "unshare")
     extras = ("browser",)
 
     def scenarios(self) -> dict[str, Any]:
@@ -80,10 +80,11 @@ class UrlToPage(Journey, Waits, Pages):
         faults = self.params.faults
         site.write_files(faults)
         made = certificates.make(net, "w1", site.CERTIFICATES)
-        servers = {
+        servers: dict[str, list[Daemon]] = {
             node: [site.nginx(name, folder, made["site"], faults)]
             for node, name, folder in (("w1", site.WWW, "site"), ("w2", site.CDN, "third"))
         }
+        servers["w1"].append(site.apache(made["site"]))
         names = site.name_servers(net, self.params.ttl_s)
         start(net, {**servers, **names, "v1": [site.resolver(net, faults)]})
         name_service.reach(net, "v1", "h1", "n1", "n2", "n3")
@@ -138,7 +139,9 @@ class UrlToPage(Journey, Waits, Pages):
         for name in (*site.PAGES, *site.BASELINES, "old"):
             shown = site.BASELINES.get(name, name) if plain else name
             url = f"{site.SITE}/{shown}.html"
-            if name == "old":
+            if name in site.MADE:
+                url = f"{site.SITE}:{site.MADE_PORT}/{shown}.cgi"
+            elif name == "old":
                 url = f"{site.SITE}{'' if plain else f':{site.OLD_PORT}'}/many.html"
             page = self._browser.page()
             self._step(net, name, lambda n=name, p=page, u=url: p.visit(n, u))  # type: ignore[misc]

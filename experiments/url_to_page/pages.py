@@ -116,6 +116,37 @@ class Pages(Experiment):
         ).because("requests", _shown(tables, "preload"))
 
     @claim(
+        "103 Early Hints lets the browser fetch files while the server still thinks: what the page "
+        "needs is there when the page comes, and it is painted a round trip sooner.",
+        source="RFC 8297 §2; RFC 9110 §15.2; HTML §4.6.8.20 (link type preload)",
+        scenarios=[PAGES],
+        bears_stall_s=0.001,
+    )
+    def early_hints_save_a_round_trip(self, tables: Tables) -> Verdict:
+        """A page that takes a program 200 ms, without hints and with one for its style sheet."""
+        undisturbed(tables, *site.MADE)
+        style = {name: file(tables, name, "style.css") for name in site.MADE}
+        waits = {name: known(_took_ms(row), "end of style.css") for name, row in style.items()}
+        paints = {name: _first_content_ms(tables, name) for name in site.MADE}
+        return all_of(
+            same([bool(style[name]["early"]) for name in site.MADE], [False, True], "by a hint"),
+            near(
+                waits["made"] - waits["hinted"],
+                self.site_rtt_ms,
+                abs=2 * self.slack_ms,
+                unit="ms",
+                what="less for the style sheet",
+            ),
+            near(
+                paints["made"] - paints["hinted"],
+                self.site_rtt_ms,
+                abs=_CHATTER_MS,
+                unit="ms",
+                what="painted sooner",
+            ),
+        ).because("requests", _shown(tables, "hinted"))
+
+    @claim(
         "Packing saves bytes, and so time: what fits into fewer of TCP's first rounds comes "
         "sooner.",
         source="RFC 9110 §8.4.1.3; RFC 6928 §2; RFC 5681 §3.1",
@@ -179,6 +210,12 @@ class Pages(Experiment):
 
 def _first_content_ms(tables: Tables, name: str) -> float:
     return known(ms(visit(tables, name, PAGES), "first_content"), f"first paint of '{name}'")
+
+
+def _took_ms(request: pd.Series[Any]) -> float | None:
+    """From wanting a file to having it; None: it never came."""
+    ended_ns = request["ended_ns"]
+    return None if pd.isna(ended_ns) else float(ended_ns - request["began_ns"]) / 1e6
 
 
 def _came_ms(tables: Tables, name: str, path: str) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from testbed import name_service
 from testbed.daemons import Daemon
+from testbed.daemons.apache import Apache
 from testbed.daemons.certificates import Certificate, Files
 from testbed.daemons.nginx import Nginx
 from testbed.daemons.nsd import Nsd
@@ -23,6 +24,9 @@ WWW, CDN = "www.example.org", "cdn.example.net"
 SITE, THIRD = f"https://{WWW}", f"https://{CDN}"
 OLD_PORT = 444
 """Where the site speaks HTTP/1.1 only."""
+
+MADE_PORT, THINKING_S = 445, 0.2
+"""Where a program makes the pages, and how long it takes for one."""
 
 KEPT_S = 86_400
 """How long the site's files may be kept; its pages must be validated each time."""
@@ -45,10 +49,13 @@ BASELINES = {
     "preload": "chain",
     "packed": "unpacked",
     "lazy": "eager",
+    "hinted": "made",
 }
 """Page → the page that differs from it in one word."""
 
-PAGES = ("blocking", "late-style", "chain", "unpacked", "eager", "many")
+PAGES = ("blocking", "late-style", "chain", "unpacked", "eager", "many", "made")
+MADE = ("made", "hinted")
+"""Those that a program makes."""
 
 _HTTP = """
 ssl_certificate {chain};
@@ -104,6 +111,35 @@ def nginx(name: str, folder: str, made: Files, faults: Collection[str]) -> Nginx
     )
 
 
+def apache(made: Files) -> Apache:
+    """The site's pages that a program makes; for one of them the server sends 103 at once."""
+    style = '"</kept/style.css>; rel=preload; as=style"'
+    return Apache(
+        (
+            "DocumentRoot /srv/site",
+            "SSLEngine on",
+            f"SSLCertificateFile {made.chain}",
+            f"SSLCertificateKeyFile {made.key}",
+            "Protocols h2",
+            "H2EarlyHints on",
+            "AddType text/css .css",
+            "AddType application/javascript .js",
+            "AddHandler cgi-script .cgi",
+            "<Directory /srv/site>",
+            "Options +ExecCGI",
+            "</Directory>",
+            "<Location /kept/>",
+            f"Header set Cache-Control max-age={KEPT_S}",
+            "</Location>",
+            "<Location /hinted.cgi>",
+            f"H2EarlyHint Link {style}",
+            "</Location>",
+        ),
+        modules=("cgid", "headers", "http2", "ssl"),
+        port=MADE_PORT,
+    )
+
+
 def write_files(faults: Collection[str]) -> None:
     """What both servers have; dates are those of the run."""
     for folder in ("site", "third"):
@@ -121,6 +157,10 @@ def write_files(faults: Collection[str]) -> None:
     Path("/srv/site/index.html").write_text(_page("", _images(range(1, 4), "")))
     for name, (head, body) in _variants("plain" in faults).items():
         Path(f"/srv/site/{name}.html").write_text(_page(head, body))
+    for name in MADE:
+        file = Path(f"/srv/site/{name}.cgi")
+        file.write_text(_PROGRAM.format(seconds=THINKING_S, page=_page("", "")))
+        file.chmod(0o755)
 
 
 def picture(size_px: int, seed: int) -> bytes:
@@ -142,6 +182,17 @@ def picture(size_px: int, seed: int) -> bytes:
 _STYLE = """body { font: 20px sans-serif; margin: 40px; background: #eef6fb }
 h1 { color: #0b6a8f }
 img, .deep { width: 120px; height: 120px; margin: 8px; display: inline-block }
+"""
+
+
+_PROGRAM = """#!/bin/sh
+sleep {seconds}
+cat <<END
+Content-Type: text/html
+Cache-Control: no-cache
+
+{page}
+END
 """
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from testbed.programs import defences
+
 BOARD, EVIL = "board.example.org", "evil.example.net"
-DEFENCES = ("none", "blocking", "encoding", "sanitising", "http-only", "policy", "all")
+DEFENCES = tuple(defences.BOARD)
 DEED = "I love mallory"
 """What a script writes in the victim's name."""
 

@@ -12,6 +12,7 @@ from testbed.daemons import start
 from testbed.daemons.browser import PROGRAMS, Browser
 from testbed.daemons.message_board import MessageBoard
 from testbed.daemons.nginx import Nginx
+from testbed.programs.defences import BOARD_FLAWS
 from topologies.star import Star
 
 from . import outcomes
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
 
     from testbed import RunningNetwork, ScenarioData
 
-FLAWS = (
-    *("encoded-everywhere", "no-blocking", "no-encoding", "no-sanitising", "script-cookies"),
-    *("no-policy", "one-weak-page"),
-)
-FAULTS = ("none", *FLAWS)
+FAULTS = ("none", *BOARD_FLAWS)
 
 
 class Xss(Stealing, Curing):
@@ -67,7 +64,7 @@ class Xss(Stealing, Curing):
 
     def run(self, net: RunningNetwork) -> None:
         """The attacker prepares the boards, then the victim visits each."""
-        flaws = [fault for fault in self.params.faults if fault in FLAWS]
+        flaws = [fault for fault in self.params.faults if fault in BOARD_FLAWS]
         evil = Nginx("server { listen 80; location / { return 204; } }", port=80)
         start(net, {"h2": [MessageBoard(flaws=flaws)], "h3": [evil]})
         net.capture(VICTIM, LOOT)

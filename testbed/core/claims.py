@@ -318,15 +318,18 @@ def all_of(*verdicts: Verdict) -> Verdict:
     )
 
 
-def given(*conditions: Verdict) -> Verdict:
-    """What a claim presupposes: if it was not so, the claim is INCONCLUSIVE, and never FAIL.
+def presuming(premise: Verdict, *verdicts: Verdict) -> Verdict:
+    """All verdicts as in `all_of`; INCONCLUSIVE, whatever they say, if the premise does not hold.
 
     For what chance or the setting had to provide, such as enough losses to see what they cause.
+
+    Args:
+        premise: what the claim presupposes; several: `all_of` them.
+        verdicts: what it says.
     """
-    verdict = all_of(*conditions)
-    if verdict.status is Status.FAIL:
-        return replace(verdict, status=Status.INCONCLUSIVE)
-    return verdict
+    if premise.status is Status.PASS:
+        return all_of(premise, *verdicts)
+    return replace(premise, status=Status.INCONCLUSIVE)
 
 
 def _each_once(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,11 @@ class Http3Server(_Aioquic):
     def argv(self, place: Place) -> list[str]:
         """In the foreground."""
         return self.start_up("http3_server", *self.words)
+
+    def dry_run(self, place: Place) -> list[str]:
+        """Its own check of settings and certificates, by this Python, which may have aioquic."""
+        environment = [f"{name}={value}" for name, value in self.environment.items()]
+        return ["env", *environment, sys.executable, *self.argv(place)[1:], "check"]
 
     def ready(self, place: Place, process: Process) -> bool:
         """Once its ports are open."""

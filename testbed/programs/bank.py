@@ -3,8 +3,8 @@
     bank.py [port=8000] [flaws=a,b] [check]
 
 ``POST /<defence>/login`` opens a session, ``/<defence>/`` shows the form for transfers,
-``/<defence>/transfer`` makes one, by POST, PUT, or (as careless sites do) by GET. `DEFENCES` say
-what each asks for. It stands behind a server that speaks TLS.
+``/<defence>/transfer`` makes one, by POST, PUT, or (as careless sites do) by GET. What each defence
+asks for is in `testbed.programs.defences`. It stands behind a server that speaks TLS.
 """
 
 import html
@@ -17,25 +17,9 @@ if __name__ == "__main__":  # started as a file: our package is two folders up
 from flask import Flask, Response, abort, redirect, request
 from waitress import serve
 
+from testbed.programs.defences import BANK, BANK_FLAWS
 from testbed.programs.settings import read
 
-DEFENCES = {
-    "none": "takes each request that has the cookie",
-    "lax": "its cookie is SameSite=Lax",
-    "strict": "its cookie is SameSite=Strict",
-    "origin": "refuses requests from foreign origins",
-    "token": "wants a secret that only its own form has, and nothing by GET",
-    "framing": "forbids other sites to show it in a frame",
-    "all": "Lax, origin, token and framing together",
-}
-FLAWS = {
-    "closed": "everything is refused that a foreign page could send",
-    "loose-cookies": "no cookie has a SameSite of its own",
-    "no-origin": "the origin is not looked at",
-    "no-token": "the token is not looked at",
-    "framed": "every site may show it in a frame",
-    "open-preflight": "other origins are allowed whatever they ask for",
-}
 SITE = "https://bank.example.org"
 MOST_BYTES = 10_000
 """Of a request's body."""
@@ -118,7 +102,7 @@ def preflight(defence: str) -> Response:
 
 
 def _known(defence: str) -> None:
-    if defence not in DEFENCES:
+    if defence not in BANK:
         abort(404)
 
 
@@ -139,7 +123,7 @@ def _check_origin(defence: str) -> None:
 def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
     settings = {"port": "8000", "flaws": ""}
-    if read(words, settings, flaws, FLAWS):
+    if read(words, settings, flaws, BANK_FLAWS):
         serve(app, host="0.0.0.0", port=int(settings["port"]), threads=4)
 
 

@@ -3,8 +3,9 @@
     database_pages.py [port=8000] [database=ADDRESS] [flaws=a,b] [check]
 
 ``/<defence>/login`` compares name and password, ``/<defence>/search?word=`` finds items by text,
-``/<defence>/item?number=`` shows one. `DEFENCES` say what each does with what visitors send. The
-statements go to PostgreSQL at `database`; those of ``/sqlite/`` to SQLite in this process.
+``/<defence>/item?number=`` shows one. What each does with what visitors send is in
+`testbed.programs.defences`. The statements go to PostgreSQL at `database`; those of ``/sqlite/`` to
+SQLite in this process.
 """
 
 import ctypes.util
@@ -20,29 +21,10 @@ if __name__ == "__main__":  # started as a file: our package is two folders up
 from flask import Flask, Response, abort, request
 from waitress import serve
 
+from testbed.programs.defences import SHOP, SHOP_FLAWS
 from testbed.programs.settings import read
 from testbed.programs.shop import DOORKEEPER, OWNER, READER, TABLES
 
-DEFENCES = {
-    "none": "puts the text into the statement as it came",
-    "escaping": "doubles the quotes in it",
-    "blocking": "refuses what contains certain words",
-    "checking": "refuses names that are not letters and numbers that are not digits",
-    "quiet": "tells nothing of the database's errors",
-    "least-privilege": "has a database user for each task, with the rights that it needs",
-    "parameters": "sends the statement and the values apart",
-    "sqlite": "none, with SQLite in place of PostgreSQL",
-}
-FLAWS = {
-    "parameters-everywhere": "all pages use parameters",
-    "no-parameters": "the pages named after them use none",
-    "no-escaping": "nothing is doubled",
-    "no-blocking": "no word is refused",
-    "no-checking": "nothing is checked",
-    "loud": "all pages show the errors of the database",
-    "owner": "all pages use the user that owns the tables",
-    "scripts": "SQLite runs all statements in a text",
-}
 BLOCKED = ("--", ";", "union select", " or ")
 LOGIN = "SELECT name FROM accounts WHERE name = '{}' AND password = '{}'"
 SEARCH = "SELECT title, price FROM items WHERE NOT hidden AND title LIKE '%{}%'"
@@ -100,7 +82,7 @@ def _refuse_unless(defence: str, match: re.Match[str] | None) -> None:
 
 def _ask(defence: str, statement: str, values: list[str], user: str) -> list[tuple[Any, ...]]:
     """The rows that a statement gives, with the values put in by the defence's rule."""
-    if defence not in DEFENCES:
+    if defence not in SHOP:
         abort(404)
     if defence == "blocking" and "no-blocking" not in flaws:
         text = " ".join(values).lower()
@@ -191,7 +173,7 @@ def _library(name: str) -> str | None:
 
 def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
-    if read(words, settings, flaws, FLAWS):
+    if read(words, settings, flaws, SHOP_FLAWS):
         ctypes.util.find_library = _library
         serve(app, host="0.0.0.0", port=int(settings["port"]), threads=1)
 

@@ -7,6 +7,7 @@ is done, it answers with one line. It trusts the certificates of CA, speaks to A
 appends its secrets to KEYS, and leaves one file per connection in QLOG. A job has
 
 - ``paths``: lists of paths; each list is asked for at once, when the list before it has come
+- ``priorities``: path → Priority field value of its request (RFC 9218), as ``u=1, i``
 - ``port`` (443), ``http`` (False: closes without having asked for anything)
 - ``resume`` (with the last ticket, and requests in 0-RTT)
 - ``versions`` (the first one begins), ``window_bytes`` (of each stream)
@@ -14,7 +15,8 @@ appends its secrets to KEYS, and leaves one file per connection in QLOG. A job h
 - ``alt_svc`` (asks over TCP first, at that port, where HTTP/3 is; instead of ``port``)
 
 A job with ``now`` acts on the connection that is open: ``new_id`` (the next packet has another
-connection id), ``new_keys``. One JSON object per line of output tells what came when.
+connection id), ``new_keys``, ``priorities`` (another one for each path). One JSON object per line
+of output tells what came when.
 """
 
 import asyncio
@@ -38,6 +40,7 @@ from aioquic.quic.events import ConnectionTerminated, ProtocolNegotiated
 from aioquic.quic.logger import QuicFileLogger
 from aioquic.tls import SessionTicket
 
+from testbed.programs import http3_priorities
 from testbed.programs.telling import tell
 
 _LIMIT_S = 60.0
@@ -51,7 +54,7 @@ class Client(QuicConnectionProtocol):
 
     http: H3Connection | None = None
 
-    def ask(self, host: str, paths: list[str]) -> asyncio.Future[None]:
+    def ask(self, host: str, paths: list[str], priorities: dict[str, str]) -> asyncio.Future[None]:
         """Asks for files at once; done when all have come."""
         self.http = self.http or H3Connection(self._quic)
         self.open: dict[int, str] = {}
@@ -63,9 +66,20 @@ class Client(QuicConnectionProtocol):
             fields = [(b":method", b"GET"), (b":scheme", b"https")]
             fields += [(b":authority", host.encode()), (b":path", path.encode())]
             fields += [(b"user-agent", b"testbed-http3"), (b"accept", b"*/*")]
+            if path in priorities:
+                fields.append((b"priority", priorities[path].encode()))
             self.http.send_headers(stream, fields, end_stream=True)
         self.transmit()
         return came
+
+    def prioritise(self, priorities: dict[str, str]) -> None:
+        """Other priorities for files that are on their way (RFC 9218 §7.2)."""
+        assert self.http is not None
+        for stream, path in self.open.items():
+            if path in priorities:
+                frame = http3_priorities.update(stream, priorities[path])
+                self._quic.send_stream_data(self.http._local_control_stream_id, frame)
+        self.transmit()
 
     def quic_event_received(self, event: Any) -> None:
         """Headers and data of responses, as the library hands them over."""
@@ -120,7 +134,7 @@ class Jobs:
     async def do(self, job: dict[str, Any]) -> None:
         """A connection from its start to its end, or something in the middle of one."""
         if "now" in job:
-            self.act(job["now"])
+            self.act(job)
             return
         port = job.get("port", 443)
         if "alt_svc" in job:
@@ -137,15 +151,17 @@ class Jobs:
             assert isinstance(client, Client)
             self.client = client
             for paths in job["paths"]:
-                await client.ask(self.name, paths)
+                await client.ask(self.name, paths, job.get("priorities", {}))
             await asyncio.sleep(job.get("stay_s", 0))
 
-    def act(self, what: str) -> None:
+    def act(self, job: dict[str, Any]) -> None:
         """On the connection that is open."""
         if self.client is None:
             raise ConnectionError("no connection")
-        if what == "new_id":
+        if job["now"] == "new_id":
             self.client._quic.change_connection_id()  # tells nobody before the next packet
+        elif job["now"] == "priorities":
+            self.client.prioritise(job["priorities"])
         else:
             self.client.request_key_update()
 

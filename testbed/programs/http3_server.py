@@ -4,37 +4,42 @@
 
 ``doors`` is a list: each door has a ``port``, files ``certificate`` (a chain) and ``key``, and
 ``retry``: whether clients must prove their address first (RFC 9000 §8.1.2). All files that are
-asked for go out at once, their streams side by side. The secrets of all connections are appended to
-``keys``; ``qlog`` gets one file per connection when it ends. `FLAWS` are mistakes that it makes
-only when asked.
+asked for go out at once, their streams side by side, or by the priorities that clients give them
+(RFC 9218). The secrets of all connections are appended to ``keys``; ``qlog`` gets one file per
+connection when it ends. `FLAWS` are mistakes that it makes only when asked.
 """
 
 import asyncio
 import json
+import ssl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # started as a file: our package is two folders up
     sys.path.append(__file__.rsplit("/", 3)[0])
 
+from aioquic.asyncio import server
 from aioquic.asyncio.protocol import QuicConnectionProtocol
-from aioquic.asyncio.server import serve
 from aioquic.h3 import connection as h3
 from aioquic.h3.events import HeadersReceived
 from aioquic.quic import connection as quic
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ProtocolNegotiated
+from aioquic.quic.connection import stream_is_unidirectional
+from aioquic.quic.events import ProtocolNegotiated, StreamDataReceived
 from aioquic.quic.logger import QuicFileLogger
 from aioquic.tls import SessionTicket
 
-from testbed.programs.settings import read
+from testbed.programs import http3_priorities
+from testbed.programs.settings import read, refuse
 from testbed.programs.telling import tell
 
 FLAWS = {
     "amplify": "sends as much as it likes to addresses that are not proven",
     "no-table": "has no room for a dynamic table of header fields",
     "one-address": "ignores datagrams from another address than the first",
+    "no-priorities": "ignores what clients say of priorities",
 }
 _MUCH_BYTES = 1 << 20
 
@@ -53,12 +58,15 @@ flaws: set[str] = set()
 class Server(QuicConnectionProtocol):
     """One connection: answers GET with files."""
 
+    _quic: http3_priorities.Connection
     http: h3.H3Connection | None = None
 
     def quic_event_received(self, event: Any) -> None:
         """Requests, once the handshake has agreed on HTTP/3."""
         if isinstance(event, ProtocolNegotiated):
             self.http = h3.H3Connection(self._quic)
+        if isinstance(event, StreamDataReceived) and stream_is_unidirectional(event.stream_id):
+            self.listen_for_updates(event.stream_id, event.data)
         if self.http is not None:
             for found in self.http.handle_event(event):
                 if isinstance(found, HeadersReceived):
@@ -70,12 +78,26 @@ class Server(QuicConnectionProtocol):
         file = Path(settings["root"], Path(headers[b":path"].decode()).name)
         found = file.is_file() and headers[b":method"] == b"GET"
         tell(file=file.name, stream=stream, found=found)
+        if b"priority" in headers:
+            self.prioritise(stream, headers[b"priority"].decode("ascii", "replace"))
         body = file.read_bytes() if found else b""
         fields = [(b":status", b"200" if found else b"404"), (b"server", b"testbed")]
         fields.append((b"content-length", str(len(body)).encode()))
         self.http.send_headers(stream, fields, end_stream=not body)
         if body:
             self.http.send_data(stream, body, end_stream=True)
+
+    def listen_for_updates(self, stream: int, data: bytes) -> None:
+        """PRIORITY_UPDATE frames, on the client's control stream."""
+        said = self.__dict__.setdefault("said", {})
+        said[stream] = (said.get(stream, b"") + data)[: http3_priorities.MOST_BYTES]
+        for request, field in http3_priorities.updates(said[stream]).items():
+            self.prioritise(request, field)
+
+    def prioritise(self, stream: int, field: str) -> None:
+        """From now on the stream is served as a Priority field value says."""
+        if "no-priorities" not in flaws:
+            self._quic.ranks[stream] = http3_priorities.rank(stream, field)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """From whatever address, unless there is a flaw."""
@@ -100,25 +122,34 @@ def break_library() -> None:
         h3.encode_settings = lambda settings: say(settings | none)
 
 
+def doors() -> Iterator[tuple[int, bool, QuicConfiguration]]:
+    """Port, retry and configuration of each door; at a mistake the program ends with code 2."""
+    try:
+        for door in json.loads(settings["doors"]):
+            configuration = QuicConfiguration(
+                is_client=False, alpn_protocols=["h3"], idle_timeout=float(settings["idle_s"])
+            )
+            configuration.load_cert_chain(door["certificate"], door["key"])
+            yield int(door["port"]), bool(door["retry"]), configuration
+    except KeyError as error:
+        refuse(f"doors: one has no {error}")
+    except (OSError, ssl.SSLError, TypeError, ValueError) as error:
+        refuse(f"doors, idle_s: {error}")
+
+
 async def listen() -> None:
     """Serves until it is ended."""
     logs = open(settings["keys"], "a", buffering=1) if settings["keys"] else None  # noqa: PTH123, SIM115
     tickets: dict[bytes, SessionTicket] = {}
-    for door in json.loads(settings["doors"]):
-        configuration = QuicConfiguration(
-            is_client=False,
-            alpn_protocols=["h3"],
-            idle_timeout=float(settings["idle_s"]),
-            quic_logger=QuicFileLogger(settings["qlog"]) if settings["qlog"] else None,
-            secrets_log_file=logs,
-        )
-        configuration.load_cert_chain(door["certificate"], door["key"])
-        await serve(
+    for port, retry, configuration in doors():
+        configuration.quic_logger = QuicFileLogger(settings["qlog"]) if settings["qlog"] else None
+        configuration.secrets_log_file = logs
+        await server.serve(
             "0.0.0.0",
-            door["port"],
+            port,
             configuration=configuration,
             create_protocol=Server,
-            retry=door["retry"],
+            retry=retry,
             session_ticket_fetcher=lambda label: tickets.pop(label, None),
             session_ticket_handler=lambda ticket: tickets.update({ticket.ticket: ticket}),
         )
@@ -127,9 +158,12 @@ async def listen() -> None:
 
 def main(words: list[str]) -> None:
     """Reads the settings, then serves."""
-    if read(words, settings, flaws, FLAWS):
-        break_library()
-        asyncio.run(listen())
+    if not read(words, settings, flaws, FLAWS):
+        list(doors())
+        return
+    server.QuicConnection = http3_priorities.Connection
+    break_library()
+    asyncio.run(listen())
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 
 ``/<defence>/`` shows what visitors wrote, ``POST /<defence>/messages`` adds to it,
 ``/<defence>/search?word=`` repeats a word, ``/<defence>/hello`` greets by the part of the address
-behind ``#``. ``POST /login`` opens a session, the same for all defences. `DEFENCES` say what each
-does with visitors' text.
+behind ``#``. ``POST /login`` opens a session, the same for all defences. What each does with
+visitors' text is in `testbed.programs.defences`.
 """
 
 import html
@@ -20,26 +20,9 @@ import bleach
 from flask import Flask, Response, abort, redirect, request
 from waitress import serve
 
+from testbed.programs.defences import BOARD, BOARD_FLAWS
 from testbed.programs.settings import read
 
-DEFENCES = {
-    "none": "shows text as it came",
-    "blocking": "removes <script> from it",
-    "encoding": "shows each special character as itself (&lt; for <)",
-    "sanitising": "lets a few harmless elements through, and removes all others",
-    "http-only": "none, but scripts cannot read the session's cookie",
-    "policy": "none, but a Content-Security-Policy forbids scripts inside the page",
-    "all": "encoding, checked links, text as text in scripts, HttpOnly, and a policy",
-}
-FLAWS = {
-    "encoded-everywhere": "every page encodes, checks links, and treats text as text in scripts",
-    "no-blocking": "nothing is removed",
-    "no-encoding": "nothing is encoded",
-    "no-sanitising": "all elements are let through",
-    "script-cookies": "scripts can read every session's cookie",
-    "no-policy": "no Content-Security-Policy is sent",
-    "one-weak-page": "the pages with all defences show messages as they came",
-}
 POLICY = "default-src 'self'"
 HARMLESS = ("b", "i", "a")
 MOST_BYTES = 10_000
@@ -54,7 +37,7 @@ _SCRIPTS = {
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 flaws: set[str] = set()
-messages: dict[str, list[tuple[str, str, str]]] = {defence: [] for defence in DEFENCES}
+messages: dict[str, list[tuple[str, str, str]]] = {defence: [] for defence in BOARD}
 """Defence → (author, text, link) of each message."""
 sessions: dict[str, str] = {}
 """Session id → user."""
@@ -66,7 +49,7 @@ def login() -> Response:
     number = secrets.token_hex(16)
     sessions[number] = request.form["user"]
     response = Response("welcome\n", mimetype="text/plain")
-    for defence in DEFENCES:
+    for defence in BOARD:
         hidden = defence in ("http-only", "all") and "script-cookies" not in flaws
         path = f"/{defence}/"
         response.set_cookie("session", number, path=path, httponly=hidden, samesite="Lax")
@@ -160,7 +143,7 @@ def _page(defence: str, body: str) -> Response:
 def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
     settings = {"port": "80", "flaws": ""}
-    if read(words, settings, flaws, FLAWS):
+    if read(words, settings, flaws, BOARD_FLAWS):
         serve(app, host="0.0.0.0", port=int(settings["port"]), threads=4)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection, Iterable
+from typing import NoReturn
 
 
 def read(
@@ -25,14 +26,15 @@ def read(
             serve = False
             continue
         if name not in settings:
-            _refuse(f"{name}: unknown; known: {', '.join(settings)}")
+            refuse(f"{name}: unknown; known: {', '.join(settings)}")
         settings[name] = value
     flaws.update(filter(None, settings["flaws"].split(",")))
     if unknown := flaws.difference(known):
-        _refuse(f"flaws: {min(unknown)} is unknown; known: {', '.join(known)}")
+        refuse(f"flaws: {min(unknown)} is unknown; known: {', '.join(known)}")
     return serve
 
 
-def _refuse(why: str) -> None:
+def refuse(why: str) -> NoReturn:
+    """Ends the program with code 2."""
     sys.stderr.write(f"{why}\n")
     raise SystemExit(2)

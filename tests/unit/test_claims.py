@@ -16,10 +16,10 @@ from testbed.core.claims import (
     claim,
     claims_of,
     first,
-    given,
     inconclusive,
     last,
     near,
+    presuming,
     same,
 )
 from testbed.core.project import PROJECT
@@ -57,12 +57,16 @@ def test_one_failure_fails_all_and_one_gap_leaves_it_open():
     assert all_of().status == Status.INCONCLUSIVE
 
 
-def test_what_is_given_makes_no_claim_fail():
-    assert given(at_least(5, 3)).status == Status.PASS
-    unmet = given(at_least(2, 3, unit="datagrams lost"))
-    assert (unmet.status, unmet.observed) == (Status.INCONCLUSIVE, "2 datagrams lost")
-    assert all_of(unmet, at_least(2, 1)).status == Status.INCONCLUSIVE
-    assert all_of(unmet, at_least(0, 1)).status == Status.FAIL
+def test_an_unmet_premise_leaves_a_claim_open():
+    met, unmet = (at_least(n, 3, unit="datagrams lost") for n in (5, 2))
+    good, bad = at_least(2, 1), at_least(0, 1)
+    assert presuming(met, good).status == Status.PASS
+    assert presuming(met, bad).status == Status.FAIL
+    for said in (good, bad):
+        open_ = presuming(unmet, said)
+        assert (open_.status, open_.observed) == (Status.INCONCLUSIVE, "2 datagrams lost")
+    assert presuming(inconclusive("nothing seen"), bad).observed == "nothing seen"
+    assert presuming(all_of(met, unmet), bad).status == Status.INCONCLUSIVE
 
 
 def test_what_was_observed_stays_next_to_what_was_expected():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -13,11 +15,13 @@ from testbed.core.errors import ConfigError, MissingPrerequisiteError
 from testbed.daemons import Daemon, Place, check
 from testbed.daemons.apache import Apache
 from testbed.daemons.base import require, write_files
+from testbed.daemons.certificates import Files
 from testbed.daemons.database_pages import DatabasePages
 from testbed.daemons.dnsmasq import Dnsmasq
 from testbed.daemons.dovecot import Dovecot
 from testbed.daemons.exim import Exim
 from testbed.daemons.haproxy import Haproxy
+from testbed.daemons.http3 import Door, Http3Server
 from testbed.daemons.nginx import Nginx
 from testbed.daemons.nsd import Nsd
 from testbed.daemons.postgresql import Postgresql
@@ -91,3 +95,23 @@ def test_bad_options_are_refused_with_the_checkers_words(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         _checked(daemon, tmp_path)
+
+
+def _http3(folder: Path, port: int | str = 443) -> Http3Server:
+    chain, key = folder / "c.pem", folder / "k.pem"
+    made = Files(chain, key, chain, crl=chain, status=chain)
+    net = SimpleNamespace(path=folder)
+    return Http3Server(cast(Any, net), "h2", [Door(made, cast(int, port))])
+
+
+def test_http3_server_checks_its_doors(tmp_path: Path) -> None:
+    pytest.importorskip("aioquic")
+    with pytest.raises(ConfigError, match=r"doors, idle_s: .*No such file"):
+        _checked(_http3(tmp_path), tmp_path)
+    options = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    files = ["-keyout", str(tmp_path / "k.pem"), "-out", str(tmp_path / "c.pem")]
+    argv = ["openssl", "req", *options, *files, "-subj", "/CN=www.example.org"]
+    subprocess.run(argv, check=True, capture_output=True)
+    _checked(_http3(tmp_path), tmp_path)
+    with pytest.raises(ConfigError, match=r"doors, idle_s: .*many"):
+        _checked(_http3(tmp_path, "many"), tmp_path)
