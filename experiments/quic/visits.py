@@ -37,7 +37,7 @@ PRIORITIES = {
 }
 """What a client says of how urgent it is → files; the most urgent first."""
 
-LATER, UPDATE_S = "/page5", 0.2
+LATER, UPDATE_S = "/page5", 0.12
 """The file that becomes urgent in the middle of a larger one, and when."""
 
 TURNS = 10

@@ -76,24 +76,30 @@ def versions(sets: Collection[str] = tuple(SETS)) -> dict[str, str]:
     return found
 
 
-def files(mininet: Path | None = None, *, every: bool = False) -> Files:
+def files(mininet: Path | None = None) -> Files:
     """All files a guest's side needs.
 
     Args:
         mininet: the folder of Mininet's package; None: the one that this Python finds.
-        every: all `SETS` must be installed, too.
 
     Raises:
         MissingPrerequisiteError: a library is not installed.
     """
     found = {path: file for name in LIBRARIES for path, file in _of(name, "make setup")}
     for each, names in SETS.items():
-        if every or installed(names[0]):
+        if installed(names[0]):
             for name in names:
                 own = _of(name, f"make extra-{each}")
                 found |= {f"{each}/{path}": file for path, file in own}
     folder = mininet or mininet_folder()
     return found | {f"{MININET}/{path.name}": path for path in sorted(folder.glob("*.py"))}
+
+
+def require_sets() -> None:
+    """Raises MissingPrerequisiteError if one of `SETS` is not installed."""
+    for each, names in SETS.items():
+        if missing := [name for name in names if not installed(name)]:
+            raise MissingPrerequisiteError(f"Python's {', '.join(missing)}", f"make extra-{each}")
 
 
 def installed(name: str) -> bool:

@@ -51,6 +51,7 @@ def build(on_stage: OnStage = lambda _: None) -> Image:
         raise MissingPrerequisiteError("the guest kernel", kernel.BUILD_COMMAND)
     if shutil.which("mmdebstrap") is None:
         raise MissingPrerequisiteError("mmdebstrap", "sudo apt-get install mmdebstrap")
+    guest_libraries.require_sets()
     with (
         store.making(2 * _EXPECTED_BYTES) as work,
         guard.folder("packages", for_all=True) as scratch,
@@ -170,7 +171,7 @@ def _versions(status: IO[bytes]) -> dict[str, str]:
 def take_libraries(site: Path, root: Path) -> dict[str, str]:
     """Copies Python libraries from the builder's own, and the image's Mininet; returns versions."""
     mininet = root / guest_libraries.DEBIAN / guest_libraries.MININET
-    for path, file in guest_libraries.files(mininet, every=True).items():
+    for path, file in guest_libraries.files(mininet).items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, site / path)
     return guest_libraries.versions()
