@@ -54,9 +54,16 @@ class Client(QuicConnectionProtocol):
 
     http: H3Connection | None = None
 
+    def begin_http(self) -> H3Connection:
+        """The connection's HTTP/3, which opens its control stream before all others of its kind."""
+        if self.http is None:
+            self.control = self._quic.get_next_available_stream_id(is_unidirectional=True)
+            self.http = H3Connection(self._quic)
+        return self.http
+
     def ask(self, host: str, paths: list[str], priorities: dict[str, str]) -> asyncio.Future[None]:
         """Asks for files at once; done when all have come."""
-        self.http = self.http or H3Connection(self._quic)
+        http = self.begin_http()
         self.open: dict[int, str] = {}
         came: asyncio.Future[None] = self._loop.create_future()
         self.all_came = came
@@ -68,23 +75,22 @@ class Client(QuicConnectionProtocol):
             fields += [(b"user-agent", b"testbed-http3"), (b"accept", b"*/*")]
             if path in priorities:
                 fields.append((b"priority", priorities[path].encode()))
-            self.http.send_headers(stream, fields, end_stream=True)
+            http.send_headers(stream, fields, end_stream=True)
         self.transmit()
         return came
 
     def prioritise(self, priorities: dict[str, str]) -> None:
         """Other priorities for files that are on their way (RFC 9218 §7.2)."""
-        assert self.http is not None
         for stream, path in self.open.items():
             if path in priorities:
                 frame = http3_priorities.update(stream, priorities[path])
-                self._quic.send_stream_data(self.http._local_control_stream_id, frame)
+                self._quic.send_stream_data(self.control, frame)
         self.transmit()
 
     def quic_event_received(self, event: Any) -> None:
         """Headers and data of responses, as the library hands them over."""
         if isinstance(event, ProtocolNegotiated):  # the server's streams come with the handshake
-            self.http = self.http or H3Connection(self._quic)
+            self.begin_http()
         if isinstance(event, ConnectionTerminated):
             tell(ended=event.error_code, reason=event.reason_phrase)
             self._end(ConnectionError(event.reason_phrase))

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("aioquic")
 
+from aioquic.quic.configuration import QuicConfiguration
+
 from testbed.programs import http3_priorities as priorities
 
 
@@ -39,3 +41,8 @@ def test_streams_are_served_by_rank_and_equal_ones_in_turn() -> None:
     assert [stream.stream_id for stream in queue] == [3, 8, 4, 12, 0]
     served = priorities._Queue([s for s in queue if s.stream_id != 4] + [streams[1]], ranks)
     assert [stream.stream_id for stream in served] == [3, 8, 12, 4, 0]
+
+
+def test_the_library_has_the_queue_that_we_order() -> None:
+    connection = priorities.Connection(configuration=QuicConfiguration())
+    assert isinstance(connection._streams_queue, priorities._Queue)
