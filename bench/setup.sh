@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 suite=${1:-bookworm} cache=${2:--}
 [ $# -lt 2 ] || shift; [ $# -lt 1 ] || shift
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/testbed-setup-XXXXXX")
+chmod 755 "$root"  # it becomes "/": exim's set-up reads /etc/passwd as another user
 trap 'rm -rf --one-file-system "$root"' EXIT
 trap 'exit 130' INT TERM HUP
 
