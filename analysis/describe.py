@@ -5,6 +5,8 @@ For ladder diagrams and for evidence in reports; the words follow Wireshark's wh
 
 from __future__ import annotations
 
+import math
+from collections import namedtuple
 from typing import Any
 
 import pandas as pd
@@ -49,6 +51,8 @@ COLUMNS = (
     "tcp_payload_bytes",
 )
 """What `packets` reads."""
+
+_Row = namedtuple("_Row", COLUMNS)  # type: ignore[misc]
 
 UNREACHABLE = {
     0: "network unreachable",
@@ -100,9 +104,19 @@ def packets(table: pd.DataFrame) -> pd.Series[str]:
 
     A number that the packet should have but that was cut off reads ``?``.
     """
-    values = table[[name for name in COLUMNS if name in table]]
-    rows = values.astype(object).where(values.notna(), None).itertuples()
-    return pd.Series([_one(row) for row in rows], index=table.index, dtype="string")
+    nothing = [None] * len(table)
+    columns = [_values(table[name]) if name in table else nothing for name in COLUMNS]
+    said = [_one(_Row(*values)) for values in zip(*columns, strict=True)]
+    return pd.Series(said, index=table.index, dtype="string")
+
+
+def _values(column: pd.Series[Any]) -> list[Any]:
+    """A column's values, None where one is missing; of few packets much faster than pandas' own."""
+    return [None if _is_missing(value) else value for value in column.tolist()]
+
+
+def _is_missing(value: Any) -> bool:
+    return value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def _text(value: Any) -> str:

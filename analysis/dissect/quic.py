@@ -119,6 +119,20 @@ def packets(packets: pd.DataFrame) -> pd.DataFrame:
     return table.astype({**dict.fromkeys(numbers, "Int64"), "connection": "int64"})
 
 
+def client_randoms(packets: pd.DataFrame) -> Iterator[bytes]:
+    """The random values of the clients' hellos, by which key logs name connections.
+
+    Args:
+        packets: as for `read`; needs no keys, and reads Initial packets alone.
+    """
+    connections = Connections(None)
+    for datagram in _datagrams(packets):
+        if is_long(datagram.data):
+            for packet in connections.packets(datagram):
+                if packet.hello is not None:
+                    yield packet.hello.random
+
+
 def every(packets: pd.DataFrame) -> Iterator[Packet]:
     """All QUIC packets, in the order of the capture."""
     found = list(_datagrams(packets))

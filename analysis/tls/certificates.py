@@ -20,6 +20,7 @@ FIELDS = (
     "path_length",
     "usages",
     "permitted",
+    "must_staple",
     "serial",
     "problem",
 )
@@ -33,8 +34,8 @@ def fields(der: bytes) -> dict[str, Any]:
         `FIELDS`: ``subject``, ``issuer`` (common names, or else the whole names), ``names`` (DNS
         names and addresses, with commas), ``begins``, ``ends`` (as ``2026-11-30 09:00:00``, UTC),
         ``key``, ``hash``, ``is_ca``, ``path_length``, ``usages`` (of the key, with commas),
-        ``permitted`` (domains, with commas), ``serial`` (hexadecimal), ``problem`` (where it is
-        damaged; the other fields are then missing).
+        ``permitted`` (domains, with commas), ``must_staple`` (RFC 7633), ``serial``
+        (hexadecimal), ``problem`` (where it is damaged; the other fields are then missing).
     """
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -97,7 +98,7 @@ def _plain(one: x509.Certificate) -> dict[str, Any]:
 def _extensions(one: x509.Certificate) -> dict[str, Any]:
     from cryptography import x509
 
-    found: dict[str, Any] = {"is_ca": False, "names": ""}
+    found: dict[str, Any] = {"is_ca": False, "names": "", "must_staple": False}
     for extension in one.extensions:
         value = extension.value
         if isinstance(value, x509.BasicConstraints):
@@ -109,6 +110,8 @@ def _extensions(one: x509.Certificate) -> dict[str, Any]:
         elif isinstance(value, x509.NameConstraints):
             trees = value.permitted_subtrees or ()
             found["permitted"] = ",".join(str(name.value) for name in trees)
+        elif isinstance(value, x509.TLSFeature):
+            found["must_staple"] = x509.TLSFeatureType.status_request in value
     return found
 
 

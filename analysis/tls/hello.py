@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from analysis.tls.reader import Cut, Reader
@@ -15,6 +17,7 @@ RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e07
 """A server hello with this random value is a hello retry request (RFC 8446 §4.1.3)."""
 
 _LONGEST_BYTES = 1 << 17
+_RANDOM_OF_CLIENT = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00..\x03[\x00-\x03](.{32})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ def protocols(value: bytes) -> tuple[str, ...]:
     except Cut:
         return tuple(found)
     return tuple(found)
+
+
+def client_randoms(octets: bytes) -> Iterator[bytes]:
+    """The random values of the client hellos that begin in these bytes, such as a whole capture."""
+    return (found[1] for found in _RANDOM_OF_CLIENT.finditer(octets))
 
 
 def parse(message: bytes) -> Hello | None:

@@ -113,6 +113,15 @@ def parse(data: bytes, name: str) -> KeyLog:
     return KeyLog(found)
 
 
+def unused(logs: Mapping[Path, KeyLog], client_randoms: Iterable[bytes]) -> list[Path]:
+    """Those logs with secrets that have none of the connections with these random values."""
+    missing = {path: log for path, log in logs.items() if log}
+    randoms = iter(client_randoms)
+    while missing and (random := next(randoms, None)) is not None:
+        missing = {path: log for path, log in missing.items() if not log.knows(random)}
+    return list(missing)
+
+
 def _problem(fields: list[str]) -> str:
     """What is wrong with a line; empty if nothing is."""
     label = fields[0]

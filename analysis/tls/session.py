@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.streams import Conversation, Stream
@@ -85,7 +85,7 @@ def read(conversation: Conversation, keys: KeyLog | None = None) -> Session | No
     answers = [one for one in hellos[SERVER] if not one.client]
     final = next((one for one in answers if not one.retry), None)
     opening = _Opening(client_hello, final, keys)
-    client, server = (opening.walk(side, number) for number, side in enumerate(sides))
+    client, server = opening.walk(sides)
     if _refuses_early_data(server):
         client = tuple(replace(one, refused=one.early) for one in client)
     retried = any(one.retry for one in answers)
@@ -144,30 +144,29 @@ class _Opening:
         self.keys = keys if keys and keys.knows(client.random) else None
         if self.keys:
             require_library()
-        self.suite = SUITES.get(server.ciphers[0]) if server and server.ciphers else None
-        self.both: tuple[Protection, Protection] | None = None
-        if server and server.version < hello.TLS_1_3:
-            self.both = self._of_1_2(server)
+        self.suite = _suite(server)
 
-    def _of_1_2(self, server: Hello) -> tuple[Protection, Protection] | None:
-        master = self._secret(MASTER_SECRET)
-        if master is None or self.suite is None or server.version != hello.TLS_1_2:
+    def of_1_2(self, client: Hello, server: Hello) -> tuple[Protection, Protection] | None:
+        """The client's and the server's protection by the master secret of a handshake."""
+        master = self.keys.get(MASTER_SECRET, client.random) if self.keys else None
+        suite = _suite(server)
+        if master is None or suite is None or server.version != hello.TLS_1_2:
             return None
         return schedule.protections_1_2(
-            self.suite,
+            suite,
             master,
-            (self.client.random, server.random),
+            (client.random, server.random),
             encrypt_then_mac=hello.ENCRYPT_THEN_MAC in server.extensions,
         )
 
     def _secret(self, label: str) -> bytes | None:
         return self.keys.get(label, self.client.random) if self.keys else None
 
-    def walk(self, side: tuple[Record, ...], number: int) -> tuple[Opened, ...]:
-        """One side's records."""
+    def walk(self, sides: Sequence[tuple[Record, ...]]) -> tuple[tuple[Opened, ...], ...]:
+        """The records of the client and of the server."""
         if self.server is None or self.server.version >= hello.TLS_1_3:
-            return tuple(_Side13(self, number).walk(side))
-        return tuple(_walk_1_2(side, self.both[number] if self.both else None))
+            return tuple(tuple(_Side13(self, n).walk(side)) for n, side in enumerate(sides))
+        return _walk_1_2(self, sides)
 
     def protection(self, label: str, suite: Suite | None = None) -> Protection | None:
         """The protection by a secret of TLS 1.3."""
@@ -192,24 +191,64 @@ class _Opening:
         return None
 
 
-def _walk_1_2(side: tuple[Record, ...], protection: Protection | None) -> Iterator[Opened]:
-    """Plain up to the change of ciphers; a renegotiated session stays closed."""
-    protected = False
+def _suite(server: Hello | None) -> Suite | None:
+    """What a server chose, if it can be opened."""
+    return SUITES.get(server.ciphers[0]) if server and server.ciphers else None
+
+
+def _walk_1_2(
+    opening: _Opening, sides: Sequence[tuple[Record, ...]]
+) -> tuple[tuple[Opened, ...], ...]:
+    """Epoch by epoch: plain first, and after a renegotiation with new keys (RFC 5246 §6.1, §7.4.1).
+
+    The hellos of an epoch say which keys the next one has.
+    """
+    found: tuple[list[Opened], list[Opened]] = ([], [])
+    rest, plain = list(sides), True
+    both: tuple[Protection, Protection] | None = None
+    while any(rest):
+        hellos: list[Hello | None] = []
+        for number, side in enumerate(rest):
+            epoch = _epoch_1_2(side, both[number] if both else None, plain=plain)
+            found[number].extend(epoch)
+            rest[number] = side[len(epoch) :]
+            hellos.append(_last_hello(epoch))
+        client, server = hellos
+        both = opening.of_1_2(client, server) if client and server else None
+        plain = False
+    return tuple(map(tuple, found))
+
+
+def _epoch_1_2(
+    side: tuple[Record, ...], protection: Protection | None, *, plain: bool
+) -> list[Opened]:
+    """One side's records up to its change of ciphers; all of them where that stays closed."""
+    found: list[Opened] = []
     for record in side:
-        if not protected:
-            yield Opened(record, record.content, record.body)
-            protected = record.content == CHANGE_CIPHER
-            continue
-        try:
-            if protection is None:
-                raise NotOpenedError
-            content, data = protection.open(record.content, record.header, record.body)
-            yield Opened(record, content, data, True)
-            if content == CHANGE_CIPHER:
-                protection = None
-        except NotOpenedError:
-            protection = None
-            yield Opened(record, record.content, None, True)
+        if plain:
+            found.append(Opened(record, record.content, record.body))
+        else:
+            found.append(_open_1_2(record, protection))
+            protection = protection if found[-1].data is not None else None
+        if record.content == CHANGE_CIPHER and found[-1].data is not None:
+            break
+    return found
+
+
+def _open_1_2(record: Record, protection: Protection | None) -> Opened:
+    try:
+        if protection is None:
+            raise NotOpenedError
+        return Opened(record, *protection.open(record.content, record.header, record.body), True)
+    except NotOpenedError:
+        return Opened(record, record.content, None, True)
+
+
+def _last_hello(epoch: Sequence[Opened]) -> Hello | None:
+    """The hello of the handshake that ends an epoch."""
+    pending = b"".join(one.data for one in epoch if one.content == HANDSHAKE and one.data)
+    found = [hello.parse(message) for message in whole_messages(bytearray(pending))]
+    return next((one for one in reversed(found) if one), None)
 
 
 class _Side13:

@@ -66,7 +66,7 @@ class Certificates(HttpsOnly, Middle, Revocation, Checks, Chains):
         )
 
     params: Parameters
-    programs = ("nginx", "curl", "openssl", "nft")
+    programs = ("nginx", "curl", "gnutls-cli", "openssl", "nft")
     extras = ("tls",)
 
     # ---- in the network

@@ -102,6 +102,25 @@ class Revocation(Experiment):
         ).because("handshake", tls_steps.said(tables, "revoked-status"))
 
     @claim(
+        "A certificate can say that an answer comes with it (must-staple): a client that knows "
+        "this refuses a server without one; other clients notice nothing.",
+        source="RFC 7633 §4.2.3, §4.3.3",
+    )
+    def must_staple_needs_an_answer(self, tables: Tables) -> Verdict:
+        """GnuTLS at a server with the answer and at one without, and curl at the latter."""
+        steps = (visits.STAPLED, visits.FORGOTTEN, f"{visits.FORGOTTEN}-curl")
+        flags = [bool(certificates(tables, s)["must_staple"].iloc[0]) for s in steps]
+        told = [statuses(tables, step) for step in steps]
+        found = [int(report(tables, step)["code"]) for step in steps]
+        asked = [len(tls_steps.said(tables, step, message="Finished")) > 0 for step in steps]
+        return all_of(
+            same(flags, [True] * 3, "must-staple"),
+            same(told, [["good"], [], []], "answers"),
+            same(found, [0, 1, 0], f"exit codes ({words(tables, visits.FORGOTTEN)})"),
+            same(asked, [True, False, True], "handshake is finished"),
+        ).because("handshake", tls_steps.said(tables, visits.FORGOTTEN))
+
+    @claim(
         "Answers are valid for a time, so that an old good one cannot hide a later revocation.",
         source="RFC 6960 §4.2.2.1",
     )

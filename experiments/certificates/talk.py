@@ -25,18 +25,21 @@ CLIENT, PATH = tls_steps.CLIENT, "r1-eth1"
 CASES = {case.name: case for case in certificate_cases.cases()}
 
 _REASON = re.compile(r"^verify error:num=(\d+):(.*)$", re.MULTILINE)
+_STATUS = re.compile(r"^- Status: (.*\S)", re.MULTILINE)
+_TRUSTED, _NOT_TRUSTED = "The certificate is trusted.", "The certificate is NOT trusted. "
 _READ = re.compile(r'^(\d+\.\d+) (https?) (\S+) (\S+) "(.*)"$', re.MULTILINE)
 
 
 def reports(data: ScenarioData) -> pd.DataFrame:
     """One row per visit: what the client reported.
 
-    ``code`` is curl's exit code, ``error`` OpenSSL's reason against the certificate (0: none),
-    ``words`` the same in words, ``status`` that of HTTP.
+    ``code`` is curl's exit code (of other clients 0 or 1), ``error`` OpenSSL's reason against the
+    certificate (0: none), ``words`` the same in words, ``status`` that of HTTP.
     """
     logs = data.path / "logs"
     rows = [_by_curl(path) for path in sorted(logs.glob("curl-*.log"))]
     rows += [_by_openssl(path) for path in sorted(logs.glob("openssl-*.log"))]
+    rows += [_by_gnutls(path) for path in sorted(logs.glob("gnutls-cli-*.log"))]
     columns = ["step", "code", "error", "words", "status"]
     return pd.DataFrame([row for row in rows if row], columns=columns)
 
@@ -65,6 +68,15 @@ def _by_openssl(path: Path) -> dict[str, Any] | None:
         "error": int(reason[1]) if reason else 0,
         "words": reason[2] if reason else "",
     }
+
+
+def _by_gnutls(path: Path) -> dict[str, Any] | None:
+    said = _STATUS.search(path.read_text(encoding="utf-8", errors="replace"))
+    if said is None:  # it never saw a certificate
+        return None
+    words = said[1].removeprefix(_NOT_TRUSTED).strip()
+    step, trusted = path.stem.removeprefix("gnutls-cli-"), said[1] == _TRUSTED
+    return {"step": step, "code": int(not trusted), "words": "" if trusted else words}
 
 
 def read_by_r1(data: ScenarioData, announced: pd.DataFrame) -> pd.DataFrame:

@@ -37,6 +37,11 @@ DAY_S = 86400.0
 PLAIN, MIDDLE = 8080, 8443
 """Where r1 takes connections to ports 80 and 443."""
 
+STAPLED, FORGOTTEN = "must-staple", "staple-forgotten"
+"""Servers whose certificates say that an OCSP response comes with them: it does, it does not."""
+
+_OF_GNUTLS = "NORMAL:-VERS-ALL:+VERS-TLS1.2:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
+
 MALLORY = "mallory"
 
 _MAIN = """
@@ -100,6 +105,8 @@ def wanted(cases: Collection[Case], crl: str, life_s: float) -> list[Certificate
         sound("wild", f"*.{WILD}"),
         timed,
         sound("stapled", host("stapled"), status=days),
+        replace(sound(STAPLED, host(STAPLED), status=days), must_staple=True),
+        replace(sound(FORGOTTEN, host(FORGOTTEN)), must_staple=True),
         sound("site", SITE, SUBDOMAIN, OTHER, HINT),
         Certificate(MALLORY, "Mallory's Root", ca=True, key="p256"),
         Certificate("middle", SITE, issuer=MALLORY, names=(SITE, SUBDOMAIN, OTHER), key="p256"),
@@ -118,7 +125,10 @@ def site(
         certificate_cases.servers(files, cases, staple=staple),
         server(" ".join(WILDCARDS.values()), made["wild"]),
         server(host("timed"), made["timed"]),
-        server(host("stapled"), made["stapled"], staple=staple),
+        *(
+            server(host(name), made[name], staple=staple)
+            for name in ("stapled", STAPLED, FORGOTTEN)
+        ),
         server(f"{SITE} {SUBDOMAIN}", made["site"], more="" if "no-hsts" in faults else hsts),
         server(OTHER, made["site"]),
         server(HINT, made["site"], more=hsts),
@@ -188,13 +198,7 @@ class Client:
         lead = ("--connect-to", f"::{self.net.address('h2')}:")
         quiet = ("--silent", "--output", "/dev/null", "--write-out", "%{json}\\n")
         secure = ("--curves", tls_steps.GROUPS, "--cacert", self.trust[trust])
-        argv = ("curl", *quiet, *lead, *secure, *options, url)
-
-        def act(net: RunningNetwork) -> None:
-            environment = {"SSLKEYLOGFILE": self.keys}
-            net.start("h1", *argv, environment=environment, log=f"curl-{step}").wait(60)
-
-        return {step: act}
+        return self._client(step, f"curl-{step}", "curl", *quiet, *lead, *secure, *options, url)
 
     def look(self, step: str, name: str, *options: str) -> dict[str, Action]:
         """A step of TLS 1.2, so that everybody on the path can read certificates and alerts."""
@@ -209,6 +213,26 @@ class Client:
             *("-groups", tls_steps.GROUPS, "-brief", *options),
         )
         return {step: program("h1", *words, log=f"openssl-{step}")}
+
+    def gnutls(self, step: str, name: str) -> dict[str, Action]:
+        """The same with the client of GnuTLS, which knows must-staple (RFC 7633)."""
+        words = (
+            *("gnutls-cli", "--priority", _OF_GNUTLS, "--x509cafile", self.trust["root"]),
+            *("--sni-hostname", name, "--verify-hostname", name),
+            *("--port", "443", self.net.address("h2")),
+        )
+        # it writes errors, without their reason, into the middle of the lines on its output
+        hidden = ("sh", "-c", 'exec "$@" 2>/dev/null', "sh")
+        return self._client(step, f"gnutls-cli-{step}", *hidden, *words)
+
+    def _client(self, step: str, log: str, *argv: str) -> dict[str, Action]:
+        """A step: a program that takes the key log's place from its environment."""
+
+        def act(net: RunningNetwork) -> None:
+            environment = {"SSLKEYLOGFILE": self.keys}
+            net.start("h1", *argv, environment=environment, log=log).wait(60)
+
+        return {step: act}
 
     def pin(self) -> str:
         """The file with the public key that the client expects of the site."""
@@ -246,6 +270,9 @@ def revocation(client: Client) -> dict[str, Action]:
         **client.look("revoked-status", host("revoked"), asking),
         **client.look("good-status", host("stapled"), asking),
         **client.look("no-status", host("valid"), asking),
+        **client.gnutls(STAPLED, host(STAPLED)),
+        **client.gnutls(FORGOTTEN, host(FORGOTTEN)),
+        **client.look(f"{FORGOTTEN}-curl", host(FORGOTTEN)),
     }
 
 

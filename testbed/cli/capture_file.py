@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -125,7 +125,8 @@ class CaptureFile:
         from analysis.tls import key_log
 
         inside = table.attrs.pop("key_logs", [])
-        logs = [key_log.read(path) for path in given]
+        own = {path: key_log.read(path) for path in given}
+        logs = list(own.values())
         if inside and not given and not tls.library_is_there():
             err.print(
                 "The keys in the capture are not used: `make extra-tls` installs the library."
@@ -137,6 +138,26 @@ class CaptureFile:
             except ConfigError as error:
                 err.print(f"[bold]keys not used:[/bold] {escape(str(error))}", highlight=False)
         tls.set_keys(table, logs)
+        for path in key_log.unused(own, self._client_randoms(table)):
+            err.print(
+                f"[bold]keys not used:[/bold] key log {escape(str(path))}: no connection that "
+                f"begins in {escape(self.name)} has its secrets; is it of another run?",
+                highlight=False,
+            )
+
+    def _client_randoms(self, table: pd.DataFrame) -> Iterator[bytes]:
+        """Of the TLS connections that begin in the capture: over TCP first, then in QUIC."""
+        from analysis import packets
+        from analysis.dissect import quic
+        from analysis.tls import hello
+
+        rows = table[table["tcp_payload_bytes"].gt(0).fillna(False) | table["udp_sport"].notna()]
+        rows = rows[rows["captured_bytes"].cumsum() <= MOST_DISSECTED_BYTES]
+        if "payload" not in rows:
+            rows = packets.with_payloads(self.source, rows)
+        for octets in rows.loc[rows["tcp_sport"].notna(), "payload"].dropna():
+            yield from hello.client_randoms(octets)
+        yield from quic.client_randoms(rows[rows["udp_sport"].notna()])
 
     def filtered(self, where: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """All packets, and those that pass a filter."""

@@ -39,7 +39,7 @@ from testbed.execution.provenance import (
 from testbed.execution.runtime import Outcome, Progress, Runtime, image_of
 from testbed.lifetime.start import Interrupted
 from testbed.results import gate
-from testbed.results.replay import Parsed, replay
+from testbed.results.replay import Parsed, import_what_follows, replay
 
 __all__ = ["DEFAULT_SEED", "Plan", "Request", "Result", "Watcher", "build_and_run", "plan", "run"]
 
@@ -125,6 +125,7 @@ def _build_and_run(plans: Mapping[str, Plan], watcher: Watcher) -> dict[str, Run
         made.rundir.write_meta(made.meta)
     with ThreadPoolExecutor(1) as aside:
         files = {label: aside.submit(_files, made) for label, made in plans.items()}
+        aside.submit(import_what_follows)
         outcomes = _run_scenarios(plans, watcher)
     failed = {}
     for label, made in plans.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,8 +102,8 @@ class ScenarioData:
         (`certificates.key_log`); `analysis.tls.set_keys` with other logs, or none, changes that.
 
         Raises:
-            ConfigError: a key log is damaged.
-            MissingDataError: no such capture, or the kernel dropped packets of it.
+            MissingDataError: no such capture, or the kernel dropped packets of it; or a key log is
+                damaged, or of another run.
         """
         from analysis import packets, tls
 
@@ -131,9 +131,30 @@ class ScenarioData:
         from analysis.tls import key_log
 
         try:
-            return [key_log.read(path) for path in key_logs(self.path)]
+            logs = {path: key_log.read(path) for path in key_logs(self.path)}
         except ConfigError as error:
             raise MissingDataError(f"keys of TLS: {error}") from error
+        unused = key_log.unused(logs, self._client_randoms())
+        if unused and any(  # else some connections were not captured, which is no fault
+            not any(log.knows(random) for log in logs.values()) for random in self._client_randoms()
+        ):
+            raise MissingDataError(
+                f"keys of TLS: key log {unused[0]}: no connection in the captures has its secrets; "
+                "is it of another run?"
+            )
+        return list(logs.values())
+
+    def _client_randoms(self) -> Iterator[bytes]:
+        """Of all TLS connections that begin in the captures: over TCP first, then in QUIC."""
+        from analysis import packets
+        from analysis.dissect import quic
+        from analysis.tls import hello
+
+        paths = sorted((self.path / "captures").glob("*.pcap"))
+        for path in paths:
+            yield from hello.client_randoms(path.read_bytes())
+        for path in paths:
+            yield from quic.client_randoms(packets.read(path, quic.COLUMNS))
 
     @property
     def heard_nothing(self) -> bool:

@@ -204,7 +204,7 @@ def measure(run: RunDir, parsed: Parsed) -> Tables:
     """Measures every complete scenario, side by side, and writes ``tables/*.parquet``."""
     names = complete_scenarios(run)
     data = [ScenarioData(name, run.scenario(name), parsed.scenarios[name]) for name in names]
-    parts = _side_by_side(partial(_measure_one, parsed.cls), data, meanwhile=_import_what_follows)
+    parts = _side_by_side(partial(_measure_one, parsed.cls), data, meanwhile=import_what_follows)
     tables = parsed.cls.tables_type(combined(dict(zip(names, parts, strict=True))))
     files.make_folder(run.tables)
     with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
@@ -212,8 +212,11 @@ def measure(run: RunDir, parsed: Parsed) -> Tables:
     return tables
 
 
-def _import_what_follows() -> None:
-    """Loads what judging, drawing and reporting need, while others measure."""
+def import_what_follows() -> None:
+    """Loads what measuring, judging, drawing and reporting need, while others run or measure."""
+    import pandas as pd  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
     import testbed.results.report  # noqa: F401
     from analysis.plots import style
 

@@ -24,10 +24,20 @@ def _keep_the_start(folder):
     return len(lines) > 1
 
 
+def _of_another_run(paths):
+    """Key logs whose secrets belong to connections that nobody saw."""
+    found = list(paths)
+    for path in found:
+        lines = [line.split() for line in path.read_text().splitlines() if line[:1] != "#"]
+        path.write_text("".join(f"{label} {'ab' * 32} {secret}\n" for label, _, secret in lines))
+    return bool(found)
+
+
 EMPTY = {
     "captures": lambda folder: _truncate(folder.glob("captures/*.pcap"), PCAP_HEADER_BYTES),
     "events": _keep_the_start,
     "kernel-events": lambda folder: _truncate(folder.glob("traces/cpu*.raw")),
+    "keys": lambda folder: _of_another_run(folder.glob("keys/*.log")),
     "logs": lambda folder: _truncate(folder.glob("logs/*.log")),
 }
 """What of a scenario's folder is emptied, and how; each returns whether there was anything."""

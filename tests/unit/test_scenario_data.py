@@ -1,10 +1,16 @@
 """What a scenario's folder gives, and what it refuses."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from analysis import packets
 from testbed.core.claims import MissingDataError
 from testbed.core.rundir import write_json
 from testbed.results.data import ScenarioData
+
+CAPTURES = Path(__file__).parents[1] / "captures"
 
 
 def folder_with(tmp_path, *taken, gone=()):
@@ -47,3 +53,21 @@ def test_an_event_that_never_came_is_named(tmp_path):
     assert data.moment("start") == 0
     with pytest.raises(MissingDataError, match="no event 'ends'"):
         data.moment("ends")
+
+
+@pytest.mark.parametrize("name", ["tls", "quic"])
+def test_key_logs_of_another_run_are_refused(tmp_path, name):
+    folder_with(tmp_path, "h1-eth0")
+    (tmp_path / "events.jsonl").write_text('{"time_ns": 0, "monotonic_ns": 0, "event": "start"}\n')
+    shutil.copy(CAPTURES / f"{name}.pcapng", tmp_path / "captures" / "h1-eth0.pcap")
+    own = packets.read(CAPTURES / f"{name}.pcapng", ["frame"]).attrs["key_logs"][0]
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "h1.log").write_bytes(own)
+    assert len(ScenarioData("main", tmp_path, None).packets("h1-eth0", ["frame"]))
+    (keys / "h2.log").write_text(f"CLIENT_RANDOM {'ab' * 32} {'cd' * 48}\n")
+    with pytest.raises(MissingDataError, match=r"h2\.log: no connection in the captures has its"):
+        ScenarioData("main", tmp_path, None).packets("h1-eth0", ["frame"])
+    (keys / "h1.log").unlink()
+    with pytest.raises(MissingDataError, match="is it of another run"):
+        ScenarioData("main", tmp_path, None).packets("h1-eth0", ["frame"])

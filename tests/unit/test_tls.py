@@ -321,6 +321,20 @@ def test_commands_open_tls(tmp_path: Path, log: key_log.KeyLog) -> None:
     code, text, _ = capture("show", FILE, "-n", 0, "--where", "http.request")
     assert code == 0
     assert text.count("GET /account") > 5
+    own = tmp_path / "own.log"
+    own.write_text(log.text())
+    code, _, error = capture("show", FILE, "--keys", own)
+    assert code == 0
+    assert "keys" not in error
+    other = tmp_path / "other.log"
+    other.write_text(f"CLIENT_RANDOM {RANDOM} {MASTER}\n")
+    for file in (FILE, CAPTURES / "quic.pcapng"):
+        code, _, error = capture("show", file, "--keys", own, "--keys", other)
+        assert code == 0
+        assert f"keys not used: key log {other}: no connection that begins" in error.replace(
+            "\n", " "
+        )
+    assert f"keys not used: key log {own}: no connection" in error.replace("\n", " ")
     bad = tmp_path / "bad.log"
     bad.write_text(f"CLIENT_RANDOM {RANDOM}\n")
     code, _, error = capture("show", FILE, "--keys", bad)
