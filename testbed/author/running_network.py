@@ -71,6 +71,7 @@ class RunningNetwork:
         self.network, self.path, self.scenario = net, path, scenario
         self._processes: list[Process] = []
         self._captures: dict[str, Process] = {}
+        self._capture_stats: dict[str, dict[str, int]] = {}
         self._tracer: Tracer | None = None
         self._monitor: Monitor | None = None
         self._state: Path | None = None
@@ -341,14 +342,18 @@ class RunningNetwork:
         for process in self._captures.values():
             if process.running:
                 process.popen.send_signal(signal.SIGINT)
-        stats = {}
         for interface, process in self._captures.items():
             process.stop(signal.SIGINT)
             output = process.output()
             if os.strerror(errno.ENOSPC) in output:
                 raise OutputError(f"captures/{interface}.pcap: cannot be written: the disk is full")
-            stats[interface] = _capture_stats(output)
-        write_json(self.path / "captures" / "captures.json", stats)
+            self._capture_stats[interface] = _capture_stats(output)
+        self._captures.clear()
+        write_json(self.path / "captures" / "captures.json", self._capture_stats)
+
+    def stop_captures(self) -> None:
+        """Ends all captures now, so that `run` can read them; their files are complete then."""
+        self._close_captures()
 
     def watch(self, *kinds: str) -> None:
         """Records changes of ``routes``, ``neighbours`` or ``links`` in every node; call it once.

@@ -62,7 +62,7 @@ def _installed(name: str, code: dict[str, bytes]) -> bool:
     """True if the testbed's own lab of this name has the same public code."""
     folder = library.labs_folder() / name
     return bool(code) and code == {
-        p.name: p.read_bytes() for p in folder.glob("*.py") if p.name != loading.HIDDEN
+        p.name: p.read_bytes() for p in folder.glob("*.py") if not loading.is_hidden(p.name)
     }
 
 

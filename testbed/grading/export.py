@@ -1,6 +1,6 @@
 """Bundles for students: handout, starter files, their variant, and the public checks.
 
-Nothing else can get into the bundle: it is made of the handout, ``starter/``,
+Nothing else can get into the bundle: it is made of the handout, ``starter/``, ``given/``,
 ``lab.py`` with the modules next to it, and a new manifest with only the public part.
 """
 
@@ -27,17 +27,16 @@ _FIXED_TIME = (2000, 1, 1, 0, 0, 0)
 
 def bundle(lab: LabFolder, student: str, secret: bytes) -> dict[str, bytes]:
     """The files of a student's bundle, by path."""
-    params = lab.students_part().parameters(lab.variant(student, secret))
+    params = lab.public_parameters(lab.variant(student, secret))
     variant = {"lab": lab.name, "student": student, "variant": params}
     pages = {HANDOUT: lab.handout(params, student).encode()}
     for language in lab.languages():
         pages[f"README.{language}.md"] = lab.handout(params, student, language).encode()
-    files = {**pages, **lab.starter(params, student)}
-    taken = {*pages, VARIANT} & set(lab.starter(params, student))
-    if taken:
-        raise ConfigError(
-            f"{lab.path / 'starter'}: {', '.join(taken)} is a reserved name in bundles; rename it"
-        )
+    own = {**lab.given(), **lab.starter(params, student)}
+    if taken := {*pages, VARIANT} & set(own):
+        words = ", ".join(sorted(taken))
+        raise ConfigError(f"{lab.path}: {words} is a reserved name in bundles; rename it")
+    files = {**pages, **own}
     files[VARIANT] = (json.dumps(variant, indent=1, ensure_ascii=False) + "\n").encode()
     for name, data in lab.students_part().sources.items():
         files[f"{BUNDLED}/{lab.name}/{name}"] = data

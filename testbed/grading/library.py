@@ -65,9 +65,15 @@ class LabFolder:
         """Parameters from values, defaults added, checked; as plain data."""
         return asdict(parameters.build(self.full.Parameters, values))
 
+    def public_parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The part of a variant that students see: what ``lab.py`` has as parameters."""
+        known = {p.name for p in parameters.parameters_of(self.public.Parameters)}
+        return {name: value for name, value in values.items() if name in known}
+
     def instance(self, params: Mapping[str, Any], *, hidden: bool = True) -> Assignment:
         """The lab with a variant."""
         cls = self.full if hidden else self.public
+        params = params if hidden else self.public_parameters(params)
         built: Any = parameters.build(cls.Parameters, params)
         return cls(built)
 
@@ -78,8 +84,9 @@ class LabFolder:
     @cached_property
     def sources(self) -> dict[str, bytes]:
         """The Python files and the manifest: what results depend on."""
-        skipped = {loading.HIDDEN} if self.full is self.public else set()
-        found = [p for p in sorted(self.path.glob("*.py")) if p.name not in skipped]
+        public = self.full is self.public
+        every = sorted(self.path.glob("*.py"))
+        found = [p for p in every if not (public and loading.is_hidden(p.name))]
         found.append(self.path / manifest.FILE)
         return {p.name: p.read_bytes() for p in found}
 
@@ -107,6 +114,11 @@ class LabFolder:
         """The files that students start from, by name."""
         render = _Renderer(self.instance(params, hidden=False), student)
         return render.folder(self.path / "starter")
+
+    def given(self) -> dict[str, bytes]:
+        """Further files that students get and do not hand in, by path; the same for all."""
+        folder = self.path / "given"
+        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in _files(folder)}
 
     def solution(self, params: Mapping[str, Any], student: str = "") -> dict[str, bytes]:
         """The files that earn all points."""
@@ -159,7 +171,7 @@ class _Renderer:
     def folder(self, folder: Path) -> dict[str, bytes]:
         """All files below a folder, by path; ``NAME.j2`` is rendered to ``NAME``."""
         found = {}
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        for path in _files(folder):
             name = path.relative_to(folder).as_posix()
             if "__pycache__" in name:
                 continue
@@ -168,6 +180,10 @@ class _Renderer:
             else:
                 found[name] = path.read_bytes()
         return found
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file())
 
 
 def labs_folder() -> Path:

@@ -17,6 +17,11 @@ from testbed.grading.assignment import Assignment
 PUBLIC, HIDDEN = "lab.py", "hidden.py"
 
 
+def is_hidden(name: str) -> bool:
+    """True for a file that students do not get: ``hidden.py``, and modules named ``hidden_…``."""
+    return name == HIDDEN or name.startswith("hidden_")
+
+
 def load_lab(folder: Path, *, hidden: bool = True) -> type[Assignment]:
     """The class of a lab's folder: that of ``hidden.py`` if it exists and is wanted.
 

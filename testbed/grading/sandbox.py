@@ -72,6 +72,7 @@ def prepare() -> None:
     _OUT_ROOT.mkdir()
     mount("tmpfs", str(_OUT_ROOT), "tmpfs", 0, f"size={_OUT_MB}M,nr_inodes={_MOST_FILES}")
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    Path("/proc/sys/kernel/dmesg_restrict").write_text("1")  # it tells of floods, for example
 
 
 def out_folder(name: str, *, shared: bool = False) -> Path:
@@ -173,6 +174,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     errors_apart: bool = False,
     shared: str = "",
+    network: bool = True,
 ) -> Process:
     """Starts a student's program in a node; its output is in the log of that name.
 
@@ -183,9 +185,10 @@ def start(
         log: name of its log, and of its folder for output.
         errors_apart: what it writes to standard error goes to the log ``<log>-errors``.
         shared: name of the folder for output, if programs share it; default: its own.
+        network: as for `argv`.
     """
     out = out_folder(shared or log, shared=bool(shared))
-    line = argv(command, work, out, shown=shown, environment=environment)
+    line = argv(command, work, out, shown=shown, environment=environment, network=network)
     if not errors_apart:
         return net.start(node, *line, log=log)
     with (net.path / "logs" / f"{log}.log").open("wb") as stdout:

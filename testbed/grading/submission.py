@@ -167,6 +167,7 @@ class Submission:
         log: str,
         shown: Mapping[str, str] | None = None,
         errors_apart: bool = False,
+        network: bool = True,
     ) -> Process:
         """Starts a program of the student's in a node, in the sandbox.
 
@@ -179,11 +180,19 @@ class Submission:
             shown: what this program alone may read, as path in the sandbox → path outside.
             errors_apart: standard error goes to a log of its own, ``<log>-errors``, so that the
                 log has nothing but what the program answers.
+            network: False: the program has no network, not even the node's.
         """
         from testbed.grading import sandbox
 
         return sandbox.start(
-            net, node, command, self.folder, log, shown=shown, errors_apart=errors_apart
+            net,
+            node,
+            command,
+            self.folder,
+            log,
+            shown=shown,
+            errors_apart=errors_apart,
+            network=network,
         )
 
     def start_app(
@@ -200,7 +209,13 @@ class Submission:
             return app.start(net, self.folder, self.path(name), settings or {})
 
     def start_nginx(
-        self, net: RunningNetwork, node: str, site: str, *, script: str, given: Path
+        self,
+        net: RunningNetwork,
+        node: str,
+        site: str,
+        *,
+        script: str = "",
+        given: Path | None = None,
     ) -> None:
         """Runs the student's script, which installs files, then nginx with the student's site.
 
@@ -210,7 +225,7 @@ class Submission:
             net: the running network.
             node: where.
             site: name of the file with nginx's ``server`` blocks.
-            script: name of the shell script.
+            script: name of the shell script; empty if nothing is to be installed.
             given: a folder that the script alone may read, as ``/given``.
 
         Raises:
@@ -218,8 +233,9 @@ class Submission:
         """
         from testbed.grading import web_server
 
-        with blamed(script):
-            web_server.install(net, node, self.folder, script, given)
+        if script and given:
+            with blamed(script):
+                web_server.install(net, node, self.folder, script, given)
         with blamed("nginx"):
             web_server.start(net, node, self.folder, site)
 
