@@ -339,8 +339,8 @@ class _Job:
 
 
 def parameters_text(params: Mapping[str, Any], lab: LabFolder) -> list[tuple[str, str]]:
-    """A variant in words: (what, value with unit)."""
+    """A variant in words, as students know it: (what, value with unit)."""
     return [
         (p.spec.help, f"{params[p.name]} {p.spec.unit}".strip())
-        for p in parameters.parameters_of(lab.full.Parameters)
+        for p in parameters.parameters_of(lab.public.Parameters)
     ]
