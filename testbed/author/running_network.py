@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from testbed.net.monitor import Monitor
     from testbed.net.shape import LinkShape
 
-
 Result = TypeVar("Result")
 
 _DEVICES = ("lo", "any")
@@ -98,7 +97,7 @@ class RunningNetwork:
             process.send_signal(process.stop_signal)
         for process in reversed(self._processes):
             process.stop()
-        self._close_captures()
+        self.stop_captures()
         if self._tracer:
             self._tracer.close()
         self._events.close()
@@ -334,7 +333,8 @@ class RunningNetwork:
         self._captures[interface] = process
         return process
 
-    def _close_captures(self) -> None:
+    def stop_captures(self) -> None:
+        """Ends all captures, so that `run` can read them; their files are complete then."""
         if self._captures:
             for process in self._captures.values():
                 process.send_signal(signal.SIGCONT)  # of a link that was cut
@@ -350,10 +350,6 @@ class RunningNetwork:
             self._capture_stats[interface] = _capture_stats(output)
         self._captures.clear()
         write_json(self.path / "captures" / "captures.json", self._capture_stats)
-
-    def stop_captures(self) -> None:
-        """Ends all captures now, so that `run` can read them; their files are complete then."""
-        self._close_captures()
 
     def watch(self, *kinds: str) -> None:
         """Records changes of ``routes``, ``neighbours`` or ``links`` in every node; call it once.
