@@ -25,6 +25,17 @@ class CLI(cli.CLI):  # type: ignore[misc]
             log.error(f"error: {error}\n")
             return None
 
+    def do_why(self, line: str) -> None:
+        """The first thing that keeps two hosts from talking: why h1 h2."""
+        names = line.split()
+        if len(names) != 2:
+            log.error("usage: why HOST HOST\n")
+            return
+        from testbed.net.why import why  # only where it is asked for
+
+        found = why(self.mn, names[0], names[1], lambda text: log.output(f"{text}\n"))
+        log.output(f"{found or f'{names[0]} and {names[1]} reach each other'}\n")
+
     def default(self, line: str) -> None:
         """A program in a node, or a mistake."""
         first, args, _ = self.parseline(line)
