@@ -68,6 +68,19 @@ class Controller(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
         return f"<{type(self).__name__} {self.name}: {self.IP()}:{self.port}> "
 
 
+class StandIn(Controller):
+    """In place of a controller of which no program is installed: switches learn by themselves."""
+
+    def checkListening(self) -> None:
+        """Nothing listens."""
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def stop(self, *_args: Any, **_options: Any) -> None:
+        """Nothing to stop."""
+
+
 class RemoteController(Controller, mininet_node.RemoteController):  # type: ignore[misc]
     """An external controller on the machine (or further away), reached through a relay.
 

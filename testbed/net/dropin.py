@@ -97,6 +97,16 @@ class Mininet(Network):
         options.setdefault("seed", session.seed)
         super().__init__(topo, switch, host, controller, link, intf, build=build, **options)
 
+    def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
+        """As a network's; without a program for it, switches learn by themselves."""
+        wanted = controller or self.controller
+        plain = wanted in (control.Controller, OVSController, default_controller)
+        by_name = not isinstance(name, mininet_node.Controller)
+        if by_name and plain and find_controller() is None:
+            log.warn(f"controller {name}: none is installed, so switches learn by themselves\n")
+            wanted = control.StandIn
+        return super().addController(name, wanted, **params)
+
     def tell_loop(self, topo: Any) -> None:
         """Warn only: a script may mend it later, with ovs-vsctl or a controller."""
         if self.switch in (Switch, OVSBridge) and (

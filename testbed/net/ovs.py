@@ -18,6 +18,7 @@ from typing import Any
 
 from testbed.core.errors import CommandError, MissingPrerequisiteError
 from testbed.net import offload, owned
+from testbed.net.control import StandIn
 from testbed.net.engine import Engine
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.node import NodeMixin
@@ -192,6 +193,10 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
 
     def start(self, controllers: Any) -> None:
         """Create the bridge in one transaction."""
+        present = [c for c in controllers if not isinstance(c, StandIn)]
+        if controllers and not present:
+            self.failMode = "standalone"
+        controllers = present
         self.engine.flush()  # ports must be there
         if self.ovs.datapath_type == "netdev":
             self.datapath = "user"
