@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from testbed.author import experiment
-from testbed.book import chapters, labs, pages, phrases, titles
+from testbed.book import chapters, defence_in_depth, labs, pages, phrases, titles
 from testbed.book.words import Words, joined, words
 from testbed.core.project import PROJECT
 from testbed.grading import library
@@ -46,7 +46,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     text = _words(config)
     for section in config.nav or []:
         if isinstance(section, dict) and phrases.BOOK in section:
-            section[phrases.BOOK] = ["experiments/index.md", *_chapters(text)]
+            depth = {phrases.DEPTH: defence_in_depth.PAGE}
+            section[phrases.BOOK] = ["experiments/index.md", *_chapters(text), depth]
         elif isinstance(section, dict) and phrases.LABS in section:
             section[phrases.LABS] = ["labs/index.md", *(f"labs/{n}.md" for n in library.names())]
     if not library.names():
@@ -122,6 +123,7 @@ def made_pages(text: Words, files: Files) -> dict[str, str]:
     for name in experiment.experiment_files():
         made[f"experiments/{name}.md"] = pages.page(name, text)
     made["experiments/index.md"] = pages.contents(text)
+    made[defence_in_depth.PAGE] = defence_in_depth.page(text)
     if library.names():
         made["labs/index.md"] = labs.contents(text)
     return made

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         when,
         zeros,
     )
+    from testbed.author.defences import NO_DEFENCE, AttackExperiment, Defence, Layer, Outcome
     from testbed.author.dns_lookups import LookUps
     from testbed.author.endpoints import Conversation
     from testbed.author.evidence import none_of
@@ -100,19 +101,24 @@ __all__ = [
     "ETHERNET_HEADER_BYTES",
     "JUDGED_SHARE",
     "MSS_BYTES",
+    "NO_DEFENCE",
     "QDISCS",
     "Action",
     "Assignment",
+    "AttackExperiment",
     "CommandError",
     "ConfigError",
     "ConvergenceError",
     "Conversation",
+    "Defence",
     "Evidence",
     "Experiment",
+    "Layer",
     "LinkShape",
     "LookUps",
     "MissingDataError",
     "MissingPrerequisiteError",
+    "Outcome",
     "ParseError",
     "Process",
     "RepeatedRun",
@@ -195,6 +201,7 @@ _HOME = {
         "Action compute_checksums filter_packets in_order ip masquerade nothing own_program ping"
         " program sysctl unfilter wait when zeros"
     ),
+    "author.defences": "AttackExperiment Defence Layer NO_DEFENCE Outcome",
     "author.dns_lookups": "LookUps",
     "author.endpoints": "Conversation",
     "author.evidence": "none_of",

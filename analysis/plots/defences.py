@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.plots.style import COLOURS
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def table(found: Mapping[str, Mapping[str, bool]], defences: Sequence[str]) -> Figure:
+
+_COLOURS = {"works": COLOURS[1], "hindered": COLOURS[4], "stopped": COLOURS[2]}
+
+
+def table(found: pd.DataFrame) -> Figure:
     """Attacks by defences, each cell with its word and colour.
 
     Args:
-        found: attack → defence → True if the attack works; a cell that was not tried is missing.
-        defences: the columns, in their order.
+        found: with ``attack``, ``defence`` and ``outcome`` (``works``, ``hindered``, ``stopped``
+            or ``no data``); rows and columns are in the order in which they come. A pair that
+            was not tried has no row.
     """
-    size = (1.5 + 1.05 * len(defences), 1.2 + 0.36 * len(found))
+    attacks, defences = (list(dict.fromkeys(found[name])) for name in ("attack", "defence"))
+    size = (1.5 + 1.05 * len(defences), 1.2 + 0.36 * len(attacks))
     figure = Figure(figsize=size, layout="constrained")
     panel = figure.subplots()
-    for y, cells in enumerate(found.values()):
-        for x, defence in enumerate(defences):
-            if defence not in cells:
-                panel.text(x, y, "–", ha="center", va="center", color="0.5")
-                continue
-            works = cells[defence]
-            colour = COLOURS[1] if works else COLOURS[2]
-            box = Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, color=colour, alpha=0.25)
-            panel.add_patch(box)
-            word = "works" if works else "stopped"
-            panel.text(x, y, word, ha="center", va="center", fontsize=8)
+    known = found.set_index(["attack", "defence"])["outcome"]
+    for (y, attack), (x, defence) in product(enumerate(attacks), enumerate(defences)):
+        if (attack, defence) not in known:
+            panel.text(x, y, "–", ha="center", va="center", color="0.5")
+            continue
+        word = known[attack, defence]
+        colour = _COLOURS.get(word, "0.5")
+        panel.add_patch(Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, color=colour, alpha=0.25))
+        panel.text(x, y, word, ha="center", va="center", fontsize=8)
     panel.set_xticks(range(len(defences)), defences, rotation=20, ha="left", fontsize=8)
-    panel.set_yticks(range(len(found)), list(found), fontsize=8)
-    panel.set(xlim=(-0.5, len(defences) - 0.5), ylim=(len(found) - 0.5, -0.5))
+    panel.set_yticks(range(len(attacks)), attacks, fontsize=8)
+    panel.set(xlim=(-0.5, len(defences) - 0.5), ylim=(len(attacks) - 0.5, -0.5))
     panel.set(xlabel="defence", ylabel="attack")
     panel.xaxis.tick_top()
     panel.xaxis.set_label_position("top")

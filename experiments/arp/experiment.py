@@ -9,8 +9,14 @@ import pandas as pd
 
 from analysis.plots import exchanges as plots
 from testbed import (
+    NO_DEFENCE,
     Action,
+    AttackExperiment,
+    Defence,
+    Layer,
     LinkShape,
+    MissingDataError,
+    Outcome,
     Tables,
     Verdict,
     address,
@@ -68,8 +74,16 @@ BREAKS: dict[str, Action] = {
 }
 """Faults: what is broken on purpose."""
 
+ATTACKS = {"poisoning": "the gateway's address claimed by ARP"}
+DEFENCES = {
+    NO_DEFENCE: Defence("no defence", None, "poisoning_moves_the_traffic"),
+    "static": Defence("static ARP entry", Layer.HOST, "static_entry_defends"),
+}
+STEPS = {NO_DEFENCE: "poisoned", "static": "defended"}
+"""Defence → step."""
 
-class Arp(Reach):
+
+class Arp(Reach, AttackExperiment):
     """ARP: how an IPv4 address becomes a MAC address on one LAN, and how that can go wrong.
 
     h1 looks for h3, for nobody and for a host behind the router; entries of its cache age; h3 gets
@@ -92,6 +106,7 @@ class Arp(Reach):
 
     params: Parameters
     programs = ("ping", "arping", "ip", "nft")
+    attacks, defences = ATTACKS, DEFENCES
 
     # ---- in the network
 
@@ -176,6 +191,13 @@ class Arp(Reach):
         changes.insert(1, "step", steps.step_at(tables["steps"], changes["time_s"]))
         told = pd.DataFrame([{name: data.log(name) for name in ("absent", "delay")}])
         return tables | {"changes": changes, "told": told}
+
+    def outcome(self, tables: Tables, attack: str, defence: str) -> Outcome:
+        """Whether h1's last packets to h2 went to h3."""
+        way = self._way(tables, self._pings_to_far(tables, STEPS[defence]))
+        if not way:
+            raise MissingDataError("no ping to h2 was captured")
+        return Outcome.of(way[-1] == "h3")
 
     # ---- claims
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.dissect import http
-from analysis.plots import defences
-from testbed import LinkShape, Tables, param, steps
+from analysis.plots import defences as plots
+from testbed import AttackExperiment, LinkShape, Outcome, Tables, param, steps
 from testbed.daemons import certificates, start
 from testbed.daemons.bank import Bank
 from testbed.daemons.browser import PROGRAMS, Browser
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FAULTS = ("none", *BANK_FLAWS)
 
 
-class Csrf(Forging, Curing):
+class Csrf(Forging, Curing, AttackExperiment):
     """Cross-site request forgery: a foreign page makes the browser act with its cookies.
 
     h1 is the victim, with Chromium, logged in to a bank on h2 (nginx before a web application). h3
@@ -58,6 +58,7 @@ class Csrf(Forging, Curing):
     guest_only = True
     programs = (*PROGRAMS, "nginx")
     extras = ("browser",)
+    attacks, defences = ATTACKS, DEFENCES
 
     # ---- in the network
 
@@ -117,6 +118,10 @@ class Csrf(Forging, Curing):
         found = steps.measure(data, http.COLUMNS, {"http": outcomes.read})
         return found | data.browser()
 
+    def outcome(self, tables: Tables, attack: str, defence: str) -> Outcome:
+        """Whether alice paid, or goes on with mallory's account."""
+        return Outcome.of(works(tables, defence, attack))
+
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure | str]:
@@ -128,9 +133,8 @@ class Csrf(Forging, Curing):
                 bank's cookie.
             3_preflight: A script's PUT: the browser asks first, and the bank does not allow it.
         """
-        found = {name: {d: works(tables, d, name) for d in DEFENCES} for name in ATTACKS}
         return {
-            "1_table": defences.table(found, DEFENCES),
+            "1_table": plots.table(tables.of("defences")),
             "2_form": _ladder(tables, "form"),
             "3_preflight": _ladder(tables, "page"),
         }

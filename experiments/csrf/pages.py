@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from testbed.programs import defences
+from testbed import NO_DEFENCE, Defence, Layer
 
 BANK, SIBLING, EVIL = "bank.example.org", "guest.example.org", "evil.example.net"
-DEFENCES = tuple(defences.BANK)
+DEFENCES = {
+    NO_DEFENCE: Defence("no defence", None, "forms_are_sent_with_the_cookie"),
+    "lax": Defence("SameSite=Lax", Layer.BROWSER, "lax_leaves_links"),
+    "strict": Defence("SameSite=Strict", Layer.BROWSER, "strict_leaves_neighbours"),
+    "origin": Defence("check of Origin", Layer.APPLICATION, "origin_leaves_get_and_frames"),
+    "token": Defence("token in the form", Layer.APPLICATION, "tokens_leave_frames_and_logins"),
+    "framing": Defence("frame-ancestors", Layer.BROWSER, "framing_is_forbidden"),
+    "all": Defence("all together", Layer.SEVERAL, "all_together_stop_all"),
+}
 
 AMOUNTS = {"picture": 1, "script": 2, "put": 3, "link": 4, "form": 5, "sibling": 6, "frame": 7}
 """Attack → what it pays to mallory, by which claims tell one from another."""
 
-ATTACKS = (*AMOUNTS, "login")
+ATTACKS = {
+    "picture": "GET by a picture",
+    "script": "POST by a foreign script",
+    "put": "PUT by a foreign script",
+    "link": "GET by a link",
+    "form": "POST by a foreign form",
+    "sibling": "POST by a form on a neighbour of the site",
+    "frame": "click in an invisible frame",
+    "login": "login with the attacker's account",
+}
+"""Attack → in words."""
 
 VISITS = {"page": EVIL, "form": EVIL, "sibling": SIBLING, "frame": EVIL, "login": EVIL}
 """The attacker's page → the host that it is on."""

@@ -27,7 +27,7 @@ from .observations import (
     VICTIM_SIDE,
     arrivals,
 )
-from .reflections import Reflections
+from .outcomes import Outcomes
 from .traffic import ATTACKERS, CLIENTS, FLOOD_PORT, NEIGHBOUR, SERVICE, VICTIM, Flood, Upload
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ FAULTS = ("none", "weak", "no-defence", "small")
 _TRUNCATED = 0x02
 
 
-class Ddos(Reflections):
+class Ddos(Outcomes):
     """Distributed floods: a full link, reflected answers, and what stops them.
 
     In `flood` four sources fill the link of a customer with two servers, v1 and v2. Two clients

@@ -11,8 +11,13 @@ import pandas as pd
 
 from analysis.plots import spoofing as plots
 from testbed import (
+    NO_DEFENCE,
     Action,
+    AttackExperiment,
+    Defence,
+    Layer,
     LookUps,
+    Outcome,
     Tables,
     Verdict,
     address,
@@ -54,10 +59,19 @@ EVERY = 64
 SHOWN = 3
 """Forged answers kept from the flood's beginning and end, in addition to those that hit."""
 
+ATTACKS = {"forged-answers": "forged answers to a resolver's question"}
+DEFENCES = {
+    NO_DEFENCE: Defence("no defence", None, "fixed_port_is_guessed"),
+    "random": Defence("random source ports", Layer.HOST, "random_ports_defend"),
+    "signed": Defence("DNSSEC", Layer.CRYPTOGRAPHY, "signatures_defend"),
+    "filtered": Defence("check of senders (BCP 38)", Layer.NETWORK, "senders_are_checked_at_home"),
+}
+"""Each is a scenario, the first one as `fixed`."""
+
 FAULTS = ("none", "random-port", "fixed-port", "no-filter", "no-validation")
 
 
-class DnsSpoofing(Forgery):
+class DnsSpoofing(Forgery, AttackExperiment):
     """DNS answers, forged by somebody who does not see the questions.
 
     n4 serves a zone of its own, which tells it the resolver's port. Then it has the resolver v1 ask
@@ -87,6 +101,7 @@ class DnsSpoofing(Forgery):
     tables_type = LookUps
     programs = ("nsd", "unbound", "kdig", "getent", "unshare", "ping", *dnssec.PROGRAMS)
     guest_only = True
+    attacks, defences = ATTACKS, DEFENCES
 
     def scenarios(self) -> Mapping[str, Parameters]:
         """The attack, and each of three defences on its own."""
@@ -175,6 +190,12 @@ class DnsSpoofing(Forgery):
             [{"sent": told["sent"].max(), "port_learnt": told["port"].max(), "came": len(forged)}]
         )
         return tables
+
+    def outcome(self, tables: Tables, attack: str, defence: str) -> Outcome:
+        """Whether h1 hears the lie."""
+        scenario = "fixed" if defence == NO_DEFENCE else defence
+        heard = LookUps(tables).addresses("ask", scenario=scenario)
+        return Outcome.of(LIE in heard)
 
     # ---- claims
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
+from testbed import NO_DEFENCE, Defence, Layer
 from testbed.daemons.database_pages import DatabasePages
 
 ACCOUNTS = DatabasePages.accounts
@@ -101,6 +102,35 @@ ATTACKS: dict[str, Callable[[str], list[str]]] = {
     "write": _write,
 }
 """Attack → the requests of its connection, for a defence."""
+
+IN_WORDS = {
+    "comment": "login by a comment",
+    "hidden-comment": "login by a comment in two fields",
+    "password": "login by OR in the password",
+    "usual-union": "UNION in a text",
+    "union": "UNION in a text, without spaces",
+    "number": "UNION in a number",
+    "error": "read by error messages",
+    "truth": "read by yes and no",
+    "time": "read by time",
+    "write": "a second statement that writes",
+}
+"""Attack → in words."""
+
+DEFENCES = {
+    NO_DEFENCE: Defence("no defence", None, "comment_replaces_the_password"),
+    "escaping": Defence("escaping quotes", Layer.APPLICATION, "escaping_protects_text_alone"),
+    "blocking": Defence(
+        "list of forbidden words", Layer.APPLICATION, "forbidden_words_are_written_otherwise"
+    ),
+    "checking": Defence("input checks", Layer.APPLICATION, "checks_need_a_form"),
+    "quiet": Defence("no error messages", Layer.APPLICATION, "silence_stops_errors_alone"),
+    "least-privilege": Defence(
+        "least privilege", Layer.SERVER, "least_privilege_limits_the_damage"
+    ),
+    "parameters": Defence("parameters", Layer.APPLICATION, "parameters_stop_all"),
+    "sqlite": Defence("another database (SQLite)", Layer.SERVER, "other_databases_are_open_too"),
+}
 
 HONEST: dict[str, Callable[[str], list[str]]] = {
     "login": lambda to: [login(to, "bob", ACCOUNTS["bob"])],

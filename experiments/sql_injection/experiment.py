@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.dissect import http
-from analysis.plots import defences
-from testbed import LinkShape, Tables, own_program, param, steps
+from analysis.plots import defences as plots
+from testbed import AttackExperiment, LinkShape, Outcome, Tables, own_program, param, steps
 from testbed.daemons import start
 from testbed.daemons.database_pages import DatabasePages
 from testbed.daemons.postgresql import Postgresql
@@ -16,10 +16,10 @@ from testbed.programs.defences import SHOP_FLAWS
 from topologies.star import Star
 
 from . import outcomes, statements
-from .attacks import ATTACKS, HONEST, UNIT_MS, step
+from .attacks import ATTACKS, DEFENCES, HONEST, IN_WORDS, UNIT_MS, step
 from .curing import Curing
 from .halves import Halves
-from .outcomes import ATTACKER, DEFENCES, PORT, SERVER, works
+from .outcomes import ATTACKER, PORT, SERVER, works
 from .stealing import Stealing
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FAULTS = ("none", "half-logged", *SHOP_FLAWS)
 
 
-class SqlInjection(Stealing, Halves, Curing):
+class SqlInjection(Stealing, Halves, Curing, AttackExperiment):
     """SQL injection: text that becomes part of a statement, and what stops it.
 
     h1 attacks, h2 is a shop's web server, h3 its database (PostgreSQL; SQLite, too, inside the
@@ -53,6 +53,7 @@ class SqlInjection(Stealing, Halves, Curing):
 
     params: Parameters
     guest_only = True
+    attacks, defences = IN_WORDS, DEFENCES
 
     # ---- in the network
 
@@ -98,6 +99,12 @@ class SqlInjection(Stealing, Halves, Curing):
         found = steps.measure(data, http.COLUMNS, messages, log="h1-http_client")
         return {**found, "log": statements.logged(data.log("h3-postgresql"))}
 
+    def outcome(self, tables: Tables, attack: str, defence: str) -> Outcome | None:
+        """Whether the attack got what it is made for."""
+        if not outcomes.fits(defence, attack):
+            return None
+        return Outcome.of(works(tables, defence, attack))
+
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure | str]:
@@ -109,15 +116,11 @@ class SqlInjection(Stealing, Halves, Curing):
             3_parameters: The same request, when statement and values travel apart.
             4_time: How long the answers take: each tells one letter of the password.
         """
-        found = {
-            name: {d: works(tables, d, name) for d in DEFENCES if outcomes.fits(d, name)}
-            for name in ATTACKS
-        }
         return {
-            "1_table": defences.table(found, DEFENCES),
+            "1_table": plots.table(tables.of("defences")),
             "2_login": _ladder(tables, "none"),
             "3_parameters": _ladder(tables, "parameters"),
-            "4_time": defences.delays(outcomes.pauses_ms(tables, "none"), UNIT_MS),
+            "4_time": plots.delays(outcomes.pauses_ms(tables, "none"), UNIT_MS),
         }
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 
 from analysis.dissect import http
 from testbed import MissingDataError, Tables, pick
-from testbed.programs import defences
 
 from .attacks import ATTACKS, BITS, FIRST_LETTERS, HONEST, UNIT_MS, VICTIM, step
 
@@ -16,7 +15,6 @@ ATTACKER, SERVER = "h1-eth0", "h2-eth0"
 """Where packets are captured: at the attacker, and at the web server, which sees both sides."""
 
 PORT = 8000
-DEFENCES = tuple(defences.SHOP)
 
 _NOT_IN_SQLITE = ("error", "truth", "time")
 """Attacks that use functions and conversions of PostgreSQL."""

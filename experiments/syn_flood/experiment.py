@@ -17,9 +17,9 @@ from topologies.star import Star
 
 from . import servers
 from .crowd_steps import CrowdSteps
-from .crowds import Crowds
 from .flooding import ROUTER, SERVER, SILENT
 from .observations import ATTACKER_SIDE, CLIENT_SIDE, CROWDS, FLOODS, SERVER_SIDE
+from .outcomes import Outcomes
 from .source_steps import SENT, SourceSteps
 from .sources import BYSTANDER_SIDE
 from .stage import SHORT
@@ -60,7 +60,7 @@ FAULTS = (
 _RESPONSE = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
-class SynFlood(Crowds):
+class SynFlood(Outcomes):
     """SYN floods: what fills up, what each setting does against it, and what it costs.
 
     In `half-open` h3 sends SYNs to the server h2 and completes no handshake; most come from

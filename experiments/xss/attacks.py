@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from testbed.programs import defences
+from testbed import NO_DEFENCE, Defence, Layer
 
 BOARD, EVIL = "board.example.org", "evil.example.net"
-DEFENCES = tuple(defences.BOARD)
+DEFENCES = {
+    NO_DEFENCE: Defence("no defence", None, "stored_scripts_run"),
+    "blocking": Defence(
+        "removing <script>", Layer.APPLICATION, "blocked_words_are_written_otherwise"
+    ),
+    "encoding": Defence("encoding on output", Layer.APPLICATION, "encoding_fits_its_place_alone"),
+    "sanitising": Defence("sanitising", Layer.APPLICATION, "sanitising_keeps_what_is_harmless"),
+    "http-only": Defence("HttpOnly", Layer.BROWSER, "http_only_hides_the_cookie_alone"),
+    "policy": Defence(
+        "Content-Security-Policy", Layer.BROWSER, "policies_stop_scripts_in_the_browser"
+    ),
+    "all": Defence("all together", Layer.SEVERAL, "all_together_stop_all"),
+}
 DEED = "I love mallory"
 """What a script writes in the victim's name."""
 
@@ -48,7 +60,12 @@ def addresses(defence: str) -> dict[str, str]:
     }
 
 
-THEFTS = ("stored", "picture", "link", "reflected", "dom")
-"""Attacks that are after the cookie."""
-
-ATTACKS = (*THEFTS, "deed")
+ATTACKS = {
+    "stored": "stored <script> that sends the cookie",
+    "picture": "stored event handler",
+    "link": "stored link with javascript:",
+    "reflected": "script in a link, reflected",
+    "dom": "script in a link, behind #",
+    "deed": "stored script that acts for the visitor",
+}
+"""Attack → in words; all but the last are after the cookie."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.dissect import http
-from analysis.plots import defences
-from testbed import LinkShape, Tables, param, program, steps
+from analysis.plots import defences as plots
+from testbed import AttackExperiment, LinkShape, Outcome, Tables, param, program, steps
 from testbed.daemons import start
 from testbed.daemons.browser import PROGRAMS, Browser
 from testbed.daemons.message_board import MessageBoard
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FAULTS = ("none", *BOARD_FLAWS)
 
 
-class Xss(Stealing, Curing):
+class Xss(Stealing, Curing, AttackExperiment):
     """Cross-site scripting: a visitor's text that becomes a script in another visitor's browser.
 
     h1 is the victim, with Chromium, logged in to a message board on h2. h3 is the attacker: it
@@ -55,6 +55,7 @@ class Xss(Stealing, Curing):
     guest_only = True
     programs = (*PROGRAMS, "curl", "nginx")
     extras = ("browser",)
+    attacks, defences = ATTACKS, DEFENCES
 
     # ---- in the network
 
@@ -111,6 +112,10 @@ class Xss(Stealing, Curing):
         found = steps.measure(data, http.COLUMNS, {"http": outcomes.read})
         return found | data.browser()
 
+    def outcome(self, tables: Tables, attack: str, defence: str) -> Outcome:
+        """Whether the attacker got the cookie, or wrote in the victim's name."""
+        return Outcome.of(works(tables, defence, attack))
+
     # ---- figures
 
     def plot(self, tables: Tables) -> dict[str, Figure | str]:
@@ -122,9 +127,8 @@ class Xss(Stealing, Curing):
                 the attacker's host.
             3_policy: The same board with a policy: the browser runs none of them.
         """
-        found = {name: {d: works(tables, d, name) for d in DEFENCES} for name in ATTACKS}
         return {
-            "1_table": defences.table(found, DEFENCES),
+            "1_table": plots.table(tables.of("defences")),
             "2_theft": _ladder(tables, "none"),
             "3_policy": _ladder(tables, "policy"),
         }

@@ -44,6 +44,30 @@ NUMBERS_ARE_QUOTED = (
     "Measured values are quoted as the program prints them, and figures are labelled in English."
 )
 
+DEPTH = "Defence in depth"
+DEPTH_INTRODUCTION = (
+    "Each attack of the book against each defence that was tried. Every cell is what the latest "
+    "run of an experiment found in its packets, pages and logs; it leads to the claim in that "
+    "run's report."
+)
+DEPTH_COUNTS = (
+    "{pairs} pairs from the runs of {runs} of {of} experiments. Of {single} single defences, "
+    "{whole} stop everything that they were tried against; all others leave something to the next "
+    "layer."
+)
+DEPTH_STOPPED = "stopped"
+DEPTH_HINDERED = "hindered: less of the attack works, or only some of the attacks, or later"
+DEPTH_WORKS = "works: the attack is not touched"
+DEPTH_MISSING = "no data in that run"
+DEPTH_LAYERS = "Which layer stops what"
+DEPTH_LAYERS_NOTE = (
+    "One row per experiment. The numbers say how many of its attacks a defence stops, of those "
+    "that it was tried against."
+)
+DEPTH_ATTACK = "attack"
+DEPTH_UNTRIED = "not tried"
+DEPTH_OLD_RUN = "the latest run does not have this table"
+
 LABELS = tuple(
     value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str)
 )

@@ -18,6 +18,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
 from testbed.author import experiment, experiment_folder
+from testbed.author.defences import AttackExperiment, Layer, Outcome
 from testbed.book import chapters, titles
 from testbed.book.phrases import LABELS
 from testbed.core.parameters import ALLOWED, parameters_of
@@ -99,6 +100,7 @@ def messages() -> dict[Path, list[tuple[str, str]]]:
     """
     common = [(label, "testbed/book/phrases.py") for label in LABELS]
     common += [(text, "testbed/core/parameters.py") for text in ALLOWED]
+    common += [(str(one), "testbed/author/defences.py") for one in (*Outcome, *Layer)]
     common += titles.texts()
     common += [(text, "docs/book.toml") for text in chapters.texts()]
     found = {CATALOGUE: common}
@@ -120,6 +122,9 @@ def _texts(cls: type[experiment.Experiment]) -> Iterator[str]:
     for p in parameters_of(cls.Parameters):
         if p.spec.help:
             yield p.spec.help
+    if issubclass(cls, AttackExperiment):
+        yield from cls.attacks.values()
+        yield from (defence.label for defence in cls.defences.values())
 
 
 def catalogues() -> list[Path]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import experiment_folder
+from testbed.author.defences import AttackExperiment
 from testbed.author.experiment import (
     Experiment,
     check_claims,
@@ -42,7 +43,7 @@ from testbed.core.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, State, read
 from testbed.core.tables import Tables, combined
 from testbed.lifetime import guard
 from testbed.lifetime.start import Interrupted
-from testbed.results import gate
+from testbed.results import defended, gate
 from testbed.results.data import ScenarioData
 
 if TYPE_CHECKING:
@@ -172,6 +173,9 @@ def _replay(
 
     tables = timed("measure", lambda: measure(run, known))
     judged: list[Judged] = timed("judge", lambda: judge(run, experiment, tables))
+    if isinstance(experiment, AttackExperiment):
+        tables[defended.TABLE] = defended.measured(experiment, tables)
+        _save_table(run, defended.TABLE, tables[defended.TABLE])
     wrong = None
     if draw:
         try:
