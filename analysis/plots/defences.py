@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 _COLOURS = {"works": COLOURS[1], "hindered": COLOURS[4], "stopped": COLOURS[2]}
 
 
-def table(found: pd.DataFrame) -> Figure:
+def table(found: pd.DataFrame, order: Iterable[str]) -> Figure:
     """Attacks by defences, each cell with its word and colour.
 
     Args:
         found: with ``attack``, ``defence`` and ``outcome`` (``works``, ``hindered``, ``stopped``
-            or ``no data``); rows and columns are in the order in which they come. A pair that
-            was not tried has no row.
+            or ``no data``). A pair that was not tried has no row.
+        order: of the defences; attacks are in the order in which they come.
     """
-    attacks, defences = (list(dict.fromkeys(found[name])) for name in ("attack", "defence"))
+    attacks, tried = (dict.fromkeys(found[name]) for name in ("attack", "defence"))
+    defences = [name for name in order if name in tried]
     size = (1.5 + 1.05 * len(defences), 1.2 + 0.36 * len(attacks))
     figure = Figure(figsize=size, layout="constrained")
     panel = figure.subplots()

@@ -134,7 +134,7 @@ class Csrf(Forging, Curing, AttackExperiment):
             3_preflight: A script's PUT: the browser asks first, and the bank does not allow it.
         """
         return {
-            "1_table": plots.table(tables.of("defences")),
+            "1_table": plots.table(tables.of("defences"), DEFENCES),
             "2_form": _ladder(tables, "form"),
             "3_preflight": _ladder(tables, "page"),
         }

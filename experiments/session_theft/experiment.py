@@ -109,26 +109,32 @@ class SessionTheft(Tokens, Curing, Stealing, AttackExperiment):
         Figures:
             1_table: Which attack works against which defence. Those on tokens were tried against
                 defences of tokens alone, as were those on sessions.
-            2_lan: h1 logs in, seen at h3: after its lies all of it passes there, twice, as h3
-                passes it on.
+            2_lan: h1 logs in, seen at h3, from card to card: after h3's lies, h1 sends to h3 what
+                is for the router, and the router what is for h1. h3 passes it on.
             3_plain_link: The site has HTTPS; the victim follows an http:// link. The first request
                 has the cookie, and the redirection comes too late.
             4_secure: The same with Secure: the cookie waits until the connection is encrypted.
             5_token: A token: got, used, and used again by the attacker after its owner's logout.
         """
         return {
-            "1_table": plots.table(tables.of("defences")),
-            "2_lan": _ladder(tables, victim_step("login", "none"), LAN, keep=6),
+            "1_table": plots.table(tables.of("defences"), DEFENCES),
+            "2_lan": _ladder(_by_card(tables), victim_step("login", "none"), LAN),
             "3_plain_link": _ladder(tables, victim_step("link", "https")),
             "4_secure": _ladder(tables, victim_step("link", "secure")),
             "5_token": _ladder(tables, step("token-kept", "none"), SERVER),
         }
 
 
-def _ladder(tables: Tables, name: str, capture: str = CLIENT, keep: int = 4) -> str:
+def _ladder(tables: Tables, name: str, capture: str = CLIENT) -> str:
     """A step's segments with data."""
     hosts = ("h1", "h3", "r1", "h2")
-    return steps.ladder(tables, name, capture, hosts=hosts, tcp_flags=_WITH_DATA, keep=keep)
+    return steps.ladder(tables, name, capture, hosts=hosts, tcp_flags=_WITH_DATA)
+
+
+def _by_card(tables: Tables) -> Tables:
+    """The tables with packets from card to card, in place of from address to address."""
+    packets = tables.of("packets").assign(ip_src=None, ip_dst=None)
+    return Tables({**tables, "packets": packets})
 
 
 _WITH_DATA = 0x18

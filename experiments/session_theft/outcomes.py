@@ -17,7 +17,8 @@ CLIENT, LAN, SERVER = "h1-eth0", "h3-eth0", "h2-eth0"
 """Where packets are captured: at the victim, at the attacker, and at the site."""
 
 _SECRETS = re.compile(rb"\r\n(?:Cookie: session=|Authorization: Bearer )([\w.-]+)")
-_SHOWN_LETTERS = 60
+_SHOWN_LETTERS = 72
+PLAIN = 80
 
 
 def secrets(payload: Any) -> str:
@@ -36,10 +37,12 @@ def read(packets: pd.DataFrame) -> pd.DataFrame:
 def _words(row: dict[Any, Any]) -> str:
     if row["kind"] == "response":
         told = [http.header(row, name) for name in ("Set-Cookie", "Location")]
-        words = " ".join(filter(None, (f"{row['status']} {row['reason']}", *told)))
+        words = ", ".join(filter(None, (f"{row['status']} {row['reason']}", *told)))
     else:
         secret = http.header(row, "Cookie") or http.header(row, "Authorization")
-        words = f"{row['method']} {row['target']} {secret}".strip()
+        words = f"{row['method']} {row['target']}{f', {secret}' * bool(secret)}"
+    if PLAIN not in (row["tcp_sport"], row["tcp_dport"]):
+        words = f"in TLS: {words}"
     return words if len(words) <= _SHOWN_LETTERS else f"{words[:_SHOWN_LETTERS]} …"
 
 

@@ -117,7 +117,7 @@ class SqlInjection(Stealing, Halves, Curing, AttackExperiment):
             4_time: How long the answers take: each tells one letter of the password.
         """
         return {
-            "1_table": plots.table(tables.of("defences")),
+            "1_table": plots.table(tables.of("defences"), DEFENCES),
             "2_login": _ladder(tables, "none"),
             "3_parameters": _ladder(tables, "parameters"),
             "4_time": plots.delays(outcomes.pauses_ms(tables, "none"), UNIT_MS),

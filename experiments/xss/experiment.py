@@ -128,7 +128,7 @@ class Xss(Stealing, Curing, AttackExperiment):
             3_policy: The same board with a policy: the browser runs none of them.
         """
         return {
-            "1_table": plots.table(tables.of("defences")),
+            "1_table": plots.table(tables.of("defences"), DEFENCES),
             "2_theft": _ladder(tables, "none"),
             "3_policy": _ladder(tables, "policy"),
         }

@@ -33,6 +33,10 @@ MARKS = {
 }
 
 
+_WIDE = "---\nhide: [toc]\n---"
+"""The table of contents gives its room to the tables."""
+
+
 @dataclass(frozen=True)
 class Tried:
     """What one experiment tried, and what its latest run says came of it.
@@ -105,6 +109,7 @@ def page(words: Words) -> str:
     """The page as Markdown, with tables in HTML."""
     tried = every()
     parts = [
+        _WIDE,
         f"# {words(phrases.DEPTH)}",
         words(phrases.DEPTH_INTRODUCTION),
         _counted(tried, words),

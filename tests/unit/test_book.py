@@ -8,7 +8,7 @@ import pytest
 
 from testbed.author import experiment, experiment_folder, named_topologies
 from testbed.author.experiment import load
-from testbed.book import chapters, docstrings, pages, phrases, runs, titles, words
+from testbed.book import chapters, defence_in_depth, docstrings, pages, phrases, runs, titles, words
 from testbed.core.errors import ParseError
 from testbed.core.parameters import parameters_of
 
@@ -168,6 +168,7 @@ def test_the_pages_ask_for_nothing_else(tmp_path, monkeypatch):
     for name in experiment.experiment_files():
         pages.page(name, chinese)
     pages.contents(chinese)
+    defence_in_depth.page(chinese)
     assert set(chinese.missing) <= known
 
 
