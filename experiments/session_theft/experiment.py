@@ -10,6 +10,7 @@ from analysis.plots import defences as plots
 from testbed import AttackExperiment, LinkShape, Outcome, Tables, param, steps
 from testbed.daemons import start
 from testbed.daemons.member_pages import MemberPages
+from testbed.programs.defences import MEMBERS_FLAWS
 from topologies.site import Site
 
 from . import clients, outcomes
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
 
     from testbed import RunningNetwork, ScenarioData
 
-FLAWS = (
-    *("strict-ids", "random-everywhere", "secure-everywhere", "no-secure", "no-rotation"),
-    *("counted", "unbound", "endless-tokens", "forgetful", "no-tls"),
-)
-"""Mistakes of the site, or care where the experiment expects none."""
-
-FAULTS = ("none", "honest-lan", *FLAWS)
+FAULTS = ("none", "honest-lan", *MEMBERS_FLAWS)
 
 
 class SessionTheft(Tokens, Curing, Stealing, AttackExperiment):
@@ -73,7 +68,7 @@ class SessionTheft(Tokens, Curing, Stealing, AttackExperiment):
         """All steps, one after another."""
         faults = self.params.faults
         pages = MemberPages(
-            flaws=[fault for fault in faults if fault in FLAWS],
+            flaws=[fault for fault in faults if fault in MEMBERS_FLAWS],
             options=(f"token_s={TOKEN_S}", f"short_s={SHORT_S}"),
         )
         made = clients.certify(net)

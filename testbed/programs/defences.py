@@ -46,6 +46,36 @@ BOARD_FLAWS = {
 }
 """Mistake of the board → what it means."""
 
+MEMBERS = {
+    "none": "ids and tokens travel as they are; ids are counted",
+    "http-only": "scripts cannot read the cookie",
+    "https": "everything by TLS; whoever comes without is sent there",
+    "secure": "the same, and the cookie has the attribute Secure",
+    "rotation": "each login gets a new id",
+    "short-ids": "ids are random, but short",
+    "random-ids": "ids are random numbers of 128 bits",
+    "agent": "a session belongs to the browser that logged in, by its User-Agent",
+    "address": "a session belongs to the address that logged in",
+    "short-lived": "tokens live for seconds, and are renewed",
+    "revocation": "the server remembers tokens that were revoked",
+    "all": "Secure, HttpOnly, rotation, random ids, address; short tokens that can be revoked",
+}
+"""`testbed.programs.member_pages`: defence against stolen sessions → what it means."""
+
+MEMBERS_FLAWS = {
+    "strict-ids": "no session is taken from an address",
+    "random-everywhere": "ids that would be counted are random",
+    "secure-everywhere": "all cookies have the attribute Secure",
+    "no-tls": "nobody is sent to TLS",
+    "no-secure": "no cookie has the attribute Secure",
+    "no-rotation": "a login keeps the id",
+    "counted": "all ids are counted",
+    "unbound": "sessions belong to whoever has the id",
+    "endless-tokens": "a token's expiry is not checked",
+    "forgetful": "revoked tokens are forgotten",
+}
+"""Mistake of the site → what it means."""
+
 SHOP = {
     "none": "puts the text into the statement as it came",
     "escaping": "doubles the quotes in it",

@@ -6,7 +6,8 @@
 makes it a member's, ``/<defence>/account`` says whose it is.
 ``/<defence>/token`` gives a bearer token (RFC 6750) instead, and one that renews it,
 ``/<defence>/api`` says whose it is, ``/<defence>/refresh`` renews it, ``/<defence>/revoke`` logs
-out. It stands behind a server that says in headers who asks, and whether by TLS.
+out. What each defence means is in `testbed.programs.defences`. It stands behind a server that says
+in headers who asks, and whether by TLS.
 """
 
 import itertools
@@ -24,34 +25,9 @@ import jwt
 from flask import Flask, Response, abort, jsonify, redirect, request
 from waitress import serve
 
+from testbed.programs.defences import MEMBERS, MEMBERS_FLAWS
 from testbed.programs.settings import read
 
-DEFENCES = {
-    "none": "ids and tokens travel as they are; ids are counted",
-    "http-only": "scripts cannot read the cookie",
-    "https": "everything by TLS; whoever comes without is sent there",
-    "secure": "the same, and the cookie has the attribute Secure",
-    "rotation": "each login gets a new id",
-    "short-ids": "ids are random, but short",
-    "random-ids": "ids are random numbers of 128 bits",
-    "agent": "a session belongs to the browser that logged in, by its User-Agent",
-    "address": "a session belongs to the address that logged in",
-    "short-lived": "tokens live for seconds, and are renewed",
-    "revocation": "the server remembers tokens that were revoked",
-    "all": "Secure, HttpOnly, rotation, random ids, address; short tokens that can be revoked",
-}
-FLAWS = {
-    "strict-ids": "no session is taken from an address",
-    "random-everywhere": "ids that would be counted are random",
-    "secure-everywhere": "all cookies have the attribute Secure",
-    "no-tls": "nobody is sent to TLS",
-    "no-secure": "no cookie has the attribute Secure",
-    "no-rotation": "a login keeps the id",
-    "counted": "all ids are counted",
-    "unbound": "sessions belong to whoever has the id",
-    "endless-tokens": "a token's expiry is not checked",
-    "forgetful": "revoked tokens are forgotten",
-}
 USERS = {"alice": "rosebud", "mallory": "letmein"}
 SECRET = "the server's secret, which no client knows"
 TLS = ("https", "secure", "all")
@@ -97,7 +73,7 @@ app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 def send_to_tls() -> Any:
     """Refuses unknown pages; sends those who come without TLS to the same address with it."""
     defence = request.path.split("/")[1]
-    if defence not in DEFENCES:
+    if defence not in MEMBERS:
         abort(404)
     plain = request.headers.get("X-Forwarded-Proto") == "http"
     if plain and defence in TLS and "no-tls" not in flaws:
@@ -258,7 +234,7 @@ def _read(defence: str, sent: str, *, expires: bool) -> dict[str, Any]:
 
 def main(words: list[str]) -> None:
     """Reads the settings, then serves until it is ended."""
-    if read(words, settings, flaws, FLAWS):
+    if read(words, settings, flaws, MEMBERS_FLAWS):
         serve(app, host="127.0.0.1", port=int(settings["port"]), threads=4)
 
 

@@ -15,6 +15,7 @@ from testbed.core.claims import MissingDataError, claim, holds
 from testbed.core.errors import ConfigError
 from testbed.core.rundir import REPORT, VERDICTS, RunDir, write_json
 from testbed.core.tables import Tables
+from testbed.programs import defences as programs
 from testbed.results import defended
 
 ALL = {
@@ -112,6 +113,19 @@ def test_each_defence_has_a_claim_and_a_layer(name):
     known = {claim.name for claim in cls.claims()}
     assert {one.claim for one in cls.defences.values()} <= known
     assert [name for name, one in cls.defences.items() if one.layer is None] == [NO_DEFENCE]
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("csrf", programs.BANK),
+        ("session_theft", programs.MEMBERS),
+        ("sql_injection", programs.SHOP),
+        ("xss", programs.BOARD),
+    ],
+)
+def test_an_experiment_has_the_defences_of_its_program(name, program):
+    assert list(ALL[name].defences) == list(program)
 
 
 def test_the_attacks_of_the_course_are_there():
