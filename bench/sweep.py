@@ -83,8 +83,9 @@ def scheduler_mb(tasks: int) -> float:
     """Memory of a scheduler without workers (in this process) with so many tasks that wait."""
     from distributed import Client, LocalCluster
 
-    options = {"n_workers": 0, "dashboard_address": "127.0.0.1:0", "silence_logs": "ERROR"}
-    with LocalCluster(processes=False, host="127.0.0.1", **options) as made, Client(made) as client:
+    options = {"n_workers": 0, "processes": False, "silence_logs": "ERROR"}
+    at = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options, **at) as made, Client(made) as client:
         before = resident_mb()
         waiting = client.map(nothing, range(tasks), pure=False)
         while len(made.scheduler.tasks) < tasks:

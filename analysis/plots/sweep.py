@@ -76,14 +76,18 @@ def _cells(
     """A grid of coloured cells with their values."""
     image = axes.imshow(values, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
     axes.grid(False)
-    middle = (limits[0] + limits[1]) / 2
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            dark = abs(value - middle) > 0.42 * (limits[1] - limits[0])
-            colour = "white" if dark else "black"
+            colour = "white" if _is_dark(image.cmap(image.norm(value))) else "black"
             said = text.format(value)
             axes.text(column, row, said, ha="center", va="center", fontsize=7, color=colour)
     return image
+
+
+def _is_dark(colour: Sequence[float]) -> bool:
+    """Whether white is easier to read on it than black (ITU-R BT.601's luma)."""
+    red, green, blue, *_ = colour
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
 
 
 # ---- one claim

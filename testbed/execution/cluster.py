@@ -301,6 +301,8 @@ class DaskEngine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with suppress(OSError, TimeoutError):  # a scheduler that is gone
+            self._client.cancel(list(self._futures), force=True)
         self._futures.clear()
         self._opened.__exit__(kind, error, trace)
 

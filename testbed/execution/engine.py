@@ -182,6 +182,7 @@ class LocalEngine:
             self._workers.append(_start(held, pinned))
         self._free = list(self._workers)
         self._doing: dict[int, str] = {}
+        self._closing = False
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
@@ -193,8 +194,9 @@ class LocalEngine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            for worker in self._workers:
+        self._closing = True
+        for worker in self._workers:  # what is still done is not wanted any more
+            if error is not None or worker.name in self._doing.values():
                 worker.process.kill()
         self._threads.shutdown(cancel_futures=True)
         for worker in self._workers:
@@ -232,7 +234,7 @@ class LocalEngine:
             ended = Ended(ticket, name, result, error)
         except _DiedError as died:
             ended = Ended(ticket, name, died=str(died))
-            worker = self._replace(worker)
+            worker = worker if self._closing else self._replace(worker)
         with self._changed:
             self._free.append(worker)
             self._changed.notify_all()

@@ -98,11 +98,15 @@ class Drive:
             OtherVersionsError: no worker is left that would do the work as this machine does.
             OutputError: this machine's disk is full, say.
         """
-        while self._waiting or self._checks or self._out:
+        while self._waiting or self._checks or any(map(self._is_awaited, self._out.values())):
             self._hand_out()
             for ended in self._engine.ended(_WAIT_S):
                 if (one := self._out.pop(ended.ticket, None)) is not None:
                     self._take(one, ended)
+
+    def _is_awaited(self, one: _UnderWay) -> bool:
+        """Not a run that somebody else has made meanwhile."""
+        return one.first is not None or one.task.key not in self._over
 
     # ---- handing out
 

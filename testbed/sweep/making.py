@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +169,7 @@ def make(sweep: Prepared, engine: Callable[[], Engine], watcher: Watcher | None 
     if not made.rows(State.DONE):
         reasons = {row.key[:8]: row.reason for row in made.rows()}
         raise RunIncompleteError(f"no run finished: {said_once(reasons, len(reasons))}")
-    gather(made, load(made.about["experiment"]).repeated_tables)
+    gather(made, _measured(made, load(made.about["experiment"]).repeated_tables))
     page.write(made)
     return made
 
@@ -180,19 +180,22 @@ def _how(sweep: Prepared) -> str:
     return f"{versions['runtime']} runtime, {versions['clock']} clock"
 
 
+def _measured(sweep: Sweep, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the tables that some run has."""
+    tables = [sweep.path / work.RUNS / row.key / "tables" for row in sweep.finished()]
+    return tuple(n for n in names if any((t / f"{n}.parquet").is_file() for t in tables))
+
+
 def gather(sweep: Sweep, tables: tuple[str, ...] = ()) -> list[Path]:
     """Writes the joint tables; returns their folders.
 
     Args:
         sweep: the sweep.
-        tables: names of tables that the experiment measures; those that no run has are left out.
+        tables: names of tables that the experiment measures.
 
     Raises:
-        ConfigError: no run is there yet.
+        ConfigError: no run is there yet, or none has such a table.
     """
-    rows = sweep.rows(State.DONE)
-    if not rows:
-        raise ConfigError(f"{sweep.path}: no run of this sweep is there yet: testbed sweep status")
     return collect.write(sweep.path, sweep.claims, {name: sweep.table(name) for name in tables})
 
 

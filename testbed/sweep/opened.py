@@ -72,6 +72,16 @@ class Sweep:
         with closing(Jobs(self.path)) as jobs:
             return jobs.rows(state)
 
+    def finished(self) -> list[Row]:
+        """The jobs of the runs that are there.
+
+        Raises:
+            ConfigError: no run is there yet.
+        """
+        if not (rows := self.rows(State.DONE)):
+            raise ConfigError(f"{self.path}: no run of this sweep is there: testbed sweep status")
+        return rows
+
     def counts(self) -> dict[State, int]:
         """Number of runs by state."""
         with closing(Jobs(self.path)) as jobs:
@@ -97,7 +107,7 @@ class Sweep:
     @cached_property
     def claims(self) -> pd.DataFrame:
         """The verdicts of all finished runs; columns: see `testbed.sweep.collect.claims_of`."""
-        return collect.claims_of(self.path, self.rows(State.DONE))
+        return collect.claims_of(self.path, self.finished())
 
     def table(self, name: str) -> pd.DataFrame:
         """A table that the experiment measures, of all finished runs.
@@ -107,7 +117,7 @@ class Sweep:
         Raises:
             ConfigError: no run has such a table.
         """
-        return collect.table_of(self.path, self.rows(State.DONE), name)
+        return collect.table_of(self.path, self.finished(), name)
 
     def run(self, key: str) -> Run:
         """One run, by its name in the column ``run`` or the beginning of it.

@@ -25,7 +25,7 @@ def write(sweep: Sweep) -> Path:
     held = sweep.held().to_dict("records")
     page = template("sweep.html.j2").render(
         title=sweep.experiment.title().rstrip("."),
-        about=sweep.about,
+        about=sweep.about | {"experiment": sweep.experiment.name},
         counts={str(state): count for state, count in sweep.counts().items() if count},
         claims=held,
         varied=[

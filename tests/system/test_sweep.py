@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,11 @@ import pandas as pd
 import pytest
 
 import testbed
+from testbed.author.experiment import load
 from testbed.core.project import PROJECT
+from testbed.execution.engine import LocalEngine, each
+from testbed.execution.plan import Request
+from testbed.sweep import grid, inputs, work
 from testbed.sweep.jobs import State
 
 pytestmark = [pytest.mark.guest, pytest.mark.usefixtures("guest_kernel")]
@@ -63,9 +68,9 @@ def processes_below(pid):
     known = {pid}
     while new := {child for child, parent in parents.items() if parent in known} - known:
         known |= new
-    for each in known - {pid}:
+    for child in known - {pid}:
         with contextlib.suppress(OSError):
-            below[each] = Path(f"/proc/{each}/cmdline").read_bytes().decode()
+            below[child] = Path(f"/proc/{child}/cmdline").read_bytes().decode()
     return below
 
 
@@ -183,3 +188,118 @@ def test_a_large_sweep_asks_first(tmp_path):
     assert done.returncode == 2
     assert "1001 runs" in done.stderr
     assert "add --yes" in done.stderr
+
+
+# ---- a scheduler of somebody else's
+
+
+def listening(pids):
+    """Addresses on which processes listen."""
+    inodes = set()
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.add(str(path.readlink()).removeprefix("socket:[").removesuffix("]"))
+    rows = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+@contextlib.contextmanager
+def scheduler(folder, *projects):
+    """A scheduler of Dask, and a worker for each project's folder; gives address and processes."""
+    folder.mkdir()
+    file, log = folder / "scheduler.json", (folder / "log").open("wb")
+    at = ["--host", "127.0.0.1", "--scheduler-file", str(file)]
+    here = {"stdout": log, "stderr": log, "cwd": folder}
+    dask = [sys.executable, "-m"]
+    server = [*at, "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+    worker = [*at, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    started = [subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *server], **here)]
+    try:
+        wait_for("the scheduler", file.exists)
+        for project in projects:
+            started.append(
+                subprocess.Popen(
+                    [*dask, "distributed.cli.dask_worker", *worker],
+                    env={**os.environ, "PYTHONPATH": str(project)},
+                    **here,
+                )
+            )
+        yield wait_for("its address", lambda: address_in(file)), started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def address_in(file):
+    with contextlib.suppress(ValueError):
+        return json.loads(file.read_text())["address"]
+    return ""
+
+
+@pytest.mark.skipif(not HAS_DASK, reason="Dask is missing: make extra-cluster")
+def test_a_sweep_goes_on_with_another_scheduler_after_its_own_was_killed(tmp_path):
+    home, trap = tmp_path / "sweep", tmp_path / "trap"
+    trap.write_text("waits")
+    options = ("--trap", str(trap), "--seeds", "1..2")
+    with scheduler(tmp_path / "first", PROJECT) as (address, processes):
+        command = argv(home, *options, cluster=address)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            wait_for("a run under way", lambda: list(home.glob("runs/work-*/*/run.json")))
+            assert listening(p.pid for p in processes) == {"0100007F"}
+            assert listening([process.pid]) <= {"0100007F"}
+            processes[0].kill()
+            _, said = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 3, said
+        assert "the scheduler is gone" in said
+    trap.unlink()
+    with scheduler(tmp_path / "second", PROJECT) as (address, _):
+        data, _ = sweep(home, *options, cluster=address)
+    assert data["runs"]["done"] == 2
+    assert len(names(home)) == 2
+
+
+@pytest.mark.skipif(not HAS_DASK, reason="Dask is missing: make extra-cluster")
+def test_a_worker_with_another_version_of_the_code_gets_no_work(tmp_path):
+    other = tmp_path / "other"
+    for name in ("testbed", "analysis", "topologies", "controller", "experiments"):
+        shutil.copytree(PROJECT / name, other / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (other / "testbed/core/version.py").open("a").write("# edited\n")
+    with scheduler(tmp_path / "dask", PROJECT, other) as (address, _):
+        data, said = sweep(tmp_path / "sweep", "--seeds", "1..4", cluster=address)
+    assert data["runs"]["done"] == 4
+    assert len({row.worker for row in testbed.open_sweep(tmp_path / "sweep").rows()}) == 1
+    assert "testbed's sources is" in said
+    assert "it gets no more work" in said
+
+
+def test_a_run_made_where_the_sweeps_folder_is_not_seen_is_sent_back(tmp_path):
+    home = tmp_path / "sweep"
+    request = Request(str(ECHO), out=home)
+    [task] = inputs.tasks(request, grid.read(load(str(ECHO)).Parameters, {}), "captures", "a token")
+    engine = LocalEngine(1)
+    with engine:
+        [done] = each(engine, work.make, [task])
+    assert not home.exists()
+    home.mkdir()
+    work.unpack(done.packed, home, task.key)
+    run = testbed.open(home / "runs" / task.key)
+    assert set(run.claims["verdict"]) == {"PASS"}
+    assert len(run.packets("main", "h1-eth0"))
+    assert run.meta["fingerprint"] == done.fingerprint
+
+
+def test_a_detached_sweep_goes_on_after_its_command(tmp_path):
+    home = tmp_path / "sweep"
+    done = subprocess.run(
+        argv(home, "--seeds", "1", "--detach"), capture_output=True, text=True, check=True
+    )
+    pid = int(done.stdout.split("process ")[1].split(";")[0])
+    wait_for("its end", lambda: not Path(f"/proc/{pid}/exe").exists())
+    assert testbed.open_sweep(home).counts()[State.DONE] == 1, (home / "sweep.log").read_text()

@@ -346,6 +346,15 @@ def test_workers_answer_raise_and_one_that_dies_is_named_and_replaced():
         assert len(list(each(engine, number, list(range(4))))) == 4
 
 
+def test_work_that_is_not_wanted_any_more_ends_with_its_engine():
+    began_s = time.monotonic()
+    with LocalEngine(1) as engine:
+        engine.submit(1, time.sleep, 60)
+        while not engine.doing(1):
+            time.sleep(0.01)
+    assert time.monotonic() - began_s < 30
+
+
 SWALLOWS = """
 import os, signal
 from testbed.lifetime import start

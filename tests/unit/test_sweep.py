@@ -16,7 +16,7 @@ from testbed.core.rundir import RUN, VERDICTS, write_json
 from testbed.execution.cluster import Cluster
 from testbed.execution.engine import Ended
 from testbed.execution.plan import Request
-from testbed.sweep import collect, figures, grid, inputs, values, work
+from testbed.sweep import collect, drive, figures, grid, inputs, values, work
 from testbed.sweep.drive import Drive, Watcher
 from testbed.sweep.inputs import OtherVersionsError, Task
 from testbed.sweep.jobs import FILE, Jobs, State
@@ -368,6 +368,28 @@ def test_fingerprints_that_differ_are_reported(tmp_path):
     jobs, _, said = driven(tmp_path, what, verify=100, count=1)
     assert jobs.rows()[0].verified.startswith("different: ")
     assert "its fingerprints differ" in said[0]
+
+
+def test_an_idle_worker_takes_over_a_slow_run_and_the_first_one_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(drive, "_SLOW_S", 0.0)
+    monkeypatch.setattr(drive, "_SLOW", 0.0)
+
+    class Slow(Fake):
+        def submit(self, ticket, job_of, task, avoid=()):
+            super().submit(ticket, job_of, task, avoid)
+            if task.request.seed == 1 and sum(key == task.key for _, key in self.log) == 1:
+                self.queue.pop()  # it never ends
+
+        def doing(self, ticket):
+            return [self.log[ticket - 1][0]]
+
+    some = tasks(tmp_path, 4)
+    jobs, engine = Jobs(tmp_path), Slow(lambda *_: GOOD)
+    jobs.want(wanted(some))
+    Drive(engine, jobs, some, Notes()).run()
+    assert jobs.counts()[State.DONE] == 4
+    slow = [worker for worker, key in engine.log if key == list(some)[1]]
+    assert len(slow) == len(set(slow)) == 2
 
 
 def test_nothing_is_made_twice_without_being_asked(tmp_path):
