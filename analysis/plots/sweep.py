@@ -84,10 +84,10 @@ def _cells(
     return image
 
 
-def _is_dark(colour: Sequence[float]) -> bool:
+def _is_dark(colour: Any) -> bool:
     """Whether white is easier to read on it than black (ITU-R BT.601's luma)."""
     red, green, blue, *_ = colour
-    return 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+    return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 
 # ---- one claim

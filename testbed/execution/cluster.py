@@ -176,7 +176,7 @@ class Cluster:
             protocol="tls://",
             security=self._files() or _new_certificates(),
             scheduler_options={"dashboard_address": _HTTP, **at},
-            worker_extra_args=["--nthreads", "1", "--no-dashboard", *_listening(self.interface)],
+            worker_extra_args=["--nthreads", "1", *_listening(self.interface)],
             log_directory=str(self.logs),
             local_directory="/tmp",
             **({"interface": self.interface} if self.interface else {}),
@@ -189,7 +189,11 @@ class Cluster:
         hosts = _hosts(self.where)
         return SSHCluster(
             [hosts[0], *hosts],
-            worker_options={"nthreads": 1, "n_workers": self.count or 1},
+            worker_options={
+                "nthreads": 1,
+                "n_workers": self.count or 1,
+                "dashboard_address": _HTTP,
+            },
             scheduler_options={"dashboard_address": _HTTP, "allowed_failures": 0},
             remote_python=sys.executable,
             security=self._files(),
@@ -221,7 +225,8 @@ def _new_certificates() -> Any:
 
 
 def _listening(interface: str) -> list[str]:
-    return [] if interface else ["--host", LOOPBACK]
+    """Where a worker listens; with --no-dashboard its web page would be open to all."""
+    return ["--dashboard-address", _HTTP, *([] if interface else ["--host", LOOPBACK])]
 
 
 @contextmanager
@@ -229,8 +234,8 @@ def _configured() -> Iterator[None]:
     import dask
     import distributed
 
-    if logging.getLogger().level > logging.DEBUG:  # it logs each connection
-        logging.getLogger(distributed.__name__).setLevel(logging.ERROR)
+    if logging.getLogger().level > logging.DEBUG:  # it logs each connection, and each that broke
+        logging.getLogger(distributed.__name__).setLevel(logging.CRITICAL)
     with dask.config.set(_CONFIG):
         yield
 
@@ -331,6 +336,7 @@ class DaskEngine:
     def ended(self, timeout_s: float) -> list[Ended]:
         """See `Engine.ended`."""
         from distributed import wait
+        from distributed.client import FuturesCancelledError
 
         if time.monotonic() - self._replaced_s > _REPLACE_S:
             self._replaced_s = time.monotonic()
@@ -339,6 +345,8 @@ class DaskEngine:
             done = wait(list(self._futures), timeout=timeout_s, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             return []
+        except FuturesCancelledError:
+            raise self._gone() from None
         return [self._of(future) for future in done]
 
     def _of(self, future: Any) -> Ended:

@@ -186,7 +186,7 @@ class Drive:
         self._jobs.done(task.key, ended.worker, *made)
         self._watcher.made(self._rows[task.key], ended.worker, done.wall_s)
         if done.fingerprint and _is_sampled(task.key, self._verify):
-            first = replace(ended, result=replace(done, packed=b""))
+            first = replace(ended, result=replace(done, packed={}))
             self._checks.append(_UnderWay(task.again(), first=first))
 
     def _wrong(self, one: _UnderWay, worker: str, why: str, state: State) -> None:

@@ -1,19 +1,18 @@
 """What a worker does: it makes one run, and hands over what is kept of it, whole or not at all.
 
 Where the worker sees the sweep's folder, the run is made there under a temporary name and renamed.
-Elsewhere it is made in a temporary folder and sent back as an archive.
+Elsewhere it is made in a temporary folder and sent back.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import socket
-import tarfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +38,13 @@ class Done:
         wall_s: how long that took.
         size_bytes: of what is kept.
         fingerprint: of a virtual-clock run, else empty.
-        packed: what is kept, as an archive, if the worker does not see the sweep's folder.
+        packed: files that are kept, by path, if the worker does not see the sweep's folder.
     """
 
     wall_s: float
     size_bytes: int
     fingerprint: str
-    packed: bytes = b""
+    packed: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def make(task: Task) -> Done:
@@ -72,7 +71,7 @@ def make(task: Task) -> Done:
             return Done(time.monotonic() - began_s, 0, fingerprint)
         _remove_rest(run, task.keep)
         size_bytes = sum(p.stat().st_size for p in run.path.rglob("*") if p.is_file())
-        packed = b"" if home else _packed(run.path)
+        packed = {} if home else _packed(run.path)
         if home:
             place(run.path, home, task.key)
     return Done(time.monotonic() - began_s, size_bytes, fingerprint, packed)
@@ -146,20 +145,16 @@ def place(run: Path, home: Path, key: str) -> None:
                 raise
 
 
-def _packed(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
-        archive.add(folder, arcname=".")
-    return buffer.getvalue()
+def _packed(folder: Path) -> dict[str, bytes]:
+    """All files of a folder, by their paths in it."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def unpack(packed: bytes, home: Path, key: str) -> None:
-    """Puts a run that was sent in its place."""
-    with guard.folder("sweep", within=files.make_folder(home / RUNS)) as scratch:
-        target = scratch / "run"
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive, files.refused(target):
-            archive.extractall(target, filter="data")
-        place(target, home, key)
+def unpack(packed: Mapping[str, bytes], home: Path, key: str) -> None:
+    """Puts a run that was sent in its place; the first one that gets there counts."""
+    if not has(home, key):
+        files.write_tree(home / RUNS / key, packed, frozenset())
 
 
 def remove_leftovers(home: Path) -> None:

@@ -51,6 +51,17 @@ def sweep(home, *options, code=0, **engine):
     return json.loads(done.stdout), done.stderr
 
 
+@contextlib.contextmanager
+def started(command):
+    """A command that ends with the block, if it has not ended before."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def wait_for(what, condition):
     until_s = time.monotonic() + WAIT_S
     while not (found := condition()):
@@ -113,15 +124,14 @@ def test_a_run_of_a_killed_worker_is_made_by_another(tmp_path, cluster):
     home, trap = tmp_path / "sweep", tmp_path / "trap"
     trap.write_text("waits")
     command = argv(home, "--trap", str(trap), "--seeds", "1..3", cluster=cluster)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        wait_for("runs at their end", lambda: len(list(home.glob("runs/work-*/*/run.json"))) == 2)
-        wait_for("both are measured", lambda: len(list(home.glob("runs/work-*/*/run.json"))) == 2)
+    with started(command) as process:
+        wait_for("runs under way", lambda: len(list(home.glob("runs/work-*/*/run.json"))) == 2)
         os.kill(workers_of(process.pid)[0], signal.SIGKILL)
         time.sleep(0.5)
         trap.unlink()
         _, said = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, said
-    assert b"is tried again" in said
+    assert "is tried again" in said
     found = testbed.open_sweep(home)
     assert found.counts()[State.DONE] == 3
     assert len(names(home)) == 3  # nothing of the killed one is left
@@ -148,7 +158,7 @@ def test_a_sweep_goes_on_where_it_was_killed(tmp_path):
     sweep(home, "--seeds", "1")
     trap.write_text("waits")
     options = ("--trap", f",{trap}", "--seeds", "1..2")
-    with subprocess.Popen(argv(home, *options), stderr=subprocess.PIPE) as process:
+    with started(argv(home, *options)) as process:
         wait_for("runs under way", lambda: list(home.glob("runs/work-*/*/run.json")))
         below = list(processes_below(process.pid))
         process.kill()
@@ -167,6 +177,9 @@ def test_the_same_run_of_two_workers_is_the_same_and_bad_input_makes_nothing(tmp
     rows = testbed.open_sweep(home).rows()
     assert all(row.verified.startswith("same: ") for row in rows), said
     assert len({row.fingerprint for row in rows}) == 2
+    rtt_ms = testbed.open_sweep(home).table("pings").groupby("seed")["rtt_ms"].median()
+    assert abs(rtt_ms[1] - rtt_ms[2]) > 0.01  # without chance they would be the same
+    assert all(19 <= each_ms <= 21.5 for each_ms in rtt_ms)
     for options, says in (
         (["--delay-ms", "1,5000", "--seeds", "1..3"], "5000 is out of range"),
         (["--dely-ms", "1,2", "--seeds", "1..3"], "No such option"),
@@ -217,21 +230,21 @@ def scheduler(folder, *projects):
     here = {"stdout": log, "stderr": log, "cwd": folder}
     dask = [sys.executable, "-m"]
     server = [*at, "--port", "0", "--dashboard-address", "127.0.0.1:0"]
-    worker = [*at, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    started = [subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *server], **here)]
+    worker = [*at, "--nthreads", "1", "--no-nanny", "--dashboard-address", "127.0.0.1:0"]
+    processes = [subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *server], **here)]
     try:
         wait_for("the scheduler", file.exists)
         for project in projects:
-            started.append(
+            processes.append(
                 subprocess.Popen(
                     [*dask, "distributed.cli.dask_worker", *worker],
                     env={**os.environ, "PYTHONPATH": str(project)},
                     **here,
                 )
             )
-        yield wait_for("its address", lambda: address_in(file)), started
+        yield wait_for("its address", lambda: address_in(file)), processes
     finally:
-        for process in started:
+        for process in processes:
             process.kill()
             process.wait()
         log.close()
@@ -250,7 +263,7 @@ def test_a_sweep_goes_on_with_another_scheduler_after_its_own_was_killed(tmp_pat
     options = ("--trap", str(trap), "--seeds", "1..2")
     with scheduler(tmp_path / "first", PROJECT) as (address, processes):
         command = argv(home, *options, cluster=address)
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with started(command) as process:
             wait_for("a run under way", lambda: list(home.glob("runs/work-*/*/run.json")))
             assert listening(p.pid for p in processes) == {"0100007F"}
             assert listening([process.pid]) <= {"0100007F"}
