@@ -98,6 +98,7 @@ lint: setup $(VENV)/.dev ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m testbed.docs --check
+	scripts/lint-viewer.sh
 
 docs: setup $(VENV)/.dev ## build the documentation in build/site, with the latest run of each experiment
 	@$(BIN)/python -m testbed.book.site
@@ -151,6 +152,14 @@ $(STAMPS)/image: $(READY) $(IMAGE_FILE)
 $(VENV)/.%: requirements/%.txt $(READY)
 	@echo "set-up: Python packages ($*)"
 	@scripts/install-python.sh $*
+	@touch $@
+
+# Node.js, and with it the page of `testbed view`, which is kept in the cache folder
+VIEWER := $(shell find viewer -name node_modules -prune -o -type f -print)
+$(VENV)/.viewer: requirements/viewer.txt $(READY) $(VIEWER)
+	@echo "set-up: Python packages (viewer), and the viewer's page"
+	@scripts/install-python.sh viewer
+	@$(BIN)/python -m testbed.viewer.bundle
 	@touch $@
 
 # an extra of Debian packages; an image does not contain it

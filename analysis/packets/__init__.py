@@ -13,7 +13,7 @@ from analysis.packets.columns import COLUMNS, Column
 from analysis.packets.export import to_parquet
 from analysis.packets.flags import flag_names, has_flags
 from analysis.packets.payloads import with_payloads
-from analysis.packets.reader import RawPacket, read, read_chunks, read_raw
+from analysis.packets.reader import RawPacket, read, read_chunks, read_raw, read_raw_many
 from analysis.packets.tunnels import inner
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "read",
     "read_chunks",
     "read_raw",
+    "read_raw_many",
     "to_parquet",
     "with_payloads",
 ]

@@ -142,14 +142,34 @@ def read_raw(source: Source, frame: int) -> RawPacket:
         ConfigError: no such file, or the capture has no packet of this number.
         CaptureError: not a capture, or damaged before this packet.
     """
+    return read_raw_many(source, [frame])[frame]
+
+
+def read_raw_many(source: Source, frames: Iterable[int]) -> dict[int, RawPacket]:
+    """Reads some packets, undecoded, in one pass.
+
+    Args:
+        source: as in `read`.
+        frames: numbers of the packets, from 1.
+
+    Returns:
+        number → packet.
+
+    Raises:
+        ConfigError: no such file, or the capture has no packet of one of these numbers.
+        CaptureError: not a capture, or damaged before the last of these packets.
+    """
     with closing(Feed(source)) as feed:
-        search = _Search(feed, frame)
+        search = _Search(feed, frames)
         for _ in search.batches():
-            if search.found is not None:
+            if not search.wanted_frames:
                 return search.found
+        if not search.wanted_frames:
+            return search.found
         count = search.packets
         there = f"its packets are 1 to {count}" if count else "it has no packets"
-        raise ConfigError(f"{feed.name}: there is no packet {frame}; {there}")
+        missing = min(search.wanted_frames)
+        raise ConfigError(f"{feed.name}: there is no packet {missing}; {there}")
 
 
 class _Reading:
@@ -242,24 +262,27 @@ class _Reading:
 
 
 class _Search(_Reading):
-    """A pass that looks for one packet and decodes none."""
+    """A pass that looks for some packets and decodes none."""
 
-    def __init__(self, feed: Feed, wanted_frame: int) -> None:
+    def __init__(self, feed: Feed, wanted_frames: Iterable[int]) -> None:
         super().__init__(feed, [])
-        self.wanted_frame = wanted_frame
-        self.found: RawPacket | None = None
+        self.wanted_frames = set(wanted_frames)
+        self.found: dict[int, RawPacket] = {}
 
     def _decode(self, walked: Walked) -> None:
         records = self.format.describe(self.feed.data, walked)
-        at = self.wanted_frame - 1 - self.packets
-        self.packets += len(records.time_ns)
-        if not 0 <= at < len(records.time_ns):
-            return
+        first, count = self.packets + 1, len(records.time_ns)
+        self.packets += count
+        for frame in sorted(f for f in self.wanted_frames if first <= f < first + count):
+            self.found[frame] = self._packet(records, frame, frame - first)
+            self.wanted_frames.remove(frame)
+
+    def _packet(self, records: Records, frame: int, at: int) -> RawPacket:
         start = int(records.start[at])
         interface = 0 if records.interface is None else int(records.interface[at])
         about = self.format.interfaces[interface]
-        self.found = RawPacket(
-            self.wanted_frame,
+        return RawPacket(
+            frame,
             int(records.time_ns[at]),
             int(records.wire_bytes[at]),
             about.link_type,

@@ -26,6 +26,7 @@ ROOMS = {
     "results": "run directory to tables, verdicts, figures, pages",
     "execution": "parameters to a run directory: runtimes, and what runs inside",
     "sweep": "one experiment over many parameters and seeds",
+    "viewer": "a run, or any capture, as a page that plays it back",
     "grading": "labs, submissions, points",
     "cli": "the command line",
     "book": "the documentation's pages",

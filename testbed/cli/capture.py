@@ -19,6 +19,7 @@ from testbed.cli.capture_packet import packet
 from testbed.cli.capture_show import show
 from testbed.cli.capture_stats import report, stats
 from testbed.cli.console import err
+from testbed.cli.view import capture_view
 from testbed.core.errors import CaptureError, ConfigError, nearest
 from testbed.core.files import writing
 from testbed.core.quantities import number
@@ -51,7 +52,7 @@ def capture() -> None:
     """Show, summarise, draw or convert a capture (pcap, pcapng; also gzip, zstd; - is stdin)."""
 
 
-for _command in (show, packet, follow, ladder, stats, report):
+for _command in (show, packet, follow, ladder, stats, report, capture_view):
     capture.add_command(_command)
 
 

@@ -228,3 +228,11 @@ def refuse_itself(file: Path, target: Path | None) -> None:
     """The capture must not be overwritten by its own conversion."""
     if target is not None and file.is_file() and target.is_file() and file.samefile(target):
         raise ConfigError(f"{target}: is the capture itself; choose another file")
+
+
+def stem(file: Path) -> str:
+    """A capture's name without the endings of its format."""
+    name = "capture" if str(file) == "-" else file.name
+    for suffix in (".gz", ".zst", ".pcap", ".pcapng", ".cap"):
+        name = name.removesuffix(suffix)
+    return name or "capture"

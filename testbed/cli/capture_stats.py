@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from testbed.cli import text_table
-from testbed.cli.capture_file import FILE, WHERE, CaptureFile, refuse_itself
+from testbed.cli.capture_file import FILE, WHERE, CaptureFile, refuse_itself, stem
 from testbed.cli.console import err
 from testbed.core.errors import ConfigError
 from testbed.core.files import write_text
@@ -93,17 +93,10 @@ def report(file: Path, where: str | None, output: Path | None) -> None:
     Who talked, how each TCP connection did (with plots and ladders of the worst), and odd packets
     with reasons.
     """
-    target = output or Path(f"{_stem(file)}.html")
+    target = output or Path(f"{stem(file)}.html")
     refuse_itself(file, target)
     write_text(target, capture_page.render(_read(file, where)), what="--output")
     err.print(f"report {target}", highlight=False, markup=False)
-
-
-def _stem(file: Path) -> str:
-    name = "capture" if str(file) == "-" else file.name
-    for suffix in (".gz", ".zst", ".pcap", ".pcapng", ".cap"):
-        name = name.removesuffix(suffix)
-    return name or "capture"
 
 
 def _read(file: Path, where: str | None) -> Contents:

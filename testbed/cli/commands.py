@@ -28,6 +28,7 @@ COMMANDS = {
     "sweep": "testbed.cli.sweep:sweep_group",
     "topologies": "testbed.cli.topology:list_topologies",
     "verify": "testbed.cli.verify:command",
+    "view": "testbed.cli.view:view",
 }
 """Command → ``module:attribute`` of its click command."""
 

@@ -15,6 +15,7 @@ import click
 
 from testbed.author import experiment as experiments
 from testbed.author import scenarios
+from testbed.cli.browser import open_page
 from testbed.cli.commands import Commands, UnreadOutputError
 from testbed.cli.console import err, out, tell_error
 from testbed.cli.options import run_options
@@ -243,24 +244,7 @@ def report(run: str, open_it: bool) -> None:
             replay_run(run_dir)
     out.print(str(path), soft_wrap=True, highlight=False)
     if open_it:
-        _open_in_browser(path)
-
-
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
-"""One of these environment variables is set where windows can be shown."""
-
-
-def _open_in_browser(path: Path) -> None:
-    """Opens a page in the browser.
-
-    Raises:
-        TestbedError: there is no display, or no program that opens pages.
-    """
-    graphical = any(os.environ.get(name) for name in _DISPLAYS)
-    if sys.platform.startswith("linux") and not graphical:
-        raise TestbedError(f"--open: no display here; open {path} in a browser")
-    if click.launch(str(path)) != 0:
-        raise TestbedError(f"--open: no program opened the page; open {path} in a browser")
+        open_page(path)
 
 
 def _print_json(data: Any) -> None:

@@ -91,7 +91,7 @@ def _draw_link(
 ) -> list[str]:
     start, end, across = way(link, at)
     turn = between(start, end, 0.5, (across[0] * 2 * bend, across[1] * 2 * bend))
-    shapes = _shape_labels(link)
+    shapes = shape_labels(link)
     path = f"M{_xy(start)}Q{_xy(turn)} {_xy(end)}"
     parts = [
         f'<g><path class="link{" shaped" if shapes else ""}" fill="none" d="{path}"/>'
@@ -177,7 +177,8 @@ def _words(shape: Mapping[str, Any] | None) -> str:
     return " · ".join(words)
 
 
-def _shape_labels(link: Row) -> list[str]:
+def shape_labels(link: Row) -> list[str]:
+    """What a link does to packets, in a few words: one line, or two if its directions differ."""
     one, two = _words(link.get("shape1")), _words(link.get("shape2"))
     if one == two:
         return [one] if one else []
