@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labs.detect.lab import MOST_NUMBER, Lab, Plan, judged
+from labs.detect.lab import EDGE, MOST_NUMBER, Lab, Plan, judged
 from labs.detect.scoring import Score
 from labs.detect.traffic import KINDS
 from testbed import SeededRandom, Tables, Verdict, claim, holds, param
@@ -26,6 +26,7 @@ class Hidden(Lab):
         hidden: int = param(1, "what the hidden captures have", low=0, high=MOST_NUMBER)
 
     params: Parameters
+    secret_files = ("rounds/hidden-*", f"captures/{EDGE}.pcap")
 
     @classmethod
     def variant(cls, random: SeededRandom) -> Mapping[str, Any]:

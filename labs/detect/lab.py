@@ -114,19 +114,23 @@ class Lab(Assignment):
             net.sysctl(web, "net.ipv4.tcp_synack_retries", 1)
         net.exec("r1", "ip", "route", "add", "blackhole", str(traffic.SILENT))
         net.capture(EDGE)
-        spans = {plan.name: self._play(net, plan, places) for plan in self.rounds()}
+        played = {plan.name: self._play(net, plan, places) for plan in self.rounds()}
         net.stop_captures()
         folder = net.path / ROUNDS
         folder.mkdir()
         whole = (net.path / "captures" / f"{EDGE}.pcap").read_bytes()
-        for name, (begin_ns, end_ns) in spans.items():
-            (folder / f"{name}.pcap").write_bytes(_cut(whole, begin_ns, end_ns))
+        for name, (begin_ns, end_ns, attacks) in played.items():
+            capture = _cut(whole, begin_ns, end_ns)
+            (folder / f"{name}.pcap").write_bytes(capture)
+            first_ns, *_ = next(packets.records(capture))
+            answers = [_answer(attack, times_ns, first_ns) for attack, times_ns in attacks]
+            (folder / f"{name}.jsonl").write_text("".join(answers), encoding="utf-8")
             self._look(net, name, folder / f"{name}.pcap")
 
     def _play(
         self, net: RunningNetwork, plan: Plan, places: tuple[Sequence[str], str]
-    ) -> tuple[int, int]:
-        """Plays a round; when it began and ended, in ns."""
+    ) -> tuple[int, int, list[tuple[Attack, list[int]]]]:
+        """Plays a round; when it began and ended, its attacks, and their packets' times, in ns."""
         this = Round(net, plan.number, places)
         hosts = [f"h{number}" for number in range(1, traffic.INSIDE + 1)]
         wires = {node: net.inside(node, partial(_wire, node)) for node in hosts}
@@ -142,15 +146,11 @@ class Lab(Assignment):
                     noted.append((attack, times_ns))
                     events += [(s, partial(_noting, times_ns, act)) for s, act in attack.acts]
             crafted.play_timed(net, *events, (ROUND_S, lambda: None))
-        for attack, times_ns in noted:
-            about = {"kind": attack.kind, "attacker": attack.attacker, "victim": attack.victim}
-            ends = {"begin_ns": times_ns[0], "end_ns": times_ns[-1]}
-            net.event("attack", capture=plan.name, **about, **ends)
         for wire in wires.values():
             wire.close()
         ended_ns = time.time_ns()
         net.sleep(PAUSE_S)
-        return began_ns, ended_ns
+        return began_ns, ended_ns, noted
 
     def _look(self, net: RunningNetwork, name: str, capture: Path) -> None:
         """Runs the student's program, which sees this capture and no network."""
@@ -181,25 +181,18 @@ class Lab(Assignment):
         attacks, reports, ends = [], [], []
         for row in data.events("program").to_dict("records"):
             name = str(row["capture"])
-            happened = happened_in(data, name)
+            happened, _ = scoring.read((data.path / ROUNDS / f"{name}.jsonl").read_text("utf-8"))
             output = (data.path / "logs" / f"{name}.log").read_text("utf-8", "replace")
             found, problems = scoring.read(output)
             attacks += [{"capture": name, **asdict(one)} for one in happened]
             reports += [{"capture": name, **asdict(one)} for one in found]
             ends.append({"capture": name, "code": row["code"], "problems": problems})
         columns = ["capture", *scoring.FIELDS]
-        if PRACTICE in [row["capture"] for row in ends]:
-            self._write_answers(data)
         return {
             "attacks": pd.DataFrame(attacks, columns=columns),
             "reports": pd.DataFrame(reports, columns=columns),
             "ends": pd.DataFrame(ends, columns=["capture", "code", "problems"]),
         }
-
-    def _write_answers(self, data: ScenarioData) -> None:
-        """The answers of the practice capture, next to it."""
-        lines = [answer(one) for one in happened_in(data, PRACTICE)]
-        (data.path / ROUNDS / f"{PRACTICE}.jsonl").write_text("".join(lines), encoding="utf-8")
 
     def score(self, tables: Tables, capture: str, kinds: Sequence[str] = KINDS) -> Score:
         """How well the reports about a capture fit."""
@@ -255,26 +248,11 @@ def judged(found: Score) -> Verdict:
     return replace(verdict, score=found.f1)
 
 
-def happened_in(data: ScenarioData, capture: str) -> list[Report]:
-    """The attacks of a capture, with times from its first packet on."""
-    first = next(packets.records((data.path / ROUNDS / f"{capture}.pcap").read_bytes()))
-    rows = data.events("attack").to_dict("records")
-    return [
-        Report(
-            row["kind"],
-            row["attacker"],
-            row["victim"],
-            *(round((row[end] - first[0]) / 1e9, 3) for end in ("begin_ns", "end_ns")),
-        )
-        for row in rows
-        if row["capture"] == capture
-    ]
-
-
-def answer(report: Report) -> str:
-    """A report as a program has to print it."""
-    fields = {**asdict(report), "attacker": report.attacker or None}
-    return json.dumps(fields) + "\n"
+def _answer(attack: Attack, times_ns: Sequence[int], first_ns: int) -> str:
+    """What a program has to print of an attack, with times from the capture's first packet on."""
+    begin_s, end_s = ((time_ns - first_ns) / 1e9 for time_ns in (times_ns[0], times_ns[-1]))
+    fields = {"kind": attack.kind, "attacker": attack.attacker or None, "victim": attack.victim}
+    return json.dumps({**fields, "begin_s": round(begin_s, 3), "end_s": round(end_s, 3)}) + "\n"
 
 
 def _noting(times_ns: list[int], act: traffic.Act) -> None:

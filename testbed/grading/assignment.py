@@ -36,6 +36,9 @@ class Assignment(Experiment):
     """Base of all labs. `self.params` is the student's variant, `self.submission` their work."""
 
     memory_mb: ClassVar[int] = 256
+    secret_files: ClassVar[tuple[str, ...]] = ()
+    """Patterns of files in a scenario's folder that would tell students what hidden checks look at;
+    they are removed after measuring."""
     submission: Submission
     """What was handed in and accepted."""
 

@@ -167,7 +167,7 @@ def grade(
     ends, tables = job.run(workers)
     scenarios = task.folder / RUN / "scenarios"
     for folder in sorted(scenarios.glob("*")):
-        secrecy.remove(folder)
+        secrecy.remove(folder, task.lab.full.secret_files)
     accepted.problems += student_diagnostics.refused(scenarios, task.handed.files)
     accepted.problems += student_diagnostics.services_said(scenarios)
     accepted.problems += student_diagnostics.raised(scenarios, accepted.kinds)
@@ -269,6 +269,9 @@ class _Job:
             return End("grader", str(missing))
         outcome = self._guest(folder, "testbed.grading.inside")
         shutil.rmtree(folder / "lab")  # hidden checks stay out of what students can see
+        scenario = dict(read_json(folder / SCENARIO))
+        public = self.task.lab.public_parameters(scenario["parameters"])
+        write_json(folder / SCENARIO, {**scenario, "parameters": public})
         return self._end(folder, outcome)
 
     def _prepare(self, name: str, experiment: Assignment) -> Path:

@@ -2,14 +2,15 @@
 
 A run that is graded may have keys that no student must get, such as those of its certification
 authority or of the other side of a connection. Measuring may use them; then they go, before anybody
-sees the folder: `remove` is called for every lab.
+sees the folder: `remove` is called for every lab. So do files that a lab itself calls secret, such
+as captures that hidden checks look at.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from testbed.core.rundir import KEYS, key_logs
@@ -23,12 +24,16 @@ _KEPT_AS_IT_IS = ("captures", "traces", FOLDER)
 """What was on the wire or was handed in is no secret, and evidence names its packets."""
 
 
-def remove(scenario: Path) -> None:
+def remove(scenario: Path, patterns: Iterable[str] = ()) -> None:
     """Removes key logs, private keys, captures with secrets inside, and copies of them in texts.
 
     Args:
         scenario: a scenario's folder, already measured.
+        patterns: of more files that are removed, see `Assignment.secret_files`.
     """
+    for pattern in patterns:
+        for path in sorted(scenario.glob(pattern)):
+            path.unlink()
     secrets = [re.compile(re.escape(one), re.IGNORECASE) for one in tls_secrets(scenario)]
     shutil.rmtree(scenario / KEYS, ignore_errors=True)
     for capture in scenario.glob("captures/*.pcapng"):  # the .pcap next to it has no secrets

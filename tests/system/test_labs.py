@@ -46,9 +46,10 @@ def test_what_students_get_holds_no_secret(name, guest_kernel, tmp_path, monkeyp
     lab, secrets, remove = library.open_lab(name), {COURSE_SECRET}, secrecy.remove
     params = lab.variant("ada", COURSE_SECRET)
 
-    def noting(scenario):
+    def noting(scenario, patterns):
         secrets.update(secrets_in(scenario))
-        remove(scenario)
+        remove(scenario, patterns)
+        assert not [path for pattern in patterns for path in scenario.glob(pattern)]
 
     monkeypatch.setattr(secrecy, "remove", noting)
     handed = Handed(lab.solution(params, "ada"))

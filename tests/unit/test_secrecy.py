@@ -60,3 +60,10 @@ def test_links_of_a_hostile_run_are_not_followed(tmp_path: Path) -> None:
     (folder / "out/x/link").symlink_to(outside)
     secrecy.remove(folder)
     assert outside.read_text() == KEY
+
+
+def test_files_that_a_lab_calls_secret_go(tmp_path: Path) -> None:
+    files = {"rounds/hidden-1.pcap": "1", "rounds/practice.pcap": "2", "captures/h1-eth0.pcap": "3"}
+    secrecy.remove(scenario(tmp_path, files), ("rounds/hidden-*", "captures/h1-eth0.pcap"))
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == {"rounds/practice.pcap"}
