@@ -69,6 +69,9 @@ THINGS = (
 SURPRISE = "Surprise for bob"
 """What nobody may see yet."""
 
+_MOST = 60
+"""Number of characters of a text that a verdict quotes."""
+
 Visit = Mapping[str, Any]
 """What `visitor.py` takes."""
 
@@ -171,12 +174,22 @@ class Lab(Assignment):
     def visit(
         self, net: RunningNetwork, log: str, visits: Sequence[Visit], *, port: int = WEB_PORT
     ) -> None:
-        """Makes visits from the client's host, one after another."""
+        """Makes visits from the client's host, one after another.
+
+        Raises:
+            SubmissionError: the site sends something without end.
+        """
         plan = {"address": net.address(SERVER), "port": port, "visits": visits}
         (net.path / f"plan-{log}.json").write_text(json.dumps(plan, indent=1), encoding="utf-8")
         argv = ["/usr/bin/python3", "-I", str(net.path / VISITOR)]
         argv.append(str(net.path / f"plan-{log}.json"))
-        net.start(CLIENT, *argv, log=f"visits-{log}").check(VISITS_S)
+        visitor = net.start(CLIENT, *argv, log=f"visits-{log}")
+        try:
+            visitor.check(VISITS_S)
+        except ConvergenceError:
+            raise SubmissionError(
+                f"app.py: {len(visits)} visits take longer than {VISITS_S:g} s"
+            ) from None
 
     # ---- visits
 
@@ -250,8 +263,8 @@ class Lab(Assignment):
         return holds(
             row["status"] == status and not missing,
             observed=f"{name}: {row['status'] or 'no answer'}"
-            + (f", without {shown(missing[0])}" if missing else ""),
-            expected=f"{name}: {status}" + "".join(f", {text}" for text in texts),
+            + (f", without {shown(missing[0], _MOST)}" if missing else ""),
+            expected=f"{name}: {status}" + "".join(f", {shown(text, _MOST)}" for text in texts),
         )
 
     def lacks(self, tables: Tables, name: str, *texts: str) -> Verdict:

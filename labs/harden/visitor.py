@@ -89,7 +89,7 @@ class Visitor:
         try:
             got = self._exchange(method, path, body, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            got = {"status": 0, "headers": {}, "cookies": [], "body": f"{error}"}
+            got = _nothing(error)
         if who:
             self._keep(who, got["cookies"])
         return {**got, "took_s": round(time.monotonic() - began_s, 3)}
@@ -126,6 +126,11 @@ class Visitor:
     def _filled(self, text: str) -> str:
         """A text with others' sessions in place of their names."""
         return _SESSION.sub(lambda m: _near(self.sessions.get(m[1], ""), int(m[2] or 0)), text)
+
+
+def _nothing(error: Exception) -> dict[str, Any]:
+    """In place of a response."""
+    return {"status": 0, "headers": {}, "cookies": [], "body": f"{error}"}
 
 
 def _near(session: str, step: int) -> str:
@@ -202,7 +207,11 @@ def main(path: str) -> None:
     plan = json.loads(Path(path).read_text(encoding="utf-8"))
     visitor = Visitor(plan["address"], plan["port"])
     for visit in plan["visits"]:
-        print(json.dumps(visitor.visit(visit)), flush=True)  # noqa: T201 (its output)
+        try:
+            report = visitor.visit(visit)
+        except (ValueError, RecursionError) as error:  # no browser would show that either
+            report = {"visit": visit["name"], **_nothing(error)}
+        print(json.dumps(report), flush=True)  # noqa: T201 (its output)
 
 
 if __name__ == "__main__":
