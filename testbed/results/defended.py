@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.author.defences import AttackExperiment, Outcome
-from testbed.author.experiment import own_code
+from testbed.author.experiment import Experiment, own_code
 from testbed.core.claims import MissingDataError
 
 if TYPE_CHECKING:
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 TABLE = "defences"
 
 
-def measured(experiment: AttackExperiment, tables: Tables) -> pd.DataFrame:
+def tables(experiment: Experiment, measured: Tables) -> dict[str, pd.DataFrame]:
+    """The table `TABLE`, if the experiment tries attacks."""
+    if not isinstance(experiment, AttackExperiment):
+        return {}
+    return {TABLE: table(experiment, measured)}
+
+
+def table(experiment: AttackExperiment, tables: Tables) -> pd.DataFrame:
     """One row for each pair that the experiment tries.
 
     Returns:

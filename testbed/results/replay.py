@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.author import experiment_folder
-from testbed.author.defences import AttackExperiment
 from testbed.author.experiment import (
     Experiment,
     check_claims,
@@ -173,9 +172,6 @@ def _replay(
 
     tables = timed("measure", lambda: measure(run, known))
     judged: list[Judged] = timed("judge", lambda: judge(run, experiment, tables))
-    if isinstance(experiment, AttackExperiment):
-        tables[defended.TABLE] = defended.measured(experiment, tables)
-        _save_table(run, defended.TABLE, tables[defended.TABLE])
     wrong = None
     if draw:
         try:
@@ -210,6 +206,7 @@ def measure(run: RunDir, parsed: Parsed) -> Tables:
     data = [ScenarioData(name, run.scenario(name), parsed.scenarios[name]) for name in names]
     parts = _side_by_side(partial(_measure_one, parsed.cls), data, meanwhile=import_what_follows)
     tables = parsed.cls.tables_type(combined(dict(zip(names, parts, strict=True))))
+    tables |= defended.tables(parsed.cls(parsed.params), tables)
     files.make_folder(run.tables)
     with ThreadPoolExecutor() as pool:  # Arrow compresses without holding Python's lock
         list(pool.map(partial(_save_table, run), tables, tables.values()))

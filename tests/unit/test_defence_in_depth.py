@@ -65,7 +65,7 @@ def seen(**works):
 
 
 def test_each_pair_that_was_tried_has_a_row_and_missing_data_are_named():
-    table = defended.measured(Castle(None), seen(none=True, wall=True, guard=False))
+    table = defended.table(Castle(None), seen(none=True, wall=True, guard=False))
     assert list(table["scenario"].unique()) == ["siege"]
     assert {(r.attack, r.defence): r.outcome for r in table.itertuples()} == {
         ("ladder", "none"): "works",
@@ -77,13 +77,17 @@ def test_each_pair_that_was_tried_has_a_row_and_missing_data_are_named():
     }
 
 
+def test_an_experiment_without_attacks_has_no_such_table():
+    assert defended.tables(experiment.load("icmp")(None), seen()) == {}
+
+
 def test_a_mistake_in_outcome_names_the_pair():
     with pytest.raises(ConfigError, match=r"outcome of 'ladder' against 'none'.*KeyError"):
-        defended.measured(Castle(None), seen(wall=True))
+        defended.table(Castle(None), seen(wall=True))
 
 
 def test_the_figure_has_every_word_and_a_dash_for_the_others():
-    table = defended.measured(Castle(None), seen(none=True, wall=True, guard=False))
+    table = defended.table(Castle(None), seen(none=True, wall=True, guard=False))
     figure = plots.table(table[:-1], ["guard", "moat", "wall", "none"])
     said = [text.get_text() for text in figure.axes[0].texts]
     assert said == ["stopped", "hindered", "works", "–", "hindered", "works"]
@@ -171,7 +175,7 @@ def cells(text):
 
 
 def test_the_page_shows_what_the_run_says(castle):
-    table = defended.measured(Castle(None), seen(none=True, wall=True, guard=False))
+    table = defended.table(Castle(None), seen(none=True, wall=True, guard=False))
     castle(table)
     text = page()
     assert cells(text) == {
@@ -185,18 +189,18 @@ def test_the_page_shows_what_the_run_says(castle):
 
 
 def test_another_run_makes_another_page(castle):
-    castle(defended.measured(Castle(None), seen(none=True, wall=False, guard=True)))
+    castle(defended.table(Castle(None), seen(none=True, wall=False, guard=True)))
     assert cells(page())["ladders at the wall"] == ["✗", "works", "✓", "stopped", "✗", "works"]
 
 
 def test_a_claim_that_does_not_hold_is_marked(castle):
-    table = defended.measured(Castle(None), seen(none=True, wall=True, guard=False))
+    table = defended.table(Castle(None), seen(none=True, wall=True, guard=False))
     castle(table, status="FAIL")
     assert "a wall <small>0/2</small> <b>FAIL</b></a>" in page()
 
 
 def test_without_a_report_nothing_is_linked(castle):
-    castle(defended.measured(Castle(None), seen(none=True, wall=True, guard=False)), report=False)
+    castle(defended.table(Castle(None), seen(none=True, wall=True, guard=False)), report=False)
     assert "reports/castle" not in page()
 
 
@@ -211,7 +215,7 @@ def test_a_run_without_the_table_is_to_be_replayed(castle):
 
 
 def test_the_page_in_chinese_leads_to_the_same_reports(castle):
-    castle(defended.measured(Castle(None), seen(none=True, wall=True, guard=False)))
+    castle(defended.table(Castle(None), seen(none=True, wall=True, guard=False)))
     text = page("zh")
     assert "# 纵深防御\n" in text and "被挡住" in text
     assert "href='../../experiments/reports/castle.html#walls_hold'" in text
