@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from testbed.cli.console import err, out
+from testbed.cli.options import cluster_of, cluster_options
 from testbed.core.errors import ConfigError, ExitCode
 from testbed.core.files import building, copy_tree, write_text
 from testbed.core.quantities import number
@@ -120,6 +121,7 @@ def grade_command(
     jobs: int | None,
     again: bool,
     as_json: bool,
+    **elsewhere: Any,
 ) -> None:
     """Grade SUBMISSIONS of LAB: the class's folder, or several folders or archives (zip, tar,
     tar.gz), one per student; the name is the student's id.
@@ -136,12 +138,15 @@ def grade_command(
         (folder or Path("grades") / found.name).resolve(),
         again=again,
     )
-    request.workers = jobs or request.workers
+    request.cluster = cluster_of({**elsewhere, "workers": jobs}, request.out / "logs")
     with _View(err, len(request.sources)) as view:
         results = grade_class(request, view.graded)
     _report(results, request.out, as_json)
     conclusive = all(g.result.conclusive for g in results)
     sys.exit(ExitCode.PASS if conclusive else ExitCode.INCONCLUSIVE)
+
+
+grade_command.params += [option for option in cluster_options() if option.name != "workers"]
 
 
 def _report(results: list[Graded], folder: Path, as_json: bool) -> None:

@@ -127,7 +127,7 @@ def cluster_of(given: dict[str, Any], logs: Path) -> Cluster:
     found = Cluster(
         given["cluster"], given["workers"] or 0, given["interface"], given["tls"], job, logs
     )
-    found.check()
+    found.check(submit=not given.get("dry_run"))
     return found
 
 

@@ -192,10 +192,12 @@ def _command(name: str, known: list[Parameter]) -> Callable[..., None]:
 
 def _say_plan(wish: Wish, cluster: Cluster) -> None:
     """What would be done: the number of runs, and a batch system's script."""
+    from testbed.execution.shared import Shared
     from testbed.sweep import inputs, work
 
     home = wish.request.out
-    keys = {task.key for task in inputs.tasks(wish.request, wish.grid, wish.keep, "")}
+    shared = Shared(home, "")
+    keys = {task.key for task in inputs.tasks(wish.request, wish.grid, wish.keep, shared)}
     there = sum(work.has(home, key) for key in keys)
     out.print(f"{number(len(keys), 'runs')} in {home}, of which {there} are there", soft_wrap=True)
     if script := cluster.script():

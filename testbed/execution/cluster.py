@@ -8,24 +8,31 @@ user names an interface, and what leaves the machine is TLS.
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
+import shutil
+import socket
 import sys
-import time
-import uuid
-from collections.abc import Callable, Collection, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
-from testbed.core.errors import ConfigError, RunIncompleteError, TestbedError, nearest
+from testbed.core import files
+from testbed.core.errors import (
+    ConfigError,
+    MissingPrerequisiteError,
+    nearest,
+)
 from testbed.execution import extras
-from testbed.execution.engine import Ended, Engine, Job, LocalEngine, call
-from testbed.lifetime import guard
+from testbed.execution.dask_engine import DaskEngine
+from testbed.execution.engine import Engine, LocalEngine
+from testbed.lifetime import guard, sweeper
 
 EXTRA = "cluster"
 LOOPBACK = "127.0.0.1"
@@ -35,11 +42,15 @@ _HTTP = f"{LOOPBACK}:0"
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
 """Batch systems, and the classes of dask-jobqueue for them."""
 
+_SUBMITS = {
+    "slurm": ("sbatch", "apt-get install slurm-client"),
+    "pbs": ("qsub", "the client programs of PBS"),
+}
+"""Programs that submit jobs, and what has them."""
+
 _JOB = {"cores": 1, "memory": "2GB", "walltime": "01:00:00"}
 _JOB_OPTIONS = (*_JOB, "queue", "account", "shared_temp_directory", "job_extra_directives")
 _TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
-_REPLACE_S = 20.0
-"""How often lost jobs of a batch system are submitted again."""
 
 _CONFIG = {
     # a job that ends its worker is ours to count
@@ -72,20 +83,15 @@ class Cluster:
     job: dict[str, str] = field(default_factory=dict)
     logs: Path = Path("logs")
 
-    def check(self) -> None:
-        """Refuses what cannot be.
+    def check(self, *, submit: bool = True) -> None:
+        """Refuses what cannot be; `submit`: jobs will be submitted.
 
         Raises:
             ConfigError: names the option.
             MissingPrerequisiteError: Dask is not installed.
         """
         kind = _kind(self.where)
-        if self.job and kind not in QUEUES:
-            raise ConfigError("--job: only jobs of slurm and pbs have such options")
-        for name in self.job:
-            if name not in _JOB_OPTIONS:
-                known = f"{nearest(name, _JOB_OPTIONS)}; known: {', '.join(_JOB_OPTIONS)}"
-                raise ConfigError(f"--job {name}: unknown{known}")
+        self._check_options(kind)
         if self.tls is not None:
             for name in _TLS_FILES:
                 if not (self.tls / name).is_file():
@@ -103,6 +109,23 @@ class Cluster:
             _hosts(self.where)
         if kind:
             extras.require([EXTRA], f"--cluster {self.where}")
+        if submit and kind in _SUBMITS and shutil.which(_SUBMITS[kind][0]) is None:
+            raise MissingPrerequisiteError(*_SUBMITS[kind], f"--cluster {self.where}")
+
+    def _check_options(self, kind: str) -> None:
+        if self.job and kind not in QUEUES:
+            raise ConfigError("--job: only jobs of slurm and pbs have such options")
+        for name in self.job:
+            if name not in _JOB_OPTIONS:
+                known = f"{nearest(name, _JOB_OPTIONS)}; known: {', '.join(_JOB_OPTIONS)}"
+                raise ConfigError(f"--job {name}: unknown{known}")
+        if not self.job.get("cores", "1").isdecimal():
+            raise ConfigError(f"--job cores={self.job['cores']}: is not a whole number")
+        known_interfaces = [name for _, name in socket.if_nameindex()]
+        if self.interface and self.interface not in known_interfaces:
+            raise ConfigError(
+                f"--interface {self.interface}: is not here; known: {', '.join(known_interfaces)}"
+            )
 
     @property
     def workers(self) -> int:
@@ -110,10 +133,10 @@ class Cluster:
         known = _kind(self.where) in {"", "local", *QUEUES}
         return self.count or (guard.processors() if known else 0)
 
-    def start(self) -> Engine:
-        """Starts the workers, or finds them."""
+    def start(self, held: Sequence[int] = ()) -> Engine:
+        """Starts the workers, or finds them; `held`: see `LocalEngine`."""
         if not self.where:
-            return LocalEngine(self.workers)
+            return LocalEngine(self.workers, held)
         return DaskEngine(self._opened(), self.where)
 
     def script(self) -> str:
@@ -122,12 +145,19 @@ class Cluster:
             return ""
         absent = [path for path in (self.logs, self.logs.parent) if not path.exists()]
         try:
-            with _configured(), self._queue(0) as made:
-                return str(made.job_script())
+            files.make_folder(self.logs)
+            with guard.folder(within=self.logs) as shared, _configured():
+                text = self._script(shared)
+                gc.collect()  # it removes its certificates when nobody refers to them
+                return text
         finally:
             for path in absent:  # dask-jobqueue makes the folder of logs at once
                 with suppress(OSError):
                     path.rmdir()
+
+    def _script(self, shared: Path) -> str:
+        with self._queue(0, shared) as made:
+            return str(made.job_script())
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Callable[[], None]]]:
@@ -140,11 +170,29 @@ class Cluster:
                 with Client(self.where, security=self._files(), timeout="20s") as client:
                     yield client, _nothing
                 return
-            starters: dict[str, Callable[[], Any]] = {"local": self._local, "ssh": self._ssh}
-            started = starters.get(kind, lambda: self._queue(self.workers))()
+            started = self._started(kind)
             with started as made, Client(made) as client:
                 # Dask submits a lost job again when the number of workers is set
                 yield client, partial(made.scale, self.workers) if kind in QUEUES else _nothing
+
+    def _started(self, kind: str) -> Any:
+        """What Dask has for a kind of workers.
+
+        Raises:
+            ConfigError: Dask refuses an option, or cannot start it.
+        """
+        starters: dict[str, Callable[[], Any]] = {"local": self._local, "ssh": self._ssh}
+        try:
+            return starters.get(kind, lambda: self._queue(self.workers, self._certificates()))()
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(f"--cluster {self.where}: {error}") from None
+
+    def _certificates(self) -> Path:
+        """A folder for certificates that jobs see, too; it is removed however this command ends."""
+        files.make_folder(self.logs)
+        path = Path(tempfile.mkdtemp(prefix=guard.WORK, dir=self.logs))
+        sweeper.note(path)
+        return path
 
     def _local(self) -> Any:
         from distributed import LocalCluster
@@ -162,16 +210,17 @@ class Cluster:
             silence_logs="ERROR",
         )
 
-    def _queue(self, count: int) -> Any:
+    def _queue(self, count: int, shared: Path) -> Any:
         import dask_jobqueue
 
         at = {"interface": self.interface} if self.interface else {"host": LOOPBACK}
-        options: dict[str, Any] = {**_JOB, **self.job, "processes": 1}
+        options: dict[str, Any] = {"shared_temp_directory": str(shared), **_JOB, **self.job}
         if directives := self.job.get("job_extra_directives"):
             options["job_extra_directives"] = directives.split(";")
         options["cores"] = int(options["cores"])
         return getattr(dask_jobqueue, QUEUES[_kind(self.where)])(
             n_workers=count,
+            processes=1,
             python=sys.executable,
             protocol="tls://",
             security=self._files() or _new_certificates(),
@@ -258,123 +307,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _hosts(where: str) -> list[str]:
-    from testbed.core.files import read_input
-
     path = Path(where.partition(":")[2])
-    text = read_input(path, what="--cluster ssh:").decode(errors="replace")
+    text = files.read_input(path, what="--cluster ssh:").decode(errors="replace")
     found = [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
     if not found:
         raise ConfigError(f"--cluster {where}: names no host; write one a line")
     return found
-
-
-# ---- Dask as an engine
-
-
-def _do(work: Callable[[Job], Any], job: Job) -> tuple[str, Any, TestbedError | None]:
-    """In a worker of Dask."""
-    from distributed import get_worker
-
-    return (get_worker().address, *call(work, job))
-
-
-class DaskEngine:
-    """Workers of a Dask scheduler.
-
-    Args:
-        opened: gives a client.
-        where: what errors call it.
-    """
-
-    def __init__(self, opened: Any, where: str) -> None:
-        self._opened, self._where = opened, where
-        self._futures: dict[Any, int] = {}
-        self._replaced_s = time.monotonic()
-
-    def __enter__(self) -> Self:
-        try:
-            self._client, self._replace_lost = self._opened.__enter__()
-        except (OSError, TimeoutError) as error:
-            raise RunIncompleteError(
-                f"--cluster {self._where}: no scheduler answers: {error}"
-            ) from None
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with suppress(OSError, TimeoutError):  # a scheduler that is gone
-            self._client.cancel(list(self._futures), force=True)
-        self._futures.clear()
-        self._opened.__exit__(kind, error, trace)
-
-    def workers(self) -> list[str]:
-        """See `Engine.workers`."""
-        try:
-            return list(self._client.nthreads())
-        except (OSError, TimeoutError) as error:
-            raise self._gone() from error
-
-    def submit(
-        self, ticket: int, work: Callable[[Job], Any], job: Job, avoid: Collection[str] = ()
-    ) -> None:
-        """See `Engine.submit`."""
-        others = [name for name in self.workers() if name not in avoid] if avoid else []
-        future = self._client.submit(
-            _do,
-            work,
-            job,
-            key=f"testbed-{ticket}-{uuid.uuid4().hex}",
-            pure=False,
-            workers=others or None,
-        )
-        self._futures[future] = ticket
-
-    def ended(self, timeout_s: float) -> list[Ended]:
-        """See `Engine.ended`."""
-        from distributed import wait
-        from distributed.client import FuturesCancelledError
-
-        if time.monotonic() - self._replaced_s > _REPLACE_S:
-            self._replaced_s = time.monotonic()
-            self._replace_lost()
-        try:
-            done = wait(list(self._futures), timeout=timeout_s, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            return []
-        except FuturesCancelledError:
-            raise self._gone() from None
-        return [self._of(future) for future in done]
-
-    def _of(self, future: Any) -> Ended:
-        from distributed.scheduler import KilledWorker
-
-        ticket = self._futures.pop(future)
-        if future.status == "finished":
-            worker, result, error = future.result()
-            return Ended(ticket, worker, result, error)
-        if future.status == "error":
-            try:
-                future.result()
-            except KilledWorker as killed:
-                worker = str(getattr(killed.last_worker, "address", killed.last_worker))
-                return Ended(ticket, worker, died="was killed", deaths=killed.allowed_failures + 1)
-        raise self._gone()
-
-    def doing(self, ticket: int) -> list[str]:
-        """See `Engine.doing`."""
-        found = [future for future, number in self._futures.items() if number == ticket]
-        return [name for names in self._client.who_has(found).values() for name in names] or [
-            worker
-            for worker, keys in self._client.processing().items()
-            if any(future.key in keys for future in found)
-        ]
-
-    def _gone(self) -> RunIncompleteError:
-        return RunIncompleteError(
-            f"--cluster {self._where}: the scheduler is gone; start it, and run the same command"
-            " again: it resumes where it stopped"
-        )

@@ -6,8 +6,9 @@ import hashlib
 import logging
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,9 @@ from urllib.parse import quote
 from testbed.core import files
 from testbed.core.errors import ConfigError, OutputError, RunIncompleteError
 from testbed.core.rundir import read_json
-from testbed.execution.engine import LocalEngine, each
+from testbed.execution.cluster import Cluster
+from testbed.execution.engine import each
+from testbed.execution.shared import Shared
 from testbed.grading import accept, grade, integrity, library
 from testbed.grading.answers import shown
 from testbed.grading.entries import ARCHIVES, is_archive
@@ -56,7 +59,7 @@ class Request:
         secret: the course's.
         sources: the submissions.
         out: folder for results.
-        workers: number of parallel processes.
+        cluster: who grades.
         again: also regrade unchanged submissions.
         versions: hash over everything that grades; filled in.
     """
@@ -65,7 +68,7 @@ class Request:
     secret: bytes
     sources: Sequence[Source]
     out: Path
-    workers: int = field(default_factory=guard.processors)
+    cluster: Cluster = field(default_factory=Cluster)
     again: bool = False
     versions: str = ""
 
@@ -196,24 +199,40 @@ def _files_of(out: Path, student: str) -> dict[str, bytes]:
 
 
 def _each(request: Request, on_graded: Callable[[Graded], None], lock: int) -> Iterator[Graded]:
-    workers = min(request.workers, len(request.sources))
-    if workers == 1:
+    workers = min(request.cluster.workers or len(request.sources), len(request.sources))
+    elsewhere = bool(request.cluster.where)
+    if workers == 1 and not elsewhere:
         for source in request.sources:
             graded = _one(request, source)
             on_graded(graded)
             yield graded
         return
     plain = (request.secret, request.out, request.again, request.versions)
-    jobs = [(request.lab.path, source, plain) for source in request.sources]
-    with LocalEngine(workers, held=(lock,)) as engine:
+    shared = Shared.new(request.out) if elsewhere else None
+    if shared:
+        shared.mark()
+    jobs = [(request.lab.path, source, plain, shared) for source in request.sources]
+    with replace(request.cluster, count=workers).start(held=(lock,)) as engine:
         for graded in each(engine, _work, jobs):
             on_graded(graded)
             yield graded
 
 
-def _work(job: tuple[Path, Source, tuple[bytes, Path, bool, str]]) -> Graded:
-    """In a worker: one submission."""
-    path, source, (secret, out, again, versions) = job
+def _work(job: tuple[Path, Source, tuple[bytes, Path, bool, str], Shared | None]) -> Graded:
+    """In a worker: one submission.
+
+    Raises:
+        OutputError: the worker is elsewhere and does not see the folder of results.
+        RunIncompleteError: it is elsewhere and would grade differently.
+    """
+    path, source, (secret, out, again, versions), shared = job
+    if shared is not None:
+        shared.require()
+        if grade.versions_hash(grade.grading_runtime()) != versions:
+            raise RunIncompleteError(
+                f"worker {socket.gethostname()}: its kernel, packages or testbed are not those of"
+                " the machine that grades"
+            )
     lab = library.open_once(path)
     return _one(Request(lab, secret, [], out, again=again, versions=versions), source)
 

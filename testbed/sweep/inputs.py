@@ -21,6 +21,7 @@ from testbed.execution import plan
 from testbed.execution.plan import Request
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Runtime, choose, image_of
+from testbed.execution.shared import Shared
 from testbed.sweep.grid import Grid
 
 FORMAT = 1
@@ -46,7 +47,7 @@ class Task:
         request: what to run; `Request.out` is the sweep's folder.
         versions: of all that makes runs, by name.
         keep: one of `KEPT`.
-        token: content of the sweep's token, by which a worker knows that it sees the same folder.
+        home: the sweep's folder, if the worker sees it.
         check: the run is made for its fingerprint alone.
     """
 
@@ -54,7 +55,7 @@ class Task:
     request: Request
     versions: Mapping[str, str]
     keep: str
-    token: str
+    home: Shared
     check: bool = False
 
     def again(self) -> Task:
@@ -98,14 +99,14 @@ def refuse_other_versions(wanted: Mapping[str, str], found: Mapping[str, str], w
         raise OtherVersionsError(f"{where}: {'; '.join(different[:3])}{more}")
 
 
-def tasks(request: Request, grid: Grid, keep: str, token: str) -> Iterator[Task]:
+def tasks(request: Request, grid: Grid, keep: str, home: Shared) -> Iterator[Task]:
     """The task of each run, checked: each point's parameters, scenarios, topologies and inputs.
 
     Args:
         request: what all have in common.
         grid: the points and seeds.
         keep: one of `KEPT`.
-        token: see `Task`.
+        home: see `Task`.
 
     Raises:
         ConfigError: a point is not possible; names it, and the number of runs.
@@ -130,7 +131,7 @@ def tasks(request: Request, grid: Grid, keep: str, token: str) -> Iterator[Task]
             known[programs] = versions(cls, runtime, programs)
         for seed in grid.seeds:
             one = replace(request, experiment=where, parameters=asdict(params), seed=seed)
-            yield Task(key_of(one, known[programs]), one, known[programs], keep, token)
+            yield Task(key_of(one, known[programs]), one, known[programs], keep, home)
 
 
 def key_of(request: Request, used: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from testbed.core.errors import ConfigError, RunIncompleteError, said_once
 from testbed.core.rundir import write_json
 from testbed.execution.engine import Engine
 from testbed.execution.plan import Request
+from testbed.execution.shared import Shared
 from testbed.lifetime import guard
 from testbed.sweep import collect, inputs, page, work
 from testbed.sweep.drive import Drive, Watcher
@@ -81,8 +81,9 @@ def prepared(wish: Wish, ask: Ask = lambda *_: None) -> Iterator[Prepared]:
         ConfigError: a run is not possible; nothing was made.
         MissingPrerequisiteError: a program, kernel or privilege is missing; nothing was made.
     """
-    home, token = wish.request.out, secrets.token_hex(16)
-    tasks = {t.key: t for t in inputs.tasks(wish.request, wish.grid, wish.keep, token)}
+    home = wish.request.out
+    shared = Shared.new(home)
+    tasks = {t.key: t for t in inputs.tasks(wish.request, wish.grid, wish.keep, shared)}
     _refuse_others(home)
     ask(sum(not work.has(home, key) for key in tasks), _cost_so_far(home))
     files.make_folder(home, what="--out")
@@ -90,7 +91,7 @@ def prepared(wish: Wish, ask: Ask = lambda *_: None) -> Iterator[Prepared]:
         work.remove_leftovers(home)
         changed = _what_changed(home, next(iter(tasks.values())))
         _write_about(wish, tasks)
-        files.write_text(home / work.TOKEN, token)
+        shared.mark()
         with closing(Jobs(home)) as jobs:
             wanted = [(k, t.request.parameters, t.request.seed) for k, t in tasks.items()]
             jobs.want(wanted, again=wish.again)

@@ -25,9 +25,8 @@ from testbed.execution.runtime import choose, cpus
 from testbed.lifetime import guard
 from testbed.sweep.inputs import Task, refuse_other_versions, versions
 
-RUNS, FAILED, TOKEN = "runs", "failed", "token"
-"""In a sweep's folder: finished runs by their keys, the last try of those that fail, and a text by
-which workers know the folder."""
+RUNS, FAILED = "runs", "failed"
+"""In a sweep's folder: finished runs by their keys, and the last try of those that fail."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def make(task: Task) -> Done:
     began_s = time.monotonic()
     cpus.stay()
     _refuse_other_versions(task)
-    home = _home(task)
+    home = task.home.folder if task.home.is_seen else None
     guard.use_own_folder()
     with guard.folder("sweep", within=home and files.make_folder(home / RUNS)) as scratch:
         try:
@@ -90,14 +89,6 @@ def _refuse_other_versions(task: Task) -> None:
     refuse_other_versions(
         task.versions, versions(cls, runtime, programs), f"worker {socket.gethostname()}"
     )
-
-
-def _home(task: Task) -> Path | None:
-    """The sweep's folder, if this machine sees it."""
-    with suppress(OSError):
-        if (task.request.out / TOKEN).read_text(encoding="utf-8") == task.token:
-            return task.request.out
-    return None
 
 
 def _remove_rest(run: RunDir, keep: str) -> None:

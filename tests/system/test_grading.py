@@ -1,6 +1,7 @@
 """Grading a class in which some are hostile: a clear result for each, and no effect on others."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed.core.errors import OutputError
 from testbed.core.project import PROJECT
+from testbed.execution.cluster import Cluster
+from testbed.execution.shared import Shared
 from testbed.grading import classroom, library
 
 pytestmark = pytest.mark.guest
@@ -60,13 +64,13 @@ def submissions(lab, tmp_path_factory):
     return root
 
 
-def grade(lab, submissions, out, *, workers=2, students=None):
+def grade(lab, submissions, out, *, workers=2, students=None, where=""):
     sources = [
         s
         for s in classroom.find([submissions], lab.manifest)
         if students is None or s.student in students
     ]
-    request = classroom.Request(lab, SECRET, sources, out, workers)
+    request = classroom.Request(lab, SECRET, sources, out, Cluster(where, workers))
     return {g.result.student: g.result for g in classroom.grade_class(request)}
 
 
@@ -182,6 +186,18 @@ def secret(tmp_path):
     path = tmp_path / "course.secret"
     path.write_bytes(SECRET)
     return path
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="Dask is missing: make extra-cluster"
+)
+def test_workers_of_a_cluster_give_the_same_points(lab, submissions, guest_kernel, tmp_path):
+    students = ("ada", "bob")
+    found = grade(lab, submissions, tmp_path / "out", students=students, where="local")
+    assert {name: result.points for name, result in found.items()} == {"ada": 10, "bob": 7}
+    assert (tmp_path / "out/class.html").is_file()
+    with pytest.raises(OutputError, match="does not see"):
+        Shared(tmp_path / "out", "another folder's").require()
 
 
 def test_a_command_given_again_grades_what_changed(lab, submissions, secret, tmp_path):

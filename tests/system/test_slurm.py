@@ -45,8 +45,7 @@ def argv(home, *options):
         "--workers",
         "2",
     ]
-    shared = f"shared_temp_directory={home.parent}"
-    return [*words, "--cluster", "slurm", "--job", "memory=2GB", "--job", shared, *options]
+    return [*words, "--cluster", "slurm", "--job", "memory=2GB", *options]
 
 
 def test_the_script_is_shown_and_nothing_is_submitted(environment, tmp_path):
@@ -85,3 +84,4 @@ def test_jobs_of_slurm_make_the_runs_and_one_that_is_cancelled_loses_none(enviro
     assert json.loads(out)["runs"]["done"] == 3
     assert sorted(row.deaths for row in testbed.open_sweep(home).rows()) in ([0, 0, 1], [0, 0, 0])
     assert slurm.said(environment, "squeue", "-h") == ""
+    assert not list((home / "logs").glob("work-*"))  # certificates

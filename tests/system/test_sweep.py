@@ -21,6 +21,7 @@ from testbed.author.experiment import load
 from testbed.core.project import PROJECT
 from testbed.execution.engine import LocalEngine, each
 from testbed.execution.plan import Request
+from testbed.execution.shared import Shared
 from testbed.sweep import grid, inputs, work
 from testbed.sweep.jobs import State
 
@@ -295,7 +296,9 @@ def test_a_worker_with_another_version_of_the_code_gets_no_work(tmp_path):
 def test_a_run_made_where_the_sweeps_folder_is_not_seen_is_sent_back(tmp_path):
     home = tmp_path / "sweep"
     request = Request(str(ECHO), out=home)
-    [task] = inputs.tasks(request, grid.read(load(str(ECHO)).Parameters, {}), "captures", "a token")
+    [task] = inputs.tasks(
+        request, grid.read(load(str(ECHO)).Parameters, {}), "captures", Shared(home, "a text")
+    )
     engine = LocalEngine(1)
     with engine:
         [done] = each(engine, work.make, [task])
