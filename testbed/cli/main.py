@@ -21,6 +21,7 @@ from testbed.cli.console import err, out, tell_error
 from testbed.cli.options import run_options
 from testbed.core.errors import ExitCode, TestbedError
 from testbed.core.files import reason
+from testbed.core.fingerprint import warn_of_changed_files
 from testbed.core.lazy import LazyFinder
 from testbed.core.parameters import Parameter, parameters_of
 from testbed.core.rundir import RunDir, default_runs
@@ -210,7 +211,7 @@ def replay(run: str, as_json: bool) -> None:
     The default, 'latest', is the latest run that is not a repetition ('--repeat').
     """
     from testbed.cli.show import RunView, print_result, result_data, verdicts_first
-    from testbed.results.replay import exit_code, warn_of_changed_files
+    from testbed.results.replay import exit_code
     from testbed.results.replay import replay as replay_run
 
     rundir = RunDir.open(run, default_runs())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,3 +34,14 @@ def hash_of(root: Path, scenarios: Iterable[Path]) -> str:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             total.update(f"{path.relative_to(root)} {digest}\n".encode())
     return total.hexdigest()
+
+
+def warn_of_changed_files(run: RunDir) -> None:
+    """Logs a warning if the run's captures or logs are not those that were recorded."""
+    recorded = run.meta().get("fingerprint")
+    if recorded and (now := fingerprint(run)) != recorded:
+        logging.getLogger(__name__).warning(
+            "the files of this run changed after it was made: fingerprint %s recorded, %s now",
+            recorded[:16],
+            now[:16],
+        )

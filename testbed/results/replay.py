@@ -37,7 +37,6 @@ from testbed.core.claims import (
     inconclusive,
 )
 from testbed.core.errors import ConfigError, ExitCode, OutputError, TestbedError
-from testbed.core.fingerprint import fingerprint
 from testbed.core.rundir import OUTCOME, SCENARIO, VERDICTS, RunDir, State, read_json, write_json
 from testbed.core.tables import Tables, combined
 from testbed.lifetime import guard
@@ -187,17 +186,6 @@ def _replay(
     if wrong:
         raise DrawingError(wrong, run, judged) from wrong
     return judged
-
-
-def warn_of_changed_files(run: RunDir) -> None:
-    """Logs a warning if the run's captures or logs are not those that were recorded."""
-    recorded = run.meta().get("fingerprint")
-    if recorded and (now := fingerprint(run)) != recorded:
-        logging.getLogger(__name__).warning(
-            "the files of this run changed after it was made: fingerprint %s recorded, %s now",
-            recorded[:16],
-            now[:16],
-        )
 
 
 def measure(run: RunDir, parsed: Parsed) -> Tables:
