@@ -30,6 +30,9 @@ REQUEST = "shell.json"
 SCRIPT = "script.txt"
 """In the folder, where commands come from a file: one per line."""
 
+_MANY_NODES = 100
+"""From this number on, users are told that the start takes a while."""
+
 GUEST_TERMINAL = "/dev/tty2"
 
 
@@ -39,6 +42,8 @@ def main(folder: Path) -> int:
     take_terminal(GUEST_TERMINAL if request["runtime"] == "guest" else None)
     try:
         topo = named_topologies.load(request["topology"])
+        if len(topo.nodes()) > _MANY_NODES:
+            _say(f"starting {len(topo.nodes())} nodes, which takes a while")
         network = Network(topo, routing=request["routing"])
         with network, RunningNetwork(network, folder) as net:
             if request["captures"]:

@@ -22,6 +22,7 @@ from testbed.net.relay import Relay
 PORTS = (6653, 6633)
 """OpenFlow ports: IANA's, and the one used before."""
 
+_INSTALL = "sudo apt-get install openvswitch-testcontroller"
 _CONNECT_WITHIN_S = 1.0
 _BACKLOG = 128
 
@@ -36,7 +37,32 @@ def is_listening(ip: str, port: int) -> bool:
 
 
 class Controller(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
-    """A controller started by the network, in the switches' namespace."""
+    """A controller started by the network, in the switches' namespace.
+
+    Where its program is not installed it only stands there, and switches learn by themselves.
+    """
+
+    command: str
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether there is no program that it could start."""
+        return shutil.which(self.command) is None
+
+    def start(self) -> None:
+        """Starts its program."""
+        if self.stands_in:
+            log.warn(
+                f"controller {self.name}: {self.command} is not installed, so switches learn by "
+                f"themselves ({_INSTALL})\n"
+            )
+        else:
+            super().start()
+
+    def stop(self, *args: Any, **options: Any) -> None:
+        """Stops its program."""
+        if not self.stands_in:
+            super().stop(*args, **options)
 
     @cached_property
     def _folder(self) -> Path:
@@ -59,7 +85,7 @@ class Controller(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
 
     def checkListening(self) -> None:
         """Refuse a port that another controller of this network uses."""
-        if self._listens_inside():
+        if not self.stands_in and self._listens_inside():
             raise ConfigError(
                 f"controller {self.name}: port {self.port} is another controller's; set port="
             )
@@ -68,24 +94,13 @@ class Controller(NodeMixin, mininet_node.Controller):  # type: ignore[misc]
         return f"<{type(self).__name__} {self.name}: {self.IP()}:{self.port}> "
 
 
-class StandIn(Controller):
-    """In place of a controller of which no program is installed: switches learn by themselves."""
-
-    def checkListening(self) -> None:
-        """Nothing listens."""
-
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def stop(self, *_args: Any, **_options: Any) -> None:
-        """Nothing to stop."""
-
-
 class RemoteController(Controller, mininet_node.RemoteController):  # type: ignore[misc]
     """An external controller on the machine (or further away), reached through a relay.
 
     The default is Mininet's: 127.0.0.1, at the first of `PORTS` where something listens.
     """
+
+    stands_in = False
 
     def __init__(
         self, name: str, ip: str = "127.0.0.1", port: int | None = None, **params: Any

@@ -50,8 +50,6 @@ class Session:
 
 session = Session()
 
-_INSTALL = "sudo apt-get install openvswitch-testcontroller"
-
 
 class OVSController(control.Controller, mininet_node.OVSController):  # type: ignore[misc]
     """Open vSwitch's test controller."""
@@ -63,15 +61,8 @@ def find_controller(controllers: Any = (control.Controller, OVSController)) -> A
 
 
 def default_controller(name: str, **params: Any) -> Any:
-    """An installed controller.
-
-    Raises:
-        MissingPrerequisiteError: there is none.
-    """
-    found = find_controller()
-    if found is None:
-        raise MissingPrerequisiteError("an OpenFlow controller", _INSTALL, f"controller {name}")
-    return found(name, **params)
+    """An installed controller; without one, Mininet's first choice, which then only stands in."""
+    return (find_controller() or control.Controller)(name, **params)
 
 
 class Mininet(Network):
@@ -96,16 +87,6 @@ class Mininet(Network):
         self._before_end: Callable[[], None] | None = None
         options.setdefault("seed", session.seed)
         super().__init__(topo, switch, host, controller, link, intf, build=build, **options)
-
-    def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
-        """As a network's; without a program for it, switches learn by themselves."""
-        wanted = controller or self.controller
-        plain = wanted in (control.Controller, OVSController, default_controller)
-        by_name = not isinstance(name, mininet_node.Controller)
-        if by_name and plain and find_controller() is None:
-            log.warn(f"controller {name}: none is installed, so switches learn by themselves\n")
-            wanted = control.StandIn
-        return super().addController(name, wanted, **params)
 
     def tell_loop(self, topo: Any) -> None:
         """Warn only: a script may mend it later, with ovs-vsctl or a controller."""

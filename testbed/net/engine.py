@@ -226,12 +226,11 @@ class Engine:
 
 
 def _missing_in_kernel(error: NetlinkError) -> MissingPrerequisiteError | None:
-    """Turns a refusal into an error about a discipline or filter missing from this kernel."""
+    """Turns a refusal into an error about what shaped links need and this kernel lacks."""
     if "kind is unknown" not in error.detail and "not found" not in error.detail:
         return None
-    part = error.what.rpartition(": ")[2]  # regardless of the link: all of them need it
     return MissingPrerequisiteError(
-        f"'{part}' in the running kernel {os.uname().release}",
+        f"shaping of links (delay, loss, bw) in the running kernel {os.uname().release}",
         "make setup (it builds the guest's kernel, which has it; run with --runtime guest)",
         error.detail,
     )

@@ -18,7 +18,6 @@ from typing import Any
 
 from testbed.core.errors import CommandError, MissingPrerequisiteError
 from testbed.net import offload, owned
-from testbed.net.control import StandIn
 from testbed.net.engine import Engine
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.node import NodeMixin
@@ -193,7 +192,7 @@ class OVSSwitch(NodeMixin, mininet_node.OVSSwitch):  # type: ignore[misc]
 
     def start(self, controllers: Any) -> None:
         """Create the bridge in one transaction."""
-        present = [c for c in controllers if not isinstance(c, StandIn)]
+        present = [c for c in controllers if not getattr(c, "stands_in", False)]
         if controllers and not present:
             self.failMode = "standalone"
         controllers = present
