@@ -18,7 +18,7 @@ from testbed.core.errors import ConfigError, TestbedError
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, RunDir, write_json
 from testbed.core.tables import Tables
-from testbed.execution.plan import _scenarios
+from testbed.execution.plan import scenarios_of
 from testbed.results import replay
 from testbed.results.data import ScenarioData
 
@@ -115,7 +115,7 @@ def test_a_claim_on_a_scenario_that_is_not_there_is_refused(tmp_path):
         "known: calm, outage"
     )
     with pytest.raises(ConfigError, match=re.escape(words)):
-        _scenarios(cls, cls.Parameters(), only=("calm",))
+        scenarios_of(cls, cls.Parameters(), only=("calm",))
     run = RunDir(tmp_path / "run")
     run.scenario("calm").mkdir(parents=True)
     (run.scenario("calm") / path.name).write_text(MISSPELT)
