@@ -1,4 +1,4 @@
-"""What both sides of a TCP connection said, in the order in which it could be read."""
+"""What both sides of a connection said, in the order in which it could be read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis import messages, tls
+from analysis.dissect import quic as dissect_quic
 from analysis.dissect import websocket as websocket_frames
 from analysis.streams import Conversation, Run, Stream
 from testbed.core.errors import ConfigError
@@ -40,6 +41,43 @@ def conversation(packets: pd.DataFrame) -> Conversation | None:
             said inside TLS is given.
     """
     return next(tls.conversations(packets), None)
+
+
+@dataclass(frozen=True)
+class Datagram:
+    """A datagram of a QUIC connection.
+
+    Attributes:
+        frame: its number.
+        side: 0 from the client, 1 from the server.
+        texts: its packets, and the frames of HTTP/3 that it completes, in words.
+    """
+
+    frame: int
+    side: int
+    texts: tuple[str, ...]
+
+
+def quic(packets: pd.DataFrame, number: int) -> list[Datagram]:
+    """The datagrams of a QUIC connection, wherever its client moves.
+
+    Args:
+        packets: the capture's of UDP, as for `messages.find`.
+        number: of the connection, from 0, in the order of their first packets.
+
+    Raises:
+        ConfigError: there is no such connection.
+    """
+    found = dissect_quic.packets(packets)
+    own = found[found["connection"] == number]
+    if own.empty:
+        count = found["connection"].nunique()
+        there = f"there are 0 to {count - 1}" if count else "the capture has no QUIC connection"
+        raise ConfigError(f"--stream {number}: no such connection of QUIC; {there}")
+    sides = dict(zip(own["frame"].tolist(), (~own["from_client"]).astype(int), strict=True))
+    said = messages.find(packets, frozenset({"quic", "http3"}))
+    texts = said[said["frame"].isin(sides)].groupby("frame", sort=True)["text"]
+    return [Datagram(int(str(frame)), sides[frame], tuple(text)) for frame, text in texts]
 
 
 @dataclass(frozen=True)

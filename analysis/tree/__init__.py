@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from analysis.packets import RawPacket
 from analysis.printable import printable
-from analysis.tree import applications, checksums, http2, link, network, transport
+from analysis.tree import applications, checksums, http2, link, network, quic, transport
 from analysis.tree.nodes import Cut, Node, Part
 
 __all__ = ["Node", "of_packet"]
@@ -56,6 +56,7 @@ _LAYERS: dict[str, tuple[str, _Reader]] = {
     "http": ("HTTP", applications.http),
     "http2": ("HTTP/2", http2.http2),
     "tls": ("TLS", applications.tls),
+    "quic": ("QUIC", quic.quic),
     "openflow": ("OpenFlow", applications.openflow),
     "data": ("data", link.data),
 }

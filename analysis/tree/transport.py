@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.dissect import dhcp, dns, openflow, rip
 from analysis.packets import flag_names
-from analysis.tree import http2
+from analysis.tree import http2, quic
 from analysis.tree.nodes import Part
 
 _TCP_OPTIONS = {
@@ -48,7 +48,8 @@ def udp(part: Part) -> str:
         part.end = min(part.end, start + length)
     if not part.left:
         return ""
-    return next((_UDP_NEXT[port] for port in sorted(ports) if port in _UDP_NEXT), "data")
+    known = next((_UDP_NEXT[port] for port in sorted(ports) if port in _UDP_NEXT), "")
+    return known or ("quic" if quic.begins(part.peek(part.left), ports) else "data")
 
 
 def vxlan(part: Part) -> str:

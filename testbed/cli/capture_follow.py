@@ -1,4 +1,4 @@
-"""`testbed capture follow`: what the two sides of a TCP connection said."""
+"""`testbed capture follow`: what the two sides of a connection said."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ MOST_BYTES = 256 << 20
     help="Number of the TCP connection, as in `flows --tcp` and Wireshark's tcp.stream.",
 )
 @click.option(
+    "--quic",
+    is_flag=True,
+    help="N counts the QUIC connections instead; they are shown as messages, with HTTP/3.",
+)
+@click.option(
     "--as",
     "form",
     type=click.Choice(["text", "http", "messages", "hex", "raw"]),
@@ -54,8 +59,8 @@ MOST_BYTES = 256 << 20
     help="What one side said only.",
 )
 @KEYS
-def follow(file: Path, number: int, form: str, side: str) -> None:
-    """What both sides of a TCP connection said, put together from its segments.
+def follow(file: Path, number: int, quic: bool, form: str, side: str) -> None:
+    """What both sides of a connection said, put together from its segments.
 
     Each byte comes once, in the order in which it could be read; what was sent again adds nothing.
     Gaps in the capture are named. With --keys, it is what was said inside TLS. Client (→) and
@@ -69,6 +74,10 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     if form == "raw" and sys.stdout.isatty():
         raise ConfigError("--as raw: not to a terminal, which might obey the bytes; use > FILE")
     capture = CaptureFile(file)
+    wanted = {"both": (0, 1), "client": (0,), "server": (1,)}[side]
+    if quic:
+        _write_quic(capture, number, form, wanted)
+        return
     table = capture.table()
     own = following.connection(table, tcp.analyse(table), number)
     kept = own[own["captured_bytes"].cumsum() <= MOST_BYTES]
@@ -79,7 +88,6 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     if found is None:
         err.print("nothing was said in this connection", highlight=False)
         return
-    wanted = {"both": (0, 1), "client": (0,), "server": (1,)}[side]
     if form == "http":
         _write_http(found, wanted)
         return
@@ -100,6 +108,20 @@ def follow(file: Path, number: int, form: str, side: str) -> None:
     for frame in frames:
         if frame.side in wanted:
             text_table.write(_line(frame.words.encode(), frame.side))
+
+
+def _write_quic(capture: CaptureFile, number: int, form: str, sides: Collection[int]) -> None:
+    """Datagrams of a QUIC connection: a line for each packet and each frame of HTTP/3."""
+    from analysis import follow as following
+
+    if form not in ("text", "messages"):
+        raise ConfigError(f"--as {form}: only for TCP; leave it out with --quic")
+    table = capture.table()
+    datagrams = table[table["udp_sport"].notna() | (table["ip_offset_bytes"] > 0).fillna(False)]
+    for one in following.quic(capture.dissected(table, datagrams), number):
+        for text in one.texts if one.side in sides else ():
+            said = f"{_ARROWS[one.side]} packet {one.frame}: {text}"
+            text_table.write(click.style(said, fg=_COLOURS[one.side]))
 
 
 def _write_head(found: Conversation) -> None:

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from testbed.cli import text_table
-from testbed.cli.capture_file import FILE, CaptureFile
+from testbed.cli.capture_file import FILE, KEYS, CaptureFile
 from testbed.results import capture_page
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analysis.tree import Node
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue")
@@ -30,11 +28,13 @@ _HEX_COLUMNS = 3 * _ROW_BYTES - 1
 @click.command()
 @FILE
 @click.argument("number", type=click.IntRange(1), metavar="N")
+@KEYS
 def packet(file: Path, number: int) -> None:
     """Packet N as a tree: layers, fields, values, and their bytes in hexadecimal.
 
-    The offsets on the left count from the packet's first byte. What the TCP analysis of the whole
-    capture found about the packet comes last.
+    The offsets on the left count from the packet's first byte. What the whole capture says about
+    the packet comes last: the messages that it completes, inside TLS and QUIC if there are keys,
+    and what the TCP analysis found.
     """
     from analysis import packets, tree
 
@@ -50,7 +50,7 @@ def packet(file: Path, number: int) -> None:
         for depth, node in layer.walk():
             for line in _lines(node, depth, raw.data, colour):
                 text_table.write(line)
-    _write_analysis(capture.table(), number)
+    _write_analysis(capture, number)
 
 
 def _lines(node: Node, depth: int, data: bytes, colour: str) -> Iterator[str]:
@@ -87,10 +87,11 @@ def hex_dump(octets: bytes, start: int, colour: str | None = None) -> Iterator[s
         yield f"{start + at:04x}  {click.style(hexa, fg=colour)}  {characters}"
 
 
-def _write_analysis(table: pd.DataFrame, number: int) -> None:
+def _write_analysis(capture: CaptureFile, number: int) -> None:
     """What the rest of the capture says about a packet."""
     from analysis import listing, tcp
 
+    table = capture.table()
     own = table[table["frame"] == number]
     if own.empty:
         return
@@ -98,6 +99,8 @@ def _write_analysis(table: pd.DataFrame, number: int) -> None:
     line = listing.lines(own, segments).iloc[0]
     since_s = (line["time_ns"] - int(table["time_ns"].iloc[0])) / 1e9
     rows = [("since the first packet", f"{since_s:.6f} s")]
+    if said := capture.said(table, own).get(number):
+        rows.append(("says", f"{said[0]}: {said[1]}"))
     segment = segments[segments.index.isin(own.index)]
     if len(segment):
         rows += _of_segment(segment.astype(object).where(segment.notna(), None).iloc[0])

@@ -1,4 +1,4 @@
-"""What both sides of a TCP connection said."""
+"""What both sides of a connection said."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.raw_packets import ACK, FIN, SYN, pcap, tcp
-from tests.unit.test_cli_capture import LAYERS, capture
+from tests.unit.test_cli_capture import CAPTURES, LAYERS, capture
 from tests.unit.test_dissect_websocket import ASK, KEY, SWITCH, frame
 
 HELLO = b"hello\r\nwho are"
@@ -99,3 +99,28 @@ def test_websocket_frames_are_read_behind_the_switch(tmp_path: Path) -> None:
     assert "text, 5 bytes, masked: Hello · text (first part), 3 bytes, masked: Hel" in text
     code, text, _ = capture("ladder", path)
     assert code == 0 and "ping, 4 bytes" in text
+
+
+def test_a_connection_of_quic_is_followed_with_its_http3() -> None:
+    pytest.importorskip("pylsqpack")
+    code, text, _ = capture("follow", CAPTURES / "quic.pcapng", "--quic", "--stream", 0)
+    assert code == 0
+    lines = [line for line in text.splitlines() if "stream 0" in line]
+    assert [line.split(": ")[1] for line in lines] == [
+        "HEADERS stream 0, GET /small0, 38 bytes",
+        "HEADERS stream 0, 200, 15 bytes",
+        "DATA stream 0, 600 bytes",
+    ]
+    assert [line[0] for line in lines] == ["→", "←", "←"]
+    server = ("--quic", "--stream", 0, "--side", "server")
+    assert "→" not in capture("follow", CAPTURES / "quic.pcapng", *server)[1]
+
+
+def test_what_quic_does_not_have_is_named() -> None:
+    code, _, said = capture("follow", CAPTURES / "quic.pcapng", "--quic", "--stream", 99)
+    assert (code, "there are 0 to 12" in said) == (2, True)
+    code, _, said = capture("follow", LAYERS, "--quic", "--stream", 0)
+    assert (code, "the capture has no QUIC connection" in said) == (2, True)
+    raw = ("--quic", "--stream", 0, "--as", "raw")
+    code, _, said = capture("follow", CAPTURES / "quic.pcapng", *raw)
+    assert (code, "--as raw: only for TCP" in said) == (2, True)

@@ -45,7 +45,8 @@ def test_fields_have_names_values_and_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["applications.pcap", "layers.pcap", "ospf.pcap", "ripng.pcap", "http2.pcapng"]
+    "name",
+    ["applications.pcap", "layers.pcap", "ospf.pcap", "ripng.pcap", "http2.pcapng", "quic.pcapng"],
 )
 def test_layers_follow_one_another_without_a_hole(name: str) -> None:
     for frame in range(1, len(packets.read(CAPTURES / name)) + 1):
@@ -71,6 +72,22 @@ def test_frames_of_http_2_are_read_where_a_packet_begins_with_one() -> None:
     assert "DATA on stream 1" in said
     assert any("PRIORITY on stream 3" in one for one in said)
     assert found(layers[-1], "frame", "error").value == "0 (NO_ERROR)"
+
+
+def test_headers_of_quic_are_read_as_far_as_they_are_open() -> None:
+    file = CAPTURES / "quic.pcapng"
+    seen: dict[str, Node] = {}
+    for frame in range(1, len(packets.read(file)) + 1):
+        layers = tree.of_packet(packets.read_raw(file, frame)).children
+        for layer in layers:
+            seen |= {n.value: n for n in layer.children if layer.name == "QUIC"}
+    assert {"Initial", "Handshake", "1-RTT", "Retry", "Version Negotiation"} <= set(seen)
+    initial = seen["Initial"]
+    assert found(initial, "packet type").value == "0 (Initial)"
+    assert found(initial, "version").value == "0x00000001"
+    named = [node.name for node in initial.children]
+    assert named.index("length of token") < named.index("length")
+    assert named[-1] == "protected: packet number and frames"
 
 
 @pytest.mark.parametrize("octets", [bytes(40), b"\xff" * 40, b"\0\0\5\4\0\0\0\0\1" + bytes(5)])
