@@ -155,7 +155,7 @@ $(VENV)/.%: requirements/%.txt $(READY)
 	@touch $@
 
 # Node.js, and with it the page of `testbed view`, which is kept in the cache folder
-VIEWER := $(shell find viewer -name node_modules -prune -o -type f -print)
+VIEWER := $(wildcard viewer/*.js* viewer/.npmrc viewer/src/*)
 $(VENV)/.viewer: requirements/viewer.txt $(READY) $(VIEWER)
 	@echo "set-up: Python packages (viewer), and the viewer's page"
 	@scripts/install-python.sh viewer

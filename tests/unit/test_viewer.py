@@ -306,6 +306,14 @@ def test_a_build_that_fails_leaves_nothing_and_says_why(monkeypatch, tmp_path):
     assert [path for path in (tmp_path / "viewer").iterdir() if path.is_dir()] == []
 
 
+def test_a_wheel_has_the_finished_bundle(monkeypatch, tmp_path):
+    monkeypatch.setattr(bundle, "SOURCES", tmp_path / "nowhere")
+    monkeypatch.setattr(bundle, "PACKAGED", tmp_path)
+    for name in ("viewer.js", "viewer.css", "licences.txt"):
+        (tmp_path / name).write_text(name)
+    assert bundle.find() == bundle.Bundle("viewer.js", "viewer.css", "licences.txt")
+
+
 def test_a_capture_becomes_a_scene():
     table = packets.read(LAYERS)
     said = words.describe(packets.with_payloads(LAYERS, table), table["frame"])
