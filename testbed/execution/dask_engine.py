@@ -102,11 +102,12 @@ class DaskEngine:
             worker, result, error = future.result()
             return Ended(ticket, worker, result, error)
         if future.status == "error":
-            try:
-                future.result()
-            except KilledWorker as killed:
-                worker = str(getattr(killed.last_worker, "address", killed.last_worker))
-                return Ended(ticket, worker, died="was killed", deaths=killed.allowed_failures + 1)
+            error = future.exception()
+            if isinstance(error, KilledWorker):
+                worker = str(getattr(error.last_worker, "address", error.last_worker))
+                return Ended(ticket, worker, died="was killed", deaths=error.allowed_failures + 1)
+            said = " ".join(str(error).split())
+            return Ended(ticket, died=f"failed ({type(error).__name__}: {said})")
         raise self._gone()
 
     def doing(self, ticket: int) -> list[str]:

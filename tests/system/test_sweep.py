@@ -229,17 +229,20 @@ def scheduler(folder, *projects):
     file, log = folder / "scheduler.json", (folder / "log").open("wb")
     at = ["--host", "127.0.0.1", "--scheduler-file", str(file)]
     here = {"stdout": log, "stderr": log, "cwd": folder}
+    ours = {**os.environ, "PYTHONPATH": str(PROJECT)}
     dask = [sys.executable, "-m"]
     server = [*at, "--port", "0", "--dashboard-address", "127.0.0.1:0"]
     worker = [*at, "--nthreads", "1", "--no-nanny", "--dashboard-address", "127.0.0.1:0"]
-    processes = [subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *server], **here)]
+    processes = [
+        subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *server], env=ours, **here)
+    ]
     try:
         wait_for("the scheduler", file.exists)
         for project in projects:
             processes.append(
                 subprocess.Popen(
                     [*dask, "distributed.cli.dask_worker", *worker],
-                    env={**os.environ, "PYTHONPATH": str(project)},
+                    env=ours | {"PYTHONPATH": str(project)},
                     **here,
                 )
             )
