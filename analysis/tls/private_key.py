@@ -22,17 +22,18 @@ _SERVER_HELLO_DONE, _CLIENT_KEY_EXCHANGE = 14, 16
 _PREMASTER_BYTES = 48
 
 
-def secrets(packets: pd.DataFrame, pem: bytes) -> KeyLog:
+def secrets(packets: pd.DataFrame, pem: bytes, name: str = "of the server") -> KeyLog:
     """The master secrets of all sessions that were sent under an RSA key.
 
     Args:
         packets: with `analysis.streams.COLUMNS`.
         pem: the server's private key, PEM without a password.
+        name: what messages call it.
 
     Raises:
         ConfigError: not such a key.
     """
-    key = _loaded(pem)
+    key = _loaded(pem, name)
     found: dict[tuple[str, bytes], bytes] = {}
     for conversation in streams.conversations(packets, wanted=may_begin):
         seen = session.read(conversation)
@@ -42,15 +43,17 @@ def secrets(packets: pd.DataFrame, pem: bytes) -> KeyLog:
     return KeyLog(found)
 
 
-def _loaded(pem: bytes) -> object:
+def _loaded(pem: bytes, name: str) -> object:
     require_library()
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(pem, None)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"private key: {str(error).splitlines()[0]}") from None
+    except (ValueError, TypeError):  # the library's words differ with its version
+        raise ConfigError(
+            f"private key {name}: is damaged, has a password, or is not in PEM format"
+        ) from None
     return key if isinstance(key, RSAPrivateKey) else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.dissect import http
 from analysis.plots import defences as plots
-from testbed import AttackExperiment, LinkShape, Outcome, Tables, param, steps
+from testbed import AttackExperiment, LinkShape, Outcome, Tables, param, steps, tls_steps
 from testbed.daemons import certificates, start
 from testbed.daemons.bank import Bank
 from testbed.daemons.browser import PROGRAMS, Browser
@@ -149,6 +149,7 @@ def _ladder(tables: Tables, name: str) -> str:
 
 def _https(certificate: certificates.Files, body: str) -> Nginx:
     lines = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};"
+    lines += tls_steps.NGINX_GROUPS
     return Nginx(f"server {{ listen 443 ssl; {lines} {body} }}", port=443)
 
 

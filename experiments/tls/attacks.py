@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed import Experiment, Tables, Verdict, all_of, claim, same
 
-from .talk import DATA, alert, flights, message, said, targets
+from .talk import DATA, agreed, alert, flights, only, said, targets
 
 CAUSES = {
     "old-version": ("server", "protocol_version"),
@@ -52,7 +52,8 @@ class Attacks(Experiment):
     )
     def downgrade_is_noticed(self, tables: Tables) -> Verdict:
         """The server's random value, who ended the connection, and that no data was sent."""
-        random = bytes(message(tables, "downgraded", "ServerHello").get("data") or b"")[2:34]
+        hello = only(said(tables, "downgraded", message="ServerHello"), "hello of the server")
+        random = bytes(hello["data"])[2:34]
         rows = said(tables, "downgraded", protocol_name=DATA)
         return all_of(
             same(random[-8:], SENTINEL, "end of the server's random value"),
@@ -67,6 +68,7 @@ class Attacks(Experiment):
     )
     def changed_bit_ends_the_connection(self, tables: Tables) -> Verdict:
         """The response with the changed bit, as the client's capture has it."""
+        agreed(tables, "flipped")
         rows = said(tables, "flipped", side="server", protocol_name=DATA)
         return all_of(
             same([bool(x) for x in rows["opened"]][:1], [False], "the client can open it"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from testbed import Action, RunningNetwork, ScenarioData
 
-FAULTS = ("none", "swapped", "weak-server", "no-rsa", "no-cause", "anybody")
+FAULTS = ("none", "swapped", "weak-server", "no-rsa", "no-cause", "anybody", "nothing-common")
 
 
 class Tls(Secrecy, Handshakes, Resumption, Attacks, Cost):
@@ -65,6 +65,8 @@ class Tls(Secrecy, Handshakes, Resumption, Attacks, Cost):
             settings = visits.WEAK
         elif "no-rsa" in faults:
             settings = visits.NO_RSA
+        elif "nothing-common" in faults:
+            settings = visits.NOTHING_COMMON
         nginx = visits.site(made, settings)
         start(net, visits.servers(net, nginx, made, "anybody" not in faults))
         client = visits.Client(net, made)

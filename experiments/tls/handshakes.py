@@ -8,7 +8,17 @@ from testbed import Experiment, Tables, Verdict, all_of, claim, pick, same
 
 from . import visits
 from .signatures import is_signed
-from .talk import CHANGE, CLIENT, PATH, flights, message, round_trips, said, without_change
+from .talk import (
+    CHANGE,
+    CLIENT,
+    PATH,
+    agreed,
+    flights,
+    message,
+    round_trips,
+    said,
+    without_change,
+)
 
 Handshake = list[tuple[str, tuple[str, ...]]]
 
@@ -119,6 +129,7 @@ class Handshakes(Experiment):
     )
     def alpn_chooses_the_protocol(self, tables: Tables) -> Verdict:
         """h2 and http/1.1 are offered, and the server speaks http/1.1."""
+        agreed(tables, "alpn", "alpn13")
         offered = [message(tables, s, "ClientHello").get("alpn") for s in ("alpn", "alpn13")]
         chosen = [
             message(tables, "alpn", "ServerHello"),
@@ -137,7 +148,8 @@ class Handshakes(Experiment):
     )
     def records_carry_three_protocols(self, tables: Tables) -> Verdict:
         """Content types of the step's records, and the handshake's before any data."""
-        rows = said(tables, "rsa")
+        agreed(tables, "https")
+        rows = said(tables, "https")
         kinds = sorted(rows["protocol_name"].unique())
         first = rows["protocol_name"].iloc[0] if len(rows) else ""
         ends = rows.loc[rows["protocol_name"] == "alert", "message"].unique().tolist()

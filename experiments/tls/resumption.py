@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, same
 
-from .talk import DATA, PATH, Flight, flights, message, said, targets
+from .talk import DATA, PATH, Flight, agreed, flights, message, said, targets
 
 ABBREVIATED: list[Flight] = [
     ("client", ("ClientHello",)),
@@ -26,6 +26,7 @@ class Resumption(Experiment):
     )
     def session_ids_resume(self, tables: Tables) -> Verdict:
         """The id of the first server hello comes back in both hellos."""
+        agreed(tables, "id")
         first = str(message(tables, "id", "ServerHello").get("session"))
         again = [
             message(tables, "id-resumed", name).get("session")
@@ -43,6 +44,7 @@ class Resumption(Experiment):
     )
     def tickets_resume(self, tables: Tables) -> Verdict:
         """The ticket of the first handshake comes back in the second client hello."""
+        agreed(tables, "ticket")
         ticket = bytes(message(tables, "ticket", "NewSessionTicket").get("data") or b"")[6:]
         hello = bytes(message(tables, "ticket-resumed", "ClientHello").get("data") or b"")
         used = [name for _, names in flights(tables, "ticket-resumed") for name in names]
@@ -80,6 +82,7 @@ class Resumption(Experiment):
     )
     def early_data_comes_at_once(self, tables: Tables) -> Verdict:
         """The request is read before the server hello, and answered."""
+        agreed(tables, "early")
         rows = said(tables, "early")
         early = rows[rows["early"].astype(bool) & (rows["protocol_name"] == DATA)]
         hello = message(tables, "early", "ServerHello").get("frame")
@@ -98,6 +101,7 @@ class Resumption(Experiment):
     )
     def early_data_can_be_replayed(self, tables: Tables) -> Verdict:
         """r1 sends h1's bytes again; the server's log has both requests, each as early data."""
+        agreed(tables, "early")
         first = message(tables, "early", "ClientHello").get("data")
         again = said(tables, "replay", capture=PATH)
         hellos = again.loc[again["message"] == "ClientHello", "data"].tolist()

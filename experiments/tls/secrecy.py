@@ -9,6 +9,7 @@ from .talk import (
     CLIENT,
     DATA,
     PATH,
+    agreed,
     message,
     octets,
     said,
@@ -40,6 +41,7 @@ class Secrecy(Experiment):
     )
     def tls_hides_the_messages(self, tables: Tables) -> Verdict:
         """r1 finds none of the words; the client's secrets show that they are there."""
+        agreed(tables, "https")
         found = [word in octets(tables, "https") for word in visits.WORDS]
         inside = pick(tables, "https", PATH, table="http")
         return all_of(
@@ -56,6 +58,7 @@ class Secrecy(Experiment):
     )
     def names_and_sizes_stay_visible(self, tables: Tables) -> Verdict:
         """Port, name in the client hello, and lengths of records, all read at r1."""
+        agreed(tables, "https")
         data = said(tables, "https", capture=PATH, protocol_name=DATA, opened=True)
         added = sorted({int(x) for x in data["record_bytes"] - data["bytes"]})
         hellos = said(tables, "https", capture=PATH, message="ClientHello")
@@ -74,6 +77,7 @@ class Secrecy(Experiment):
     def private_key_opens_rsa_only(self, tables: Tables) -> Verdict:
         """The captures at r1, read with nothing but the key file of h2."""
         found: dict[str, bool | None] = {}
+        agreed(tables, "rsa", "ecdhe", "tls13")
         for step in ("rsa", "ecdhe", "tls13"):
             rows = pick(tables, step, PATH, table="tls_with_private_key", protocol_name=DATA)
             found[step] = bool(rows["opened"].all()) if len(rows) else None
@@ -88,6 +92,7 @@ class Secrecy(Experiment):
     )
     def encryption_is_symmetric(self, tables: Tables) -> Verdict:
         """One line of the key log opens requests and responses of the step with RSA."""
+        agreed(tables, "rsa")
         data = said(tables, "rsa", capture=CLIENT, protocol_name=DATA)
         opened = sorted(data.loc[data["opened"].astype(bool), "side"].unique())
         added = sorted({int(x) for x in data["record_bytes"] - data["bytes"]})

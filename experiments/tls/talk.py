@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import tls
-from testbed import MissingDataError, Tables, pick, tls_steps
+from testbed import ConfigError, MissingDataError, Tables, pick, tls_steps
 
 CLIENT, PATH = tls_steps.CLIENT, "r1-eth1"
 """Where packets are captured: at the client, and on the path."""
@@ -32,9 +32,16 @@ def read_without_keys(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_with_private_key(packets: pd.DataFrame, key: Path) -> pd.DataFrame:
-    """TLS messages that somebody can read who later gets the server's private key."""
-    logs = [tls.private_key.secrets(packets, key.read_bytes())] if key.is_file() else []
-    return _with(packets, logs, read)
+    """TLS messages that somebody can read who later gets the server's private key.
+
+    Raises:
+        MissingDataError: the key is missing or damaged.
+    """
+    try:
+        found = tls.private_key.secrets(packets, key.read_bytes(), key.name)
+    except (OSError, ConfigError) as error:
+        raise MissingDataError(str(error)) from error
+    return _with(packets, [found], read)
 
 
 def _with(packets: pd.DataFrame, logs: list[tls.key_log.KeyLog], reader: Any) -> pd.DataFrame:
@@ -56,8 +63,29 @@ def served(log: str) -> pd.DataFrame:
 # ---- what claims ask
 
 
+def agreed(tables: Tables, *names: str) -> None:
+    """Refuses steps without an agreement: what follows it is not known then.
+
+    Raises:
+        MissingDataError: one side refused the other's handshake.
+    """
+    for step in names:
+        rows = said(tables, step)
+        data = rows["protocol_name"] == DATA
+        before = rows[: int(data.to_numpy().argmax())] if data.any() else rows
+        refused = before[before["alert"] == "fatal"].to_dict("records")
+        if refused:
+            side, alert = refused[0]["side"], refused[0]["message"]
+            raise MissingDataError(f"step '{step}': the {side} refused the handshake ({alert})")
+
+
 def flights(tables: Tables, step: str) -> list[Flight]:
-    """A step's messages up to the first application data, grouped by who speaks."""
+    """A step's messages up to the first application data, grouped by who speaks.
+
+    Raises:
+        MissingDataError: the handshake was refused.
+    """
+    agreed(tables, step)
     rows = said(tables, step)
     is_data = rows["protocol_name"] == DATA
     until = int(is_data.to_numpy().argmax()) if is_data.any() else len(rows)
@@ -76,7 +104,12 @@ def without_change(seen: list[Flight]) -> list[Flight]:
 
 
 def round_trips(tables: Tables, step: str) -> int | None:
-    """How often the client waits for the server before it sends data; None: it never does."""
+    """How often the client waits for the server before it sends data; None: it never does.
+
+    Raises:
+        MissingDataError: the handshake was refused.
+    """
+    agreed(tables, step)
     rows = said(tables, step)
     data = rows[(rows["protocol_name"] == DATA) & (rows["side"] == "client")]
     if data.empty:
@@ -108,7 +141,12 @@ def octets(tables: Tables, step: str) -> bytes:
 
 
 def overhead(tables: Tables, step: str) -> int:
-    """Bytes of a step's TLS records, without the application's data in them."""
+    """Bytes of a step's TLS records, without the application's data in them.
+
+    Raises:
+        MissingDataError: the handshake was refused.
+    """
+    agreed(tables, step)
     rows = said(tables, step)
     each = rows.drop_duplicates(["connection", "side", "record"])
     data = int(rows.loc[rows["protocol_name"] == DATA, "bytes"].sum())

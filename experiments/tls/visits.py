@@ -23,6 +23,8 @@ RELAY = {"record": 8444, "replay": 8445, "flip": 8446, "downgrade": 8447, "pass"
 
 RSA_BITS = 2048
 RSA, ECDHE = "AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"
+RSA_FIRST, ECDHE_FIRST = f"{RSA}:{ECDHE}", f"{ECDHE}:{RSA}"
+"""What clients offer; the server takes the first that it has."""
 PAGE_BYTES = 3000
 WORDS = (b"/account", b"session=rosebud", b"the balance is")
 """What nobody else should read: in the request line, in a header, in the body."""
@@ -71,6 +73,7 @@ WEAK = {
     "early": "off",
 }
 NO_RSA = {**STRONG, "ciphers": ECDHE}
+NOTHING_COMMON = {**WEAK, "ciphers": "ARIA128-GCM-SHA256"}
 
 
 def site(made: Mapping[str, Files], settings: Mapping[str, str]) -> Nginx:
@@ -168,7 +171,9 @@ class Client:
         options = ("-sess_in", str(session), "-early_data", str(file))
         early = self._script(options, "", "r1", RELAY["record"])
         late = self._script((), "/early", "r1", RELAY["record"])
-        return program("h1", "sh", "-c", f"if test -e {session}; then {early}; else {late}; fi")
+        told = f"openssl sess_id -in {session} -noout -text 2>/dev/null"
+        allowed = f"{told} | grep -q 'Max Early Data: [1-9]'"
+        return program("h1", "sh", "-c", f"if {allowed}; then {early}; else {late}; fi")
 
 
 def _kept(session: Path) -> str:
@@ -182,15 +187,15 @@ def exchanges(client: Client) -> dict[str, Action]:
     alice = client.made["alice"]
     mine = ("-cert", str(alice.chain), "-key", str(alice.key))
     return {
-        "rsa": client.visit(*old, RSA),
-        "ecdhe": client.visit(*old, ECDHE),
-        **client.session("id", *old, ECDHE, "-no_ticket"),
-        **client.session("ticket", *old, ECDHE),
-        **client.session("tls13", "-tls1_3"),
+        "rsa": client.visit(*old, RSA_FIRST),
+        "ecdhe": client.visit(*old, ECDHE_FIRST),
+        **client.session("id", *old, ECDHE_FIRST, "-no_ticket"),
+        **client.session("ticket", *old, ECDHE_FIRST),
+        **client.session("tls13", "-cipher", ECDHE_FIRST),
         "early": client.early(),
         "replay": _poke("r1", RELAY["replay"]),
-        "alpn": client.visit("-tls1_2", "-cipher", RSA, "-alpn", "h2,http/1.1"),
-        "alpn13": client.visit("-tls1_3", "-alpn", "h2,http/1.1"),
+        "alpn": client.visit("-tls1_2", "-cipher", RSA_FIRST, "-alpn", "h2,http/1.1"),
+        "alpn13": client.visit("-cipher", ECDHE_FIRST, "-alpn", "h2,http/1.1"),
         "mutual": client.visit(*mine, ask="/mutual", port=MUTUAL),
     }
 

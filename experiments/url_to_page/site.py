@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed import name_service
+from testbed import name_service, tls_steps
 from testbed.daemons import Daemon
 from testbed.daemons.apache import Apache
 from testbed.daemons.certificates import Certificate, Files
@@ -60,6 +60,7 @@ MADE = ("made", "hinted")
 _HTTP = """
 ssl_certificate {chain};
 ssl_certificate_key {key};
+{groups}
 ssl_session_cache {cache};
 ssl_session_tickets {tickets};
 ssl_session_timeout {session_s}s;
@@ -96,6 +97,7 @@ def nginx(name: str, folder: str, made: Files, faults: Collection[str]) -> Nginx
             folder=folder,
             chain=made.chain,
             key=made.key,
+            groups=tls_steps.NGINX_GROUPS,
             cache="shared:tls:1m" if tickets else "off",
             tickets="on" if tickets else "off",
             session_s=SESSION_S,
@@ -118,6 +120,7 @@ def apache(made: Files) -> Apache:
         (
             "DocumentRoot /srv/site",
             "SSLEngine on",
+            f"SSLOpenSSLConfCmd Curves {tls_steps.GROUPS}",
             f"SSLCertificateFile {made.chain}",
             f"SSLCertificateKeyFile {made.key}",
             "Protocols h2",

@@ -25,6 +25,10 @@ GROUPS = "X25519:P-256"
 OpenSSL 3.5 would also offer ML-KEM, whose public value of 1184 bytes makes ClientHello longer than
 a certificate."""
 
+NGINX_GROUPS = f"ssl_ecdh_curve {GROUPS};"
+"""The same for nginx, where the client is a browser: Chromium offers ML-KEM on any system, and an
+nginx with OpenSSL 3.5 would take it: its public value has 1120 bytes instead of 32."""
+
 DATA = "application data"
 """The `protocol_name` of records that carry it."""
 

@@ -201,7 +201,8 @@ def start(
 
     Raises:
         MissingPrerequisiteError: a program is not installed.
-        CommandError: a daemon ended; carries its output.
+        ConfigError: a daemon ended, since its own checker refuses its files.
+        CommandError: a daemon ended for another reason; carries its output.
         ConvergenceError: one does not answer in time.
     """
     waiting = [(place_of(net, node, kinds), d) for node, kinds in daemons.items() for d in kinds]
@@ -214,7 +215,7 @@ def start(
     unready: list[Running] = []
     deadline_s = net.time_s + budget_s
     while waiting or unready:
-        unready = [r for r in unready if not _is_ready(r)]
+        unready = [r for r in unready if not is_ready(r)]
         if net.time_s > deadline_s:
             names = ", ".join(f"{r.daemon.name} in {r.place.node}" for r in unready)
             raise ConvergenceError("daemons answering", budget_s, f"no answer from {names}")
@@ -250,8 +251,10 @@ def place_of(net: RunningNetwork, node: str, daemons: Sequence[Daemon] = ()) -> 
     return place
 
 
-def _is_ready(running: Running) -> bool:
+def is_ready(running: Running) -> bool:
+    """Whether a daemon answers; raises what `start` raises if it has ended."""
     if not running.process.running:
+        check(running.daemon, running.place)  # its checker names file and place
         raise ended(running.process)
     return running.daemon.ready(running.place, running.process)
 

@@ -12,7 +12,7 @@ from testbed.core.claims import MissingDataError, first
 from testbed.core.errors import ConfigError, ParseError
 from testbed.core.ordering import natural
 from testbed.core.quantities import number
-from testbed.core.rundir import SCENARIO, key_logs, read_json
+from testbed.core.rundir import KEYS, SCENARIO, key_logs, read_json
 from testbed.results import gate
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ class ScenarioData:
             not any(log.knows(random) for log in logs.values()) for random in self._client_randoms()
         ):
             raise MissingDataError(
-                f"keys of TLS: key log {unused[0]}: no connection in the captures has its secrets; "
-                "is it of another run?"
+                f"keys of TLS: {KEYS}/{unused[0].name}: no connection in the captures has its "
+                "secrets; is it of another run?"
             )
         return list(logs.values())
 

@@ -14,7 +14,7 @@ import pytest
 from testbed.core.errors import ConfigError, MissingPrerequisiteError
 from testbed.daemons import Daemon, Place, check
 from testbed.daemons.apache import Apache
-from testbed.daemons.base import require, write_files
+from testbed.daemons.base import Running, is_ready, require, write_files
 from testbed.daemons.certificates import Files
 from testbed.daemons.database_pages import DatabasePages
 from testbed.daemons.dnsmasq import Dnsmasq
@@ -115,3 +115,12 @@ def test_http3_server_checks_its_doors(tmp_path: Path) -> None:
     _checked(_http3(tmp_path), tmp_path)
     with pytest.raises(ConfigError, match=r"doors, idle_s: .*many"):
         _checked(_http3(tmp_path, "many"), tmp_path)
+
+
+def test_a_daemon_that_ends_says_what_its_checker_refuses(tmp_path: Path) -> None:
+    place = Place("h1", tmp_path / "configs", tmp_path)
+    nginx = Nginx("nonsense on;", port=8443)
+    write_files(nginx, place)
+    process = cast(Any, SimpleNamespace(running=False))
+    with pytest.raises(ConfigError, match=r'unknown directive "nonsense".*nginx\.conf:\d+'):
+        is_ready(Running(nginx, place, process))

@@ -101,6 +101,12 @@ def test_private_key_opens_rsa_key_exchange_only(closed: pd.DataFrame) -> None:
     assert not of_data.loc[~of_data["opened"], "cipher"].str.startswith("TLS_RSA_").any()
 
 
+@pytest.mark.parametrize("pem", ["", "-----BEGIN PRIVATE KEY-----\nxx\n", "no PEM"])
+def test_a_damaged_private_key_is_named(closed: pd.DataFrame, pem: str) -> None:
+    with pytest.raises(ConfigError, match=r"private key www\.key: is damaged"):
+        private_key.secrets(closed, pem.encode(), "www.key")
+
+
 def test_a_wrong_secret_opens_nothing(closed: pd.DataFrame, log: key_log.KeyLog) -> None:
     wrong = {key: bytes(len(secret)) for key, secret in log.secrets.items()}
     table = closed.copy()
