@@ -228,10 +228,10 @@ def gradescope(lab: str, secret: Path, target: Path | None) -> None:
 
 
 @lab_group.command()
-@click.argument("roster", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("roster", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--grades",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     required=True,
     help="Folder that 'testbed grade' filled, such as grades/rip.",
 )
