@@ -34,10 +34,12 @@ VISITS = {
     "interactive_ns": "Int64",
     "content_loaded_ns": "Int64",
     "loaded_ns": "Int64",
+    "paused_ns": "Int64",
 }
 """One row per visit: when it began, and how much later, in ns, something happened: the first paint,
 the first content, the largest content painted; the document parsed (interactive); scripts run that
-had to wait for it (content loaded); everything loaded."""
+had to wait for it (content loaded); everything loaded. ``paused_ns``: of
+`analysis.browser.requests.longest_pause_ns`."""
 
 REQUESTS = {
     "visit": "string",
@@ -151,16 +153,20 @@ def _visit(
     def after(ms: float | None) -> int | None:
         return None if not ms else round(ms * 1e3) * 1000
 
+    began_ns = found[0].began_ns if found else None
+    loaded_ns = after(navigation.get("loadEventEnd"))
+    ended_ns = None if began_ns is None or loaded_ns is None else began_ns + loaded_ns
     return {
         "url": found[0].url if found else state["url"],
         "title": state["title"],
-        "began_ns": found[0].began_ns - zero_ns if found else None,
+        "began_ns": None if began_ns is None else began_ns - zero_ns,
         "first_paint_ns": after(times.get("first-paint")),
         "first_content_ns": after(times.get("first-contentful-paint")),
         "largest_content_ns": after(largest[-1]["startTime"] if largest else None),
         "interactive_ns": after(navigation.get("domInteractive")),
         "content_loaded_ns": after(navigation.get("domContentLoadedEventEnd")),
-        "loaded_ns": after(navigation.get("loadEventEnd")),
+        "loaded_ns": loaded_ns,
+        "paused_ns": requests.longest_pause_ns(found, ended_ns),
     }
 
 

@@ -19,6 +19,9 @@ Event = Mapping[str, Any]
 PHASES = ("blocked", "dns", "connect", "tls", "send", "wait", "receive")
 """What a request's time is spent on, in this order; see `Request.phases_ns`."""
 
+PAUSE_NS = 50_000_000
+"""Three frames: nothing that a page does to itself takes longer here."""
+
 _NS_PER_MS, _NS_PER_S = 10**6, 10**9
 
 
@@ -141,6 +144,26 @@ def of_events(events: Iterable[Event]) -> list[Request]:
         if request.served_from != "network":  # what DevTools tells is of the response that was kept
             request.connection, request.reused = 0, False
     return found
+
+
+def longest_pause_ns(found: Iterable[Request], loaded_ns: int | None = None) -> int:
+    """The longest time in which no request was under way: between two, or before the load event.
+
+    In about one visit of a hundred Chromium waits for a timer of its own: then this is more than
+    `PAUSE_NS`, and the visit's times say nothing about the network.
+
+    Args:
+        found: the requests of one visit.
+        loaded_ns: when the load event was, on the clock of `Request.began_ns`.
+    """
+    longest_ns, busy_until = 0, 0
+    for request in sorted(found, key=lambda request: request.began_ns):
+        if busy_until:
+            longest_ns = max(longest_ns, request.began_ns - busy_until)
+        busy_until = max(busy_until, request.ended_ns or request.began_ns)
+    if busy_until and loaded_ns is not None:
+        longest_ns = max(longest_ns, loaded_ns - busy_until)
+    return longest_ns
 
 
 def read(path: Path) -> list[Event]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import rows
+from analysis.browser import requests as browser_requests
 from testbed import MissingDataError, Tables, address, first, last, pick
 
 CACHES, PAGES = "caches", "pages"
@@ -16,9 +16,6 @@ CACHES, PAGES = "caches", "pages"
 CLIENT, RESOLVER = "h1-eth0", "v1-eth0"
 
 SYN, SYN_ACK = 2, 18
-
-PAUSE_NS = 50_000_000
-"""Three frames: in about one visit of a hundred Chromium waits longer for a timer of its own."""
 
 
 def visit(tables: Tables, name: str, scenario: str = CACHES) -> pd.Series[Any]:
@@ -37,17 +34,10 @@ def undisturbed(tables: Tables, *names: str, scenario: str = PAGES) -> None:
         MissingDataError: nothing was under way for too long before the page had loaded.
     """
     for name in names:
-        shown, idle_ns, busy_until = visit(tables, name, scenario), 0, 0
-        for row in rows(requests(tables, name, scenario).sort_values("began_ns")):
-            if busy_until and row.began_ns > busy_until:
-                idle_ns = max(idle_ns, row.began_ns - busy_until)
-            ended_ns = row.began_ns if pd.isna(row.ended_ns) else row.ended_ns
-            busy_until = max(busy_until, ended_ns)
-        if not pd.isna(shown["loaded_ns"]):
-            idle_ns = max(idle_ns, shown["began_ns"] + shown["loaded_ns"] - busy_until)
-        if idle_ns > PAUSE_NS:
+        paused_ns = visit(tables, name, scenario)["paused_ns"]
+        if paused_ns > browser_requests.PAUSE_NS:
             raise MissingDataError(
-                f"in visit '{name}' the browser paused for {idle_ns / 1e6:.0f} ms by itself"
+                f"in visit '{name}' the browser paused for {paused_ns / 1e6:.0f} ms by itself"
             )
 
 

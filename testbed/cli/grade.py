@@ -224,7 +224,7 @@ def check_command(
 
         def check(task: Task) -> Result:
             with err.status("running your network"):
-                result = grade(task, grading_runtime(), workers=2)
+                result = grade(task, grading_runtime(found), workers=2)
             if report is not None:
                 pages.write_student(found, result, params, task.folder)
                 page = (task.folder / pages.FEEDBACK).read_text(encoding="utf-8")

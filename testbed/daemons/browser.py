@@ -228,7 +228,22 @@ class Page:
         Raises:
             ConfigError: the script raises an exception.
         """
-        options = {"awaitPromise": True, "returnByValue": True, "userGesture": True}
+        return self._value(script)
+
+    def inspect(self, script: str) -> Any:
+        """As `evaluate`, but apart from the page's scripts, which cannot change what it finds.
+
+        It sees the same document, and events that it sends reach the page's scripts.
+
+        Raises:
+            ConfigError: the script raises an exception.
+        """
+        frame = self.call("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        world = self.call("Page.createIsolatedWorld", frameId=frame, worldName="testbed")
+        return self._value(script, contextId=world["executionContextId"])
+
+    def _value(self, script: str, **where: Any) -> Any:
+        options = {"awaitPromise": True, "returnByValue": True, "userGesture": True, **where}
         reply = self.call("Runtime.evaluate", expression=script, **options)
         if "exceptionDetails" in reply:
             thrown = reply["exceptionDetails"]
@@ -288,7 +303,7 @@ class Page:
 
         lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
         _write(folder / "events.jsonl", lines)
-        state = json.loads(self.evaluate(_STATE)) | {"cookies": self.cookies()}
+        state = json.loads(self.inspect(_STATE)) | {"cookies": self.cookies()}
         _write(folder / "state.json", _indented(state))
         picture = self.call("Page.captureScreenshot", format="png")["data"]
         (folder / "screenshot.png").write_bytes(base64.b64decode(picture))

@@ -60,15 +60,17 @@ class Door:
         made: its certificate.
         port: where it listens.
         retry: clients must prove their address first (RFC 9000 §8.1.2).
+        address: of its node, where it listens; default: all, of which the first one answers.
     """
 
     made: Files
     port: int = 443
     retry: bool = False
+    address: str = "0.0.0.0"
 
 
 class Http3Server(_Aioquic):
-    """Serves the files of ``/srv`` over HTTP/3.
+    """Serves the files of ``/srv`` over HTTP/3; of a host's own folder there, if it has one.
 
     Args:
         net: the running network.
@@ -91,6 +93,7 @@ class Http3Server(_Aioquic):
         self.doors = doors
         listed = [
             {
+                "address": door.address,
                 "port": door.port,
                 "retry": door.retry,
                 "certificate": str(door.made.chain),

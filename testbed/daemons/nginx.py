@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from testbed.daemons.base import Daemon, Place, listens
+from testbed.programs.media_types import TYPES
 
 if TYPE_CHECKING:
     from testbed.author.process import Process
@@ -37,12 +38,7 @@ http {{
   uwsgi_temp_path {state}/nginx-uwsgi;
   scgi_temp_path {state}/nginx-scgi;
   types {{
-    text/html html;
-    text/plain txt;
-    text/css css;
-    application/javascript js;
-    application/json json;
-    image/png png;
+{types}
   }}
   default_type application/octet-stream;
 {http}}}
@@ -59,7 +55,8 @@ def main_file(http: str, state: str, log: str = LOG, connections: int = CONNECTI
         connections: how many it has at a time at most.
     """
     http = textwrap.indent(http.strip(), "  ") + "\n"
-    return _MAIN.format(http=http, state=state, log=log, connections=connections)
+    types = "\n".join(f"    {kind} {suffix[1:]};" for suffix, kind in TYPES.items())
+    return _MAIN.format(http=http, state=state, log=log, connections=connections, types=types)
 
 
 @dataclass(frozen=True)

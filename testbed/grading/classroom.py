@@ -166,7 +166,7 @@ def grade_class(
         RunIncompleteError: a worker was killed from outside.
     """
     grade.refuse_if_shown(request.lab.path, request.out, *(s.path for s in request.sources))
-    request.versions = grade.versions_hash(grade.grading_runtime())
+    request.versions = grade.versions_hash(grade.grading_runtime(request.lab))
     files.make_folder(request.out, what="--out")
     with guard.alone_in(request.out, _tell_waiting) as lock:
         return _grade_all(request, on_graded, lock)
@@ -244,7 +244,7 @@ def _one(request: Request, source: Source) -> Graded:
     lab = request.lab
     params = lab.variant(source.student, request.secret)
     folder = request.out / STUDENTS / folder_name(source.student)
-    runtime = grade.grading_runtime()
+    runtime = grade.grading_runtime(lab)
     try:
         handed = accept.read(source.path, lab.manifest)
         task = grade.Task(lab, source.student, params, handed, folder)

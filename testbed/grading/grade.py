@@ -29,6 +29,7 @@ from testbed.core.fingerprint import hash_of
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
 from testbed.core.tables import Tables, combined
+from testbed.execution import required
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
@@ -98,11 +99,12 @@ class Task:
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def grading_runtime() -> Runtime:
-    """The runtime for grading: a guest with the virtual clock, nothing else.
+def grading_runtime(lab: LabFolder) -> Runtime:
+    """The runtime for grading a lab: a guest with the virtual clock, nothing else.
 
     Raises:
-        MissingPrerequisiteError: no such guest is available.
+        MissingPrerequisiteError: no such guest is available, or the lab needs programs or an extra
+            set of packages that are not installed.
         ConfigError: the project is where submissions can see it.
     """
     runtime = choose("guest")
@@ -111,6 +113,7 @@ def grading_runtime() -> Runtime:
             "the testbed's own guest kernel", "make setup", "grading must not depend on load"
         )
     refuse_if_shown(PROJECT)
+    required.check(lab.full, lab.full.programs, image_of(runtime))
     return runtime
 
 

@@ -207,7 +207,7 @@ def run(root: Path) -> Result:
 def _tried(task: Task) -> Result:
     for _ in range(_TRIES):
         try:
-            result = grade(task, grading_runtime())
+            result = grade(task, grading_runtime(task.lab))
         except TestbedError as error:
             result = not_judged(task.lab, task.student, str(error))
         if result.conclusive:

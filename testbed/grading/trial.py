@@ -87,7 +87,7 @@ def _one(what: tuple[Path, str, str, Path]) -> Trial:
     lab = library.open_once(path)
     params = lab.variant(student, _SECRET)
     task = Task(lab, student, params, Handed(files(lab, name, student)), folder / student / name)
-    result = grade(task, grading_runtime())
+    result = grade(task, grading_runtime(lab))
     return Trial(name, student, result, tuple(_wrong(lab, name, result)))
 
 

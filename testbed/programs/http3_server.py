@@ -2,11 +2,12 @@
 
     http3_server.py doors=JSON [root=/srv] [idle_s=60] [keys=FILE] [qlog=FOLDER] [flaws=a,b] [check]
 
-``doors`` is a list: each door has a ``port``, files ``certificate`` (a chain) and ``key``, and
-``retry``: whether clients must prove their address first (RFC 9000 §8.1.2). All files that are
-asked for go out at once, their streams side by side, or by the priorities that clients give them
-(RFC 9218). The secrets of all connections are appended to ``keys``; ``qlog`` gets one file per
-connection when it ends. `FLAWS` are mistakes that it makes only when asked.
+``doors`` is a list: each door has an ``address``, a ``port``, files ``certificate`` (a chain) and
+``key``, and ``retry``: whether clients must prove their address first (RFC 9000 §8.1.2). If the
+root has a folder named like a host, the host's files are there. All files that are asked for go
+out at once, their streams side by side, or by the priorities that clients give them (RFC 9218).
+The secrets of all connections are appended to ``keys``; ``qlog`` gets one file per connection when
+it ends. `FLAWS` are mistakes that it makes only when asked.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 if __name__ == "__main__":  # started as a file: our package is two folders up
     sys.path.append(__file__.rsplit("/", 3)[0])
@@ -32,6 +34,7 @@ from aioquic.quic.logger import QuicFileLogger
 from aioquic.tls import SessionTicket
 
 from testbed.programs import http3_priorities
+from testbed.programs.media_types import TYPES
 from testbed.programs.settings import read, refuse
 from testbed.programs.telling import tell
 
@@ -41,6 +44,7 @@ FLAWS = {
     "one-address": "ignores datagrams from another address than the first",
     "no-priorities": "ignores what clients say of priorities",
 }
+INDEX = "index.html"
 _MUCH_BYTES = 1 << 20
 
 settings = {
@@ -53,6 +57,16 @@ settings = {
 }
 
 flaws: set[str] = set()
+
+
+def file_of(authority: str, target: str) -> Path | None:
+    """The file that a request asks for; a folder's is its index. None: there is none."""
+    root = Path(settings["root"])
+    host = root / authority.partition(":")[0]
+    folder = (host if host.parent == root and host.is_dir() else root).resolve()
+    file = folder / unquote(urlsplit(target).path).lstrip("/")
+    file = (file / INDEX if file.is_dir() else file).resolve()
+    return file if file.is_file() and file.is_relative_to(folder) else None
 
 
 class Server(QuicConnectionProtocol):
@@ -73,15 +87,17 @@ class Server(QuicConnectionProtocol):
                     self.answer(found.stream_id, dict(found.headers))
 
     def answer(self, stream: int, headers: dict[bytes, bytes]) -> None:
-        """A file of the root folder, whatever folder the path names."""
+        """A file below the root folder."""
         assert self.http is not None
-        file = Path(settings["root"], Path(headers[b":path"].decode()).name)
-        found = file.is_file() and headers[b":method"] == b"GET"
-        tell(file=file.name, stream=stream, found=found)
+        file = file_of(headers[b":authority"].decode(), headers[b":path"].decode())
+        found = file is not None and headers[b":method"] == b"GET"
+        tell(file=file.name if file else "", stream=stream, found=found)
         if b"priority" in headers:
             self.prioritise(stream, headers[b"priority"].decode("ascii", "replace"))
-        body = file.read_bytes() if found else b""
+        body = file.read_bytes() if file and found else b""
         fields = [(b":status", b"200" if found else b"404"), (b"server", b"testbed")]
+        if file and (kind := TYPES.get(file.suffix)):
+            fields.append((b"content-type", kind.encode()))
         fields.append((b"content-length", str(len(body)).encode()))
         self.http.send_headers(stream, fields, end_stream=not body)
         if body:
@@ -122,15 +138,25 @@ def break_library() -> None:
         h3.encode_settings = lambda settings: say(settings | none)
 
 
-def doors() -> Iterator[tuple[int, bool, QuicConfiguration]]:
-    """Port, retry and configuration of each door; at a mistake the program ends with code 2."""
+class Door(NamedTuple):
+    """Where it listens, and how."""
+
+    address: str
+    port: int
+    retry: bool
+    configuration: QuicConfiguration
+
+
+def doors() -> Iterator[Door]:
+    """The doors; at a mistake the program ends with code 2."""
     try:
         for door in json.loads(settings["doors"]):
             configuration = QuicConfiguration(
                 is_client=False, alpn_protocols=["h3"], idle_timeout=float(settings["idle_s"])
             )
             configuration.load_cert_chain(door["certificate"], door["key"])
-            yield int(door["port"]), bool(door["retry"]), configuration
+            address, port = str(door["address"]), int(door["port"])
+            yield Door(address, port, bool(door["retry"]), configuration)
     except KeyError as error:
         refuse(f"doors: one has no {error}")
     except (OSError, ssl.SSLError, TypeError, ValueError) as error:
@@ -141,15 +167,15 @@ async def listen() -> None:
     """Serves until it is ended."""
     logs = open(settings["keys"], "a", buffering=1) if settings["keys"] else None  # noqa: PTH123, SIM115
     tickets: dict[bytes, SessionTicket] = {}
-    for port, retry, configuration in doors():
-        configuration.quic_logger = QuicFileLogger(settings["qlog"]) if settings["qlog"] else None
-        configuration.secrets_log_file = logs
+    for door in doors():
+        qlog = QuicFileLogger(settings["qlog"]) if settings["qlog"] else None
+        door.configuration.quic_logger, door.configuration.secrets_log_file = qlog, logs
         await server.serve(
-            "0.0.0.0",
-            port,
-            configuration=configuration,
+            door.address,
+            door.port,
+            configuration=door.configuration,
             create_protocol=Server,
-            retry=retry,
+            retry=door.retry,
             session_ticket_fetcher=lambda label: tickets.pop(label, None),
             session_ticket_handler=lambda ticket: tickets.update({ticket.ticket: ticket}),
         )

@@ -54,7 +54,7 @@ def test_what_students_get_holds_no_secret(name, guest_kernel, tmp_path, monkeyp
     monkeypatch.setattr(secrecy, "remove", noting)
     handed = Handed(lab.solution(params, "ada"))
     task = Task(lab, "ada", params, handed, tmp_path / "ada")
-    pages.write_student(lab, grade(task, grading_runtime()), params, task.folder)
+    pages.write_student(lab, grade(task, grading_runtime(lab)), params, task.folder)
     kept = {str(p): p.read_bytes() for p in task.folder.rglob("*") if p.is_file()}
     everything = kept | export.bundle(lab, "ada", COURSE_SECRET)
     assert [n for n, data in everything.items() if any(s in data for s in secrets)] == []

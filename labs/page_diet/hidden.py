@@ -1,0 +1,52 @@
+"""What students do not see of the page diet lab."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labs.page_diet.lab import Lab
+from testbed import Tables, Verdict, claim, holds
+
+if TYPE_CHECKING:
+    from testbed import RunningNetwork
+    from testbed.daemons.browser import Browser
+
+AGAIN = "again"
+AGAIN_KILOBYTES = 5
+"""What a second visit may fetch."""
+
+
+class Hidden(Lab):
+    """The lab as the grader has it."""
+
+    def visits(self, net: RunningNetwork, browser: Browser) -> None:
+        """Two more networks; and the visitor at home comes back."""
+        for network in ("mobile", "satellite", "fibre"):
+            page = self.visit(net, browser, network)
+        self.go(net, page, AGAIN, AGAIN)
+
+    @claim("The page is there soon at home.", source="the handout")
+    def fibre(self, tables: Tables) -> Verdict:
+        """All that it asked for."""
+        return self.soon(tables, "fibre")
+
+    @claim("The page is there soon at sea.", source="the handout")
+    def satellite(self, tables: Tables) -> Verdict:
+        """All that it asked for."""
+        return self.soon(tables, "satellite")
+
+    @claim(
+        "Somebody who comes back fetches hardly anything.",
+        source="RFC 9111 §4.2, §4.3; the handout",
+    )
+    def again(self, tables: Tables) -> Verdict:
+        """The second visit of one user."""
+        asked = tables.rows("requests", visit=AGAIN)
+        page = asked[asked["type"] == "Document"]
+        there = len(page) > 0 and page["status"].iloc[-1] in (200, 304)
+        got = float(asked["wire_bytes"].sum()) / 1e3
+        return holds(
+            bool(there and got <= AGAIN_KILOBYTES),
+            observed=f"{got:.1f} kB" if there else "no page",
+            expected=f"at most {AGAIN_KILOBYTES} kB",
+        )
