@@ -134,6 +134,8 @@ class Latency(Experiment):
                 near(sooner, rtt, abs=2 * FRAME_MS + TALK_MS, unit="ms sooner", what=what)
             )
             shown += rows
+        if not judged:
+            raise MissingDataError("no round-trip time of the grid is longer than three frames")
         return all_of(*judged).because("connections", beginnings(tables, pd.DataFrame(shown)))
 
     @claim(
@@ -179,6 +181,9 @@ class Latency(Experiment):
             visits.one(tried, scenario=grid.scenario("2"), window_segments=segments)
             for segments in grid.WINDOWS_SEGMENTS
         ]
+        largest = max(grid.WINDOWS_SEGMENTS) * MSS_BYTES / 1e3
+        if min(row["kilobytes"] for row in rows) < largest:
+            raise MissingDataError(f"the page fits into a first window of {largest:.0f} kB")
         judged = []
         for small, large in pairwise(rows):
             segments = [int(row["window_segments"]) for row in (small, large)]
