@@ -81,8 +81,7 @@ def _compared(tables: Tables, more: str, less: str) -> Verdict:
     if both[0].empty:
         raise MissingDataError(f"no undisturbed visits with loss of both {more} and {less}")
     means = [geometric_mean(rows["factor"]) for rows in both]
-    return at_least(
-        means[0] / means[1],
-        1.05,
-        what=f"{more} takes {means[0]:.2f} times as long, {less} {means[1]:.2f} times; ratio",
-    ).because("connections", beginnings(tables, pd.concat(both)))
+    ratio = at_least(means[0] / means[1], 1.05, what=f"slow-down of {more} to that of {less}")
+    every = pd.concat(both)
+    shown = every[["scenario", *place, "clean_ms", "load_ms", "factor"]]
+    return ratio.because("slow-downs", shown).because("connections", beginnings(tables, every))
