@@ -154,7 +154,8 @@ class Lab(Assignment):
         net.capture(f"{CLIENT}-eth0", snaplen_bytes=96)
         rules = f"MAP {self.params.name} {net.address(SERVER)},MAP * ~NOTFOUND"
         flags = [f"--host-resolver-rules={rules}"]
-        browser = Browser(net, CLIENT, trusted=made["root"].certificate, flags=flags)
+        root = made["root"].certificate
+        browser = Browser(net, CLIENT, trusted=root, untrusted=True, flags=flags)
         self.visits(net, browser)
         browser.close()
 

@@ -91,6 +91,7 @@ class Browser:
         trusted: Path | None = None,
         resolver: str = "",
         quic: bool = False,
+        untrusted: bool = False,
         flags: Sequence[str] = (),
     ) -> None:
         """Starts the browser and waits until it answers.
@@ -101,6 +102,8 @@ class Browser:
             trusted: certificate of an authority that it trusts, beside its own ones.
             resolver: address of the resolver that it asks.
             quic: whether it may speak HTTP/3.
+            untrusted: pages' scripts may lie; so what visits record of pages is read apart from
+                them (`Page.inspect`).
             flags: further ones of Chromium.
 
         Raises:
@@ -111,7 +114,7 @@ class Browser:
         if not Path(PROGRAM).is_file():  # a shell starts it
             raise MissingPrerequisiteError(PROGRAM, install_command(PROGRAM))
         _check_memory()
-        self.net, self.node = net, node
+        self.net, self.node, self.untrusted = net, node, untrusted
         self.path = net.path / FOLDER / node
         if self.path.exists():
             raise ConfigError(f"browser in {node}: there is one already")
@@ -303,7 +306,8 @@ class Page:
 
         lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
         _write(folder / "events.jsonl", lines)
-        state = json.loads(self.inspect(_STATE)) | {"cookies": self.cookies()}
+        read = self.inspect if self._browser.untrusted else self.evaluate
+        state = json.loads(read(_STATE)) | {"cookies": self.cookies()}
         _write(folder / "state.json", _indented(state))
         picture = self.call("Page.captureScreenshot", format="png")["data"]
         (folder / "screenshot.png").write_bytes(base64.b64decode(picture))
