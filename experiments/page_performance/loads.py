@@ -16,8 +16,9 @@ from . import grid
 CLIENT = "h1-eth0"
 """Where packets are captured."""
 
-HEADER_BYTES = 96
-"""Kept of each packet: the page's contents are the same in all of them."""
+HEADER_BYTES = 128
+"""Kept of each packet, up to the random value of a client's hello, by which key logs name a
+connection: the page's contents are the same in all visits."""
 
 PAUSE_MS = browser_requests.PAUSE_NS / 1e6
 

@@ -44,6 +44,8 @@ ATTEMPTS = 3
 """A visit in which the browser paused by itself is made again."""
 
 QUEUE_PKTS = 200
+HEADER_BYTES = 128
+"""Kept of each packet, up to the random value of a client's hello, by which key logs name it."""
 
 
 class Network(NamedTuple):
@@ -151,7 +153,7 @@ class Lab(Assignment):
         given = self._given(net, made["site"])
         self.submission.start_nginx(net, SERVER, "site.conf", script="install.sh", given=given)
         net.sysctl(SERVER, "net.ipv4.tcp_no_metrics_save", 1)  # each visitor is new to it
-        net.capture(f"{CLIENT}-eth0", snaplen_bytes=96)
+        net.capture(f"{CLIENT}-eth0", snaplen_bytes=HEADER_BYTES)
         rules = f"MAP {self.params.name} {net.address(SERVER)},MAP * ~NOTFOUND"
         flags = [f"--host-resolver-rules={rules}"]
         root = made["root"].certificate
