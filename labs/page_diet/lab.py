@@ -86,7 +86,7 @@ class Lab(Assignment):
 
     params: Parameters
     memory_mb = 1024
-    programs = (*PROGRAMS, "nginx", "python3")
+    programs = (*PROGRAMS, "nginx", "python3", "ping")
     extras = ("browser",)
 
     @classmethod
@@ -154,6 +154,7 @@ class Lab(Assignment):
         self.submission.start_nginx(net, SERVER, "site.conf", script="install.sh", given=given)
         net.sysctl(SERVER, "net.ipv4.tcp_no_metrics_save", 1)  # each visitor is new to it
         net.capture(f"{CLIENT}-eth0", snaplen_bytes=HEADER_BYTES)
+        net.exec(CLIENT, "ping", "-c", "1", net.address(SERVER))  # routers find their neighbours
         rules = f"MAP {self.params.name} {net.address(SERVER)},MAP * ~NOTFOUND"
         flags = [f"--host-resolver-rules={rules}"]
         root = made["root"].certificate
