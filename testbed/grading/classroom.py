@@ -228,12 +228,12 @@ def _work(job: tuple[Path, Source, tuple[bytes, Path, bool, str], Shared | None]
     path, source, (secret, out, again, versions), shared = job
     if shared is not None:
         shared.require()
-        if grade.versions_hash(grade.grading_runtime()) != versions:
-            raise RunIncompleteError(
-                f"worker {socket.gethostname()}: its kernel, packages or testbed are not those of"
-                " the machine that grades"
-            )
     lab = library.open_once(path)
+    if shared is not None and grade.versions_hash(grade.grading_runtime(lab)) != versions:
+        raise RunIncompleteError(
+            f"worker {socket.gethostname()}: its kernel, packages or testbed are not those of"
+            " the machine that grades"
+        )
     return _one(Request(lab, secret, [], out, again=again, versions=versions), source)
 
 
