@@ -214,7 +214,7 @@ def test_a_command_given_again_grades_what_changed(lab, submissions, secret, tmp
     assert [r["unchanged"] for r in again] == [False, True]
     assert [r["points"] for r in again] == [r["points"] for r in first] == [10, 7]
     book = (tmp_path / "out/gradebook.csv").read_text().splitlines()
-    assert book[1:] == ["ada,10,10,0,graded,5,2,3", "bob,7,10,0,graded,5,2,0"]
+    assert book[1:] == ["ada,10,10,0,graded,,5,2,3", "bob,7,10,0,graded,,5,2,0"]
     assert (tmp_path / "out/class.html").is_file() and (tmp_path / "out/junit.xml").is_file()
 
 
