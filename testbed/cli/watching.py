@@ -55,7 +55,7 @@ def changes(before: Result, now: Result) -> list[str]:
         if (c.mark, c.points, c.observed) != _seen(earlier[c.name])
     ]
     lines += [f"note: {line}" for line in now.problems if line not in before.problems]
-    lines += [f"mended: {line}" for line in before.problems if line not in now.problems]
+    lines += [f"fixed: {line}" for line in before.problems if line not in now.problems]
     return lines or ["no check changed"]
 
 

@@ -47,6 +47,8 @@ _DEEPEST_ANSWER = 20
 _MOST_PROBLEMS = 40
 _MOST_TWINS = 3
 _MOST_STRAYS = 200
+_LONGEST_STRAY = 100
+"""Names are compared with each other, which takes long for long ones."""
 _PLAIN_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,@-]{0,99}")
 _MOST_PARTS = 8
 """A path in a run directory: portable names, up to a maximum number."""
@@ -175,9 +177,10 @@ class _Found:
     def stray(self, entry: Entry, kept: set[tuple[str, ...]]) -> None:
         """Remembers a file that may be meant, though its name is not the manifest's."""
         path = entry.path
-        elsewhere = path.is_absolute() or ".." in path.parts or not path.name
+        elsewhere = path.is_absolute() or ".." in path.parts
+        odd = not 0 < len(path.name) <= _LONGEST_STRAY
         if len(self.strays) < _MOST_STRAYS and not (
-            elsewhere or entry.why_not or _kept_above(path, kept)
+            elsewhere or odd or entry.why_not or _kept_above(path, kept)
         ):
             self.strays.append(path)
 

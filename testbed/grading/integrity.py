@@ -1,14 +1,14 @@
 """Whose variant a submission was written for: hints with evidence, which never change points.
 
-Each variant's solution has values that belong to it alone in the class (addresses, names, numbers).
-A submission with many values of another student's variant was hardly written for its own.
+The solutions of two variants differ in values (addresses, names, numbers). A submission that has
+more of those of another student's variant than of its own was hardly written for its own. Solutions
+without such values, as those of labs for programs, give no hints.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from testbed.grading.answers import shown
@@ -31,8 +31,9 @@ class Fit:
     Attributes:
         student: who handed it in.
         other: whose variant it fits.
-        share: share of the values of that variant alone that are in the submission, 0 to 1.
-        own: the same for the student's own variant.
+        share: share of the values that only the other's solution has, of the two, that are in the
+            submission, 0 to 1.
+        own: the same for the student's own solution.
         values: some of them.
     """
 
@@ -53,33 +54,29 @@ def fits(
         secret: the course's.
         submissions: student → files by name, as they were graded.
     """
-    alone = _values_alone(lab, secret, list(submissions))
+    solved = {who: _values(lab.solution(lab.variant(who, secret), who)) for who in submissions}
     found = []
     for student, files in submissions.items():
         there = _values(files)
-        shares = {
-            who: len(values & there) / len(values)
-            for who, values in alone.items()
-            if len(values) >= _LEAST_VALUES
-        }
-        own = shares.pop(student, 0.0)
-        if not shares:
-            continue
-        other = max(shares, key=shares.__getitem__)
-        both = alone[other] & there
-        if shares[other] >= _LEAST_SHARE and shares[other] > own and len(both) >= _LEAST_VALUES:
-            some = tuple(shown(value) for value in sorted(both)[:_MOST_SHOWN])
-            found.append(Fit(student, other, shares[other], own, some))
+        every = [_fit(student, other, there, solved) for other in submissions if other != student]
+        likely = [fit for fit in every if fit is not None]
+        if likely:
+            found.append(max(likely, key=lambda fit: fit.share))
     return sorted(found, key=lambda fit: fit.student)
 
 
-def _values_alone(
-    lab: LabFolder, secret: bytes, students: Sequence[str]
-) -> dict[str, frozenset[str]]:
-    """Student → the values that only this student's solution has."""
-    every = {who: _values(lab.solution(lab.variant(who, secret), who)) for who in students}
-    count = Counter(value for values in every.values() for value in values)
-    return {who: frozenset(v for v in values if count[v] == 1) for who, values in every.items()}
+def _fit(
+    student: str, other: str, there: frozenset[str], solved: Mapping[str, frozenset[str]]
+) -> Fit | None:
+    """How a student's values fit another's variant, if they do so better than the student's own."""
+    theirs, own = solved[other] - solved[student], solved[student] - solved[other]
+    both = theirs & there
+    if len(both) < _LEAST_VALUES or len(both) < _LEAST_SHARE * len(theirs):
+        return None
+    share, own_share = len(both) / len(theirs), len(own & there) / len(own) if own else 0.0
+    if share <= own_share:
+        return None
+    return Fit(student, other, share, own_share, tuple(map(shown, sorted(both)[:_MOST_SHOWN])))
 
 
 def _values(files: Mapping[str, bytes]) -> frozenset[str]:

@@ -22,7 +22,12 @@ from testbed.grading.library import same_person
 from testbed.grading.result import Result, points_text
 
 _LARGEST_BYTES = 16 << 20
-_CODINGS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""Byte order mark → encoding."""
 _PARTICIPANT = re.compile(r"\D*(\d{1,18})")
 _TOTAL_OF_BLACKBOARD = re.compile(r"\[Total Pts: ([\d.]+)[^]]*\]")
 
@@ -91,6 +96,7 @@ class Filled:
 @dataclass(frozen=True)
 class _Sheet:
     path: Path
+    mark: bytes
     coding: str
     dialect: type[csv.Dialect] | csv.Dialect
     header: list[str]
@@ -113,7 +119,7 @@ class _Sheet:
     def bytes(self) -> bytes:
         out = io.StringIO()
         csv.writer(out, self.dialect).writerows([self.header, *self.rows])
-        return out.getvalue().encode(self.coding)
+        return self.mark + out.getvalue().encode(self.coding)
 
 
 def fill(
@@ -168,8 +174,9 @@ def _enter(
     lines: dict[str, int] = {}
     for line, row in enumerate(sheet.rows, 2):
         result = _result_of(row[at] if at < len(row) else "", people)
-        if result is None or len(row) <= max(at, to, note):
+        if result is None:
             continue
+        row.extend([""] * (len(sheet.header) - len(row)))  # trailing commas may be left out
         if before := lines.setdefault(result.student, line) - line:
             raise ConfigError(
                 f"{sheet.path}:{line}: student {result.student!r} is in line {line + before}, too; "
@@ -281,10 +288,10 @@ def _read(path: Path) -> _Sheet:
         raise ConfigError(f"{path}: {reason(error)}") from error
     if data is None:
         raise ConfigError(f"{path}: is larger than {_LARGEST_BYTES >> 20} MiB")
-    coding = next((name for mark, name in _CODINGS if data.startswith(mark)), "")
-    coding = coding or ("utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8")
+    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
+    coding = _MARKS.get(mark, "utf-8")
     try:
-        text = data.decode(coding)
+        text = data[len(mark) :].decode(coding)
         first = text.partition("\n")[0]
         dialect = csv.excel_tab() if first.count("\t") > first.count(",") else csv.excel()
         dialect.lineterminator = "\r\n" if "\r\n" in text else "\n"
@@ -295,4 +302,4 @@ def _read(path: Path) -> _Sheet:
         raise ConfigError(f"{path}: is not a CSV file: {error}") from None
     if len(rows) < 2:
         raise ConfigError(f"{path}: has no rows of students")
-    return _Sheet(path, coding, dialect, rows[0], rows[1:])
+    return _Sheet(path, mark, coding, dialect, rows[0], rows[1:])

@@ -1,5 +1,6 @@
 """Files under almost the right name, in the wrong encoding, too deep, or packed twice."""
 
+import time
 import zipfile
 
 import pytest
@@ -140,3 +141,13 @@ def test_what_is_larger_than_allowed_is_not_used_under_another_name(lab, tmp_pat
 def test_what_an_editor_did_to_a_file_is_told(lab, data, line):
     accepted = accept.accept(accept.Handed({"answers.yaml": data}), lab.manifest)
     assert accepted.problems == [line]
+
+
+def test_names_made_to_be_slow_are_left_alone(lab, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(300):
+            archive.writestr("a" + " " * 60_000 + f"{number}.yaml", "x")
+    began = time.process_time()
+    found = accept.read(tmp_path / "a.zip", lab.manifest)
+    assert time.process_time() - began < 10  # it was hours
+    assert found.files == {}

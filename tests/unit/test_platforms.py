@@ -100,13 +100,21 @@ def test_canvas_keeps_its_row_of_maxima(tmp_path):
     assert done.feedback_folders == {}
 
 
-def test_blackboards_tabs_and_encoding_stay(tmp_path):
-    path = roster(tmp_path, BLACKBOARD, "utf-16")
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_blackboards_tabs_and_encoding_stay(tmp_path, coding):
+    path = roster(tmp_path, f"\ufeff{BLACKBOARD}", coding)
     done = platforms.fill(path, RESULTS, points_column="Lab 1")
+    assert done.data[:2] == path.read_bytes()[:2]
     assert rows(done.data, "utf-16", delimiter="\t")[1:] == [
         ["Lovelace", "Ada", "ada", "8"],
         ["Gray", "Bob", "bob", "4"],
     ]
+
+
+def test_a_row_without_its_last_commas_is_filled(tmp_path):
+    text = MOODLE.replace('"Ada Lovelace",ada,ada@uni.edu,Submitted,,8.00,-,', '"Ada Lovelace",ada')
+    done = platforms.fill(roster(tmp_path, text), RESULTS)
+    assert rows(done.data)[1][5] == "8"
 
 
 def test_e_mail_addresses_are_ids_too(tmp_path):

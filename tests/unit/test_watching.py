@@ -50,7 +50,7 @@ def test_only_what_changed_is_shown():
     ]
     assert watching.changes(result(1.0, problems=["a"]), result(1.0, problems=["b"])) == [
         "note: b",
-        "mended: a",
+        "fixed: a",
     ]
     unknown = result(0.0, mark=Mark.INCONCLUSIVE)
     assert watching.changes(unknown, result(4.0, mark=Mark.PASS)) == ["open → 4 of 4  port: seen"]
