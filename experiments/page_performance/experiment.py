@@ -53,7 +53,7 @@ class PagePerformance(Latency, Losses):
             (20.0, 60.0, 200.0), "round-trip times of the grid", unit="ms", low=1, high=2000
         )
         losses_percent: tuple[float, ...] = param(
-            (0.0, 2.0), "losses of the grid, on the way to the client", unit="%", low=0, high=20
+            (0.0, 3.0), "losses of the grid, on the way to the client", unit="%", low=0, high=20
         )
         cc: tuple[str, ...] = param(
             ("reno", "bbr"),

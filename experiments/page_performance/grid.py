@@ -70,13 +70,15 @@ def points(params: Any, version: str) -> Iterator[Point]:
     """All visits of a scenario, in order: those of the grid, then those beside it.
 
     The loss changes least often, because its sequence begins anew when it is set. The first
-    congestion control is used everywhere, others with HTTP/2 at the highest rate.
+    congestion control is used everywhere, others with HTTP/2 at the higher rates, where the window
+    and not the link limits a page.
     """
     p = params
     first, *others = controls(p.cc, version)
+    rates = sorted(set(p.rates_mbps))
     for loss, rate, rtt in product(*_axes(p)):
         yield Point(rate, rtt, loss, first)
-        for cc in others if version == "2" and rate == max(p.rates_mbps) else ():
+        for cc in others if version == "2" and rate >= rates[len(rates) // 2] else ():
             yield Point(rate, rtt, loss, cc)
     far = farthest(p, version)
     if version == "2":

@@ -58,7 +58,7 @@ class Losses(Experiment):
         bears_stall_s=0.002,
     )
     def controls_matter_with_loss(self, tables: Tables) -> Verdict:
-        """HTTP/2 at the highest rate, all round-trip times: the same visits with either."""
+        """HTTP/2 at the higher rates, all round-trip times: the same visits with either."""
         found = slow_downs(tables.of("loads", scenario=grid.scenario("2")))
         one, other = (found[found["cc"] == cc] for cc in (BY_LOSS, BY_MODEL))
         pairs = one.merge(other, on=_PLACE, suffixes=("", "_other"))
