@@ -15,6 +15,7 @@ from aioquic.quic.connection import QuicConnection, stream_is_unidirectional
 URGENCIES = range(8)
 """0 comes first (RFC 9218 §4.1)."""
 
+_URGENCY = {str(urgency): urgency for urgency in URGENCIES}
 USUAL_URGENCY = 3
 PRIORITY_UPDATE = 0xF0700
 CONTROL = 0
@@ -37,9 +38,9 @@ def rank(stream: int, field: str) -> Rank:
     """
     urgency, incremental = USUAL_URGENCY, False
     for part in field.split(","):
-        name, _, value = part.strip().partition("=")
-        if name == "u" and value.isdigit() and int(value) in URGENCIES:
-            urgency = int(value)
+        name, _, value = part.partition(";")[0].strip().partition("=")  # parameters say nothing
+        if name == "u":
+            urgency = _URGENCY.get(value, urgency)
         elif name == "i":
             incremental = value in ("", "?1")
     return urgency, -1 if incremental else stream

@@ -11,6 +11,7 @@ it ends. `FLAWS` are mistakes that it makes only when asked.
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 import sys
@@ -61,12 +62,14 @@ flaws: set[str] = set()
 
 def file_of(authority: str, target: str) -> Path | None:
     """The file that a request asks for; a folder's is its index. None: there is none."""
-    root = Path(settings["root"])
-    host = root / authority.partition(":")[0]
-    folder = (host if host.parent == root and host.is_dir() else root).resolve()
-    file = folder / unquote(urlsplit(target).path).lstrip("/")
-    file = (file / INDEX if file.is_dir() else file).resolve()
-    return file if file.is_file() and file.is_relative_to(folder) else None
+    root = Path(settings["root"]).resolve()
+    with contextlib.suppress(OSError, ValueError):  # no file can have such a name
+        host = (root / authority.partition(":")[0]).resolve()
+        folder = host if host.parent == root and host.is_dir() else root
+        file = folder / unquote(urlsplit(target).path).lstrip("/")
+        file = (file / INDEX if file.is_dir() else file).resolve()
+        return file if file.is_file() and file.is_relative_to(folder) else None
+    return None
 
 
 class Server(QuicConnectionProtocol):
@@ -89,7 +92,9 @@ class Server(QuicConnectionProtocol):
     def answer(self, stream: int, headers: dict[bytes, bytes]) -> None:
         """A file below the root folder."""
         assert self.http is not None
-        file = file_of(headers[b":authority"].decode(), headers[b":path"].decode())
+        file = file_of(
+            *(headers[name].decode("utf-8", "replace") for name in (b":authority", b":path"))
+        )
         found = file is not None and headers[b":method"] == b"GET"
         tell(file=file.name if file else "", stream=stream, found=found)
         if b"priority" in headers:
