@@ -204,25 +204,26 @@ def _walk_1_2(
     The hellos of an epoch say which keys the next one has.
     """
     found: tuple[list[Opened], list[Opened]] = ([], [])
-    rest, plain = list(sides), True
+    rest, plain = [iter(side) for side in sides], True
     both: tuple[Protection, Protection] | None = None
-    while any(rest):
-        hellos: list[Hello | None] = []
-        for number, side in enumerate(rest):
-            epoch = _epoch_1_2(side, both[number] if both else None, plain=plain)
-            found[number].extend(epoch)
-            rest[number] = side[len(epoch) :]
-            hellos.append(_last_hello(epoch))
-        client, server = hellos
+    while True:
+        epochs = [
+            _epoch_1_2(side, both[number] if both else None, plain=plain)
+            for number, side in enumerate(rest)
+        ]
+        if not any(epochs):
+            return tuple(map(tuple, found))
+        for side, epoch in zip(found, epochs, strict=True):
+            side.extend(epoch)
+        client, server = map(_last_hello, epochs)
         both = opening.of_1_2(client, server) if client and server else None
         plain = False
-    return tuple(map(tuple, found))
 
 
 def _epoch_1_2(
-    side: tuple[Record, ...], protection: Protection | None, *, plain: bool
+    side: Iterator[Record], protection: Protection | None, *, plain: bool
 ) -> list[Opened]:
-    """One side's records up to its change of ciphers; all of them where that stays closed."""
+    """One side's next records up to its change of ciphers; all of them where that stays closed."""
     found: list[Opened] = []
     for record in side:
         if plain:
