@@ -24,9 +24,13 @@ _OVERHEAD = 8
 
 _LEAST_BYTES = 64 << 20
 _LONGEST, _LONGEST_PART = 1000, 255
-"""Bytes of a path, and of a name in it."""
+"""Bytes of a path, and of a name in it; a file system cannot keep longer ones."""
 
-_HOST_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
+_LONGEST_HOST = 253
+
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"({_LABEL}\.)*(?![0-9]+$){_LABEL}")
+"""A host's name (RFC 1123 §2.1); what ends with a number is an address."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Recorded:
 
     Attributes:
         hosts: name → path, without the slash in front → contents; the page's own host comes first.
-        start: path of the page on it.
+        start: path of the page on it; decoded, as all paths here.
     """
 
     hosts: Mapping[str, Mapping[str, bytes]]
@@ -53,7 +57,8 @@ def read(path: Path, *, most_bytes: int) -> Recorded:
     """The files of an archive: answers to GET with status 200 whose contents were recorded.
 
     Of addresses that differ in their queries alone, the first one counts: a file has no query. A
-    path that ends with a slash gets ``index.html``. The page is the first HTML document.
+    path that ends with a slash gets ``index.html``. Paths that are too long for a file system are
+    left out. The page is the first HTML document.
 
     Args:
         path: the archive.
@@ -79,7 +84,10 @@ def read(path: Path, *, most_bytes: int) -> Recorded:
         raise ParseError(
             str(path), "entries", "have no HTML page with contents; save the HAR with content"
         )
-    _unfold(hosts)
+    try:
+        _unfold(hosts)
+    except ValueError as error:
+        raise ParseError(str(path), "entries", str(error)) from None
     ordered = {first.host: hosts.pop(first.host), **dict(sorted(hosts.items()))}
     start = first.path.removesuffix(INDEX) if first.path.endswith(f"/{INDEX}") else first.path
     return Recorded(ordered, "" if start == INDEX else start)
@@ -125,27 +133,33 @@ def _file(entry: Any) -> _File | None:
     path += INDEX if not path or path.endswith("/") else ""
     host = (parts.hostname or "").lower()
     _check(host, path)
+    if len(path.encode()) > _LONGEST or max(map(len, path.encode().split(b"/"))) > _LONGEST_PART:
+        return None
     page = str(content.get("mimeType", "")).startswith("text/html")
     return _File(host, path, data, page)
 
 
 def _check(host: str, path: str) -> None:
     """Raises ValueError: no file of that name can be served."""
-    if not host or len(host) > _LONGEST_PART or not _HOST_LETTERS.issuperset(host) or ".." in host:
-        raise ValueError(f"host {ascii(host)[:_LONGEST_PART]} is not a name")
-    parts = path.split("/")
-    odd = {"", ".", ".."}.intersection(parts) or not path.isprintable()
-    long = max(len(part.encode()) for part in parts) > _LONGEST_PART
-    if odd or long or len(path.encode()) > _LONGEST:
+    if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
+        raise ValueError(f"host {ascii(host)[:_LONGEST_PART]} is not a DNS name")
+    if {"", ".", ".."}.intersection(path.split("/")) or not path.isprintable():
         raise ValueError(f"path {ascii(path)[:_LONGEST_PART]} cannot be the name of a file")
 
 
 def _unfold(hosts: Mapping[str, dict[str, bytes]]) -> None:
-    """What is both a file and a folder becomes the folder's index, as a server would have it."""
+    """What is both a file and a folder becomes the folder's index, as a server would have it.
+
+    Raises:
+        ValueError: the index is a folder itself.
+    """
     for files in hosts.values():
         folders = {above for name in files for above in _above(name)}
         for name in sorted(folders & set(files)):
-            files.setdefault(f"{name}/{INDEX}", files[name])
+            index = f"{name}/{INDEX}"
+            if index in folders:
+                raise ValueError(f"both {name!a} and {index!a} are folders with contents")
+            files.setdefault(index, files[name])
             del files[name]
 
 

@@ -110,7 +110,7 @@ class Latency(Experiment):
     @claim(
         "HTTP/3 shows a page one round trip sooner than HTTP/2: its handshake is that of "
         "transport and TLS in one.",
-        source="RFC 9000 §7; RFC 9001 §4; RFC 9114 §3.1",
+        source="RFC 9000 §7; RFC 9001 §4; RFC 9114 §3.2",
         scenarios=[grid.scenario("2"), grid.scenario("3")],
         bears_stall_s=0.002,
     )
@@ -142,7 +142,7 @@ class Latency(Experiment):
         "The page's first byte comes after two round trips without TLS, three with TLS 1.3, four "
         "with TLS 1.2, or three if the browser speaks before the handshake has ended (False "
         "Start); over HTTP/3 after two.",
-        source="RFC 8446 §2; RFC 5246 §7.3; RFC 7918 §3; RFC 9001 §4",
+        source="RFC 8446 §2; RFC 5246 §7.3; RFC 7918 §4; RFC 9001 §4",
         bears_stall_s=0.002,
     )
     def handshakes_take_round_trips(self, tables: Tables) -> Verdict:

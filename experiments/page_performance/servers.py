@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from testbed import tls_steps
 from testbed.daemons import Daemon
 from testbed.daemons.certificates import Certificate, Files
 from testbed.daemons.http3 import Door, Http3Server
@@ -45,7 +46,8 @@ server {{
   {site}
 }}
 """
-_SITE = """root {root}/{host};
+_SITE = f"""{tls_steps.NGINX_GROUPS}
+  root {{root}}/{{host}};
   default_type "";
   keepalive_requests 10000;
   try_files $uri $uri/index.html =404;"""

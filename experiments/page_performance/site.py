@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from analysis.browser import recorded
 from testbed import ConfigError, TestbedError
@@ -43,8 +44,8 @@ class Site:
 
     @property
     def page(self) -> str:
-        """Host and path of the page."""
-        return f"{next(iter(self.hosts))}/{self.start}"
+        """Host and path of the page, as in an address."""
+        return f"{next(iter(self.hosts))}/{quote(self.start)}"
 
     @property
     def size_bytes(self) -> int:

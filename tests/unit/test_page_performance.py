@@ -147,6 +147,23 @@ def test_what_is_file_and_folder_becomes_the_folders_index(tmp_path):
     found.write(tmp_path / "srv")
 
 
+def test_an_index_that_is_a_folder_is_refused(tmp_path):
+    path = archive(tmp_path, document("https://h/a"), entry("https://h/a/index.html/x"))
+    assert "'a' and 'a/index.html' are folders" in refused(path)
+
+
+@pytest.mark.parametrize("path", ["100%25/", "what%3F", "a%20b/c%23d"])
+def test_a_page_has_the_address_that_it_was_recorded_at(tmp_path, path):
+    found = site.read(str(archive(tmp_path, document(f"https://h/{path}"))))
+    assert found.page == f"h/{path}"
+
+
+def test_a_path_that_is_too_long_for_a_file_is_left_out(tmp_path):
+    long = [entry(f"https://h/{part}") for part in ("é" * 128, "a/" * 501 + "b")]
+    found = site.read(str(archive(tmp_path, *long, document("https://h/"))))
+    assert set(found.hosts["h"]) == {"index.html"}
+
+
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
@@ -157,7 +174,11 @@ def test_what_is_file_and_folder_becomes_the_folders_index(tmp_path):
         (entry("https://../x"), "entry 1"),
         (entry("https://h;b{/x"), "entry 1"),
         (entry("https://h/x", "?", encoding="base64"), "entry 1"),
-        (entry(f"https://h/{'a' * 300}"), "entry 1"),
+        (entry(f"https://h/{'a' * 300}"), "no HTML page"),
+        (document("https://./"), "entry 1: .* host '.' is not a DNS name"),
+        (document("https://192.0.2.7/"), "entry 1: .* is not a DNS name"),
+        (document("https://a.-b/"), "entry 1"),
+        (document(f"https://{'a' * 64}.example/"), "entry 1"),
         ({"request": 3}, "entry 1"),
         ("text", "entry 1"),
         (entry("https://h/x", 7), "no HTML page"),
@@ -212,3 +233,7 @@ def test_hosts_are_mapped_and_all_others_unknown():
     flags = servers.flags({"a.example": "10.0.0.1"}, b"key", quic=True)
     assert flags[0] == "--host-resolver-rules=MAP a.example 10.0.0.1,MAP * ~NOTFOUND"
     assert flags[1] == "--origin-to-force-quic-on=a.example:443"
+
+
+def test_servers_pin_the_group_which_costs_no_more_with_newer_libraries():
+    assert "ssl_ecdh_curve X25519" in servers._SITE
