@@ -6,7 +6,7 @@ Pure Python: the browser's driver uses this in a guest, where pandas would cost 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,16 +154,26 @@ def longest_pause_ns(found: Iterable[Request], loaded_ns: int | None = None) -> 
 
     Args:
         found: the requests of one visit.
-        loaded_ns: when the load event was, on the clock of `Request.began_ns`.
+        loaded_ns: when the load event was, on the clock of `Request.began_ns`; what the browser
+            wanted later does not count. None: there was none.
     """
     longest_ns, busy_until = 0, 0
     for request in sorted(found, key=lambda request: request.began_ns):
+        if loaded_ns is not None and request.began_ns > loaded_ns:
+            break
         if busy_until:
             longest_ns = max(longest_ns, request.began_ns - busy_until)
         busy_until = max(busy_until, request.ended_ns or request.began_ns)
     if busy_until and loaded_ns is not None:
         longest_ns = max(longest_ns, loaded_ns - busy_until)
     return longest_ns
+
+
+def paused(events: Sequence[Event]) -> bool:
+    """Whether the browser paused by itself in a visit that is recorded by these events."""
+    fired = [event for event in events if event["method"] == "Page.loadEventFired"]
+    loaded_ns = _ns(fired[0]["params"]["timestamp"]) if fired else None
+    return longest_pause_ns(of_events(events), loaded_ns) > PAUSE_NS
 
 
 def read(path: Path) -> list[Event]:

@@ -114,6 +114,17 @@ def test_requests_have_their_phases():
     assert kept.served_from == "memory"
 
 
+def test_a_pause_is_before_the_load_event():
+    ended = event("loadingFinished", requestId="1", timestamp=10.01, encodedDataLength=9)
+    loaded = {"method": "Page.loadEventFired", "params": {"timestamp": 10.02}}
+    early = [wanted("1", PAGE, 10.0), ended, loaded]
+    assert not requests.paused(early)
+    assert not requests.paused([*early, wanted("2", STYLE, 15.0)])  # a timer's own request
+    late = {"method": "Page.loadEventFired", "params": {"timestamp": 10.07}}
+    assert requests.paused([wanted("1", PAGE, 10.0), ended, late])
+    assert requests.paused([*early[:2], wanted("2", STYLE, 15.0)])
+
+
 def test_a_browser_redirects_itself_where_hsts_says_so():
     first, second, *_ = requests.of_events(LOAD)
     assert (first.url, first.status, first.served_from) == (PAGE, 307, "hsts")
