@@ -94,12 +94,14 @@ def cluster_options() -> list[click.Parameter]:
             "--cluster",
             default="",
             metavar="WHERE",
-            help="local, tcp://HOST:PORT, tls://HOST:PORT, slurm, pbs or ssh:FILE"
+            help="local, tcp://HOST:PORT, tls://HOST:PORT, slurm or pbs"
             " [default: processes of this machine, without Dask]",
         ),
         _option("--workers", type=click.IntRange(1, 10000), help="Number of workers."),
         _option(
-            "--interface", default="", help="Network interface for workers [default: loopback]"
+            "--interface",
+            default="",
+            help="Network interface, for slurm and pbs [default: loopback]",
         ),
         _option(
             "--tls",

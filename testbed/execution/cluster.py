@@ -1,9 +1,9 @@
 """``--cluster``: who does jobs. Processes of this machine, or workers of Dask wherever they are.
 
 Dask (the extra ``cluster``) has the scheduler, the transport, TLS and the ways to start workers:
-`LocalCluster`, dask-jobqueue for Slurm and PBS, `SSHCluster`. A scheduler executes what clients
-send it, so whoever reaches its port can run programs: it listens on the loopback alone unless the
-user names an interface, and what leaves the machine is TLS.
+`LocalCluster`, and dask-jobqueue for Slurm and PBS. A scheduler executes what clients send it, so
+whoever reaches its port can run programs: it listens on the loopback alone unless the user names an
+interface, and what leaves the machine is TLS.
 """
 
 from __future__ import annotations
@@ -67,9 +67,8 @@ class Cluster:
     """What ``--cluster`` and its options say.
 
     Attributes:
-        where: empty, ``local``, ``tcp://HOST:PORT``, ``tls://HOST:PORT``, ``slurm``, ``pbs`` or
-            ``ssh:FILE``.
-        count: number of workers; 0: one per processor (of this machine), or per host.
+        where: empty, ``local``, ``tcp://HOST:PORT``, ``tls://HOST:PORT``, ``slurm`` or ``pbs``.
+        count: number of workers; 0: one per processor of this machine.
         interface: network interface that the scheduler listens on; empty: the loopback.
         tls: folder with ``ca.pem``, ``cert.pem`` and ``key.pem``; None: made for this command.
         job: options of the batch system's jobs.
@@ -101,12 +100,10 @@ class Cluster:
                 f"--cluster {self.where}: a scheduler on another machine executes what it is sent;"
                 " use tls://HOST:PORT and --tls FOLDER"
             )
-        if kind in {"tls", "ssh"} and self.tls is None:
+        if kind == "tls" and self.tls is None:
             raise ConfigError(
                 f"--cluster {self.where}: needs --tls FOLDER ({', '.join(_TLS_FILES)})"
             )
-        if kind == "ssh":
-            _hosts(self.where)
         if kind:
             extras.require([EXTRA], f"--cluster {self.where}")
         if submit and kind in _SUBMITS and shutil.which(_SUBMITS[kind][0]) is None:
@@ -115,6 +112,10 @@ class Cluster:
     def _check_options(self, kind: str) -> None:
         if self.job and kind not in QUEUES:
             raise ConfigError("--job: only jobs of slurm and pbs have such options")
+        if self.interface and kind not in QUEUES:
+            raise ConfigError("--interface: only with --cluster slurm or pbs")
+        if self.tls is not None and kind in {"", "tcp"}:
+            raise ConfigError("--tls: only with --cluster local, tls://HOST:PORT, slurm or pbs")
         for name in self.job:
             if name not in _JOB_OPTIONS:
                 known = f"{nearest(name, _JOB_OPTIONS)}; known: {', '.join(_JOB_OPTIONS)}"
@@ -181,14 +182,15 @@ class Cluster:
         Raises:
             ConfigError: Dask refuses an option, or cannot start it.
         """
-        starters: dict[str, Callable[[], Any]] = {"local": self._local, "ssh": self._ssh}
         try:
-            return starters.get(kind, lambda: self._queue(self.workers, self._certificates()))()
+            if kind == "local":
+                return self._local()
+            return self._queue(self.workers, self._certificates())
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"--cluster {self.where}: {error}") from None
 
     def _certificates(self) -> Path:
-        """A folder for certificates that jobs see, too; it is removed however this command ends."""
+        """A folder that jobs see, too; it is removed however this command ends."""
         files.make_folder(self.logs)
         path = Path(tempfile.mkdtemp(prefix=guard.WORK, dir=self.logs))
         sweeper.note(path)
@@ -227,25 +229,9 @@ class Cluster:
             scheduler_options={"dashboard_address": _HTTP, **at},
             worker_extra_args=["--nthreads", "1", *_listening(self.interface)],
             log_directory=str(self.logs),
-            local_directory="/tmp",
+            local_directory=str(shared),  # Dask leaves a folder behind; this one is removed
             **({"interface": self.interface} if self.interface else {}),
             **options,
-        )
-
-    def _ssh(self) -> Any:
-        from distributed import SSHCluster
-
-        hosts = _hosts(self.where)
-        return SSHCluster(
-            [hosts[0], *hosts],
-            worker_options={
-                "nthreads": 1,
-                "n_workers": self.count or 1,
-                "dashboard_address": _HTTP,
-            },
-            scheduler_options={"dashboard_address": _HTTP, "allowed_failures": 0},
-            remote_python=sys.executable,
-            security=self._files(),
         )
 
     def _files(self) -> Any:
@@ -290,11 +276,11 @@ def _configured() -> Iterator[None]:
 
 
 def _kind(where: str) -> str:
-    """``tcp`` of ``tcp://host:1``, ``ssh`` of ``ssh:file``; the word itself of others."""
+    """``tcp`` of ``tcp://host:1``; the word itself of others."""
     kind = where.partition(":")[0]
-    known = ("local", "tcp", "tls", *QUEUES, "ssh")
+    known = ("local", "tcp", "tls", *QUEUES)
     if where and (kind not in known or (kind in {"tcp", "tls"}) != ("://" in where)):
-        shown = "local, tcp://HOST:PORT, tls://HOST:PORT, slurm, pbs, ssh:FILE"
+        shown = "local, tcp://HOST:PORT, tls://HOST:PORT, slurm, pbs"
         raise ConfigError(f"--cluster {where}: unknown{nearest(kind, known)}; known: {shown}")
     return kind
 
@@ -304,12 +290,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _hosts(where: str) -> list[str]:
-    path = Path(where.partition(":")[2])
-    text = files.read_input(path, what="--cluster ssh:").decode(errors="replace")
-    found = [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
-    if not found:
-        raise ConfigError(f"--cluster {where}: names no host; write one a line")
-    return found

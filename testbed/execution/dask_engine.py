@@ -75,6 +75,7 @@ class DaskEngine:
             key=f"testbed-{ticket}-{uuid.uuid4().hex}",
             pure=False,
             workers=others or None,
+            allow_other_workers=bool(others),  # if these leave, the job must not wait for them
         )
         self._futures[future] = ticket
 
@@ -86,6 +87,9 @@ class DaskEngine:
         if time.monotonic() - self._replaced_s > _REPLACE_S:
             self._replaced_s = time.monotonic()
             self._replace_lost()
+        if not self._futures:
+            time.sleep(timeout_s)
+            return []
         try:
             done = wait(list(self._futures), timeout=timeout_s, return_when="FIRST_COMPLETED").done
         except TimeoutError:

@@ -19,6 +19,7 @@ import pytest
 import testbed
 from testbed.author.experiment import load
 from testbed.core.project import PROJECT
+from testbed.execution.cluster import Cluster
 from testbed.execution.engine import LocalEngine, each
 from testbed.execution.plan import Request
 from testbed.execution.shared import Shared
@@ -233,6 +234,7 @@ def scheduler(folder, *projects):
     dask = [sys.executable, "-m"]
     server = [*at, "--port", "0", "--dashboard-address", "127.0.0.1:0"]
     worker = [*at, "--nthreads", "1", "--no-nanny", "--dashboard-address", "127.0.0.1:0"]
+    worker += ["--local-directory", str(folder)]
     processes = [
         subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *server], env=ours, **here)
     ]
@@ -246,7 +248,10 @@ def scheduler(folder, *projects):
                     **here,
                 )
             )
-        yield wait_for("its address", lambda: address_in(file)), processes
+        address = wait_for("its address", lambda: address_in(file))
+        with Cluster(address).start() as engine:
+            wait_for("its workers", lambda: len(engine.workers()) == len(projects))
+        yield address, processes
     finally:
         for process in processes:
             process.kill()
@@ -280,6 +285,22 @@ def test_a_sweep_goes_on_with_another_scheduler_after_its_own_was_killed(tmp_pat
         data, _ = sweep(home, *options, cluster=address)
     assert data["runs"]["done"] == 2
     assert len(names(home)) == 2
+
+
+@pytest.mark.skipif(not HAS_DASK, reason="Dask is missing: make extra-cluster")
+def test_a_job_is_done_by_a_worker_to_avoid_if_the_others_left(tmp_path):
+    with (
+        scheduler(tmp_path / "dask", PROJECT, PROJECT) as (address, processes),
+        Cluster(address).start() as engine,
+    ):
+        first, second = engine.workers()
+        engine.submit(1, time.sleep, 3, avoid=[first])
+        assert wait_for("its worker", lambda: engine.doing(1)) == [second]
+        pid_of = engine._client.run(os.getpid)
+        [other] = [process for process in processes if process.pid == pid_of[second]]
+        other.kill()
+        [ended] = wait_for("its end", lambda: engine.ended(1.0))
+        assert (ended.worker, ended.error, ended.died) == (first, None, "")
 
 
 @pytest.mark.skipif(not HAS_DASK, reason="Dask is missing: make extra-cluster")

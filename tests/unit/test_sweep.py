@@ -483,13 +483,16 @@ def test_joint_tables_are_read_as_one_by_whoever_reads_parquet(tmp_path):
         ({"where": "tcp:1.2.3.4"}, "known: local, tcp://HOST:PORT"),
         ({"where": "tcp://10.1.2.3:8786"}, "executes what it is sent; use tls://"),
         ({"where": "tls://10.1.2.3:8786"}, "needs --tls FOLDER"),
-        ({"where": "ssh:hosts.txt"}, "needs --tls FOLDER"),
+        ({"where": "ssh:hosts.txt"}, "unknown"),
+        ({"interface": "lo"}, "--interface: only with"),
+        ({"where": "local", "interface": "lo"}, "--interface: only with"),
+        ({"tls": PROJECT}, "--tls: only with"),
         ({"job": {"walltime": "1"}}, "--job: only jobs of slurm and pbs"),
         (
             {"where": "slurm", "job": {"wall": "1"}},
             r"--job wall: unknown \(did you mean 'walltime'",
         ),
-        ({"tls": PROJECT}, "has no ca.pem"),
+        ({"where": "local", "tls": PROJECT}, "has no ca.pem"),
     ],
 )
 def test_a_cluster_that_cannot_be_is_refused_by_its_option(given, says):
