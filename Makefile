@@ -77,7 +77,7 @@ ifeq ($(TESTBED_IMAGE),none)
 	@if rm $(STAMPS)/image 2>/dev/null; then $(BIN)/testbed image use none; fi
 endif
 
-FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu $(VENV)/.browser)
+FRAMEWORKS := $(if $(FROM_IMAGE),,$(STAMPS)/ryu $(VENV)/.browser $(VENV)/.viewer)
 
 test: setup $(VENV)/.dev $(FRAMEWORKS) ## unit tests, and tests of real networks
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup

@@ -70,7 +70,7 @@ class RunningNetwork:
         self.network, self.path, self.scenario = net, path, scenario
         self._processes: list[Process] = []
         self._captures: dict[str, Process] = {}
-        self._capture_stats: dict[str, dict[str, int]] = {}
+        self._capture_stats: dict[str, dict[str, int | str]] = {}
         self._tracer: Tracer | None = None
         self._monitor: Monitor | None = None
         self._state: Path | None = None
@@ -313,6 +313,9 @@ class RunningNetwork:
                 raise CommandError(
                     process.node, process.argv, process.popen.returncode, process.output()
                 )
+        now_ns = time.time_ns()
+        for interface in interfaces:
+            self._capture_stats[interface] = {"start_ns": now_ns, "filter": filter}
 
     def _start_capture(self, interface: str, snaplen_bytes: int, expression: str) -> Process:
         if interface in self._captures:
@@ -339,6 +342,7 @@ class RunningNetwork:
             for process in self._captures.values():
                 process.send_signal(signal.SIGCONT)  # of a link that was cut
             self.sleep(_CAPTURE_DRAIN_S)
+        now_ns = time.time_ns()
         for process in self._captures.values():
             if process.running:
                 process.popen.send_signal(signal.SIGINT)
@@ -347,7 +351,8 @@ class RunningNetwork:
             output = process.output()
             if os.strerror(errno.ENOSPC) in output:
                 raise OutputError(f"captures/{interface}.pcap: cannot be written: the disk is full")
-            self._capture_stats[interface] = _capture_stats(output)
+            stats = self._capture_stats.setdefault(interface, {})
+            stats.update(end_ns=now_ns, **_capture_stats(output))
         self._captures.clear()
         write_json(self.path / "captures" / "captures.json", self._capture_stats)
 

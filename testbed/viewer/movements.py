@@ -8,6 +8,8 @@ again, stopped there: in a queue that was full, at a filter, or because its hops
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,29 @@ _SLACK_NS = 2_000
 _LONGEST_STAY_NS = 60_000_000_000
 """How long a router may keep a packet."""
 
+
+@dataclass(frozen=True)
+class Taken:
+    """How packets of an interface were captured.
+
+    Attributes:
+        start_ns, end_ns: when; of a run that did not record it, always.
+        filter: tcpdump expression; empty: all packets.
+    """
+
+    start_ns: int = -(1 << 62)
+    end_ns: int = 1 << 62
+    filter: str = ""
+
+    def shows(self, other: Taken, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether this capture shows what another one does, had it passed here at these times."""
+        if self.filter not in ("", other.filter):
+            return np.zeros(len(times_ns), bool)
+        return (times_ns >= self.start_ns) & (times_ns <= self.end_ns)
+
+
+_ALWAYS = Taken()
+
 COPIED = (
     "bytes",
     "protocol",
@@ -43,13 +68,19 @@ COPIED = (
 """Columns of packets that movements have as well."""
 
 
-def find(seen: Mapping[str, pd.DataFrame], graph: Graph, end_ns: int) -> pd.DataFrame:
+def find(
+    seen: Mapping[str, pd.DataFrame],
+    graph: Graph,
+    end_ns: int,
+    taken: Mapping[str, Taken] = MappingProxyType({}),
+) -> pd.DataFrame:
     """All movements of a scenario, in the order of their starts.
 
     Args:
         seen: interface → its packets, of `sightings.of_capture`.
         graph: the network; all interfaces are on its links.
         end_ns: when captures ended: what is still on its way then is not lost.
+        taken: interface → how it was captured, where that is recorded.
 
     Returns:
         ``link``, ``end`` (0: sent by the link's first end), ``sent_ns``, ``took_ns``, ``out`` and
@@ -59,12 +90,12 @@ def find(seen: Mapping[str, pd.DataFrame], graph: Graph, end_ns: int) -> pd.Data
     known = {name: one.assign(way=directions(one, name, graph)) for name, one in seen.items()}
     _settle(known, graph)
     parts = [
-        _over_link(known, graph, number, end, end_ns)
+        _over_link(known, graph, number, end, end_ns, taken)
         for number in range(len(graph.links))
         for end in (0, 1)
     ]
     found = _joined([part for part in parts if len(part)])
-    found["stop"] = _stops(found, known, graph)
+    found["stop"] = _stops(found, known, graph, taken)
     found = found.sort_values(["sent_ns", "took_ns"], kind="stable", ignore_index=True)
     order = consequence.order(found, [link.nodes for link in graph.links])
     return found.iloc[order].reset_index(drop=True)
@@ -95,7 +126,12 @@ def _nth(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _over_link(
-    known: Mapping[str, pd.DataFrame], graph: Graph, number: int, end: int, end_ns: int
+    known: Mapping[str, pd.DataFrame],
+    graph: Graph,
+    number: int,
+    end: int,
+    end_ns: int,
+    taken: Mapping[str, Taken],
 ) -> pd.DataFrame:
     """The movements over a link in one direction."""
     link = graph.links[number]
@@ -114,8 +150,10 @@ def _over_link(
     else:
         at, to = matched(sent, received, delay_ns)
         lost = _guessed(sent.drop(sent.index[at]), number, end, delay_ns, LOST)
-        under_way = lost["sent_ns"] + delay_ns + _SLACK_NS >= end_ns
-        lost.loc[under_way, "status"] = ARRIVAL_GUESSED
+        due_ns = lost["sent_ns"].to_numpy(np.int64) + delay_ns
+        here, there = (taken.get(link.interfaces[one], _ALWAYS) for one in (end, 1 - end))
+        unknown = (due_ns + _SLACK_NS >= end_ns) | ~there.shows(here, due_ns)
+        lost.loc[unknown, "status"] = ARRIVAL_GUESSED
         rest = received.drop(received.index[to])
         came = _guessed(rest, number, end, delay_ns, START_GUESSED)
         found = _joined([_both(sent.iloc[at], received.iloc[to], number, end), lost, came])
@@ -151,7 +189,7 @@ def _rows(
     sent_ns: NDArray[np.int64],
     took_ns: NDArray[np.int64],
 ) -> pd.DataFrame:
-    kept = packets[[*COPIED, "ttl", "ip", "content", "mac_dst"]].reset_index(drop=True)
+    kept = packets[[*COPIED, "ttl", "ip", "content", "datagram", "mac_dst"]].reset_index(drop=True)
     return kept.assign(link=link, end=end, sent_ns=sent_ns, took_ns=took_ns)
 
 
@@ -163,7 +201,9 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
         )
         numbers = ("link", "end", "sent_ns", "took_ns", "out", "into", "status", "ttl")
         kinds: dict[str, Any] = {**dict.fromkeys(COPIED, "int64"), **texts, "ip": bool}
-        kinds |= dict.fromkeys(numbers, "int64") | dict.fromkeys(("key", "content"), "uint64")
+        kinds |= dict.fromkeys(numbers, "int64") | dict.fromkeys(
+            ("key", "content", "datagram"), "uint64"
+        )
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
     found = pd.concat(
         [part.drop(columns=["protocol", "src", "dst", "mac_dst"]) for part in parts],
@@ -215,7 +255,10 @@ def _latest(sent: pd.DataFrame, received: pd.DataFrame, delay_ns: int) -> NDArra
 
 
 def _stops(
-    found: pd.DataFrame, known: Mapping[str, pd.DataFrame], graph: Graph
+    found: pd.DataFrame,
+    known: Mapping[str, pd.DataFrame],
+    graph: Graph,
+    taken: Mapping[str, Taken],
 ) -> NDArray[np.int64]:
     """What became of packets where they arrived."""
     stop = np.full(len(found), GOES_ON)
@@ -223,13 +266,16 @@ def _stops(
     group = macs.str[1:2].isin(list("13579bdf")).to_numpy()  # the lowest bit of the first byte
     owner = found["dst"].astype(object).map(dict(graph.addresses))
     mac_owner = macs.map(dict(graph.macs))
+    arrived_ns = (found["sent_ns"] + found["took_ns"]).to_numpy(np.int64)
     for node, interfaces in graph.interfaces_of.items():
         if graph.kinds[node] not in FORWARDING or not all(name in known for name in interfaces):
             continue
         ends = [graph.places[name] for name in interfaces]
         into = np.zeros(len(found), bool)
-        for number, end in ends:
-            into |= ((found["link"] == number) & (found["end"] == 1 - end)).to_numpy()
+        captures = [taken.get(name, _ALWAYS) for name in interfaces]
+        for (number, end), here in zip(ends, captures, strict=True):
+            came = ((found["link"] == number) & (found["end"] == 1 - end)).to_numpy()
+            into |= came & np.all([other.shows(here, arrived_ns) for other in captures], axis=0)
         into &= (found["into"] > 0).to_numpy() & ~group
         if graph.kinds[node] == "router":
             into &= found["ip"].to_numpy() & owner.notna().to_numpy() & (owner != node).to_numpy()
@@ -244,25 +290,31 @@ def _stops(
 
 
 def _leaves(arrived: pd.DataFrame, left: pd.DataFrame) -> NDArray[np.bool_]:
-    """Whether each packet that arrived at a node was sent by it afterwards."""
-    if arrived.empty or left.empty:
-        return np.zeros(len(arrived), bool)
+    """Whether each packet that arrived at a node was sent by it afterwards, whole or in fragments.
+
+    A packet that leaves is one that arrived: of 100 that are the same to the byte and 3 that
+    leave, 97 stopped.
+    """
     came = pd.DataFrame(
         {
             "time_ns": (arrived["sent_ns"] + arrived["took_ns"]).to_numpy() - _SLACK_NS,
             "content": arrived["content"].to_numpy(),
-            "row": np.arange(len(arrived)),
+            "datagram": arrived["datagram"].to_numpy(),
+            "at": np.arange(len(arrived)),
         }
     ).sort_values("time_ns", kind="stable")
-    went = left[["time_ns", "content"]].assign(left=1).sort_values("time_ns", kind="stable")
-    found = pd.merge_asof(
-        came,
-        went,
-        on="time_ns",
-        by="content",
-        direction="forward",
-        tolerance=_LONGEST_STAY_NS,
-    )
+    went = left[["time_ns", "content", "datagram"]].sort_values("time_ns", kind="stable")
+    went = went.assign(to=np.arange(len(went)))
     result = np.zeros(len(arrived), bool)
-    result[found["row"].to_numpy()] = found["left"].notna().to_numpy()
+    for identity in ("content", "datagram"):
+        one, two = (table.assign(key=table[identity]) for table in (came, went))
+        at, to = _latest(one, two, 0).T
+        starts, ends = (
+            table.set_index(number)["time_ns"].reindex(places).to_numpy(np.int64)
+            for table, number, places in ((came, "at", at), (went, "to", to))
+        )
+        result[at[ends - starts <= _LONGEST_STAY_NS]] = True
+        came, went = came[~came["at"].isin(at)], went[~went["to"].isin(to)]
+        # 0: not of IPv4, and so no router makes fragments of it
+        came, went = came[came["datagram"] != 0], went[went["datagram"] != 0]
     return result

@@ -10,7 +10,7 @@ import pandas as pd
 
 from testbed.core.quantities import number
 from testbed.results import layout
-from testbed.viewer import movements, sightings
+from testbed.viewer import movements, sightings, words
 from testbed.viewer.columns import Pack
 from testbed.viewer.of_run import Collected
 from testbed.viewer.scene import Scene
@@ -54,8 +54,13 @@ def collect(name: str, packets: pd.DataFrame, said: pd.DataFrame, read: Read) ->
         said.assign(capture=CAPTURE),
         lambda _, frames: read(frames),
     )
-    pack = Pack()
-    about = {"kind": "capture", "title": name, "claims": [], "scenes": [scene.packed(pack, 0)]}
+    pack, budget = Pack(), words.Budget()
+    about = {
+        "kind": "capture",
+        "title": name,
+        "claims": [],
+        "scenes": [scene.packed(pack, 0, budget)],
+    }
     return Collected(about, pack, notes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ from testbed.results import layout
 from testbed.results.data import ScenarioData
 from testbed.results.drawing import shape_labels
 from testbed.results.replay import complete_scenarios, experiment_of
-from testbed.viewer import movements, sightings, states, words
+from testbed.viewer import consequence, movements, sightings, states, words
 from testbed.viewer.columns import Pack
 from testbed.viewer.graph import Graph
 from testbed.viewer.scene import Scene, Where
 
 MOST_EVIDENCE = 2_000
 """Packets of one evidence that light up."""
+
+
+_WORDS = ["capture", "frame", "text", "mark"]
 
 
 @dataclass(frozen=True)
@@ -74,18 +77,21 @@ def collect(run: RunDir, choice: Choice) -> Collected:
     cls, meta, pack = experiment_of(run), run.meta(), Pack()
     verdicts = read_json(run.path / VERDICTS)
     notes: list[str] = []
-    budget = words.MOST_DESCRIBED
+    budget = words.Budget()
     scenes = []
     rows: dict[tuple[str, str, int], int] = {}
     for place, name in enumerate(shown):
         data = ScenarioData(name, run.scenario(name), None)
         wanted = _evidence(verdicts, name)
-        scene = _scene(data, choice, wanted, budget, notes)
-        budget -= len(scene.texts)
+        share = budget.share(len(shown) - place)
+        rest = replace(share)
+        scene = _scene(data, choice, wanted, notes)
+        scene.texts = _texts(data, scene, rest, notes)
         for found in wanted:
             for row in scene.rows_of([found]):
                 rows[name, *found] = row
-        scenes.append(scene.packed(pack, place))
+        scenes.append(scene.packed(pack, place, rest))
+        budget.spend(share, rest)
     about = {
         "kind": "run",
         "title": cls.title().rstrip("."),
@@ -131,15 +137,14 @@ def _claim(
     return {name: verdict.get(name, "") for name in kept} | {"evidence": evidence}
 
 
-def _scene(
-    data: ScenarioData, choice: Choice, wanted: list[Where], budget: int, notes: list[str]
-) -> Scene:
+def _scene(data: ScenarioData, choice: Choice, wanted: list[Where], notes: list[str]) -> Scene:
     graph = Graph.of(data.topology, data.network)
     seen = _seen(data, graph, notes)
     ends = [int(row["time_ns"]) for row in states.events(data) if row["event"] == "end"]
     last_ns = max((int(one["time_ns"].iloc[-1]) for one in seen.values() if len(one)), default=0)
     end_ns = max([*ends, last_ns])
-    found = _cut(movements.find(seen, graph, end_ns), data.name, choice, notes)
+    found = movements.find(seen, graph, end_ns, _taken(data))
+    found = _cut(found, graph, data.name, choice, notes)
     recorded = states.changes(data, notes) | states.saved(data, graph, notes)
     recorded |= {"sockets": states.sockets(data), "windows": list(states.windows(data))}
     return Scene(
@@ -148,7 +153,7 @@ def _scene(
         _links(data, graph),
         found,
         end_ns,
-        _texts(data, seen, budget, notes),
+        pd.DataFrame(columns=_WORDS),
         lambda capture, frames: _raw(data, capture, frames),
         states.events(data),
         recorded,
@@ -173,7 +178,21 @@ def _seen(data: ScenarioData, graph: Graph, notes: list[str]) -> dict[str, pd.Da
     return found
 
 
-def _cut(found: pd.DataFrame, scenario: str, choice: Choice, notes: list[str]) -> pd.DataFrame:
+def _taken(data: ScenarioData) -> dict[str, movements.Taken]:
+    """How each interface was captured; times from the scenario's start."""
+    path = data.path / "captures" / "captures.json"
+    return {
+        name: movements.Taken(
+            stats["start_ns"] - data.t0_ns, stats["end_ns"] - data.t0_ns, stats["filter"]
+        )
+        for name, stats in (read_json(path) if path.is_file() else {}).items()
+        if {"start_ns", "end_ns", "filter"} <= set(stats)
+    }
+
+
+def _cut(
+    found: pd.DataFrame, graph: Graph, scenario: str, choice: Choice, notes: list[str]
+) -> pd.DataFrame:
     """The movements in the chosen time."""
     times = found["sent_ns"].to_numpy() / 1e9
     kept = np.ones(len(found), bool)
@@ -182,32 +201,36 @@ def _cut(found: pd.DataFrame, scenario: str, choice: Choice, notes: list[str]) -
     if choice.to_s is not None:
         kept &= times <= choice.to_s
     if not kept.all():
-        away = number(int((~kept).sum()), "packets")
-        notes.append(f"{scenario}: {away} outside the chosen time")
+        packets = consequence.packets(found, [link.nodes for link in graph.links])
+        away = len(np.unique(packets)) - len(np.unique(packets[kept]))
+        notes.append(f"{scenario}: {number(away, 'packets')} outside the chosen time")
     return found[kept].reset_index(drop=True)
 
 
 def _texts(
-    data: ScenarioData, seen: Mapping[str, pd.DataFrame], budget: int, notes: list[str]
+    data: ScenarioData, scene: Scene, budget: words.Budget, notes: list[str]
 ) -> pd.DataFrame:
     """Packets in words, of as many captures as fit into the budget, small ones first."""
-    parts, silent = [], []
-    for capture in sorted(seen, key=lambda name: len(seen[name])):
-        frames = seen[capture]["frame"].tolist()
-        if len(frames) > budget:
-            silent.append(capture)
+    captures, frames = scene.places()
+    shown = pd.DataFrame({"capture": captures, "frame": frames, "packet": scene.packets})
+    parts, silent = [pd.DataFrame(columns=_WORDS)], []
+    said = np.array([], np.int64)
+    for capture, of in sorted(shown.groupby("capture"), key=lambda one: len(one[1])):
+        also = np.union1d(said, of["packet"])
+        if len(also) - len(said) > budget.described:
+            silent.append(str(capture))
             continue
-        budget -= len(frames)
+        budget.described -= len(also) - len(said)
+        said = also
         from analysis import packets
 
-        said = words.describe(data.packets(capture, list(packets.COLUMNS)), frames)
-        parts.append(said.assign(capture=capture))
+        whole = data.packets(str(capture), list(packets.COLUMNS))
+        parts.append(words.describe(whole, of["frame"]).assign(capture=capture)[_WORDS])
     if silent:
         notes.append(
             f"{data.name}: packets of {', '.join(silent)} have protocol, ports and length, no words"
         )
-    columns = ["capture", "frame", "text", "mark"]
-    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts)
 
 
 def _raw(data: ScenarioData, capture: str, frames: Iterable[int]) -> Mapping[int, Any]:

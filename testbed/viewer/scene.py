@@ -51,12 +51,24 @@ class Scene:
     more: Mapping[str, Any] = field(default_factory=dict)
     first: Sequence[Where] = ()
 
-    def packed(self, pack: Pack, number: int) -> dict[str, Any]:
-        """What the page's beginning says of it; the columns go into the pack."""
+    @cached_property
+    def packets(self) -> NDArray[np.int64]:
+        """The packet of each movement, by number."""
+        return consequence.packets(self.movements, [link["nodes"] for link in self.links])
+
+    def packed(self, pack: Pack, number: int, budget: words.Budget) -> dict[str, Any]:
+        """What the page's beginning says of it; the columns go into the pack.
+
+        Args:
+            pack: of the page.
+            number: of the scene.
+            budget: how many packets may have layers; what is spent is taken away.
+        """
         rows, prefix = self.movements, f"s{number}-"
         talk, turned, talks = conversations(rows)
         text, mark, said = self._in_words()
-        chosen = words.chosen(rows, talk, self.rows_of(self.first))
+        chosen = words.chosen(rows, self.packets, talk, self.rows_of(self.first), budget.opened)
+        budget.opened -= len(np.unique(self.packets[chosen]))
         numbers = {
             "took": rows["took_ns"].to_numpy(),
             "way": (rows["link"] * 2 + rows["end"]).to_numpy(),
@@ -66,7 +78,7 @@ class Scene:
             "bytes": rows["bytes"].to_numpy(),
             "flags": rows["flags"].to_numpy(),
             "talk": talk,
-            "packet": consequence.packets(rows, [link["nodes"] for link in self.links]),
+            "packet": self.packets,
             "text": text,
             "mark": mark,
         }

@@ -76,6 +76,9 @@ _CONTENT = (
 
 _ENDS = ("ip_src", "ip_dst", "udp_sport", "udp_dport", "tcp_sport", "tcp_dport")
 
+_DATAGRAM = ("ip_src", "ip_dst", "ip_proto", "ip_id", "ip_offset_bytes")
+"""What an IPv4 packet and the first fragment that a router makes of it share (RFC 791, 3.2)."""
+
 _FRAME = ("protocol", "eth_src", "eth_dst", "wire_bytes")
 """Identifies frames of protocols that the reader does not decode (LLDP, STP)."""
 
@@ -93,9 +96,11 @@ def of_capture(packets: pd.DataFrame) -> pd.DataFrame:
         ``frame``, ``time_ns``, ``bytes``, ``protocol``, ``src`` and ``dst`` (IP addresses, or MAC
         addresses without IP), ``mac_src``, ``mac_dst``, ``sport``, ``dport`` (0: none), ``flags``
         (TCP's), ``ttl`` (0: no IP), ``ip`` (whether it is IP), ``key`` (uint64, the packet's
-        identity), ``content`` (the same without addresses and ports).
+        identity), ``content`` (the same without addresses and ports), ``datagram`` (of an IPv4
+        packet what its first fragment keeps; 0: not IPv4).
     """
     is_ip = packets["ip_version"].notna().to_numpy()
+    is_ipv4 = packets["ip_version"].eq(4).to_numpy(bool, na_value=False)
     unread = ~is_ip & packets["arp_op"].isna().to_numpy()
     content = _hash(packets, _CONTENT)
     content = np.where(unread, _hash(packets, _FRAME), content)
@@ -116,6 +121,7 @@ def of_capture(packets: pd.DataFrame) -> pd.DataFrame:
             "ip": is_ip,
             "key": _hash(packets, _ENDS, content),
             "content": content,
+            "datagram": np.where(is_ipv4, _hash(packets, _DATAGRAM), np.uint64(0)),
         }
     )
 

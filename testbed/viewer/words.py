@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,23 +52,47 @@ def describe(packets: pd.DataFrame, frames: Iterable[int]) -> pd.DataFrame:
     )
 
 
+@dataclass
+class Budget:
+    """Packets of a page, or of one of its scenes, that may have words and layers."""
+
+    described: int = MOST_DESCRIBED
+    opened: int = MOST_OPENED
+
+    def share(self, scenes: int) -> Budget:
+        """What one of some scenes may spend."""
+        return Budget(self.described // scenes, self.opened // scenes)
+
+    def spend(self, share: Budget, rest: Budget) -> None:
+        """Takes away what a scene used of its share."""
+        self.described -= share.described - rest.described
+        self.opened -= share.opened - rest.opened
+
+
 def chosen(
-    movements: pd.DataFrame, talks: NDArray[np.int64], first: Iterable[int], most: int = MOST_OPENED
+    movements: pd.DataFrame,
+    packets: NDArray[np.int64],
+    talks: NDArray[np.int64],
+    first: Iterable[int],
+    most: int,
 ) -> NDArray[np.int64]:
-    """Rows of the movements that the page can open.
+    """Rows of the movements that the page can open: all those of the packets that are chosen.
 
     Args:
         movements: of `testbed.viewer.movements.find`.
+        packets: the packet of each.
         talks: the conversation of each.
         first: rows that come before all others, such as evidence.
-        most: how many there may be.
+        most: how many packets there may be.
     """
-    nth = pd.Series(talks).groupby(talks).cumcount().to_numpy()
-    rank = np.where(nth < FIRST_OPENED, 1, 2)
+    begins = ~pd.Series(packets).duplicated().to_numpy()  # the first movement of a packet
+    nth = pd.Series(begins.astype(int)).groupby(talks).cumsum().to_numpy()
+    rank = np.where(nth <= FIRST_OPENED, 1, 2)
     rank[movements["status"].to_numpy() == 3] = 1  # lost: people want to know what
     rank[np.fromiter(first, np.int64)] = 0
-    order = np.argsort(rank, kind="stable")[:most]
-    return np.sort(order)
+    ranks = pd.Series(rank).groupby(packets, sort=False).min()
+    found = ranks.sort_values(kind="stable").index[:most]
+    return np.flatnonzero(np.isin(packets, found.to_numpy()))
 
 
 def opened(packet: RawPacket) -> dict[str, Any]:

@@ -27,9 +27,9 @@ TEXT = "document.querySelector('#panel').innerText"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def node():
+def built():
     try:
-        bundle.node()
+        bundle.find()
     except MissingPrerequisiteError as error:
         pytest.skip(str(error))
 
@@ -37,7 +37,8 @@ def node():
 def page_of(folder, *words):
     """What `testbed` writes."""
     argv = [sys.executable, "-m", "testbed", *words, "-o", folder / "page.html"]
-    subprocess.run(argv, check=True, capture_output=True, cwd=PROJECT)
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=PROJECT)
+    assert done.returncode == 0, done.stderr
     return folder / "page.html"
 
 

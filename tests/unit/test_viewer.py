@@ -63,10 +63,11 @@ def seen(interface, *rows):
                 "ip": True,
                 "key": key,
                 "content": key,
+                "datagram": 0,
             }
             | values
         )
-    frame = pd.DataFrame(made).astype({"key": "uint64", "content": "uint64"})
+    frame = pd.DataFrame(made).astype(dict.fromkeys(("key", "content", "datagram"), "uint64"))
     texts = ("protocol", "src", "dst", "mac_src", "mac_dst")
     return frame.astype(dict.fromkeys(texts, "category"))
 
@@ -125,6 +126,69 @@ def test_a_packet_that_a_router_keeps_stops_there_and_one_without_hops_expires()
     assert at_router["stop"].tolist() == [1, 2, 0, 0]
     without = {name: one for name, one in captures.items() if name != "r1-eth1"}
     assert set(movements.find(without, CHAIN, 1000 * MS)["stop"]) == {0}, "where it went is unknown"
+
+
+def test_of_packets_that_are_the_same_to_the_byte_as_many_stop_as_do_not_leave():
+    captures = {
+        "h1-eth0": seen("h1-eth0", *((time_ms, 1) for time_ms in range(100))),
+        "r1-eth0": seen("r1-eth0", *((time_ms + 5, 1) for time_ms in range(100))),
+        "r1-eth1": seen("r1-eth1", *((time_ms, 1, {"ttl": 63}) for time_ms in (20, 60, 110))),
+    }
+    found = movements.find(captures, CHAIN, 1000 * MS)
+    assert (found["stop"] == movements.STOPS).sum() == 97
+
+
+def test_a_packet_that_leaves_in_fragments_did_not_stop():
+    def at_router(*left):
+        captures = {
+            "h1-eth0": seen("h1-eth0", (0, 1, {"datagram": 7}), (1, 2, {"datagram": 8})),
+            "r1-eth0": seen("r1-eth0", (5, 1, {"datagram": 7}), (6, 2, {"datagram": 8})),
+            "r1-eth1": seen("r1-eth1", *left),
+        }
+        found = movements.find(captures, CHAIN, 1000 * MS)
+        return found.loc[found["link"] == 0, "stop"].tolist()
+
+    assert at_router((5, 3, {"datagram": 7}), (5, 4, {"datagram": 9})) == [0, 1]
+    assert at_router((5, 1, {"datagram": 7}), (6, 3, {"datagram": 8})) == [0, 0]
+
+
+def test_a_fragment_shares_its_datagram_with_the_packet_it_is_of():
+    table = packets.read(LAYERS)
+    one = sightings.of_capture(table)
+    cut = table.assign(ip_bytes=576, ip_mf=True, udp_sport=table["udp_sport"])
+    two = sightings.of_capture(cut)
+    ipv4 = (table["ip_version"] == 4).to_numpy(bool, na_value=False)
+    assert (one["content"] != two["content"])[ipv4].any()
+    assert (one["datagram"] == two["datagram"]).all()
+    assert (one["datagram"] != 0).tolist() == ipv4.tolist()
+    other = sightings.of_capture(cut.assign(ip_id=cut["ip_id"] + 1))
+    assert (one["datagram"] != other["datagram"])[ipv4].all()
+
+
+@pytest.mark.parametrize(
+    ("sender", "receiver", "statuses"),
+    [
+        (movements.Taken(), movements.Taken(), [3, 3]),
+        (movements.Taken(), movements.Taken(start_ns=50 * MS), [1, 3]),
+        (movements.Taken(), movements.Taken(end_ns=50 * MS), [3, 1]),
+        (movements.Taken(), movements.Taken(filter="tcp"), [1, 1]),
+        (movements.Taken(filter="udp"), movements.Taken(filter="udp"), [3, 3]),
+        (movements.Taken(filter="udp"), movements.Taken(), [3, 3]),
+    ],
+)
+def test_only_what_both_ends_captured_can_be_lost(sender, receiver, statuses):
+    captures = {"h1-eth0": seen("h1-eth0", (0, 1), (60, 2)), "r1-eth0": seen("r1-eth0", (70, 3))}
+    taken = {"h1-eth0": sender, "r1-eth0": receiver}
+    found = movements.find(captures, CHAIN, 1000 * MS, taken)
+    assert found.loc[found["key"] < 3, "status"].tolist() == statuses
+
+
+def test_a_packet_stops_at_a_router_only_if_it_was_captured_where_it_would_leave():
+    captures = {name: seen(name, (0, 1)) for name in ("h1-eth0", "r1-eth0")}
+    captures["r1-eth1"] = seen("r1-eth1", (50, 9))
+    for taken, stop in ((movements.Taken(), 1), (movements.Taken(filter="tcp"), 0)):
+        found = movements.find(captures, CHAIN, 1000 * MS, {"r1-eth1": taken})
+        assert found.loc[found["link"] == 0, "stop"].tolist() == [stop]
 
 
 def test_one_captured_end_gives_the_other_by_the_links_delay():
@@ -274,16 +338,13 @@ def test_nothing_of_the_viewer_names_a_place_to_download_from():
     others = {name: one for name, one in lock["packages"].items() if name}
     assert len(others) > 50
     assert [name for name, one in others.items() if "integrity" not in one] == []
-    assert [name for name, one in others.items() if "resolved" in one] == []
+    assert [name for name, one in others.items() if "resolved" in one or "funding" in one] == []
+    assert "://" not in json.dumps(lock)
 
 
-def test_without_node_the_command_says_what_gets_it(monkeypatch, tmp_path):
+def test_without_the_page_the_command_says_what_gets_it_and_builds_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
-
-    def absent(name):
-        raise bundle.PackageNotFoundError(name)
-
-    monkeypatch.setattr(bundle, "distribution", absent)
+    monkeypatch.setattr(bundle, "_build", lambda *_: pytest.fail("it builds"))
     target = tmp_path / "page.html"
     with pytest.raises(
         MissingPrerequisiteError, match="install it with: make extra-viewer"
@@ -302,8 +363,54 @@ def test_a_build_that_fails_leaves_nothing_and_says_why(monkeypatch, tmp_path):
         (sources / name).write_text("no JSON")
     monkeypatch.setattr(bundle, "SOURCES", sources)
     with pytest.raises(MissingPrerequisiteError, match="not built: "):
-        bundle.find()
+        bundle.build()
     assert [path for path in (tmp_path / "viewer").iterdir() if path.is_dir()] == []
+
+
+def test_npm_keeps_its_files_in_the_temporary_folder(monkeypatch, tmp_path):
+    given = []
+
+    def result(argv, cwd, env):
+        given.append((cwd, env))
+        return subprocess.CompletedProcess(argv, 1, "", "enough")
+
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path))
+    monkeypatch.setattr(bundle.guard, "result", result)
+    monkeypatch.setattr(bundle, "node", lambda: tmp_path)
+    with pytest.raises(MissingPrerequisiteError, match="enough"):
+        bundle.build()
+    ((cwd, env),) = given
+    places = [env["npm_config_cache"], env["npm_config_logs_dir"]]
+    assert all(place.startswith(f"{cwd}/") for place in places)
+
+
+def test_a_path_with_brackets_is_printed_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(bundle, "find", lambda: bundle.Bundle("", "", ""))
+    (folder := tmp_path / "[").mkdir()
+    target = folder / "x].html"  # "[/x]" would close a style of Rich
+    done = CliRunner().invoke(cli, ["capture", "view", str(LAYERS), "-o", str(target)])
+    assert done.exception is None
+    assert done.stdout.strip() == str(target)
+
+
+def test_a_limit_counts_packets_not_the_links_they_cross():
+    crossed = pd.DataFrame({"status": [0] * 9})
+    packet = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    talk = np.zeros(9, np.int64)
+    assert words.chosen(crossed, packet, talk, [8], 2).tolist() == [0, 1, 2, 6, 7, 8]
+    crossed.loc[4, "status"] = movements.LOST
+    assert words.chosen(crossed, packet, talk, [], 9).tolist() == list(range(9))
+
+
+def test_scenes_share_one_budget():
+    budget = words.Budget(1000, 100)
+    for scenes, opened in ((3, 33), (2, 48), (1, 94)):
+        share = budget.share(scenes)
+        rest = words.Budget(share.described, share.opened)
+        assert share.opened == opened
+        rest.opened -= min(rest.opened, 3 if scenes > 1 else 1000)
+        budget.spend(share, rest)
+    assert budget.opened == 0
 
 
 def test_a_wheel_has_the_finished_bundle(monkeypatch, tmp_path):
@@ -354,7 +461,7 @@ def test_lost_packets_and_evidence_come_first_among_those_with_layers():
     found = pd.DataFrame({"status": np.zeros(200, int)})
     found.loc[150, "status"] = movements.LOST
     talks = np.zeros(200, np.int64)
-    chosen = words.chosen(found, talks, [199], most=23)
+    chosen = words.chosen(found, np.arange(200), talks, [199], most=23)
     assert {150, 199} <= set(chosen.tolist()) and len(chosen) == 23
     assert sorted(chosen.tolist()) == chosen.tolist()
 

@@ -112,6 +112,12 @@ export interface Window {
   ssthresh: (number | null)[];
 }
 
+/** Whether a congestion window is of the sender of a conversation. */
+export function isSentBy(window: Window, from: string, to: string): boolean {
+  const [saddr, sport, daddr, dport] = window.ends;
+  return withPort(saddr, Number(sport)) === from && withPort(daddr, Number(dport)) === to;
+}
+
 export interface More {
   routes?: Change[];
   neighbours?: Change[];

@@ -1,7 +1,7 @@
 // One packet: its way through the network, its conversation, its layers and its bytes.
 
 import uPlot from "uplot";
-import { ARRIVAL_GUESSED, EXPIRES, LOST, SEEN, START_GUESSED, type Field, type Layers, type Scene, type Window } from "./data.ts";
+import { ARRIVAL_GUESSED, EXPIRES, isSentBy, LOST, SEEN, START_GUESSED, type Field, type Layers, type Scene, type Window } from "./data.ts";
 import { h, table } from "./dom.ts";
 import { count, duration, moment } from "./format.ts";
 import { say } from "./phrases.ts";
@@ -17,7 +17,7 @@ export function packetPanel(viewer: Viewer, row: number): HTMLElement {
   const curve = h("div", { class: "plot" });
   void scene.layers(row).then((found) => { layers.append(found ? layersView(found) : absent(scene, row)); });
   void scene.more().then((more) => {
-    const windows = more.windows?.filter((one) => isOf(one, from, to) || isOf(one, to, from)) ?? [];
+    const windows = more.windows?.filter((one) => isSentBy(one, from, to) || isSentBy(one, to, from)) ?? [];
     for (const window of windows) if (curve.isConnected) drawWindow(curve, window, viewer);
   });
   return h(
@@ -124,12 +124,6 @@ function fieldView(field: Field, point: (start: number, length: number) => void,
     h("summary", { onmouseover: show, onfocus: show }, ...words),
     ...children.map((child) => fieldView(child, point, false)),
   );
-}
-
-/** Whether a window is of the sender of a conversation. */
-function isOf(window: Window, from: string, to: string): boolean {
-  const ports = [from, to].map((end) => end.slice(end.lastIndexOf(":") + 1));
-  return window.ends.filter((end) => /^\d+$/.test(end)).join(" ") === ports.join(" ");
 }
 
 function drawWindow(place: HTMLElement, window: Window, viewer: Viewer): void {

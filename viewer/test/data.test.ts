@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { histogram } from "../src/bar.ts";
-import { indexOf, LOST } from "../src/data.ts";
+import { indexOf, isSentBy, LOST } from "../src/data.ts";
 import { count, duration, moment } from "../src/format.ts";
 import { onWay } from "../src/geometry.ts";
 import { arrange } from "../src/ladder.ts";
@@ -25,6 +25,13 @@ test("a movement knows its ends, its packet and its conversation", async () => {
   assert.deepEqual(scene.places(2)[0], { capture: "c-left", frame: 3, sent: true });
   assert.equal(await scene.layers(0), undefined);
   assert.equal((await scene.layers(1))?.hex, "00ff");
+});
+
+test("a congestion window is that of a sender with its address", () => {
+  const window = { ends: ["10.0.0.1", "1000", "10.0.0.2", "80"], time_s: [], cwnd: [], ssthresh: [] };
+  assert.equal(isSentBy(window, "10.0.0.1:1000", "10.0.0.2:80"), true);
+  assert.equal(isSentBy(window, "10.0.0.3:1000", "10.0.0.2:80"), false);
+  assert.equal(isSentBy(window, "10.0.0.2:80", "10.0.0.1:1000"), false);
 });
 
 test("packets are named by their flags", async () => {
