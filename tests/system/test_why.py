@@ -51,6 +51,16 @@ EXPECTED = {  # case → node, words of the answer; both are empty where nothing
     "cable between routers": ("r2", "r2-eth1 of r2 is down"),
     "lossy cable": ("s1", "the cable of s1-eth2 loses every packet"),
     "no flows": ("s1", "switch s1 has no flow"),
+    "access ports and a trunk": ("", ""),
+    "a trunk of the VLAN": ("", ""),
+    "a trunk of another VLAN": ("s1", "s1-eth1 in VLAN 10 and s1-eth2 as a trunk of VLAN 20"),
+    "access port behind a trunk": ("s2", "s2-eth2 in VLAN none and s2-eth1 in VLAN 11"),
+    "access port instead of a trunk": ("s2", "s2-eth2 in VLAN 10 and s2-eth1 in VLAN 10"),
+    "translated": ("", ""),
+    "proxy ARP": ("", ""),
+    "same address in another VLAN": ("", ""),
+    "same addresses elsewhere": ("", ""),
+    "a namesake's address": ("h4", "h4 and h2 have the same address 10.0.0.2"),
     "VLANs": ("s1", "s1-eth1 in VLAN none and s1-eth2 in VLAN 7"),
 }
 

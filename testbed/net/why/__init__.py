@@ -1,8 +1,10 @@
 """`why h1 h2`: the first thing that keeps two hosts from talking, in words.
 
-The way of a packet is walked as the nodes themselves would send it: address, route, interface,
-cable, switch, neighbour, forwarding, filter; there and back. Then a packet is sent, small and as
-large as the interface allows. Everything is read from the kernel as it is now.
+Packets are sent, small and as large as the interface allows. The way of a packet is walked as the
+nodes themselves would send it: address, route, interface, cable, switch, neighbour, forwarding,
+filter; there and back. What looks wrong on the way is only named if packets do not pass: proxies
+and translated addresses get packets through where a walk finds no way. Everything is read from the
+kernel as it is now.
 """
 
 from __future__ import annotations
@@ -54,19 +56,59 @@ def why(net: Network, source: str, target: str, say: Callable[[str], None]) -> F
     assert to and back
     if wrong := _shared(state, source, back) or _shared(state, target, to):
         return wrong
-    state.run(source, "ping", "-c1", "-W1", str(to))  # so that neighbours are looked for
-    ours = hops.source_address(state, source, to) or back
-    there = _walk(state, (source, ours), (target, to), say)
-    if isinstance(there, Finding):
-        return there
-    again = _walk(state, (target, to), (source, ours), say)
-    if isinstance(again, Finding):
-        return again.on_the_way_back()
-    return _try(state, source, target, to, [*there, *again])
+    tried = _Tried(state, source, to)  # first, so that neighbours are looked for
+    ways = _both_ways(state, (source, back), (target, to), say)
+    unique = len(state.with_address(to)) == len(state.with_address(back)) == 1
+    if tried.pass_all and (unique or not isinstance(ways, Finding)):
+        return None
+    return ways if isinstance(ways, Finding) else _unseen(state, target, tried, ways)
+
+
+class _Tried:
+    """What became of packets to an address.
+
+    Attributes:
+        source: the sender.
+        to: the address.
+        large_bytes: size of the largest packets that the sender's interface takes.
+        small: small ones were answered.
+        pass_all: small and large ones were answered, by another node.
+    """
+
+    def __init__(self, state: State, source: str, to: Address) -> None:
+        self.source, self.to = source, to
+        out = hops.leaving(state, source, to)
+        self.large_bytes = out.mtu_bytes if out else 0
+        self.small = bool(state.run(source, "ping", "-c2", "-W1", str(to)))
+        self.pass_all = bool(
+            self.small
+            and out
+            and state.run(source, "ping", "-c2", "-W1", "-M", "dont", "-s", self.large, str(to))
+        )
+
+    @property
+    def large(self) -> str:
+        """The large packets' payload in bytes."""
+        return str(self.large_bytes - _IP_AND_ICMP_BYTES)
 
 
 Crossed = list[tuple[Face, Face]]
 """The interface that sends and the one that receives, for each hop."""
+
+
+def _both_ways(
+    state: State,
+    source: tuple[str, Address],
+    target: tuple[str, Address],
+    say: Callable[[str], None],
+) -> Crossed | Finding:
+    """The hops there and back, or what looks wrong on the way."""
+    ours = (source[0], hops.source_address(state, source[0], target[1]) or source[1])
+    there = _walk(state, ours, target, say)
+    if isinstance(there, Finding):
+        return there
+    again = _walk(state, target, ours, say)
+    return again.on_the_way_back() if isinstance(again, Finding) else [*there, *again]
 
 
 def _walk(
@@ -89,6 +131,8 @@ def _walk(
                 f"{here} ip route get {to}",
             )
         visited.append(here)
+        if crossed and any(face.node == here for face in state.with_address(to)):
+            return _same_address(state, last, here, to)
         if crossed and (wrong := hops.not_forwarding(state, here)):
             return wrong
         hop = hops.next_hop(state, here, source[1], to)
@@ -117,20 +161,31 @@ def _without_address(state: State, node: str) -> Finding:
 
 
 def _shared(state: State, node: str, address: Address) -> Finding | None:
-    others = [f for f in state.with_address(address) if f.node != node]
-    if not others:
-        return None
+    """Another node with the address on the same LAN; elsewhere it may have its reasons."""
+    owners = state.with_address(address)
+    for face in (f for f in owners if f.node == node):
+        ways = state.ways(face)
+        for other in (f for f in owners if f.node != node):
+            way = ways.get((other.node, other.name))
+            if way and not hops.on_the_way(state, way):
+                return _same_address(state, node, other.node, address)
+    return None
+
+
+def _same_address(state: State, node: str, other: str, address: Address) -> Finding:
+    face = next(f for f in state.with_address(address) if f.node == other)
     return Finding(
         node,
-        f"{node} and {others[0].node} have the same address {address}; packets go to whoever "
+        f"{node} and {other} have the same address {address}; packets go to whoever "
         "answered the last ARP request",
-        f"{others[0].node} ip addr show {others[0].name}",
+        f"{other} ip addr show {face.name}",
     )
 
 
-def _try(state: State, source: str, target: str, to: Address, crossed: Crossed) -> Finding | None:
-    """Sends packets, where everything that can be read looks right."""
-    if not state.run(source, "ping", "-c2", "-W1", str(to)):
+def _unseen(state: State, target: str, tried: _Tried, crossed: Crossed) -> Finding:
+    """What keeps packets back, where everything that can be read looks right."""
+    source, to = tried.source, tried.to
+    if not tried.small:
         if state.setting(target, "net/ipv4/icmp_echo_ignore_all"):
             return Finding(
                 target,
@@ -139,10 +194,6 @@ def _try(state: State, source: str, target: str, to: Address, crossed: Crossed) 
             )
         nodes = list(dict.fromkeys([source, *(there.node for _, there in crossed)]))
         return filters.dropping(state, source, to, nodes) or _vanishing(state, source, to, crossed)
-    size = next(out for out, _ in crossed).mtu_bytes
-    large = str(size - _IP_AND_ICMP_BYTES)
-    if state.run(source, "ping", "-c2", "-W1", "-M", "dont", "-s", large, str(to)):
-        return None
     for out, there in crossed:
         if narrow := hops.narrowest(state, out, there):
             return Finding(
@@ -153,8 +204,8 @@ def _try(state: State, source: str, target: str, to: Address, crossed: Crossed) 
             )
     return Finding(
         source,
-        f"small packets pass, but packets of {size} bytes are lost on the way",
-        f"{source} ping -M do -s {large} {to}",
+        f"small packets pass, but packets of {tried.large_bytes} bytes are lost on the way",
+        f"{source} ping -M do -s {tried.large} {to}",
     )
 
 

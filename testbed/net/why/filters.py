@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from testbed.net.why.finding import Finding
 from testbed.net.why.state import Address, State
@@ -23,13 +24,11 @@ def dropping(state: State, source: str, to: Address, nodes: Sequence[str]) -> Fi
     Rules that mark the packets are added for a moment, and removed.
     """
     filtering = [node for node in nodes if _has_rules(state, node)]
-    watching = {node: _watch(state, node) for node in filtering}
-    try:
+    with ExitStack() as stack:
+        said = {node: stack.enter_context(_watched(state, node)) for node in filtering}
         state.run(source, "ping", "-c1", "-W1", str(to))
-    finally:
-        said = {node: _end(state, node, process) for node, process in watching.items()}
-    for node, text in said.items():
-        if found := _DROPPED.search(text):
+    for node, texts in said.items():
+        if found := _DROPPED.search("".join(texts)):
             rule = re.sub(r" \(verdict drop\)$", "", found["what"]).removeprefix("rule ")
             what = "its policy (drop)" if found["what"] == "policy drop" else f"the rule '{rule}'"
             return Finding(
@@ -44,7 +43,10 @@ def _has_rules(state: State, node: str) -> bool:
     return "hook" in state.run(node, "nft", "list", "ruleset")
 
 
-def _watch(state: State, node: str) -> subprocess.Popen[str]:
+@contextmanager
+def _watched(state: State, node: str) -> Iterator[list[str]]:
+    """Follows packets through a node's filter; the list gets what it said when the block ends."""
+    said: list[str] = []
     chains = " ".join(
         f"chain {hook} {{ type filter hook {hook} priority -450; {_MARKING}; }};"
         for hook in ("prerouting", "output")
@@ -52,8 +54,11 @@ def _watch(state: State, node: str) -> subprocess.Popen[str]:
     process: subprocess.Popen[str] = state.net[node].popen(
         ["nft", "monitor", "trace"], stderr=subprocess.DEVNULL, text=True
     )
-    state.run(node, "nft", f"table ip {_TABLE} {{ {chains} }};")
-    return process
+    try:
+        state.run(node, "nft", f"table ip {_TABLE} {{ {chains} }};")
+        yield said
+    finally:
+        said.append(_end(state, node, process))
 
 
 def _end(state: State, node: str, process: subprocess.Popen[str]) -> str:

@@ -48,6 +48,12 @@ def next_hop(state: State, here: str, sender: Address, to: Address) -> tuple[Fac
     return _filtered_back(state, sender, there) or (out, there)
 
 
+def leaving(state: State, node: str, to: Address) -> Face | None:
+    """The interface by which a node sends to an address; None without one, or if it is its own."""
+    found = state.rows(node, "ip", "-j", "-4", "route", "get", str(to))
+    return state.faces.get((node, str(found[0].get("dev")))) if found else None
+
+
 def source_address(state: State, node: str, to: Address) -> Address | None:
     """The address that a node puts into packets to another one."""
     found = state.rows(node, "ip", "-j", "-4", "route", "get", str(to))
@@ -138,6 +144,8 @@ def _neighbour(state: State, out: Face, via: Address, to: Address) -> Face | Fin
     owners = state.with_address(via)
     ways = state.ways(out)
     near = [face for face in owners if (face.node, face.name) in ways]
+    clear = [face for face in near if not on_the_way(state, ways[face.node, face.name])]
+    near = clear or near
     if not owners:
         return Finding(
             out.node,
@@ -155,7 +163,7 @@ def _neighbour(state: State, out: Face, via: Address, to: Address) -> Face | Fin
     there = near[0]
     if not there.up:
         return _is_down(there)
-    if wrong := _on_the_way(state, ways[there.node, there.name]):
+    if wrong := on_the_way(state, ways[there.node, there.name]):
         return wrong
     return _wrong_entry(state, out, there, via) or there
 
@@ -172,8 +180,8 @@ def _elsewhere(out: Face, owner: Face, via: Address, *, is_gateway: bool) -> Fin
     return Finding(out.node, text, f"{out.node} ip addr show {out.name}")
 
 
-def _on_the_way(state: State, way: Way) -> Finding | None:
-    """Cables and switches between two neighbours."""
+def on_the_way(state: State, way: Way) -> Finding | None:
+    """What is wrong with cables and switches between two neighbours; None if nothing seen is."""
     for one, two in way:
         for intf in (one, two):
             face = state.faces.get((intf.node.name, intf.name))
@@ -186,10 +194,10 @@ def _on_the_way(state: State, way: Way) -> Finding | None:
                     f"the cable of {intf.name} loses every packet that it sends (loss 100 %)",
                     f"py net.shape('{intf.name}')",
                 )
-    for (_, entry), (leaving, _) in pairwise(way):
-        if wrong := switches.not_forwarding(state, entry, leaving):
+    for (_, entry), (exit_, _) in pairwise(way):
+        if wrong := switches.not_forwarding(state, entry, exit_):
             return wrong
-    return None
+    return switches.vlan_not_carried(way)
 
 
 def _wrong_entry(state: State, out: Face, there: Face, via: Address) -> Finding | None:

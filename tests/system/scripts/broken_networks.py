@@ -83,9 +83,49 @@ ROUTED = {
 }
 
 
-def ask(net):
+WORKING = {
+    "translated": "r2 ip route del 10.0.1.0/24\nr1 nft add table ip n; "
+    "nft add chain ip n post '{ type nat hook postrouting priority 100; }'; "
+    "nft add rule ip n post oifname r1-eth1 masquerade",
+    "proxy ARP": "h1 ip addr add 10.0.1.1/8 dev h1-eth0; ip addr del 10.0.1.1/24 dev h1-eth0\n"
+    "r1 sysctl -qw net.ipv4.conf.all.proxy_arp=1",
+}
+
+
+class Trunk(Topo):
+    """h1 - s1 - s2 - h2."""
+
+    def build(self):
+        for number in (1, 2):
+            self.addLink(
+                self.addHost(f"h{number}", ip=f"10.0.0.{number}/24"), self.addSwitch(f"s{number}")
+            )
+        self.addLink("s1", "s2")
+
+
+class Twins(Topo):
+    """h1 - s1 - h2, and apart from them h3 - s2 - h4 with the same addresses."""
+
+    def build(self):
+        for number in (1, 2, 3, 4):
+            host = self.addHost(f"h{number}", ip=f"10.0.0.{2 - number % 2}/24")
+            self.addLink(host, self.addSwitch(f"s{(number + 1) // 2}"))
+
+
+def in_vlan(*ports):
+    """Makes access ports of VLAN 10, or what else is given for a port."""
+
+    def tag(net):
+        for port in ports:
+            name, _, what = port.partition(" ")
+            net[name.partition("-")[0]].vsctl(f"set port {name} {what or 'tag=10'}")
+
+    return tag
+
+
+def ask(net, target="h2"):
     lines = []
-    found = why(net, "h1", "h2", lines.append)
+    found = why(net, "h1", target, lines.append)
     return {
         "text": found.text if found else "",
         "node": found.node if found else "",
@@ -94,7 +134,7 @@ def ask(net):
     }
 
 
-def broken(topo, change, switch=LinuxBridge, action=None):
+def broken(topo, change, switch=LinuxBridge, action=None, target="h2"):
     net = Mininet(topo, switch=switch, controller=None)
     net.start()
     try:
@@ -103,12 +143,12 @@ def broken(topo, change, switch=LinuxBridge, action=None):
                 far = 3 - number
                 net[f"r{number}"].cmd(f"ip route replace 10.0.{far}.0/24 via 10.0.8.{far}")
 
-        if change:
-            node, _, command = change.partition(" ")
+        for line in change.splitlines():
+            node, _, command = line.partition(" ")
             print(net[node].cmd(command), end="", flush=True)
         if action:
             action(net)
-        return ask(net)
+        return ask(net, target)
     finally:
         net.stop()
 
@@ -124,4 +164,23 @@ answers["no flows"] = broken(Lan(), "", switch=OVSSwitch)
 answers["VLANs"] = broken(
     Lan(), "", switch=OVSBridge, action=lambda net: net["s1"].vsctl("set port s1-eth2 tag=7")
 )
+answers |= {
+    name: broken(Trunk(), "", switch=OVSBridge, action=in_vlan("s1-eth1", *others))
+    for name, others in {
+        "access ports and a trunk": ("s2-eth1",),
+        "a trunk of the VLAN": ("s2-eth1", "s1-eth2 trunks=10,20"),
+        "a trunk of another VLAN": ("s2-eth1", "s1-eth2 trunks=20"),
+        "access port behind a trunk": ("s2-eth1 tag=11",),
+        "access port instead of a trunk": ("s2-eth1", "s2-eth2"),
+    }.items()
+}
+answers |= {name: broken(Routed(), change) for name, change in WORKING.items()}
+answers["same address in another VLAN"] = broken(
+    Lan(),
+    LAN["same address"],
+    switch=OVSBridge,
+    action=in_vlan("s1-eth1", "s1-eth2", "s1-eth3 tag=20"),
+)
+answers["same addresses elsewhere"] = broken(Twins(), "")
+answers["a namesake's address"] = broken(Twins(), "", target="h4")
 Path("answers.json").write_text(json.dumps(answers, indent=1))
