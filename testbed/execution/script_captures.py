@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.author.running_network import RunningNetwork
+from testbed.core import files
 from testbed.net import dropin
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def capturing(interfaces: Sequence[str], folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for end in open_ones:  # of scripts that do not stop their network
-            end()
+        with ExitStack() as stack:  # of scripts that do not stop their network
+            for end in reversed(open_ones):
+                stack.callback(end)
 
 
 def _begin(
@@ -61,7 +63,10 @@ def _begin(
         ended = True
         running.__exit__(None, None, None)
         for capture in sorted((folder / "captures").glob("*.pcap")):
-            shutil.move(capture, _free(here / capture.name, taken))
+            target = _free(here / capture.name, taken)
+            with files.writing(target) as file, capture.open("rb") as packets:
+                shutil.copyfileobj(packets, file)
+            capture.unlink()
 
     try:
         running.capture(*interfaces)

@@ -18,6 +18,7 @@ SWITCH = (
     "listenPort",
     "failMode",
     "datapath",
+    "dpopts",
     "protocols",
     "inband",
     "batch",

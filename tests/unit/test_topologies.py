@@ -215,6 +215,11 @@ def test_data_of_a_topologys_own_and_numbers_as_text_pass():
     assert not check_topology(topo)
 
 
+def test_an_option_of_mininets_own_switches_passes():
+    switch = ("addSwitch", ("s1",), {"dpopts": "--no-slicing", "opts": "", "dpid": "1"})
+    assert not check_topology(graph(HOST, switch, link())())
+
+
 def test_two_hosts_may_have_interfaces_of_one_name():
     second = ("addHost", ("h2",), {})
     links = [("addLink", (name, "s1"), {"intfName1": "eth0"}) for name in ("h1", "h2")]
