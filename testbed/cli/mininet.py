@@ -87,7 +87,8 @@ def mininet(
     if isinstance(where, GuestRuntime):
         from testbed.execution.mininet import Script
 
-        _in_guest(Script(path, arguments, kept, captures, seed), where)
+        named = [folder.absolute() for folder in keep]
+        _in_guest(Script(path, arguments, named, captures, seed), where)
     elif clock == "virtual":
         raise ConfigError("--clock virtual: the host's clock is real; add --runtime guest")
     else:

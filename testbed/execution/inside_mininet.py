@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -41,25 +43,44 @@ class Request(TypedDict):
     """What to run.
 
     ``script``, ``arguments``; ``here``: the working directory; ``folders``: the user's, in the
-    order of `LENT_FDS`; ``files``: where those of `FILES` belong; ``captures``: interfaces;
-    ``seed``; ``terminal``: talk to the user's, whose kind is ``term``.
+    order of `LENT_FDS`; ``links``: other paths by which they are named; ``files``: where those of
+    `FILES` belong; ``captures``: interfaces; ``seed``; ``umask``: the user's; ``terminal``: talk to
+    the user's, whose kind is ``term``.
     """
 
     script: str
     arguments: list[str]
     here: str
     folders: list[str]
+    links: dict[str, str]
     files: list[str]
     captures: list[str]
     seed: int
+    umask: int
     terminal: bool
     term: str
+
+
+class Result(TypedDict):
+    """What was written.
+
+    ``kept``: for each folder, paths below it of files and folders that are to be brought back, and
+    their modes; ``lost``: what is lost; ``removed``: what was removed in the user's folders.
+    """
+
+    kept: list[dict[str, int]]
+    lost: list[str]
+    removed: list[str]
 
 
 def main(folder: Path) -> int:
     """Runs the script in a process of its own, and keeps what it wrote, however it ended."""
     request = cast(Request, read_json(folder / REQUEST))
     folders = [lent.lend(fd, p) for fd, p in zip(LENT_FDS, request["folders"], strict=False)]
+    for link, target in request["links"].items():
+        if not os.path.lexists(link):
+            Path(link).parent.mkdir(parents=True, exist_ok=True)
+            Path(link).symlink_to(target)
     lent.show_all_programs()
     for number, name in enumerate(request["files"]):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -69,14 +90,22 @@ def main(folder: Path) -> int:
     script = subprocess.Popen([sys.executable, "-c", _RUN, PROJECT, SITE, str(folder)])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the script's
     code = script.wait()
-    result = {
-        "lost": [name for name in lent.lost() if name not in before],
+    write_json(folder / RESULT, dict(_kept(folders, folder, before)))
+    return code if code >= 0 else 128 - code
+
+
+def _kept(folders: Sequence[lent.Lent], folder: Path, before: set[str]) -> Result:
+    """Hands the user's files over, first of all, and says what became of all others."""
+    kept, failed = [], []
+    for number, each in enumerate(folders):
+        done, not_done = lent.keep(each, str(folder / WRITTEN / str(number)))
+        kept.append(done)
+        failed += [f"{each.path}/{name}" for name in not_done]
+    return {
+        "kept": kept,
+        "lost": failed + [name for name in lent.lost() if name not in before],
         "removed": [f"{each.path}/{name}" for each in folders for name in each.removed()],
     }
-    for number, each in enumerate(folders):
-        lent.keep(each, str(folder / WRITTEN / str(number)))
-    write_json(folder / RESULT, result)
-    return code if code >= 0 else 128 - code
 
 
 def _connect(request: Request, folder: Path) -> None:
@@ -89,10 +118,16 @@ def _connect(request: Request, folder: Path) -> None:
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_APPEND), number)
     reader, writer = os.pipe()
     if os.fork() == 0:  # a pipe, as Mininet's command line takes what a file has for keys
-        os.close(reader)
-        with (folder / INPUT).open("rb") as given, os.fdopen(writer, "wb") as pipe:
-            shutil.copyfileobj(given, pipe)
-        os._exit(0)
+        try:
+            os.close(reader)
+            with (
+                suppress(BrokenPipeError),  # the script need not read it
+                (folder / INPUT).open("rb") as given,
+                os.fdopen(writer, "wb") as pipe,
+            ):
+                shutil.copyfileobj(given, pipe)
+        finally:
+            os._exit(0)
     os.close(writer)
     os.dup2(reader, 0)
     os.close(reader)
@@ -111,6 +146,7 @@ def run_script(folder: Path) -> None:
 
     request = cast(Request, read_json(folder / REQUEST))
     mininet.__path__.append(f"{_PYTHON_PACKAGES}/mininet")  # `mn` imports its examples
+    os.umask(request["umask"])
     os.chdir(request["here"] if Path(request["here"]).is_dir() else "/root")
     sys.excepthook = partial(_print_traceback, request["script"])
     dropin.session.seed = request["seed"]

@@ -7,12 +7,15 @@ its own path, through a layer in memory. At the end the files that were written 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from testbed import guest_init
 from testbed.core import files
@@ -28,12 +31,14 @@ from testbed.execution.inside_mininet import (
     RESULT,
     WRITTEN,
     Request,
+    Result,
 )
 from testbed.execution.runtime import Outcome
 from testbed.execution.runtime.guest import GuestRuntime
 from testbed.guest_init import layers, visible
 
 _WALL_LIMIT_S = 7 * 86400.0
+_PERMISSIONS = 0o777
 
 
 @dataclass(frozen=True)
@@ -86,16 +91,21 @@ def run(script: Script, runtime: GuestRuntime, folder: Path) -> Finished:
     """
     here = Path.cwd()
     path = Path(os.path.abspath(script.path))  # noqa: PTH100 (a link's name is the script's)
-    folders, single = _seen(here, path, script)
+    named = [path, *_named(script.arguments)]
+    folders, single = _seen(here, named, script)
     interactive = runtime.clock == "real" and sys.stdin is not None and sys.stdin.isatty()
     request: Request = {
         "script": str(path),
         "arguments": list(script.arguments),
         "here": str(here),
         "folders": [str(p) for p in folders],
+        "links": {
+            str(p): str(p.resolve()) for p in _linked([*(n.parent for n in named), *script.keep])
+        },
         "files": [str(p) for p in single],
         "captures": list(script.captures),
         "seed": script.seed,
+        "umask": _umask(),
         "terminal": interactive,
         "term": os.environ.get("TERM", "dumb"),
     }
@@ -105,6 +115,12 @@ def run(script: Script, runtime: GuestRuntime, folder: Path) -> Finished:
         shutil.copyfile(file, folder / FILES / str(number))
     outcome = _run(script, runtime, folder, folders, interactive=interactive)
     return _returned(folder, folders, outcome)
+
+
+def _umask() -> int:
+    """What the user's files are not permitted; to ask the system would set it."""
+    found = re.search(r"^Umask:\s*(\d+)", Path("/proc/self/status").read_text(), re.M)
+    return int(found[1], 8) if found else 0o022
 
 
 def _run(
@@ -129,19 +145,26 @@ def _run(
         )
 
 
-def _seen(here: Path, path: Path, script: Script) -> tuple[list[Path], list[Path]]:
+def _seen(here: Path, named: list[Path], script: Script) -> tuple[list[Path], list[Path]]:
     """Folders that the script sees, and single files in folders of the system."""
-    named = [path, *_named(script.arguments)]
     wanted = [here, *(p.resolve() for p in script.keep), *(p.parent.resolve() for p in named)]
+    wanted += [p.resolve().parent for p in named if p.is_symlink()]
     folders: list[Path] = []
     for folder in sorted(set(wanted)):  # a folder comes before those in it
         inside = any(folder.is_relative_to(other) for other in folders)
         if not inside and layers.may_be_kept(str(folder)):
             folders.append(folder)
     if len(folders) > len(guest_init.LENT_FDS):
-        raise ConfigError(f"{path.name}: its arguments name files in {len(folders)} folders")
+        raise ConfigError(f"{named[0].name}: its arguments name files in {len(folders)} folders")
     single = [p for p in named if not layers.may_be_kept(str(p.parent)) and not _is_program(p)]
     return folders, single
+
+
+def _linked(folders: list[Path]) -> Iterator[Path]:
+    """Those of the folders that are named by a path through symbolic links."""
+    for folder in sorted(set(folders)):
+        if folder.resolve() != folder and layers.may_be_kept(str(folder.resolve())):
+            yield folder
 
 
 def _is_program(path: Path) -> bool:
@@ -161,25 +184,44 @@ def _named(arguments: Sequence[str]) -> Iterator[Path]:
 def _returned(folder: Path, folders: list[Path], outcome: Outcome) -> Finished:
     if not (folder / RESULT).is_file():
         return Finished(outcome)
-    result = read_json(folder / RESULT)
+    result = cast(Result, read_json(folder / RESULT))
     lost = list(result["lost"])
-    for number, target in enumerate(folders):
-        source = folder / WRITTEN / str(number)
-        for file in sorted(p for p in source.rglob("*") if p.is_file()):
-            if not _bring_back(file, target, file.relative_to(source)):
-                lost.append(str(target / file.relative_to(source)))
+    for number, (target, kept) in enumerate(zip(folders, result["kept"], strict=True)):
+        lost += _bring_all_back(folder / WRITTEN / str(number), target, kept)
     removed = [str(p) for n in result["removed"] if (p := Path(n)).exists()]
     return Finished(outcome, lost, removed)
 
 
-def _bring_back(source: Path, folder: Path, name: Path) -> bool:
-    """Writes a file to the user's folder; False where that leads out of the folder."""
-    target = folder / name
-    if not target.parent.resolve().is_relative_to(folder) or target.is_dir():
+def _bring_all_back(source: Path, folder: Path, kept: dict[str, int]) -> list[str]:
+    """Writes what was written to a folder there; the result is what would lead out of it."""
+    done = [
+        name
+        for name, mode in sorted(kept.items())
+        if _bring_back(source / name, folder / name, folder, mode & _PERMISSIONS)
+    ]
+    allowed = ~_umask()
+    for name in reversed(done):  # a folder's mode after its files
+        with suppress(OSError):  # another user's
+            mode = stat.S_IMODE((folder / name).stat().st_mode)
+            # A file that was removed and made again inside has all that its maker asked for: the
+            # layer forgets the umask there.
+            wanted = kept[name] & (allowed | mode)
+            if (mode ^ wanted) & _PERMISSIONS:
+                (folder / name).chmod(mode & ~_PERMISSIONS | wanted & _PERMISSIONS)
+    return [str(folder / name) for name in sorted(set(kept) - set(done))]
+
+
+def _bring_back(source: Path, target: Path, folder: Path, mode: int) -> bool:
+    """Writes a file or folder to the user's folder; False where that leads out of the folder."""
+    if not target.parent.resolve().is_relative_to(folder) or target.is_symlink():
         return False
-    if target.is_file() and target.read_bytes() == source.read_bytes():
-        return True
-    files.make_folder(target.parent)
-    with files.writing(target, mode=source.stat().st_mode & 0o777) as file, source.open("rb") as s:
-        shutil.copyfileobj(s, file)
+    if target.exists() and target.is_dir() != source.is_dir():
+        return False
+    if source.is_dir():
+        if not target.is_dir():
+            files.make_folder(target)
+    elif not target.is_file() or target.read_bytes() != source.read_bytes():
+        files.make_folder(target.parent)
+        with files.writing(target, mode=mode) as file, source.open("rb") as s:
+            shutil.copyfileobj(s, file)
     return True

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from testbed.guest_init.mounts import MS_RDONLY, mount, unmount
@@ -31,23 +32,40 @@ class Lent:
     path: str
     upper: str
 
-    def written(self) -> list[str]:
-        """Files that were written, by their paths below the folder."""
-        return self._changed(stat.S_ISREG)
+    def written(self) -> dict[str, int]:
+        """Files and folders that were written or got another mode: path below the folder → mode."""
+        return {name: s.st_mode for name, s in self._changed() if _is_kept(s)}
+
+    def odd(self) -> list[str]:
+        """Links, pipes, sockets and devices that were made, by their paths below the folder."""
+        return [name for name, s in self._changed() if not _is_kept(s) and not _is_whiteout(s)]
 
     def removed(self) -> list[str]:
         """What was removed or renamed, by its path below the folder; outside it is still there."""
-        return self._changed(stat.S_ISCHR)
+        return [name for name, s in self._changed() if _is_whiteout(s)]
 
-    def _changed(self, is_kind: Callable[[int], bool]) -> list[str]:
-        found = [
-            os.path.join(folder, name)
-            for folder, below, names in os.walk(self.upper)
-            for name in (*below, *names)
-        ]
-        return sorted(
-            os.path.relpath(path, self.upper) for path in found if is_kind(os.lstat(path).st_mode)
-        )
+    def _changed(self) -> list[tuple[str, os.stat_result]]:
+        return sorted((os.path.relpath(path, self.upper), s) for path, s in _below(self.upper))
+
+
+def _is_kept(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+
+
+def _is_whiteout(found: os.stat_result) -> bool:
+    """The layer's mark for what was removed."""
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _below(
+    root: str, is_left_out: Callable[[str], bool] = lambda _: False
+) -> Iterator[tuple[str, os.stat_result]]:
+    """What is in a folder now, with those in it; a node may be removing files meanwhile."""
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if not is_left_out(f"{folder}/{name}")]
+        for name in (*below, *names):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                yield f"{folder}/{name}", os.lstat(f"{folder}/{name}")
 
 
 def lend(fd: int, path: str) -> Lent:
@@ -78,22 +96,33 @@ def show_all_programs() -> None:
 
 def lost() -> list[str]:
     """Files that were written elsewhere, and are lost with the guest."""
-    found = []
-    for place in _OWN_PLACES:
-        for folder, below, names in os.walk(place):
-            below[:] = [name for name in below if not os.path.ismount(f"{folder}/{name}")]  # lent
-            found += [f"{folder}/{name}" for name in names]
-    return sorted(path for path in found if stat.S_ISREG(os.lstat(path).st_mode))
+    return sorted(
+        path
+        for place in _OWN_PLACES
+        for path, found in _below(place, os.path.ismount)  # without what is lent
+        if stat.S_ISREG(found.st_mode)
+    )
 
 
-def keep(lent: Lent, folder: str) -> None:
+def keep(lent: Lent, folder: str) -> tuple[dict[str, int], list[str]]:
     """Copies what was written to a lent folder into another one, which is new.
 
-    Raises:
-        OSError: it does not fit.
+    Returns:
+        Files and folders that are kept, with their modes (the copies are readable, whatever these
+        say); then what could not be kept. Both by their paths below the folder.
     """
-    for name in lent.written():
+    kept: dict[str, int] = {}
+    failed = lent.odd()
+    for name, mode in lent.written().items():
         target = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(os.path.join(lent.upper, name), target)
-        shutil.copymode(os.path.join(lent.upper, name), target)
+        try:
+            os.makedirs(target if stat.S_ISDIR(mode) else os.path.dirname(target), exist_ok=True)
+            if stat.S_ISREG(mode):
+                shutil.copyfile(os.path.join(lent.upper, name), target)
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except OSError:
+            failed.append(name)
+        else:
+            kept[name] = mode
+    return kept, failed

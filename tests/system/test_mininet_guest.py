@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,9 +48,10 @@ def folder(guest_kernel, tmp_path):
     return own
 
 
-def run(folder, *arguments, text=""):
+def run(folder, *arguments, text="", umask=0o022):
     return subprocess.run(
         [*MININET, *arguments],
+        umask=umask,
         input=text,
         capture_output=True,
         text=True,
@@ -76,6 +78,54 @@ def test_a_script_sees_its_folder_and_what_it_writes_comes_back(folder):
     )
     names = {p.name for p in folder.iterdir()}
     assert names == {"beside.py", "old.txt", "results", "s1-eth1.pcap", "script.py"}
+
+
+WRITES = """
+import os, subprocess, sys
+print(open(sys.argv[1]).read())
+os.makedirs("new/empty/in")
+os.chmod("new/empty/in", 0o500)
+os.symlink("old.txt", "a-link")
+os.mkfifo("a-pipe")
+os.chmod("old.txt", 0o600)
+os.chmod("results", 0o750)
+os.remove("again.txt")
+open("again.txt", "w").close()
+with open("results/program", "w") as file:
+    file.write("#!/bin/sh")
+os.chmod("results/program", 0o755)
+busy = "while :; do for n in 1 2 3 4 5 6 7 8 9; do : > F$n; done; rm -f F*; done"
+for place in ("/tmp/busy-", "busy-"):  # goes on while the files are kept
+    subprocess.Popen(["sh", "-c", busy.replace("F", place)], start_new_session=True)
+"""
+
+
+def test_folders_modes_and_files_that_come_and_go(folder):
+    """Named through a link to its folder; nobody reads the input, larger than a pipe."""
+    (folder / "writes.py").write_text(WRITES)
+    (folder / "results").chmod(0o755)
+    (folder / "old.txt").chmod(0o644)
+    (folder / "again.txt").write_text("")
+    (folder / "again.txt").chmod(0o600)
+    link = folder.parent / "link"
+    link.symlink_to(folder)
+    (folder.parent / "elsewhere").mkdir()
+    script = folder.parent / "elsewhere" / "script.py"
+    script.symlink_to(folder / "writes.py")
+    data = folder.parent / "data"
+    data.symlink_to(folder.parent / "other")
+    for named in (link / "writes.py", script):
+        done = run(folder, str(named), str(data / "data.txt"), text="x" * 200_000, umask=0o027)
+        assert (done.returncode, done.stdout) == (0, "data\n"), done.stderr
+        assert "Traceback" not in done.stderr
+        names = ("again.txt", "old.txt", "results", "results/program", "new/empty", "new/empty/in")
+        modes = {name: oct((folder / name).stat().st_mode & 0o777)[2:] for name in names}
+        assert list(modes.values()) == ["640", "600", "750", "750", "750", "500"], modes
+        assert (folder / "old.txt").read_text() == "old"
+        assert "not kept:" in done.stderr
+        for name in ("a-link", "a-pipe"):
+            assert not os.path.lexists(folder / name) and f"{folder / name}" in done.stderr
+        shutil.rmtree(folder / "new")
 
 
 QUICK = """
