@@ -4,7 +4,7 @@
 
 Jobs of no work show what an engine itself takes for each; runs show what is left of that when there
 is work (a ping over one link). Engines: our own processes, and a scheduler of Dask with workers on
-this machine. The memory is what a scheduler of Dask takes for so many tasks that wait; a sweep
+this machine. The memory is what a scheduler of Dask takes for `--tasks` tasks that wait; a sweep
 gives it one per worker, so what counts for large sweeps is the table of jobs and the command.
 """
 
@@ -67,7 +67,7 @@ def resident_mb() -> float:
 
 
 def table_mb(home: Path, tasks: int) -> tuple[float, float, float]:
-    """Memory and disk of the table of jobs with so many, and seconds to make it."""
+    """Memory and disk of the table of jobs of `tasks` jobs, and seconds to make it."""
     before, began_s = resident_mb(), time.perf_counter()
     jobs = Jobs(home)
     given = [(f"{n:024x}", {"delay_ms": 10.0, "count": n}, n) for n in range(tasks)]
@@ -80,7 +80,7 @@ def table_mb(home: Path, tasks: int) -> tuple[float, float, float]:
 
 
 def scheduler_mb(tasks: int) -> float:
-    """Memory of a scheduler without workers with so many tasks that wait."""
+    """Memory of a scheduler without workers while `tasks` tasks wait."""
     argv = [sys.executable, __file__, "--scheduler", "--tasks", str(tasks)]
     return float(subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
@@ -98,7 +98,7 @@ def be_scheduler(tasks: int) -> None:
     while len(made.scheduler.tasks) < tasks:
         time.sleep(0.2)
     print(resident_mb() - before, flush=True)
-    os._exit(len(waiting) != tasks)  # to close so many takes minutes
+    os._exit(len(waiting) != tasks)  # to close all of them takes minutes
 
 
 def rows(runs: int, tasks: int, folder: Path) -> Iterator[str]:

@@ -24,7 +24,7 @@ MOST_LINES, MOST_CELLS, MOST_PANELS = 12, 40, 6
 """More would not be readable: lines of a figure, cells along an axis, panels."""
 
 _LOG_FROM = 30.0
-"""An axis is logarithmic if its largest value is so many times the smallest."""
+"""An axis is logarithmic if its largest value is this many times the smallest."""
 
 _HOLDS = LinearSegmentedColormap.from_list("holds", [COLOURS[1], "#f2f2f2", COLOURS[0]])
 """From never (orange) to always (blue)."""
@@ -38,15 +38,19 @@ def where_claims_hold(
 ) -> Figure:
     """Share of runs in which each claim holds: one row per claim, one column per point.
 
+    Inconclusive runs are left out; a point without others is grey.
+
     Args:
         claims: one row per run and claim.
         varied: parameters that distinguish the points; at most `MOST_CELLS` combinations.
         labels: parameter → its name on axes.
     """
     held = claims.assign(
-        point=_points(claims, varied, labels), held=claims["verdict"].eq("PASS").astype(float)
+        point=_points(claims, varied, labels),
+        held=claims["verdict"].map({"PASS": 1.0, "FAIL": 0.0}),
     )
     share = held.pivot_table(index="claim", columns="point", values="held", sort=False)
+    share = share.reindex(index=held["claim"].unique(), columns=held["point"].unique())
     figure, axes = plt.subplots(figsize=(3.4 + 0.55 * share.shape[1], 1.6 + 0.34 * share.shape[0]))
     _cells(axes, share.to_numpy(), _HOLDS, (0, 1), "{:.0%}")
     axes.set_yticks(range(len(share)), [name.replace("_", " ") for name in share.index])
@@ -73,7 +77,8 @@ def _said(name: str, value: Any, labels: Mapping[str, str]) -> str:
 def _cells(
     axes: Axes, values: np.ndarray, colours: Any, limits: tuple[float, float], text: str
 ) -> Any:
-    """A grid of coloured cells with their values."""
+    """A grid of coloured cells with their values; grey where there is none."""
+    axes.set_facecolor("0.8")
     image = axes.imshow(values, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
     axes.grid(False)
     for (row, column), value in np.ndenumerate(values):
@@ -98,6 +103,8 @@ def lines(
 ) -> Figure:
     """A claim's number over one parameter: mean over the seeds, with its 95 % confidence band.
 
+    A point of one run has no band. The title says how many of more than `MOST_LINES` are drawn.
+
     Runs in which the claim does not hold are marked.
 
     Args:
@@ -109,9 +116,11 @@ def lines(
     """
     figure, axes = plt.subplots()
     groups = list(found.groupby(list(others), sort=False)) if others else [((), found)]
+    groups, title = _first(groups, MOST_LINES, title)
+    found = pd.concat([rows for _, rows in groups])
     places, words = _places(found[x])
     styles = zip(cycle(COLOURS), (line for line in cycle(LINES) for _ in COLOURS), strict=False)
-    for (key, rows), (colour, line) in zip(groups[:MOST_LINES], styles, strict=False):
+    for (key, rows), (colour, line) in zip(groups, styles, strict=False):
         name = ", ".join(_said(n, v, labels) for n, v in zip(others, key, strict=True))
         _line(axes, rows.assign(at=rows[x].map(places)), colour, line, name)
     _mark_failures(axes, found.assign(at=found[x].map(places)))
@@ -127,6 +136,13 @@ def lines(
     if others or axes.get_legend_handles_labels()[1]:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
     return figure
+
+
+def _first(groups: list[Any], most: int, title: str) -> tuple[list[Any], str]:
+    """At most `most` groups, and a title that says if there are more."""
+    if len(groups) > most:
+        title = f"{title} ({most} of {len(groups)} combinations)"
+    return groups[:most], title
 
 
 def _places(column: pd.Series) -> tuple[dict[Any, float], list[str]]:
@@ -149,9 +165,10 @@ def _line(axes: Axes, rows: pd.DataFrame, colour: str, line: str, name: str) -> 
     by_place = [(at, mean_interval(group)) for at, group in rows.groupby("at")["value"]]
     at = np.array([place for place, _ in by_place])
     mean = np.array([interval.mean for _, interval in by_place])
-    half = np.nan_to_num(np.array([interval.half for _, interval in by_place]))
+    half = np.array([interval.half for _, interval in by_place])  # NaN for one run
     axes.plot(at, mean, line, marker="o", ms=4, lw=1.3, color=colour, label=name or None)
-    axes.fill_between(at, mean - half, mean + half, color=colour, alpha=0.2, lw=0)
+    if np.isfinite(half).any():
+        axes.fill_between(at, mean - half, mean + half, color=colour, alpha=0.2, lw=0)
 
 
 def _mark_failures(axes: Axes, found: pd.DataFrame) -> None:
@@ -174,7 +191,8 @@ def maps(
 ) -> Figure:
     """A claim's mean number over two parameters, as a heat map for each combination of the others.
 
-    A cell in which the claim does not hold in all runs has an orange frame.
+    A cell in which the claim fails in some run has an orange frame. The title says how many of more
+    than `MOST_PANELS` combinations are drawn.
 
     Args:
         found: rows of one claim that have a value.
@@ -184,7 +202,7 @@ def maps(
         title: of the figure.
     """
     groups = list(found.groupby(list(others), sort=False)) if others else [((), found)]
-    groups = groups[:MOST_PANELS]
+    groups, title = _first(groups, MOST_PANELS, title)
     size = (1.6 + 0.75 * found[x].nunique(), 1.5 + 0.5 * found[y].nunique())
     figure, grid = plt.subplots(
         1, len(groups), figsize=(max(4.6, size[0]) * len(groups), max(2.8, size[1])), squeeze=False
@@ -205,7 +223,7 @@ def maps(
 def _map(axes: Axes, rows: pd.DataFrame, at: tuple[str, str], limits: tuple[float, float]) -> Any:
     x, y = at
     mean = rows.pivot_table(index=y, columns=x, values="value")
-    held = rows.assign(held=rows["verdict"].eq("PASS")).pivot_table(
+    held = rows.assign(held=rows["verdict"].ne("FAIL")).pivot_table(
         index=y, columns=x, values="held", aggfunc="min"
     )
     image = _cells(axes, mean.to_numpy(), "cividis", limits, "{:.3g}")

@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,10 +26,10 @@ from testbed.core.errors import ConfigError, ExitCode
 from testbed.core.parameters import Parameter, parameters_of
 from testbed.core.quantities import number
 from testbed.execution.plan import Request
-from testbed.sweep.drive import DIFFERENT, SAME
+from testbed.sweep.drive import DIFFERENT, comparisons
 from testbed.sweep.inputs import KEPT
-from testbed.sweep.jobs import State
-from testbed.sweep.opened import Sweep, open_sweep
+from testbed.sweep.jobs import NOT_COMPARED, State
+from testbed.sweep.opened import Sweep, open_sweep, verdict_of
 
 if TYPE_CHECKING:
     from testbed.execution.cluster import Cluster
@@ -80,6 +81,7 @@ def _runs_in(words: list[str]) -> str:
     from testbed.sweep.values import listed
 
     count = 1
+    words = [part for word in words for part in word.split("=", 1 if word[:2] == "--" else 0)]
     for option, value in itertools.pairwise(words):
         if option.startswith("--") and not value.startswith("--"):
             with suppress(ConfigError):
@@ -131,7 +133,7 @@ def sweep_options() -> list[click.Parameter]:
             help="Make this share of the runs twice, by different workers, and compare.",
         ),
         click.Option(["--again"], is_flag=True, help="Try again what was set aside."),
-        click.Option(["--yes"], is_flag=True, help=f"Do not ask about {ASK_ABOVE} runs or more."),
+        click.Option(["--yes"], is_flag=True, help=f"Do not ask about more than {ASK_ABOVE} runs."),
         click.Option(["--dry-run"], is_flag=True, help="Only say what would be done."),
         click.Option(["--detach"], is_flag=True, help="Go on in the background; see 'status'."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
@@ -263,14 +265,21 @@ def _go_on_in_background(home: Path) -> None:
 
 
 def _exit_code(sweep: Sweep) -> ExitCode:
-    """As of a run: 3 if runs are missing, 1 if a claim fails, 4 if one is inconclusive."""
+    """As of a run: 3 if runs are missing, 1 if a claim fails, 4 if one is inconclusive.
+
+    A comparison of runs made twice counts as a claim.
+    """
     if any(row.state is not State.DONE for row in sweep.rows()):
         return ExitCode.ENVIRONMENT
     verdicts = set(sweep.claims["verdict"])
-    differ = any(row.verified.startswith(DIFFERENT) for row in sweep.rows())
-    if "FAIL" in verdicts or differ:
+    compared = comparisons(sweep.rows())
+    if "FAIL" in verdicts or DIFFERENT in compared:
         return ExitCode.CLAIM_FAILED
-    return ExitCode.INCONCLUSIVE if "INCONCLUSIVE" in verdicts else ExitCode.PASS
+    open_ = "INCONCLUSIVE" in verdicts or NOT_COMPARED in compared
+    return ExitCode.INCONCLUSIVE if open_ else ExitCode.PASS
+
+
+_COLOURS = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
 
 def _report(sweep: Sweep, *, as_json: bool) -> None:
@@ -286,13 +295,13 @@ def _report(sweep: Sweep, *, as_json: bool) -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     table.add_column("held", no_wrap=True)
-    for column, share in (("claim", 3), ("does not hold in every run at", 3)):
+    for column, share in (("claim", 3), ("fails at", 3)):
         table.add_column(column, overflow="fold", ratio=share)
     for row in held.to_dict("records"):
-        runs = row["held"] + row["failed"] + row["inconclusive"]
-        colour = "green" if row["held"] == runs else "bold red" if row["failed"] else "yellow"
+        open_ = f" ({row['inconclusive']} inconclusive)" * bool(row["inconclusive"])
+        colour, judged = _COLOURS[verdict_of(row)], row["held"] + row["failed"]
         table.add_row(
-            f"[{colour}]{row['held']} of {runs}[/]",
+            f"[{colour}]{row['held']} of {judged}[/]{open_}",
             escape(row["sentence"]),
             escape(row["fails_at"]),
         )
@@ -305,10 +314,13 @@ def _print_counts(sweep: Sweep) -> None:
     counts = sweep.counts()
     parts = [f"{count} {state}" for state, count in counts.items() if count]
     out.print(f"\n[bold]{number(sum(counts.values()), 'runs')}[/]: {', '.join(parts)}")
-    compared = [row for row in sweep.rows() if row.verified]
-    if compared:
-        same = sum(row.verified.startswith(SAME) for row in compared)
-        out.print(f"made twice by different workers: {len(compared)}, the same: {same}")
+    if compared := comparisons(sweep.rows()):
+        said = ", ".join(f"{count} {what}" for what, count in compared.items())
+        out.print(f"second runs by other workers: {said}", highlight=False)
+    for why, rows in Counter(
+        row.verified for row in sweep.rows() if row.verified.startswith(NOT_COMPARED)
+    ).items():
+        out.print(f"[yellow]{escape(why)}[/] ({number(rows, 'runs')})", highlight=False)
     for row in sweep.rows():
         if row.state in (State.FAILED, State.SET_ASIDE):
             text = f"[red]{row.state}[/] {row.key[:12]} seed {row.seed}: {escape(row.reason)}"

@@ -271,7 +271,8 @@ def _configured() -> Iterator[None]:
 
     if logging.getLogger().level > logging.DEBUG:  # it logs each connection, and each that broke
         logging.getLogger(distributed.__name__).setLevel(logging.CRITICAL)
-    with dask.config.set(_CONFIG):
+    own = {"temporary-directory": str(guard.own_folder("dask"))}  # a scheduler's, too
+    with dask.config.set({**_CONFIG, **own}):
         yield
 
 

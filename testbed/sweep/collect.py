@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.author.experiment import Experiment
 from testbed.core import files
 from testbed.core.errors import ConfigError, nearest
+from testbed.core.parameters import parameters_of
 from testbed.core.rundir import VERDICTS, read_json
 from testbed.lifetime import guard
 from testbed.sweep.jobs import Row
@@ -27,6 +29,22 @@ CLAIMS, TABLES = "claims", "tables"
 
 _VERDICT = ("claim", "verdict", "value", "unit", "observed", "expected")
 _ABOUT = ("run", "seed")
+_MADE = ("fingerprint", "wall_s")
+_JOB = ("state", "reason", "worker", "size_bytes", "verified", "deaths", "failures")
+
+
+def refuse_reserved(cls: type[Experiment]) -> None:
+    """Refuses an experiment with parameters that a sweep's tables could not tell from their own.
+
+    Raises:
+        ConfigError: names the parameter.
+    """
+    for p in parameters_of(cls.Parameters):
+        if p.name in (*_ABOUT, *_VERDICT, *_MADE, *_JOB):
+            raise ConfigError(
+                f"{cls.name}: parameter '{p.name}': a sweep's tables have a column of that name;"
+                " rename the parameter"
+            )
 
 
 def plain(value: Any) -> Any:
@@ -46,8 +64,8 @@ def claims_of(home: Path, rows: Iterable[Row]) -> pd.DataFrame:
 
     found = [verdict for row in rows for verdict in _verdicts(home, row)]
     names = [n for n in (found[0] if found else {}) if n not in (*_ABOUT, *_VERDICT)]
-    ordered = [*_ABOUT, *(n for n in names if n not in ("fingerprint", "wall_s")), *_VERDICT]
-    table = pd.DataFrame(found, columns=[*ordered, "fingerprint", "wall_s"])
+    ordered = [*_ABOUT, *(n for n in names if n not in _MADE), *_VERDICT]
+    table = pd.DataFrame(found, columns=[*ordered, *_MADE])
     return table.astype({"value": float, "wall_s": float})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
@@ -12,24 +12,27 @@ from testbed.core.errors import ExitCode, RunIncompleteError, TestbedError
 from testbed.execution.engine import Ended, Engine
 from testbed.sweep import work
 from testbed.sweep.inputs import OtherVersionsError, Task
-from testbed.sweep.jobs import Jobs, Row, State
+from testbed.sweep.jobs import NOT_COMPARED, Jobs, Row, State
 from testbed.sweep.work import Done
 
 MOST_DEATHS = 3
-"""A run that ended so many workers is set aside."""
+"""A run that ended this many workers is set aside."""
 
 MOST_FAILURES = 3
-"""A run that failed with so many workers has failed; a failure of its own counts at once."""
+"""A run that failed with this many workers has failed; a failure of its own counts at once."""
 
 SAME, DIFFERENT = "same", "different"
 """What comparing two runs with the same inputs showed."""
 
 _WAIT_S = 1.0
+_GRACE_S = 30.0
+"""How long to wait for another worker once all that are there were refused."""
+
 _ALONE_S, _ALONE_AGAIN_S = 30.0, 600.0
 """How long no worker is there until that is said, and until it is said again."""
 
 _SLOW = 4.0
-"""A run is taken over by an idle worker if it takes so many times the median…"""
+"""A run is taken over by an idle worker if it takes this many times the median…"""
 _SLOW_S = 30.0
 """… and at least this."""
 
@@ -56,8 +59,8 @@ class _UnderWay:
 
     task: Task
     began_s: float = 0.0
-    first: Ended | None = None
-    """Of a second run for comparison: how the first one ended."""
+    first: Row | None = None
+    """Of a second run for comparison: the first one."""
 
 
 class Drive:
@@ -66,9 +69,9 @@ class Drive:
     Args:
         engine: who makes them.
         jobs: the table.
-        tasks: by key, of all jobs that are to do.
+        tasks: by key, of all jobs.
         watcher: receives the progress.
-        verify_percent: share of the runs that are made twice.
+        verify_percent: share of the runs that are made twice, those made earlier included.
     """
 
     def __init__(
@@ -82,14 +85,17 @@ class Drive:
         self._engine, self._jobs, self._watcher = engine, jobs, watcher
         self._verify, self._over = verify_percent, set[str]()
         self._rows = {row.key: row for row in jobs.rows()}
-        self._waiting = deque(_UnderWay(task) for task in tasks.values())
-        self._checks: deque[_UnderWay] = deque()
+        self._waiting = deque(_UnderWay(tasks[row.key]) for row in jobs.rows(State.TO_DO))
+        self._checks = deque(
+            _UnderWay(tasks[row.key].again(), first=row)
+            for row in to_verify(jobs.rows(State.DONE), verify_percent)
+        )
         self._out: dict[int, _UnderWay] = {}
         self._avoid: dict[str, set[str]] = {}
         self._refused: dict[str, str] = {}
         self._lasted_s: list[float] = []
         self._tickets = 0
-        self._alone_since_s = time.monotonic()
+        self._alone_since_s = self._refused_s = time.monotonic()
 
     def run(self) -> None:
         """Makes them.
@@ -117,18 +123,27 @@ class Drive:
         elif time.monotonic() - self._alone_since_s > _ALONE_S:
             self._watcher.note("no worker is there; waiting")
             self._alone_since_s = time.monotonic() + _ALONE_AGAIN_S
-        if workers and self._refused.keys() >= set(workers):
+        usable = set(workers) - self._refused.keys()
+        if workers and not usable and time.monotonic() - self._refused_s >= _GRACE_S:
             raise OtherVersionsError(next(iter(self._refused.values())))
-        while len(self._out) < max(1, len(workers)):
+        while len(self._out) < (len(usable) if workers else 1):
             if self._waiting:
                 self._submit(self._waiting.popleft())
-            elif self._checks:
-                self._submit(self._checks.popleft())
+            elif self._checks and usable:
+                self._check(self._checks.popleft(), usable)
             elif (slow := self._slow()) is not None:
                 self._avoid.setdefault(slow.task.key, set()).update(self._doing(slow))
                 self._submit(_UnderWay(slow.task))
             else:
                 return
+
+    def _check(self, one: _UnderWay, usable: set[str]) -> None:
+        """Has a second run made by another worker, if there is one."""
+        assert one.first is not None
+        if usable - {one.first.worker}:
+            self._submit(one)
+        else:
+            self._not_compared(one, "no worker but the one that made it is there")
 
     def _submit(self, one: _UnderWay) -> None:
         self._tickets += 1
@@ -147,7 +162,8 @@ class Drive:
         keys = [one.task.key for one in self._out.values()]
         now_s = time.monotonic()
         for one in self._out.values():
-            if keys.count(one.task.key) == 1 and now_s - one.began_s > limit_s:
+            alone = one.first is None and keys.count(one.task.key) == 1
+            if alone and now_s - one.began_s > limit_s:
                 return one
         return None
 
@@ -185,9 +201,11 @@ class Drive:
         made = (done.wall_s, done.size_bytes, done.fingerprint)
         self._jobs.done(task.key, ended.worker, *made)
         self._watcher.made(self._rows[task.key], ended.worker, done.wall_s)
-        if done.fingerprint and _is_sampled(task.key, self._verify):
-            first = replace(ended, result=replace(done, packed={}))
-            self._checks.append(_UnderWay(task.again(), first=first))
+        first = replace(
+            self._rows[task.key], worker=ended.worker, fingerprint=done.fingerprint, verified=""
+        )
+        for row in to_verify([first], self._verify):
+            self._checks.append(_UnderWay(task.again(), first=row))
 
     def _wrong(self, one: _UnderWay, worker: str, why: str, state: State) -> None:
         key = one.task.key
@@ -203,7 +221,7 @@ class Drive:
     def _refuse(self, one: _UnderWay, worker: str, why: str) -> None:
         if worker not in self._refused:
             self._watcher.note(f"{why}; it gets no more work")
-        self._refused[worker] = why
+        self._refused[worker], self._refused_s = why, time.monotonic()
         (self._checks if one.first else self._waiting).appendleft(one)
 
     def _compare(self, one: _UnderWay, ended: Ended) -> None:
@@ -211,13 +229,19 @@ class Drive:
         assert one.first is not None
         where = f"{one.first.worker} and {ended.worker}"
         if ended.died or ended.error is not None:
-            text = f"not compared: {ended.died or ended.error}"
-        elif ended.result.fingerprint == one.first.result.fingerprint:
-            text = f"{SAME}: {where}"
+            self._not_compared(one, ended.died or str(ended.error))
+        elif ended.worker == one.first.worker:
+            self._not_compared(one, "the other workers left")
+        elif not (one.first.fingerprint and ended.result.fingerprint):
+            self._not_compared(one, "only runs with the virtual clock have fingerprints")
+        elif ended.result.fingerprint == one.first.fingerprint:
+            self._jobs.verified(one.task.key, f"{SAME}: {where}")
         else:
-            text = f"{DIFFERENT}: {where}"
             self._watcher.note(f"run {one.task.key}: its fingerprints differ: {where}")
-        self._jobs.verified(one.task.key, text)
+            self._jobs.verified(one.task.key, f"{DIFFERENT}: {where}")
+
+    def _not_compared(self, one: _UnderWay, why: str) -> None:
+        self._jobs.verified(one.task.key, f"{NOT_COMPARED}: {why}")
 
 
 def _tries(error: TestbedError) -> int:
@@ -225,6 +249,17 @@ def _tries(error: TestbedError) -> int:
     if error.exit_code is not ExitCode.ENVIRONMENT:
         return 1
     return MOST_FAILURES - 1 if isinstance(error, RunIncompleteError) else MOST_FAILURES
+
+
+def comparisons(rows: Iterable[Row]) -> dict[str, int]:
+    """How many runs second runs showed to be the `same` or `different`, or `not compared`."""
+    found = Counter(row.verified.partition(":")[0] for row in rows if row.verified)
+    return {what: found[what] for what in (SAME, DIFFERENT, NOT_COMPARED) if found[what]}
+
+
+def to_verify(rows: Iterable[Row], percent: float) -> list[Row]:
+    """Those of the runs that are in the sample to be made twice, and were not compared yet."""
+    return [row for row in rows if _is_sampled(row.key, percent) and not row.verified]
 
 
 def _is_sampled(key: str, percent: float) -> bool:

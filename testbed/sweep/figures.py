@@ -47,7 +47,10 @@ def figures(
     sentences = {claim.name: claim.sentence for claim in cls.claims()}
     points = len(claims[list(varied)].drop_duplicates()) if varied else 1
     if points <= plots.MOST_CELLS:
-        caption = "Share of runs in which each claim holds, at each point; blue: all of them."
+        caption = (
+            "Share of runs in which each claim holds, at each point; blue: all of them;"
+            " grey: no run is conclusive."
+        )
         yield "1_where_claims_hold", caption, plots.where_claims_hold(claims, varied, labels)
     for name, found in claims.groupby("claim", sort=False):
         said = sentences.get(str(name), str(name))
@@ -73,10 +76,13 @@ def _of_claim(
     if not x or measured.empty:
         return
     others = [n for n in varied if n != x]
-    words = "Mean over the seeds, with its 95 % confidence band; marks are runs in which it fails."
+    several = measured.groupby(list(varied))["seed"].nunique().max() > 1
+    words = "Mean over the seeds, with its 95 % confidence band" if several else "One run per point"
+    words += "; marks are runs in which it fails."
     yield "lines", words, plots.lines(measured, x, others, labels, title)
     if y and max(measured[x].nunique(), measured[y].nunique()) <= plots.MOST_CELLS:
-        words = "Mean over the seeds; an orange frame: it does not hold in every run."
+        words = "Mean over the seeds" if several else "One run per point"
+        words += "; an orange frame: it fails in some run; grey: no number."
         yield "map", words, plots.maps(measured, x, y, rest, labels, title)
 
 

@@ -122,6 +122,8 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _seeds(given: Any, where: str) -> list[int]:
     found = given if isinstance(given, list) else values.listed(str(given), where)
+    if not found:
+        raise ConfigError(f"{where}: is empty; give at least one seed")
     for seed in found:
         whole = str(seed).isdecimal() and not isinstance(seed, bool)
         if not whole or int(seed) > MOST_SEED:

@@ -19,6 +19,10 @@ from testbed.core.errors import OutputError, ParseError
 from testbed.sweep import work
 
 FILE = "jobs.sqlite"
+
+NOT_COMPARED = "not compared"
+"""Begins `Row.verified` if a second run was wanted but not made; the next command tries again."""
+
 _COLUMNS = (
     "key, parameters, seed, state, deaths, failures, reason, worker, wall_s, size_bytes,"
     " fingerprint, verified"
@@ -125,6 +129,8 @@ class Jobs:
     ) -> None:
         """Makes the sweep one of these jobs; what is there of them is done.
 
+        Its fingerprint is what the run itself says: this table may be younger than the run.
+
         Args:
             tasks: key, parameters and seed of each.
             again: also try again what was set aside.
@@ -148,13 +154,21 @@ class Jobs:
                 " WHERE wanted AND state IN (?, ?)",
                 (State.TO_DO, *retried),
             )
+            self._table.execute(
+                "UPDATE job SET verified = '' WHERE wanted AND verified LIKE ?",
+                (f"{NOT_COMPARED}%",),
+            )
             for key, state in self._table.execute(
                 "SELECT key, state FROM job WHERE wanted"
             ).fetchall():
                 there = work.has(self._home, key)
-                if there != (state == State.DONE) and (there or state == State.DONE):
+                if there != (state == State.DONE):
                     now = State.DONE if there else State.TO_DO
-                    self._table.execute("UPDATE job SET state = ? WHERE key = ?", (now, key))
+                    found = work.fingerprint_of(self._home, key) if there else ""
+                    self._table.execute(
+                        "UPDATE job SET state = ?, fingerprint = ?, verified = '' WHERE key = ?",
+                        (now, found, key),
+                    )
             self._table.execute("COMMIT")
 
     def rows(self, state: State | None = None) -> list[Row]:

@@ -13,13 +13,14 @@ from typing import Any
 from testbed.author.experiment import load
 from testbed.core import files
 from testbed.core.errors import ConfigError, RunIncompleteError, said_once
+from testbed.core.quantities import number
 from testbed.core.rundir import write_json
 from testbed.execution.engine import Engine
 from testbed.execution.plan import Request
 from testbed.execution.shared import Shared
 from testbed.lifetime import guard
 from testbed.sweep import collect, inputs, page, work
-from testbed.sweep.drive import Drive, Watcher
+from testbed.sweep.drive import Drive, Watcher, to_verify
 from testbed.sweep.grid import Grid
 from testbed.sweep.inputs import Task
 from testbed.sweep.jobs import FILE, Jobs, State
@@ -83,6 +84,7 @@ def prepared(wish: Wish, ask: Ask = lambda *_: None) -> Iterator[Prepared]:
     """
     home = wish.request.out
     shared = Shared.new(home)
+    collect.refuse_reserved(load(wish.request.experiment))
     tasks = {t.key: t for t in inputs.tasks(wish.request, wish.grid, wish.keep, shared)}
     _refuse_others(home)
     ask(sum(not work.has(home, key) for key in tasks), _cost_so_far(home))
@@ -161,11 +163,13 @@ def make(sweep: Prepared, engine: Callable[[], Engine], watcher: Watcher | None 
     if sweep.changed:
         names = ", ".join(sweep.changed[:3]) + ", …" * (len(sweep.changed) > 3)
         watcher.note(f"earlier runs do not count: not as before: {names}")
-    if sweep.to_do:
+    percent = sweep.wish.verify_percent
+    if sweep.to_do or to_verify(sweep.jobs.rows(State.DONE), percent):
         with engine() as workers:
             watcher.began(_how(sweep), len(workers.workers()), len(sweep.to_do), len(sweep.tasks))
-            to_do = {key: sweep.tasks[key] for key in sweep.to_do}
-            Drive(workers, sweep.jobs, to_do, watcher, sweep.wish.verify_percent).run()
+            Drive(workers, sweep.jobs, sweep.tasks, watcher, percent).run()
+    if percent and not any(row.verified for row in sweep.jobs.rows()):
+        watcher.note(f"--verify: none of {number(len(sweep.tasks), 'runs')} is in the sample")
     made = Sweep(sweep.wish.request.out)
     if not made.rows(State.DONE):
         reasons = {row.key[:8]: row.reason for row in made.rows()}

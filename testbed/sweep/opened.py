@@ -10,6 +10,7 @@ Everything is read from the sweep's folder; nothing is changed in it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -127,7 +128,8 @@ class Sweep:
         """
         found = sorted((self.path / RUNS).glob(f"{key}*"))
         if len(found) != 1:
-            raise ConfigError(f"run '{key}': {number(len(found), 'runs')} of this sweep begin so")
+            have = number(len(found), "runs")
+            raise ConfigError(f"run '{key}': {have} of this sweep have a name like that")
         return Run(RunDir(found[0]))
 
     @cached_property
@@ -150,7 +152,7 @@ class Sweep:
         """Where each claim holds: one row per claim.
 
         Columns: ``claim``, ``sentence``, ``held`` (runs with PASS), ``failed``, ``inconclusive``,
-        ``fails_at`` (the points at which it did not hold in every run, in words).
+        ``fails_at`` (the points at which it fails in some run, in words).
         """
         import pandas as pd
 
@@ -172,8 +174,8 @@ class Sweep:
         return pd.DataFrame(found, columns=columns)
 
     def _fails_at(self, rows: pd.DataFrame) -> str:
-        """Parameters of runs in which a claim does not hold: the values, or the range of them."""
-        wrong = rows[rows["verdict"] != "PASS"]
+        """Parameters of runs in which a claim fails: the values, or the range of them."""
+        wrong = rows[rows["verdict"] == "FAIL"]
         if wrong.empty:
             return ""
         if not self.varied:
@@ -185,12 +187,16 @@ class Sweep:
         return f"<Sweep {self.path.name}: {counts}>"
 
     def _repr_html_(self) -> str:
-        rows = [
-            {**row, "verdict": "PASS" if row["held"] and not row["fails_at"] else "FAIL"}
-            for row in self.held().to_dict("records")
-        ]
+        rows = [{**row, "verdict": verdict_of(row)} for row in self.held().to_dict("records")]
         pictures = {n: {"src": p.src, "caption": p.caption} for n, p in self.figures.items()}
         return cell(self.experiment.title(), repr(self).strip("<>"), rows, pictures)
+
+
+def verdict_of(held: Mapping[Any, Any]) -> str:
+    """The verdict on a claim over all runs, of a row of `Sweep.held`: that of the worst run."""
+    if held["failed"]:
+        return "FAIL"
+    return "INCONCLUSIVE" if held["inconclusive"] else "PASS"
 
 
 _LISTED = 6

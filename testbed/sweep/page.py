@@ -7,8 +7,9 @@ from pathlib import Path
 from testbed.core import files
 from testbed.core.rundir import REPORT
 from testbed.results.html import template
+from testbed.sweep.drive import comparisons
 from testbed.sweep.jobs import State
-from testbed.sweep.opened import Sweep
+from testbed.sweep.opened import Sweep, verdict_of
 
 PLOTS = "plots"
 
@@ -27,15 +28,14 @@ def write(sweep: Sweep) -> Path:
         title=sweep.experiment.title().rstrip("."),
         about=sweep.about | {"experiment": sweep.experiment.name},
         counts={str(state): count for state, count in sweep.counts().items() if count},
-        claims=held,
+        claims=[{**row, "verdict": verdict_of(row)} for row in held],
         varied=[
             {"name": name, "values": ", ".join(map(_text, sweep.about["values"][name]))}
             for name in sweep.varied
         ],
         wrong=wrong,
         figures=[{"src": p.src, "caption": p.caption} for p in sweep.figures.values()],
-        differing=[row for row in sweep.rows() if row.verified.startswith("different")],
-        compared=sum(bool(row.verified) for row in sweep.rows()),
+        compared=comparisons(sweep.rows()),
     )
     files.write_text(sweep.path / REPORT, page)
     return sweep.path / REPORT

@@ -29,7 +29,7 @@ def listed(text: str, what: str) -> list[Any]:
     """Numbers and words of a text such as ``1,5..8``.
 
     Raises:
-        ConfigError: a range that is none; names `what`.
+        ConfigError: not a range; names `what`.
     """
     found: list[Any] = []
     for piece in (part.strip() for part in text.split(",")):
@@ -67,7 +67,7 @@ def of_option(p: Parameter, given: Iterable[str]) -> list[Any]:
     For a parameter that is a list itself, each occurrence of the option is one value.
 
     Raises:
-        ConfigError: a range that is none; names the option.
+        ConfigError: not a range; names the option.
     """
     if p.is_tuple:
         return list(given)
@@ -80,13 +80,15 @@ def of_file(p: Parameter, given: Any, where: str) -> list[Any]:
     """Values of a parameter from a grid's file: a list, one value, a range's text or its table.
 
     Raises:
-        ConfigError: a range that is none; names its place.
+        ConfigError: not a range; names its place.
     """
     if isinstance(given, Mapping):
         with placed(where):
             return _span(given)
     if isinstance(given, str) and not p.is_tuple and p.element_type is not str:
         return listed(given, where)
+    if given == []:
+        raise ConfigError(f"{where}: is empty; give at least one value")
     return given if isinstance(given, list) else [given]
 
 

@@ -23,7 +23,7 @@ from testbed.core.rundir import REPORT, RUN, RunDir
 from testbed.execution import plan, runner
 from testbed.execution.runtime import choose, cpus
 from testbed.lifetime import guard
-from testbed.sweep.inputs import Task, refuse_other_versions, versions
+from testbed.sweep.inputs import OtherVersionsError, Task, refuse_other_versions, versions
 
 RUNS, FAILED = "runs", "failed"
 """In a sweep's folder: finished runs by their keys, and the last try of those that fail."""
@@ -81,8 +81,8 @@ def _refuse_other_versions(task: Task) -> None:
     try:
         cls = load(request.experiment)
     except ConfigError as error:
-        refuse_other_versions(task.versions, {"experiment": str(error)}, socket.gethostname())
-        raise
+        said = f"worker {socket.gethostname()}: cannot load the experiment: {error}"
+        raise OtherVersionsError(said) from None
     runtime = choose(request.runtime, clock=request.clock, image=request.image)
     params: Any = parameters.build(cls.Parameters, request.parameters)
     programs = plan.programs_of(cls, plan.scenarios_of(cls, params, request.only))
@@ -152,6 +152,11 @@ def remove_leftovers(home: Path) -> None:
     """Removes what workers were making when somebody ended them; nobody else uses the sweep."""
     for path in (home / RUNS).glob(f"{guard.WORK}*"):
         guard.remove(path)
+
+
+def fingerprint_of(home: Path, key: str) -> str:
+    """The fingerprint of a run that is there; empty: it has none."""
+    return str(RunDir(home / RUNS / key).meta().get("fingerprint") or "")
 
 
 def has(home: Path, key: str) -> bool:

@@ -185,6 +185,7 @@ def test_the_same_run_of_two_workers_is_the_same_and_bad_input_makes_nothing(tmp
     for options, says in (
         (["--delay-ms", "1,5000", "--seeds", "1..3"], "5000 is out of range"),
         (["--dely-ms", "1,2", "--seeds", "1..3"], "No such option"),
+        (["--dely-ms=1,2", "--seeds=1..3"], "No such option"),
     ):
         done = subprocess.run(
             argv(tmp_path / "none", *options), capture_output=True, text=True, check=False
@@ -193,6 +194,19 @@ def test_the_same_run_of_two_workers_is_the_same_and_bad_input_makes_nothing(tmp
         assert says in done.stderr
         assert "no run was made of 6 runs" in " ".join(done.stderr.split())
         assert not (tmp_path / "none").exists()
+
+
+def test_one_worker_cannot_compare_and_a_later_command_does(tmp_path):
+    home, options = tmp_path / "sweep", ("--seeds", "1", "--verify", "100%")
+    sweep(home, *options, code=4, workers=1)
+    [row] = testbed.open_sweep(home).rows()
+    assert row.verified == "not compared: no worker but the one that made it is there"
+    assert "1 not compared" in (home / "report.html").read_text()
+    made = (home / "runs" / row.key / "run.json").stat().st_mtime_ns
+    sweep(home, *options, workers=1)
+    [row] = testbed.open_sweep(home).rows()
+    assert row.verified.startswith("same: ")
+    assert (home / "runs" / row.key / "run.json").stat().st_mtime_ns == made
 
 
 def test_a_large_sweep_asks_first(tmp_path):
@@ -230,11 +244,11 @@ def scheduler(folder, *projects):
     file, log = folder / "scheduler.json", (folder / "log").open("wb")
     at = ["--host", "127.0.0.1", "--scheduler-file", str(file)]
     here = {"stdout": log, "stderr": log, "cwd": folder}
-    ours = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    own = {"DASK_TEMPORARY_DIRECTORY": str(folder)}
+    ours = {**os.environ, "PYTHONPATH": str(PROJECT), **own}
     dask = [sys.executable, "-m"]
     server = [*at, "--port", "0", "--dashboard-address", "127.0.0.1:0"]
     worker = [*at, "--nthreads", "1", "--no-nanny", "--dashboard-address", "127.0.0.1:0"]
-    worker += ["--local-directory", str(folder)]
     processes = [
         subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *server], env=ours, **here)
     ]

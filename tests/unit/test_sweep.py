@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from testbed.author.experiment import load
+from testbed.core import rundir
 from testbed.core.errors import ConfigError, OutputError, ParseError, RunIncompleteError
 from testbed.core.parameters import param
 from testbed.core.project import PROJECT
@@ -20,6 +21,7 @@ from testbed.sweep import collect, drive, figures, grid, inputs, values, work
 from testbed.sweep.drive import Drive, Watcher
 from testbed.sweep.inputs import OtherVersionsError, Task
 from testbed.sweep.jobs import FILE, Jobs, State
+from testbed.sweep.opened import SWEEP, Sweep, verdict_of
 from testbed.sweep.work import Done
 
 ECHO = PROJECT / "tests/sweeps/echo.py"
@@ -32,6 +34,16 @@ class Parameters:
     flows: int = param(1, "flows", low=1, high=9)
     ecn: bool = param(False, "marks")
     cc: tuple[str, ...] = param(("reno",), "controls", choices=("reno", "cubic", "bbr"))
+
+
+class Reserved:
+    """An experiment with a parameter of the name of a column."""
+
+    name = "reserved"
+
+    @dataclass(frozen=True)
+    class Parameters:
+        value: float = param(1.0, "a value", low=0, high=2)
 
 
 # ---- which runs
@@ -63,7 +75,7 @@ def test_lists_and_ranges(text, found):
         ("1..9999999", "9,999,999 values; at most"),
     ],
 )
-def test_a_range_that_is_none_names_its_option(text, says):
+def test_what_is_not_a_range_names_its_option(text, says):
     with pytest.raises(ConfigError, match=rf"^--x .*{says}|^--x: .*{says}"):
         values.listed(text, "--x")
 
@@ -128,6 +140,9 @@ def test_a_file_has_ranges_zipped_lists_and_samples(tmp_path):
         ("[girds]\n", "girds: unknown"),
         ("grid = 1", "grid: must be a table"),
         ("[grid", "Expected ']'"),
+        ("seeds = []", "seeds: is empty; give at least one seed"),
+        ("[grid]\nflows = []", "grid: flows: is empty; give at least one value"),
+        ("[zip]\nflows = []", "zip: flows: is empty; give at least one value"),
         ("seeds = [-1]", "seeds: -1; allowed: whole numbers from 0"),
         ("seeds = '1..2000000'", "2,000,000 values; at most"),
         ("[grid]\nflows = [1]\n[zip]\nflows = [2]", "flows: is given twice"),
@@ -211,7 +226,7 @@ def wanted(given):
 def finish(home, key):
     folder = home / work.RUNS / key
     folder.mkdir(parents=True)
-    write_json(folder / RUN, {})
+    write_json(folder / RUN, {"format": rundir.FORMAT})
 
 
 def test_what_is_there_is_done_and_what_is_gone_is_to_do(tmp_path):
@@ -348,8 +363,46 @@ def test_a_worker_with_other_versions_gets_no_more_work(tmp_path):
     jobs, _, said = driven(tmp_path, lambda worker, _: other if worker == "one" else GOOD)
     assert jobs.counts()[State.DONE] == 4
     assert said == ["worker one: guest kernel is b, not a; it gets no more work"]
+
+
+def test_a_sweep_whose_workers_are_all_refused_waits_for_another_and_then_ends(
+    tmp_path, monkeypatch
+):
+    other = OtherVersionsError("worker one: guest kernel is b, not a")
+
+    class Late(Fake):
+        """The second worker comes when the first one was refused."""
+
+        def ended(self, timeout_s):
+            self.names = ["one", "two"] if self.log else ["one"]
+            return super().ended(timeout_s)
+
+    some = tasks(tmp_path)
+    jobs, engine = Jobs(tmp_path), Late(lambda n, _: other if n == "one" else GOOD, ["one"])
+    jobs.want(wanted(some))
+    Drive(engine, jobs, some, Notes()).run()
+    assert jobs.counts()[State.DONE] == 4
+    monkeypatch.setattr(drive, "_GRACE_S", 0.0)
+    (tmp_path / "alone").mkdir()
     with pytest.raises(OtherVersionsError, match="guest kernel is b"):
-        driven(tmp_path / "..", lambda *_: other, names=("one",))
+        driven(tmp_path / "alone", lambda *_: other, names=("one",))
+
+
+def test_a_refused_worker_is_no_slot(tmp_path):
+    other = OtherVersionsError("worker one: guest kernel is b, not a")
+    most = []
+
+    class Counting(Fake):
+        def ended(self, timeout_s):
+            most.append(len(self.queue))
+            return super().ended(timeout_s)
+
+    some = tasks(tmp_path)
+    jobs, engine = Jobs(tmp_path), Counting(lambda n, _: other if n == "one" else GOOD)
+    jobs.want(wanted(some))
+    Drive(engine, jobs, some, Notes()).run()
+    assert most[0] == 2
+    assert set(most[1:]) == {1}
 
 
 def test_a_sample_is_made_twice_by_another_worker_and_compared(tmp_path):
@@ -359,6 +412,40 @@ def test_a_sample_is_made_twice_by_another_worker_and_compared(tmp_path):
     for row in jobs.rows():
         assert len({worker for worker, key in engine.log if key == row.key}) == 2
     assert said == []
+
+
+def test_a_sample_that_nobody_else_can_make_is_not_compared_and_tried_again(tmp_path):
+    jobs, engine, _ = driven(tmp_path, lambda *_: GOOD, verify=100, names=("one",))
+    assert len(engine.log) == 4
+    assert drive.comparisons(jobs.rows()) == {"not compared": 4}
+    some = tasks(tmp_path)
+    for key in some:
+        finish(tmp_path, key)
+    jobs.want(wanted(some))
+    again = Fake(lambda *_: GOOD)
+    Drive(again, jobs, some, Notes(), 100).run()
+    assert {worker for worker, _ in again.log} == {"two"}
+    assert drive.comparisons(jobs.rows()) == {"same": 4}
+    jobs.want(wanted(some))
+    assert drive.to_verify(jobs.rows(State.DONE), 100) == []
+
+
+@pytest.mark.parametrize("what", ["was killed", OutputError("full"), Done(1.0, 10, "")])
+def test_a_second_run_that_shows_nothing_is_counted_apart(tmp_path, what):
+    jobs, _, _ = driven(tmp_path, lambda _, task: what if task.check else GOOD, verify=100)
+    assert drive.comparisons(jobs.rows()) == {"not compared": 4}
+
+
+def test_the_fingerprint_of_a_run_that_the_table_does_not_know_is_the_runs(tmp_path):
+    some = tasks(tmp_path, 1)
+    [key] = some
+    finish(tmp_path, key)
+    write_json(
+        tmp_path / work.RUNS / key / RUN, {"format": rundir.FORMAT, "fingerprint": "from the run"}
+    )
+    jobs = Jobs(tmp_path)
+    jobs.want(wanted(some))
+    assert jobs.rows()[0].fingerprint == "from the run"
 
 
 def test_fingerprints_that_differ_are_reported(tmp_path):
@@ -445,6 +532,58 @@ def test_many_samples_are_points_and_words_have_lines_too():
     assert len(drawn([({}, 1.0)], [])) == 1
 
 
+def picture(name, *given):
+    """Titles and texts of a figure, its bands, and its frames."""
+    import matplotlib.pyplot as plt
+
+    from analysis.plots import style
+    from analysis.plots import sweep as plots
+
+    with style.applied():
+        figure = getattr(plots, name)(*given)
+        axes = figure.axes[0]
+        texts = [text.get_text() for text in axes.texts]
+        titles = (axes.get_title(), figure._suptitle.get_text() if figure._suptitle else "")
+        plt.close(figure)
+    return titles, texts, list(axes.collections), list(axes.patches)
+
+
+def test_inconclusive_runs_are_no_failures_in_figures_and_tables(tmp_path):
+    table = claims_table([({"delay_ms": d}, d) for d in (1.0, 10.0, 60.0)])
+    table.loc[(table["delay_ms"] == 10) & (table["seed"] > 1), "verdict"] = "INCONCLUSIVE"
+    table.loc[table["delay_ms"] == 1, "verdict"] = "INCONCLUSIVE"
+    _, texts, _, _ = picture("where_claims_hold", table, ["delay_ms"], {})
+    assert texts == ["100%", "0%", "100%", "0%"]  # nothing is said of 1 ms
+    one = table[table["claim"] == "nothing_lost"].assign(loss_percent=0.0)
+    _, _, _, frames = picture("maps", one, "delay_ms", "loss_percent", [], {}, "")
+    assert [frame.get_x() for frame in frames] == [2 - 0.46]
+    counts = {"held": 1, "failed": 0, "inconclusive": 2}
+    assert verdict_of(counts) == "INCONCLUSIVE"
+    assert verdict_of(counts | {"failed": 1}) == "FAIL"
+    assert verdict_of(counts | {"inconclusive": 0}) == "PASS"
+    write_json(tmp_path / SWEEP, {"format": 1, "varied": ["delay_ms"], "experiment": str(ECHO)})
+    made = Sweep(tmp_path)
+    made.__dict__["claims"] = table
+    assert set(made.held()["fails_at"]) == {"delay_ms 60"}
+
+
+def test_a_figure_says_what_it_leaves_out_and_one_run_has_no_band():
+    points = [({"delay_ms": d, "trap": str(n)}, d) for n in range(20) for d in (1.0, 10.0)]
+    table = claims_table(points)
+    one = table[table["claim"] == "nothing_lost"]
+    titles, _, bands, _ = picture("lines", one, "delay_ms", ["trap"], {}, "it")
+    assert titles[0] == "it (12 of 20 combinations)"
+    assert len(bands) == 12
+    single = one[one["seed"] == 1]
+    assert picture("lines", single[single["trap"] == "1"], "delay_ms", [], {}, "it")[2] == []
+    given = one.assign(loss_percent=0.0), "delay_ms", "loss_percent", ["trap"], {}, "it"
+    assert picture("maps", *given)[0][1] == "it (6 of 20 combinations)"
+    cls = load(str(ECHO))
+    for rows, words in ((one, "95 % confidence band"), (single, "One run per point")):
+        captions = [text for _, text, _ in figures.figures(cls, rows, ["delay_ms", "trap"])]
+        assert words in captions[-1]
+
+
 def test_joint_tables_are_read_as_one_by_whoever_reads_parquet(tmp_path):
     some = tasks(tmp_path, 3)
     jobs = Jobs(tmp_path)
@@ -469,6 +608,9 @@ def test_joint_tables_are_read_as_one_by_whoever_reads_parquet(tmp_path):
     assert read["value"].count() == 3
     assert len(pd.read_parquet(tmp_path / "tables/pings")) == 3
     assert list(pings.columns) == ["run", "seed", "n", "rtt_ms"]
+    collect.refuse_reserved(load(str(ECHO)))
+    with pytest.raises(ConfigError, match=r"parameter 'value': a sweep's tables have a column"):
+        collect.refuse_reserved(Reserved)
     with pytest.raises(ConfigError, match=r"'ping': no run .*\(did you mean 'pings'\?\)"):
         collect.table_of(tmp_path, rows, "ping")
 
