@@ -65,7 +65,12 @@ def _first_byte_ms(requests: pd.DataFrame) -> float | None:
 
 
 def of_grid(
-    loads: pd.DataFrame, *, windows: bool = False, controls: bool = False, lossy: bool = False
+    loads: pd.DataFrame,
+    *,
+    windows: bool = False,
+    controls: bool = False,
+    lossy: bool = False,
+    other_tls: bool = False,
 ) -> pd.DataFrame:
     """Visits with TLS 1.3, a first window of ten segments, the first congestion control, no loss.
 
@@ -74,8 +79,9 @@ def of_grid(
         windows: with other first windows, and where those were tried alone.
         controls: with other congestion controls.
         lossy: with loss.
+        other_tls: with other versions of TLS.
     """
-    found = loads[loads["tls"] == grid.NEW_TLS]
+    found = loads if other_tls else loads[loads["tls"] == grid.NEW_TLS]
     first = loads.groupby("scenario")["cc"].transform("first")
     found = found if controls else found[found["cc"] == first[found.index]]
     found = found if lossy else found[found["loss_percent"] == 0]

@@ -5,11 +5,14 @@ import json
 import os
 import re
 
+import pandas as pd
 import pytest
 
-from experiments.page_performance import grid, servers, site
+from experiments.page_performance import grid, latency, loads, servers, site
 from experiments.page_performance.experiment import PagePerformance
+from testbed.core.claims import MissingDataError, Status
 from testbed.core.errors import ConfigError, ExitCode
+from testbed.core.tables import Tables
 
 PAGE = "https://www.example.com/news/"
 
@@ -237,3 +240,48 @@ def test_hosts_are_mapped_and_all_others_unknown():
 
 def test_servers_pin_the_group_which_costs_no_more_with_newer_libraries():
     assert "ssl_ecdh_curve X25519" in servers._SITE
+
+
+# ---- claims
+
+
+def visits(*rows):
+    usual = {"scenario": "http2", "loss_percent": 0.0, "cc": "reno", "tls": "1.3", "pause_ms": 0.0}
+    usual |= {"window_segments": 10, "rate_mbps": 20.0, "rtt_ms": 200.0, "load_ms": 1000.0}
+    usual |= {"visit": "v", "kilobytes": 245.0}
+    return Tables({"loads": pd.DataFrame([usual | row for row in rows])})
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{}], "scenario=http1"),
+        ([{"scenario": "http1"}], "no undisturbed visit with .*, tls none"),
+        ([{"scenario": "http1", "rtt_ms": 10.0}], "10 ms and 20 Mbit/s do not tell round trips"),
+    ],
+)
+def test_handshakes_are_judged_with_all_kinds_and_where_round_trips_count(rows, words):
+    with pytest.raises(MissingDataError, match=words):
+        PagePerformance.handshakes_take_round_trips(None, visits(*rows))
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "status"),
+    [
+        ((1400.0, 1000.0, 820.0), Status.PASS),
+        ((1000.0, 1000.0, 1000.0), Status.FAIL),
+        ((1400.0, 1000.0, 950.0), Status.FAIL),
+        ((1900.0, 1000.0, 820.0), Status.FAIL),
+    ],
+)
+def test_a_first_window_saves_something_and_no_more_than_its_doublings(
+    monkeypatch, times_ms, status
+):
+    monkeypatch.setattr(loads, "pick", lambda *told, **equals: None)
+    monkeypatch.setattr(latency, "beginnings", lambda tables, shown: pd.DataFrame())
+    rows = [
+        {"window_segments": segments, "load_ms": ms}
+        for segments, ms in zip(grid.WINDOWS_SEGMENTS, times_ms, strict=True)
+    ]
+    found = PagePerformance.first_windows_save_round_trips(None, visits(*rows))
+    assert found.status is status
