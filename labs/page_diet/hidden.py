@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labs.page_diet import looking
 from labs.page_diet.lab import Lab
 from testbed import Tables, Verdict, claim, holds
 
@@ -24,6 +25,7 @@ class Hidden(Lab):
         for network in ("mobile", "satellite", "fibre"):
             page = self.visit(net, browser, network)
         self.go(net, page, AGAIN, AGAIN)
+        net.event("looked", network=AGAIN, found=looking.look(page, self.page))
 
     @claim("The page is there soon at home.", source="the handout")
     def fibre(self, tables: Tables) -> Verdict:
@@ -40,13 +42,23 @@ class Hidden(Lab):
         source="RFC 9111 §4.2, §4.3; the handout",
     )
     def again(self, tables: Tables) -> Verdict:
-        """The second visit of one user."""
+        """The second visit of one user, who finds what was there at the first one."""
         asked = tables.rows("requests", visit=AGAIN)
         page = asked[asked["type"] == "Document"]
         there = len(page) > 0 and page["status"].iloc[-1] in (200, 304)
-        got = float(asked["wire_bytes"].sum()) / 1e3
+        got = self.kilobytes(tables, AGAIN)
+        others = self.others(tables)
         return holds(
-            bool(there and got <= AGAIN_KILOBYTES),
-            observed=f"{got:.1f} kB" if there else "no page",
-            expected=f"at most {AGAIN_KILOBYTES} kB",
+            bool(there and got <= AGAIN_KILOBYTES and not others),
+            observed="; ".join([f"{got:.1f} kB" if there else "no page", *others[:3]]),
+            expected=f"at most {AGAIN_KILOBYTES} kB, and all as at the first visit",
         )
+
+    def others(self, tables: Tables) -> list[str]:
+        """What is not as at the first visit."""
+        first, second = (
+            [*self.texts_in(found), *self.pictures_in(found), *self.functions_in(found)]
+            for found in (self.found(tables, "fibre"), self.found(tables, AGAIN))
+        )
+        pairs = zip(first, second, strict=True)
+        return [now.observed for before, now in pairs if now.observed != before.observed]

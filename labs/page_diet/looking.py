@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from testbed import ConfigError, Verdict, holds
+from testbed import TestbedError, Verdict, holds
 
 if TYPE_CHECKING:
     from testbed.daemons.browser import Page
@@ -98,11 +98,13 @@ def look(page: Page, wanted: SlowPage) -> dict[str, Any]:
     looking = looking.replace("CHARACTERS", str(_MOST_CHARACTERS))
     doing = _DO.replace("WORD", json.dumps(wanted.word))
     doing = doing.replace("QUANTITY", json.dumps(str(wanted.quantity)))
+    found: dict[str, Any] = {"text": "", "pictures": [], "did": {}}
     try:
-        found: dict[str, Any] = json.loads(page.inspect(looking))
-        return found | {"did": json.loads(page.inspect(doing))}
-    except ConfigError as error:  # such as a page without a body
-        return {"text": "", "pictures": [], "did": {}, "error": str(error)}
+        found |= json.loads(page.inspect(looking))
+        found["did"] = json.loads(page.inspect(doing))
+    except TestbedError as error:  # a page without a body, or one that hangs or leaves on a click
+        found["error"] = str(error)
+    return found
 
 
 def judge(name: str, seen: Mapping[str, Any] | None, wanted: Pixels) -> Verdict:
