@@ -65,7 +65,7 @@ class Correctness(Experiment):
                 near(int(row["delivered"]), int(row["pieces"]), abs=0, unit=f"pieces ({name})"),
                 same([bool(f) for f in found], [True] * 3, f"{name}: complete, in order, intact"),
             )
-            verdicts.append(presuming(all_of(*bad), *judged))
+            verdicts += [*judged, presuming(all_of(*bad))]
         shown = tables.of("transfers", kind="bad").drop(columns=list(TIMES))
         return all_of(*verdicts).because("transfers", shown, scenario=GO_BACK_N)
 
@@ -89,7 +89,7 @@ class Correctness(Experiment):
                 same([bool(row["intact"]), bool(row["in_order"])], [True] * 2, f"{name}: intact"),
             )
             taken = at_least(passed, LEAST, unit=f"damaged datagrams that UDP takes ({name})")
-            verdicts.append(presuming(taken, *judged))
+            verdicts += [*judged, presuming(taken)]
             shown.append(wrong.head(3))
         verdict = all_of(*verdicts)
         for wrong in shown:
@@ -112,13 +112,13 @@ class Correctness(Experiment):
                 self._repeated_in_vain(tables, name, str(row["step"]))
                 for row in lossy.to_dict("records")
             )
-            judged = (
+            lost, repeats = int(lossy["data_lost"].sum()), int(lossy["repeats"].sum())
+            verdicts += [
                 same(set(lossy["done"].astype(bool)), {True}, f"{name}: complete"),
+                at_least(repeats, lost, unit=f"pieces repeated ({name})"),
                 at_most(late, 0, unit=f"repeated although acknowledged ({name})"),
-            )
-            repeats = int(lossy["repeats"].sum())
-            repeated = at_least(repeats, LEAST, unit=f"pieces repeated ({name})")
-            verdicts.append(presuming(repeated, *judged))
+                presuming(at_least(lost, LEAST, unit=f"pieces lost ({name})")),
+            ]
         shown = tables.of("transfers", kind="lossy").drop(columns=list(TIMES))
         return all_of(*verdicts).because("transfers", shown, scenario=GO_BACK_N)
 

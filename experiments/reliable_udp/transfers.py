@@ -174,6 +174,7 @@ def frames(data: ScenarioData, announced: pd.DataFrame) -> pd.DataFrame:
         seen = data.packets(capture, _COLUMNS)
         ours = seen["udp_sport"].eq(PORT) | seen["udp_dport"].eq(PORT)
         seen = seen[(ours & seen["ip_checksum_ok"]).fillna(False).astype(bool)]
+        seen = seen[seen["payload"].notna()]  # has none where UDP's length was damaged
         seen = seen[[len(p) >= wire.HEADER_BYTES for p in seen["payload"]]]
         heads = [wire.HEADER.unpack_from(payload) for payload in seen["payload"]]
         table = seen[["time_s", "frame", "ip_id"]].astype({"ip_id": int}).reset_index(drop=True)

@@ -47,7 +47,7 @@ class SessionTheft(Tokens, Curing, Stealing, AttackExperiment):
     class Parameters:
         """Options of the experiment."""
 
-        delay_ms: float = param(2.0, "delay of each link, one way", unit="ms", low=0, high=100)
+        delay_ms: float = param(2.0, "delay of each link, one way", unit="ms", low=0, high=20)
         faults: tuple[str, ...] = param(
             ("none",), "break something on purpose and see which claims fail", choices=FAULTS
         )

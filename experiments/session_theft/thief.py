@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testbed import Process, RunningNetwork
 
 NODE, INTERFACE = "h3", "h3-eth0"
-LIES = 200
+LIES = 1000
 """How many times each lie is told, one per second: the experiment is over before that."""
 
 _IPV4 = 0x0800

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from testbed import NO_DEFENCE, AttackExperiment, Defence, Layer, Outcome, Tables
+from testbed import (
+    NO_DEFENCE,
+    AttackExperiment,
+    Defence,
+    Layer,
+    MissingDataError,
+    Outcome,
+    Tables,
+)
 
 from .crowds import Crowds
 
@@ -61,11 +69,16 @@ class Outcomes(Crowds, AttackExperiment):
         """Whether the clients are served: in some of a pair's steps is harder for the attacker."""
         pair = (attack, defence)
         if pair in FLOODED:
-            served = [
-                self._results(tables, step, "connect")[-1:] == ["ok"] for step in FLOODED[pair]
-            ]
+            served = [self._last_connect(tables, step) == "ok" for step in FLOODED[pair]]
         elif pair in CROWDED:
             served = [self._answers_s(tables, step)[0] is not None for step in CROWDED[pair]]
         else:
             return None
         return Outcome.of(not all(served), harder=any(served))
+
+    def _last_connect(self, tables: Tables, step: str) -> str:
+        """What the step's last client got."""
+        results = self._results(tables, step, "connect")
+        if not results:
+            raise MissingDataError(f"step '{step}': no client tried to connect")
+        return results[-1]

@@ -21,9 +21,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from testbed.core.errors import ConfigError, nearest
-from testbed.net.check import check_port
 from testbed.net.shape import LinkShape
-from testbed.net.tclink import shape_of
+from testbed.net.tclink import check_port, shape_of
 
 __all__ = ["LinkShape", "Topo", "number", "whole_number", "with_addresses"]
 

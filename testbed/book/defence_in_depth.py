@@ -98,9 +98,12 @@ def every() -> list[Tried]:
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome:
-    """What a defence does against several attacks: hindered stands for some of them stopped."""
-    known = {one for one in outcomes if one is not Outcome.MISSING}
-    if not known:
+    """What a defence does against several attacks: hindered stands for some of them stopped.
+
+    Missing as long as one of them is.
+    """
+    known = set(outcomes)
+    if not known or Outcome.MISSING in known:
         return Outcome.MISSING
     return known.pop() if len(known) == 1 else Outcome.HINDERED
 

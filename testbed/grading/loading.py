@@ -12,6 +12,7 @@ from types import ModuleType
 
 from testbed.author.experiment import experiments_in
 from testbed.core.errors import ConfigError
+from testbed.core.project import PROJECT
 from testbed.grading.assignment import Assignment
 
 PUBLIC, HIDDEN = "lab.py", "hidden.py"
@@ -55,7 +56,7 @@ def _register(name: str, folder: Path) -> None:
     """Creates packages ``labs`` and ``labs.<name>``; drops modules of another folder so named."""
     labs = sys.modules.setdefault("labs", ModuleType("labs"))
     if not hasattr(labs, "__path__"):
-        labs.__path__ = []
+        labs.__path__ = [str(PROJECT / "labs")]  # the project's own are imported as before
     package = sys.modules.get(f"labs.{name}")
     if package is not None and list(package.__path__) == [str(folder)]:
         return

@@ -11,6 +11,7 @@ from testbed.core.ordering import natural
 from testbed.net import options, tclink
 from testbed.net.plan import interface_name
 from testbed.net.shape import LinkShape
+from testbed.net.tclink import check_port
 
 NAME_MAX = 15
 """Characters in an interface's name (``IFNAMSIZ`` less the zero)."""
@@ -67,19 +68,6 @@ def _is_own_class(cls: Any) -> bool:
     """Whether it was not written by Mininet or us, so that it may have options of its own."""
     module = getattr(getattr(cls, "func", cls), "__module__", None) or ""
     return cls is not None and module.partition(".")[0] not in ("mininet", "testbed")
-
-
-def check_port(port: Any, where: str) -> None:
-    """Refuses a port that is not a number.
-
-    Raises:
-        ConfigError: says what the third and the fourth argument of `addLink` are.
-    """
-    if isinstance(port, bool) or not isinstance(port, int) or port < 0:
-        raise ConfigError(
-            f"{where}: port {port!r} is not a number; the third and fourth argument of addLink are "
-            "ports, so write options by name: bw=10, delay='5ms', cls=TCLink"
-        )
 
 
 def check_interface_name(name: str, where: str) -> None:

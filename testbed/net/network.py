@@ -11,7 +11,6 @@ from testbed.net import control, inspect, measure, options, rtnl, static_routes,
 from testbed.net.adoption import controller_class, host_class, link_class, switch_class
 from testbed.net.check import (
     check_interface_name,
-    check_port,
     check_topology,
     default_learns,
     loop_without_stp,
@@ -243,7 +242,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         options.check(where, params, (*options.LINK, *tclink.WITHOUT_EFFECT, *_LINKS_OWN))
         for port in (port1, port2):
             if port is not None:
-                check_port(port, where)
+                tclink.check_port(port, where)
         for side in (1, 2):
             if name := params.get(f"intfName{side}"):
                 check_interface_name(name, where)

@@ -115,3 +115,16 @@ def parse_ms(value: str | float, name: str) -> float:
     if not match or match[2] not in _UNIT_MS or match[1].count(".") > 1:
         raise ConfigError(f"{name}: {value!r} is not a duration; write it like '5ms'")
     return float(match[1]) * _UNIT_MS[match[2]]
+
+
+def check_port(port: Any, where: str) -> None:
+    """Refuses a port that is not a number.
+
+    Raises:
+        ConfigError: says what the third and the fourth argument of `addLink` are.
+    """
+    if isinstance(port, bool) or not isinstance(port, int) or port < 0:
+        raise ConfigError(
+            f"{where}: port {port!r} is not a number; the third and fourth argument of addLink are "
+            "ports, so write options by name: bw=10, delay='5ms', cls=TCLink"
+        )

@@ -99,7 +99,7 @@ def test_the_figure_has_every_word_and_a_dash_for_the_others():
         ([], Outcome.MISSING),
         ([Outcome.MISSING], Outcome.MISSING),
         ([Outcome.STOPPED, Outcome.STOPPED], Outcome.STOPPED),
-        ([Outcome.STOPPED, Outcome.MISSING], Outcome.STOPPED),
+        ([Outcome.STOPPED, Outcome.MISSING], Outcome.MISSING),
         ([Outcome.STOPPED, Outcome.WORKS], Outcome.HINDERED),
         ([Outcome.WORKS, Outcome.WORKS], Outcome.WORKS),
     ],
