@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
-from labs.harden.hidden_visits import LINKS, LONG, MARKUP, QUOTED, TEXTS, WORDS, HiddenVisits
-from labs.harden.lab import APP_PORT, SURPRISE, gated
-from labs.harden.visitor import MARK
+from labs.harden.hidden_visits import (
+    AGAIN,
+    HARMLESS_LINK,
+    LINKS,
+    LONG,
+    MARKUP,
+    QUOTED,
+    TEXTS,
+    WORDS,
+    HiddenVisits,
+)
+from labs.harden.lab import APP_PORT, SURPRISE, THINGS, gated
 from testbed import Tables, Verdict, all_of, claim, holds, share_of, shown
 
 if TYPE_CHECKING:
@@ -43,7 +53,7 @@ class Hidden(HiddenVisits):
             [
                 *(self._statements_work(tables)),
                 *(self._texts_work(tables)),
-                self.shows(tables, "eve-after", LONG.strip()),
+                self.shows(tables, "eve-after", LONG.strip(), "a long message"),
                 *(self._forms_work(tables)),
                 *(self._logins_work(tables)),
             ]
@@ -63,20 +73,23 @@ class Hidden(HiddenVisits):
     def _sorted(self, tables: Tables, name: str, order: Sequence[str]) -> Verdict:
         text = self.got(tables, name)["text"]
         at = [text.find(item) for item in order]
+        right = at == sorted(at)
+        found = "in this order" if right else "in another order"
+        found = found if min(at) >= 0 else "items are missing"
         return holds(
-            min(at) >= 0 and at == sorted(at),
-            observed=f"{name}: {'in another order' if min(at) >= 0 else 'items are missing'}",
+            min(at) >= 0 and right,
+            observed=f"{name}: {found}",
             expected=f"{name}: {', '.join(order)}",
         )
 
     def _texts_work(self, tables: Tables) -> list[Verdict]:
-        values = self.got(tables, "markup")["values"]
-        kept = isinstance(values, list) and MARKUP in values
+        markup, link = self.marked(MARKUP), self.marked(HARMLESS_LINK)
+        kept = markup in self.got(tables, "markup")["values"]
         return [
-            self.shows(tables, "eve-after", f"eve: {MARKUP}"),
-            self.shows(tables, "eve-after", f"eve: {QUOTED}"),
-            self.has_link(tables, "eve-after", "http://club.example/"),
-            self.shows(tables, "markup", f"Results for {MARKUP}"),
+            self.shows(tables, "eve-after", f"eve: {markup}", "a message with angle brackets"),
+            self.shows(tables, "eve-after", f"eve: {QUOTED}", "a message with quotes"),
+            self.has_link(tables, "eve-after", link, "a message's http link"),
+            self.shows(tables, "markup", f"Results for {markup}", "the word that was looked for"),
             holds(
                 kept,
                 observed=f"markup: the search's field {'has' if kept else 'does not have'} it",
@@ -95,6 +108,18 @@ class Hidden(HiddenVisits):
         ]
         return [*right, *gated(right, [self.lacks(tables, "as-wrong", "You are")])]
 
+    def _still_works(self, tables: Tables) -> list[Verdict]:
+        """Between and after the attacks, all that an honest member does."""
+        visits = [str(number) for number in range(1, AGAIN + 1)]
+        pages = [*visits, "last"]
+        return [
+            *(self.shows(tables, f"search-{n}", "Five o'clock tea set: 12") for n in pages),
+            *(self.shows(tables, f"item-{n}", "Five o'clock tea set: 12") for n in pages),
+            *(self.shows(tables, f"again-{n}", "You are alice.") for n in visits),
+            *(self.shows(tables, f"again-{n}", f"alice: Visit {n} was fine.") for n in visits),
+            *(self.shows(tables, f"again-{n}", f"paid frank {10 + int(n)}") for n in visits),
+        ]
+
     @claim(
         "Nothing that a visitor sends becomes part of a statement.",
         source="OWASP Top 10:2021, A03; CWE-89",
@@ -103,32 +128,33 @@ class Hidden(HiddenVisits):
         """Logins, other tables, hidden rows, a question by the order of rows, a message."""
         works, secrets = self._statements_work(tables), tuple(self.passwords.values())
         bypasses = [self.lacks(tables, f"as-nobody-{n}", "You are") for n in (1, 2, 3)]
-        answers = [self.got(tables, name)["text"] for name in ("guess-right", "guess-wrong")]
-        alike = answers[0] == answers[1]
+        alike = self._titles(tables, "guess-right") == self._titles(tables, "guess-wrong")
         blind = holds(
             alike,
             observed=f"order: {'the same' if alike else 'depends on a password'}",
             expected="order: the same, whatever a password begins with",
         )
-        texts = self._texts_work(tables)
+        texts, still = self._texts_work(tables), self._still_works(tables)
+
+        def no_password(name: str) -> Verdict:
+            return self.lacks(tables, name, *secrets, called="a password")
+
+        found = [no_password("union"), self.lacks(tables, "hidden", SURPRISE)]
+        opened = [no_password("item-union"), self.lacks(tables, "item-hidden", SURPRISE)]
         return share_of(
             [
-                *gated(self._logins_work(tables), bypasses),
-                *gated(
-                    works[:2],
-                    [self.lacks(tables, "union", *secrets), self.lacks(tables, "hidden", SURPRISE)],
-                ),
-                *gated(
-                    works[4:],
-                    [
-                        self.lacks(tables, "item-union", *secrets),
-                        self.lacks(tables, "item-hidden", SURPRISE),
-                    ],
-                ),
-                *gated(works[2:4], [blind]),
-                *gated(texts[1:2], [self.lacks(tables, "stolen", *secrets)]),
+                *gated([*self._logins_work(tables), *still], bypasses),
+                *gated([*works[:2], *still], found),
+                *gated([*works[4:], *still], opened),
+                *gated([*works[2:4], *still], [blind]),
+                *gated([*texts[1:2], *still], [no_password("stolen")]),
             ]
         )
+
+    def _titles(self, tables: Tables, name: str) -> list[str]:
+        """The things on a page, in its order; a refusal has none, whatever it says."""
+        text = self.got(tables, name)["text"]
+        return sorted((title for title, _ in THINGS if title in text), key=text.find)
 
     @claim(
         "Nothing that a visitor sends becomes a script in a page.",
@@ -136,22 +162,26 @@ class Hidden(HiddenVisits):
     )
     def scripts(self, tables: Tables) -> Verdict:
         """Where in the parsed page each text is."""
-        works = self._texts_work(tables)
-        reflected = [self._inert(tables, f"reflected-{n}", WORDS[n - 1]) for n in (1, 2, 3)]
-        links = [self._inert(tables, "links", link) for link in LINKS]
-        texts = [self._inert(tables, "texts", text) for text in TEXTS]
+        works, still = self._texts_work(tables), self._still_works(tables)
+        reflected = [self._inert(tables, name, name, word) for name, word in WORDS.items()]
+        links = [self._inert(tables, "links", name, link) for name, link in LINKS.items()]
+        texts = [self._inert(tables, "texts", name, text) for name, text in TEXTS.items()]
         return share_of(
-            [*gated(works[3:], reflected), *gated(works[2:3], links), *gated(works[:1], texts)]
+            [
+                *gated([*works[3:], *still], reflected),
+                *gated([*works[2:3], *still], links),
+                *gated([*works[:1], *still], texts),
+            ]
         )
 
-    def _inert(self, tables: Tables, name: str, sent: str) -> Verdict:
-        marks = MARK.findall(sent)
-        places = [place for found, place in self.got(tables, name)["places"] if found in marks]
-        active = [place for place in places if place not in HARMLESS]
+    def _inert(self, tables: Tables, page: str, called: str, sent: str) -> Verdict:
+        row, marks = self.got(tables, page), re.findall(rf"{self.mark}\d+", self.marked(sent))
+        active = [at for mark, at in row["places"] if mark in marks and at not in HARMLESS]
+        seen = "in a page that cannot be parsed" if row["unreadable"] else "text, or left out"
         return holds(
-            not active,
-            observed=f"{shown(sent)}: {', '.join(active) or 'text, or left out'}",
-            expected=f"{shown(sent)}: text, or left out",
+            not active and not row["unreadable"],
+            observed=f"{called}: {', '.join(active) or seen}",
+            expected=f"{called}: text, or left out",
         )
 
     @claim(
@@ -161,6 +191,7 @@ class Hidden(HiddenVisits):
     def forgery(self, tables: Tables) -> Verdict:
         """Without a token, by GET, with somebody else's."""
         honest = [*self._forms_work(tables), self.shows(tables, "alice-after", "You are alice.")]
+        honest += self._still_works(tables)
         paid = [self.lacks(tables, "alice-after", f"paid mallory{n} ") for n in (1, 2, 3, 4)]
         written = self.lacks(tables, "alice-after", "a forged message")
         return share_of(gated(honest, [*paid, written]))
@@ -172,7 +203,7 @@ class Hidden(HiddenVisits):
     )
     def sessions(self, tables: Tables) -> Verdict:
         """Planted, guessed and old ids; the attributes of the cookie."""
-        honest = self._logins_work(tables)[1:3]
+        honest = [*self._logins_work(tables)[1:3], *self._still_works(tables)]
         cookie = _cookie(self.got(tables, "login-first")["cookies"])
         site = str(cookie.get("samesite", "")).lower()
         attributes = [
@@ -193,18 +224,18 @@ class Hidden(HiddenVisits):
 
     @claim(
         "Bad input is refused, and the response tells nothing about the inside.",
-        source="RFC 9110 §15.5, §17.11; CWE-209",
+        source="RFC 9110 §15.5, §17.12; CWE-209",
     )
     def errors(self, tables: Tables) -> Verdict:
         """Four bad requests, and the header Server."""
         cases = []
         for name in ("bad-number", "bad-order", "no-fields", "bad-amount"):
             row = self.got(tables, name)
-            leaks = [word for word in LEAKS if word in row["body"]]
-            refused = name == "bad-order" or 400 <= row["status"] < 500  # another order is fine
+            leaks = [word for word in LEAKS if word in row["said"]]
+            least = 200 if name == "bad-order" else 400  # another order is fine
             cases.append(
                 holds(
-                    refused and not leaks and row["status"] not in (0, 500),
+                    least <= row["status"] < 500 and not leaks and not row["unreadable"],
                     observed=f"{name}: {row['status'] or 'no answer'}"
                     + (f", with {shown(leaks[0])}" if leaks else ""),
                     expected=f"{name}: 4xx, without the program's or the database's words",
@@ -218,17 +249,17 @@ class Hidden(HiddenVisits):
                 expected="Server: no version",
             )
         )
-        return share_of(gated(self._statements_work(tables)[2:] + self._forms_work(tables), cases))
+        honest = [*self._statements_work(tables)[2:], *self._forms_work(tables)]
+        return share_of(gated([*honest, *self._still_works(tables)], cases))
 
     @claim(
         "A policy lets only the site's own scripts run, and no other site shows it in a frame.",
         source="Content Security Policy Level 3, §6.1.11, §6.4.2; RFC 7034",
     )
     def policy(self, tables: Tables) -> Verdict:
-        """The policy of the front page, as a browser reads it; the site's script."""
+        """The policy of three pages, as a browser reads it; the site's script."""
         front, script = self.got(tables, "front"), self.got(tables, "script")
-        rules = _policy(str(front["headers"].get("content-security-policy", "")))
-        sources = rules.get("script-src", rules.get("default-src"))
+        sources = _sources(front)
         runs = front["scripts"] == ["/site.js"] and "'self'" in (sources or ["'self'"])
         own = holds(
             runs and script["status"] == 200 and "focus" in script["body"],
@@ -236,24 +267,13 @@ class Hidden(HiddenVisits):
             f"/site.js: {script['status']}",
             expected="scripts of the page: /site.js, which the policy allows",
         )
-        ancestors = rules.get("frame-ancestors")
-        old = str(front["headers"].get("x-frame-options", "")).strip().lower()
-        unframed = ancestors in (["'none'"], ["'self'"]) or (
-            ancestors is None and old in ("deny", "sameorigin")
-        )
+        pages = {name: self.got(tables, name) for name in ("front", "found", "item")}
         cases = [
-            holds(
-                sources == ["'self'"],
-                observed=f"sources of scripts: {shown(' '.join(sources or [])) or 'all'}",
-                expected="sources of scripts: 'self' alone",
-            ),
-            holds(
-                unframed,
-                observed=f"framed by: {shown(' '.join(ancestors or []) or old) or 'all'}",
-                expected="framed by: 'none' or 'self'",
-            ),
+            all_of(*(_only_own_scripts(name, row) for name, row in pages.items())),
+            all_of(*(_unframed(name, row) for name, row in pages.items())),
         ]
-        return share_of(gated([own, self.shows(tables, "front", "Search")], cases))
+        works = [self.shows(tables, name, "Search") for name in pages]
+        return share_of(gated([own, *works], cases))
 
     @claim(
         "Many unfinished requests do not keep others out, and the application is reached through "
@@ -290,6 +310,39 @@ def _cookie(lines: Sequence[str]) -> Mapping[str, Any]:
             if "session" in parsed:
                 return parsed["session"]
     return {}
+
+
+def _only_own_scripts(name: str, row: Mapping[str, Any]) -> Verdict:
+    sources = _sources(row)
+    return holds(
+        sources == ["'self'"],
+        observed=f"{name}: sources of scripts: {shown(' '.join(sources or [])) or 'all'}",
+        expected=f"{name}: sources of scripts: 'self' alone",
+    )
+
+
+def _unframed(name: str, row: Mapping[str, Any]) -> Verdict:
+    ancestors = _rules(row).get("frame-ancestors")
+    old = str(row["headers"].get("x-frame-options", "")).strip().lower()
+    if ancestors is None:
+        closed = old in ("deny", "sameorigin")
+    else:
+        closed = ancestors in (["'none'"], ["'self'"])
+    return holds(
+        closed,
+        observed=f"{name}: framed by {shown(' '.join(ancestors or []) or old) or 'all'}",
+        expected=f"{name}: framed by 'none' or 'self'",
+    )
+
+
+def _sources(row: Mapping[str, Any]) -> list[str] | None:
+    """Where a page's scripts may come from; None: everywhere."""
+    rules = _rules(row)
+    return rules.get("script-src", rules.get("default-src"))
+
+
+def _rules(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    return _policy(str(row["headers"].get("content-security-policy", "")))
 
 
 def _policy(header: str) -> dict[str, list[str]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from labs.harden.lab import APP_PORT, ATTACKER, CLIENT, SERVER, WEB_PORT, Lab, Visit
+from labs.harden.lab import APP_PORT, ATTACKER, CLIENT, DATA, SERVER, WEB_PORT, Lab, Visit
+from testbed import SeededRandom, param
 
 if TYPE_CHECKING:
     from testbed import RunningNetwork
@@ -19,26 +21,31 @@ EVIL = {"Origin": "http://evil.example", "Referer": "http://evil.example/game"}
 BYPASSES = (("alice' --", "x"), ("x' OR '1'='1' --", "x"), ("alice", "' OR 'a'='a"))
 """Name and password that are no name and no password."""
 
-LINKS = (
-    "javascript:steal('mark1')",
-    " JaVaScRiPt:steal('mark2')",
-    "https://club.example/\" onmouseover=\"steal('mark3')",
-    "data:text/html,<script>mark4</script>",
-)
-TEXTS = (
-    "<script>steal('mark11')</script>",
-    "<img src=x onerror=\"steal('mark12')\">",
-    '<svg><a xlink:href="javascript:mark13"><text>more</text></a></svg>',
-    "<ScRiPt>mark14",
-)
+LINKS = {
+    "a link with a script": "javascript:steal('MARK1')",
+    "a link with a script, spelt otherwise": " JaVaScRiPt:steal('MARK2')",
+    "a link with an attribute": "https://club.example/\" onmouseover=\"steal('MARK3')",
+    "a link with a page": "data:text/html,<script>MARK4</script>",
+}
+"""What it is → what is sent; MARK stands for the variant's mark, here and below."""
+
+TEXTS = {
+    "a message with a script": "<script>steal('MARK11')</script>",
+    "a message with an image": "<img src=x onerror=\"steal('MARK12')\">",
+    "a message with a drawing": '<svg><a xlink:href="javascript:MARK13"><text>go</text></a></svg>',
+    "a message with half a script": "<ScRiPt>MARK14",
+}
 """The last one may end the page, so nothing is looked at behind it."""
 
-WORDS = (
-    "<img src=x onerror=steal('mark21')>",
-    '"><script>mark22</script>',
-    "\" autofocus onfocus=\"steal('mark23')",
-)
-MARKUP = "1 < 2 & \"3\" > '2' <b>bold</b>"
+WORDS = {
+    "a word with an image": "<img src=x onerror=steal('MARK21')>",
+    "a word with a script": '"><script>MARK22</script>',
+    "a word with an attribute": "\" autofocus onfocus=\"steal('MARK23')",
+}
+MARKUP = "1 < 2 & \"3\" > '2' <b>bold</b> MARK11 MARK21"
+"""Marks as honest text: who leaves out marks leaves out this."""
+
+HARMLESS_LINK = "http://club.example/MARK1"
 QUOTED = "it's || fine -- really; 网络"
 LONG = "a long story " * 150
 CONNECTIONS, HELD_S, EVERY_S = 300, 20.0, 2.0
@@ -57,22 +64,61 @@ SLOW = {
 """Honest visitors with slow lines: what they send, with a second between the pieces."""
 
 
+AGAIN = 5
+"""How often an honest member comes again, between the attacks and after most of them."""
+
+_LETTERS = "bcdfghjkmnpqrstvwxz"
+_MOST_NUMBER = 10**9
+
+
 class HiddenVisits(Lab):
     """The hidden visits."""
 
-    passwords: Mapping[str, str] = {
-        "alice": "marigold7",
-        "bob": "Zaphod42",
-        "dora": "it's \"me\" -- or '1'='1",
-        "eve": "Trillian5",
-    }
+    @dataclass(frozen=True)
+    class Parameters(Lab.Parameters):
+        """And what students do not know."""
+
+        hidden: int = param(1, "passwords and marks of the hidden part", low=0, high=_MOST_NUMBER)
+
+    params: Parameters
+    secret_files = (DATA, "plan-*.json", "logs/visits-*.log", "captures/*", "out/*/nginx.log")
+
+    @classmethod
+    def variant(cls, random: SeededRandom) -> Mapping[str, Any]:
+        """One more number."""
+        return {**super().variant(random), "hidden": random.integer(2, _MOST_NUMBER)}
+
+    def _word(self, name: str) -> str:
+        """A word that nobody can guess."""
+        random = SeededRandom(b"the hidden visits", name, str(self.params.hidden))
+        return "".join(random.choice(_LETTERS) for _ in range(8))
+
+    @property
+    def mark(self) -> str:
+        """The variant's own."""
+        return self._word("mark")
+
+    def marked(self, text: str) -> str:
+        """A text with the variant's marks."""
+        return text.replace("MARK", self.mark)
+
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """Other ones than students know, and one with everything in it that is special in SQL."""
+        words = {name: self._word(name) for name in ("alice", "bob", "dora", "eve")}
+        return {**words, "dora": f"{words['dora']}'s \"me\" -- or '1'='1"}
 
     def run(self, net: RunningNetwork) -> None:
         """The public visits, then hidden honest ones, then attacks."""
         super().run(net)
         self.visit(net, "honest", self._honest())
-        attacks = [*self._sessions(), *self._forgeries(), *self._errors(), *self._injections()]
-        self.visit(net, "attacks", [*attacks, *self._scripts()])
+        kinds = (self._sessions, self._forgeries, self._errors, self._injections, self._links)
+        attacks = [
+            visit
+            for number, kind in enumerate(kinds, 1)
+            for visit in (*kind(), *self._again(number))
+        ]
+        self.visit(net, "attacks", [*attacks, *self._texts()])
         for name, pieces in SLOW.items():
             net.event("slow", name=name, answer=self._slowly(net, pieces))
         self.visit(net, "direct", [self.look("direct")], port=APP_PORT)
@@ -90,7 +136,7 @@ class HiddenVisits(Lab):
             self.find("words", "Selection of union"),
             self.find("by-price", "e", **{self.params.order: "price"}),
             self.find("by-title", "e", **{self.params.order: "title"}),
-            self.find("markup", MARKUP),
+            self.find("markup", self.marked(MARKUP)),
             self.open_item("third", "3"),
             self.login("login-dora", "dora", who="dora"),
             self.look("dora", "dora"),
@@ -101,12 +147,24 @@ class HiddenVisits(Lab):
             self.look("first", "first"),
             self.look("second", "second"),
             self.login("login-eve", "eve", who="eve"),
-            self.say("say-markup", "eve", MARKUP, "http://club.example/"),
+            self.say("say-markup", "eve", self.marked(MARKUP), self.marked(HARMLESS_LINK)),
             self.say("say-quoted", "eve", QUOTED),
             self.say("say-long", "eve", LONG),
             self.give("tab-one", "eve", "carol"),
             self.give("tab-two", "eve", "dave", stale=True),
             self.look("eve-after", "eve"),
+        ]
+
+    def _again(self, number: int) -> list[Visit]:
+        """An honest member comes again: nobody is locked out for what others did."""
+        who = f"again-{number}"
+        return [
+            self.find(f"search-{number}", "tea"),
+            self.open_item(f"item-{number}", "3"),
+            self.login(f"login-{number}", "alice", who=who),
+            self.say(f"say-{number}", who, f"Visit {number} was fine."),
+            self.give(f"give-{number}", who, "frank", f"{10 + number}"),
+            self.look(who, who),
         ]
 
     def _sessions(self) -> list[Visit]:
@@ -171,13 +229,22 @@ class HiddenVisits(Lab):
             self.look("stolen"),
         ]
 
-    def _scripts(self) -> list[Visit]:
+    def _links(self) -> list[Visit]:
+        links = [self.marked(link) for link in LINKS.values()]
         return [
-            *(self.find(f"reflected-{number}", word) for number, word in enumerate(WORDS, 1)),
-            *(self.say(f"link-{number}", "eve", "look", u) for number, u in enumerate(LINKS, 1)),
+            *(self.find(name, self.marked(word)) for name, word in WORDS.items()),
+            *(self.say(f"link-{number}", "eve", "look", u) for number, u in enumerate(links, 1)),
             self.look("links"),
-            *(self.say(f"text-{number}", "eve", text) for number, text in enumerate(TEXTS, 1)),
+        ]
+
+    def _texts(self) -> list[Visit]:
+        """Behind them, only pages without messages are looked at."""
+        texts = [self.marked(text) for text in TEXTS.values()]
+        return [
+            *(self.say(f"text-{number}", "eve", text) for number, text in enumerate(texts, 1)),
             self.look("texts"),
+            self.find("search-last", "tea"),
+            self.open_item("item-last", "3"),
             {"name": "script", "path": "/site.js"},
         ]
 

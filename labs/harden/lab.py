@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labs.harden.visitor import MARK
 from testbed import (
     Assignment,
+    CommandError,
     ConvergenceError,
     LinkShape,
     SeededRandom,
@@ -117,13 +119,15 @@ class Lab(Assignment):
             "encoded": random.choice(ENCODED),
         }
 
-    passwords: Mapping[str, str] = {
-        "alice": "rosebud",
-        "bob": "swordfish",
-        "dora": "buttercup",
-        "eve": "cuckoo",
-    }
-    """Member → password."""
+    @property
+    def mark(self) -> str:
+        """What our client looks for in pages, with a number behind it."""
+        return MARK
+
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """Member → password."""
+        return {"alice": "rosebud", "bob": "swordfish", "dora": "buttercup", "eve": "cuckoo"}
 
     def data(self) -> str:
         """The tables and what is in them, as SQL."""
@@ -177,9 +181,10 @@ class Lab(Assignment):
         """Makes visits from the client's host, one after another.
 
         Raises:
-            SubmissionError: the site sends something without end.
+            SubmissionError: the site sends something without end, or that ends our client.
         """
-        plan = {"address": net.address(SERVER), "port": port, "visits": visits}
+        address = net.address(SERVER)
+        plan = {"address": address, "port": port, "mark": self.mark, "visits": visits}
         (net.path / f"plan-{log}.json").write_text(json.dumps(plan, indent=1), encoding="utf-8")
         argv = ["/usr/bin/python3", "-I", str(net.path / VISITOR)]
         argv.append(str(net.path / f"plan-{log}.json"))
@@ -190,6 +195,8 @@ class Lab(Assignment):
             raise SubmissionError(
                 f"app.py: {len(visits)} visits take longer than {VISITS_S:g} s"
             ) from None
+        except CommandError:
+            raise SubmissionError("app.py: sends what no visitor can read") from None
 
     # ---- visits
 
@@ -249,42 +256,49 @@ class Lab(Assignment):
         return {"visits": pd.DataFrame(rows)}
 
     def got(self, tables: Tables, name: str) -> dict[Any, Any]:
-        """What a visit brought; its ``text`` is empty if that was no page."""
+        """What a visit brought; its ``text`` is empty if that was no page.
+
+        ``said`` is all that came, as it was sent and decoded.
+        """
         row = dict(tables.row("visits", visit=name))
-        for column, empty in (("text", ""), ("links", []), ("scripts", []), ("places", [])):
+        texts, lists = (
+            ("text", "everything", "unreadable"),
+            ("links", "values", "scripts", "places"),
+        )
+        for column in (*texts, *lists):
             value = row.get(column)
+            empty: Any = "" if column in texts else []
             row[column] = value if isinstance(value, str | list) else empty
+        row["said"] = "\n".join([row["body"], row["text"], row["everything"]])
         return row
 
-    def shows(self, tables: Tables, name: str, *texts: str, status: int = 200) -> Verdict:
-        """A page comes, and these texts are on it."""
-        row = self.got(tables, name)
-        missing = [text for text in texts if text not in row["text"]]
+    def shows(self, tables: Tables, name: str, text: str, called: str = "") -> Verdict:
+        """A page comes with this text; `called` stands for a text that students do not know."""
+        row, words = self.got(tables, name), called or shown(text, _MOST)
+        missing = text not in row["text"]
         return holds(
-            row["status"] == status and not missing,
-            observed=f"{name}: {row['status'] or 'no answer'}"
-            + (f", without {shown(missing[0], _MOST)}" if missing else ""),
-            expected=f"{name}: {status}" + "".join(f", {shown(text, _MOST)}" for text in texts),
+            row["status"] == 200 and not missing,
+            observed=f"{name}: {_status(row)}" + f", without {words}" * missing,
+            expected=f"{name}: 200, {words}",
         )
 
-    def lacks(self, tables: Tables, name: str, *texts: str) -> Verdict:
-        """None of these texts is in what came."""
-        row = self.got(tables, name)
-        there = [text for text in texts if text in row["body"]]
+    def lacks(self, tables: Tables, name: str, *texts: str, called: str = "") -> Verdict:
+        """None of these texts is in what came, and a page can be read; `called`: see `shows`."""
+        row, words = self.got(tables, name), called or " or ".join(texts)
+        there = any(text in row["said"] for text in texts)
         return holds(
-            not there,
-            observed=f"{name}: {row['status'] or 'no answer'}"
-            + (f", with {shown(there[0])}" if there else ""),
-            expected=f"{name}: without {' or '.join(texts)}",
+            not there and not row["unreadable"],
+            observed=f"{name}: {_status(row)}" + f", with {words}" * there,
+            expected=f"{name}: without {words}",
         )
 
-    def has_link(self, tables: Tables, name: str, address: str) -> Verdict:
-        """A page has a link that leads there."""
-        there = address in self.got(tables, name)["links"]
+    def has_link(self, tables: Tables, name: str, address: str, called: str = "") -> Verdict:
+        """A page has a link that leads there; `called`: see `shows`."""
+        there, words = address in self.got(tables, name)["links"], called or f"a link to {address}"
         return holds(
             there,
-            observed=f"{name}: a link to {address} is {'there' if there else 'missing'}",
-            expected=f"{name}: a link to {address}",
+            observed=f"{name}: {words} is {'there' if there else 'missing'}",
+            expected=f"{name}: {words}",
         )
 
     # ---- public checks
@@ -317,6 +331,13 @@ def gated(honest: Iterable[Verdict], attacks: Iterable[Verdict]) -> list[Verdict
         holds(False, observed=f"{attack.observed}; {why}", expected=broken[0].expected)
         for attack in attacks
     ]
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    """Of a response, in words."""
+    if row["unreadable"]:
+        return f"{row['status']}, with a page that cannot be parsed"
+    return str(row["status"] or "no answer")
 
 
 def _text(value: str) -> str:

@@ -14,7 +14,8 @@ PLAN is a file with a JSON list of visits. Each has a ``name`` and a ``path``, a
   current session of alice; ``$alice-1`` is what comes one before it, if it ends with a number.
 
 A page is parsed as a browser does (html5lib). Reported of it are its text, its links and scripts,
-and in which places ``mark`` followed by a number occurs.
+everything that is in it, decoded (``everything``: texts, comments, attributes), and in which places
+the plan's ``mark`` (by default, the word mark) followed by a number occurs.
 """
 
 import http.client
@@ -32,8 +33,8 @@ LIMIT_S = 10.0
 
 _MOST_BYTES = 200_000
 _COOKIE = "session"
-MARK = re.compile(r"mark\d+")
-"""What is looked for in pages."""
+MARK = "mark"
+"""What is looked for in pages, with a number behind it, unless the plan names another word."""
 
 _SESSION = re.compile(r"\$([a-z]+)([+-]\d+)?")
 _UNSEEN = re.compile(r"[\x00-\x20]")
@@ -50,8 +51,9 @@ class Visitor:
         forms: (whose, action) → the fields of the form that was seen last.
     """
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, mark: str = MARK) -> None:
         self._address, self._port = address, port
+        self._marks = re.compile(re.escape(mark) + r"\d+")
         self.sessions: dict[str, str] = {}
         self.forms: dict[tuple[str, str], dict[str, str]] = {}
 
@@ -68,8 +70,14 @@ class Visitor:
         got = self.ask(sent, fields)
         if "keep" in plan:
             self.sessions[plan["keep"]] = self.sessions.get(who, "")
-        report = _report(got["body"]) if "html" in got["headers"].get("content-type", "") else {}
-        return {"visit": plan["name"], **got, **report}
+        html = "html" in got["headers"].get("content-type", "")
+        return {"visit": plan["name"], **got, **(self._report(got["body"]) if html else {})}
+
+    def _report(self, page: str) -> dict[str, Any]:
+        try:
+            return _report(page, self._marks)
+        except Exception as error:  # noqa: BLE001 (the parser has faults of its own)
+            return {"unreadable": f"{type(error).__name__}: {error}"}
 
     def ask(self, plan: dict[str, Any], fields: dict[str, str] | None = None) -> dict[str, Any]:
         """One request and its response."""
@@ -155,22 +163,34 @@ def _elements(page: str) -> list[Any]:
 
 def _form(page: str, action: str) -> dict[str, str]:
     """The fields of a form and what they hold."""
-    for form in _elements(page):
+    try:
+        elements = _elements(page)
+    except Exception:  # noqa: BLE001 (see _report)
+        return {}
+    for form in elements:
         if form.tag == "form" and form.get("action") == action:
             inputs = [e for e in form.iter() if e.tag in ("input", "textarea") and e.get("name")]
             return {e.get("name"): e.get("value") or e.text or "" for e in inputs}
     return {}
 
 
-def _report(page: str) -> dict[str, Any]:
+def _report(page: str, marks: re.Pattern[str]) -> dict[str, Any]:
     elements = _elements(page)
     return {
         "text": " ".join(" ".join(_texts(elements[0])).split()),
         "links": [e.get("href", "") for e in elements if e.tag == "a"],
         "values": [e.get("value", "") for e in elements if e.tag == "input"],
         "scripts": [e.get("src", "") for e in elements if e.tag == "script"],
-        "places": [place for e in elements for place in _places(e)],
+        "places": [place for e in elements for place in _places(e, marks)],
+        "everything": "\n".join(_everything(elements)),
     }
+
+
+def _everything(elements: list[Any]) -> list[str]:
+    """All texts, as one; comments; attributes: what a reader of the page's source can decode."""
+    comments = [e.text or "" for e in elements if not isinstance(e.tag, str)]
+    attributes = [f"{name}={value}" for e in elements for name, value in e.attrib.items()]
+    return ["".join(elements[0].itertext()), *comments, *attributes]
 
 
 def _texts(element: Any) -> list[str]:
@@ -181,16 +201,16 @@ def _texts(element: Any) -> list[str]:
     return [*own, *(text for child in element for text in _texts(child)), element.tail or ""]
 
 
-def _places(element: Any) -> list[list[str]]:
+def _places(element: Any, marks: re.Pattern[str]) -> list[list[str]]:
     """(mark, where) of the marks in an element's own text and attributes; text is no place."""
     if not isinstance(element.tag, str):
         return []
     found = []
     for name, value in element.attrib.items():
-        for mark in MARK.findall(f"{name} {value}"):
+        for mark in marks.findall(f"{name} {value}"):
             found.append([mark, f"{element.tag} {name}{_scheme(element.tag, name, value)}"])
     if element.tag in _TEXT_ONLY:
-        found += [[mark, element.tag] for mark in MARK.findall(element.text or "")]
+        found += [[mark, element.tag] for mark in marks.findall(element.text or "")]
     return found
 
 
@@ -205,7 +225,7 @@ def _scheme(tag: str, name: str, value: str) -> str:
 def main(path: str) -> None:
     """Makes all visits of a plan."""
     plan = json.loads(Path(path).read_text(encoding="utf-8"))
-    visitor = Visitor(plan["address"], plan["port"])
+    visitor = Visitor(plan["address"], plan["port"], plan.get("mark", MARK))
     for visit in plan["visits"]:
         try:
             report = visitor.visit(visit)
