@@ -10,7 +10,7 @@ from labs.harden.hidden import Hidden
 from labs.harden.hidden_visits import MARKUP, TEXTS
 from testbed import Tables
 from testbed.core.claims import Status
-from testbed.grading import export, library
+from testbed.grading import export, library, secrecy
 
 LAB = Hidden(Hidden.Parameters())
 SECRET = b"a secret for tests"
@@ -90,3 +90,13 @@ def test_verdicts_do_not_name_hidden_texts():
         assert verdict.status is Status.FAIL
         words = f"{verdict.observed} {verdict.expected}"
         assert LAB.mark not in words and LAB.passwords["bob"] not in words
+
+
+def test_what_tells_hidden_visits_is_removed_after_measuring(tmp_path):
+    goes = ["data.sql", "plan-attacks.json", "logs/visits-attacks.log", "out/server/nginx.log"]
+    for name in [*goes, "captures/h1-eth0.pcap", "logs/app.log", "logs/nginx.log"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    secrecy.remove(tmp_path, LAB.secret_files)
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["app.log", "nginx.log"]
