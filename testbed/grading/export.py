@@ -32,16 +32,18 @@ def bundle(lab: LabFolder, student: str, secret: bytes) -> dict[str, bytes]:
     pages = {HANDOUT: lab.handout(params, student).encode()}
     for language in lab.languages():
         pages[f"README.{language}.md"] = lab.handout(params, student, language).encode()
-    own = {**lab.given(), **lab.starter(params, student)}
-    if taken := {*pages, VARIANT} & set(own):
-        words = ", ".join(sorted(taken))
-        raise ConfigError(f"{lab.path}: {words} is a reserved name in bundles; rename it")
-    files = {**pages, **own}
-    files[VARIANT] = (json.dumps(variant, indent=1, ensure_ascii=False) + "\n").encode()
+    made = {**pages, VARIANT: (json.dumps(variant, indent=1, ensure_ascii=False) + "\n").encode()}
     for name, data in lab.students_part().sources.items():
-        files[f"{BUNDLED}/{lab.name}/{name}"] = data
-    files[f"{BUNDLED}/{lab.name}/{manifest.FILE}"] = _public_manifest(lab, params).encode()
-    return files
+        made[f"{BUNDLED}/{lab.name}/{name}"] = data
+    made[f"{BUNDLED}/{lab.name}/{manifest.FILE}"] = _public_manifest(lab, params).encode()
+    given, starter = lab.given(), lab.starter(params, student)
+    if twice := sorted(given.keys() & starter.keys()):
+        raise ConfigError(f"{lab.path}: {', '.join(twice)} is in given/ and starter/; rename one")
+    own = {**given, **starter}
+    if taken := sorted(made.keys() & own.keys()):
+        words = ", ".join(taken)
+        raise ConfigError(f"{lab.path}: {words} is a reserved name in bundles; rename it")
+    return {**own, **made}
 
 
 def _public_manifest(lab: LabFolder, params: Mapping[str, Any]) -> str:

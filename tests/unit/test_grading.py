@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -983,6 +984,22 @@ def test_code_in_a_bundle_runs_only_if_it_is_known_or_trusted(lab, tmp_path, mon
     bundle_trust.open_bundled(folder, tmp_path / "3", trust=True)
     bundle_trust.open_bundled(folder, tmp_path / "4", trust=False)  # once is enough
     assert not evil.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("given/answers.yaml", "answers.yaml is in given/ and starter/; rename one"),
+        ("given/README.md", "README.md is a reserved name in bundles"),
+        ("given/lab/letter/lab.py", "lab/letter/lab.py is a reserved name in bundles"),
+    ],
+)
+def test_no_file_of_a_bundle_replaces_another(tmp_path, name, says):
+    folder = shutil.copytree(LETTER, tmp_path / "letter")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("x: 1\n")
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        export.bundle(library.open_folder(folder), "ada", b"a" * 16)
 
 
 def test_gradescopes_setup_refuses_an_old_python(tmp_path):
