@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -78,8 +78,8 @@ def _report(line: str) -> Report:
     if kind not in KINDS:
         raise ValueError(f"kind is not one of {', '.join(KINDS)}")
     times = [found[name] for name in ("begin_s", "end_s")]
-    if not all(isinstance(t, int | float) and math.isfinite(t) for t in times):
-        raise ValueError("begin_s and end_s are not both numbers")
+    if not all(isinstance(t, int | float) and abs(t) <= sys.float_info.max for t in times):
+        raise ValueError("begin_s and end_s are not both finite numbers")
     attacker = _attacker(kind, found["attacker"])
     return Report(kind, attacker, _ipv4("victim", found["victim"]), *map(float, times))
 
