@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labs.detect.hidden_material import material
 from labs.detect.lab import EDGE, MOST_NUMBER, Lab, Plan, judged
 from labs.detect.scoring import Score
-from labs.detect.traffic import KINDS
+from labs.detect.traffic import KINDS, PUBLIC
 from testbed import SeededRandom, Tables, Verdict, claim, holds, param
 
-MIXED, QUIET = ("hidden-1", "hidden-2", "hidden-3"), "hidden-4"
-"""Captures with attacks, of two kinds fewer each; and one without."""
+NAMES = ("hidden-1", "hidden-2", "hidden-3", "hidden-4")
+"""Captures: three with attacks, of two kinds fewer each; and one without."""
 
 
 class Hidden(Lab):
@@ -26,7 +27,12 @@ class Hidden(Lab):
         hidden: int = param(1, "what the hidden captures have", low=0, high=MOST_NUMBER)
 
     params: Parameters
-    secret_files = ("rounds/hidden-*", f"captures/{EDGE}.pcap")
+    secret_files = (
+        *("rounds/hidden-*", "logs/hidden-*", "out/hidden-*"),
+        f"captures/{EDGE}.pcap",
+    )
+    published = PUBLIC
+    """For mutants that know what is in the bundle, and nothing else."""
 
     @classmethod
     def variant(cls, random: SeededRandom) -> Mapping[str, Any]:
@@ -36,12 +42,16 @@ class Hidden(Lab):
     def rounds(self) -> list[Plan]:
         """The public one, then those of the grader: each kind is in two of three."""
         number = self.params.hidden
-        kinds = SeededRandom(b"the hidden captures", "kinds", str(number)).shuffled(KINDS)
+        random = SeededRandom(b"the hidden captures", "rounds", str(number))
+        out = random.shuffled(KINDS)
+        mixed = [[k for k in KINDS if k not in out[place : place + 2]] for place in (0, 2, 4)]
         hidden = [
-            Plan(name, number + place, [k for k in KINDS if k not in kinds[2 * place :][:2]])
-            for place, name in enumerate(MIXED)
+            Plan(name, number + place, kinds, material(random))
+            for place, (name, kinds) in enumerate(
+                zip(NAMES, random.shuffled([*mixed, []]), strict=True)
+            )
         ]
-        return [*super().rounds(), *hidden, Plan(QUIET, number + len(MIXED), [])]
+        return [*super().rounds(), *hidden]
 
     def learnt(self) -> str:
         """Lines that print the answers of the capture in the bundle, for a mutant."""
@@ -50,8 +60,7 @@ class Hidden(Lab):
 
     def _hidden(self, tables: Tables, kind: str) -> Verdict:
         """Reports of one kind in all hidden captures."""
-        names = (*MIXED, QUIET)
-        return judged(sum((self.score(tables, name, [kind]) for name in names), Score()))
+        return judged(sum((self.score(tables, name, [kind]) for name in NAMES), Score()))
 
     # ---- hidden checks
 
@@ -94,8 +103,9 @@ class Hidden(Lab):
     @claim("Where nothing happens, nothing is reported.", source="the handout")
     def quiet(self, tables: Tables) -> Verdict:
         """Of a program that finds attacks elsewhere."""
-        quiet = self.score(tables, QUIET)
-        found = sum(self.score(tables, name).found for name in MIXED)
+        nothing = next(plan.name for plan in self.rounds() if not plan.kinds)
+        quiet = self.score(tables, nothing)
+        found = sum(self.score(tables, name).found for name in NAMES)
         return holds(
             not quiet.alarms and found > 0,
             observed=f"{quiet.alarms} false alarms; {found} attacks named in other captures",

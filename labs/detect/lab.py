@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from labs.detect import packets, scoring, traffic
 from labs.detect.scoring import Report, Score
-from labs.detect.traffic import KINDS, PAUSE_S, ROUND_S, Attack, Round
+from labs.detect.traffic import KINDS, PAUSE_S, PUBLIC, ROUND_S, Attack, Material, Round
 from testbed import (
     Assignment,
     ConvergenceError,
@@ -51,7 +52,7 @@ LIMIT_S = 20.0
 MOST_NUMBER = 1_000_000_000
 """From which traffic is drawn."""
 
-_FILE_HEADER_BYTES = 24
+_FILE_HEADER_BYTES, _S_NS = 24, 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ class Plan:
         name: of its capture.
         number: what it is drawn from.
         kinds: of the attacks in it.
+        material: what it is made of.
     """
 
     name: str
     number: int
     kinds: Sequence[str] = KINDS
+    material: Material = PUBLIC
 
 
 class Lab(Assignment):
@@ -112,7 +115,7 @@ class Lab(Assignment):
         start(net, {dns: [Nsd({"example.org": _zone(net.address(dns))})]})
         for web in webs:
             net.sysctl(web, "net.ipv4.tcp_synack_retries", 1)
-        net.exec("r1", "ip", "route", "add", "blackhole", str(traffic.SILENT))
+        net.exec("r1", "ip", "route", "add", "blackhole", "default")  # to forged senders, any
         net.capture(EDGE)
         played = {plan.name: self._play(net, plan, places) for plan in self.rounds()}
         net.stop_captures()
@@ -120,9 +123,11 @@ class Lab(Assignment):
         folder.mkdir()
         whole = (net.path / "captures" / f"{EDGE}.pcap").read_bytes()
         for name, (begin_ns, end_ns, attacks) in played.items():
-            capture = _cut(whole, begin_ns, end_ns)
+            zero_s = begin_ns // _S_NS
+            capture = _cut(whole, begin_ns, end_ns, zero_s)
             (folder / f"{name}.pcap").write_bytes(capture)
             first_ns, *_ = next(packets.records(capture))
+            first_ns += zero_s * _S_NS
             answers = [_answer(attack, times_ns, first_ns) for attack, times_ns in attacks]
             (folder / f"{name}.jsonl").write_text("".join(answers), encoding="utf-8")
             self._look(net, name, folder / f"{name}.pcap")
@@ -131,7 +136,7 @@ class Lab(Assignment):
         self, net: RunningNetwork, plan: Plan, places: tuple[Sequence[str], str]
     ) -> tuple[int, int, list[tuple[Attack, list[int]]]]:
         """Plays a round; when it began and ended, its attacks, and their packets' times, in ns."""
-        this = Round(net, plan.number, places)
+        this = Round(net, plan.number, places, plan.material)
         hosts = [f"h{number}" for number in range(1, traffic.INSIDE + 1)]
         wires = {node: net.inside(node, partial(_wire, node)) for node in hosts}
         for name in ("net.ipv4.ip_forward", "net.ipv4.conf.all.send_redirects"):
@@ -268,18 +273,23 @@ def _wire(node: str) -> socket.socket:
 
 
 def _zone(address: str) -> str:
+    """Any name may be the one with a long record, so the file does not say which."""
     text = " ".join(f'"{"x" * 250}"' for _ in range(4))
     records = {f"{name}.example.org.": ["A 192.0.2.1"] for name in traffic.NAMES}
-    records[f"{traffic.LONG_NAME}."] = [f"TXT {text}"]
+    records["*.example.org."] = [f"TXT {text}"]
     return name_service.zone("example.org.", ("ns.example.org.", address), 60, records)
 
 
-def _cut(capture: bytes, begin_ns: int, end_ns: int) -> bytes:
-    """The part of a capture between two moments, as a capture."""
+def _cut(capture: bytes, begin_ns: int, end_ns: int, zero_s: int) -> bytes:
+    """The part of a capture between two moments, as a capture whose times begin at `zero_s`.
+
+    So nothing in it says when it was made, and which of the rounds it is.
+    """
     parts, at = [capture[:_FILE_HEADER_BYTES]], _FILE_HEADER_BYTES
     for time_ns, frame, _ in packets.records(capture):
         size = packets.RECORD_BYTES + len(frame)
         if begin_ns <= time_ns <= end_ns:
-            parts.append(capture[at : at + size])
+            seconds = struct.pack("<I", time_ns // _S_NS - zero_s)
+            parts.append(seconds + capture[at + len(seconds) : at + size])
         at += size
     return b"".join(parts)

@@ -1,8 +1,9 @@
 """One round of traffic at the edge of a site: honest users, and attacks among them.
 
-Everything is drawn from the round's number: who attacks whom, when, how fast. Servers, connections
-and answers are real; senders are forged where an attacker would forge them. All packets are counted
-beforehand, and stay in a guest without any way out.
+Everything is drawn from the round's number: who attacks whom, when, how fast, and with which part
+of the round's `Material`. Servers, connections and answers are real; senders are forged where an
+attacker would forge them. All packets are counted beforehand, and stay in a guest without any way
+out.
 """
 
 from __future__ import annotations
@@ -36,10 +37,7 @@ ROUND_S, PAUSE_S = 60.0, 30.0
 INSIDE, OUTSIDE = 7, 11
 """Number of hosts on either side."""
 
-SILENT = IPv4Network("198.18.0.0/16")
-"""Forged senders: nobody is there (RFC 2544)."""
-
-LONG_NAME, NAMES = "all.example.org", ("www", "mail", "files", "news")
+NAMES = ("www", "mail", "files", "news")
 DNS_PORT, WEB_PORT = 53, 80
 LIMIT_S = 3.0
 """For each answer."""
@@ -50,17 +48,59 @@ SHOP = "/sqlite"
 USERS = {"alice": "rosebud", "bob": "swordfish", "o'brien": "tomato"}
 """The shop's own accounts."""
 
-SEARCHES = ("kettle", "baker's", "rock 'n' roll", "select a union", "tin or kettle", "next year's")
-INJECTIONS = (
-    "' OR '1'='1",
-    "' UNION SELECT name, password FROM accounts --",
-    "x'; DROP TABLE accounts; --",
-    "%' OR hidden --",
-    "' AND (SELECT substr(password, 1, 1) FROM accounts) = 'r' --",
-    "' or 1=1 --",
-    "zzz' union select name, password from accounts where name = 'bob",
+MOST_GUESSES, MOST_INJECTIONS = 40, 6
+"""In one attack."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a round is made of.
+
+    Attributes:
+        searches: for what honest people search.
+        injections: fields that are more than a text, at least `MOST_INJECTIONS`.
+        guesses: wrong passwords, at least `MOST_GUESSES`.
+        forged: the network of a flood's senders, in which nobody is.
+        long_name: the name with a long TXT record.
+        watched: the ports that the monitor looks at.
+    """
+
+    searches: Sequence[str]
+    injections: Sequence[str]
+    guesses: Sequence[str]
+    forged: IPv4Network
+    long_name: str
+    watched: Sequence[int]
+
+
+PUBLIC = Material(
+    searches=(
+        "kettle",
+        "baker's",
+        "rock 'n' roll",
+        "select a union",
+        "tin or kettle",
+        "next year's",
+    ),
+    injections=(
+        "' OR '1'='1",
+        "' UNION SELECT name, password FROM accounts --",
+        "x'; DROP TABLE accounts; --",
+        "%' OR hidden --",
+        "' AND (SELECT substr(password, 1, 1) FROM accounts) = 'r' --",
+        "' or 1=1 --",
+        "zzz' union select name, password from accounts where name = 'bob",
+    ),
+    guesses=tuple(
+        f"{word}{number}"
+        for word in ("123456", "password", "qwerty", "letmein", "dragon", "monkey", "sunshine")
+        for number in range(10)
+    ),
+    forged=IPv4Network("198.18.0.0/16"),
+    long_name="all.example.org",
+    watched=(22, WEB_PORT, 443),
 )
-GUESSES = ("123456", "password", "qwerty", "letmein", "dragon", "monkey", "iloveyou", "sunshine")
+"""Of the practice captures. What is in the hidden ones is not in the bundle."""
 
 _SYN, _MSS, _WINDOW = 0x02, (2, 4, 1460), 64_240
 _TCP = struct.Struct("!HHIIBBHHHBBH")
@@ -103,8 +143,15 @@ class Round:
         insider: the node in the LAN that may lie.
     """
 
-    def __init__(self, net: RunningNetwork, number: int, places: tuple[Sequence[str], str]) -> None:
+    def __init__(
+        self,
+        net: RunningNetwork,
+        number: int,
+        places: tuple[Sequence[str], str],
+        material: Material,
+    ) -> None:
         self.net, self.random = net, SeededRandom(_ABOUT, "round", str(number))
+        self.material = material
         webs, dns = places
         own = {*webs, dns}
         inside = self.random.shuffled([f"h{n}" for n in range(1, INSIDE + 1) if f"h{n}" not in own])
@@ -140,10 +187,10 @@ class Round:
         return [begin + sum(gaps[:number]) for number in range(count)]
 
     def _flood(self, out: crafted.Sender) -> Attack:
-        count = self.random.integer(150, 250)
+        count, forged = self.random.integer(150, 250), self.material.forged
         acts = []
         for number, when_s in enumerate(self._times(count, 20, 50)):
-            source = SILENT[self.random.integer(1, SILENT.num_addresses - 2)]
+            source = forged[self.random.integer(1, forged.num_addresses - 2)]
             packet = syn(source, self.random.integer(1024, 60_000), IPv4Address(self.web), number)
             acts.append((when_s, partial(out.send, packet)))
         return Attack("syn_flood", "", self.web, tuple(acts))
@@ -161,18 +208,18 @@ class Round:
 
     def _guess(self) -> Attack:
         user = self.random.choice(("alice", "bob"))
-        times = self._times(self.random.integer(25, 40), 150, 500)
+        times = self._times(self.random.integer(25, MOST_GUESSES), 150, 500)
+        guesses = self.random.sample(self.material.guesses, len(times))
         acts = [
-            (when_s, partial(self.login, self.guesser, user, self._guessed(number)))
-            for number, when_s in enumerate(times)
+            (when_s, partial(self.login, self.guesser, user, guess))
+            for when_s, guess in zip(times, guesses, strict=True)
         ]
         return Attack("password_guessing", self.net.address(self.guesser), self.web, tuple(acts))
 
-    def _guessed(self, number: int) -> str:
-        return f"{self.random.choice(GUESSES)}{number}"
-
     def _inject(self) -> Attack:
-        words = self.random.sample(INJECTIONS, self.random.integer(4, 6))
+        words = self.random.sample(
+            self.material.injections, self.random.integer(4, MOST_INJECTIONS)
+        )
         acts: list[tuple[float, Act]] = []
         for when_s, word in zip(self._times(len(words), 800, 2000), words, strict=True):
             if self.random.integer(0, 3):
@@ -187,7 +234,7 @@ class Round:
         count = self.random.integer(60, 90)
         acts = []
         for number, when_s in enumerate(self._times(count, 50, 150)):
-            asked = question(LONG_NAME, _TXT, self.random.integer(0, 65_535))
+            asked = question(self.material.long_name, _TXT, self.random.integer(0, 65_535))
             ends = (IPv4Address(victim), port), (IPv4Address(self.dns), DNS_PORT)
             packet = crafted.udp_packet(*ends, asked, number)
             acts.append((when_s, partial(out.send, packet)))
@@ -205,10 +252,11 @@ class Round:
     # ---- honest users
 
     def honest(self, wires: Sequence[socket.socket]) -> Iterator[crafted.Timed]:
-        """Everything else: some of it looks like an attack, and is none."""
+        """Everything else: some of it looks like an attack, but is not one."""
         for person in self.visitors:
             user = self.random.choice(tuple(USERS))
-            for word, when_s in zip(SEARCHES, self._anytime(len(SEARCHES)), strict=True):
+            searches = self.material.searches
+            for word, when_s in zip(searches, self._anytime(len(searches)), strict=True):
                 yield when_s, partial(self.find, person, word)
             for when_s in self._anytime(3):
                 yield when_s, partial(self.login, person, user, USERS[user])
@@ -236,11 +284,11 @@ class Round:
             user = tuple(USERS)[number % len(USERS)]
             yield begin_s + number / 2, partial(self.login, self.proxy, user, USERS[user])
         for number in range(14):
-            for at_s, port in ((0.0, 22), (0.1, WEB_PORT), (0.2, 443)):
+            for place, port in enumerate(self.material.watched):
                 act = partial(self.tcp, self.monitor, self.web, port, b"")
-                yield 2 + 4 * number + at_s, act
+                yield 2 + 4 * number + place / 10, act
         for when_s in self._anytime(4):
-            yield when_s, partial(self.ask, self.visitors[1], LONG_NAME, _TXT)
+            yield when_s, partial(self.ask, self.visitors[1], self.material.long_name, _TXT)
         begin_s = self.random.integer(5, 45)
         for number in range(50):
             name = f"{self.random.choice(NAMES)}.example.org"

@@ -37,8 +37,9 @@ class Assignment(Experiment):
 
     memory_mb: ClassVar[int] = 256
     secret_files: ClassVar[tuple[str, ...]] = ()
-    """Patterns of files in a scenario's folder that would tell students what hidden checks look at;
-    they are removed after measuring."""
+    """Patterns of files and folders in a scenario's folder that are removed after measuring: they
+    would tell students what hidden checks look at, as do logs and output of programs that saw it.
+    """
     submission: Submission
     """What was handed in and accepted."""
 

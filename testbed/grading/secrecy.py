@@ -29,11 +29,14 @@ def remove(scenario: Path, patterns: Iterable[str] = ()) -> None:
 
     Args:
         scenario: a scenario's folder, already measured.
-        patterns: of more files that are removed, see `Assignment.secret_files`.
+        patterns: of more files and folders that are removed, see `Assignment.secret_files`.
     """
     for pattern in patterns:
         for path in sorted(scenario.glob(pattern)):
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     secrets = [re.compile(re.escape(one), re.IGNORECASE) for one in tls_secrets(scenario)]
     shutil.rmtree(scenario / KEYS, ignore_errors=True)
     for capture in scenario.glob("captures/*.pcapng"):  # the .pcap next to it has no secrets

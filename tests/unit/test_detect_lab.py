@@ -6,15 +6,19 @@ The capture and its answers are what `testbed lab test detect --only solution --
 
 import json
 import os
+import struct
 import subprocess
 import sys
+import types
+from ipaddress import IPv4Network
 
 import pytest
 
-from testbed.grading import export, library
+from testbed.grading import export, library, secrecy, student_diagnostics
 
 LAB = library.open_lab("detect")
 SECRET = b"a secret for tests"
+STUDENTS = ("ada", "bob", "cy", "dan")
 SCAN = (
     '{"kind": "port_scan", "attacker": "10.0.2.18", "victim": "10.0.1.17", '
     '"begin_s": 8, "end_s": 18}'
@@ -26,6 +30,18 @@ def scoring():
     from labs.detect import scoring
 
     return scoring
+
+
+@pytest.fixture(scope="module")
+def solution():
+    from labs.detect import packets
+
+    made = types.ModuleType("detect")
+    text = LAB.solution(LAB.variant("ada", SECRET))["detect.py"].decode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "packets", packets)
+        exec(text, made.__dict__)
+    return made
 
 
 def test_the_solution_finds_what_is_in_the_capture_of_the_bundle(tmp_path, scoring):
@@ -56,12 +72,76 @@ def test_bundles_have_nothing_of_the_hidden_captures():
     assert not [name for name in files if "hidden" in name or "solution" in name]
 
 
-def test_each_kind_is_in_two_hidden_captures():
-    for student in ("ada", "bob", "cy", "dan"):
-        rounds = LAB.instance(LAB.variant(student, SECRET)).rounds()
+def rounds_of(student):
+    return LAB.instance(LAB.variant(student, SECRET)).rounds()
+
+
+def test_each_kind_is_in_two_hidden_captures_and_one_has_none():
+    quiet = set()
+    for student in STUDENTS:
+        rounds = rounds_of(student)
         kinds = [kind for plan in rounds[1:] for kind in plan.kinds]
         assert sorted(kinds) == sorted([*rounds[0].kinds] * 2)
-        assert not rounds[-1].kinds
+        assert [len(plan.kinds) for plan in rounds].count(0) == 1
+        quiet |= {plan.name for plan in rounds if not plan.kinds}
+    assert len(quiet) > 1
+
+
+def test_hidden_captures_are_made_of_nothing_that_the_bundle_has(solution):
+    from labs.detect import traffic
+
+    here = IPv4Network("10.0.0.0/16")
+    for student in STUDENTS:
+        practice, *hidden = rounds_of(student)
+        assert practice.material == traffic.PUBLIC
+        for one in (plan.material for plan in hidden):
+            for name in ("searches", "injections", "guesses"):
+                assert not set(getattr(one, name)) & set(getattr(traffic.PUBLIC, name))
+            assert not one.forged.overlaps(traffic.PUBLIC.forged) and not one.forged.overlaps(here)
+            assert one.long_name != traffic.PUBLIC.long_name
+            assert set(one.watched) - set(traffic.PUBLIC.watched)
+            assert len(set(one.guesses)) >= traffic.MOST_GUESSES
+            assert len(set(one.injections)) >= traffic.MOST_INJECTIONS
+            assert all(solution.INJECTION.search(text) for text in one.injections)
+            assert not any(solution.INJECTION.search(text) for text in one.searches)
+
+
+def test_a_capture_does_not_say_when_it_was_made():
+    from labs.detect import lab, packets
+
+    begin_s = 1_700_000_000
+    times_ns = [begin_s * 10**9 + number * 700_000_000 for number in range(5)]
+    head = b"\x4d\x3c\xb2\xa1" + bytes(20)
+    records = [struct.pack("<IIII", *divmod(time_ns, 10**9), 3, 3) + b"abc" for time_ns in times_ns]
+    cut = lab._cut(b"".join([head, *records]), times_ns[1], times_ns[3], begin_s)
+    assert list(packets.records(cut)) == [
+        (time_ns - begin_s * 10**9, b"abc", 3) for time_ns in times_ns[1:4]
+    ]
+
+
+def test_nothing_of_the_hidden_captures_stays_in_what_students_see(tmp_path):
+    trace = (
+        'Traceback (most recent call last):\n  File "/work/detect.py", line 7, in <module>\n'
+        "ValueError: {}\n"
+    )
+    for name in ("practice", "hidden-1", "hidden-4"):
+        for path, text in {
+            f"rounds/{name}.pcap": name,
+            f"out/{name}/stolen.pcap": name,
+            f"out/{name}/deep/er/stolen.pcap": name,
+            f"logs/{name}.log": trace.format(f"printed in {name}"),
+            f"logs/{name}-errors.log": trace.format(f"raised in {name}"),
+        }.items():
+            (tmp_path / "main" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "main" / path).write_text(text)
+    secrecy.remove(tmp_path / "main", LAB.full.secret_files)
+    kept = [path for path in tmp_path.rglob("*") if "hidden" in path.name]
+    assert not kept
+    assert len([path for path in (tmp_path / "main").rglob("*") if path.is_file()]) == 5
+    assert student_diagnostics.raised(tmp_path, {"detect.py": "program"}) == [
+        "detect.py: line 7: ValueError: raised in practice",
+        "detect.py: line 7: ValueError: printed in practice",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +155,11 @@ def test_each_kind_is_in_two_hidden_captures():
         (SCAN.replace("10.0.1.17", "h7"), "victim is not an IPv4 address"),
         (SCAN.replace('"10.0.2.18"', "{}"), "attacker is not an IPv4 address"),
         (SCAN.replace("port_scan", "arp_poisoning"), "attacker is neither a hardware address"),
-        (SCAN.replace("18}", "NaN}"), "are not both numbers"),
-        (SCAN.replace("18}", '"18"}'), "are not both numbers"),
+        (SCAN.replace("18}", "NaN}"), "are not both finite numbers"),
+        (SCAN.replace("18}", '"18"}'), "are not both finite numbers"),
+        (SCAN.replace("18}", "-Infinity}"), "are not both finite numbers"),
+        (SCAN.replace('"begin_s": 8', f'"begin_s": 1{"0" * 400}'), "are not both finite numbers"),
+        (SCAN.replace('"10.0.2.18"', "[" * 900 + "]" * 900), "attacker is not an IPv4 address"),
     ],
 )
 def test_a_line_that_is_no_report_is_named(scoring, line, problem):

@@ -62,8 +62,13 @@ def test_links_of_a_hostile_run_are_not_followed(tmp_path: Path) -> None:
     assert outside.read_text() == KEY
 
 
-def test_files_that_a_lab_calls_secret_go(tmp_path: Path) -> None:
+def test_files_and_folders_that_a_lab_calls_secret_go(tmp_path: Path) -> None:
     files = {"rounds/hidden-1.pcap": "1", "rounds/practice.pcap": "2", "captures/h1-eth0.pcap": "3"}
-    secrecy.remove(scenario(tmp_path, files), ("rounds/hidden-*", "captures/h1-eth0.pcap"))
-    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
-    assert found == {"rounds/practice.pcap"}
+    folder = scenario(tmp_path / "main", {**files, "out/hidden-1/a/b": "4", "out/practice/c": "5"})
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/stays").write_text("6")
+    (folder / "out/hidden-2").symlink_to(tmp_path / "elsewhere")
+    secrecy.remove(folder, ("rounds/hidden-*", "captures/h1-eth0.pcap", "out/hidden-*"))
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if not p.is_dir()}
+    assert found == {"main/rounds/practice.pcap", "main/out/practice/c", "elsewhere/stays"}
+    assert not (folder / "out/hidden-1").exists()
