@@ -124,7 +124,7 @@ class Lab(Assignment):
         whole = (net.path / "captures" / f"{EDGE}.pcap").read_bytes()
         for name, (begin_ns, end_ns, attacks) in played.items():
             zero_s = begin_ns // _S_NS
-            capture = _cut(whole, begin_ns, end_ns, zero_s)
+            capture = cut(whole, begin_ns, end_ns, zero_s)
             (folder / f"{name}.pcap").write_bytes(capture)
             first_ns, *_ = next(packets.records(capture))
             first_ns += zero_s * _S_NS
@@ -280,7 +280,7 @@ def _zone(address: str) -> str:
     return name_service.zone("example.org.", ("ns.example.org.", address), 60, records)
 
 
-def _cut(capture: bytes, begin_ns: int, end_ns: int, zero_s: int) -> bytes:
+def cut(capture: bytes, begin_ns: int, end_ns: int, zero_s: int) -> bytes:
     """The part of a capture between two moments, as a capture whose times begin at `zero_s`.
 
     So nothing in it says when it was made, and which of the rounds it is.

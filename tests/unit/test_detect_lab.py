@@ -113,7 +113,7 @@ def test_a_capture_does_not_say_when_it_was_made():
     times_ns = [begin_s * 10**9 + number * 700_000_000 for number in range(5)]
     head = b"\x4d\x3c\xb2\xa1" + bytes(20)
     records = [struct.pack("<IIII", *divmod(time_ns, 10**9), 3, 3) + b"abc" for time_ns in times_ns]
-    cut = lab._cut(b"".join([head, *records]), times_ns[1], times_ns[3], begin_s)
+    cut = lab.cut(b"".join([head, *records]), times_ns[1], times_ns[3], begin_s)
     assert list(packets.records(cut)) == [
         (time_ns - begin_s * 10**9, b"abc", 3) for time_ns in times_ns[1:4]
     ]
