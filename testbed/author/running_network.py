@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from testbed.author import capture_stats
 from testbed.author.process import Process
 from testbed.core.errors import (
     CommandError,
@@ -313,7 +313,7 @@ class RunningNetwork:
                 raise CommandError(
                     process.node, process.argv, process.popen.returncode, process.output()
                 )
-        now_ns = _about_now_ns()
+        now_ns = capture_stats.about_now_ns()
         for interface in interfaces:
             self._capture_stats[interface] = {"start_ns": now_ns, "filter": filter}
 
@@ -342,7 +342,7 @@ class RunningNetwork:
             for process in self._captures.values():
                 process.send_signal(signal.SIGCONT)  # of a link that was cut
             self.sleep(_CAPTURE_DRAIN_S)
-        now_ns = _about_now_ns()
+        now_ns = capture_stats.about_now_ns()
         for process in self._captures.values():
             if process.running:
                 process.popen.send_signal(signal.SIGINT)
@@ -352,7 +352,7 @@ class RunningNetwork:
             if os.strerror(errno.ENOSPC) in output:
                 raise OutputError(f"captures/{interface}.pcap: cannot be written: the disk is full")
             stats = self._capture_stats.setdefault(interface, {})
-            stats.update(end_ns=now_ns, **_capture_stats(output))
+            stats.update(end_ns=now_ns, **capture_stats.counted(output))
         self._captures.clear()
         write_json(self.path / "captures" / "captures.json", self._capture_stats)
 
@@ -394,20 +394,3 @@ class RunningNetwork:
 def _within(what: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise ConfigError(f"{what}: {value} is out of range; allowed: {low} to {high}")
-
-
-_CLOCK_REALTIME_COARSE = 5  # linux/time.h; Python has no name for it
-
-
-def _about_now_ns() -> int:
-    """The time, to a few ms: to read an exact clock would take virtual time."""
-    return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
-
-
-def _capture_stats(output: str) -> dict[str, int]:
-    """Packets captured and dropped, from tcpdump's closing lines."""
-    found = {
-        "captured": re.search(r"^(\d+) packets? captured", output, re.M),
-        "dropped": re.search(r"^(\d+) packets? dropped by kernel", output, re.M),
-    }
-    return {name: int(match[1]) if match else -1 for name, match in found.items()}

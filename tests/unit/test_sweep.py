@@ -543,7 +543,7 @@ def picture(name, *given):
         figure = getattr(plots, name)(*given)
         axes = figure.axes[0]
         texts = [text.get_text() for text in axes.texts]
-        titles = (axes.get_title(), figure._suptitle.get_text() if figure._suptitle else "")
+        titles = (axes.get_title(), figure.get_suptitle())
         plt.close(figure)
     return titles, texts, list(axes.collections), list(axes.patches)
 
