@@ -38,7 +38,6 @@ def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Pa
         parameters=_parameters(cls, meta),
         scenarios=_scenarios(run, cls, meta),
         command=_command(cls, meta, [f"--scenario {name}" for name in _chosen(cls, meta)]),
-        view=f"testbed view {run.path.name}",
     )
     write_text(run.path / REPORT, page)
     return run.path / REPORT
