@@ -77,4 +77,4 @@ def test_a_controller_that_crashes_on_start_ends_the_run(tmp_path: Path, guest_k
     with pytest.raises(RunIncompleteError) as caught:
         run(Request(str(path), out=tmp_path, runtime="guest", wall_limit_s=60))
     assert "setting virtual: 'nowhere' is not an IPv4 address" in str(caught.value)
-    assert "logs/c0-controller.log" in str(caught.value)
+    assert "(crash.py:16)" in str(caught.value)
