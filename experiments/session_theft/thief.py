@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NODE, INTERFACE = "h3", "h3-eth0"
 LIES = 1000
-"""How many times each lie is told, one per second: the experiment is over before that."""
+"""Number of forged replies per victim, one per second: more than the experiment takes seconds."""
 
 _IPV4 = 0x0800
 _MOST_BYTES = 65_536

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from testbed.cli.bars import WithBar
 from testbed.cli.console import err, out
 from testbed.cli.options import cluster_of, cluster_options
 from testbed.core.errors import ConfigError, ExitCode
@@ -54,7 +54,7 @@ secret_option = click.option(
 )
 
 
-class _View:
+class _View(WithBar):
     """A bar on a terminal; in a log, a line per finished student."""
 
     def __init__(self, console: Console, total: int) -> None:
@@ -69,20 +69,6 @@ class _View:
             transient=True,
         )
         self._task = self._bar.add_task("", total=total, last="")
-
-    def __enter__(self) -> _View:
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._console.is_terminal:  # if it never started it would leave an empty line
-            self._bar.stop()
 
     def graded(self, one: Graded) -> None:
         """A student's grading is done."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
+from testbed.cli.bars import WithBar
 from testbed.core.claims import Judged, Status
 from testbed.core.rundir import REPORT, RunDir
 from testbed.execution.runner import Watcher
@@ -22,7 +22,7 @@ from testbed.results.replay import DrawingError
 COLOURS = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "yellow"}
 
 
-class RunView(Watcher):
+class RunView(WithBar, Watcher):
     """Progress on a terminal (a bar per scenario) or in a log (a line per finished scenario)."""
 
     def __init__(self, console: Console) -> None:
@@ -36,20 +36,6 @@ class RunView(Watcher):
         )
         self._tasks: dict[str, TaskID] = {}
         self._reasons: dict[str, str] = {}
-
-    def __enter__(self) -> RunView:
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._console.is_terminal:  # if it never started it would leave an empty line
-            self._bar.stop()
 
     def started(self, run: RunDir, runtime: Runtime, scenarios: list[str]) -> None:
         """Shows where the network runs, and why."""

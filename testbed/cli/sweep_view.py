@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from testbed.cli.bars import WithBar
 from testbed.core.quantities import number
 from testbed.sweep.collect import plain
 from testbed.sweep.drive import Watcher
@@ -17,7 +16,7 @@ _MOST_LINES = 100
 """Lines of a log about finished runs."""
 
 
-class SweepView(Watcher):
+class SweepView(WithBar, Watcher):
     """Shows a sweep's progress."""
 
     def __init__(self, console: Console) -> None:
@@ -32,20 +31,6 @@ class SweepView(Watcher):
         )
         self._task = self._bar.add_task("", total=None)
         self._total, self._made = 0, 0
-
-    def __enter__(self) -> SweepView:
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._console.is_terminal:  # if it never started it would leave an empty line
-            self._bar.stop()
 
     def began(self, how: str, workers: int, to_do: int, of: int) -> None:
         """Shows how much there is to do."""

@@ -31,7 +31,7 @@ SCRIPT = "script.txt"
 """In the folder, where commands come from a file: one per line."""
 
 _MANY_NODES = 100
-"""From this number on, users are told that the start takes a while."""
+"""Number of nodes from which the command says that starting them takes a while."""
 
 GUEST_TERMINAL = "/dev/tty2"
 
