@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, same
@@ -43,7 +40,7 @@ class Tokens(Experiment):
         steps = ("token-account", "token-restarted", "third-account", "session-restarted")
         codes = {step: status(tables, step) for step in steps}
         wanted = dict(zip(steps, (200, 200, 200, 401), strict=True))
-        claims = _claims(token_of(outcome(tables, "token")[1]))
+        claims = http.token_claims(token_of(outcome(tables, "token")[1]))
         return all_of(
             same(codes, wanted, "status"),
             same(claims.get("sub"), "alice", "readable in the token"),
@@ -56,7 +53,7 @@ class Tokens(Experiment):
     def changed_tokens_are_refused(self, tables: Tables) -> Verdict:
         """alice's token with bob's name and alice's signature."""
         good, bad = (_sent(tables, step) for step in ("token-account", "token-changed"))
-        names = [_claims(token).get("sub") for token in (good, bad)]
+        names = [http.token_claims(token).get("sub") for token in (good, bad)]
         return all_of(
             same(names, ["alice", "bob"], "name in the token"),
             same(good.split(".")[-1] == bad.split(".")[-1], True, "same signature"),
@@ -100,18 +97,8 @@ def _sent(tables: Tables, step: str, *capture: str) -> str:
 def _left_s(tables: Tables, step: str) -> float | None:
     """From a step's last response, by its Date, to the expiry of the token that was sent, in s."""
     answers = messages(tables, step, "response")
-    expires = _claims(_sent(tables, step)).get("exp")
+    expires = http.token_claims(_sent(tables, step)).get("exp")
     date = http.header(answers[-1], "Date") if answers else ""
     if not date or not isinstance(expires, int):
         return None
     return expires - parsedate_to_datetime(date).timestamp()
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """A token's claims, which anyone can read (RFC 7519 §3)."""
-    try:
-        part = token.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

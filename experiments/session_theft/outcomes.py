@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -115,18 +114,6 @@ def number_in(cookie: str) -> str:
 def last_sent(tables: Tables, name: str, header: str) -> str:
     """A header of the last request of a step, at the site."""
     return http.header(requests(tables, name)[-1], header)
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    """What a token says, which anyone can read (RFC 7519 §3)."""
-    import base64
-
-    try:
-        part = token.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def against_all(tables: Tables, attack: str) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from analysis.dissect import http
 from testbed import Experiment, Tables, Verdict, all_of, at_least, at_most, claim, same
 
 from .attacks import KEPT_S, SHORT_S, TOKEN_S, VICTIM, step, victim_step
 from .outcomes import (
     CLIENT,
     answers,
-    claims_of,
     from_victim,
     last_answer,
     last_sent,
@@ -92,7 +92,7 @@ class Tokens(Experiment):
         """The owner's request over TLS."""
         name = victim_step("token", "https")
         passed = from_victim(tables, name)
-        said = claims_of(last_sent(tables, name, "Authorization").removeprefix("Bearer "))
+        said = http.token_claims(last_sent(tables, name, "Authorization").removeprefix("Bearer "))
         return all_of(
             at_least(len(passed), 5, unit="h1's segments at h3"),
             same(len(overheard(tables, name)), 0, "with a token"),
