@@ -189,8 +189,9 @@ class Lab(Assignment):
             page, name = browser.page(), f"{network}-{attempt}"
             self.go(net, page, name, network)
             events = browser_requests.read(net.path / "browser" / CLIENT / name / "events.jsonl")
-            if not browser_requests.paused(events):
+            if attempt == ATTEMPTS or not browser_requests.paused(events):
                 break
+            page.close()
         net.event("looked", network=network, found=looking.look(page, self.page))
         return page
 
