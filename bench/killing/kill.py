@@ -219,7 +219,7 @@ def _wrong_end(number: signal.Signals, code: int, place: Place) -> Iterator[str]
     said = _text(place, "stderr")
     # one without a line of ours is Python's, which begins before it can hear signals
     if "Traceback" in said and f"{place.project}/" in said:
-        yield f"a traceback: {said.strip().splitlines()[-1]}"
+        yield "\n    ".join(["a traceback:", *said.strip().splitlines()[-30:]])
     # it may have come to its own end, or not even to its beginning
     if code not in (128 + number, -number, 0, 1, 4):
         yield f"exit code {code}"

@@ -82,6 +82,8 @@ def _on_swallowed(given: sys.UnraisableHookArgs) -> None:
     """Python calls this with an exception in a finalizer, which it raises no further."""
     if isinstance(given.exc_value, Interrupted):
         _end(given.exc_value.number)
+    if isinstance(given.exc_value, KeyboardInterrupt):  # after `leave_ctrl_c`
+        _end(signal.SIGINT)
     sys.__unraisablehook__(given)
 
 
