@@ -291,12 +291,14 @@ def _print(result: Result) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == "points")
     for c in result.checks:
         points = "open" if c.mark is Mark.INCONCLUSIVE else points_text(c.points)
-        hint = f"\n[dim]hint: {escape(c.hint)}[/]" if c.hint and c.mark is not Mark.PASS else ""
+        why = f"\n[dim]hint: {escape(c.hint)}[/]" if c.hint and c.mark is not Mark.PASS else ""
+        seen = [escape(c.observed), escape(f"{c.expected} {c.tolerance}".strip())]
+        if c.follows_from:
+            why, seen = f"\n[dim]follows from: {escape(result.sentence_of(c.follows_from))}[/]", []
         table.add_row(
             f"[{COLOURS[c.mark]}]{points}[/] of {points_text(c.of)}",
-            f"{escape(c.sentence)}{hint}",
-            escape(c.observed),
-            escape(f"{c.expected} {c.tolerance}".strip()),
+            f"{escape(c.sentence)}{why}",
+            *seen,
         )
     out.print(table)
     _print_sum(result)

@@ -163,6 +163,19 @@ def read_input(path: Path, *, most_bytes: int = 1 << 20, what: str = "") -> byte
     return data
 
 
+def open_regular(name: str, folder_fd: int) -> int:
+    """Opens a regular file of a folder that others may change meanwhile; never waits.
+
+    Raises:
+        OSError: it is a link, a pipe, a device, or gone.
+    """
+    fd = os.open(name, _WITHOUT_WAITING | os.O_NOFOLLOW, dir_fd=folder_fd)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "is not a regular file", name)
+    return fd
+
+
 @contextmanager
 def building(folder: Path, *, what: str = "") -> Iterator[Path]:
     """A new folder to fill; it has its name once the block ends without an error.

@@ -346,7 +346,10 @@ def read_answers(text: str) -> dict[str, Any]:
         plain = json.loads(said)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ValueError(f"line {line}: {shown(error.problem)}") from None
+        raise ValueError(
+            f"line {line}: {shown(error.problem)}; write one 'name: value' per line, with quotes"
+            " around a value that contains a colon"
+        ) from None
     except UnicodeEncodeError:
         raise ValueError("contains invalid characters (half of a surrogate pair)") from None
     except (YAMLError, RecursionError, TypeError, LookupError) as error:

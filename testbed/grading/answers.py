@@ -18,7 +18,8 @@ from testbed.grading.partial_credit import share_of
 
 _SHOWN = 200
 _LONGEST_TEXT = 4000
-_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?")
+_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\.?\s*([^\d\s,.].*)?")
+"""A number and a unit. A comma is neither: `1,5` would be one, and `1,500` as well."""
 _NO_ANSWER = "no answer"
 
 
@@ -171,10 +172,15 @@ def _normal(value: Any) -> str:
     return text
 
 
+def number_in(text: str) -> tuple[float | None, str]:
+    """The number that a text begins with, and the unit behind it; (None, "") if it is none."""
+    match = _NUMBER.fullmatch(text[:_SHOWN])
+    return (float(match[1]), match[2] or "") if match else (None, "")
+
+
 def _as_number(value: Any) -> float | None:
     if isinstance(value, str):
-        match = _NUMBER.fullmatch(value[:_SHOWN])
-        value = float(match[1]) if match else None
+        value, _ = number_in(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

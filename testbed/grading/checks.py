@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from testbed.core.claims import Claim, MissingDataError, Status, Verdict, inconclusive
@@ -13,8 +13,11 @@ from testbed.core.tables import Tables
 from testbed.grading.assignment import Assignment
 from testbed.grading.library import LabFolder
 from testbed.grading.loading import HIDDEN, PUBLIC
-from testbed.grading.result import CheckResult, mark_of
+from testbed.grading.manifest import Manifest
+from testbed.grading.result import CheckResult, Mark, mark_of
 from testbed.grading.submission import SubmissionError
+
+_FINISHED = "a run that finishes"
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,27 @@ def _verdict(
 
 def _without(end: End) -> Verdict:
     if end.fault == "submission":
-        return Verdict(Status.FAIL, end.reason, "a run that finishes")
+        return Verdict(Status.FAIL, end.reason, _FINISHED)
     return inconclusive(end.reason)
+
+
+def followed(checks: Sequence[CheckResult], manifest: Manifest) -> tuple[CheckResult, ...]:
+    """The checks, with a note at those that earned nothing because another one failed, too.
+
+    That is a check they need (see `Check.needs`), or the first one for which the network did not
+    run, either. Points do not change.
+    """
+    failed = {c.name for c in checks if c.mark in (Mark.FAIL, Mark.PARTIAL)}
+    unfinished: dict[str, str] = {}
+    found = []
+    for check in checks:
+        cause = ""
+        if check.mark is Mark.FAIL:
+            cause = next((n for n in manifest.checks[check.name].needs if n in failed), "")
+            if not cause and check.expected == _FINISHED:
+                cause = unfinished.setdefault(check.observed, check.name)
+        found.append(replace(check, follows_from="" if cause == check.name else cause))
+    return tuple(found)
 
 
 def grader_failure(what: str, error: Exception) -> str:

@@ -109,7 +109,9 @@ def _discrimination(results: Sequence[Result], number: int) -> float:
 
 
 def _wrong(judged: Sequence[CheckResult]) -> tuple[tuple[str, int], ...]:
-    """The most frequent observations where points were lost; those of one student do not count."""
-    seen = Counter(" ".join(c.observed.split()) for c in judged if c.mark is not Mark.PASS)
+    """The most frequent observations where points were lost; those of one student do not count,
+    nor what only follows from another check."""
+    own = [c for c in judged if c.mark is not Mark.PASS and not c.follows_from]
+    seen = Counter(" ".join(c.observed.split()) for c in own)
     common = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple((words, count) for words, count in common[:_MOST_WRONG] if count > 1)

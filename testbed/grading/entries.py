@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Self
 
+from testbed.core.files import open_regular
+
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 MB = 1 << 20
@@ -100,8 +102,7 @@ def _in_folder(root: Path) -> Iterator[Entry]:
 
 
 def _open_at(name: str, folder_fd: int) -> IO[bytes]:
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_fd)
-    return os.fdopen(fd, "rb")
+    return os.fdopen(open_regular(name, folder_fd), "rb")
 
 
 def _in_zip(path: Path) -> Iterator[Entry]:
@@ -180,15 +181,22 @@ _HEADERS = (
 """Types of entries that describe the next one."""
 
 
+_MOST_EMPTY_READS = 100
+"""At the end of a tar: whoever skips an entry that promises a petabyte reads on for ever."""
+
+
 class _Counted:
     """A stream that raises an error when it yields more than any plausible submission."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self._left = stream, _LARGEST_CONTENT_BYTES
+        self._stream, self._left, self._empty = stream, _LARGEST_CONTENT_BYTES, 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(min(size, MB) if size >= 0 else MB)
         self._left -= len(data)
+        self._empty += not data
+        if self._empty > _MOST_EMPTY_READS:
+            raise EOFError("an entry is longer than the archive")
         if self._left < 0:
             raise TooMuchError(f"unpacks to more than {_LARGEST_CONTENT_BYTES // MB} MiB")
         return data

@@ -36,7 +36,7 @@ from testbed.execution.runtime.limits import Limits
 from testbed.grading import accept, graph_schema, questions, sandbox, secrecy, student_diagnostics
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
-from testbed.grading.checks import End, check_of, grader_failure
+from testbed.grading.checks import End, check_of, followed, grader_failure
 from testbed.grading.library import LabFolder
 from testbed.grading.result import FORMAT, Result
 from testbed.grading.submission import FOLDER, HANDED, Submission, SubmissionError
@@ -177,11 +177,12 @@ def grade(
     sites = {n: d for n, d in accepted.files.items() if accepted.kinds.get(n) == "nginx"}
     accepted.problems += student_diagnostics.nginx_said(scenarios, sites)
     experiment = job.experiment()
-    checks = tuple(
+    judged = [
         check_of(task.lab, experiment, claim, ends, tables)
         for claim in task.lab.full.claims()
         if claim.name in task.lab.manifest.checks
-    )
+    ]
+    checks = followed(judged, task.lab.manifest)
     result = Result(
         task.lab.name,
         task.lab.manifest.title,
@@ -200,6 +201,8 @@ def accepted_of(task: Task) -> Accepted:
     accepted = accept.accept(task.handed, task.lab.manifest)
     asked = questions.asked(task.lab, task.params)
     accepted.problems += questions.strange(task.lab.manifest, accepted.answers, asked)
+    if accepted.answers:
+        accepted.problems += questions.malformed(task.lab.manifest, accepted.answers)
     return accepted
 
 

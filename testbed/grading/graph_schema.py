@@ -81,6 +81,7 @@ def read(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise SubmissionError(f"topology: {place}: {shown(first['msg'])}") from None
+        words = shown(first["msg"].removeprefix("Value error, "))
+        raise SubmissionError(f"topology: {place}{': ' * bool(place)}{words}") from None
     except (TestbedError, RecursionError) as error:
         raise SubmissionError(f"describes no topology: {shown(error)}") from None

@@ -26,6 +26,7 @@ COLUMNS = ("student", "points", "of", "open_points", "status", "notes")
 Kind = Literal[
     "answers", "app", "dnsmasq", "frr", "nginx", "program", "run", "text", "topology", "zone"
 ]
+Format = Literal["number", "address", "prefix", "word", "text"]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -57,20 +58,28 @@ class HandedFile(_Part):
         what: a description for students.
         max_kb: its maximum size, in KiB.
         asks: keys of answers, visible to students; by default those of the starter's file.
+        formats: key of an answer → how it must be written, visible to students.
     """
 
     kind: Kind
     what: str = ""
     max_kb: int = Field(64, ge=1, le=65536)
     asks: list[str] = []
+    formats: dict[str, Format] = {}
 
 
 class Check(_Part):
-    """A claim that counts towards the points."""
+    """A claim that counts towards the points.
+
+    Attributes:
+        needs: checks that must hold for this one to hold; if one of them fails as well, students
+            read that this one follows from it, instead of a second explanation.
+    """
 
     weight: float = Field(gt=0, le=1000)
     hidden: bool = False
     hint: str = ""
+    needs: list[Word] = []
 
 
 class Edit(_Part):
@@ -237,5 +246,16 @@ def _cross_check(path: Path, tree: Any, manifest: Manifest) -> None:
                     f"{path}:{line}: mutants.{name}.{field}: '{word}' does not exist"
                     f"{nearest(word, known)}; there are {', '.join(known)}"
                 )
+    before: set[str] = set()
+    for name, check in manifest.checks.items():
+        for needed in check.needs:
+            if needed not in before or (manifest.checks[needed].hidden and not check.hidden):
+                line = line_of(tree, ["checks", name, "needs"])
+                raise ConfigError(
+                    f"{path}:{line}: checks.{name}.needs: '{needed}' must be a check above"
+                    f" {'that students see, too' if needed in before else 'this one'}"
+                    f"{nearest(needed, before)}"
+                )
+        before.add(name)
     if sum(f.kind == "answers" for f in manifest.files.values()) > 1:
         raise ConfigError(f"{path}: files: only one file can be of kind answers")

@@ -242,7 +242,9 @@ def gradescope_results(result: Result) -> dict[str, Any]:
     tests = []
     for check in result.checks:
         lines = [check.sentence, f"observed: {check.observed}", f"expected: {check.expected}"]
-        if check.mark is not Mark.PASS and check.hint:
+        if check.follows_from:
+            lines[1:] = [f"follows from: {result.sentence_of(check.follows_from)}"]
+        elif check.mark is not Mark.PASS and check.hint:
             lines.append(f"hint: {check.hint}")
         test: dict[str, Any] = {
             "name": f"{check.name}: {check.mark}",

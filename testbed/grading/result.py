@@ -29,6 +29,7 @@ class CheckResult:
         points: earned; 0 if inconclusive, which counts in `Result.open_points`.
         of: the maximum.
         evidence: as in ``verdicts.json``.
+        follows_from: name of a check that failed, too, and without which this one cannot hold.
     """
 
     name: str
@@ -43,6 +44,7 @@ class CheckResult:
     expected: str
     tolerance: str = ""
     evidence: tuple[Mapping[str, Any], ...] = ()
+    follows_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Result:
     def open_points(self) -> float:
         """Points neither earned nor lost: those of checks that must be graded again."""
         return round(sum(c.of for c in self.checks if c.mark is Mark.INCONCLUSIVE), 2)
+
+    def sentence_of(self, name: str) -> str:
+        """The sentence of a check."""
+        return next(c.sentence for c in self.checks if c.name == name)
 
     @property
     def conclusive(self) -> bool:

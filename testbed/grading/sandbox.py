@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.core.errors import MissingPrerequisiteError
+from testbed.core.files import open_regular
 from testbed.guest_init import ENVIRONMENT, FIRST_PROCESS
 from testbed.guest_init.mounts import mount
 from testbed.machine.prerequisites import install_command
@@ -233,11 +234,13 @@ def _regular_files(root: Path) -> Iterator[tuple[str, int]]:
         if len(Path(path).relative_to(root).parts) >= _DEEPEST:
             folders.clear()
         for name in sorted(names):
-            if not _plain(name) or not all(_plain(p) for p in Path(path).relative_to(root).parts):
-                continue
-            if stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
-                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=at)
-                yield str(Path(path, name).relative_to(root)), fd
+            inside = Path(path, name).relative_to(root)
+            if all(_plain(part) for part in inside.parts):
+                try:
+                    fd = open_regular(name, at)
+                except OSError:  # a link, say, or gone: a program that still runs may change it
+                    continue
+                yield str(inside), fd
 
 
 def _plain(name: str) -> bool:

@@ -26,7 +26,6 @@ from testbed.grading import (
     accept,
     bundle_trust,
     classroom,
-    entries,
     evaluate,
     export,
     grade,
@@ -276,75 +275,12 @@ def test_links_are_not_followed(lab, tmp_path):
     assert "symbolic link" in read(tmp_path / "y", lab).problems[0]
 
 
-def tar_with(path, *members):
-    with tarfile.open(path, "w:gz") as archive:
-        for name, kind, data in members:
-            info = tarfile.TarInfo(name)
-            info.type = kind
-            info.linkname, info.size = "/etc/passwd", len(data)
-            archive.addfile(info, io.BytesIO(data))
-
-
-def test_archives_cannot_point_elsewhere(lab, tmp_path):
-    tar_with(
-        tmp_path / "a.tar.gz",
-        ("say.py", tarfile.SYMTYPE, b""),
-        ("/answers.yaml", tarfile.REGTYPE, b"a: 1"),
-        ("../../answers.yaml", tarfile.REGTYPE, b"a: 1"),
-        ("dev", tarfile.CHRTYPE, b""),
-    )
-    handed = read(tmp_path / "a.tar.gz", lab)
-    assert handed.files == {}
-    assert "say.py: is a link or device; hand in the file itself" in handed.problems
-    assert "answers.yaml: was not handed in" in handed.problems
-
-
-def test_a_zips_links_and_bombs_are_refused(lab, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        link = zipfile.ZipInfo("say.py")
-        link.external_attr = 0o120777 << 16
-        archive.writestr(link, "/etc/passwd")
-        archive.writestr("answers.yaml", b"0" * (20 << 20))
-    handed = read(tmp_path / "a.zip", lab)
-    assert handed.files == {}
-    assert any("symbolic link" in p for p in handed.problems)
-    assert any("answers.yaml: is larger than 64 KiB" in p for p in handed.problems)
-
-
-def test_a_zip_packed_in_a_rare_way_is_told(lab, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("answers.yaml", "port: 1")
-    handed = read(tmp_path / "a.zip", lab)
-    assert handed.files == {}
-    assert any("uncommon format" in problem for problem in handed.problems)
-
-
 def test_what_a_program_says_last_is_bounded_and_printable():
     error = CommandError("h1", ["x"], 1, "\x00\x1b[31m" + "boom" * 9000)
     with pytest.raises(SubmissionError) as caught, blamed("say.py"):
         raise error
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 1200
-
-
-def test_a_zip_with_a_list_of_entries_without_end_is_not_read(lab, tmp_path):
-    entry = zipfile.ZipInfo("x" * 60)
-    central = b"PK\1\2" + bytes(24) + (60).to_bytes(2, "little") + bytes(16) + b"x" * 60
-    assert len(central) == zipfile.sizeCentralDir + len(entry.filename)
-    many = central * 50_000  # the count says one: the size is what is read
-    end = b"PK\5\6" + bytes(4) + b"\1\0\1\0" + len(many).to_bytes(4, "little") + bytes(6)
-    (tmp_path / "a.zip").write_bytes(many + end)
-    handed = read(tmp_path / "a.zip", lab)
-    assert "list of entries of more than 4 MiB; the rest was not read" in handed.problems[0]
-    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
-        for number in range(20_000):
-            archive.writestr(f"{number}", "")
-    assert "more than 10000 entries" in read(tmp_path / "b.zip", lab).problems[0]
-
-
-def test_a_tar_with_a_header_without_end_is_not_read(lab, tmp_path):
-    tar_with(tmp_path / "a.tgz", ("x", tarfile.XHDTYPE, b"0" * (8 << 20)))
-    assert "has a header of 8388608 bytes" in read(tmp_path / "a.tgz", lab).problems[0]
 
 
 @pytest.mark.parametrize("kind", ["app", "program", "run"])
@@ -358,12 +294,6 @@ def test_what_is_wrong_a_thousand_times_is_told_in_a_few_lines(lab, tmp_path, ki
     handed = accept.read(tmp_path / "a.zip", taken)
     assert len(handed.problems) <= 45
     assert any("answers.yaml: was not handed in" in problem for problem in handed.problems)
-
-
-def test_a_tar_that_unpacks_without_end_is_left(lab, tmp_path, monkeypatch):
-    monkeypatch.setattr(entries, "_LARGEST_CONTENT_BYTES", 4 << 20)
-    tar_with(tmp_path / "a.tgz", ("big", tarfile.REGTYPE, b"0" * (8 << 20)))
-    assert "unpacks to more than 4 MiB" in read(tmp_path / "a.tgz", lab).problems[0]
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\3\4junk", os.urandom(1000)])
@@ -460,11 +390,12 @@ def test_a_misspelt_answer_is_told(lab):
     assert grade.accepted_of(task_with(lab, b"port: 5000")).problems == []
     accepted = grade.accepted_of(task_with(lab, b"prot: 5000"))
     assert accepted.problems == [
-        "answers.yaml: prot: is not a question of this lab (did you mean 'port'?)"
+        "answers.yaml: prot: is not a question of this lab (did you mean 'port'?)",
+        "answers.yaml: no answer yet to port",
     ]
     assert accepted.answers == {"prot": 5000}
     many = "".join(f"k{n}: 1\n" for n in range(100))
-    assert len(grade.accepted_of(task_with(lab, many.encode())).problems) == 8
+    assert len(grade.accepted_of(task_with(lab, many.encode())).problems) == 9
 
 
 def test_a_misspelt_answer_is_told_in_a_bundle_too(lab, tmp_path):

@@ -51,6 +51,8 @@ def test_the_starter_asks_for_every_answer_of_the_solution(lab):
     asked = questions.asked(lab, params)
     assert asked
     assert questions.strange(lab.manifest, answers, asked) == []
+    assert set(lab.manifest.files[name].formats) == set(asked)
+    assert questions.malformed(lab.manifest, answers) == []
 
 
 def test_students_get_variants_of_their_own(lab):
