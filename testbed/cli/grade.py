@@ -76,10 +76,15 @@ class _View(WithBar):
         state = f"{points_text(result.points)} of {points_text(result.of)}"
         if not result.conclusive:
             state += f", {points_text(result.open_points)} open"
-        line = f"{shown(result.student)}: {state}{' (unchanged)' * one.unchanged}"
+        line = f"{shown(result.student)}: {state}{_how(one)}"
         self._bar.update(self._task, advance=1, last=escape(line))
         if not self._console.is_terminal:
             self._console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _how(one: Graded) -> str:
+    """What was not done for a result."""
+    return " (unchanged)" if one.unchanged else " (judged again, not run)" * (not one.ran)
 
 
 @click.command("grade")

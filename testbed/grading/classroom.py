@@ -44,10 +44,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Graded:
-    """A student's result, and whether it is an earlier one that is still valid."""
+    """A student's result.
+
+    Attributes:
+        result: of the student.
+        unchanged: it is an earlier one that is still valid.
+        ran: networks were run for it; without, an earlier run was judged again.
+    """
 
     result: Result
     unchanged: bool = False
+    ran: bool = True
 
 
 @dataclass
@@ -251,8 +258,9 @@ def _one(request: Request, source: Source) -> Graded:
         task = grade.Task(lab, source.student, params, handed, folder)
         earlier = None if request.again else grade.earlier(folder, task.key(request.versions))
         if earlier is not None and (folder / pages.FEEDBACK).is_file():
-            return Graded(earlier, unchanged=True)
-        result = grade.grade(task, runtime, versions=request.versions)
+            return Graded(earlier, unchanged=True, ran=False)
+        again = None if request.again else grade.judge_again(task, runtime, request.versions)
+        result = again or grade.grade(task, runtime, versions=request.versions)
         pages.write_student(lab, result, params, folder)
     except (OutputError, RunIncompleteError):
         raise
@@ -262,7 +270,8 @@ def _one(request: Request, source: Source) -> Graded:
         _log.exception("grading of '%s' failed", source.student)
         result = not_judged(lab, source.student, f"the grader failed: {type(error).__name__}")
         pages.write_student(lab, result, params, folder)
-    return Graded(result)
+        again = None
+    return Graded(result, ran=again is None)
 
 
 def graded_in(folder: Path) -> list[Result]:

@@ -25,7 +25,6 @@ from testbed.core.errors import (
     TestbedError,
 )
 from testbed.core.files import copy_tree
-from testbed.core.fingerprint import hash_of
 from testbed.core.project import PROJECT
 from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
 from testbed.core.tables import Tables, combined
@@ -33,7 +32,15 @@ from testbed.execution import required
 from testbed.execution.provenance import sources_hash, tool_versions
 from testbed.execution.runtime import Outcome, Runtime, choose, image_of
 from testbed.execution.runtime.limits import Limits
-from testbed.grading import accept, graph_schema, questions, sandbox, secrecy, student_diagnostics
+from testbed.grading import (
+    accept,
+    graph_schema,
+    kept_run,
+    questions,
+    sandbox,
+    secrecy,
+    student_diagnostics,
+)
 from testbed.grading.accept import Accepted, Handed
 from testbed.grading.assignment import Assignment
 from testbed.grading.checks import End, check_of, followed, grader_failure
@@ -159,38 +166,68 @@ def grade(
     Args:
         task: what to grade.
         runtime: where its networks live.
-        versions: from `versions_hash`; without it, the result is not reused later.
+        versions: from `versions_hash`; without it, neither result nor run is reused later.
         workers: number of parallel networks.
     """
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
     accepted = accepted_of(task)
+    own = len(accepted.problems)
     job = _Job(task, runtime, accepted)
-    accepted.write(task.folder, **job.evaluate_topologies())
-    ends, tables = job.run(workers)
+    evaluated = job.evaluate_topologies()
+    accepted.write(task.folder, **evaluated)
+    ended = job.run(workers)
+    ends, tables = job.measured(ended)
     scenarios = task.folder / RUN / "scenarios"
-    for folder in sorted(scenarios.glob("*")):
-        secrecy.remove(folder, task.lab.full.secret_files)
+    removed = [
+        secrecy.remove(folder, task.lab.full.secret_files) for folder in sorted(scenarios.glob("*"))
+    ]
     accepted.problems += student_diagnostics.refused(scenarios, task.handed.files)
     accepted.problems += student_diagnostics.services_said(scenarios)
     accepted.problems += student_diagnostics.raised(scenarios, accepted.kinds)
     sites = {n: d for n, d in accepted.files.items() if accepted.kinds.get(n) == "nginx"}
     accepted.problems += student_diagnostics.nginx_said(scenarios, sites)
-    experiment = job.experiment()
+    if versions and not any(removed) and not evaluated["unevaluated"]:
+        used = kept_run.key(task.lab, task.params, accepted, versions)
+        kept_run.write(task.folder, task.folder / RUN, used, ended, accepted.problems[own:])
+    return _judged(job, ends, tables, versions)
+
+
+def judge_again(task: Task, runtime: Runtime, versions: str) -> Result | None:
+    """The result from the run of an earlier grading; None if another run is needed.
+
+    Args:
+        task: what to grade.
+        runtime: where its networks would live.
+        versions: from `versions_hash`.
+    """
+    accepted = accepted_of(task)
+    used = kept_run.key(task.lab, task.params, accepted, versions)
+    kept = kept_run.read(task.folder, task.folder / RUN, used)
+    job = _Job(task, runtime, accepted)
+    if kept is None or set(kept.ends) != set(job.experiment().scenarios()):
+        return None
+    accepted.problems += kept.said
+    result = _judged(job, *job.measured(kept.ends), versions)
+    return result if result.conclusive else None  # the run itself may lack something
+
+
+def _judged(job: _Job, ends: Mapping[str, End], tables: Tables, versions: str) -> Result:
+    """Judges all checks of a run and writes the result."""
+    task, experiment = job.task, job.experiment()
     judged = [
         check_of(task.lab, experiment, claim, ends, tables)
         for claim in task.lab.full.claims()
         if claim.name in task.lab.manifest.checks
     ]
-    checks = followed(judged, task.lab.manifest)
     result = Result(
         task.lab.name,
         task.lab.manifest.title,
         task.student,
         task.key(versions),
-        tuple(accepted.problems),
-        hash_of(task.folder / RUN, sorted((task.folder / RUN).glob("scenarios/*"))),
-        checks,
+        tuple(job.accepted.problems),
+        kept_run.fingerprint(task.folder / RUN),
+        followed(judged, task.lab.manifest),
     )
     write_json(task.folder / RESULT, result.as_dict())
     return result
@@ -243,20 +280,24 @@ class _Job:
                 self.accepted.problems.append(f"{name}: {error}")
         return {"topologies": found, "unevaluated": unknown}
 
-    def run(self, workers: int) -> tuple[dict[str, End], Tables]:
-        """Runs and measures all scenarios."""
-        experiment = self.experiment()
-        scenarios = dict(experiment.scenarios())
+    def run(self, workers: int) -> dict[str, End]:
+        """Runs all scenarios."""
+        scenarios = dict(self.experiment().scenarios())
         with ThreadPoolExecutor(workers) as pool:
             futures = {n: pool.submit(self._scenario, n, p) for n, p in scenarios.items()}
             try:
-                ends = {name: future.result() for name, future in futures.items()}
+                return {name: future.result() for name, future in futures.items()}
             except BaseException:
                 self.stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def measured(self, ended: Mapping[str, End]) -> tuple[dict[str, End], Tables]:
+        """Measures the scenarios that finished."""
+        scenarios = dict(self.experiment().scenarios())
         parts: dict[str, dict[str, pd.DataFrame]] = {}
-        for name, end in ends.items():
+        ends = dict(ended)
+        for name, end in ended.items():
             if not end.fault:
                 ends[name], parts[name] = self._measure(name, scenarios[name])
         return ends, self.task.lab.full.tables_type(combined(parts, keep_empty=True))

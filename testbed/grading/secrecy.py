@@ -24,15 +24,19 @@ _KEPT_AS_IT_IS = ("captures", "traces", FOLDER)
 """What was on the wire or was handed in is no secret, and evidence names its packets."""
 
 
-def remove(scenario: Path, patterns: Iterable[str] = ()) -> None:
+def remove(scenario: Path, patterns: Iterable[str] = ()) -> bool:
     """Removes key logs, private keys, captures with secrets inside, and copies of them in texts.
+
+    Returns whether there was anything to remove.
 
     Args:
         scenario: a scenario's folder, already measured.
         patterns: of more files and folders that are removed, see `Assignment.secret_files`.
     """
+    removed = (scenario / KEYS).is_dir()
     for pattern in patterns:
         for path in sorted(scenario.glob(pattern)):
+            removed = True
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -41,15 +45,18 @@ def remove(scenario: Path, patterns: Iterable[str] = ()) -> None:
     shutil.rmtree(scenario / KEYS, ignore_errors=True)
     for capture in scenario.glob("captures/*.pcapng"):  # the .pcap next to it has no secrets
         capture.unlink()
+        removed = True
     for path in sorted(_texts(scenario)):
         text = path.read_bytes()
         clean = _PEM.sub(REMOVED, text)
         for secret in secrets:
             clean = secret.sub(REMOVED, clean)
+        removed |= clean != text
         if clean == REMOVED or clean == REMOVED + b"\n":
             path.unlink()
         elif clean != text:
             path.write_bytes(clean)
+    return removed
 
 
 def tls_secrets(scenario: Path) -> list[bytes]:
