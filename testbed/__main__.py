@@ -1,5 +1,6 @@
 """The command `testbed`: hears signals before it imports anything that takes long."""
 
+import testbed.lifetime.early  # noqa: F401  # isort: skip
 import sys
 
 from testbed.lifetime import start

@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -214,11 +216,16 @@ def _wait(process: subprocess.Popen[bytes], patience_s: float) -> int:
         return process.wait()
 
 
+def _is_ours(said: str, place: Place) -> bool:
+    """Whether a list of calls has a line of ours: others are Python's, before it hears signals."""
+    files = re.findall(r'^ *File "([^"]+)"', said, re.MULTILINE)
+    return any(f.startswith(f"{place.project}/") and not f.startswith(sys.prefix) for f in files)
+
+
 def _wrong_end(number: signal.Signals, code: int, place: Place) -> Iterator[str]:
     """What an end by a signal must not be: another exit code, or more than a line about it."""
     said = _text(place, "stderr")
-    # one without a line of ours is Python's, which begins before it can hear signals
-    if "Traceback" in said and f"{place.project}/" in said:
+    if "Traceback" in said and _is_ours(said, place):
         yield "\n    ".join(["a traceback:", *said.strip().splitlines()[-30:]])
     # it may have come to its own end, or not even to its beginning
     if code not in (128 + number, -number, 0, 1, 4):

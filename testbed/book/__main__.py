@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import testbed.lifetime.early  # noqa: F401  # isort: skip
 import sys
 
 from testbed.lifetime import guard, start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import testbed.lifetime.early  # noqa: F401  # isort: skip
 import os
 import shutil
 import sys

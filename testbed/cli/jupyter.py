@@ -5,6 +5,7 @@ Signals are heard from the beginning, so everything else is imported later.
 
 from __future__ import annotations
 
+import testbed.lifetime.early  # noqa: F401  # isort: skip
 import os
 import sys
 

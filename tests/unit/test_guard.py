@@ -207,25 +207,31 @@ start.command("long", run)
     assert (process.returncode, said) == (143, "interrupted (SIGTERM)\n")
 
 
-@pytest.mark.parametrize("number", guard.SIGNALS, ids=lambda n: n.name)
-def test_a_signal_while_the_imports_go_on(number):
-    code = f"import os, sys; os.kill(os.getpid(), {int(number)})"
-    argv = [
-        sys.executable,
-        "-c",
-        f"""
-import sys
-from testbed.__main__ import main
+def _signalled_at_import(of: str, number: signal.Signals) -> tuple[int, str]:
+    """Exit code and errors of a command that gets a signal when it imports a module."""
+    code = f"""
+import os, sys
 class Signals:
     def find_spec(self, name, path=None, target=None):
-        if name == "testbed.cli.main":
-            {code.replace("import os, sys;", "import os;")}
+        if name == {of!r}:
+            os.kill(os.getpid(), {int(number)})
 sys.meta_path.insert(0, Signals())
+from testbed.__main__ import main
 main()
-""",
-    ]
+"""
+    argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT)
-    assert (done.returncode, done.stderr) == (128 + number, f"interrupted ({number.name})\n")
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("number", guard.SIGNALS, ids=lambda n: n.name)
+def test_a_signal_while_the_imports_go_on(number):
+    said = f"interrupted ({number.name})\n"
+    assert _signalled_at_import("testbed.cli.main", number) == (128 + number, said)
+
+
+def test_ctrl_c_before_signals_are_heard_shows_no_list_of_calls():
+    assert _signalled_at_import("testbed.lifetime.start", signal.SIGINT) == (-signal.SIGINT, "")
 
 
 def test_a_program_ends_with_its_block_and_its_exit_code_is_told():
