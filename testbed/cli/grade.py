@@ -25,6 +25,7 @@ from testbed.grading import bundle_trust, library
 from testbed.grading.answers import shown
 from testbed.grading.class_statistics import mean_points
 from testbed.grading.classroom import Graded, Request, find, grade_class
+from testbed.grading.deadlines import read as read_deadlines
 from testbed.grading.grade import refuse_if_shown
 from testbed.grading.result import Mark, Result, points_text
 from testbed.lifetime import guard
@@ -102,6 +103,12 @@ def _how(one: Graded) -> str:
     "--jobs", type=click.IntRange(1, 256), help="Number of parallel jobs [default: cores]."
 )
 @click.option("--again", is_flag=True, help="Regrade unchanged submissions as well.")
+@click.option(
+    "--deadlines",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with deadline, late days, extensions and times of hand-ins.",
+)
+@click.option("--note", default="", help="With --student: why this student is graded again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def grade_command(
     lab: str,
@@ -111,6 +118,8 @@ def grade_command(
     student: str | None,
     jobs: int | None,
     again: bool,
+    deadlines: Path | None,
+    note: str,
     as_json: bool,
     **elsewhere: Any,
 ) -> None:
@@ -118,8 +127,11 @@ def grade_command(
     tar.gz), one per student; the name is the student's id.
 
     Unchanged submissions keep their earlier grade, so an interrupted command resumes when repeated.
+    With --student, the other students' results in the folder stay, and the class's pages have all.
     Exit code 0: all graded; 4: something must be graded again.
     """
+    if note and student is None:
+        raise ConfigError("--note: say which student is graded again: --student ID")
     found = library.open_lab(lab)
     refuse_if_shown(secret)
     request = Request(
@@ -128,6 +140,9 @@ def grade_command(
         find(submissions, found.manifest, student),
         (folder or Path("grades") / found.name).resolve(),
         again=again,
+        deadlines=read_deadlines(deadlines) if deadlines else None,
+        note=note,
+        alone=student is not None,
     )
     request.cluster = cluster_of({**elsewhere, "workers": jobs}, request.out / "logs")
     with _View(err, len(request.sources)) as view:

@@ -259,17 +259,20 @@ def gradebook(
 ) -> None:
     """Enter points into ROSTER, the gradebook that Moodle, Canvas or Blackboard exported as CSV.
 
-    Everything else in the file stays as it is. Students with open points get none. Exit code 0: all
-    graded students were found in ROSTER; 4: some were not, or have open points.
+    Everything else in the file stays as it is. What lateness costs is subtracted. Students with
+    open points get none. Exit code 0: all graded students were found in ROSTER; 4: some were not,
+    or have open points.
     """
-    from testbed.grading import platforms
+    from testbed.grading import deadlines, platforms
     from testbed.grading.classroom import graded_in
 
+    results, late = graded_in(grades), deadlines.recorded(grades)
     done = platforms.fill(
         roster,
-        graded_in(grades),
+        results,
         student_column=student_column,
         points_column=points_column,
+        lost={r.student: late[r.student].lost(r) for r in results if r.student in late},
     )
     if feedback is not None:
         _write_feedback(done.feedback_folders, grades, feedback)

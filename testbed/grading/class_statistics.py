@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from statistics import StatisticsError, correlation, fmean
 
+from testbed.grading.deadlines import Late
 from testbed.grading.result import CheckResult, Mark, Result, points_text
 
 _BINS = 10
 _LEAST_FOR_CORRELATION = 5
 _MOST_WRONG = 3
+_MOST_DAYS = 60
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,16 @@ def histogram(results: Sequence[Result]) -> list[Bin]:
     return [
         Bin(f"{edges[i]} – {edges[i + 1]}", count, count / most) for i, count in enumerate(counts)
     ]
+
+
+def hand_ins(late: Mapping[str, Late]) -> list[Bin]:
+    """Number of students who handed in on each day, from the first to the last; unknown: none."""
+    days = sorted(datetime.fromisoformat(x.handed_in).date() for x in late.values() if x.handed_in)
+    if not days:
+        return []
+    counts = Counter(days)
+    every = [days[0] + timedelta(n) for n in range((days[-1] - days[0]).days + 1)][-_MOST_DAYS:]
+    return [Bin(str(day), counts[day], counts[day] / max(counts.values())) for day in every]
 
 
 def items(results: Sequence[Result]) -> list[Item]:

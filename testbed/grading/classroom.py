@@ -19,8 +19,9 @@ from testbed.core.rundir import read_json
 from testbed.execution.cluster import Cluster
 from testbed.execution.engine import each
 from testbed.execution.shared import Shared
-from testbed.grading import accept, grade, integrity, library
+from testbed.grading import accept, deadlines, grade, history, integrity, library
 from testbed.grading.answers import shown
+from testbed.grading.deadlines import Deadlines
 from testbed.grading.entries import ARCHIVES, is_archive
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
@@ -69,6 +70,9 @@ class Request:
         cluster: who grades.
         again: also regrade unchanged submissions.
         versions: hash over everything that grades; filled in.
+        deadlines: when work is due; None: lateness costs nothing.
+        note: why one student is graded again.
+        alone: the only source is one student of a class whose other results stay.
     """
 
     lab: LabFolder
@@ -78,6 +82,9 @@ class Request:
     cluster: Cluster = field(default_factory=Cluster)
     again: bool = False
     versions: str = ""
+    deadlines: Deadlines | None = None
+    note: str = ""
+    alone: bool = False
 
 
 def find(paths: Sequence[Path], manifest: Manifest, student: str | None = None) -> list[Source]:
@@ -188,15 +195,43 @@ def _grade_all(request: Request, on_graded: Callable[[Graded], None], lock: int)
 
     graded = {g.result.student: g for g in _each(request, on_graded, lock)}
     results = [graded[s.student] for s in request.sources]
+    everybody = _with_the_rest(request, [g.result for g in results])
     links = {
-        s.student: quote(f"{STUDENTS}/{folder_name(s.student)}/{pages.FEEDBACK}")
-        for s in request.sources
+        r.student: quote(f"{STUDENTS}/{folder_name(r.student)}/{pages.FEEDBACK}") for r in everybody
     }
-    handed = {s.student: _files_of(request.out, s.student) for s in request.sources}
-    lost = any(g.result.points + g.result.open_points < g.result.of for g in results)
+    handed = {r.student: _files_of(request.out, r.student) for r in everybody}
+    lost = any(r.points + r.open_points < r.of for r in everybody)
     fits = integrity.fits(request.lab, request.secret, handed) if lost else []
-    pages.write_class([g.result for g in results], links, request.out, fits)
+    history.add(request.out, [g.result for g in results], request.note)
+    pages.write_class(everybody, links, request.out, fits, _lateness(request, everybody))
     return results
+
+
+def _with_the_rest(request: Request, results: list[Result]) -> list[Result]:
+    """All results of the class; if one student is graded alone, the others' as they were."""
+    if not request.alone or not (request.out / STUDENTS).is_dir():
+        return results
+    now = {result.student for result in results}
+    rest = [r for r in graded_in(request.out) if r.student not in now and r.lab == request.lab.name]
+    return sorted([*results, *rest], key=lambda result: result.student)
+
+
+def _lateness(request: Request, results: Sequence[Result]) -> dict[str, deadlines.Late]:
+    """How late each student was, on their pages as well; as recorded, if no deadlines are given."""
+    from testbed.grading import pages
+
+    before = deadlines.recorded(request.out)
+    if request.deadlines is None:
+        return before
+    late = {r.student: request.deadlines.late(r.student) for r in results}
+    deadlines.record(request.out, late)
+    for result in results:
+        now = late[result.student]
+        if now.days or before.get(result.student, now).days:
+            folder = request.out / STUDENTS / folder_name(result.student)
+            params = request.lab.variant(result.student, request.secret)
+            pages.write_student(request.lab, result, params, folder, now)
+    return late
 
 
 def _files_of(out: Path, student: str) -> dict[str, bytes]:

@@ -21,7 +21,9 @@ FILE = "lab.yaml"
 _LARGEST_BYTES = 1 << 20
 
 COLUMNS = ("student", "points", "of", "open_points", "status", "notes")
-"""Columns of a gradebook before those of the checks: no check may have such a name."""
+LATE_COLUMNS = ("handed_in", "late_days", "lost_late", "final")
+"""Columns of a gradebook before those of the checks; the second with deadlines only. No check may
+have such a name."""
 
 Kind = Literal[
     "answers", "app", "dnsmasq", "frr", "nginx", "program", "run", "text", "topology", "zone"
@@ -228,7 +230,7 @@ def line_of(tree: Any, place: Sequence[Any]) -> int:
 
 
 def _cross_check(path: Path, tree: Any, manifest: Manifest) -> None:
-    for name in set(COLUMNS) & set(manifest.checks):
+    for name in {*COLUMNS, *LATE_COLUMNS} & set(manifest.checks):
         line = line_of(tree, ["checks", name])
         raise ConfigError(
             f"{path}:{line}: checks.{name}: is the name of a gradebook column; rename the check"

@@ -7,9 +7,7 @@ control characters before (`testbed.grading.answers.shown`).
 from __future__ import annotations
 
 import base64
-import csv
 import functools
-import io
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +20,14 @@ from testbed.core.claims import Evidence
 from testbed.core.errors import TestbedError
 from testbed.core.files import write_text, writing
 from testbed.core.rundir import RunDir, write_json
-from testbed.grading import class_statistics
+from testbed.grading import class_statistics, history
+from testbed.grading.deadlines import Late
 from testbed.grading.grade import ENDED, RUN, parameters_text
 from testbed.grading.integrity import Fit
 from testbed.grading.library import LabFolder
-from testbed.grading.manifest import COLUMNS
+from testbed.grading.manifest import COLUMNS, LATE_COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
+from testbed.grading.tables import cell, csv_text
 from testbed.results import report
 from testbed.results.html import TEMPLATES
 
@@ -47,7 +47,13 @@ _MOST_LANES = 6
 _MOST_NOTES = 3
 
 
-def write_student(lab: LabFolder, result: Result, params: Mapping[str, Any], folder: Path) -> None:
+def write_student(
+    lab: LabFolder,
+    result: Result,
+    params: Mapping[str, Any],
+    folder: Path,
+    late: Late | None = None,
+) -> None:
     """Writes ``feedback.html`` and Gradescope's ``results.json`` into a student's folder."""
     captures = report.Captures(RunDir(folder / RUN))
     page = _template("feedback.html.j2").render(
@@ -55,6 +61,7 @@ def write_student(lab: LabFolder, result: Result, params: Mapping[str, Any], fol
         checks=[{"check": c, "evidence": _evidence(captures, c)} for c in result.checks],
         passed=sum(c.mark is Mark.PASS for c in result.checks),
         variant=parameters_text(params, lab),
+        late=late or Late(),
     )
     write_text(folder / FEEDBACK, page)
     write_json(folder / GRADESCOPE, gradescope_results(result))
@@ -65,6 +72,7 @@ def write_class(
     pages: Mapping[str, str],
     folder: Path,
     fits: Sequence[Fit] = (),
+    late: Mapping[str, Late] | None = None,
 ) -> None:
     """Writes gradebooks, JUnit XML and the class's page.
 
@@ -73,8 +81,12 @@ def write_class(
         pages: student → link to the feedback, from `folder`.
         folder: where to write.
         fits: submissions that fit another student's variant.
+        late: how late each student was, if there are deadlines.
     """
-    table = gradebook(results)
+    late = late or {}
+    regraded = history.last_notes(folder)
+    said = {r.student: notes(r, regraded.get(cell(r.student), "")) for r in results}
+    table = gradebook(results, said, late)
     write_text(folder / BOOK, csv_text(table), durable=True)
     with writing(folder / BOOK_PARQUET, durable=True) as file:
         table.to_parquet(file, index=False)
@@ -90,7 +102,9 @@ def write_class(
         items=items,
         mean=class_statistics.mean_points(results),
         fits=fits,
-        notes={r.student: notes(r) for r in results},
+        notes=said,
+        late=late,
+        days=class_statistics.hand_ins(late),
         regrade=[r for r in results if not r.conclusive],
     )
     write_text(folder / CLASS_PAGE, page)
@@ -156,26 +170,42 @@ def _ladder(packets: pd.DataFrame, addresses: Iterable[Mapping[str, Any]], title
 # ---- books
 
 
-def gradebook(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per student: sums, then the points of each check (missing where inconclusive)."""
+def gradebook(
+    results: Sequence[Result], said: Mapping[str, list[str]], late: Mapping[str, Late]
+) -> pd.DataFrame:
+    """One row per student: sums, then the points of each check (missing where inconclusive).
+
+    Args:
+        results: of the students.
+        said: student → `notes`.
+        late: with deadlines, what lateness costs: four more columns; the last one is what counts.
+    """
     import pandas as pd
 
     rows = []
     for result in results:
         status = "graded" if result.conclusive else "regrade"
-        said = "; ".join(notes(result))
-        sums = (result.student, result.points, result.of, result.open_points, status, said)
-        row: dict[str, Any] = dict(zip(COLUMNS, sums, strict=True))
+        text = "; ".join(said[result.student])
+        sums = (result.student, result.points, result.of, result.open_points, status, text)
+        row: dict[str, Any] = dict(zip(COLUMNS, sums, strict=False))
+        if late:
+            one = late.get(result.student, Late())
+            final = result.points - one.lost(result) if result.conclusive else None
+            values = (one.handed_in, one.days, one.lost(result), final)
+            row |= dict(zip(LATE_COLUMNS, values, strict=True))
         for check in result.checks:
             row[check.name] = None if check.mark is Mark.INCONCLUSIVE else check.points
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def notes(result: Result) -> list[str]:
-    """What a teacher should know of a submission: faults of its files, limits that it exceeded."""
+def notes(result: Result, regraded: str = "") -> list[str]:
+    """What a teacher should know of a submission: faults of its files, limits that it exceeded.
+
+    With why it was graded again, if it was.
+    """
     ended = {c.observed for c in result.checks if c.observed.startswith(ENDED)}
-    lines = [*sorted(ended), *result.problems]
+    lines = [*[regraded] * bool(regraded), *sorted(ended), *result.problems]
     more = [f"and {len(lines) - _MOST_NOTES} more"] * (len(lines) > _MOST_NOTES)
     return lines[:_MOST_NOTES] + more
 
@@ -195,23 +225,6 @@ def items_table(items: Sequence[class_statistics.Item]) -> pd.DataFrame:
         for item in items
     ]
     return pd.DataFrame(rows)
-
-
-def csv_text(table: pd.DataFrame) -> str:
-    """As CSV; an apostrophe precedes any cell that a spreadsheet would treat as a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
-    for row in table.itertuples(index=False):
-        writer.writerow([_cell(value) for value in row])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else points_text(value)
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def junit(results: Iterable[Result]) -> str:

@@ -128,6 +128,7 @@ def fill(
     *,
     student_column: str = "",
     points_column: str = "",
+    lost: Mapping[str, float] | None = None,
 ) -> Filled:
     """Enters the points of one lab.
 
@@ -137,6 +138,7 @@ def fill(
         student_column: the column with the students' IDs; default: the platform's column in
             which most of the graded students are found.
         points_column: the column for the points; default: the platform's own, if it has one.
+        lost: student → points that lateness costs.
 
     Raises:
         ConfigError: not such a file, no such column, or the column counts other points.
@@ -155,7 +157,7 @@ def fill(
     _check_total(sheet, to, results[0].of)
     done = Filled(platform=platform.name, student_column=sheet.header[at])
     done.points_column = sheet.header[to]
-    _enter(sheet, platform, done, people, at, to)
+    _enter(sheet, platform, done, people, at, to, lost or {})
     met = {same_person(s) for s in (*done.filled, *done.open)}
     done.strangers = sorted(r.student for key, r in people.items() if key not in met)
     done.data = sheet.bytes()
@@ -169,6 +171,7 @@ def _enter(
     people: Mapping[str, Result],
     at: int,
     to: int,
+    lost: Mapping[str, float],
 ) -> None:
     note = sheet.header.index(platform.feedback) if platform.feedback in sheet.header else -1
     lines: dict[str, int] = {}
@@ -186,9 +189,12 @@ def _enter(
             done.open.append(result.student)
             continue
         done.filled.append(result.student)
-        row[to] = points_text(result.points)
+        late = lost.get(result.student, 0.0)
+        row[to] = points_text(result.points - late)
         if note >= 0:
-            row[note] = _lost(result)
+            row[note] = (
+                f"{_lost(result)}; late: loses {points_text(late)}" if late else _lost(result)
+            )
         if folder := _moodle_folder(sheet.header, row):
             done.feedback_folders[result.student] = folder
 
