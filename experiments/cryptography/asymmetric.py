@@ -8,8 +8,8 @@ from testbed.programs.payments import LETTER, PAYMENT
 from .exchanges import CLIENT, accepted, fields, readable, said, sizes, told
 from .opening import opens
 
-RSA_BITS, CURVE_BITS = 3072, 256
-"""Two lengths of the same strength, 128 bits."""
+RSA_BITS, CURVE_BITS = 2048, 256
+"""Their strengths: 112 bits, and 128 bits."""
 
 OAEP_BYTES = 2 * 32 + 2
 """What the padding takes of an RSA block, with SHA-256."""
@@ -90,8 +90,8 @@ class Asymmetric(Experiment):
         ).because("signed messages", said(tables, "signed-changed"))
 
     @claim(
-        "Elliptic curves need much shorter keys and signatures than RSA for the same strength: 256 "
-        "bits instead of 3072.",
+        "Elliptic curves need much shorter keys and signatures than RSA: a curve of 256 bits is "
+        "stronger than RSA with 2048; only with 3072 is RSA as strong.",
         source="NIST SP 800-57 part 1 §5.6.1.1, table 2",
     )
     def curves_need_shorter_keys(self, tables: Tables) -> Verdict:

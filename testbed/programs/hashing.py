@@ -22,8 +22,8 @@ Hash = Callable[[bytes], bytes]
 
 HASHES = ("md5", "sha1", "sha256", "sha512", "sha3_256")
 LENGTHS_BYTES = (0, 1, 55, 1000, 1_000_000)
-PREIMAGE_BITS, PREIMAGES = (8, 10, 12), 64
-COLLISION_BITS, COLLISIONS = (12, 16, 20), 256
+PREIMAGE_BITS, PREIMAGES = (6, 8, 10), 64
+COLLISION_BITS, COLLISIONS = (12, 14, 16), 256
 TRIALS = 1000
 _GIVE_UP = 16
 """A search ends after so many times the tries that it should need."""
