@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from labs.https.lab import FRESH_S, LIMIT_S, SITES, Lab
+from labs.https.lab import FRESH_S, KEYS, LIMIT_S, SITES, Lab
 from testbed import Action, Tables, Verdict, all_of, claim, holds, pick, program, share_of, shown
 from testbed.daemons import certificates
 
@@ -28,6 +28,9 @@ WEAK = {
 
 SESSIONS = {"session id": ("-tls1_2", "-no_ticket"), "PSK": ("-tls1_3",)}
 """How a session is resumed → the client's options."""
+
+STATUS_HEADER_BYTES = 4
+"""Kind and length, which come before the OCSP response in CertificateStatus (RFC 6066 §8)."""
 
 _MAX_AGE = re.compile(r"max-age=\"?(\d{1,12})\"?", re.IGNORECASE | re.ASCII)
 
@@ -56,7 +59,7 @@ class Hidden(Lab):
                 version: (option, *(() if version in NEW_ENOUGH else old))
                 for version, option in VERSIONS.items()
             },
-            "modern": ("-tls1_2", "-cipher", MODERN),
+            "modern": ("-tls1_2", "-cipher", MODERN, "-status"),
             **{kind: ("-tls1_2", "-cipher", ciphers) for kind, ciphers in WEAK.items()},
             **{f"{kind}, new": (*SESSIONS[kind], "-sess_out", f) for kind, f in sessions.items()},
             **{f"{kind}, again": (*SESSIONS[kind], "-sess_in", f) for kind, f in sessions.items()},
@@ -91,6 +94,13 @@ class Hidden(Lab):
         rows = self.said(tables, step, "ServerHello")
         return dict(rows.iloc[0]) if len(rows) else {}
 
+    def _sent(self, tables: Tables, site: str) -> list[str]:
+        """The names of the certificates that a site sends; empty ones for unknown certificates."""
+        made = tables.of("made")
+        names = dict(zip(made["der"], made["name"], strict=True))
+        rows = self.said(tables, f"modern-{site}", "Certificate")
+        return [names.get(der, "") for der in rows.iloc[0]["certificates"]] if len(rows) else []
+
     # ---- hidden checks
 
     @claim(
@@ -99,13 +109,10 @@ class Hidden(Lab):
     )
     def chain(self, tables: Tables) -> Verdict:
         """The certificates on the wire, which TLS 1.2 does not encrypt."""
-        made = tables.of("made")
-        names = dict(zip(made["der"], made["name"], strict=True))
         cases = []
         for site, name in self.sites.items():
             rows = self.said(tables, f"modern-{site}", "Certificate")
-            sent = list(rows.iloc[0]["certificates"]) if len(rows) else []
-            chain = [names.get(der, "") for der in sent]
+            chain = self._sent(tables, site)
             own = [site, *(["old"] if site == "first" else [])]
             right = chain[:1] and chain[0] in own and chain[1:] == [self.issuer(site)]
             files = [self.certificate(one) if one else "an unknown one" for one in chain]
@@ -116,6 +123,30 @@ class Hidden(Lab):
                 expected=f"{name}: {expected}",
             )
             cases.append(case.because("certificates of the server", rows) if len(rows) else case)
+        return share_of(cases)
+
+    @claim(
+        "If a client asks, the server brings its issuer's answer about the certificate along.",
+        source="RFC 6066 §8; RFC 6960 §2.2",
+    )
+    def stapling(self, tables: Tables) -> Verdict:
+        """The OCSP response on the wire, byte by byte the one about the certificate sent."""
+        made = tables.of("made")
+        about = dict(zip(made["status"], made["name"], strict=True))
+        cases = []
+        for site, name in self.sites.items():
+            step = f"modern-{site}"
+            rows = self.said(tables, step, "CertificateStatus")
+            found = about.get(rows.iloc[0]["data"][STATUS_HEADER_BYTES:], "") if len(rows) else None
+            word = "none" if found is None else self.status(found) if found else "an unknown one"
+            wanted = self._sent(tables, site)[:1]
+            about_it = self.status(wanted[0]) if wanted and wanted[0] in KEYS else "one about it"
+            case = holds(
+                found is not None and [found] == wanted,
+                observed=f"{name}: {word}",
+                expected=f"{name}: {about_it}",
+            )
+            cases.append(case.because("OCSP response", rows) if len(rows) else case)
         return share_of(cases)
 
     @claim(

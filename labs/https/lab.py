@@ -6,7 +6,7 @@ import re
 import shutil
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -137,32 +137,26 @@ class Lab(Assignment):
         """The given file with a certificate."""
         return f"cert-{1 + _ORDERS[self.params.order].index(CERTIFICATES.index(name))}.pem"
 
+    def status(self, name: str) -> str:
+        """The given file with what a certificate's issuer says of it; it has the same number."""
+        return self.certificate(name).replace("cert", "status").replace("pem", "der")
+
     def key(self, name: str) -> str:
         """The given file with a certificate's key."""
         return f"key-{1 + _KEY_ORDERS[self.params.key_order].index(KEYS.index(name))}.pem"
 
     def _wanted(self) -> list[Certificate]:
         kinds = {site: "rsa2048" if site == self.params.rsa else "p256" for site in SITES}
-        first = self.sites["first"]
-        old = {"names": (first,), "key": kinds["first"], "begins_days": -400.0}
+        above = {"issuer": "root", "ca": True, "path_length": 0, "key": "p256"}
+        sites = [
+            Certificate(site, name, self.issuer(site), (name,), key=kinds[site], status_days=30.0)
+            for site, name in self.sites.items()
+        ]
         return [
             Certificate("root", "Example Root", ca=True, key="p256"),
-            *(
-                Certificate(
-                    f"issuing-{n}",
-                    f"Example Issuing {n}",
-                    issuer="root",
-                    ca=True,
-                    path_length=0,
-                    key="p256",
-                )
-                for n in (1, 2)
-            ),
-            *(
-                Certificate(site, name, issuer=self.issuer(site), names=(name,), key=kinds[site])
-                for site, name in self.sites.items()
-            ),
-            Certificate("old", first, issuer=self.issuer("first"), **old),  # type: ignore[arg-type]
+            *(Certificate(f"issuing-{n}", f"Example Issuing {n}", **above) for n in (1, 2)),  # type: ignore[arg-type]
+            *sites,
+            replace(sites[0], name="old", begins_days=-400.0),
         ]
 
     def page(self, site: str) -> str:
@@ -185,13 +179,14 @@ class Lab(Assignment):
         net.sleep(0.5)
 
     def _given(self, net: RunningNetwork) -> Path:
-        """The folder that the student's script gets: certificates, keys, pages."""
+        """The folder that the student's script gets: certificates, OCSP responses, keys, pages."""
         made, given = net.path / certificates.FOLDER, net.state_folder("h2") / "given"
         given.mkdir()
         for name in CERTIFICATES:
             shutil.copyfile(made / f"{name}.pem", given / self.certificate(name))
         for name in KEYS:
             shutil.copyfile(made / f"{name}.key", given / self.key(name))
+            shutil.copyfile(made / f"{name}.ocsp", given / self.status(name))
         for site, name in self.sites.items():
             folder = given / "pages" / name / self.params.folder
             folder.mkdir(parents=True)
@@ -292,6 +287,7 @@ class Lab(Assignment):
                 {
                     "name": [p.stem for p in made],
                     "der": [ssl.PEM_cert_to_DER_cert(p.read_text()) for p in made],
+                    "status": [_bytes(p.with_suffix(".ocsp")) for p in made],
                 }
             ),
         }
@@ -372,6 +368,10 @@ class Lab(Assignment):
                 expected="no key is served",
             ),
         )
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
 
 
 def _targets(paths: Iterable[str]) -> Iterator[str]:
