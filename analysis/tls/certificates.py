@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ FIELDS = (
     "usages",
     "permitted",
     "must_staple",
+    "crl",
+    "ocsp",
     "serial",
     "problem",
 )
@@ -34,8 +37,10 @@ def fields(der: bytes) -> dict[str, Any]:
         `FIELDS`: ``subject``, ``issuer`` (common names, or else the whole names), ``names`` (DNS
         names and addresses, with commas), ``begins``, ``ends`` (as ``2026-11-30 09:00:00``, UTC),
         ``key``, ``hash``, ``is_ca``, ``path_length``, ``usages`` (of the key, with commas),
-        ``permitted`` (domains, with commas), ``must_staple`` (RFC 7633), ``serial``
-        (hexadecimal), ``problem`` (where it is damaged; the other fields are then missing).
+        ``permitted`` (domains, with commas), ``must_staple`` (RFC 7633), ``crl``,
+        ``ocsp`` (URLs of its issuer's list of revoked certificates and of its OCSP responder, with
+        commas), ``serial`` (hexadecimal), ``problem`` (where it is damaged; the other fields are
+        then missing).
     """
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -97,22 +102,32 @@ def _plain(one: x509.Certificate) -> dict[str, Any]:
 
 def _extensions(one: x509.Certificate) -> dict[str, Any]:
     from cryptography import x509
+    from cryptography.x509.oid import AuthorityInformationAccessOID
 
     found: dict[str, Any] = {"is_ca": False, "names": "", "must_staple": False}
+    found |= {"crl": "", "ocsp": ""}
     for extension in one.extensions:
         value = extension.value
         if isinstance(value, x509.BasicConstraints):
             found |= {"is_ca": value.ca, "path_length": value.path_length}
         elif isinstance(value, x509.SubjectAlternativeName):
-            found["names"] = ",".join(str(name.value) for name in value)
+            found["names"] = _listed(value)
         elif isinstance(value, x509.ExtendedKeyUsage):
             found["usages"] = ",".join(_usage(one) for one in value)
         elif isinstance(value, x509.NameConstraints):
-            trees = value.permitted_subtrees or ()
-            found["permitted"] = ",".join(str(name.value) for name in trees)
+            found["permitted"] = _listed(value.permitted_subtrees or ())
         elif isinstance(value, x509.TLSFeature):
             found["must_staple"] = x509.TLSFeatureType.status_request in value
+        elif isinstance(value, x509.CRLDistributionPoints):
+            found["crl"] = _listed(name for point in value for name in point.full_name or ())
+        elif isinstance(value, x509.AuthorityInformationAccess):
+            ocsp = AuthorityInformationAccessOID.OCSP
+            found["ocsp"] = _listed(a.access_location for a in value if a.access_method == ocsp)
     return found
+
+
+def _listed(names: Iterable[x509.GeneralName]) -> str:
+    return ",".join(str(name.value) for name in names)
 
 
 def _name(name: x509.Name) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.dissect import http, tls_certificates
 from analysis.plots import certificates as plots
-from testbed import LinkShape, Tables, param, steps, tls_steps
+from testbed import LinkShape, Tables, nothing, param, steps, tls_steps
 from testbed.daemons import certificate_cases, certificates, start
 from testbed.daemons.browser import PROGRAMS
 from topologies.line import Line
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from testbed import RunningNetwork, ScenarioData
 
-FAULTS = ("none", "flawless", "wrong-root", "no-hsts", "no-stapling", "careful-user")
+FAULTS = ("none", "flawless", "wrong-root", "no-hsts", "no-stapling", "careful-user", "asking")
 
 
 class CertificateWarnings(Protection, Warnings):
@@ -46,7 +46,7 @@ class CertificateWarnings(Protection, Warnings):
         )
 
     params: Parameters
-    programs = ("nginx", *PROGRAMS)
+    programs = ("nginx", "gnutls-cli", *PROGRAMS)
     extras = ("tls", "browser")
 
     # ---- in the network
@@ -61,12 +61,13 @@ class CertificateWarnings(Protection, Warnings):
         cases = list(certificate_cases.cases())
         if "flawless" in faults:
             cases = certificate_cases.flawless()
-        made = certificates.make(net, "h2", visits.wanted(cases))
-        visits.write_page()
+        made = certificates.make(net, "h2", visits.wanted(cases, net.address("h2")))
+        visits.write_pages(made)
         start(net, {"h2": [visits.site(made, cases, faults)]})
         net.capture(tls_steps.CLIENT)
         chromium = visits.browser(net, made, faults)
-        steps.play(net, visits.visits(chromium, cases, faults))
+        ask = visits.asking(net, made) if "asking" in faults else nothing
+        steps.play(net, visits.visits(chromium, cases, faults, ask))
         chromium.close()
 
     # ---- from the run directory

@@ -15,7 +15,7 @@ from . import visits
 if TYPE_CHECKING:
     from typing import Any
 
-CLIENT = tls_steps.CLIENT
+CLIENT, SERVER = tls_steps.CLIENT, "h2-eth0"
 SHOWN = "shown"
 
 AUTHORITY = "net::ERR_CERT_AUTHORITY_INVALID"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from testbed import Experiment, Tables, Verdict, all_of, claim, same, tls_steps
+from testbed import Experiment, Tables, Verdict, all_of, claim, same, steps, tls_steps
 
 from . import visits
-from .outcomes import REVOKED, SHOWN, are, chain, document, handshake, ports, requests
+from .outcomes import REVOKED, SERVER, SHOWN, are, chain, document, handshake, ports, requests
 
 
 class Protection(Experiment):
@@ -17,14 +17,21 @@ class Protection(Experiment):
         source="RFC 6066 §8; RFC 6960 §1; RFC 7633 §1",
     )
     def revocation_needs_a_stapled_answer(self, tables: Tables) -> Verdict:
-        """Two revoked certificates, and one that demands an answer; one server has an answer."""
+        """Two revoked certificates, and one that demands an answer; one server has an answer.
+
+        All three name the addresses where their issuer's web server would answer.
+        """
         wanted = {"revoked": REVOKED, visits.SILENT: SHOWN, visits.FORGOTTEN: SHOWN}
         flag = bool(chain(tables, visits.FORGOTTEN)["must_staple"].iloc[0])
+        named = {name: list(chain(tables, name).loc[0, ["crl", "ocsp"]]) for name in wanted}
+        issuer = steps.address(tables, SERVER)
+        addresses = [f"http://{issuer}/{visits.CRL}", f"http://{issuer}/ocsp"]
         asked = {port for name in wanted for port in ports(tables, name)}
         return all_of(
             are(tables, wanted),
+            same(named, dict.fromkeys(wanted, addresses), "named for questions"),
             same(flag, True, f"{visits.FORGOTTEN}: must-staple"),
-            same(asked, {443}, "ports"),
+            same(sorted(asked), [443], "ports"),
         ).because("handshake", handshake(tables, "revoked"))
 
     @claim(

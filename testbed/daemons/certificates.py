@@ -51,6 +51,8 @@ class Certificate:
         begins_days: when it begins to be valid, from now.
         lasts_days: how long it is valid.
         crl: URL of the list of revoked certificates; empty: none. The list is made, too.
+        ocsp: URL where its issuer answers about it (RFC 6960 §3.1); empty: nowhere. What it answers
+            is made if `status_days` is given.
         must_staple: clients must get an OCSP response with it (RFC 7633).
         usages: what its key is for, of `USAGES`; not for a `ca`.
         permitted: DNS domains that a `ca` may sign for (RFC 5280 §4.2.1.10); empty: all.
@@ -70,6 +72,7 @@ class Certificate:
     begins_days: float = -1.0
     lasts_days: float = 365.0
     crl: str = ""
+    ocsp: str = ""
     must_staple: bool = False
     usages: tuple[str, ...] = ("server", "client")
     permitted: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 Made = dict[str, tuple[Any, x509.Certificate]]
 
@@ -206,6 +206,10 @@ def extensions(one: dict[str, Any], key: Any, issuer_key: Any) -> list[tuple[Any
             [x509.UniformResourceIdentifier(one["crl"])], None, None, None
         )
         found.append((x509.CRLDistributionPoints([point]), False))
+    if one["ocsp"]:
+        place = x509.UniformResourceIdentifier(one["ocsp"])
+        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
+        found.append((x509.AuthorityInformationAccess([access]), False))
     if one["must_staple"]:
         found.append((x509.TLSFeature([x509.TLSFeatureType.status_request]), False))
     return found

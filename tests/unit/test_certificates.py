@@ -19,7 +19,7 @@ from testbed.daemons.certificate_cases import host
 x509 = pytest.importorskip("cryptography.x509")
 
 CASES = certificate_cases.cases()
-CRL = "http://192.0.2.1/issuing.crl"
+CRL, OCSP = "http://192.0.2.1/issuing.crl", "http://192.0.2.1/ocsp"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("certificates")
     wanted = certificate_cases.wanted(CASES, crl=CRL)
+    wanted = [replace(one, ocsp=OCSP) if one.revoked else one for one in wanted]
     listed = [{**asdict(one), "subject": one.subject or one.name} for one in wanted]
     (path / "wanted.json").write_text(json.dumps(listed))
     program.main([str(path / "wanted.json"), str(path)])
@@ -67,6 +68,9 @@ def test_fields(folder: Path) -> None:
     assert of(folder, "short-key")["key"] == "RSA 1024"
     assert of(folder, "weak-hash")["hash"] == "sha1"
     assert of(folder, "wrong-usage")["usages"] == "mail"
+    revoked = of(folder, "revoked")
+    assert (revoked["crl"], revoked["ocsp"]) == (CRL, OCSP)
+    assert (valid["crl"], valid["ocsp"]) == ("", "")
 
 
 def test_signatures(folder: Path) -> None:
