@@ -102,6 +102,9 @@ PUBLIC = Material(
 )
 """Of the practice captures. What is in the hidden ones is not in the bundle."""
 
+BUNDLED = {"web": "h1", "insider": "h2", "scanner": "o9", "reflected": "o1"}
+"""Who is who in the bundle's capture: in other rounds somebody else, so its answers fit none."""
+
 _SYN, _MSS, _WINDOW = 0x02, (2, 4, 1460), 64_240
 _TCP = struct.Struct("!HHIIBBHHHBBH")
 _ETHER, _ARP_TYPE, _ARP = struct.Struct("!6s6sH"), 0x0806, struct.Struct("!HHBBH6s4s6s4s")
@@ -154,13 +157,18 @@ class Round:
         self.material = material
         webs, dns = places
         own = {*webs, dns}
-        inside = self.random.shuffled([f"h{n}" for n in range(1, INSIDE + 1) if f"h{n}" not in own])
-        outside = self.random.shuffled([f"o{n}" for n in range(1, OUTSIDE + 1)])
-        self.web = net.address(self.random.choice(webs))
-        self.dns = net.address(dns)
-        self.insider, self.target = inside[:2]
-        self.visitors, self.proxy, self.monitor = outside[:4], outside[4], outside[5]
-        self.scanner, self.guesser, self.thief, self.flooder, self.reflected = outside[6:]
+        hosts = [f"h{n}" for n in range(1, INSIDE + 1) if f"h{n}" not in own]
+        while True:
+            inside = self.random.shuffled(hosts)
+            outside = self.random.shuffled([f"o{n}" for n in range(1, OUTSIDE + 1)])
+            web = self.random.choice(webs)
+            self.insider, self.target = inside[:2]
+            self.visitors, self.proxy, self.monitor = outside[:4], outside[4], outside[5]
+            self.scanner, self.guesser, self.thief, self.flooder, self.reflected = outside[6:]
+            cast = {"web": web, **{name: getattr(self, name) for name in tuple(BUNDLED)[1:]}}
+            if not cast.items() & BUNDLED.items():
+                break
+        self.web, self.dns = net.address(web), net.address(dns)
 
     # ---- attacks
 

@@ -1,7 +1,7 @@
 """The lab detect without a network: reports and scores, and the capture in the bundle.
 
-The capture and its answers are what `testbed lab test detect --only solution --out DIR` leaves in
-``rounds`` of the example's run.
+The capture and its answers were left in ``rounds`` by a run of the lab, before `BUNDLED` kept
+other rounds from repeating them.
 """
 
 import json
@@ -15,6 +15,8 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.grading import export, library, secrecy, student_diagnostics
+from testbed.net.plan import make_plan
+from topologies.edge import Edge
 
 LAB = library.open_lab("detect")
 SECRET = b"a secret for tests"
@@ -104,6 +106,28 @@ def test_hidden_captures_are_made_of_nothing_that_the_bundle_has(solution):
             assert len(set(one.injections)) >= traffic.MOST_INJECTIONS
             assert all(solution.INJECTION.search(text) for text in one.injections)
             assert not any(solution.INJECTION.search(text) for text in one.searches)
+
+
+def test_the_answers_of_the_bundle_fit_no_other_round(scoring):
+    """Whatever the times are: attacker and victim together are others."""
+    from labs.detect import traffic
+
+    text = export.bundle(LAB, "ada", SECRET)["practice.jsonl"].decode()
+    known = {(one.kind, one.attacker, one.victim) for one in scoring.read(text)[0]}
+    ports = make_plan(Edge(traffic.INSIDE, traffic.OUTSIDE)).ports
+    net = types.SimpleNamespace(address=lambda node: str(ports[node][0].ipv4.ip))
+    assert {net.address(traffic.BUNDLED[name]) for name in ("web", "reflected")} <= {
+        victim for _, _, victim in known
+    }
+    for student in STUDENTS:
+        places = traffic.servers(LAB.variant(student, SECRET)["places"])
+        for plan in rounds_of(student):
+            this = traffic.Round(net, plan.number, places, plan.material)
+            mac = bytes.fromhex(ports[this.insider][0].mac.replace(":", ""))
+            wire = types.SimpleNamespace(getsockname=lambda m=mac: (*"abcd", m), send=print)
+            attacks = this.attacks(types.SimpleNamespace(send=print), wire)
+            assert {one.kind for one in attacks} == set(traffic.KINDS)
+            assert not known & {(one.kind, one.attacker, one.victim) for one in attacks}
 
 
 def test_a_capture_does_not_say_when_it_was_made():
