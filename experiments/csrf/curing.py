@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from testbed import Experiment, Tables, Verdict, all_of, at_least, claim, same
 
-from .outcomes import refused, shown, user_after, with_cookie, working
+from .outcomes import (
+    refused,
+    serves,
+    shown,
+    to_bank,
+    user_after,
+    with_cookie,
+    working,
+)
+from .pages import AMOUNTS, VISITS
 
 
 class Curing(Experiment):
@@ -25,6 +34,7 @@ class Curing(Experiment):
                 ["page", "sibling", "login"],
                 "pages that sent the cookie (after the login, to the page behind it)",
             ),
+            serves(tables, "lax"),
         ).because("messages", shown(tables, "lax", "page", "form"))
 
     @claim(
@@ -38,6 +48,7 @@ class Curing(Experiment):
         return all_of(
             same(working(tables, "strict"), ["sibling", "login"], "attacks that work"),
             same(with_cookie(tables, "strict"), ["sibling"], "pages that sent the cookie"),
+            serves(tables, "strict"),
         ).because("messages", shown(tables, "strict", "form", "sibling"))
 
     @claim(
@@ -49,9 +60,9 @@ class Curing(Experiment):
     def origin_leaves_get_and_frames(self, tables: Tables) -> Verdict:
         """The attacks that work."""
         wanted = ["picture", "link", "frame"]
-        return same(working(tables, "origin"), wanted, "attacks that work").because(
-            "messages", shown(tables, "origin", "page", "form", "frame")
-        )
+        return all_of(
+            same(working(tables, "origin"), wanted, "attacks that work"), serves(tables, "origin")
+        ).because("messages", shown(tables, "origin", "page", "form", "frame"))
 
     @claim(
         "A token in the form stops all requests that a foreign page makes up, as it cannot read "
@@ -62,9 +73,10 @@ class Curing(Experiment):
     )
     def tokens_leave_frames_and_logins(self, tables: Tables) -> Verdict:
         """The attacks that work."""
-        return same(working(tables, "token"), ["frame", "login"], "attacks that work").because(
-            "messages", shown(tables, "token", "page", "form", "frame")
-        )
+        return all_of(
+            same(working(tables, "token"), ["frame", "login"], "attacks that work"),
+            serves(tables, "token"),
+        ).because("messages", shown(tables, "token", "page", "form", "frame"))
 
     @claim(
         "frame-ancestors 'none' keeps the bank out of other pages' frames, and stops nothing else.",
@@ -78,7 +90,26 @@ class Curing(Experiment):
         return all_of(
             same(working(tables, "framing"), wanted, "attacks that work"),
             at_least(len(words), 1, unit="refusals in the console"),
+            serves(tables, "framing"),
         ).because("messages", shown(tables, "framing", "frame"))
+
+    @claim(
+        "Re-authentication: the bank asks for the password with each payment. The requests come "
+        "with the cookie, but no foreign page knows the password, and a stolen click types none. "
+        "The forged login is left: its password is the attacker's own. The price: alice types hers "
+        "each time.",
+        source="OWASP CSRF Prevention Cheat Sheet, user interaction-based defense",
+        bears_stall_s=0.03,
+    )
+    def passwords_leave_logins_alone(self, tables: Tables) -> Verdict:
+        """The attacks, the click in the bank's own form, and alice's own payment."""
+        clicked = to_bank(tables, "password", "frame", "POST", AMOUNTS["frame"])
+        return all_of(
+            same(working(tables, "password"), ["login"], "attacks that work"),
+            same(with_cookie(tables, "password"), list(VISITS), "pages that sent the cookie"),
+            same(len(clicked), 1, "payments by the stolen click"),
+            serves(tables, "password"),
+        ).because("messages", shown(tables, "password", "form", "frame"))
 
     @claim(
         "All together none of the attacks works, and alice is still alice.",
@@ -90,4 +121,5 @@ class Curing(Experiment):
         return all_of(
             same(working(tables, "all"), [], "attacks that work"),
             same(user_after(tables, "all"), "alice", "the bank's page says"),
+            serves(tables, "all"),
         ).because("messages", shown(tables, "all", "form", "sibling", "frame"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +23,18 @@ from . import outcomes
 from .curing import Curing
 from .forging import Forging
 from .outcomes import VICTIM, works
-from .pages import ATTACKS, BANK, CLICK_AT, DEFENCES, EVIL, SIBLING, VISITS, pages
+from .pages import (
+    ALICES_PASSWORD,
+    ATTACKS,
+    BANK,
+    CLICK_AT,
+    DEFENCES,
+    EVIL,
+    OWN,
+    SIBLING,
+    VISITS,
+    pages,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +52,9 @@ class Csrf(Forging, Curing, AttackExperiment):
     h1 is the victim, with Chromium, logged in to a bank on h2 (nginx before a web application). h3
     has the attacker's pages, on a foreign site and on a neighbour of the bank's own site. The bank
     has its pages once for each defence, under a path of its own: none, SameSite=Lax,
-    SameSite=Strict, a check of the origin, a token in the form, no frames, and all of them. The
-    victim opens the attacker's pages, and does nothing else there but one click.
+    SameSite=Strict, a check of the origin, a token in the form, no frames, the password with each
+    payment, and all but the last together. The victim pays once by each bank's own form, then
+    opens the attacker's pages, and does nothing else there but one click.
 
     All of it stays in a guest without any way out. `faults` break things on purpose.
     """
@@ -78,7 +92,7 @@ class Csrf(Forging, Curing, AttackExperiment):
         page = chromium.page()
         steps.step(net, "login")
         page.visit("bank", f"https://{BANK}/none/")
-        page.act("login", f"Promise.all([{', '.join(map(_login, DEFENCES))}]).then(() => 0)")
+        page.act("login", f"{_each(_login)}.then(() => {_each(_pay)}).then(() => 0)")
         for defence in DEFENCES:
             for name, host in VISITS.items():
                 steps.step(net, outcomes.step(defence, name))
@@ -153,9 +167,27 @@ def _https(certificate: certificates.Files, body: str) -> Nginx:
     return Nginx(f"server {{ listen 443 ssl; {lines} {body} }}", port=443)
 
 
+def _each(made: Callable[[str], str]) -> str:
+    """JavaScript that does the same at all banks."""
+    return f"Promise.all([{', '.join(map(made, DEFENCES))}])"
+
+
 def _login(defence: str) -> str:
-    body = "new URLSearchParams({user: 'alice'})"
+    body = f"new URLSearchParams({{user: 'alice', password: '{ALICES_PASSWORD}'}})"
     return f"fetch('/{defence}/login', {{method: 'POST', body: {body}}})"
+
+
+def _pay(defence: str) -> str:
+    """Alice fills in the bank's own form, as it comes, and sends it."""
+    typed = {"to": OWN["to"], "amount": OWN["amount"], "password": ALICES_PASSWORD}
+    return (
+        f"fetch('/{defence}/').then(got => got.text()).then(text => {{"
+        "const form = new DOMParser().parseFromString(text, 'text/html').forms[0];"
+        f"for (const [name, value] of Object.entries({json.dumps(typed)}))"
+        "if (form.elements[name]) form.elements[name].value = value;"
+        "const body = new URLSearchParams(new FormData(form));"
+        "return fetch(form.getAttribute('action'), {method: 'POST', body}).then(() => 0) })"
+    )
 
 
 def _open(net: RunningNetwork, page: Page, url: str, settle_s: float) -> None:

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 
 from analysis.dissect import http
-from testbed import MissingDataError, Tables, pick
+from testbed import MissingDataError, Tables, Verdict, pick, same
 
-from .pages import AMOUNTS, ATTACKS, BANK, VISITS
+from .pages import AMOUNTS, ATTACKS, BANK, OWN, VISITS
 
 VICTIM = "h1-eth0"
 """Where packets are captured; TLS is opened with the browser's keys."""
@@ -76,6 +76,17 @@ def paid(tables: Tables, defence: str, attack: str) -> bool:
     found = messages(tables, defence, "page" if attack in _PAGE else attack)
     said = found[found["kind"] == "response"]["body"]
     return any(wanted in bytes(body).decode("utf-8", "replace") for body in said)
+
+
+def serves(tables: Tables, defence: str) -> Verdict:
+    """Whether the bank still does what alice asks for by its own form."""
+    found = pick(tables, "login", VICTIM, table="http")
+    asked = found[found["target"] == f"/{defence}/transfer"]["frame"]
+    said = found[found["request_frame"].isin(asked)]
+    if said.empty:
+        raise MissingDataError(f"alice's own payment to {defence} has no answer that can be read")
+    words = http.text(said.iloc[0].to_dict()).strip()
+    return same(words, f"alice pays {OWN['to']} {OWN['amount']}", "the bank says to alice")
 
 
 def user_after(tables: Tables, defence: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from testbed import NO_DEFENCE, Defence, Layer
+from testbed.programs.defences import BANK_ACCOUNTS
 
 BANK, SIBLING, EVIL = "bank.example.org", "guest.example.org", "evil.example.net"
 DEFENCES = {
@@ -14,6 +15,9 @@ DEFENCES = {
     "origin": Defence("check of Origin", Layer.APPLICATION, "origin_leaves_get_and_frames"),
     "token": Defence("token in the form", Layer.APPLICATION, "tokens_leave_frames_and_logins"),
     "framing": Defence("frame-ancestors", Layer.BROWSER, "framing_is_forbidden"),
+    "password": Defence(
+        "password with each payment", Layer.APPLICATION, "passwords_leave_logins_alone"
+    ),
     "all": Defence("all together", Layer.SEVERAL, "all_together_stop_all"),
 }
 
@@ -32,6 +36,13 @@ ATTACKS = {
 }
 """Attack → in words."""
 
+OWN = {"to": "bob", "amount": "100"}
+"""What alice means to pay."""
+
+ALICES_PASSWORD = BANK_ACCOUNTS["alice"]
+MALLORY = {"user": "mallory", "password": BANK_ACCOUNTS["mallory"]}
+"""The attacker's own account, which it logs the victim in to."""
+
 VISITS = {"page": EVIL, "form": EVIL, "sibling": SIBLING, "frame": EVIL, "login": EVIL}
 """The attacker's page → the host that it is on."""
 
@@ -48,7 +59,7 @@ def pages(defence: str) -> Mapping[str, str]:
         "form": _form(transfer(defence), to="mallory", amount=str(AMOUNTS["form"])),
         "sibling": _form(transfer(defence), to="mallory", amount=str(AMOUNTS["sibling"])),
         "frame": _frame(defence),
-        "login": _form(f"https://{BANK}/{defence}/login", user="mallory"),
+        "login": _form(f"https://{BANK}/{defence}/login", **MALLORY),
     }
 
 

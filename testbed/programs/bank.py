@@ -17,7 +17,7 @@ if __name__ == "__main__":  # started as a file: our package is two folders up
 from flask import Flask, Response, abort, redirect, request
 from waitress import serve
 
-from testbed.programs.defences import BANK, BANK_FLAWS
+from testbed.programs.defences import BANK, BANK_ACCOUNTS, BANK_FLAWS
 from testbed.programs.settings import read
 
 SITE = "https://bank.example.org"
@@ -39,6 +39,7 @@ def login(defence: str) -> Response:
     _known(defence)
     _check_origin(defence)
     number, user = secrets.token_hex(16), request.form["user"]
+    _check_password(user)
     sessions[number] = user, secrets.token_hex(16)
     response = redirect(f"/{defence}/", 303)
     kind = {"lax": "Lax", "strict": "Strict", "all": "Lax"}.get(defence, "None")
@@ -60,6 +61,7 @@ def form(defence: str) -> Response:
     user, token = _session()
     fields = {name: request.args.get(name, "") for name in ("to", "amount")}
     inputs = "".join(f'<input name="{n}" value="{html.escape(v)}">' for n, v in fields.items())
+    inputs += '<input name="password" type="password">' * (defence == "password")
     response = Response(
         f"<!doctype html><title>Bank</title><p>You are {html.escape(user) or 'nobody'}.</p>"
         f'<form method="post" action="/{defence}/transfer">{inputs}'
@@ -85,6 +87,8 @@ def transfer(defence: str) -> Response:
         and request.form.get("token") != token
     ):
         abort(403)
+    if defence == "password" and "no-password" not in flaws:
+        _check_password(user)
     to, amount = request.values.get("to", ""), request.values.get("amount", "")
     return Response(f"{user} pays {html.escape(to)} {html.escape(amount)}\n")
 
@@ -109,6 +113,12 @@ def _known(defence: str) -> None:
 def _session() -> tuple[str, str]:
     """User and token of the request's session; empty without one."""
     return sessions.get(request.cookies.get("session", ""), ("", ""))
+
+
+def _check_password(user: str) -> None:
+    """Whoever asks must know the user's password, not only have the session's cookie."""
+    if request.form.get("password", "") != BANK_ACCOUNTS.get(user):
+        abort(403)
 
 
 def _check_origin(defence: str) -> None:

@@ -10,15 +10,20 @@ BANK = {
     "origin": "refuses requests from foreign origins",
     "token": "wants a secret that only its own form has, and nothing by GET",
     "framing": "forbids other sites to show it in a frame",
+    "password": "asks for the password again with each transfer",
     "all": "Lax, origin, token and framing together",
 }
 """`testbed.programs.bank`: defence against forged requests → what it means."""
+
+BANK_ACCOUNTS = {"alice": "rosebud", "mallory": "letmein"}
+"""Name → password of those who may log in to it."""
 
 BANK_FLAWS = {
     "closed": "everything is refused that a foreign page could send",
     "loose-cookies": "no cookie has a SameSite of its own",
     "no-origin": "the origin is not looked at",
     "no-token": "the token is not looked at",
+    "no-password": "the password is not looked at",
     "framed": "every site may show it in a frame",
     "open-preflight": "other origins are allowed whatever they ask for",
 }
