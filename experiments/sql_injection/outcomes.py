@@ -110,6 +110,26 @@ def asked(tables: Tables, defence: str, name: str) -> list[dict[Any, Any]]:
     return rows
 
 
+def beside(tables: Tables, defence: str) -> pd.DataFrame:
+    """Of each attack: its first request, and the statement of it on the wire and in the log.
+
+    The last column is empty if the log does not have the wire's statements in their order.
+    """
+    sent = tables.of("statements", capture=SERVER).reset_index(drop=True)
+    log = tables.of("log").reset_index(drop=True)
+    alike = list(log["text"]) == list(sent["text"])
+    sent["log"] = log["user"] + ": " + log["text"] if alike else ""
+    rows = []
+    for name in ATTACKS:
+        asked = pick(tables, step(defence, name), SERVER, table="http", kind="request")
+        became = sent[sent["step"] == step(defence, name)]
+        if len(asked) and len(became):
+            first = became.iloc[0]
+            told = {"on the wire": first["info"], "in the database's log": first["log"]}
+            rows.append({"request": asked.iloc[0]["info"], **told})
+    return pd.DataFrame(rows)
+
+
 def shown(tables: Tables, defence: str, *names: str, most: int = 12) -> pd.DataFrame:
     """Requests, answers and statements of steps, as evidence."""
     found = [

@@ -11,6 +11,7 @@ from .outcomes import (
     SERVER,
     answers,
     asked,
+    beside,
     codes,
     from_pauses,
     from_truth,
@@ -138,4 +139,4 @@ class Stealing(Experiment):
             same(len(log), len(sent), "statements"),
             same(list(log["text"]) == list(sent["text"]), True, "same texts"),
             same(sorted(set(log["user"])), sorted(DatabasePages.users), "users"),
-        ).because("search", shown(tables, "none", "union"))
+        ).because("requests, statements, log", beside(tables, "none"))
