@@ -15,21 +15,19 @@ from testbed.daemons import start
 from testbed.daemons.web_application import WebApplication
 from topologies.line import Line
 
-from . import requests
+from . import remembering, requests
 from .cookies import Cookies
-from .requests import COOKIES
+from .remembering import Remembering
+from .requests import COOKIES, LOGIN
 from .tokens import Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from testbed import RunningNetwork, ScenarioData
-    from testbed.daemons import Running
+    from testbed import Process, RunningNetwork, ScenarioData
 
 LASTS_S = 60
 """A session's and a token's time."""
-
-LOGIN = "user=alice&password=rosebud"
 
 FLAWS = ("by-address", "plain-session", "no-logout", "unverified", "kept-tokens")
 """Mistakes of the web application."""
@@ -37,13 +35,14 @@ FLAWS = ("by-address", "plain-session", "no-logout", "unverified", "kept-tokens"
 FAULTS = ("none", "greedy", "long-lived", *FLAWS)
 
 
-class HttpState(Cookies, Tokens):
+class HttpState(Cookies, Tokens, Remembering):
     """State in HTTP: cookies, sessions on the server, and tokens.
 
     h1 (curl, with a file of cookies as a browser has it) gets cookies with each attribute, then
     visits the same host, a path below, a sibling, another domain, comes back later and after a
     restart. It logs in with a session and with a token. r1, on the path, reads both and uses them.
-    The server is restarted, and time passes.
+    The server is restarted, and time passes. At the end many log in, with sessions and with tokens,
+    and the server's memory is read.
 
     HttpOnly and SameSite matter to browsers alone, which curl is not. `faults` break things on
     purpose.
@@ -69,22 +68,26 @@ class HttpState(Cookies, Tokens):
 
     def run(self, net: RunningNetwork) -> None:
         """All steps, one after another; the jar of cookies lives across them."""
-        self._server: Running | None = None
-        self._restart(net)
+        self._server = self._start(net)
         net.capture(requests.CLIENT, requests.PATH)
         steps.play(net, {**self._visits(), **self._sessions(), **self._tokens()}, quiet_s=0.5)
+        steps.play(net, remembering.steps_of(self._server, LASTS_S), quiet_s=0.5)
         net.sleep(1.0)
 
     def _restart(self, net: RunningNetwork) -> None:
-        """Ends the application, if it runs, and starts it with an empty memory."""
-        if self._server:
-            self._server.process.stop()
+        """Ends the application, and starts it with an empty memory."""
+        self._server.stop()
+        self._server = self._start(net)
+
+    def _start(self, net: RunningNetwork) -> Process:
+        """Starts the application."""
         faults = self.params.faults
         lasts_s = LASTS_S * 10 if "long-lived" in faults else LASTS_S
-        options = (f"session_s={lasts_s}", f"token_s={lasts_s}")
+        basket = f"session_bytes={remembering.BASKET_BYTES}"
+        options = (f"session_s={lasts_s}", f"token_s={lasts_s}", basket)
         flaws = [fault for fault in faults if fault in FLAWS]
         running = start(net, {"h2": [WebApplication(flaws=flaws, options=options)]})
-        self._server = running["h2", WebApplication.name]
+        return running["h2", WebApplication.name].process
 
     def _curl(self, *words: str, host: str = "www.example.org", jar: str = "/tmp/jar") -> Action:
         """One visit of h1; `words` begin with the path."""
@@ -167,8 +170,10 @@ class HttpState(Cookies, Tokens):
     # ---- from the run directory
 
     def measure(self, data: ScenarioData) -> dict[str, pd.DataFrame]:
-        """Packets and messages by step."""
-        return steps.measure(data, http.COLUMNS, {"http": requests.read})
+        """Packets and messages by step, and the server's memory."""
+        found = steps.measure(data, http.COLUMNS, {"http": requests.read})
+        memory = steps.json_logs(data, found["steps"], remembering.MEMORY)
+        return {**found, "memory": memory}
 
     # ---- figures
 

@@ -14,6 +14,8 @@ from testbed import Tables, pick
 CLIENT, PATH = "h1-eth0", "r1-eth1"
 """Where packets are captured: at the client, and on the path."""
 
+LOGIN = "user=alice&password=rosebud"
+
 COOKIES = {
     "plain": "",
     "path": "Path=/echo/deep",

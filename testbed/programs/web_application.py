@@ -1,11 +1,12 @@
 """A web application for experiments: notes, logins, uploads, redirects and failures.
 
-    web_application.py [port=8000] [flaws=a,b] [session_s=60] [token_s=60] [update_s=1]
-        [check]
+    web_application.py [port=8000] [flaws=a,b] [session_s=60] [session_bytes=0] [token_s=60]
+        [update_s=1] [check]
 
 Notes are resources: ``/notes`` lists and adds them, ``/notes/<number>`` reads, replaces, changes
-and removes one. ``/login`` opens a session (a cookie), ``/token`` gives a token (RFC 7519). All
-data are in memory and end with the process. `FLAWS` are mistakes that it makes only when asked.
+and removes one. ``/login`` opens a session (a cookie), ``/token`` gives a token (RFC 7519). With
+each session ``session_bytes`` are remembered, such as a basket. All data are in memory and end with
+the process. `FLAWS` are mistakes that it makes only when asked.
 """
 
 import secrets
@@ -22,6 +23,7 @@ if __name__ == "__main__":  # started as a file: our package is two folders up
     sys.path.insert(0, __file__.rsplit("/", 3)[0])
 
 from testbed.programs.settings import read
+from testbed.programs.web_sessions import Sessions
 
 FLAWS = {
     "empty-get": "reading a note gives an empty text",
@@ -42,16 +44,16 @@ SECRET = "the server's secret, which no client knows"
 MOST_BYTES = 10_000
 """Of a request's body."""
 
-settings = {"port": "8000", "flaws": "", "session_s": "60", "token_s": "60", "update_s": "1"}
+settings = {"port": "8000", "flaws": "", "session_s": "60", "session_bytes": "0"}
+settings |= {"token_s": "60", "update_s": "1"}
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 notes: dict[int, dict[str, Any]] = {}
-sessions: dict[str, tuple[str, float]] = {}
-"""Session id → user, and until when it is valid."""
+sessions = Sessions()
+tokens = Sessions()
 addresses: dict[str, str] = {}
-tokens: dict[str, str] = {}
-"""What only some of the `FLAWS` need: address → user, token → user."""
+"""What only some of the `FLAWS` need: tokens that are remembered, and address → user."""
 
 flaws: set[str] = set()
 _numbers = iter(range(1, 1_000_000))
@@ -254,9 +256,9 @@ def login() -> Any:
     if USERS.get(user) != password:
         abort(403)
     number = user if "plain-session" in flaws else secrets.token_hex(16)
-    addresses[str(request.remote_addr)] = user
-    lasts_s = float(settings["session_s"])
-    sessions[number] = user, time.time() + lasts_s
+    if "by-address" in flaws:
+        addresses[str(request.remote_addr)] = user
+    _remember(sessions, number, user)
     response = redirect("/account", 303)
     response.set_cookie("session", number, httponly=True, samesite="Lax")
     return response
@@ -266,9 +268,9 @@ def login() -> Any:
 def logout() -> Any:
     """Ends the session."""
     if "no-logout" not in flaws:
-        user, _ = sessions.pop(request.cookies.get("session", ""), ("", 0.0))
-        for known in [one for one, owner in tokens.items() if owner == user]:
-            del tokens[known]
+        number = request.cookies.get("session", "")
+        tokens.end_all(sessions.user(number))
+        sessions.end(number)
     response = redirect("/notes", 303)
     response.delete_cookie("session")
     return response
@@ -277,10 +279,10 @@ def logout() -> Any:
 @app.get("/account")
 def account() -> str:
     """Who has the session."""
-    user, until = sessions.get(request.cookies.get("session", ""), ("", 0.0))
     if "by-address" in flaws and str(request.remote_addr) in addresses:
         return f"{addresses[str(request.remote_addr)]}\n"
-    if until <= time.time():  # no registered scheme says "by a cookie" (RFC 9110 §15.5.2)
+    user = sessions.user(request.cookies.get("session", ""))
+    if not user:  # no registered scheme says "by a cookie" (RFC 9110 §15.5.2)
         abort(Response("log in first\n", 401, {"WWW-Authenticate": 'Cookie realm="/login"'}))
     return f"{user}\n"
 
@@ -288,7 +290,11 @@ def account() -> str:
 @app.get("/sessions")
 def count_sessions() -> str:
     """How many the server remembers."""
-    return f"{len(sessions)}\n"
+    return f"{sessions.count()}\n"
+
+
+def _remember(store: Sessions, number: str, user: str) -> None:
+    store.open(number, user, float(settings["session_s"]), int(settings["session_bytes"]))
 
 
 @app.get("/cookies")
@@ -314,9 +320,11 @@ def token() -> Response:
     user, password = request.form["user"], request.form["password"]
     if USERS.get(user) != password:
         abort(403)
-    claims = {"sub": user, "exp": int(time.time() + float(settings["token_s"]))}
+    until_s = int(time.time() + float(settings["token_s"]))
+    claims = {"sub": user, "exp": until_s, "jti": secrets.token_hex(8)}
     made = jwt.encode(claims, SECRET, algorithm="HS256")
-    tokens[made] = user
+    if "kept-tokens" in flaws:
+        _remember(tokens, made, user)
     return jsonify({"token": made})
 
 
@@ -328,7 +336,7 @@ def api_account() -> str:
     checked = "unverified" not in flaws
     options = {"verify_signature": checked, "verify_exp": checked}
     try:
-        if "kept-tokens" in flaws and sent not in tokens:
+        if "kept-tokens" in flaws and not tokens.user(sent):
             raise jwt.InvalidTokenError("unknown")
         claims = jwt.decode(sent, SECRET, algorithms=["HS256"], options=options)
     except jwt.InvalidTokenError as error:
