@@ -7,6 +7,7 @@
 
 aioquic is a set of Python packages of its own, the extra ``quic``; guests see it in a folder of its
 own. Both ends write their secrets to ``keys/`` and one qlog file per connection to ``qlog/<node>``.
+nginx speaks HTTP/3 on Debian 13 alone, and has neither logs of that kind nor mistakes on demand.
 See `testbed.programs.http3_server` and `testbed.programs.http3_client` for what they can do.
 """
 
