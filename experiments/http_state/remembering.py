@@ -74,7 +74,7 @@ class Remembering(Experiment):
         nobody, some, more, tokens = (_memory_bytes(tables, step) for step in steps)
         return all_of(
             at_least(some - nobody, USERS * BASKET_BYTES, unit="bytes for sessions"),
-            at_most(tokens - more, (some - nobody) / 10, unit="bytes for tokens"),
+            at_most(tokens - more, (some - nobody) / 4, unit="bytes for tokens"),
         ).because("memory", tables.of("memory"))
 
 

@@ -51,7 +51,7 @@ from .pages import (
     Way,
     step_of,
 )
-from .priorities import PRIORITIES, URGENT_BYTES, Priorities
+from .priorities import OPENING, PRIORITIES, URGENT_BYTES, Priorities
 from .start import Start
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class HttpVersions(Pages, Frames, Priorities, Loss, Start):
         for page in (SMALL, LARGE):
             for number in range(page.files):
                 Path(f"/srv/{page.name}{number}.txt").write_text("x" * page.size_bytes)
-        for name in (name for names in PRIORITIES.values() for name in names):
+        for name in (OPENING, *(name for names in PRIORITIES.values() for name in names)):
             Path(f"/srv/{name}.txt").write_text("x" * URGENT_BYTES)
         Path("/srv/pushing.html").write_text("<h1>A page</h1>\n")
         made = certificates.make(net, "h2", CERTIFICATES)
@@ -250,10 +250,10 @@ class HttpVersions(Pages, Frames, Priorities, Loss, Start):
         """
         fields = {name: said for said, names in PRIORITIES.items() for name in names}
         argv = ["curl", "--parallel"]
-        for name in sorted(fields):
+        for name in (OPENING, *sorted(fields)):
             argv += ["--silent", "--show-error", "--insecure", "--http2", "--no-tcp-nodelay"]
             argv += _OUT
-            if "equal" not in self.params.faults:
+            if name in fields and "equal" not in self.params.faults:
                 argv += ["--header", f"priority: {fields[name]}"]
             argv += [self._url(pages.NGHTTPD, f"{name}.txt"), "--next"]
         keys = {"SSLKEYLOGFILE": self._keys}

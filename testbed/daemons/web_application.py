@@ -31,6 +31,9 @@ class WebApplication(Daemon):
         f"/usr/lib/python3/dist-packages/{name}": f"python3-{name}"
         for name in ("flask", "jwt", "waitress")
     }
+    environment: ClassVar[Mapping[str, str]] = {"MALLOC_ARENA_MAX": "1"}
+    """One heap for all threads: what one frees, the others can use."""
+
     port: int = 8000
     flaws: Sequence[str] = ()
     options: Sequence[str] = ()
