@@ -89,6 +89,9 @@ CONSOLE = {
 }
 """One row per line of the page's console: by its scripts, by the browser, uncaught exceptions."""
 
+_ATTEMPT = "+"
+"""Between a visit's name and the number of its attempt, from the second one on."""
+
 COLUMNS = {"visits": VISITS, "requests": REQUESTS, "frames": FRAMES, "console": CONSOLE}
 
 
@@ -118,6 +121,38 @@ def read(scenario: Path, clock: Mapping[str, int]) -> dict[str, pd.DataFrame]:
     except (OverflowError, TypeError, ValueError) as error:  # a number of more than 64 bits
         where = str(scenario / FOLDER)
         raise ParseError(where, "events", f"not as DevTools tells them: {error!r}") from None
+
+
+def attempt_name(name: str, attempt: int) -> str:
+    """The name of a visit that is made again: the first attempt has the visit's own."""
+    return name if attempt == 1 else f"{name}{_ATTEMPT}{attempt}"
+
+
+def last_attempts(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables in which of each visit that was made again the last attempt has the visit's name.
+
+    Args:
+        tables: those of `read`, and others with a column ``visit`` or ``step``. The rows of earlier
+            attempts are left out.
+    """
+    last: dict[str, str] = {}
+    for name in sorted(tables["visits"]["visit"], key=_attempt):
+        last[name.partition(_ATTEMPT)[0]] = name
+    gone = set(tables["visits"]["visit"]) - set(last.values())
+    names = {attempt: name for name, attempt in last.items()}
+    return {name: _renamed(table, gone, names) for name, table in tables.items()}
+
+
+def _attempt(name: str) -> int:
+    return int(name.partition(_ATTEMPT)[2] or 1)
+
+
+def _renamed(table: pd.DataFrame, gone: set[str], names: Mapping[str, str]) -> pd.DataFrame:
+    column = next((c for c in ("visit", "step") if c in table), None)
+    if column is None or not gone:
+        return table
+    kept = table[~table[column].isin(gone)].reset_index(drop=True)
+    return kept.assign(**{column: kept[column].replace(dict(names))})
 
 
 def _rows(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.browser import last_attempts
 from testbed import CONGESTION_CONTROLS, LinkShape, Tables, param, steps
 from testbed.daemons import certificates, start
 from testbed.daemons.browser import PROGRAMS, Browser
@@ -107,10 +109,8 @@ class PagePerformance(Latency, Losses):
         before: Point | None = None
         for point in grid.points(self.params, version):
             self._set(net, point, before)
-            page = browser.page()
-            steps.step(net, point.name, quiet_s=0.5, **vars(point))
-            page.visit(point.name, servers.url(shown.page, point))
-            page.close()
+            begin = partial(steps.step, net, quiet_s=0.5, **vars(point))
+            browser.visit(point.name, servers.url(shown.page, point), begin).close()
             before = point
         browser.close()
 
@@ -150,13 +150,10 @@ class PagePerformance(Latency, Losses):
 
     def measure(self, data: ScenarioData) -> dict[str, Any]:
         """Packets by visit, the browser's requests, and the times of each visit."""
-        found = steps.measure(data, ())
-        told = data.browser()
-        return {
-            **found,
-            "requests": told["requests"],
-            "loads": loads.table(found["steps"], told["visits"], told["requests"]),
-        }
+        found = last_attempts({**steps.measure(data, ()), **data.browser()})
+        visits = found.pop("visits")
+        kept = {name: found[name] for name in ("steps", "packets", "addresses", "requests")}
+        return {**kept, "loads": loads.table(found["steps"], visits, found["requests"])}
 
     # ---- figures
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from analysis.browser import last_attempts
 from analysis.plots import page_loads
 from testbed import LookUps, Tables, dns_lookups, name_service, param, steps
 from testbed.daemons import Daemon, certificates, start
@@ -28,6 +30,8 @@ FAULTS = (
     *("amnesia", "newcomers", "telemetry", "plain"),
 )
 DETOUR_MS = 15.0
+_QUIET_S = 0.5
+"""Before each visit, so that packets of the one before have come."""
 
 
 class UrlToPage(Journey, Waits, Pages):
@@ -113,7 +117,8 @@ class UrlToPage(Journey, Waits, Pages):
         if "forewarned" in faults:
             page.visit("before", url)
         idle_s = site.KEEP_ALIVE_S + 3
-        self._step(net, "typed", lambda: page.visit("typed", url))
+        steps.step(net, "typed", quiet_s=_QUIET_S)
+        page.visit("typed", url)
         waits: dict[str, tuple[float, Callable[[Page], None]]] = {
             "again": (1, lambda page: None),
             "no-http-cache": (1, _without_cache),
@@ -127,9 +132,9 @@ class UrlToPage(Journey, Waits, Pages):
                 page = self._browser.page()
             net.sleep(wait_s)
             prepare(page)
-            self._step(net, name, lambda n=name, p=page: p.visit(n, url))  # type: ignore[misc]
-        newcomer = self._browser.page()
-        self._step(net, "newcomer", lambda: newcomer.visit("newcomer", url))
+            steps.step(net, name, quiet_s=_QUIET_S)
+            page.visit(name, url)
+        self._browser.visit("newcomer", url, partial(steps.step, net, quiet_s=_QUIET_S))
 
     def _visit_pages(self, net: RunningNetwork) -> None:
         """Each page by somebody new; the resolver knows the names."""
@@ -143,13 +148,7 @@ class UrlToPage(Journey, Waits, Pages):
                 url = f"{site.SITE}:{site.MADE_PORT}/{shown}.cgi"
             elif name == "old":
                 url = f"{site.SITE}{'' if plain else f':{site.OLD_PORT}'}/many.html"
-            page = self._browser.page()
-            self._step(net, name, lambda n=name, p=page, u=url: p.visit(n, u))  # type: ignore[misc]
-            page.close()
-
-    def _step(self, net: RunningNetwork, name: str, act: Callable[[], None]) -> None:
-        steps.step(net, name, quiet_s=0.5)
-        act()
+            self._browser.visit(name, url, partial(steps.step, net, quiet_s=_QUIET_S)).close()
 
     # ---- from the run directory
 
@@ -157,7 +156,7 @@ class UrlToPage(Journey, Waits, Pages):
         """Packets and DNS messages by visit, and what the browser says of its visits."""
         found = dns_lookups.measure(data)
         found["packets"] = found["packets"].drop(columns="payload")
-        return {**found, **data.browser()}
+        return last_attempts({**found, **data.browser()})
 
     # ---- figures
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labs.page_diet import looking
-from labs.page_diet.lab import Lab
-from testbed import Tables, Verdict, claim, holds
+from labs.page_diet.lab import QUIET_S, Lab
+from testbed import Tables, Verdict, claim, holds, steps
 
 if TYPE_CHECKING:
     from testbed import RunningNetwork
@@ -25,7 +25,9 @@ class Hidden(Lab):
         for network in ("mobile", "satellite"):  # what a page asks for later is not the next one's
             self.visit(net, browser, network).close()
         page = self.visit(net, browser, "fibre")
-        self.go(net, page, AGAIN, AGAIN)
+        steps.step(net, AGAIN, quiet_s=QUIET_S)
+        with self.loading():
+            page.visit(AGAIN, self.url)
         net.event("looked", network=AGAIN, found=looking.look(page, self.page))
 
     @claim("The page is there soon at home.", source="the handout")

@@ -8,6 +8,7 @@
 
 Each visit has a folder in the run directory, ``browser/<node>/<visit>/``: see `Page.visit`.
 `analysis.browser` reads them. One browser serves any number of pages; a new one costs seconds.
+`Browser.visit` is a visit by somebody new that is made again when the browser paused by itself.
 
 The browser is Debian's ``chromium-headless-shell``. It looks up and contacts nothing by itself:
 what else it would do in the background is off.
@@ -67,6 +68,9 @@ FLAGS = (
 awake: it treats no page as one that nobody looks at."""
 
 NO_QUIC = "--disable-quic"
+
+ATTEMPTS = 3
+"""How often somebody new visits a page at most, if the browser pauses by itself."""
 
 _DOMAINS = ("Page", "Network", "Runtime", "Log")
 _QUIET_S, _MOST_S = 0.5, 20.0
@@ -156,6 +160,34 @@ class Browser:
         page.prepare()
         return page
 
+    def visit(self, name: str, url: str, begin: Callable[[str], None] = lambda name: None) -> Page:
+        """A visit by somebody new; made again by somebody else if the browser paused by itself.
+
+        Such a visit says nothing of the network (`analysis.browser.requests.paused`). The next one
+        is called ``<name>+2``; `analysis.browser.last_attempts` keeps the last one only.
+
+        Args:
+            name: of the visit.
+            url: where to go.
+            begin: is called with each visit's name before it, for instance to announce a step.
+
+        Returns:
+            the page, which is still open.
+
+        Raises:
+            ConvergenceError: it does not load within `LOAD_S`.
+        """
+        from analysis.browser import attempt_name
+
+        for attempt in range(1, ATTEMPTS + 1):
+            page, own = self.page(), attempt_name(name, attempt)
+            begin(own)
+            page.visit(own, url)
+            if not page.paused or attempt == ATTEMPTS:
+                break
+            page.close()
+        return page
+
     def close(self) -> None:
         """Ends the browser."""
         self._tools.call("Browser.close")
@@ -169,13 +201,17 @@ class Browser:
 
 
 class Page:
-    """A tab of a browser, with a user's memory of its own."""
+    """A tab of a browser, with a user's memory of its own.
+
+    Attributes:
+        paused: in the latest visit the browser did nothing for a while, by itself.
+    """
 
     def __init__(self, browser: Browser, tools: DevTools, session: str, target: str) -> None:
         self.session, self._browser, self._tools, self._target = session, browser, tools, target
         self._events: list[Event] = []
         self._folder: Path | None = None
-        self._frames = 0
+        self._frames, self.paused = 0, False
 
     def prepare(self) -> None:
         """Asks for the events that are recorded; `Browser.page` does this."""
@@ -311,7 +347,9 @@ class Page:
         _write(folder / "state.json", _indented(state))
         picture = self.call("Page.captureScreenshot", format="png")["data"]
         (folder / "screenshot.png").write_bytes(base64.b64decode(picture))
-        _write(folder / "load.har", _indented(har.archive(requests.of_events(events), state)))
+        found = requests.of_events(events)
+        _write(folder / "load.har", _indented(har.archive(found, state)))
+        self.paused = requests.paused(events)
 
 
 def _indented(data: Any) -> str:

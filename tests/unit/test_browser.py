@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from analysis import browser
@@ -175,6 +176,19 @@ def test_tables_join_requests_and_ports(scenario):
         name: list(columns) for name, columns in browser.COLUMNS.items()
     }
     assert tables["visits"]["began_ns"].tolist() == [1_000_000_000]
+
+
+def test_of_a_visit_that_was_made_again_the_last_attempt_counts():
+    names = ["cold", *(browser.attempt_name("cold", number) for number in (2, 3)), "other"]
+    tables = {
+        "visits": pd.DataFrame({"visit": names, "loaded_ns": range(4)}),
+        "packets": pd.DataFrame({"step": ["", *names], "frame": range(5)}),
+        "looked": pd.DataFrame({"network": ["cold"]}),
+    }
+    found = browser.last_attempts(tables)
+    assert found["visits"].to_numpy().tolist() == [["cold", 2], ["other", 3]]
+    assert found["packets"].to_numpy().tolist() == [["", 0], ["cold", 3], ["other", 4]]
+    assert len(found["looked"]) == 1
 
 
 def test_a_run_without_a_browser_has_empty_tables(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from labs.page_diet import looking, slow_page
 from labs.page_diet.lab import GOODBYE_BYTES, Lab
 from testbed.core.errors import ConvergenceError
+from testbed.core.tables import Tables
 
 WANTED = slow_page.SlowPage("www.lakeside.example", 4, 1)
 LOOKED = json.dumps({"text": "hello", "pictures": []})
@@ -34,13 +35,10 @@ def test_a_page_that_hangs_has_what_was_seen_before(answers, text):
 
 
 class Told(Lab):
-    """Has a visit that began after 1 s and loaded in 200 ms, and the packets it is given."""
+    """Has the packets it is given."""
 
     def __init__(self, *packets):
         self.packets = pd.DataFrame(packets, columns=["time_s", "tcp_payload_bytes"])
-
-    def last(self, tables, what):
-        return pd.Series({"visit": what, "began_ns": 10**9, "loaded_ns": 2 * 10**8})
 
     def received(self, tables, visit):
         return self.packets
@@ -56,6 +54,7 @@ class Told(Lab):
     ],
 )
 def test_a_page_has_come_when_all_but_goodbyes_have(late, took_ms):
-    asked = pd.DataFrame({"type": ["Document"], "status": [200]})
-    tables = SimpleNamespace(rows=lambda name, **equals: asked)
+    asked = pd.DataFrame({"visit": ["mobile"], "type": ["Document"], "status": [200]})
+    visits = pd.DataFrame([{"visit": "mobile", "began_ns": 10**9, "loaded_ns": 2 * 10**8}])
+    tables = Tables(visits=visits, requests=asked)
     assert Told((1.1, 1448), (1.15, 1448), *late).page_ms(tables, "mobile") == took_ms
