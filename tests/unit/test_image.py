@@ -12,17 +12,19 @@ import pytest
 from click.testing import CliRunner
 
 from testbed.author import experiment_folder
+from testbed.author.experiment import load
 from testbed.cli.image import export_kernel, import_kernel
 from testbed.cli.image import image as command
 from testbed.core.errors import (
     ConfigError,
+    ExitCode,
     MissingPrerequisiteError,
     OutputError,
     ParseError,
     TestbedError,
 )
 from testbed.core.rundir import RunDir
-from testbed.execution import doctor, verify
+from testbed.execution import doctor, required, verify
 from testbed.grading import gradescope, library
 from testbed.machine.image import choice, container, manifest, native, recipe, store, transfer
 from testbed.machine.image.manifest import Entry, Manifest
@@ -96,6 +98,19 @@ def test_a_file_becomes_the_same_image_again(tmp_path):
     again = transfer.export_image(image.id, tmp_path / "again.xz", lambda _: None)
     assert again.read_bytes() == path.read_bytes()
     store.check(image)
+
+
+def test_a_run_from_an_image_without_its_program_ends_with_the_command(tmp_path):
+    folder = small(tmp_path / "made")
+    (folder / "root/usr/bin/tcpdump").write_text("")
+    path = tmp_path / "small.xz"
+    container.write(path, *described(folder), folder, lambda _: None)
+    image, wanted = store.bring_in(path), load("url_to_page")
+    with pytest.raises(MissingPrerequisiteError) as caught:
+        required.check(wanted, wanted.programs, image)
+    assert caught.value.exit_code is ExitCode.ENVIRONMENT
+    assert "chromium-headless-shell" in str(caught.value)
+    assert "testbed run url_to_page --image none" in str(caught.value)
 
 
 def test_the_file_follows_from_the_content_alone(tmp_path):
