@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,6 +200,7 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
 @click.option(
     "--trust", is_flag=True, help="Run the lab's code in this folder: it comes from your course."
 )
+@click.option("--explain", metavar="CHECK", help="Show one check with what it looked at.")
 @click.option("--watch", is_flag=True, help="Check again whenever you save a file, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_command(
@@ -207,15 +209,18 @@ def check_command(
     report: Path | None,
     keep: Path | None,
     trust: bool,
+    explain: str | None,
     watch: bool,
     as_json: bool,
 ) -> None:
     """Check your work on LAB: show your public points and why you got them.
 
     Inside your bundle's folder LAB can be omitted. Exit code 0: all public points; 1: not all;
-    4: something could not be judged. The lab code in the bundle runs with your permissions, so you
-    must allow it once (--trust), unless your testbed has the same lab.
+    4: something could not be judged. With --explain it says this of one check. The lab code in the
+    bundle runs with your permissions, so you must allow it once (--trust), unless your testbed has
+    the same lab.
     """
+    from testbed.cli import explaining
     from testbed.grading import accept, pages
     from testbed.grading.grade import RUN, Task, grade, grading_runtime
 
@@ -223,8 +228,11 @@ def check_command(
         raise ConfigError(f"--keep {keep}: already exists; choose a new folder")
     if watch and (keep is not None or as_json):
         raise ConfigError("--watch checks many times: it goes with neither --keep nor --json")
+    if explain and (watch or as_json):
+        raise ConfigError("--explain shows one check: it goes with neither --watch nor --json")
     with guard.folder("check") as scratch:
         found, student, params = _own_lab(lab, folder, scratch, trust)
+        explain = explain and explaining.checked_name(found, explain)
         handed = accept.read(folder.absolute(), found.manifest)
         task = Task(found, student, params, handed, scratch / "student")
 
@@ -242,9 +250,12 @@ def check_command(
             _watch(task, folder.absolute(), result, check)
         if keep is not None:
             _keep(task.folder / RUN / "scenarios", keep)
+        if explain:
+            one = explaining.explain(found, result, explain, task.folder)
+            result = replace(result, checks=(one,))
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
-    else:
+    elif not explain:
         _print(result)
     full = all(c.mark is Mark.PASS for c in result.checks)
     bad = ExitCode.CLAIM_FAILED if result.conclusive else ExitCode.INCONCLUSIVE

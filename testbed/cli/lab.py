@@ -13,6 +13,7 @@ from rich.table import Table
 
 from testbed.cli.console import err, out, tell_error
 from testbed.cli.grade import secret_option
+from testbed.cli.lab_ideas import github, preview, try_idea
 from testbed.core.errors import ConfigError, ExitCode, TestbedError, nearest
 from testbed.core.files import writing
 from testbed.core.quantities import number
@@ -316,3 +317,7 @@ def secret(path: Path) -> None:
     with writing(path, new=True, durable=True, mode=0o600) as file:
         file.write(f"{secrets.token_hex(32)}\n".encode())
     err.print(f"{path}: keep it safe, and do not give it to students", highlight=False)
+
+
+for _command in (github, preview, try_idea):
+    lab_group.add_command(_command)

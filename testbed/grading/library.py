@@ -124,6 +124,10 @@ class LabFolder:
         """The files that earn all points."""
         return _Renderer(self.instance(params), student).folder(self.path / "solution")
 
+    def rendered(self, text: str, params: Mapping[str, Any]) -> str:
+        """A line of a template with a variant's values. Raises ConfigError if it lacks one."""
+        return _Renderer(self.instance(params), "").line(text, "template")
+
     def mutant(self, name: str, params: Mapping[str, Any], student: str = "") -> dict[str, bytes]:
         """The files of a wrong submission.
 

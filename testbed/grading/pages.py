@@ -55,10 +55,10 @@ def write_student(
     late: Late | None = None,
 ) -> None:
     """Writes ``feedback.html`` and Gradescope's ``results.json`` into a student's folder."""
-    captures = report.Captures(RunDir(folder / RUN))
+    run = RunDir(folder / RUN)
     page = _template("feedback.html.j2").render(
         result=result,
-        checks=[{"check": c, "evidence": _evidence(captures, c)} for c in result.checks],
+        checks=[{"check": c, "evidence": evidence(run, c)} for c in result.checks],
         passed=sum(c.mark is Mark.PASS for c in result.checks),
         variant=parameters_text(params, lab),
         late=late or Late(),
@@ -128,23 +128,23 @@ def _template(name: str) -> jinja2.Template:
 # ---- evidence
 
 
-def _evidence(captures: report.Captures, check: CheckResult) -> list[dict[str, Any]]:
+def evidence(run: RunDir, check: CheckResult) -> list[dict[str, Any]]:
+    """What a check's verdict rests on: `of` (the evidence), `rows` as shown, a `ladder` (SVG)."""
+    captures = report.Captures(run)
     found = []
     for data in check.evidence:
-        evidence = Evidence(
-            **{**data, "frames": tuple(data["frames"]), "rows": tuple(data["rows"])}
-        )
-        shown: dict[str, Any] = {"of": evidence, "rows": [dict(r) for r in evidence.rows]}
-        shown |= {"ladder": "", "more": max(0, len(evidence.frames) - report.SHOWN_FRAMES)}
-        if evidence.frames and evidence.capture:
+        one = Evidence(**{**data, "frames": tuple(data["frames"]), "rows": tuple(data["rows"])})
+        shown: dict[str, Any] = {"of": one, "rows": [dict(r) for r in one.rows]}
+        shown |= {"ladder": "", "more": max(0, len(one.frames) - report.SHOWN_FRAMES)}
+        if one.frames and one.capture:
             try:
-                packets = captures.shown(evidence)
-                addresses = captures.data(evidence).network["addresses"]
+                packets = captures.shown(one)
+                addresses = captures.data(one).network["addresses"]
             except TestbedError:
                 packets = None  # a capture that cannot be read to the end; the rows stay
             if packets is not None and len(packets):
                 shown["rows"] = report.packet_rows(packets)
-                shown["ladder"] = _image(_ladder(packets, addresses, evidence.what))
+                shown["ladder"] = _image(_ladder(packets, addresses, one.what))
         found.append(shown)
     return found
 
