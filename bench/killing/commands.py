@@ -109,6 +109,12 @@ def _printed(_: Place, text: str) -> str:
     return "\n".join(line.strip() for line in plain.splitlines() if line.strip())
 
 
+def _of_verification(place: Place, text: str) -> str:
+    if "not the same" in text:
+        raise SystemExit(f"verify: {text}")
+    return _printed(place, text)
+
+
 def _of_site(place: Place, _: str) -> str:
     return _hash(place.project / "build/site")
 
@@ -262,7 +268,7 @@ COMMANDS = {
     "run": Command([*TESTBED, "run", FILE], _of_run, _experiment, quick=True),
     "repeat": Command([*TESTBED, "run", FILE, "--repeat", "2"], _of_repetition, _experiment),
     "replay": Command([*TESTBED, "replay"], _of_replay, _one_run, quick=True),
-    "verify": Command([*TESTBED, "verify"], _printed, _one_run),
+    "verify": Command([*TESTBED, "verify"], _of_verification, _one_run),
     "grade": Command(
         [*TESTBED, "grade", LAB, "submissions"], _of_grades, _course, _forget("grades"), quick=True
     ),

@@ -28,7 +28,8 @@ _ORDER = ("scenarios", "tables", VERDICTS, "plots", REPORT)
 """From cause to effect: the first difference in this order is where to look."""
 
 _SHOWN_CHARS = 120
-_WHEN = re.compile(rb"<time>[^<]*</time>")
+_WHEN_AND_WHERE = re.compile(rb"<time>[^<]*</time>|(?<=<code>testbed run )[^<]*?(?= --)")
+"""Of a report: the time of the run, and the path of the experiment's file in its command."""
 _PCAP_ORDERS = {
     b"\xd4\xc3\xb2\xa1": "<",
     b"\x4d\x3c\xb2\xa1": "<",
@@ -89,9 +90,9 @@ def bytes_that_differ(recorded: RunDir, again: RunDir) -> Iterator[Difference]:
 
 
 def _contents(path: Path) -> bytes:
-    """A file's bytes; of a report without the time of the run, which must differ."""
+    """A file's bytes; of a report without when and from where it was run, which may differ."""
     data = path.read_bytes()
-    return _WHEN.sub(b"", data) if path.name == REPORT else data
+    return _WHEN_AND_WHERE.sub(b"", data) if path.name == REPORT else data
 
 
 def _rank(name: str) -> tuple[int, bool, str]:

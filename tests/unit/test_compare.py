@@ -91,13 +91,16 @@ def test_equal_runs_do_not_differ(make):
     assert fingerprint(one) == fingerprint(two)
 
 
-def test_reports_may_differ_in_the_time_of_the_run_alone(make):
+def test_reports_may_differ_in_when_and_from_where_they_were_run_alone(make):
     one, two = make("one"), make("two")
-    for run, text in ((one, "<time>12:00</time> PASS"), (two, "<time>13:00</time> PASS")):
-        (run.path / "report.html").write_text(text)
+    report = "<time>12:00</time> PASS <code>testbed run /home/ada/x.py --seed 1</code>"
+    (one.path / "report.html").write_text(report)
+    elsewhere = report.replace("12:00", "13:00").replace("/home/ada", "/home/bob/one/scenarios")
+    (two.path / "report.html").write_text(elsewhere)
     assert list(bytes_that_differ(one, two)) == []
-    (two.path / "report.html").write_text("<time>12:00</time> FAIL")
-    assert wheres(bytes_that_differ(one, two)) == ["report.html line 1"]
+    for old, new in (("PASS", "FAIL"), ("--seed 1", "--seed 2")):
+        (two.path / "report.html").write_text(elsewhere.replace(old, new))
+        assert wheres(bytes_that_differ(one, two)) == ["report.html line 1"]
 
 
 def test_the_first_packet_that_differs_is_named_with_its_fields(make):
