@@ -16,6 +16,8 @@ from testbed.guest_init.mounts import MS_RDONLY, mount, unmount
 from testbed.guest_init.visible import EMPTY
 
 _LAYERS = "/run/lent"
+_OPAQUE = "trusted.overlay.opaque"
+"""The layer's mark for a folder that hides the one below it."""
 _OWN_PLACES = ("/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var/tmp")
 """Places that are empty when a guest starts, and lost when it ends."""
 
@@ -26,10 +28,12 @@ class Lent:
 
     Attributes:
         path: its path, outside and inside.
+        lower: where it is seen as it was.
         upper: where the layer keeps what was written.
     """
 
     path: str
+    lower: str
     upper: str
 
     def written(self) -> dict[str, int]:
@@ -42,7 +46,23 @@ class Lent:
 
     def removed(self) -> list[str]:
         """What was removed or renamed, by its path below the folder; outside it is still there."""
-        return [name for name, s in self._changed() if _is_whiteout(s)]
+        found = []
+        for name, s in self._changed():
+            if _is_whiteout(s):
+                found.append(name)
+            elif stat.S_ISDIR(s.st_mode) and _is_opaque(f"{self.upper}/{name}"):
+                found += self._hidden_by(name)
+        return sorted(found)
+
+    def _hidden_by(self, name: str) -> Iterator[str]:
+        """What was in a folder that was removed and made again, and is not in the new one."""
+        below = f"{self.lower}/{name}"
+        for entry in os.listdir(below) if os.path.isdir(below) else ():
+            inside = f"{name}/{entry}"
+            if not os.path.lexists(f"{self.upper}/{inside}"):
+                yield inside
+            elif os.path.isdir(f"{self.upper}/{inside}"):
+                yield from self._hidden_by(inside)
 
     def _changed(self) -> list[tuple[str, os.stat_result]]:
         return sorted((os.path.relpath(path, self.upper), s) for path, s in _below(self.upper))
@@ -55,6 +75,13 @@ def _is_kept(found: os.stat_result) -> bool:
 def _is_whiteout(found: os.stat_result) -> bool:
     """The layer's mark for what was removed."""
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _is_opaque(folder: str) -> bool:
+    try:
+        return os.getxattr(folder, _OPAQUE) == b"y"
+    except OSError:  # without the mark, or removed meanwhile
+        return False
 
 
 def _below(
@@ -84,7 +111,7 @@ def lend(fd: int, path: str) -> Lent:
         os.mkdir(f"{memory}/{name}")
     options = f"lowerdir={lower},upperdir={memory}/upper,workdir={memory}/work"
     mount("overlay", path, "overlay", 0, options)
-    return Lent(path, f"{memory}/upper")
+    return Lent(path, lower, f"{memory}/upper")
 
 
 def show_all_programs() -> None:

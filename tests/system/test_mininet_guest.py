@@ -81,12 +81,20 @@ def test_a_script_sees_its_folder_and_what_it_writes_comes_back(folder):
 
 
 WRITES = """
-import os, subprocess, sys
+import errno, os, subprocess, sys
 print(open(sys.argv[1]).read())
+try:
+    os.rename("a-moved", "renamed")
+except OSError as error:
+    assert error.errno == errno.EXDEV, error
 os.makedirs("new/empty/in")
 os.chmod("new/empty/in", 0o500)
 os.symlink("old.txt", "a-link")
 os.mkfifo("a-pipe")
+anew = "rm -rf a-remade a-gone && mkdir -p a-remade/below && mv a-moved away"
+subprocess.run(anew, shell=True, check=True)
+with open("a-remade/new", "w") as file:
+    file.write("new")
 os.chmod("old.txt", 0o600)
 os.chmod("results", 0o750)
 os.remove("again.txt")
@@ -107,6 +115,9 @@ def test_folders_modes_and_files_that_come_and_go(folder):
     (folder / "old.txt").chmod(0o644)
     (folder / "again.txt").write_text("")
     (folder / "again.txt").chmod(0o600)
+    for name in ("a-remade/old", "a-remade/below/old", "a-gone/old", "a-moved/old"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("old")
     link = folder.parent / "link"
     link.symlink_to(folder)
     (folder.parent / "elsewhere").mkdir()
@@ -122,10 +133,17 @@ def test_folders_modes_and_files_that_come_and_go(folder):
         modes = {name: oct((folder / name).stat().st_mode & 0o777)[2:] for name in names}
         assert list(modes.values()) == ["640", "600", "750", "750", "750", "500"], modes
         assert (folder / "old.txt").read_text() == "old"
+        assert (folder / "a-remade" / "new").read_text() == "new"
+        assert (folder / "away" / "old").read_text() == "old"
+        still_here = ("a-gone", "a-moved", "a-remade/below/old", "a-remade/old")
+        assert (
+            f"still here: {', '.join(str(folder / name) for name in still_here)}" in done.stderr
+        ), done.stderr
         assert "not kept:" in done.stderr
         for name in ("a-link", "a-pipe"):
             assert not os.path.lexists(folder / name) and f"{folder / name}" in done.stderr
         shutil.rmtree(folder / "new")
+        shutil.rmtree(folder / "away")
 
 
 QUICK = """
