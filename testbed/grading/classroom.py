@@ -19,7 +19,7 @@ from testbed.core.rundir import read_json
 from testbed.execution.cluster import Cluster
 from testbed.execution.engine import each
 from testbed.execution.shared import Shared
-from testbed.grading import accept, deadlines, grade, history, integrity, library
+from testbed.grading import accept, deadlines, grade, history, integrity, library, similarity
 from testbed.grading.answers import shown
 from testbed.grading.deadlines import Deadlines
 from testbed.grading.entries import ARCHIVES, is_archive
@@ -203,7 +203,9 @@ def _grade_all(request: Request, on_graded: Callable[[Graded], None], lock: int)
     lost = any(r.points + r.open_points < r.of for r in everybody)
     fits = integrity.fits(request.lab, request.secret, handed) if lost else []
     history.add(request.out, [g.result for g in results], request.note)
-    pages.write_class(everybody, links, request.out, fits, _lateness(request, everybody))
+    alike = similarity.pairs(request.lab, request.secret, handed)
+    late = _lateness(request, everybody)
+    pages.write_class(everybody, links, request.out, fits, late, alike)
     return results
 
 

@@ -27,6 +27,7 @@ from testbed.grading.integrity import Fit
 from testbed.grading.library import LabFolder
 from testbed.grading.manifest import COLUMNS, LATE_COLUMNS
 from testbed.grading.result import CheckResult, Mark, Result, points_text
+from testbed.grading.similarity import Alike
 from testbed.grading.tables import cell, csv_text
 from testbed.results import report
 from testbed.results.html import TEMPLATES
@@ -73,6 +74,7 @@ def write_class(
     folder: Path,
     fits: Sequence[Fit] = (),
     late: Mapping[str, Late] | None = None,
+    similar: Sequence[Alike] = (),
 ) -> None:
     """Writes gradebooks, JUnit XML and the class's page.
 
@@ -82,6 +84,7 @@ def write_class(
         folder: where to write.
         fits: submissions that fit another student's variant.
         late: how late each student was, if there are deadlines.
+        similar: pairs of submissions that are alike.
     """
     late = late or {}
     regraded = history.last_notes(folder)
@@ -102,6 +105,7 @@ def write_class(
         items=items,
         mean=class_statistics.mean_points(results),
         fits=fits,
+        similar=similar,
         notes=said,
         late=late,
         days=class_statistics.hand_ins(late),
