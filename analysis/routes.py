@@ -46,6 +46,11 @@ class Network:
         }
         return replace(self, members={p: m for p, m in members.items() if m})
 
+    def only(self, prefixes: Iterable[str]) -> Network:
+        """The network of these prefixes alone."""
+        kept = set(prefixes)
+        return replace(self, members={p: m for p, m in self.members.items() if p in kept})
+
     def prefix_of(self, interface: str) -> str:
         """The prefix an interface is on."""
         return next(

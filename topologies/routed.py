@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from testbed import Topo
+from testbed import Topo, routing
 from topologies.areas import Areas
 from topologies.campus import Campus
 from topologies.grid import Grid
@@ -26,6 +26,25 @@ TOPOLOGIES: dict[str, Callable[[int], Topo]] = {
 """Name → what makes it of the number of routers (line, ring) or rows (grid)."""
 
 
-def make(name: str, size: int) -> Topo:
-    """The topology of this name."""
-    return TOPOLOGIES[name](size)
+FROM_CONFIGS = "from-configs"
+"""The name of the topology that a folder of configurations describes."""
+
+NAMES = (*TOPOLOGIES, FROM_CONFIGS)
+
+
+def make(name: str, size: int, configs: str = "") -> Topo:
+    """The topology of this name.
+
+    Args:
+        name: of `NAMES`.
+        size: number of routers or rows, where the topology has one.
+        configs: folder of configurations, for `FROM_CONFIGS`.
+    """
+    return routing.from_configs(configs) if name == FROM_CONFIGS else TOPOLOGIES[name](size)
+
+
+def of_configs(name: str, size: int, configs: str) -> str:
+    """`FROM_CONFIGS` if a folder's configurations are of another network than this topology."""
+    if name == FROM_CONFIGS or not routing.has_own_network(configs, TOPOLOGIES[name](size)):
+        return name
+    return FROM_CONFIGS

@@ -50,7 +50,7 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
     class Parameters:
         """Options of the experiment; the scenarios vary them."""
 
-        topology: str = param("campus", "the routers' graph", choices=routed.TOPOLOGIES)
+        topology: str = param("campus", "the routers' graph", choices=routed.NAMES)
         size: int = param(2, "routers in a line or ring, rows of a grid", low=2, high=20)
         hello_s: int = param(10, "time between hellos", unit="s", low=1, high=65535)
         dead_s: int = param(40, "silence that means a dead neighbour", unit="s", low=2, high=65535)
@@ -79,6 +79,8 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
     def scenarios(self) -> Mapping[str, Parameters]:
         """The longest first."""
         p, usual = self.params, self.Parameters()
+        if routed.of_configs(p.topology, p.size, p.configs) == routed.FROM_CONFIGS:
+            p = replace(p, topology=routed.FROM_CONFIGS, fail="")
         own = {} if p.topology == usual.topology and not p.ipv6 else {"own": p}
         if p.topology != usual.topology:  # interfaces and files are those of the other graph
             p = replace(p, topology=usual.topology, fail=usual.fail, configs="")
@@ -102,7 +104,8 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
 
     def topology(self) -> Topo:
         """The graph asked for."""
-        return routed.make(self.params.topology, self.params.size)
+        p = self.params
+        return routed.make(p.topology, p.size, p.configs)
 
     def inputs(self) -> Mapping[str, str]:
         """The routers' configurations: made from the topology, or handwritten."""
@@ -135,12 +138,13 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
             running |= frr.start(net, late)
         before_s = min(p.duration_s, p.fail_at_s if p.fail else 4 * SETTLED_S)
         family = 6 if p.ipv6 else 4
-        routing.settle(net, routing.OSPF_FROM_NOTHING, family, until_s=before_s - 1)
+        if p.topology != routed.FROM_CONFIGS:
+            routing.settle(net, routing.OSPF_FROM_NOTHING, family, until_s=before_s - 1)
         net.sleep_until(before_s - 1)
         net.event("settled")
         asked = ("ipv6 ospf6", "ospf6d") if p.ipv6 else ("ip ospf", "ospfd")
         questions = [
-            f"{asked[1]}: show {asked[0]} {what} json" for what in ("database", "neighbor")
+            f"{asked[1]}: show {asked[0]} {what} json" for what in ("database", "neighbor", "")
         ]
         frr.save(net, running, "settled", questions)
         if p.topology == "square":
@@ -163,10 +167,10 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         """Packets, LSAs, databases, routes and what the routes should be."""
         p = self.params
         history = recorded.history(data, 6 if p.ipv6 else 4)
+        daemon = "ospf6d" if p.ipv6 else "ospfd"
         names = {
-            row["ipv4"].split("/")[0]: row["node"]
-            for row in data.network["addresses"]
-            if row["interface"] == "lo"
+            json.loads(data.state("settled", router, daemon, 2))["routerId"]: router
+            for router in data.stated("settled", daemon)
         }
         sent, told, flows = [], [], []
         for capture in data.captures():
@@ -183,7 +187,6 @@ class Ospf(Failures, ShortestPaths, OspfNeighbours):
         settled_s = data.moment("settled")
         kernel = history.named_table(settled_s)
         version = ospf3.V3 if p.ipv6 else ospf.V2
-        daemon = "ospf6d" if p.ipv6 else "ospfd"
         states = {
             router: (
                 data.state("settled", router, daemon, 0),

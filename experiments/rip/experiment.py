@@ -48,7 +48,7 @@ class Rip(Timers, Distances, RipMessages):
     class Parameters:
         """Options of the experiment; the scenarios vary them."""
 
-        topology: str = param("triangle", "the routers' graph", choices=routed.TOPOLOGIES)
+        topology: str = param("triangle", "the routers' graph", choices=routed.NAMES)
         size: int = param(3, "routers in a line or ring, rows of a grid", low=2, high=20)
         split_horizon: str = param(
             "simple",
@@ -78,6 +78,8 @@ class Rip(Timers, Distances, RipMessages):
     def scenarios(self) -> Mapping[str, Parameters]:
         """The longest first."""
         p, usual = self.params, self.Parameters()
+        if routed.of_configs(p.topology, p.size, p.configs) == routed.FROM_CONFIGS:
+            p = replace(p, topology=routed.FROM_CONFIGS, fail="")
         own = {} if p.topology == usual.topology and not p.ipv6 else {"own": p}
         if p.topology != usual.topology:  # interfaces and files are those of the other graph
             p = replace(p, topology=usual.topology, fail=usual.fail, configs="")
@@ -111,7 +113,8 @@ class Rip(Timers, Distances, RipMessages):
 
     def topology(self) -> Topo:
         """The graph asked for."""
-        return routed.make(self.params.topology, self.params.size)
+        p = self.params
+        return routed.make(p.topology, p.size, p.configs)
 
     def inputs(self) -> Mapping[str, str]:
         """The routers' configurations: made from the topology, or handwritten."""
@@ -129,12 +132,15 @@ class Rip(Timers, Distances, RipMessages):
         configs = routing.configurations(net.path)
         net.watch("routes", "links")
         net.capture(*routing.capture_points(net.network.plan), filter=FILTER)
-        first = configs.pop("r1")
+        first = next(iter(configs))
+        late = {first: configs.pop(first)}
         running = frr.start(net, configs)
         net.sleep_until(LATE_AT_S)
-        running |= frr.start(net, {"r1": first})
+        running |= frr.start(net, late)
         end_s = (p.fail_at_s if p.fail else p.duration_s) - 0.5
-        if p.ipv6 or p.version == 2:  # version 1 cannot tell a loopback's mask
+        if p.topology != routed.FROM_CONFIGS and (
+            p.ipv6 or p.version == 2
+        ):  # version 1 cannot tell a loopback's mask
             family = 6 if p.ipv6 else 4
             routing.settle(net, routing.RIP_FROM_NOTHING, family, until_s=end_s)
         if p.topology == "triangle" and not p.ipv6:
@@ -175,8 +181,12 @@ class Rip(Timers, Distances, RipMessages):
         daemon = "ripngd" if p.ipv6 else "ripd"
         rib = pd.concat(
             rip.rib(data.state("settled", router, daemon)).assign(node=router)
-            for router in history.net.routers
+            for router in data.stated("settled", daemon)
         )
+        graph = history.net
+        if p.topology == routed.FROM_CONFIGS:
+            graph = graph.only(rib[rib["metric"] == 1]["prefix"])
+            rib = rib[rib["prefix"].isin(graph.members)]  # not what comes from elsewhere
         return {
             "messages": messages,
             "entries": entries,
@@ -184,7 +194,7 @@ class Rip(Timers, Distances, RipMessages):
             "pings": pd.concat(pings, ignore_index=True).drop(columns="payload"),
             "changes": history.named_changes(),
             "kernel": history.named_table(settled_s),
-            "rib": rip.compare_with_bellman_ford(rib, routes.bellman_ford(history.net)),
+            "rib": rip.compare_with_bellman_ford(rib, routes.bellman_ford(graph)),
             "learned": rip.learned(history.table(settled_s), history.net),
             "waits": routing.waits(data),
             "setting": pd.DataFrame(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import logging
 import math
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.author.from_configs import FromConfigs, from_folder, networks
 from testbed.core.claims import Verdict, all_of, holds
 from testbed.core.errors import ConvergenceError
-from testbed.daemons.frr import config as frr_config
+from testbed.core.rundir import read_json
+from testbed.daemons.frr import folder as frr_folder
 from testbed.daemons.frr import lint as frr_lint
+from testbed.daemons.frr import own_addresses
 from testbed.net.monitor import RTM_GETROUTE, RTM_NEWROUTE, route_row
 from testbed.net.plan import Plan, make_plan
 
@@ -26,6 +32,11 @@ if TYPE_CHECKING:
 FILE = "configs/{router}/frr.conf"
 """Where a router's configuration is in the scenario's folder."""
 
+ADDRESSES = "configs/addresses.json"
+"""The addresses that the configurations give, if they do."""
+
+_log = logging.getLogger(__name__)
+
 Generate = Callable[[Plan, str], str]
 """From the plan and a router's name to its configuration."""
 
@@ -33,22 +44,81 @@ Generate = Callable[[Plan, str], str]
 def config_files(topo: Any, generate: Generate, folder: str = "") -> dict[str, str]:
     """Configurations of all routers as file → text: an experiment's `inputs`.
 
+    Addresses that handwritten configurations give are the network's: their routers have no others.
+
     Args:
-        topo: the topology.
+        topo: the topology; it gets these addresses.
         generate: makes one router's configuration.
         folder: contains ``<router>/frr.conf``; empty: all are generated.
 
     Raises:
         ConfigError: what FRR's checker or the topology contradicts in handwritten ones.
     """
-    plan = make_plan(topo)
-    if folder:
-        written = frr_config.load_folder(Path(folder), plan.routers)
-        frr_lint.check(plan, written)
-        found = {router: config.text for router, config in written.items()}
-    else:
-        found = {router: generate(plan, router) for router in plan.routers}
-    return {FILE.format(router=router): text for router, text in found.items()}
+    if not folder:
+        plan = make_plan(topo)
+        return {FILE.format(router=router): generate(plan, router) for router in plan.routers}
+    routers = [name for name in topo.hosts() if topo.nodeInfo(name).get("isRouter")]
+    written = frr_folder.load_folder(Path(folder), routers)
+    texts = {router: config.text for router, config in written.items()}
+    addresses = own_addresses.of_routers(texts)
+    frr_lint.check(make_plan(own_addresses.give(topo, addresses)), written)
+    for config in written.values():
+        for line in config.left_out:
+            _log.warning("%s", line)
+    files = {FILE.format(router=router): text for router, text in texts.items()}
+    if addresses:
+        kept: dict[str, Any] = {"addresses": addresses, "networks": None}
+        if isinstance(topo, FromConfigs):
+            kept = {"addresses": topo.given, "networks": topo.ends}
+        files[ADDRESSES] = json.dumps(kept, indent=1)
+    return files
+
+
+def topology_of(folder: Path, make: Callable[[], Any]) -> Any:
+    """A scenario's topology with the addresses that its configurations give.
+
+    Args:
+        folder: the scenario's.
+        make: makes the topology, if it is not made of the addresses (`from_configs`).
+    """
+    file = folder / ADDRESSES
+    if not file.is_file():
+        return make()
+    kept = read_json(file)
+    addresses, ends = kept["addresses"], kept["networks"]
+    topo = make() if ends is None else FromConfigs(addresses=addresses, ends=ends)
+    return own_addresses.give(topo, addresses)
+
+
+def from_configs(folder: str) -> FromConfigs:
+    """A topology made of the addresses that a folder of configurations gives.
+
+    Raises:
+        ConfigError: the configurations are bad, or give no addresses.
+    """
+    return from_folder(Path(folder))
+
+
+def has_own_network(folder: str, topo: Any) -> bool:
+    """Whether a folder's configurations are not of a topology, but describe another network.
+
+    They do if they give addresses, and link their routers' interfaces in another way.
+
+    Args:
+        folder: contains a folder for each router; empty or missing: False.
+        topo: the topology.
+    """
+    if not folder or not Path(folder).is_dir():
+        return False
+    files = frr_folder.routers_in(Path(folder))
+    texts = {r: "\n".join(f.read_text(errors="replace") for f in own) for r, own in files.items()}
+    if not own_addresses.of_routers(texts):
+        return False
+    addresses = {router: own_addresses.of_text(text) for router, text in texts.items()}
+    theirs = networks(addresses, {router: set() for router in texts})
+    ours = [[(p.node, p.name) for p in segment.ports] for segment in make_plan(topo).segments]
+    links = {frozenset(ends) for ends in theirs if len(ends) > 1}
+    return not links <= {frozenset(e for e in ends if e[0] in texts) for ends in ours}
 
 
 def configurations(folder: Path) -> dict[str, str]:
@@ -62,11 +132,13 @@ def capture_points(plan: Plan | None) -> list[str]:
     if plan is None:
         return []
     routers = set(plan.routers)
+    names = Counter(port.name for ports in plan.ports.values() for port in ports)
     points = []
     for segment in plan.segments:
-        ports = [port.name for port in segment.ports if port.node in routers]
+        ports = [port for port in segment.ports if port.node in routers]
         if len(ports) > 1:
-            points.append(ports[0])
+            first = ports[0]
+            points.append(first.name if names[first.name] == 1 else f"{first.node}-{first.name}")
     return points
 
 
@@ -205,9 +277,9 @@ def _in_time(wait: Mapping[Any, Any]) -> Verdict:
 def _prefixes(plan: Plan, family: int) -> list[str]:
     """Every prefix of a plan, loopbacks included."""
     ports = [port for segment in plan.segments for port in segment.ports]
-    given = [port.ipv4 if family == 4 else port.ipv6 for port in ports]
-    given += [loopback[family == 6] for loopback in plan.loopbacks.values()]
-    return sorted({str(address.network) for address in given if address})
+    given = [address for port in ports for address in port.addresses]
+    given += [address for loopback in plan.loopbacks.values() for address in loopback]
+    return sorted({str(address.network) for address in given if address.version == family})
 
 
 def _destinations(net: RunningNetwork, router: str, family: int) -> set[str]:
@@ -221,8 +293,8 @@ def _destinations(net: RunningNetwork, router: str, family: int) -> set[str]:
         ],
     )
     assert net.network.plan is not None
-    own = str(net.network.plan.loopbacks[router][family == 6].network)
-    return {own, *(row["destination"] for row in rows if row)}
+    own = [str(a.network) for a in net.network.plan.loopbacks.get(router, ())]
+    return {*own, *(row["destination"] for row in rows if row)}
 
 
 def _uncovered(prefixes: Iterable[str], destinations: set[str]) -> list[str]:

@@ -321,15 +321,16 @@ class RunningNetwork:
         if interface in self._captures:
             raise ConfigError(f"capture '{interface}': is already running")
         device = next((d for d in _DEVICES if interface.endswith(f"-{d}")), interface)
+        if device == interface:
+            port = self.network.interface(interface)
+            node, device = port.node.name, port.name
+        else:
+            node = interface.rsplit("-", 1)[0]
         # to standard output: it would chown a file it opens itself to root, which it may not in an
         # ordinary user's guest
         argv = ["tcpdump", "-i", device, "-n", "-w", "-", "-Z", "root"]
         argv += ["--time-stamp-precision=nano", "-B", "16384", "-s", str(snaplen_bytes)]
         log = f"tcpdump-{interface}"
-        if device == interface:
-            node = self.network.interface(interface).node.name
-        else:
-            node = interface.rsplit("-", 1)[0]
         with (self.path / "captures" / f"{interface}.pcap").open("wb") as out:
             process = self.start(node, *argv, *expression.split(), log=log, stdout=out)
         self._processes.remove(process)  # ends after all programs, in its own way

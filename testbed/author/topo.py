@@ -82,8 +82,15 @@ class Topo(Bounded):
 
     `addLink` takes ``shape=LinkShape(...)`` for both directions, or ``shape1=`` (from the first
     node to the second) and ``shape2=`` (back). `addHost`/`addRouter`/`addLink` take ``ip=``/
-    ``params1={'ip': ...}`` as Mininet's do where the address plan must not choose.
+    ``params1={'ip': ...}`` as Mininet's do where the address plan must not choose; ``ipv6=`` and
+    ``addresses=`` (further ones) likewise, and ``loopback=`` for a router.
+
+    Attributes:
+        planned: False: interfaces have exactly the addresses that the topology gives. A node or
+            link takes ``planned=False`` for itself alone.
     """
+
+    planned = True
 
     def __init__(self, *args: Any, **params: Any) -> None:
         """Builds it, with the arguments of `build` (and ``hopts``, ``sopts``, ``lopts``).
@@ -246,8 +253,8 @@ def as_data(topo: Any) -> dict[str, Any]:
     for node1, node2, info in topo.links(withInfo=True):
         shapes = {f"shape{side}": shape_of(info, side).as_dict() for side in (1, 2)}
         names = {
-            "interface1": f"{node1}-eth{info['port1']}",
-            "interface2": f"{node2}-eth{info['port2']}",
+            f"interface{side}": info.get(f"intfName{side}") or f"{node}-eth{info[f'port{side}']}"
+            for side, node in ((1, node1), (2, node2))
         }
         links.append({"node1": node1, "node2": node2, **names, **shapes})
     return {"nodes": nodes, "links": links}

@@ -27,6 +27,7 @@ COMMANDS = {
     "shell": "testbed.cli.topology:shell",
     "sweep": "testbed.cli.sweep:sweep_group",
     "topologies": "testbed.cli.topology:list_topologies",
+    "topology": "testbed.cli.topology:topology_group",
     "verify": "testbed.cli.verify:command",
     "view": "testbed.cli.view:view",
 }

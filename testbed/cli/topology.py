@@ -1,4 +1,4 @@
-"""Commands about topologies: `testbed draw`, `testbed topologies`."""
+"""Commands about topologies: `testbed draw`, `testbed topologies`, `testbed topology`."""
 
 from __future__ import annotations
 
@@ -101,6 +101,40 @@ def _is_drawing(path: Path) -> bool:
     except OSError as error:
         raise ConfigError(f"--output {path}: {error.strerror}; choose another file") from None
     return not begin or begin.startswith((b"<svg", b"<?xml"))
+
+
+@click.group("topology")
+def topology_group() -> None:
+    """Make topology files."""
+
+
+@topology_group.command("from-configs")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Python file to write [default: print it].",
+)
+def from_configs(folder: Path, output: Path | None) -> None:
+    """Propose a topology from the addresses in FRR configurations.
+
+    FOLDER contains a folder for each router, with frr.conf or a file for each daemon. Interfaces
+    that share a subnet are linked. 'testbed shell FILE.py --configs FOLDER' starts it.
+    """
+    from testbed.author import from_configs as made
+
+    topo = made.from_folder(folder)
+    for ends in topo.ends:
+        if len(ends) == 1:
+            router, name = ends[0]
+            err.print(f"{router} {name}: no other interface shares its subnet", highlight=False)
+    text = made.as_file(topo, folder.name)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(output, text, what="--output")
+        console.print(str(output), soft_wrap=True, highlight=False)
 
 
 @click.command()

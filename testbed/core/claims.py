@@ -185,6 +185,7 @@ class Claim:
     source: str
     scenarios: tuple[str, ...] = ()
     bears_stall_s: float = ANY_STALL
+    own: tuple[str, ...] = ()
     check: Callable[..., Verdict] = field(repr=False, compare=False, default=lambda *_: None)  # type: ignore[assignment]
 
 
@@ -194,6 +195,7 @@ def claim(
     source: str,
     scenarios: Iterable[str] = (),
     bears_stall_s: float = ANY_STALL,
+    own: Iterable[str] = (),
 ) -> Callable[[F], F]:
     """Marks a method of an experiment as the check of `sentence`.
 
@@ -204,14 +206,13 @@ def claim(
         bears_stall_s: for a claim about time: the longest timer delay, on the real clock, after
             which a FAIL still counts; after a longer delay it is INCONCLUSIVE. About a tenth of the
             tolerance or of the shortest time that the claim is about; 0.002 is what the links' rate
-            limits catch up with. The default is for claims about contents, order and counts, and
-            for checks that look at `ScenarioData.stalls` themselves.
+            limits catch up with. The default: claims about contents, order and counts.
+        own: scenarios of a user's own network, each of which is enough by itself.
     """
 
     def mark(check: F) -> F:
-        check.__claim__ = Claim(  # type: ignore[attr-defined]
-            check.__name__, sentence, source.strip(" -"), tuple(scenarios), bears_stall_s, check
-        )
+        where = (source.strip(" -"), tuple(scenarios), bears_stall_s, tuple(own))
+        check.__claim__ = Claim(check.__name__, sentence, *where, check)  # type: ignore[attr-defined]
         return check
 
     return mark

@@ -74,6 +74,7 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
 
 
 def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
+    from testbed.author import routing
     from testbed.author.running_network import RunningNetwork
     from testbed.author.topo import as_data
     from testbed.net import Network
@@ -81,7 +82,7 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     scenario = read_json(folder / SCENARIO)
     cls = load(folder / scenario["file"])
     experiment = cls(parameters.build(cls.Parameters, scenario["parameters"]))
-    topo = experiment.topo
+    topo = routing.topology_of(folder, lambda: experiment.topo)
     running: Callable[..., RunningNetwork] = RunningNetwork
     if percent := scenario.get("perturb_percent", 0.0):
         from testbed.author.perturbation import PerturbedNetwork, move_delays

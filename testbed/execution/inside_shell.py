@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.author import named_topologies
-from testbed.author.routing import configurations
+from testbed.author.routing import configurations, topology_of
 from testbed.author.running_network import RunningNetwork
 from testbed.core.errors import TestbedError
 from testbed.core.rundir import read_json
@@ -41,7 +41,7 @@ def main(folder: Path) -> int:
     request = read_json(folder / REQUEST)
     take_terminal(GUEST_TERMINAL if request["runtime"] == "guest" else None)
     try:
-        topo = named_topologies.load(request["topology"])
+        topo = topology_of(folder, lambda: named_topologies.load(request["topology"]))
         if len(topo.nodes()) > _MANY_NODES:
             _say(f"starting {len(topo.nodes())} nodes, which takes a while")
         network = Network(topo, routing=request["routing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import struct
@@ -14,6 +15,7 @@ from testbed.net.netlink import NetlinkSocket, attributes
 
 if TYPE_CHECKING:
     from testbed.net.engine import Engine
+    from testbed.net.plan import Plan
 
 
 class Inspected(Protocol):
@@ -71,6 +73,26 @@ def address_row(intf: Any) -> dict[str, str | None]:
         "ipv6": ipv6,
         "mac": intf.mac,
     }
+
+
+def further_rows(plan: Plan, node: str) -> list[dict[str, str | None]]:
+    """A node's addresses beyond one of each version: second ones, and its loopback's."""
+    ports = [(port.name, port.more) for port in plan.ports.get(node, ())]
+    rows: list[dict[str, str | None]] = []
+    for interface, addresses in (*ports, ("lo", plan.loopbacks.get(node, ()))):
+        ipv4, ipv6 = ([str(a) for a in addresses if a.version == v] for v in (4, 6))
+        rows += [
+            {
+                "node": node,
+                "interface": interface,
+                "peer": None,
+                "ipv4": one,
+                "ipv6": other,
+                "mac": None,
+            }
+            for one, other in itertools.zip_longest(ipv4, ipv6)
+        ]
+    return rows
 
 
 def qdiscs(net: Inspected) -> list[QdiscRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,7 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
         self.end = end
         self.ipv6: ipaddress.IPv6Interface | None = None
         self._ipv4: ipaddress.IPv4Interface | None = None
+        self._more: tuple[rtnl.Interface4or6, ...] = ()
         self.wanted: LinkShape | None = None
         super().__init__(name, node=node, **params)
 
@@ -87,11 +89,15 @@ class Intf(mininet_link.Intf):  # type: ignore[misc]
             self._request(rtnl.delete_address(self.index, old, self.name))
         self._request(rtnl.add_address(self.index, new, self.name))
 
+    def add_addresses(self, addresses: Sequence[rtnl.Interface4or6]) -> None:
+        """Give the interface addresses besides its first of each version."""
+        self._more += tuple(addresses)
+        self._request(*(rtnl.add_address(self.index, a, self.name) for a in addresses))
+
     def put_back(self) -> None:
         """Restore a recreated interface's addresses, routes and switch port."""
-        self._request(
-            *(rtnl.add_address(self.index, a, self.name) for a in (self._ipv4, self.ipv6) if a)
-        )
+        mine = (*(a for a in (self._ipv4, self.ipv6) if a), *self._more)
+        self._request(*(rtnl.add_address(self.index, a, self.name) for a in mine))
         self.node.restore_routes(self.name)
         if hasattr(self.node, "attach"):
             self.node.attach(self)

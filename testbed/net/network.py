@@ -16,20 +16,13 @@ from testbed.net.check import (
     loop_without_stp,
     loop_words,
 )
+from testbed.net.given import V6, parse_address
 from testbed.net.link import Intf, Link
 from testbed.net.mininet_api import net as mininet_net
 from testbed.net.mininet_api import node as mininet_node
 from testbed.net.nat import NAT
 from testbed.net.node import Host, NodeMixin, building, network_engine
-from testbed.net.plan import (
-    IPV6_MTU_MIN_BYTES,
-    V6,
-    Plan,
-    Port,
-    mac_of,
-    make_plan,
-    parse_address,
-)
+from testbed.net.plan import IPV6_MTU_MIN_BYTES, Plan, Port, mac_of, make_plan
 from testbed.net.shape import LinkShape
 from testbed.net.switch import Switch
 
@@ -176,7 +169,7 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         self._refuse_duplicate(name)
         if cls is None:
             options.check(f"host {name}", params, options.HOST)
-        if self.plan and (self.plan.routers or self._given_ip(name)):
+        if self.plan and (self.plan.routers or self._given_ip(name) or self._steps_back(name)):
             params.setdefault("ip", self._given_ip(name) or self._planned_ip(name))
         with building(self.engine):
             return super().addHost(name, cls=host_class(cls, params), **params)
@@ -188,7 +181,13 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
     def _given_ip(self, node: str) -> str | None:
         """The address that the topology gives the node's first interface."""
         first = self.plan.first_port(node) if self.plan else None
-        return str(parse_address(first.given, first.name)) if first and first.given else None
+        given = first.given.ipv4 if first else None
+        return str(parse_address(given, first.name)) if first and given else None
+
+    def _steps_back(self, node: str) -> bool:
+        """Whether a node's first interface has exactly the addresses that its topology gives."""
+        first = self.plan.first_port(node) if self.plan else None
+        return first is not None and not first.given.planned
 
     def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
         """Add a switch."""
@@ -271,6 +270,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         for address in (port.ipv4, port.ipv6) if port else ():
             if address:
                 intf.setIP(str(address))
+        if port and port.more:
+            intf.add_addresses(port.more)
 
     def configHosts(self) -> None:
         """Configure hosts as Mininet does, then what the plan adds: IPv6, loopbacks, routes."""
@@ -284,6 +285,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         """In a network without routers: fd00::N for the host that Mininet numbers N."""
         intf = host.defaultIntf() if host.intfs else None
         if self._planned_routers or intf is None or not intf.IP() or getattr(intf, "ipv6", None):
+            return
+        if self._steps_back(host.name):
             return
         if not host.inNamespace:  # among controllers, which use IPv4
             return
@@ -341,18 +344,8 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
         rows = []
         for host in self.hosts:
             rows += [inspect.address_row(intf) for intf in host.intfList()]
-            if self.plan and host.name in self.plan.loopbacks:
-                ipv4, ipv6 = self.plan.loopbacks[host.name]
-                rows.append(
-                    {
-                        "node": host.name,
-                        "interface": "lo",
-                        "peer": None,
-                        "ipv4": str(ipv4),
-                        "ipv6": str(ipv6),
-                        "mac": None,
-                    }
-                )
+            if self.plan:
+                rows += inspect.further_rows(self.plan, host.name)
         return rows
 
     def interface(self, name: str) -> Intf:

@@ -7,8 +7,18 @@ from collections.abc import Iterable
 
 from testbed.core.errors import ConfigError
 
-_NODE = ("ip", "mac", "defaultRoute", "inNamespace", "privateDirs", "cls")
-HOST = (*_NODE, "cpu", "cores", "isRouter", "nat", "shell")
+_NODE = (
+    "ip",
+    "ipv6",
+    "addresses",
+    "planned",
+    "mac",
+    "defaultRoute",
+    "inNamespace",
+    "privateDirs",
+    "cls",
+)
+HOST = (*_NODE, "cpu", "cores", "isRouter", "nat", "loopback", "shell")
 SWITCH = (
     *_NODE,
     "stp",
@@ -49,6 +59,7 @@ LINK = (
     "intf",
     "ip",
     "mac",
+    "planned",
 )
 
 _SYNONYMS = {
@@ -59,6 +70,7 @@ _SYNONYMS = {
     "queue": "max_queue_size",
     "queue_size": "max_queue_size",
     "ipv4": "ip",
+    "ip6": "ipv6",
     "address": "ip",
     "gateway": "defaultRoute",
     "gw": "defaultRoute",

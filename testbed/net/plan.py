@@ -13,6 +13,10 @@ first (.1 is the gateway), hosts follow from .11; in a transit .1 and .2. A LAN 
 interfaces takes a larger, aligned block. Any address that a topology sets itself (``ip=`` on a
 node, ``params1={'ip': ...}`` on a link) wins, and fixes the prefix of its segment.
 
+``planned=False`` makes a topology, node or link step out of the plan: it has exactly the addresses
+that the topology gives (`testbed.net.given`), with no planned prefix, no loopback and no IPv6. A
+host beside such a router takes its addresses from the router's prefix.
+
 A topology without routers is addressed as Mininet does it (10.0.0.1/8, 10.0.0.2/8, ... on each
 host's first interface, or from another base) plus fd00::1/64, fd00::2/64, ...
 """
@@ -21,11 +25,13 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.core.errors import ConfigError
+from testbed.net import given as from_topology
+from testbed.net.given import NOTHING, V4, V6, Given, parse_address, parse_address6
 from testbed.net.tclink import shape_of
 
 LAN_BASE = ipaddress.IPv4Network("10.0.0.0/8")
@@ -34,9 +40,7 @@ LOOPBACK_BASE = ipaddress.IPv4Network("192.168.0.0/16")
 IPV6_MTU_MIN_BYTES = 1280
 _FIRST_HOST = 11
 _HOST_ROOM = 16  # addresses that a LAN keeps free besides those of its interfaces
-
-V4 = ipaddress.IPv4Interface
-V6 = ipaddress.IPv6Interface
+_OWN_PREFIX_BITS = 32  # an address of this length says nothing about its neighbours'
 
 
 @dataclass(slots=True)
@@ -51,7 +55,8 @@ class Port:
         mac: its MAC address.
         ipv4: its address with prefix length, or None.
         ipv6: the same for IPv6.
-        given: the address a topology gave, as it was written.
+        given: the addresses that the topology gave.
+        more: further addresses, of either version.
     """
 
     node: str
@@ -59,9 +64,15 @@ class Port:
     link: int
     side: int
     mac: str
-    given: str | None = None
+    given: Given = NOTHING
     ipv4: V4 | None = None
     ipv6: V6 | None = None
+    more: tuple[V4 | V6, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[V4 | V6, ...]:
+        """All its addresses."""
+        return (*(a for a in (self.ipv4, self.ipv6) if a), *self.more)
 
 
 @dataclass(slots=True)
@@ -88,7 +99,7 @@ class Plan:
         ports: of each node, in the order of links.
         segments: in the order of their first link.
         routers: names.
-        loopbacks: router → its addresses.
+        loopbacks: router → its loopback's addresses; no entry: it has none.
         nat: interfaces behind which everything uses its router's address (``nat=`` of a router).
     """
 
@@ -96,8 +107,13 @@ class Plan:
     ports: dict[str, list[Port]]
     segments: list[Segment] = field(default_factory=list)
     routers: list[str] = field(default_factory=list)
-    loopbacks: dict[str, tuple[V4, V6]] = field(default_factory=dict)
+    loopbacks: dict[str, tuple[V4 | V6, ...]] = field(default_factory=dict)
     nat: set[str] = field(default_factory=set)
+
+    def loopback(self, router: str, version: int = 4) -> V4 | V6 | None:
+        """A router's first loopback address of an IP version; None: it has none."""
+        found = self.loopbacks.get(router, ())
+        return next((address for address in found if address.version == version), None)
 
     def first_port(self, node: str) -> Port | None:
         """The port with a node's lowest number; None for a node without links."""
@@ -134,7 +150,7 @@ def make_plan(topo: Any) -> Plan:
             node = info[f"node{side}"]
             name = info.get(f"intfName{side}") or interface_name(node, info[f"port{side}"])
             mac = info.get(f"addr{side}") or mac_of(index, side)
-            given = (info.get(f"params{side}") or {}).get("ip")
+            given = from_topology.of_interface(topo, info, side, topo.nodeInfo(node), name)
             ports[node].append(Port(node, name, index, side, mac, given))
     plan = Plan(links, ports)
     plan.routers = [n for n in topo.hosts() if topo.nodeInfo(n).get("isRouter")]
@@ -145,10 +161,11 @@ def make_plan(topo: Any) -> Plan:
     plan.segments = _segments(plan, switches)
     _give_node_addresses(plan, topo)
     if plan.routers:
-        _address(plan)
+        _address(plan, topo)
     else:
         for segment in plan.segments:
             _refuse_twice(segment)
+            _take_others(segment)
     return plan
 
 
@@ -156,8 +173,8 @@ def _refuse_twice(segment: Segment) -> None:
     """Refuse an address given to two interfaces on one network."""
     owner: dict[ipaddress.IPv4Address, str] = {}
     for port in segment.ports:
-        if port.given:
-            address = parse_address(port.given, port.name).ip
+        if port.given.ipv4:
+            address = parse_address(port.given.ipv4, port.name).ip
             if address in owner:
                 raise ConfigError(
                     f"{port.name}: address {address} belongs to {owner[address]}; give another"
@@ -194,16 +211,25 @@ def _segments(plan: Plan, switches: set[str]) -> list[Segment]:
 def _give_node_addresses(plan: Plan, topo: Any) -> None:
     """``ip=`` of a host or router is the address of its first interface, as in Mininet."""
     for node in topo.hosts():
-        given = topo.nodeInfo(node).get("ip")
-        own = sorted(plan.ports[node], key=lambda p: plan.links[p.link][f"port{p.side}"])
-        if given and own and not own[0].given:
-            own[0].given = given
+        first = plan.first_port(node)
+        if first:
+            first.given = from_topology.with_node(first.given, topo.nodeInfo(node), node)
 
 
-def _address(plan: Plan) -> None:
+def _take_others(segment: Segment) -> None:
+    """The addresses that a topology gave besides the IPv4 address."""
+    for port in segment.ports:
+        port.more = port.given.more
+        if port.given.ipv6:
+            port.ipv6 = parse_address6(port.given.ipv6, port.name)
+            segment.ipv6 = segment.ipv6 or port.ipv6.network
+
+
+def _address(plan: Plan, topo: Any) -> None:
     routers = set(plan.routers)
     taken: list[tuple[ipaddress.IPv4Network, str]] = []
     for segment in plan.segments:
+        _take_others(segment)
         _take_given(segment, taken)
     lan_blocks, transit_blocks = _blocks(LAN_BASE, 256), _blocks(TRANSIT_BASE, 4)
     next(lan_blocks)  # LANs count from 10.0.1.0
@@ -213,7 +239,10 @@ def _address(plan: Plan) -> None:
             continue
         is_lan = any(port.node not in routers for port in segment.ports)
         number = next(numbers[is_lan])
-        if _carries_ipv6(plan, segment):
+        if not all(port.given.planned for port in segment.ports):
+            _fill(segment, routers, is_lan)
+            continue
+        if segment.ipv6 is None and _carries_ipv6(plan, segment):
             segment.ipv6 = ipaddress.IPv6Network(f"fd00:0:{0 if is_lan else 1}:{number:x}::/64")
         if segment.ipv4 is None:
             blocks = lan_blocks if is_lan else transit_blocks
@@ -221,10 +250,14 @@ def _address(plan: Plan) -> None:
         _fill(segment, routers, is_lan)
     loopbacks = _free_loopbacks(taken)
     for number, router in enumerate(plan.routers, 1):
-        address = next(loopbacks, None)
-        if address is None:
-            raise ConfigError(f"router {router}: {LOOPBACK_BASE} has no loopback address left")
-        plan.loopbacks[router] = (V4(f"{address}/32"), V6(f"fd00:0:2::{number:x}/128"))
+        given = from_topology.loopback(topo, router)
+        if given is None:
+            address = next(loopbacks, None)
+            if address is None:
+                raise ConfigError(f"router {router}: {LOOPBACK_BASE} has no loopback address left")
+            given = (V4(f"{address}/32"), V6(f"fd00:0:2::{number:x}/128"))
+        if given:
+            plan.loopbacks[router] = given
 
 
 def _free_loopbacks(
@@ -247,16 +280,19 @@ def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]
     owner: dict[ipaddress.IPv4Address, Port] = {}
     first: Port | None = None
     for port in segment.ports:
-        if not port.given:
+        if not port.given.ipv4:
             continue
-        port.ipv4 = parse_address(port.given, port.name)
+        port.ipv4 = parse_address(port.given.ipv4, port.name)
         if port.ipv4.ip in owner:
             other = owner[port.ipv4.ip].name
             raise ConfigError(
                 f"{port.name}: address {port.ipv4.ip} belongs to {other}; give another"
             )
         owner[port.ipv4.ip] = port
-        if first and first.ipv4 and port.ipv4.network != first.ipv4.network:
+        if port.ipv4.network.prefixlen == _OWN_PREFIX_BITS:
+            continue
+        planned = port.given.planned and (first is None or first.given.planned)
+        if planned and first and first.ipv4 and port.ipv4.network != first.ipv4.network:
             raise ConfigError(
                 f"{port.name}: {port.ipv4} is not in {first.ipv4.network}, "
                 f"the network of {first.name} on the same LAN"
@@ -265,7 +301,7 @@ def _take_given(segment: Segment, taken: list[tuple[ipaddress.IPv4Network, str]]
     if first and first.ipv4:
         segment.ipv4 = first.ipv4.network
         for network, name in taken:
-            if network.overlaps(segment.ipv4):
+            if network.overlaps(segment.ipv4) and first.given.planned:
                 raise ConfigError(
                     f"{first.name}: {segment.ipv4} overlaps {network} of {name}; "
                     "give every LAN and link a prefix of its own"
@@ -278,21 +314,13 @@ def number_as_mininet(plan: Plan, topo: Any) -> None:
     for number, node in enumerate(topo.hosts(), 1):
         own = plan.first_port(node)
         for port in plan.ports[node]:
-            if port.given:
-                port.ipv4 = parse_address(port.given, port.name)
-        if own is not None:
+            if port.given.ipv4:
+                port.ipv4 = parse_address(port.given.ipv4, port.name)
+        if own is not None and own.given.planned:
             numbered = f"{LAN_BASE[number]}/{LAN_BASE.prefixlen}"
             own.ipv4 = own.ipv4 or parse_address(numbered, own.name)
             host = int(own.ipv4.ip) & int(own.ipv4.network.hostmask)
-            own.ipv6 = V6((int(V6("fd00::/64").ip) + host, 64))
-
-
-def parse_address(given: str, where: str) -> V4:
-    """``10.0.0.1/24`` as an address with its prefix; without a length it is /8, as in Mininet."""
-    try:
-        return V4(given if "/" in given else f"{given}/8")
-    except ValueError as error:
-        raise ConfigError(f"{where}: ip {given!r} is not an IPv4 address: {error}") from error
+            own.ipv6 = own.ipv6 or V6((int(V6("fd00::/64").ip) + host, 64))
 
 
 def _blocks(base: ipaddress.IPv4Network, step: int) -> Iterator[ipaddress.IPv4Address]:
@@ -323,25 +351,44 @@ def _free(
 
 
 def _fill(segment: Segment, routers: Iterable[str], is_lan: bool) -> None:
-    """Assigns addresses to the ports that have none."""
-    assert segment.ipv4
-    used = {port.ipv4.ip for port in segment.ports if port.ipv4}
-    last = segment.ipv4.num_addresses - (1 if segment.ipv4.prefixlen < 31 else 0)
-    hosts_start = _FIRST_HOST if is_lan and last > _FIRST_HOST + len(segment.ports) else 1
-    counters = {True: 1, False: hosts_start}
-    for port in segment.ports:
-        kind = port.node in routers
-        while port.ipv4 is None:
-            offset = counters[kind]
-            counters[kind] += 1
-            if offset >= last:
+    """Assigns addresses from the segment's prefixes to the ports that have none.
+
+    Routers come first, hosts from .11; the host part of an IPv6 address is that of the IPv4 one.
+    """
+    used = {a.ip for port in segment.ports for a in port.addresses}
+    free = {kind: _free_addresses(segment, used, is_lan and not kind) for kind in (True, False)}
+    for place, port in enumerate(segment.ports):
+        if not port.given.planned:
+            continue
+        if segment.ipv4 and port.ipv4 is None:
+            address = next(free[port.node in routers], None)
+            if address is None:
                 raise ConfigError(
                     f"{port.name}: {segment.ipv4} has no address left for it; "
                     f"{segment.ports[0].name} is on the same network: give it a larger one"
                 )
-            if segment.ipv4[offset] not in used:
-                port.ipv4 = V4((segment.ipv4[offset], segment.ipv4.prefixlen))
-                used.add(segment.ipv4[offset])
-        suffix = int(port.ipv4.ip) - int(segment.ipv4.network_address)
-        suffix += segment.ipv4.prefixlen > 30  # a /31 begins at 0, which means any router
-        port.ipv6 = V6((segment.ipv6[suffix], 64)) if segment.ipv6 else None
+            port.ipv4 = V4((address, segment.ipv4.prefixlen))
+            used.add(address)
+        if segment.ipv6 and port.ipv6 is None:
+            suffix = _host_part(segment, port, place)
+            while segment.ipv6[suffix] in used:
+                suffix += 1
+            port.ipv6 = V6((segment.ipv6[suffix], segment.ipv6.prefixlen))
+            used.add(port.ipv6.ip)
+
+
+def _free_addresses(segment: Segment, used: Collection[Any], far: bool) -> Iterator[Any]:
+    """IPv4 addresses of a segment that nobody has, in order; `far`: those of hosts on a LAN."""
+    if segment.ipv4 is None:
+        return
+    last = segment.ipv4.num_addresses - (1 if segment.ipv4.prefixlen < 31 else 0)
+    start = _FIRST_HOST if far and last > _FIRST_HOST + len(segment.ports) else 1
+    yield from (segment.ipv4[n] for n in range(start, last) if segment.ipv4[n] not in used)
+
+
+def _host_part(segment: Segment, port: Port, place: int) -> int:
+    """That of its IPv4 address; of an interface without one, its place on the segment."""
+    if not (port.ipv4 and segment.ipv4 and port.ipv4.ip in segment.ipv4):
+        return place + 1
+    offset = int(port.ipv4.ip) - int(segment.ipv4.network_address)
+    return offset + (segment.ipv4.prefixlen > 30)  # a /31 begins at 0, which means any router

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from testbed.net.plan import V4, V6, Plan, Port
+from testbed.net.given import V4, V6
+from testbed.net.plan import Plan, Port
 from testbed.net.rtnl import Address4or6, Network4or6
 
 HOP_COST_MS = 1e-6
@@ -33,16 +34,16 @@ class Route:
 def default_routes(plan: Plan) -> list[Route]:
     """Every host's default routes, to the first router of its first segment that has one."""
     routers = set(plan.routers)
-    segment_of = {port.name: segment for segment in plan.segments for port in segment.ports}
+    segment_of = {(p.node, p.name): segment for segment in plan.segments for p in segment.ports}
     routes = []
     for node, ports in plan.ports.items():
         if node in routers:
             continue
         for port in ports:
-            segment = segment_of.get(port.name)
+            segment = segment_of.get((port.node, port.name))
             gateway = segment.ports[0] if segment and segment.ports else None
             if gateway and gateway.node in routers:
-                routes += _both(node, _ANY, gateway, port.name)
+                routes += _both(node, _ANY, gateway, port)
                 break
     return routes
 
@@ -73,11 +74,11 @@ def _routes_of(source: str, plan: Plan, delay_ms: Callable[[int, int], float]) -
         if reachable:
             _, nearest = min(reachable)
             own, gateway = hops[nearest][1]
-            routes += _both(source, (segment.ipv4, segment.ipv6), gateway, own.name)
-    for router, (ipv4, ipv6) in plan.loopbacks.items():
+            routes += _both(source, (segment.ipv4, segment.ipv6), gateway, own)
+    for router, addresses in plan.loopbacks.items():
         if router != source and router in hops:
             own, gateway = hops[router][1]
-            routes += _both(source, (ipv4.network, ipv6.network), gateway, own.name)
+            routes += _both(source, [a.network for a in addresses], gateway, own)
     return routes
 
 
@@ -86,7 +87,7 @@ def _first_hops(
 ) -> dict[str, tuple[float, tuple[Port, Port]]]:
     """Dijkstra over routers: router → (cost, (own port, next hop's port)); ties by name."""
     routers = set(plan.routers)
-    segment_of = {port.name: segment for segment in plan.segments for port in segment.ports}
+    segment_of = {(p.node, p.name): segment for segment in plan.segments for p in segment.ports}
     best: dict[str, tuple[float, tuple[Port, Port]]] = {}
     queue: list[tuple[float, str, int]] = [(0.0, source, -1)]
     hops: list[tuple[Port, Port]] = []
@@ -99,7 +100,7 @@ def _first_hops(
         if hop >= 0:
             best[node] = (cost, hops[hop])
         for port in plan.ports[node]:
-            for other in segment_of[port.name].ports:
+            for other in segment_of[port.node, port.name].ports:
                 if other.node not in routers or other.node in done or other.name in plan.nat:
                     continue  # seen from outside, there is nothing behind a NAT
                 if node == source:
@@ -112,11 +113,14 @@ def _first_hops(
 
 
 def _both(
-    node: str, destination: tuple[Network4or6, Network4or6 | None], gateway: Port, out: str
+    node: str, destinations: Iterable[Network4or6 | None], gateway: Port, out: Port
 ) -> list[Route]:
-    hops = (gateway.ipv4, gateway.ipv6)
-    return [
-        Route(node, prefix, hop.ip, out)
-        for prefix, hop in zip(destination, hops, strict=True)
-        if hop is not None and prefix is not None
-    ]
+    """Routes of either version by a neighbour, as far as it has an address in the same prefix."""
+    found = []
+    for prefix in destinations:
+        if prefix is None:
+            continue
+        own, hop = (out.ipv4, gateway.ipv4) if prefix.version == 4 else (out.ipv6, gateway.ipv6)
+        if own is not None and hop is not None and hop.ip in own.network:
+            found.append(Route(node, prefix, hop.ip, out.name))
+    return found

@@ -242,6 +242,11 @@ class ScenarioData:
             raise MissingDataError(f"no state '{label}' of {daemon} in {node}")
         return path.read_text(encoding="utf-8")
 
+    def stated(self, label: str, daemon: str) -> list[str]:
+        """Nodes whose daemon of this name answered at the moment named `label`."""
+        files = (self.path / "states" / label).glob(f"*.{daemon}.0.txt")
+        return sorted(file.name.removesuffix(f".{daemon}.0.txt") for file in files)
+
     @property
     def traced(self) -> bool:
         """True if the run's kernel could record events."""

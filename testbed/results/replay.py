@@ -289,10 +289,10 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
     meta, cls = run.meta(), type(experiment)
     judged = []
     for claim in cls.claims():
-        if not set(claim.scenarios) <= set(meta["scenarios"]):
+        if not (judged_in := _judged_in(claim, meta["scenarios"])):
             continue
         try:
-            _require_measured(claim.scenarios or tuple(meta["scenarios"]), tables)
+            _require_measured(judged_in, tables)
             with own_code(cls, f"claim {claim.name}"):
                 verdict = claim.check(experiment, tables)
                 if not isinstance(verdict, Verdict):
@@ -302,7 +302,7 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
         except ConfigError as error:
             verdict = inconclusive(str(error))
         if meta.get("clock") == "real":
-            verdict = _gated(verdict, run, claim, claim.scenarios or tuple(meta["scenarios"]))
+            verdict = _gated(verdict, run, claim, judged_in)
         judged.append((claim, verdict))
     rows = [
         {"claim": c.name, "sentence": c.sentence, "source": c.source, **v.as_dict()}
@@ -310,6 +310,14 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
     ]
     write_json(run.path / VERDICTS, rows, durable=True)
     return judged
+
+
+def _judged_in(claim: Claim, ran: Iterable[str]) -> tuple[str, ...]:
+    """Those of the scenarios run that a claim is about; empty: it is not judged."""
+    own = tuple(name for name in claim.own if name in ran)
+    if set(claim.scenarios) <= set(ran):
+        return (*claim.scenarios, *own) if claim.scenarios else tuple(ran)
+    return own
 
 
 def _gated(verdict: Verdict, run: RunDir, claim: Claim, scenarios: tuple[str, ...]) -> Verdict:

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from testbed.author import from_configs, routing
+from testbed.author.topo import LinkShape, Topo
 from testbed.core.errors import ConfigError
 from testbed.core.project import PROJECT
 from testbed.daemons import base, frr
 from testbed.daemons.base import Place
 from testbed.daemons.frr import config as frr_config
+from testbed.daemons.frr import folder as frr_folder
 from testbed.daemons.frr import generate as frr_generate
 from testbed.daemons.frr import lint as frr_lint
+from testbed.daemons.frr import own_addresses
 from testbed.net.plan import make_plan
 from topologies import areas
 from topologies.areas import Areas
@@ -70,7 +74,7 @@ def _plan(topo):
 
 def _written(configs):
     """Texts as if somebody had written each to a file."""
-    return {r: frr_config.Written({Path(f"lab/{r}/frr.conf"): t}) for r, t in configs.items()}
+    return {r: frr_folder.Written({Path(f"lab/{r}/frr.conf"): t}) for r, t in configs.items()}
 
 
 @needs_frr
@@ -84,7 +88,7 @@ def test_what_is_generated_is_accepted_by_frr(make, tmp_path):
     plan = _plan(Areas())
     generate = getattr(frr_generate, make)
     texts = {tmp_path / f"{r}.conf": generate(plan, r, options) for r in plan.routers}
-    frr_config.check_syntax(texts)
+    frr_folder.check_syntax(texts)
 
 
 def test_the_generated_configurations_of_a_topology_contradict_nothing():
@@ -118,7 +122,7 @@ def folder(tmp_path):
 
 def _load(folder):
     plan = _plan(Triangle())
-    found = frr_config.load_folder(folder, plan.routers)
+    found = frr_folder.load_folder(folder, plan.routers)
     frr_lint.check(plan, found)
     return found
 
@@ -247,7 +251,7 @@ HANDWRITTEN = {"triangle-rip": Triangle, "campus-ospf": Campus}
 def test_the_configurations_beside_the_topologies_are_good(name):
     plan = _plan(HANDWRITTEN[name]())
     folder = PROJECT / "topologies" / "configs" / name
-    found = frr_config.load_folder(folder, plan.routers)
+    found = frr_folder.load_folder(folder, plan.routers)
     frr_lint.check(plan, found)
     assert list(found) == plan.routers
 
@@ -322,22 +326,160 @@ def test_a_managed_daemon_is_ready_when_mgmtd_has_told_it_all(daemon, under_way,
     assert frr.is_configured(daemon, ADAPTERS, transactions) == told
 
 
+AS_FRR_READS_IT = """\
+int r1-eth0
+ ip addr 192.0.2.1/24
+ ipv6 address 2001:db8::1/64
+!
+interface lo
+ ip address 10.255.0.1/32
+!
+router rip
+network 192.0.2.0/24
+version 2
+key chain ring
+ key 1
+  key-string secret
+router ospf
+ area 1 nssa
+ area 1 virtual-link 10.255.0.9
+ redistribute connected route-map twice
+route-map inner permit 10
+ set metric 5
+route-map twice permit 10
+call inner
+  router bgp 65001
+   address-family ipv4 unicast
+    network 192.0.2.0/24
+   exit-address-family
+ip route 198.51.100.0/24 blackhole
+"""
+
+
 @needs_frr
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "router rip\nnetwork 10.0.0.0/8\nversion 2\n",
-            r"frr\.conf:2: 'network 10.* is not indented",
-        ),
-        ("router rip\n network eth0\nexit\nrouter bgp 65000\n", r"frr\.conf:4: 'router bgp 65000'"),
-    ],
-)
-def test_what_no_daemon_would_get_is_refused(tmp_path, text, message):
+def test_what_frr_accepts_is_read_as_frr_reads_it(tmp_path):
+    """Abbreviated, not indented or indented too much: the daemons get what FRR makes of it."""
     (tmp_path / "r1").mkdir()
-    (tmp_path / "r1/frr.conf").write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        frr_config.load_folder(tmp_path, ["r1"])
+    (tmp_path / "r1/frr.conf").write_text(AS_FRR_READS_IT)
+    (tmp_path / "r1/staticd.conf").write_text("!\nline vty\n!\n")
+    (tmp_path / "r1/reference.json").write_text("{}")
+    (tmp_path / "__pycache__").mkdir()
+    found = frr_folder.load_folder(tmp_path, ["r1"])["r1"]
+    parts = frr_config.split(found.text)
+    assert list(parts) == ["zebra", "ripd", "ospfd", "bgpd", "staticd"]
+    assert "interface r1-eth0\n ip address 192.0.2.1/24\n" in parts["zebra"]
+    assert "router rip\n network 192.0.2.0/24\n version 2\nexit\n" in parts["ripd"]
+    assert "key-string secret" in parts["ripd"] and "virtual-link" in parts["ospfd"]
+    assert "route-map twice permit 10\n call inner\nexit" in parts["ospfd"]
+    assert " address-family ipv4 unicast\n network 192.0.2.0/24\n exit-" in parts["bgpd"]
+    assert "ip route" in parts["staticd"] and not found.left_out
+    assert own_addresses.of_routers({"r1": found.text}) == {
+        "r1": {"r1-eth0": ["192.0.2.1/24", "2001:db8::1/64"], "lo": ["10.255.0.1/32"]}
+    }
+
+
+@needs_frr
+def test_each_router_and_each_file_has_its_own_context(tmp_path):
+    """What one file ends in does not take the first lines of the next."""
+    for router in ("r1", "r2"):
+        (tmp_path / router).mkdir()
+        (tmp_path / router / "ripd.conf").write_text(" network r1-eth0\n" if router == "r2" else "")
+        (tmp_path / router / "zebra.conf").write_text("hostname r\nrouter rip\n version 2\n")
+    with pytest.raises(ConfigError, match=r"r2/ripd.conf:1: FRR says: Unknown command"):
+        frr_folder.load_folder(tmp_path, ["r1", "r2"])
+
+
+@needs_frr
+def test_what_is_not_run_is_told(tmp_path):
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "r1/daemons").write_text("ospfd=no\npimd=yes\n")
+    (tmp_path / "r1/frr.conf").write_text(
+        "interface r1-eth0\n ip pim\n ip ospf 1 area 0\nrouter ospf 1\n ospf router-id 1.1.1.1\n"
+        "router eigrp 1\nrouter ospf\nvrf red\n ip route 10.0.0.0/8 blackhole\n"
+    )
+    found = frr_folder.load_folder(tmp_path, ["r1"])["r1"]
+    told = [line.removeprefix(f"{tmp_path}/r1/") for line in found.left_out]
+    assert told[:2] == [
+        "daemons: ospfd=no: ospfd is run all the same, since the configuration needs it",
+        "daemons: pimd=yes: pimd is not run here",
+    ]
+    assert [line.split(":")[1] for line in told[2:]] == ["2", "3", "4", "6", "8"]
+    assert "10.0.0.0" not in "".join(frr_config.split(found.text).values())
+
+
+DISAGREE = {
+    "authentication": ("", " ip ospf authentication message-digest\n"),
+    "key": (
+        " ip ospf message-digest-key 1 md5 one\n",
+        " ip ospf message-digest-key 2 md5 one\n",
+    ),
+    "network type": ("", " ip ospf network non-broadcast\n"),
+    "dead-interval": ("", " ip ospf dead-interval 20\n"),
+    "area type": ("", "exit\nrouter ospf\n area 0 stub\n"),
+}
+
+
+@pytest.mark.parametrize("what", [*DISAGREE, "MTU"])
+def test_what_neighbours_disagree_on_is_named(what):
+    topo = Topo()
+    ends = [topo.addRouter(f"r{i}", ip=f"192.0.2.{i}/24") for i in (1, 2)]
+    other = {"shape2": LinkShape(mtu_bytes=1400)} if what == "MTU" else {}
+    topo.addLink(*ends, **other)
+    lines = DISAGREE.get(what, ("", ""))
+    whole = "interface {r}-eth0\n ip ospf area 0\n{more}exit\nrouter ospf\n"
+    configs = {r: whole.format(r=r, more=more) for r, more in zip(ends, lines, strict=True)}
+    with pytest.raises(ConfigError, match=f"{what} of r1-eth0 is .*, of its neighbour r2-eth0 "):
+        frr_lint.check(make_plan(topo), _written(configs))
+    passive = configs | {
+        "r2": configs["r2"].replace(" ip ospf area", " ip ospf passive\n ip ospf area")
+    }
+    frr_lint.check(make_plan(topo), _written(passive))  # it does not speak there
+
+
+def test_keys_of_rip_are_compared_by_their_chains():
+    topo = Topo()
+    for i in (1, 2):
+        topo.addRouter(f"r{i}", ip=f"192.0.2.{i}/24")
+    topo.addLink("r1", "r2")
+    whole = (
+        "key chain {r}\n key 1\n  key-string {key}\n"
+        "interface {r}-eth0\n ip rip authentication key-chain {r}\nrouter rip\n network {r}-eth0\n"
+    )
+    same = {r: whole.format(r=r, key="a") for r in ("r1", "r2")}
+    frr_lint.check(make_plan(topo), _written(same))
+    with pytest.raises(ConfigError, match="key of r1-eth0 is 1: a, of its neighbour r2-eth0 1: b"):
+        frr_lint.check(make_plan(topo), _written(same | {"r2": whole.format(r="r2", key="b")}))
+
+
+@needs_frr
+def test_a_topology_is_made_of_shared_subnets(tmp_path):
+    """A link, a LAN of three, a stub, and a link that only its ends' names show."""
+    texts = {
+        "r1": "interface eth-r2\n ip address 10.0.0.1/32\ninterface lan\n ip address 10.1.0.1/24\n",
+        "r2": "interface eth-r1\n ip address 10.0.0.2/32\ninterface lan\n ip address 10.1.0.2/24\n",
+        "r3": "interface lan\n ip address 10.1.0.3/24\ninterface up\n ipv6 address fd::1/64\n"
+        "interface lo\n ip address 3.3.3.3/32\n",
+        "r4": "interface down\n ipv6 address fd::2/64\ninterface stub\n ip address 10.9.0.1/24\n",
+    }
+    for router, text in texts.items():
+        (tmp_path / router).mkdir()
+        (tmp_path / router / "zebra.conf").write_text(text)
+    topo = routing.from_configs(str(tmp_path))
+    assert topo.ends == [
+        [("r1", "eth-r2"), ("r2", "eth-r1")],
+        [("r1", "lan"), ("r2", "lan"), ("r3", "lan")],
+        [("r3", "up"), ("r4", "down")],
+        [("r4", "stub")],
+    ]
+    files = routing.config_files(topo, frr_generate.rip, str(tmp_path))
+    for name, text in files.items():
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text(text)
+    again = make_plan(routing.topology_of(tmp_path / "run", list))
+    assert [str(a) for a in again.loopbacks["r3"]] == ["3.3.3.3/32"]
+    named = {**globals()}
+    exec(from_configs.as_file(topo, "lab"), named)
+    assert make_plan(named["Lab"]()) == again == make_plan(topo)
 
 
 def test_a_route_map_reaches_zebra_too():

@@ -208,3 +208,77 @@ def test_both_ends_of_a_31_have_ipv6_addresses_of_their_own():
     plan = make_plan(topo)
     ends = [port.ipv6 for ports in plan.ports.values() for port in ports]
     assert len(set(ends)) == 2 and None not in ends
+
+
+class Exact(Topo):
+    """Two routers on a switch with addresses of their own, and a host beside one of them."""
+
+    planned = False
+
+    def build(self):
+        self.addRouter("r1", loopback=("1.1.1.1/32", "2001:db8::1/128"))
+        self.addRouter("r2")
+        self.addSwitch("s1")
+        ends = {"ip": "10.0.1.1/32", "ipv6": "2001:db8:1::1/64", "addresses": ["10.9.0.1/24"]}
+        self.addLink("r1", "s1", params1=ends)
+        self.addLink("r2", "s1", params1={"ip": "10.0.255.2/32"})
+        self.addLink("r1", "r2")
+
+
+def test_a_topology_can_have_exactly_its_own_addresses():
+    plan = make_plan(Exact())
+    found = {p.name: [str(a) for a in p.addresses] for n in ("r1", "r2") for p in plan.ports[n]}
+    assert found == {
+        "r1-eth0": ["10.0.1.1/32", "2001:db8:1::1/64", "10.9.0.1/24"],
+        "r2-eth0": ["10.0.255.2/32"],
+        "r1-eth1": [],
+        "r2-eth1": [],
+    }
+    assert [str(a) for a in plan.loopbacks["r1"]] == ["1.1.1.1/32", "2001:db8::1/128"]
+    assert "r2" not in plan.loopbacks
+    assert static_routes(plan, lambda *_: 0.0) == []  # no address of the other is in one's prefix
+
+
+class Partly(Topo):
+    """A router that steps out of the plan, and one that does not; two hosts and a link."""
+
+    def build(self):
+        self.addRouter("r1", planned=False, ip="192.0.2.1/24", ipv6="2001:db8::1/64")
+        self.addRouter("r2")
+        for node in ("h1", "h2"):
+            self.addHost(node)
+        self.addLink("r1", "h1")
+        self.addLink("r2", "h2")
+        self.addLink("r2", "r1", planned=False, params1={"ip": "198.51.100.2/30"})
+
+
+def test_one_router_or_link_can_step_out_of_the_plan():
+    plan = make_plan(Partly())
+    assert [str(a) for a in plan.ports["h1"][0].addresses] == ["192.0.2.11/24", "2001:db8::b/64"]
+    assert [str(a) for a in plan.ports["h2"][0].addresses] == ["10.0.1.11/24", "fd00:0:0:2::b/64"]
+    assert [p.addresses for p in plan.ports["r1"]][1] == ()
+    assert list(plan.loopbacks) == ["r2"]
+    default = [r for r in default_routes(plan) if r.node == "h1"]
+    assert [str(r.via) for r in default] == ["192.0.2.1", "2001:db8::1"]
+
+
+def test_addresses_of_32_bits_may_differ_on_one_lan():
+    topo = Two(one="10.7.0.1/32", host="10.7.0.9/32")
+    plan = make_plan(topo)
+    assert [str(p.ipv4) for p in plan.segments[0].ports] == ["10.7.0.1/32", "10.7.0.9/32"]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"ipv6": "2001::g/64"}, "h1-eth0: ipv6 '2001::g/64' is not an IPv6 address"),
+        ({"addresses": ["10.0.0.1"]}, "address '10.0.0.1' needs a prefix length"),
+    ],
+)
+def test_bad_addresses_are_named(option, message):
+    topo = Topo()
+    topo.addRouter("r1")
+    topo.addHost("h1")
+    topo.addLink("h1", "r1", params1=option)
+    with pytest.raises(ConfigError, match=message):
+        make_plan(topo)

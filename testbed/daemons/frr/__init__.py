@@ -167,9 +167,42 @@ class Staticd(FrrDaemon):
     name, program = "staticd", f"{FOLDER}/staticd"
 
 
-KINDS: dict[str, type[FrrDaemon]] = {
-    kind.name: kind for kind in (Mgmtd, Zebra, Ripd, Ripngd, Ospfd, Ospf6d, Staticd)
-}
+class Isisd(FrrDaemon):
+    """IS-IS (ISO/IEC 10589, RFC 1195)."""
+
+    name, program = "isisd", f"{FOLDER}/isisd"
+
+
+class Bfdd(FrrDaemon):
+    """Bidirectional forwarding detection (RFC 5880), for the protocols that ask for it."""
+
+    name, program = "bfdd", f"{FOLDER}/bfdd"
+
+    def argv(self, place: Place) -> list[str]:
+        """Its control socket is the router's own as well."""
+        return [*super().argv(place), "--bfdctl", f"{place.state}/bfdd.sock"]
+
+
+class Bgpd(FrrDaemon):
+    """BGP version 4 (RFC 4271)."""
+
+    name, program = "bgpd", f"{FOLDER}/bgpd"
+    needs = ("zebra", "bfdd")
+
+
+_KINDS: tuple[type[FrrDaemon], ...] = (
+    Mgmtd,
+    Zebra,
+    Bfdd,
+    Ripd,
+    Ripngd,
+    Ospfd,
+    Ospf6d,
+    Isisd,
+    Bgpd,
+    Staticd,
+)
+KINDS: dict[str, type[FrrDaemon]] = {kind.name: kind for kind in _KINDS}
 """In the order of their start."""
 
 

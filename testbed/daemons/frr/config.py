@@ -1,8 +1,4 @@
-"""FRR configurations as text: split one router's file into the daemons' own, check it, load it.
-
-A router's configuration is one ``frr.conf`` as any FRR lab has it, or a file for each daemon
-(``zebra.conf``, ``ripd.conf``, ...). Handwritten ones are checked before anything starts: by
-FRR's own checker, then against the topology (see `testbed.daemons.frr.lint`).
+"""FRR configurations as text: the blocks of a router's configuration, and each daemon's part of it.
 
 From FRR 10 on, mgmtd reads the configuration of several daemons in their place: see `managed`.
 """
@@ -10,33 +6,38 @@ From FRR 10 on, mgmtd reads the configuration of several daemons in their place:
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from testbed.core.errors import ConfigError, MissingPrerequisiteError, nearest
-from testbed.core.files import read_input
+from testbed.daemons.frr import words as frr_words
 
-PROTOCOLS = {"rip": "ripd", "ripng": "ripngd", "ospf": "ospfd", "ospf6": "ospf6d"}
+PROTOCOLS = {
+    "rip": "ripd",
+    "ripng": "ripngd",
+    "ospf": "ospfd",
+    "ospf6": "ospf6d",
+    "isis": "isisd",
+    "bgp": "bgpd",
+}
 """``router <word>`` → the daemon it needs."""
-
-FILES = ("frr.conf", "zebra.conf", "ripd.conf", "ripngd.conf", "ospfd.conf", "ospf6d.conf")
-"""Files that a router's folder may contain."""
 
 _INTERFACE_LINES = {
     "ripd": re.compile(r"(no )?ip rip\b"),
     "ripngd": re.compile(r"(no )?ipv6 ripng\b"),
     "ospfd": re.compile(r"(no )?ip ospf\b"),
     "ospf6d": re.compile(r"(no )?ipv6 ospf6\b"),
+    "isisd": re.compile(r"(no )?(isis|ip router isis|ipv6 router isis)\b"),
 }
 _TOP_LINES = {
-    "ripd": re.compile(r"(no )?(debug rip |key chain )"),
+    "ripd": re.compile(r"(no )?debug rip "),
     "ripngd": re.compile(r"(no )?debug ripng "),
     "ospfd": re.compile(r"(no )?debug ospf "),
     "ospf6d": re.compile(r"(no )?debug ospf6 "),
+    "isisd": re.compile(r"(no )?debug isis "),
+    "bgpd": re.compile(
+        r"(no )?(debug bgp |bgp |ip (as-path|(large-|ext)?community-list) |bgp$|rpki$)"
+    ),
+    "bfdd": re.compile(r"(no )?(bfd$|debug bfd )"),
     "staticd": re.compile(r"(no )?(ip|ipv6) route "),
     "zebra": re.compile(
         r"(no )?(debug zebra|ip forwarding|ipv6 forwarding|ip protocol|ipv6 protocol|router-id"
@@ -55,6 +56,14 @@ _FILTERS = re.compile(
     r"|ip(v6)? nht|ip(v6)? import-table|allow-external-route-update|agentx|username|debug)\b"
 )
 _IGNORED = re.compile(r"(!|#|end$|exit$|frr (version|defaults) |service integrated-vtysh)|$")
+_KEY_CHAIN = re.compile(r"key[ -]?chain\b")
+_NAMES_KEY_CHAIN = {
+    "ripd": re.compile(r"ip rip authentication key-chain\b"),
+    "ospfd": re.compile(r"ip ospf authentication key-chain\b"),
+    "ospf6d": re.compile(r"ipv6 ospf6 authentication keychain\b"),
+    "isisd": re.compile(r"isis .*key-chain\b"),
+}
+_BFD = re.compile(r"(neighbor \S+|ip ospf|ipv6 ospf6|isis|ip rip) bfd\b|bfd default-profile")
 
 
 @dataclass(frozen=True)
@@ -72,60 +81,63 @@ class Block:
     line: int
 
 
-@dataclass(frozen=True)
-class Written:
-    """A router's handwritten configuration.
-
-    Attributes:
-        files: file → its content, in reading order.
-    """
-
-    files: Mapping[Path, str]
-
-    @property
-    def text(self) -> str:
-        """The whole manifest."""
-        return "\n".join(self.files.values())
-
-    def place(self, line: int) -> str:
-        """``file:line`` of a line of `text`; the first file for line 0."""
-        lines = [
-            f"{file}:{number}"
-            for file, text in self.files.items()
-            for number, _ in enumerate((text + "\n").splitlines(), 1)
-        ]
-        return lines[line - 1] if line else str(next(iter(self.files)))
-
-
 def blocks(text: str) -> Iterator[Block]:
-    """The blocks of a configuration, in order; comments and ``exit`` left out."""
+    """The blocks of a configuration as FRR reads it: abbreviations written out, no comments.
+
+    Lines belong to the block above them as FRR has it, whatever their indentation.
+    """
     head, first, body = "", 0, list[tuple[int, str]]()
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
-        if _IGNORED.match(stripped) or stripped.startswith("exit-"):
+        if line[:1].strip() and stripped == "end":
+            if head:
+                yield Block(head, tuple(body), first)
+            head = ""
+        if _IGNORED.match(stripped) or _is_end(stripped):
             continue
-        if line[0].isspace() and head:
-            body.append((number, stripped))
+        top = frr_words.written_out(stripped)
+        inner = frr_words.written_out(stripped, head.split(" ", 1)[0]) if head else top
+        if head and _is_inside(line, top, inner, head):
+            body.append((number, inner))
             continue
         if head:
             yield Block(head, tuple(body), first)
-        head, first, body = stripped, number, []
+        head, first, body = top, number, []
     if head:
         yield Block(head, tuple(body), first)
 
 
+def _is_end(line: str) -> bool:
+    """``exit-vrf`` and the like; an address family's stays, since lines of the router follow it."""
+    return line.startswith("exit-") and line != "exit-address-family"
+
+
+def _is_inside(line: str, top: str, inner: str, head: str) -> bool:
+    if frr_words.begins_block(top, head):
+        return False
+    return line[0].isspace() or frr_words.belongs_above(inner, head)
+
+
 def daemon_names(text: str) -> list[str]:
     """Daemons a configuration needs: zebra, then one for each protocol it has."""
-    found = [b.head.split()[1] for b in blocks(text) if b.head.startswith("router ")]
-    names = [daemon for word, daemon in PROTOCOLS.items() if word in found]
-    statics = any(_TOP_LINES["staticd"].match(b.head) for b in blocks(text))
-    return ["zebra", *names, *(["staticd"] * statics)]
+    found = list(blocks(text))
+    protocols = [b.head.split()[1] for b in found if b.head.startswith("router ")]
+    names = [daemon for word, daemon in PROTOCOLS.items() if word in protocols]
+    statics = any(_TOP_LINES["staticd"].match(b.head) for b in found)
+    bfd = any(b.head == "bfd" or any(_BFD.search(line) for _, line in b.lines) for b in found)
+    return ["zebra", *names, *(["staticd"] * statics), *(["bfdd"] * bfd)]
 
 
 def split(text: str) -> dict[str, str]:
     """A router's configuration as daemon → its part."""
     parts: dict[str, list[str]] = {name: [] for name in daemon_names(text)}
+    with_keys = [d for d, pattern in _NAMES_KEY_CHAIN.items() if pattern.search(text)]
     for block in blocks(text):
+        if _KEY_CHAIN.match(block.head):
+            for daemon in parts:
+                if daemon in with_keys or (not with_keys and daemon == "ripd"):
+                    parts[daemon] += _rendered(block, [line for _, line in block.lines])
+            continue
         for daemon, lines in _shares(block, parts).items():
             parts[daemon] += _rendered(block, lines)
     return {daemon: "\n".join(lines) + "\n" for daemon, lines in parts.items()}
@@ -160,7 +172,10 @@ def _rendered(block: Block, lines: Iterable[str]) -> list[str]:
 
 
 def _exit(block: Block) -> list[str]:
-    return ["exit"] if block.head.split()[0] in ("interface", "router", "route-map", "key") else []
+    return ["exit"] if block.head.split()[0] in _CLOSED else []
+
+
+_CLOSED = ("interface", "router", "route-map", "key", "bfd", "vrf", "rpki")
 
 
 def _shares(block: Block, daemons: Collection[str]) -> dict[str, list[str]]:
@@ -168,7 +183,7 @@ def _shares(block: Block, daemons: Collection[str]) -> dict[str, list[str]]:
     lines = [line for _, line in block.lines]
     words = block.head.split()
     if words[0] == "router":
-        owner = PROTOCOLS.get(words[1] if len(words) > 1 else "")
+        owner = None if is_instance(block.head) else PROTOCOLS.get(words[1] if words[1:] else "")
         return {owner: lines} if owner in daemons and owner else {}
     if words[0] == "interface":
         shares: dict[str, list[str]] = {}
@@ -176,140 +191,21 @@ def _shares(block: Block, daemons: Collection[str]) -> dict[str, list[str]]:
             match = [d for d, pattern in _INTERFACE_LINES.items() if pattern.match(line)]
             shares.setdefault(match[0] if match else "zebra", []).append(line)
         return {d: found for d, found in shares.items() if d in daemons}
+    if block.head.startswith("vrf "):
+        return {}
     for daemon, pattern in _TOP_LINES.items():
         if pattern.match(block.head):
             return {daemon: lines} if daemon in daemons else {}
     if _SHARED.match(block.head):
         return dict.fromkeys(daemons, lines)
-    return {d: lines for d in daemons if d != "staticd"}  # filters, route maps
+    return {d: lines for d in daemons if d not in _WITHOUT_FILTERS}  # filters, route maps
 
 
-def load_folder(folder: Path, routers: Collection[str]) -> dict[str, Written]:
-    """Handwritten configurations: ``<folder>/<router>/frr.conf`` or a file for each daemon.
-
-    Raises:
-        ConfigError: no such folder, a folder without a router, a file without a daemon, or a router
-            without a configuration; or what FRR's checker reports, with file and line.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"--configs {folder}: no such folder")
-    found: dict[str, list[Path]] = {}
-    for path in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        if path.name not in routers:
-            raise ConfigError(
-                f"{path}: no router '{path.name}' in this topology"
-                f"{nearest(path.name, routers)}; its routers are {', '.join(routers)}"
-            )
-        found[path.name] = _files_of(path)
-    missing = [router for router in routers if router not in found]
-    if missing:
-        raise ConfigError(
-            f"{folder}: no configuration for {', '.join(missing)}; "
-            f"write {folder.name}/{missing[0]}/frr.conf"
-        )
-    texts = {file: _text_of(file) for files in found.values() for file in files}
-    check_syntax(texts)
-    for file, text in texts.items():
-        _check_blocks(file, text)
-    return {
-        router: Written({file: texts[file] for file in files}) for router, files in found.items()
-    }
+_WITHOUT_FILTERS = ("staticd", "bfdd")
 
 
-def _check_blocks(file: Path, text: str) -> None:
-    """Refuse what FRR's checker accepts, but no daemon here would read."""
-    above = ""
-    for block in blocks(text):
-        words = block.head.split()
-        if words[0] == "router" and (len(words) < 2 or words[1] not in PROTOCOLS):
-            raise ConfigError(
-                f"{file}:{block.line}: '{block.head}': unknown protocol here; "
-                f"known: router {', '.join(PROTOCOLS)}"
-            )
-        if words[0] in ("router", "interface"):
-            above = block.head
-        elif above and not block.lines and not _is_top_level(block.head):
-            raise ConfigError(
-                f"{file}:{block.line}: '{block.head}' is not indented; "
-                f"indent it by a space if it belongs to '{above}'"
-            )
-
-
-def _is_top_level(line: str) -> bool:
-    known = (*_TOP_LINES.values(), _SHARED, _FILTERS)
-    return any(pattern.match(line) for pattern in known)
-
-
-def _files_of(path: Path) -> list[Path]:
-    """A router's configuration files."""
-    files = []
-    for file in sorted(path.iterdir()):
-        if file.name in ("daemons", "vtysh.conf") or file.name.startswith("."):
-            continue  # of a system-wide FRR; here the configuration says which daemons run
-        if file.name not in FILES:
-            raise ConfigError(
-                f"{file}: is not a configuration file of FRR{nearest(file.name, FILES)}; "
-                f"allowed: {', '.join(FILES)}"
-            )
-        files.append(file)
-    if not files:
-        raise ConfigError(f"{path}: is empty; write {path.name}/frr.conf")
-    return files
-
-
-def _checker() -> tuple[list[str], dict[str, str] | None]:
-    """FRR's shell, the host's or else an image's, and its environment (None: ours)."""
-    if shutil.which("vtysh") is not None:
-        return ["vtysh"], None
-    from testbed.machine.image import choice, native
-
-    image, _ = choice.choose()
-    if image is None:
-        raise MissingPrerequisiteError("vtysh", "sudo apt-get install frr")
-    return native.argv(image.root, "usr/bin/vtysh"), native.environment(image.root)
-
-
-def _text_of(file: Path) -> str:
-    """The text of a configuration file, checked for broken content."""
-    try:
-        text = read_input(file).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{file}:{line}: is not UTF-8 text; save it as UTF-8") from None
-    if next(blocks(text), None) is None:
-        raise ConfigError(f"{file}: configures nothing; write 'router ospf' or remove it")
-    return text
-
-
-def check_syntax(texts: Mapping[Path, str]) -> None:
-    """Makes FRR's own checker read all files at once; it needs no privilege and starts nothing.
-
-    Its exit code reflects only the last line, so its output is parsed.
-
-    Args:
-        texts: file → its content.
-
-    Raises:
-        MissingPrerequisiteError: FRR is not installed.
-        ConfigError: the first line it does not understand: file, line, text and reason.
-    """
-    checker, environment = _checker()
-    places: list[tuple[Path, int]] = []
-    with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as whole:
-        for file, text in texts.items():
-            lines = text.splitlines()
-            places += [(file, number) for number in range(1, len(lines) + 1)]
-            whole.writelines(line + "\n" for line in lines)
-        whole.flush()
-        argv = [*checker, "-C", "-f", whole.name]
-        done = subprocess.run(
-            argv, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
-    said = done.stdout + done.stderr
-    match = re.search(r"^line (\d+): % (.*?)\s*(\[\d+\])?: *(.*)$", said, re.M)
-    if match is None:
-        if done.returncode == 0:
-            return
-        raise ConfigError(f"{next(iter(texts))}: FRR says: {said.strip()}")
-    file, number = places[int(match[1]) - 1]
-    raise ConfigError(f"{file}:{number}: FRR says: {match[2]}: {match[4].strip()}")
+def is_instance(head: str) -> bool:
+    """Whether a router's block is of a protocol's further process, or of a VRF."""
+    words = head.split()
+    numbered = words[1:2] in (["ospf"], ["ospf6"]) and words[2:3] != []
+    return numbered or "vrf" in words[2:] or "view" in words[2:]

@@ -77,7 +77,7 @@ def rip(plan: Plan, router: str, options: Rip) -> str:
     timers = (options.update_s, options.timeout_s, options.garbage_s)
     lines += [f" timers basic {' '.join(map(str, timers))}"]
     lines += [f" network {port.ipv4.network}" for port in plan.ports[router] if port.ipv4]
-    lines += [f" network {plan.loopbacks[router][0].network}"]
+    lines += [f" network {a.network}" for a in plan.loopbacks.get(router, ()) if a.version == 4]
     lines += [f" passive-interface {port.name}" for port in _silent(plan, router)]
     lines += [f" redistribute {source}" for source in options.redistribute]
     return _text([*lines, "exit"])
@@ -113,15 +113,16 @@ def ospf(plan: Plan, router: str, options: Ospf) -> str:
         ]
     for prefix in options.static.get(router, ()):
         lines += [f"ip route {prefix} blackhole", "!"]
-    loopback = plan.loopbacks[router][0]
-    lines += ["router ospf", f" ospf router-id {loopback.ip}"]
+    lines += ["router ospf", f" ospf router-id {router_id(plan, router)}"]
     lines += [f" auto-cost reference-bandwidth {options.reference_mbps}"]
     lines += [
         f" network {port.ipv4.network} area {options.areas.get(port.name, BACKBONE)}"
         for port in plan.ports[router]
         if port.ipv4
     ]
-    lines += [f" network {loopback.network} area {_home_area(plan, router, options)}"]
+    home = _home_area(plan, router, options)
+    own = [a.network for a in plan.loopbacks.get(router, ()) if a.version == 4]
+    lines += [f" network {network} area {home}" for network in own]
     return _text([*lines, *_beyond(plan, router, options), "exit"])
 
 
@@ -142,9 +143,16 @@ def ospf6(plan: Plan, router: str, options: Ospf) -> str:
     home = _home_area(plan, router, options)
     lines += ["interface lo", f" ipv6 ospf6 area {home}", "exit", "!"]
     lines += [f"ipv6 route {prefix} blackhole" for prefix in options.static.get(router, ())]
-    lines += ["router ospf6", f" ospf6 router-id {plan.loopbacks[router][0].ip}"]
+    lines += ["router ospf6", f" ospf6 router-id {router_id(plan, router)}"]
     lines += [f" auto-cost reference-bandwidth {options.reference_mbps}"]
     return _text([*lines, *_beyond(plan, router, options), "exit"])
+
+
+def router_id(plan: Plan, router: str) -> str:
+    """A router's identifier: its loopback's IPv4 address, else its first other one."""
+    loopback = plan.loopback(router)
+    own = [loopback.ip] if loopback else [p.ipv4.ip for p in plan.ports[router] if p.ipv4]
+    return str(own[0] if own else f"0.0.0.{plan.routers.index(router) + 1}")
 
 
 def _beyond(plan: Plan, router: str, options: Ospf) -> list[str]:

@@ -2,7 +2,7 @@
 
 FRR's own checker reads each file separately. Here the files are compared with the topology and with
 each other: networks that match nothing, interfaces that do not exist, router ids used twice,
-    neighbours that will never agree on hello intervals or areas.
+neighbours that will never agree (`testbed.daemons.frr.agreement`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 
 from testbed.core.errors import ConfigError, nearest
-from testbed.daemons.frr.config import Block, Written, blocks
-from testbed.net.plan import Plan, Port
+from testbed.daemons.frr import agreement
+from testbed.daemons.frr.config import Block, blocks, is_instance
+from testbed.daemons.frr.folder import Written
+from testbed.net.plan import Plan
 
-_ROUTER_ID = re.compile(r"(ospf6? )?router-id (\S+)")
-_DEFAULT = {"hello-interval": "10", "dead-interval": "40"}
+_ROUTER_ID = re.compile(r"(ospf6? |bgp )?router-id (\S+)")
+_KINDS = ("rip", "ripng", "ospf", "ospf6")
+"""Protocols whose ``network`` statements name the router's own networks."""
 
 
 def check(plan: Plan, configs: Mapping[str, Written]) -> None:
@@ -29,12 +30,13 @@ def check(plan: Plan, configs: Mapping[str, Written]) -> None:
         for number, line in _statements(parsed[router], "network "):
             _check_network(plan, router, line, config.place(number))
     _check_router_ids(configs, parsed)
-    _check_neighbours(plan, configs, parsed)
+    agreement.check(plan, configs, parsed)
 
 
 def _statements(parsed: list[Block], start: str) -> Iterator[tuple[int, str]]:
     for block in parsed:
-        if block.head.startswith("router "):
+        words = block.head.split()
+        if words[0] == "router" and words[1] in _KINDS and not is_instance(block.head):
             yield from ((n, line) for n, line in block.lines if line.startswith(start))
 
 
@@ -61,7 +63,7 @@ def _check_network(plan: Plan, router: str, line: str, where: str) -> None:
         raise ConfigError(
             f"{where}: '{line}' names neither a prefix nor an interface; {router} has {names}"
         ) from None
-    own = [a.ip for p in plan.ports[router] for a in (p.ipv4, p.ipv6) if a]
+    own = [a.ip for p in plan.ports[router] for a in p.addresses]
     own += [a.ip for a in plan.loopbacks.get(router, ())]
     if not any(a.version == prefix.version and a in prefix for a in own):
         addresses = ", ".join(str(a) for a in own if a.version == prefix.version)
@@ -73,87 +75,17 @@ def _check_network(plan: Plan, router: str, line: str, where: str) -> None:
 def _check_router_ids(configs: Mapping[str, Written], parsed: Mapping[str, list[Block]]) -> None:
     owner: dict[str, tuple[str, str]] = {}
     for router, config in configs.items():
-        for block in (b for b in parsed[router] if b.head.startswith("router ospf")):
+        for block in parsed[router]:
+            if not block.head.startswith("router ") or is_instance(block.head):
+                continue
             for number, line in block.lines:
                 if match := _ROUTER_ID.fullmatch(line):
                     where = config.place(number)
-                    other, there = owner.setdefault(f"{block.head} {match[2]}", (router, where))
+                    other, there = owner.setdefault(
+                        f"{block.head.split()[1]} {match[2]}", (router, where)
+                    )
                     if other != router:
                         raise ConfigError(
                             f"{where}: router-id {match[2]} already belongs to {other} ({there}); "
                             "give every router an id of its own"
                         )
-
-
-def _check_neighbours(
-    plan: Plan, configs: Mapping[str, Written], parsed: Mapping[str, list[Block]]
-) -> None:
-    """Both ends of a link must agree on area, hello and dead interval (RFC 2328 §10.5)."""
-    for settings_of in (_ospf_settings, _ospf6_settings):
-        settings = {
-            port.name: settings_of(port, parsed[router])
-            for router in configs
-            for port in plan.ports[router]
-        }
-        for segment in plan.segments:
-            spoken = [p for p in segment.ports if settings.get(p.name)]
-            for one, two in pairwise(spoken):
-                for name, mine in settings[one.name].items():
-                    theirs = settings[two.name][name]
-                    if mine.value != theirs.value:
-                        raise ConfigError(
-                            f"{configs[one.node].place(mine.line)}: {name} of {one.name} is "
-                            f"{mine.value}, of its neighbour {two.name} {theirs.value} "
-                            f"({configs[two.node].place(theirs.line)}); make them the same"
-                        )
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """A setting of an interface, and its line; 0: none, it is the default."""
-
-    value: str
-    line: int = 0
-
-
-def _ospf_settings(port: Port, parsed: list[Block]) -> dict[str, _Setting]:
-    """Area, hello and dead interval of an interface; empty if OSPF does not run on it."""
-    areas = [
-        _Setting(_area(line.split()[3]), number)
-        for block in parsed
-        if block.head == "router ospf"
-        for number, line in block.lines
-        if line.startswith("network ") and _covers(line.split()[1], port)
-    ]
-    return _settings(port, parsed, ["ip", "ospf"], areas)
-
-
-def _ospf6_settings(port: Port, parsed: list[Block]) -> dict[str, _Setting]:
-    """The same for OSPFv3, where only the interface says which area it is in."""
-    return _settings(port, parsed, ["ipv6", "ospf6"], [])
-
-
-def _settings(
-    port: Port, parsed: list[Block], words: list[str], areas: list[_Setting]
-) -> dict[str, _Setting]:
-    """The values of an interface's lines that begin with `words`, with the defaults."""
-    found = {name: _Setting(value) for name, value in _DEFAULT.items()}
-    for block in parsed:
-        if block.head == f"interface {port.name}":
-            for number, line in block.lines:
-                first, rest = line.split()[:2], line.split()[2:]
-                if first == words and len(rest) > 1:
-                    if rest[0] == "area":
-                        areas = [_Setting(_area(rest[1]), number)]
-                    elif rest[0] in found:
-                        found[rest[0]] = _Setting(rest[1], number)
-    return {"area": areas[0], **found} if areas else {}
-
-
-def _covers(word: str, port: Port) -> bool:
-    return port.ipv4 is not None and port.ipv4.ip in ipaddress.ip_network(word, strict=False)
-
-
-def _area(word: str) -> str:
-    """``0`` and ``0.0.0.0`` are the same area."""
-    return str(ipaddress.IPv4Address(int(word))) if word.isdigit() else word
