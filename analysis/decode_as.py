@@ -14,7 +14,7 @@ import pandas as pd
 
 from testbed.core.errors import ConfigError, nearest
 
-PROTOCOLS = ("dns", "dhcp", "http", "openflow", "rip", "ripng")
+PROTOCOLS = ("bgp", "dns", "dhcp", "http", "openflow", "rip", "ripng")
 """Those that dissectors know by ports (HTTP: where a stream is searched for messages)."""
 
 _ATTRIBUTE = "decode_as"

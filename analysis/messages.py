@@ -274,6 +274,28 @@ def _ospf(row: Row) -> str:
     return ", ".join(filter(None, [f"v{row['version']} {row['type']}", router, about]))
 
 
+def _bgp(row: Row) -> str:
+    if row["type"] == "OPEN":
+        return f"OPEN, AS {row['asn']}, router {row['router_id']}, hold time {row['hold_s']} s"
+    if row["type"] == "NOTIFICATION":
+        return _joined("NOTIFICATION", row["error"])
+    path = row["as_path"]
+    by = "" if path is None else f"path {path}" if path else "from inside the AS"
+    gone = f"withdraws {_prefixes(row['withdrawn'])}" if row["withdrawn"] else ""
+    if row["type"] == "UPDATE" and not (row["prefixes"] or row["withdrawn"]):
+        return "UPDATE, end of the table"
+    parts = [_prefixes(row["prefixes"] or ""), by if row["prefixes"] else "", gone]
+    said = ", ".join(filter(None, parts))
+    return _joined(row["type"], said)
+
+
+def _prefixes(written: str) -> str:
+    """A few of the prefixes, and how many more."""
+    each = written.split(",") if written else []
+    more = f" and {len(each) - _MOST_ANSWERS} more" if len(each) > _MOST_ANSWERS else ""
+    return ", ".join(each[:_MOST_ANSWERS]) + more
+
+
 def _openflow(row: Row) -> str:
     carried = ""
     if row["ip_src"]:
@@ -304,6 +326,7 @@ _WORDS: dict[str, Callable[[Row], str]] = {
     "ospf": _ospf,
     "openflow": _openflow,
     "igmp": _igmp,
+    "bgp": _bgp,
 }
 """Dissector → what one row of its table says."""
 

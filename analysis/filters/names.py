@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis import tcp
 from analysis.dissect import (
+    bgp,
     dhcp,
     dns,
     http,
@@ -144,6 +145,7 @@ DISSECTORS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "openflow": openflow.read,
     "openflow_v4": openflow.read,
     "igmp": igmp.read,
+    "bgp": bgp.read,
 }
 """A protocol above → its dissector, whose table has a column `frame`."""
 
@@ -163,6 +165,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "openflow": openflow.COLUMNS,
     "openflow_v4": openflow.COLUMNS,
     "igmp": igmp.COLUMNS,
+    "bgp": bgp.COLUMNS,
 }
 """A protocol above → the columns its dissector reads."""
 
@@ -214,6 +217,9 @@ DISSECTED: dict[str, tuple[str, str]] = {
     "rip.command": ("rip", "command"),
     "ripng.cmd": ("ripng", "command"),
     "rip.version": ("rip", "version"),
+    "bgp.type": ("bgp", "type"),
+    "bgp.open.myas": ("bgp", "asn"),
+    "bgp.open.identifier": ("bgp", "router_id"),
     "ospf.msg": ("ospf", "type"),
     "ospf.srcrouter": ("ospf", "router_id"),
     "ospf.area_id": ("ospf", "area"),

@@ -58,6 +58,7 @@ _LAYERS: dict[str, tuple[str, _Reader]] = {
     "tls": ("TLS", applications.tls),
     "quic": ("QUIC", quic.quic),
     "openflow": ("OpenFlow", applications.openflow),
+    "bgp": ("BGP", applications.bgp),
     "data": ("data", link.data),
 }
 """Layer → its title, and what reads it and says which layer it carries."""

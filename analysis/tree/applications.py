@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.dissect import bgp as bgp_messages
 from analysis.dissect import dhcp as dhcp_messages
 from analysis.dissect import dns as dns_messages
 from analysis.dissect import openflow as openflow_messages
@@ -268,6 +269,36 @@ def openflow(part: Part) -> str:
         if message.left:
             message.raw("body", message.left)
         message.node.value = openflow_messages.TYPES.get(kind, str(kind))
+        said.append(message.node.value)
+    part.node.value = ", ".join(said[:6])
+    return ""
+
+
+def bgp(part: Part) -> str:
+    """RFC 4271 §4: headers of the messages, and the fixed fields of an OPEN."""
+    said = []
+    for _ in part.each():
+        length = int.from_bytes(part.peek(18)[16:18], "big")
+        message = part.below("message", min(max(length, 19), part.left))
+        message.hexa("marker", 16)
+        message.uint("length", 2, unit="bytes")
+        kind = message.uint("type", 1, bgp_messages.TYPES)
+        if kind == 1 and message.left >= 10:
+            message.uint("version", 1)
+            message.uint("my AS", 2)
+            message.uint("hold time", 2, unit="s")
+            message.ip4("router id")
+        elif kind == 2 and message.left >= 2:
+            withdrawn = message.uint("withdrawn length", 2, unit="bytes")
+            if withdrawn and message.left >= withdrawn:
+                message.raw("withdrawn prefixes", withdrawn)
+            if message.left >= 2:
+                attributes = message.uint("attributes length", 2, unit="bytes")
+                if attributes and message.left >= attributes:
+                    message.raw("path attributes", attributes)
+        if message.left:
+            message.raw("prefixes" if kind == 2 else "body", message.left)
+        message.node.value = bgp_messages.TYPES.get(kind, str(kind))
         said.append(message.node.value)
     part.node.value = ", ".join(said[:6])
     return ""

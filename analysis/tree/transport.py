@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.dissect import dhcp, dns, openflow, rip
+from analysis.dissect import bgp, dhcp, dns, openflow, rip
 from analysis.packets import flag_names
 from analysis.tree import http2, quic
 from analysis.tree.nodes import Part
@@ -117,6 +117,8 @@ def _application(part: Part, ports: tuple[int, int]) -> str:
         return "tls"
     if openflow.PORT in ports:
         return "openflow"
+    if bgp.PORT in ports:
+        return "bgp"
     if 53 in ports:
         return "dns_tcp"
     return "http2" if http2.begins(part.peek(part.left)) else "data"

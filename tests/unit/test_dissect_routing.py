@@ -2,6 +2,7 @@
 
 import csv
 import json
+import struct
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 
 from analysis import ospf as paths
 from analysis import ospf3, packets
-from analysis.dissect import ospf, rip
+from analysis.dissect import bgp, bgp_updates, ospf, rip
 from tests.unit.segments import datagrams
 
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
@@ -266,3 +267,94 @@ def test_malformed_ospf_is_flagged_and_never_an_error():
         short = ospf.read(in_capture.assign(ip_bytes=on_wire))
         assert short["malformed"].all() and not short["cut"].any()
         assert ospf.lsas(in_capture).empty
+
+
+def test_bgp_messages():
+    messages = bgp.read(_read("bgp", bgp.COLUMNS))
+    names = [
+        "frame",
+        "type",
+        "asn",
+        "router_id",
+        "as",
+        "hop",
+        "med",
+        "communities",
+        "prefix",
+        "bits",
+    ]
+    theirs = [
+        dict(zip(names, line.rstrip("\n").split("\t"), strict=True))
+        for line in (CAPTURES / "bgp.tsv").read_text().splitlines()
+    ]
+    assert not messages["malformed"].any() and not messages["cut"].any()
+    assert {"OPEN", "UPDATE", "KEEPALIVE", "NOTIFICATION"} == set(messages["type"])
+    assert messages["error"].dropna().to_list() == ["cease: hard reset"]
+    for row in theirs:
+        ours = messages[messages["frame"] == int(row["frame"])]
+        assert list(ours["type"]) == [bgp.TYPES[int(kind)] for kind in _list(row["type"])]
+        if row["asn"]:
+            told = (str(ours["asn"].item()), ours["router_id"].item())
+            assert told == (row["asn"], row["router_id"])
+            continue
+        assert " ".join(ours["as_path"].dropna()).split() == _list(row["as"])
+        assert [str(n) for n in ours["med"].dropna()] == _list(row["med"])
+        if row["hop"]:
+            assert list(ours["next_hop"].dropna()) == _list(row["hop"])
+            told = ",".join(ours["prefixes"].dropna()).split(",")
+            wanted = zip(_list(row["prefix"]), _list(row["bits"]), strict=True)
+            assert told == [f"{prefix}/{bits}" for prefix, bits in wanted]
+    assert "65001:100 no-export" in set(messages["communities"].dropna())
+
+
+def _attribute(kind, value):
+    return bytes([0x40, kind, len(value)]) + value
+
+
+def _update(withdrawn=b"", attributes=b"", prefixes=b""):
+    sizes = (len(withdrawn).to_bytes(2, "big"), len(attributes).to_bytes(2, "big"))
+    return sizes[0] + withdrawn + sizes[1] + attributes + prefixes
+
+
+def test_bgp_updates_of_every_kind():
+    path = b"\2\1\xfd\xe9\1\2\xfd\xea\xfd\xeb"
+    attributes = (
+        _attribute(1, b"\2"),
+        _attribute(2, path),
+        _attribute(5, (200).to_bytes(4, "big")),
+        _attribute(9, bytes([10, 0, 0, 9])),
+        _attribute(10, bytes([10, 0, 0, 7, 10, 0, 0, 8])),
+        _attribute(15, b"\0\2\1\x20\x20\1\x0d\xb8"),
+    )
+    body = _update(b"\x18\xc0\0\2", b"".join(attributes), b"\x08\x0a")
+    assert bgp_updates.update(body, bgp_updates.Coding(wide=False)) == {
+        "origin": "incomplete",
+        "as_path": "65001 {65002,65003}",
+        "local_pref": 200,
+        "originator": "10.0.0.9",
+        "clusters": "10.0.0.7 10.0.0.8",
+        "prefixes": "10.0.0.0/8",
+        "withdrawn": "192.0.2.0/24,2001:db8::/32",
+    }
+    assert bgp_updates.as_path(path, None) == "65001 {65002,65003}"  # guessed from the lengths
+    numbered = bgp_updates.Coding(numbered=frozenset({1}))
+    assert bgp_updates.update(_update(prefixes=b"\0\0\0\7\x08\x0a"), numbered) == {
+        "prefixes": "10.0.0.0/8"
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\0\x20",
+        _update(attributes=b"\x40\2\xff\0"),
+        _update(prefixes=b"\x21\x0a\0\0\0\0"),
+        _update(prefixes=b"\x18\x0a"),
+        _update(attributes=_attribute(2, b"\2\4\0\1")),
+        _update(attributes=_attribute(4, b"\0")),
+    ],
+)
+def test_bad_bgp_updates_are_malformed(body):
+    """Lengths that do not fit together never end in anything but the mark."""
+    with pytest.raises((ValueError, struct.error, IndexError)):
+        bgp_updates.update(body, bgp_updates.Coding())
