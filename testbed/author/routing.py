@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.author.from_configs import FromConfigs, from_folder, networks
 from testbed.core.claims import Verdict, all_of, holds
 from testbed.core.errors import ConvergenceError
-from testbed.core.rundir import read_json
+from testbed.core.rundir import ADDRESSES, read_json
 from testbed.daemons.frr import folder as frr_folder
 from testbed.daemons.frr import lint as frr_lint
 from testbed.daemons.frr import own_addresses
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 FILE = "configs/{router}/frr.conf"
 """Where a router's configuration is in the scenario's folder."""
-
-ADDRESSES = "configs/addresses.json"
-"""The addresses that the configurations give, if they do."""
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +99,7 @@ def from_configs(folder: str) -> FromConfigs:
 def has_own_network(folder: str, topo: Any) -> bool:
     """Whether a folder's configurations are not of a topology, but describe another network.
 
-    They do if they give addresses, and link their routers' interfaces in another way.
+    They do if they give addresses, and have other routers or link their interfaces in another way.
 
     Args:
         folder: contains a folder for each router; empty or missing: False.
@@ -114,9 +111,12 @@ def has_own_network(folder: str, topo: Any) -> bool:
     texts = {r: "\n".join(f.read_text(errors="replace") for f in own) for r, own in files.items()}
     if not own_addresses.of_routers(texts):
         return False
+    plan = make_plan(topo)
+    if set(texts) != set(plan.routers):
+        return True
     addresses = {router: own_addresses.of_text(text) for router, text in texts.items()}
     theirs = networks(addresses, {router: set() for router in texts})
-    ours = [[(p.node, p.name) for p in segment.ports] for segment in make_plan(topo).segments]
+    ours = [[(p.node, p.name) for p in segment.ports] for segment in plan.segments]
     links = {frozenset(ends) for ends in theirs if len(ends) > 1}
     return not links <= {frozenset(e for e in ends if e[0] in texts) for ends in ours}
 
@@ -293,7 +293,8 @@ def _destinations(net: RunningNetwork, router: str, family: int) -> set[str]:
         ],
     )
     assert net.network.plan is not None
-    own = [str(a.network) for a in net.network.plan.loopbacks.get(router, ())]
+    loopback = net.network.plan.loopbacks.get(router, ())
+    own = [str(address.network) for address in loopback if address.version == family]
     return {*own, *(row["destination"] for row in rows if row)}
 
 

@@ -38,6 +38,9 @@ class State(StrEnum):
     """It was stopped by somebody, or by the machine."""
 
 
+ADDRESSES = "configs/addresses.json"
+"""In a scenario's folder: the addresses that handwritten configurations give, if they do."""
+
 RUN, SCENARIO, OUTCOME, VERDICTS, REPORT, REPETITION = (
     "run.json",
     "scenario.json",

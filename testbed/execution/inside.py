@@ -24,7 +24,7 @@ from testbed.core import parameters
 from testbed.core.errors import ConfigError, ExitCode, OutputError, TestbedError
 from testbed.core.files import ENVIRONMENT, reason
 from testbed.core.lazy import LazyFinder
-from testbed.core.rundir import OUTCOME, SCENARIO, read_json, write_json
+from testbed.core.rundir import ADDRESSES, OUTCOME, SCENARIO, read_json, write_json
 
 if TYPE_CHECKING:
     from testbed.net import Network
@@ -74,7 +74,6 @@ def run_scenario(folder: Path, load: Load = experiments.load_file) -> int:
 
 
 def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
-    from testbed.author import routing
     from testbed.author.running_network import RunningNetwork
     from testbed.author.topo import as_data
     from testbed.net import Network
@@ -82,7 +81,7 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
     scenario = read_json(folder / SCENARIO)
     cls = load(folder / scenario["file"])
     experiment = cls(parameters.build(cls.Parameters, scenario["parameters"]))
-    topo = routing.topology_of(folder, lambda: experiment.topo)
+    topo = _topology(folder, experiment)
     running: Callable[..., RunningNetwork] = RunningNetwork
     if percent := scenario.get("perturb_percent", 0.0):
         from testbed.author.perturbation import PerturbedNetwork, move_delays
@@ -99,6 +98,15 @@ def _run(folder: Path, outcome: dict[str, Any], load: Load) -> None:
         outcome["run_s"] = round(time.monotonic() - began_s, 9)
         experiment.ended(net)
         write_json(folder / "network_after.json", network_data(network))
+
+
+def _topology(folder: Path, experiment: experiments.Experiment) -> Any:
+    """The experiment's topology; the addresses that its configurations give win."""
+    if not (folder / ADDRESSES).is_file():
+        return experiment.topo
+    from testbed.author import routing
+
+    return routing.topology_of(folder, lambda: experiment.topo)
 
 
 def network_data(network: Network) -> dict[str, Any]:

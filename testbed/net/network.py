@@ -355,7 +355,9 @@ class Network(mininet_net.Mininet):  # type: ignore[misc]
             ConfigError: there is no interface of this name.
         """
         found = [n for n in self.values() if name in n.nameToIntf and name != "lo"]
-        found += [n for n in self.values() if name.removeprefix(f"{n.name}-") in n.nameToIntf]
+        for node in self.values():
+            if name.startswith(f"{node.name}-") and name[len(node.name) + 1 :] in node.nameToIntf:
+                found.append(node)
         own = [n.name for n in found if name in n.nameToIntf]
         if len(own) > 1:
             raise ConfigError(
