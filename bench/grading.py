@@ -2,8 +2,9 @@
 
     python bench/grading.py [--students 12] [LAB...]
 
-Prints, per lab and number of workers, submissions a minute of wall time, and (one worker) the
-processor time of a submission. A class of 300 is the case to plan for: its time follows from these.
+Prints, per lab and number of workers, submissions a minute of wall time, what a class of 300 takes
+at that rate, and the same when the kept runs are only judged again. With one worker also the
+processor time of a submission, and the memory of the largest process (the guest, or the grader).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from testbed.execution.cluster import Cluster
 from testbed.grading import classroom, library
+from testbed.grading.grade import RESULT
 
 SECRET = b"the secret of the bench"
 
@@ -37,20 +40,32 @@ def used_s() -> float:
     return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, both))
 
 
-def measure(lab: library.LabFolder, students: int, workers: int) -> tuple[float, float]:
-    """Wall time and processor time of grading a class, in s."""
+def measure(lab: library.LabFolder, students: int, workers: int) -> tuple[float, float, float]:
+    """Wall time and processor time of grading a class, and wall time of judging it again, in s."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         write_class(lab, students, Path(scratch) / "in")
         sources = classroom.find([Path(scratch) / "in"], lab.manifest)
         out = Path(scratch) / "out"
-        request = classroom.Request(lab, SECRET, sources, out, workers)
+        request = classroom.Request(lab, SECRET, sources, out, Cluster("", workers))
         began_s, cpu_s = time.perf_counter(), used_s()
         graded = classroom.grade_class(request)
-        wall_s = time.perf_counter() - began_s
+        wall_s, cpu_s = time.perf_counter() - began_s, used_s() - cpu_s
+        for result in out.glob(f"{classroom.STUDENTS}/*/{RESULT}"):
+            result.unlink()
+        began_s = time.perf_counter()
+        graded += classroom.grade_class(request)
+        again_s = time.perf_counter() - began_s
     wrong = [g.result.student for g in graded if g.result.points < g.result.of]
     if wrong:
         sys.exit(f"{lab.name}: solutions without all points: {', '.join(wrong)}")
-    return wall_s, used_s() - cpu_s
+    if any(g.ran for g in graded[students:]):
+        print(f"{lab.name}: has secrets, so its runs are made again", file=sys.stderr)
+    return wall_s, cpu_s, again_s
+
+
+def largest_mib() -> float:
+    """Memory of the largest process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -62,15 +77,17 @@ def main() -> None:
     students = given.students
     cores = len(os.sched_getaffinity(0))
     print(f"{students} students, {cores} processors")
-    print("lab    workers  a minute  s of processor each  300 students")
+    print("lab           workers  a minute  300 students  judged again  s each  largest")
     for name in given.labs:
         lab = library.open_lab(name)
         for workers in dict.fromkeys((1, max(1, cores // 2), cores)):
-            wall_s, cpu_s = measure(lab, students, workers)
+            wall_s, cpu_s, again_s = measure(lab, students, workers)
             rate = 60 * students / wall_s
-            each = f"{cpu_s / students:.2f}" if workers == 1 else "-"  # else it is the workers'
-            row = f"{name:6} {workers:7} {rate:9.1f} {each:>20} {300 / rate:8.0f} min"
-            print(row, flush=True)
+            alone = workers == 1  # else it is the workers' time
+            each = f"{cpu_s / students:6.2f} {largest_mib():4.0f} MiB" if alone else ""
+            class_min, again_min = 300 / rate, 300 / 60 * again_s / students
+            row = f"{rate:9.1f} {class_min:9.0f} min {again_min:9.1f} min  {each}"
+            print(f"{name:13} {workers:7} {row}", flush=True)
 
 
 if __name__ == "__main__":

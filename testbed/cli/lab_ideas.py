@@ -60,7 +60,7 @@ def preview(lab: str, student: str, secret: Path, target: Path) -> None:
 
 @click.command("try")
 @click.argument("lab")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--student", default=_STUDENT, show_default=True, help="Whose variant FOLDER solves.")
 @secret_option
 @click.option("--name", default=_IDEA, show_default=True, help="Name of the mutant.")
@@ -73,6 +73,8 @@ def try_idea(lab: str, folder: Path, student: str, secret: Path, name: str, what
     """
     from testbed.grading import accept, idea
 
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: is not a folder; 'testbed lab solution' makes one to change")
     found, student = library.open_lab(lab), library.student_id(student)
     key = library.read_secret(secret)
     params = found.variant(student, key)
