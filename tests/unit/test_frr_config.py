@@ -451,6 +451,30 @@ def test_keys_of_rip_are_compared_by_their_chains():
         frr_lint.check(make_plan(topo), _written(same | {"r2": whole.format(r="r2", key="b")}))
 
 
+def test_speakers_of_bgp_must_know_each_other():
+    topo = Topo()
+    for i in (1, 2):
+        topo.addRouter(f"r{i}", ip=f"192.0.2.{i}/24")
+    topo.addLink("r1", "r2")
+    whole = "router bgp {own}\n neighbor 192.0.2.{other} remote-as {asn}\n{more}"
+    right = {
+        "r1": whole.format(own=65001, other=2, asn=65002, more=""),
+        "r2": whole.format(own=65002, other=1, asn="external", more=""),
+    }
+    frr_lint.check(make_plan(topo), _written(right))
+    group = "router bgp 65009\n neighbor G peer-group\n neighbor G local-as 65001\n"
+    group += " neighbor G remote-as 65002\n neighbor 192.0.2.2 peer-group G\n"
+    back = right["r2"].replace("external", "65001")
+    frr_lint.check(make_plan(topo), _written({"r1": group, "r2": back}))
+    wrong = {
+        "remote-as is 65009, but r2 is in AS 65002": right["r1"].replace("65002", "65009"),
+        "password is x, that of r2 none": right["r1"] + " neighbor 192.0.2.2 password x\n",
+    }
+    for message, text in wrong.items():
+        with pytest.raises(ConfigError, match=rf"r1/frr.conf:2: neighbor 192.0.2.2: {message}"):
+            frr_lint.check(make_plan(topo), _written(right | {"r1": text}))
+
+
 @needs_frr
 def test_a_topology_is_made_of_shared_subnets(tmp_path):
     """A link, a LAN of three, a stub, and a link that only its ends' names show."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from testbed.core.errors import ConfigError, nearest
-from testbed.daemons.frr import agreement
+from testbed.daemons.frr import agreement, bgp_agreement
 from testbed.daemons.frr.config import Block, blocks, is_instance
 from testbed.daemons.frr.folder import Written
 from testbed.net.plan import Plan
@@ -31,6 +31,7 @@ def check(plan: Plan, configs: Mapping[str, Written]) -> None:
             _check_network(plan, router, line, config.place(number))
     _check_router_ids(configs, parsed)
     agreement.check(plan, configs, parsed)
+    bgp_agreement.check(plan, configs, parsed)
 
 
 def _statements(parsed: list[Block], start: str) -> Iterator[tuple[int, str]]:
