@@ -21,7 +21,7 @@ from testbed.execution.engine import each
 from testbed.execution.shared import Shared
 from testbed.grading import accept, deadlines, grade, history, integrity, library, similarity
 from testbed.grading.answers import shown
-from testbed.grading.deadlines import Deadlines
+from testbed.grading.deadlines import Deadlines, Late
 from testbed.grading.entries import ARCHIVES, is_archive
 from testbed.grading.library import VARIANT, LabFolder
 from testbed.grading.manifest import Manifest
@@ -218,17 +218,16 @@ def _with_the_rest(request: Request, results: list[Result]) -> list[Result]:
     return sorted([*results, *rest], key=lambda result: result.student)
 
 
-def _lateness(request: Request, results: Sequence[Result]) -> dict[str, deadlines.Late]:
+def _lateness(request: Request, results: Sequence[Result]) -> dict[str, Late]:
     """How late each student was, on their pages as well; as recorded, if no deadlines are given."""
     from testbed.grading import pages
 
-    before = deadlines.recorded(request.out)
-    if request.deadlines is None:
-        return before
-    late = {r.student: request.deadlines.late(r.student) for r in results}
-    deadlines.record(request.out, late)
+    before = late = deadlines.recorded(request.out)
+    if request.deadlines is not None:
+        late = {r.student: request.deadlines.late(r.student) for r in results}
+        deadlines.record(request.out, late)
     for result in results:
-        now = late[result.student]
+        now = late.get(result.student, Late())
         if now.days or before.get(result.student, now).days:
             folder = request.out / STUDENTS / folder_name(result.student)
             params = request.lab.variant(result.student, request.secret)

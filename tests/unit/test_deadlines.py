@@ -134,10 +134,13 @@ def test_a_regrade_keeps_the_others_and_the_history(tmp_path, monkeypatch):
     grade("ada", "bob")
     grade("ada", "bob")
     found["bob"] = result("bob", 7)
+    deadlines.record(tmp_path / "out", {"bob": Late("2026-11-24T00:00:00+01:00", 2, 0.1)})
     grade("bob", alone=True, note="the capture was\ncut")
     book = rows(tmp_path / "out/gradebook.csv")
     assert [(r["student"], r["points"]) for r in book] == [("ada", "10"), ("bob", "7")]
     assert book[1]["notes"] == "graded again: the capture was cut (2 → 7 points)"
+    page = (tmp_path / "out/students/bob/feedback.html").read_text()
+    assert "Handed in 2 days late: 0.7 points are lost, 6.3 count" in page
     past = rows(tmp_path / "out" / history.FILE)
     assert [(r["student"], r["points"], r["note"]) for r in past] == [
         ("ada", "10", ""),
