@@ -30,6 +30,7 @@ FROM_CONFIGS = "from-configs"
 """The name of the topology that a folder of configurations describes."""
 
 NAMES = (*TOPOLOGIES, FROM_CONFIGS)
+"""All names that `make` takes."""
 
 
 def make(name: str, size: int, configs: str = "") -> Topo:

@@ -70,13 +70,15 @@ _SYNONYMS = {
     "queue": "max_queue_size",
     "queue_size": "max_queue_size",
     "ipv4": "ip",
-    "ip6": "ipv6",
     "address": "ip",
     "gateway": "defaultRoute",
     "gw": "defaultRoute",
     "spanning_tree": "stp",
     "priority": "prio",
 }
+_DATA = ("ip6",)
+"""Names that posted scripts give to data of their own."""
+
 _ALMOST = 0.75
 """Similarity of names (of difflib) from which one is taken for a misspelling of the other."""
 
@@ -103,7 +105,7 @@ def check(where: str, given: Iterable[str], known: Iterable[str]) -> None:
 
 def _meant(name: str, known: tuple[str, ...]) -> str | None:
     """The option that a name almost is; None where it is one, or is like none."""
-    if name in known:
+    if name in known or name in _DATA:
         return None
     if _SYNONYMS.get(name.lower()) in known:
         return _SYNONYMS[name.lower()]
