@@ -112,10 +112,17 @@ def stale() -> dict[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Rewrites stale pages; with ``--check`` only names them and returns 1 if there are any."""
-    if arguments not in ([], ["--check"]):
+    """Rewrites stale pages; with ``--check`` only names them and returns 1 if there are any.
+
+    With ``--untranslated`` lists the texts that have no Chinese, and returns 1 if there are any.
+    """
+    if arguments not in ([], ["--check"], ["--untranslated"]):
         sys.stderr.write(f"{inspect.getdoc(main)}\n")
         return 2
+    if arguments == ["--untranslated"]:
+        lines = [f"{path.relative_to(PROJECT)}: {text}\n" for path, text in words.untranslated()]
+        sys.stdout.writelines(lines)
+        return 1 if lines else 0
     found = stale()
     for page, text in found.items():
         if arguments:

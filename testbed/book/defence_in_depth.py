@@ -20,7 +20,7 @@ from testbed.core.rundir import REPORT, VERDICTS, RunDir, read_json
 from testbed.results.defended import TABLE
 
 if TYPE_CHECKING:
-    from testbed.book.words import Words
+    from testbed.core.language import Words
 
 PAGE = "experiments/defence_in_depth.md"
 """Its place in the site."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.book import phrases
-from testbed.book.words import Words
+from testbed.core.language import Words
 from testbed.grading import library
 from testbed.grading.result import points_text
 

@@ -13,8 +13,9 @@ from typing import Any
 from testbed.author import experiment, experiment_folder
 from testbed.book import chapters, phrases
 from testbed.book.runs import latest
-from testbed.book.words import Words, joined
+from testbed.book.words import joined
 from testbed.core.claims import Claim
+from testbed.core.language import Words
 from testbed.core.parameters import Parameter, parameters_of
 from testbed.core.rundir import REPORT, VERDICTS, RunDir, read_json
 from testbed.results.pictures import drawings, figure_files

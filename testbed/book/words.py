@@ -1,17 +1,17 @@
-"""English text and its Chinese: a gettext catalogue, filled from the code.
+"""English text and its Chinese: gettext catalogues, filled from the code.
 
-Claims, titles and help texts are written once, in English, where they belong. An experiment's
-folder has a catalogue of its own texts, ``zh.po``; all others are in ``docs/zh/messages.po``. A
-translation is found by the English text: a sentence that changes loses its translation until
-somebody looks at it again, and is shown in English until then.
+Claims, titles and help texts are written once, in English, where they belong. The folders of
+experiments and labs have catalogues of their own texts, ``zh.po``; all others are in
+``testbed/core/zh.po``. A translation is found by the English text: a sentence that changes loses
+its translation until somebody looks at it again, and is shown in English until then.
+`testbed.core.language` reads them at run time.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -19,13 +19,14 @@ from babel.messages.pofile import read_po, write_po
 
 from testbed.author import experiment, experiment_folder
 from testbed.author.defences import AttackExperiment, Layer, Outcome
-from testbed.book import chapters, titles
+from testbed.book import chapters, runtime_texts, titles
 from testbed.book.phrases import LABELS
+from testbed.core.language import COMMON, LANGUAGES, Words
 from testbed.core.parameters import ALLOWED, parameters_of
 from testbed.core.project import PROJECT
+from testbed.grading import library, loading
 
-CATALOGUE = PROJECT / "docs" / "zh" / "messages.po"
-LANGUAGES = ("en", "zh")
+CATALOGUE = COMMON
 
 _HEADER = r"""# Chinese texts of the book. python -m testbed.docs keeps the English as in the code.
 # Write the Chinese into msgstr; an empty one shows the English.
@@ -37,38 +38,8 @@ msgstr ""
 """
 
 
-@dataclass
-class Words:
-    """Text in one language.
-
-    Attributes:
-        language: one of `LANGUAGES`.
-        missing: texts that were asked for and have no translation, in order.
-    """
-
-    language: str
-    missing: list[str] = field(default_factory=list)
-    _catalogue: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, text: str) -> str:
-        """`text` in this language; the English where there is no translation."""
-        if self.language == "en" or not text:
-            return text
-        if text not in self._catalogue and text not in self.missing:
-            self.missing.append(text)
-        return self._catalogue.get(text, text)
-
-    def pair(self, term: str, text: str) -> str:
-        """A term and what it is, with this language's colon."""
-        return f"{term}：{text}" if self.language == "zh" else f"{term}: {text}"
-
-    def listed(self, items: Iterable[str]) -> str:
-        """Items with this language's comma between them."""
-        return ("、" if self.language == "zh" else ", ").join(items)
-
-
 def words(language: str) -> Words:
-    """The texts of one language.
+    """The texts of one language, of all catalogues.
 
     Raises:
         KeyError: it is none of `LANGUAGES`.
@@ -94,7 +65,7 @@ def joined(text: str) -> str:
 
 
 def messages() -> dict[Path, list[tuple[str, str]]]:
-    """All texts of the book by catalogue, each with where it is from.
+    """All texts by catalogue, each with where it is from.
 
     An experiment that is a single file has its texts in the common catalogue.
     """
@@ -103,13 +74,16 @@ def messages() -> dict[Path, list[tuple[str, str]]]:
     common += [(str(one), "testbed/author/defences.py") for one in (*Outcome, *Layer)]
     common += titles.texts()
     common += [(text, "docs/book.toml") for text in chapters.texts()]
+    common += runtime_texts.marked()
     found = {CATALOGUE: common}
+    known = {text for text, _ in common}
     for name, root in experiment.experiment_files().items():
         where = str(root.relative_to(PROJECT))
         catalogue = experiment_folder.catalogue(root) if root.is_dir() else CATALOGUE
-        known = {text for text, _ in common}
         texts = [text for text in _texts(experiment.load(name)) if text not in known]
         found.setdefault(catalogue, []).extend((text, where) for text in texts)
+    for catalogue, told in runtime_texts.of_labs().items():
+        found[catalogue] = [(text, name) for text, name in told if text not in known]
     return found
 
 
@@ -128,9 +102,10 @@ def _texts(cls: type[experiment.Experiment]) -> Iterator[str]:
 
 
 def catalogues() -> list[Path]:
-    """The files with translations: the common one, and one per experiment's folder."""
-    roots = experiment.experiment_files().values()
-    return [CATALOGUE, *(experiment_folder.catalogue(root) for root in roots if root.is_dir())]
+    """The files with translations: the common one, and those of experiments' and labs' folders."""
+    roots = [root for root in experiment.experiment_files().values() if root.is_dir()]
+    of_labs = [p for name in library.names() for p in loading.catalogues(library.folder(name))]
+    return [CATALOGUE, *map(experiment_folder.catalogue, roots), *of_labs]
 
 
 def read_catalogue(path: Path) -> Catalog:
@@ -144,6 +119,14 @@ def read_catalogue(path: Path) -> Catalog:
 def translations(catalogue: Catalog) -> dict[str, str]:
     """English → Chinese, of what is translated and was not changed since."""
     return {str(m.id): str(m.string) for m in catalogue if m.id and m.string and not m.fuzzy}
+
+
+def untranslated() -> Iterator[tuple[Path, str]]:
+    """The texts that are shown in English to Chinese readers, each with its catalogue."""
+    for path in catalogues():
+        for message in read_catalogue(path):
+            if message.id and (not message.string or message.fuzzy):
+                yield path, str(message.id)
 
 
 def all_translations() -> dict[str, str]:

@@ -18,9 +18,10 @@ from rich.table import Table
 
 from testbed.cli.bars import WithBar
 from testbed.cli.console import err, out
-from testbed.cli.options import cluster_of, cluster_options
+from testbed.cli.options import cluster_of, cluster_options, with_language
 from testbed.core.errors import ConfigError, ExitCode
 from testbed.core.files import building, copy_tree, write_text
+from testbed.core.language import Words
 from testbed.core.quantities import number
 from testbed.grading import bundle_trust, library
 from testbed.grading.answers import shown
@@ -89,6 +90,7 @@ def _how(one: Graded) -> str:
     return " (unchanged)" if one.unchanged else " (judged again, not run)" * (not one.ran)
 
 
+@with_language
 @click.command("grade")
 @click.argument("lab")
 @click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -179,6 +181,7 @@ def _report(results: list[Graded], folder: Path, as_json: bool) -> None:
         out.print(str(folder / name), soft_wrap=True, highlight=False)
 
 
+@with_language
 @click.command("check")
 @click.argument("lab", required=False)
 @click.option(
@@ -256,7 +259,7 @@ def check_command(
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
     elif not explain:
-        _print(result)
+        _print(result, found.words())
     full = all(c.mark is Mark.PASS for c in result.checks)
     bad = ExitCode.CLAIM_FAILED if result.conclusive else ExitCode.INCONCLUSIVE
     sys.exit(ExitCode.PASS if full else bad)
@@ -266,12 +269,13 @@ def _watch(task: Task, folder: Path, result: Result, check: Callable[[Task], Res
     """Shows the first result, and then what each save of a file changed, until Ctrl-C."""
     from testbed.cli import watching
 
-    _print(result)
+    t = task.lab.words()
+    _print(result, t)
     err.print("waiting for you to save a file; Ctrl-C ends")
     for before, now in watching.again(task, folder, result, check):
         for line in watching.changes(before, now):
             out.print(escape(line), highlight=False, soft_wrap=True)
-        _print_sum(now)
+        _print_sum(now, t)
 
 
 def _own_lab(
@@ -314,30 +318,34 @@ def _keep(scenarios: Path, folder: Path) -> None:
         copy_tree(scenarios, part)
 
 
-def _print(result: Result) -> None:
+def _print(result: Result, t: Words) -> None:
     for line in result.problems:
-        out.print(f"[yellow]note:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        out.print(f"[yellow]{t('note')}:[/] {escape(line)}", highlight=False, soft_wrap=True)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("points", "check", "observed", "expected"):
-        table.add_column(column, overflow="fold", no_wrap=column == "points")
+    table.add_column(t("points"), no_wrap=True)
+    for column in (t("check"), t("observed"), t("expected")):
+        table.add_column(column, overflow="fold")
     for c in result.checks:
-        points = "open" if c.mark is Mark.INCONCLUSIVE else points_text(c.points)
-        why = f"\n[dim]hint: {escape(c.hint)}[/]" if c.hint and c.mark is not Mark.PASS else ""
+        points = t("open") if c.mark is Mark.INCONCLUSIVE else points_text(c.points)
+        why = ""
         seen = [escape(c.observed), escape(f"{c.expected} {c.tolerance}".strip())]
         if c.follows_from:
-            why, seen = f"\n[dim]follows from: {escape(result.sentence_of(c.follows_from))}[/]", []
-        table.add_row(
-            f"[{COLOURS[c.mark]}]{points}[/] of {points_text(c.of)}",
-            f"{escape(c.sentence)}{why}",
-            *seen,
+            first = escape(t(result.sentence_of(c.follows_from)))
+            why, seen = f"\n[dim]{t('follows from')}: {first}[/]", []
+        elif c.hint and c.mark is not Mark.PASS:
+            why = f"\n[dim]{t('hint')}: {escape(t(c.hint))}[/]"
+        told = t("{points} of {of}").format(
+            points=f"[{COLOURS[c.mark]}]{points}[/]", of=points_text(c.of)
         )
+        table.add_row(told, f"{escape(t(c.sentence))}{why}", *seen)
     out.print(table)
-    _print_sum(result)
+    _print_sum(result, t)
 
 
-def _print_sum(result: Result) -> None:
-    open_points = f", {points_text(result.open_points)} open" * (not result.conclusive)
-    out.print(
-        f"\n{points_text(result.points)} of {points_text(result.of)} public points{open_points}",
-        highlight=False,
+def _print_sum(result: Result, t: Words) -> None:
+    total = t("{points} of {of} public points").format(
+        points=points_text(result.points), of=points_text(result.of)
     )
+    left = t("{points} open").format(points=points_text(result.open_points))
+    shown_sum = total if result.conclusive else t.listed([total, left])
+    out.print(f"\n{shown_sum}", highlight=False)

@@ -18,7 +18,7 @@ from testbed.author import scenarios
 from testbed.cli.browser import open_page
 from testbed.cli.commands import Commands, UnreadOutputError
 from testbed.cli.console import err, out, tell_error
-from testbed.cli.options import run_options
+from testbed.cli.options import run_options, with_language
 from testbed.core.errors import ExitCode, TestbedError
 from testbed.core.files import reason
 from testbed.core.fingerprint import warn_of_changed_files
@@ -202,6 +202,7 @@ def run_() -> None:
 # ---- replay, report
 
 
+@with_language
 @cli.command()
 @click.argument("run", default="latest")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from testbed.core import language
 from testbed.core.parameters import MOST_PERTURBED_PERCENT, percent
 from testbed.execution.cluster import Cluster
 
@@ -36,10 +37,34 @@ def _option(*names: str, **kind: Any) -> click.Option:
     return click.Option(list(names), show_default=kind.get("default") is not None, **kind)
 
 
+def _choose(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        language.choose(value)
+
+
+def language_option() -> click.Option:
+    """``--lang``: chooses before anything is shown."""
+    return _option(
+        "--lang",
+        type=click.Choice(language.LANGUAGES),
+        callback=_choose,
+        expose_value=False,
+        is_eager=True,
+        help="Language of verdicts, reports and pages [default: $TESTBED_LANG, or the system's].",
+    )
+
+
+def with_language(command: click.Command) -> click.Command:
+    """Gives a command the option ``--lang``."""
+    command.params.append(language_option())
+    return command
+
+
 def run_options() -> list[click.Parameter]:
     """Options of every run, besides the experiment's parameters."""
     runtimes, clocks = click.Choice(["auto", "guest", "host"]), click.Choice(["virtual", "real"])
     return [
+        language_option(),
         _option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, help="Random seed."),
         _option(
             "--runtime",

@@ -9,6 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from testbed.author.experiment import texts_of
 from testbed.cli.console import err, out
 from testbed.cli.show import COLOURS, RunView
 from testbed.core.claims import Status
@@ -16,7 +17,7 @@ from testbed.core.errors import ExitCode, said_once
 from testbed.core.rundir import REPETITION, REPORT, read_json
 from testbed.execution.repeat import repeat
 from testbed.execution.runner import Request
-from testbed.results.repetition import Repetition
+from testbed.results.repetition import Repetition, experiment_in
 from testbed.results.report import SAME_WITH_EVERY_SEED, mean_text
 
 
@@ -38,16 +39,18 @@ def repeat_command(request: Request, count: int, as_json: bool) -> int:
 
 
 def _print(repetition: Repetition, data: dict[str, Any]) -> None:
+    t = texts_of(experiment_in(repetition))
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
-    table.add_column("verdict", no_wrap=True)
-    for column, share in (("claim", 4), ("mean and 95 % interval", 3), ("expected", 3)):
+    table.add_column(t("verdict"), no_wrap=True)
+    heads = ((t("claim"), 4), (t("mean and 95 % interval"), 3), (t("expected"), 3))
+    for column, share in heads:
         table.add_column(column, overflow="fold", ratio=share)
-    table.add_column("held", no_wrap=True)
+    table.add_column(t("held"), no_wrap=True)
     for row in data["claims"]:
         colour = COLOURS[Status(row["status"])]
         table.add_row(
             f"[{colour}]{row['status']}[/]",
-            f"{escape(row['sentence'])} [dim]{escape(row['source'])}[/]",
+            f"{escape(t(row['sentence']))} [dim]{escape(row['source'])}[/]",
             mean_text(row),
             escape(row["expected"]),
             f"{row['counts'].get('PASS', 0)} of {sum(row['counts'].values())}",
@@ -64,4 +67,4 @@ def _print(repetition: Repetition, data: dict[str, Any]) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    out.print(f"report {repetition.path / REPORT}", soft_wrap=True, highlight=False)
+    out.print(f"{t('report')} {repetition.path / REPORT}", soft_wrap=True, highlight=False)

@@ -12,12 +12,14 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
+from testbed.author.experiment import texts_of
 from testbed.cli.bars import WithBar
 from testbed.core.claims import Judged, Status
+from testbed.core.language import Words
 from testbed.core.rundir import REPORT, RunDir
 from testbed.execution.runner import Watcher
 from testbed.execution.runtime import Outcome, Progress, Runtime
-from testbed.results.replay import DrawingError
+from testbed.results.replay import DrawingError, experiment_of
 
 COLOURS = {Status.PASS: "green", Status.FAIL: "bold red", Status.INCONCLUSIVE: "yellow"}
 
@@ -103,32 +105,35 @@ def result_data(run: RunDir, judged: list[Judged]) -> dict[str, Any]:
 
 def print_result(console: Console, run: RunDir, judged: list[Judged]) -> None:
     """Prints the claims' table and where the report is."""
-    meta = run.meta()
+    meta, t = run.meta(), texts_of(experiment_of(run))
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
-    table.add_column("verdict", no_wrap=True)
-    for column, share in (("claim", 4), ("observed", 3), ("expected", 3)):
+    table.add_column(t("verdict"), no_wrap=True)
+    for column, share in ((t("claim"), 4), (t("observed"), 3), (t("expected"), 3)):
         table.add_column(column, overflow="fold", ratio=share)
     for claim, verdict in judged:
         colour = COLOURS[verdict.status]
         expected = f"{verdict.expected} {verdict.tolerance}".strip()
         table.add_row(
             f"[{colour}]{verdict.status}[/]",
-            f"{escape(claim.sentence)} [dim]{escape(claim.source)}[/]",
+            f"{escape(t(claim.sentence))} [dim]{escape(claim.source)}[/]",
             escape(verdict.observed),
             escape(expected),
         )
     console.print(table)
     counts = {s: sum(v.status == s for _, v in judged) for s in Status}
     parts = [f"{n} {s}" for s, n in counts.items() if n]
-    console.print(f"\n[bold]{', '.join(parts) or 'no claims'}[/]  {_times(meta)}", highlight=False)
+    console.print(
+        f"\n[bold]{', '.join(parts) or t('no claims')}[/]  {_times(meta, t)}", highlight=False
+    )
     if meta.get("fingerprint"):
-        console.print(f"fingerprint {meta['fingerprint'][:16]}  seed {meta['seed']}")
-    console.print(f"report {run.path / REPORT}", soft_wrap=True, highlight=False)
+        console.print(f"{t('fingerprint')} {meta['fingerprint'][:16]}  {t('seed')} {meta['seed']}")
+    console.print(f"{t('report')} {run.path / REPORT}", soft_wrap=True, highlight=False)
 
 
-def _times(meta: dict[str, Any]) -> str:
+def _times(meta: dict[str, Any], t: Words) -> str:
     wall = meta.get("wall_s", {})
     virtual_s = sum(s.get("virtual_s") or 0 for s in meta["scenarios"].values())
     total = sum(wall.values())
-    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in wall.items())
-    return f"{virtual_s:.0f} s of network time in {total:.1f} s of wall time ({parts})"
+    parts = ", ".join(f"{t(name)} {seconds:.1f}" for name, seconds in wall.items())
+    told = t("{virtual} s of network time in {wall} s of wall time ({parts})")
+    return told.format(virtual=f"{virtual_s:.0f}", wall=f"{total:.1f}", parts=parts)

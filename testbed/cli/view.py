@@ -12,6 +12,7 @@ import click
 from testbed.cli.browser import open_page
 from testbed.cli.capture_file import FILE, KEYS, CaptureFile, refuse_itself, stem
 from testbed.cli.console import err, out
+from testbed.cli.options import with_language
 from testbed.core.errors import ConfigError
 from testbed.core.files import write_text
 from testbed.core.rundir import RunDir, default_runs
@@ -23,6 +24,7 @@ VIEW = "view.html"
 """The page's name in a run's folder."""
 
 
+@with_language
 @click.command()
 @click.argument("run", default="latest")
 @click.option(

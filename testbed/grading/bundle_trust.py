@@ -51,7 +51,7 @@ def open_bundled(folder: Path, scratch: Path, *, trust: bool) -> LabFolder:
 
 def _sources(folder: Path) -> dict[str, bytes]:
     found = {}
-    for path in sorted([*folder.glob("*.py"), folder / manifest.FILE]):
+    for path in sorted([*folder.glob("*.py"), *folder.glob("zh.po"), folder / manifest.FILE]):
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
             raise ConfigError(f"{path}: is not a lab's file; unpack the bundle again")
         found[path.name] = path.read_bytes()
@@ -60,7 +60,7 @@ def _sources(folder: Path) -> dict[str, bytes]:
 
 def _installed(name: str, code: dict[str, bytes]) -> bool:
     """True if the testbed's own lab of this name has the same public code."""
-    folder = library.labs_folder() / name
+    folder = library.folder(name)
     return bool(code) and code == {
         p.name: p.read_bytes() for p in folder.glob("*.py") if not loading.is_hidden(p.name)
     }

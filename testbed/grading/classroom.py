@@ -204,8 +204,8 @@ def _grade_all(request: Request, on_graded: Callable[[Graded], None], lock: int)
     fits = integrity.fits(request.lab, request.secret, handed) if lost else []
     history.add(request.out, [g.result for g in results], request.note)
     alike = similarity.pairs(request.lab, request.secret, handed)
-    late = _lateness(request, everybody)
-    pages.write_class(everybody, links, request.out, fits, late, alike)
+    late, t = _lateness(request, everybody), request.lab.words()
+    pages.write_class(everybody, links, request.out, fits, late, alike, t)
     return results
 
 

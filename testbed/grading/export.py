@@ -1,7 +1,8 @@
 """Bundles for students: handout, starter files, their variant, and the public checks.
 
 Nothing else can get into the bundle: it is made of the handout, ``starter/``, ``given/``,
-``lab.py`` with the modules next to it, and a new manifest with only the public part.
+``lab.py`` with the modules next to it, their Chinese (``zh.po``), and a new manifest with only the
+public part.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ruamel.yaml import YAML
 from testbed.core.errors import ConfigError
 from testbed.core.files import write_tree, writing
 from testbed.core.quantities import number
-from testbed.grading import manifest, questions
+from testbed.grading import loading, manifest, questions
 from testbed.grading.library import BUNDLED, VARIANT, LabFolder
 
 HANDOUT = "README.md"
@@ -35,6 +36,8 @@ def bundle(lab: LabFolder, student: str, secret: bytes) -> dict[str, bytes]:
     made = {**pages, VARIANT: (json.dumps(variant, indent=1, ensure_ascii=False) + "\n").encode()}
     for name, data in lab.students_part().sources.items():
         made[f"{BUNDLED}/{lab.name}/{name}"] = data
+    if (catalogue := lab.path / loading.CATALOGUE).is_file():
+        made[f"{BUNDLED}/{lab.name}/{catalogue.name}"] = catalogue.read_bytes()
     made[f"{BUNDLED}/{lab.name}/{manifest.FILE}"] = _public_manifest(lab, params).encode()
     given, starter = lab.given(), lab.starter(params, student)
     if twice := sorted(given.keys() & starter.keys()):

@@ -14,9 +14,10 @@ from typing import Any
 
 import jinja2
 
-from testbed.core import parameters
+from testbed.core import language, parameters
 from testbed.core.errors import ConfigError, nearest
 from testbed.core.files import read_input
+from testbed.core.language import Words
 from testbed.core.project import PROJECT
 from testbed.grading import loading, manifest
 from testbed.grading.assignment import Assignment
@@ -98,6 +99,10 @@ class LabFolder:
         return total.hexdigest()
 
     # ---- files for students and tests
+
+    def words(self) -> Words:
+        """The lab's texts in the chosen language."""
+        return language.words(*loading.catalogues(self.path))
 
     def languages(self) -> list[str]:
         """Languages that the handout is translated to, such as ``zh``."""
@@ -195,6 +200,11 @@ def labs_folder() -> Path:
     return Path(os.environ.get("TESTBED_LABS", PROJECT / "labs")).resolve()
 
 
+def folder(name: str) -> Path:
+    """Where the lab of this name is, or would be."""
+    return labs_folder() / name
+
+
 def names() -> list[str]:
     """Names of all labs."""
     return sorted(p.parent.name for p in labs_folder().glob(f"*/{manifest.FILE}"))
@@ -206,7 +216,7 @@ def open_lab(name: str) -> LabFolder:
     Raises:
         ConfigError: there is none, or its manifest does not match its claims.
     """
-    path = Path(name) if "/" in name else labs_folder() / name
+    path = Path(name) if "/" in name else folder(name)
     if not (path / manifest.FILE).is_file():
         known = names()
         raise ConfigError(f"lab '{name}': unknown{nearest(name, known)}; known: {', '.join(known)}")

@@ -16,11 +16,18 @@ from testbed.core.project import PROJECT
 from testbed.grading.assignment import Assignment
 
 PUBLIC, HIDDEN = "lab.py", "hidden.py"
+CATALOGUE = "zh.po"
+"""The Chinese of what students have of a lab; that of hidden checks is ``hidden.zh.po``."""
 
 
 def is_hidden(name: str) -> bool:
-    """True for a file that students do not get: ``hidden.py``, and modules named ``hidden_…``."""
-    return name == HIDDEN or name.startswith("hidden_")
+    """True for a file that students do not get: ``hidden.py``, ``hidden_….py``, its ``zh.po``."""
+    return name.startswith(("hidden.", "hidden_"))
+
+
+def catalogues(folder: Path) -> list[Path]:
+    """Where the translations of a lab's texts are, or would be."""
+    return [folder / CATALOGUE, folder / f"hidden.{CATALOGUE}"]
 
 
 def load_lab(folder: Path, *, hidden: bool = True) -> type[Assignment]:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from testbed.core import language
 from testbed.core.claims import Evidence
 from testbed.core.errors import TestbedError
 from testbed.core.files import write_text, writing
+from testbed.core.language import Words
 from testbed.core.rundir import RunDir, write_json
 from testbed.grading import class_statistics, history
 from testbed.grading.deadlines import Late
@@ -58,6 +60,7 @@ def write_student(
     """Writes ``feedback.html`` and Gradescope's ``results.json`` into a student's folder."""
     run = RunDir(folder / RUN)
     page = _template("feedback.html.j2").render(
+        t=lab.words(),
         result=result,
         checks=[{"check": c, "evidence": evidence(run, c)} for c in result.checks],
         passed=sum(c.mark is Mark.PASS for c in result.checks),
@@ -75,6 +78,7 @@ def write_class(
     fits: Sequence[Fit] = (),
     late: Mapping[str, Late] | None = None,
     similar: Sequence[Alike] = (),
+    t: Words | None = None,
 ) -> None:
     """Writes gradebooks, JUnit XML and the class's page.
 
@@ -85,6 +89,7 @@ def write_class(
         fits: submissions that fit another student's variant.
         late: how late each student was, if there are deadlines.
         similar: pairs of submissions that are alike.
+        t: the lab's texts in the chosen language.
     """
     late = late or {}
     regraded = history.last_notes(folder)
@@ -97,6 +102,7 @@ def write_class(
     write_text(folder / ITEMS, csv_text(items_table(items)))
     write_text(folder / JUNIT, junit(results))
     page = _template("class.html.j2").render(
+        t=t or language.words(),
         title=results[0].title,
         lab=results[0].lab,
         results=results,

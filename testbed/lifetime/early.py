@@ -4,7 +4,7 @@ Programs import this before all else (`testbed.lifetime.start` comes next). What
 of Python itself, so that it takes no time; the module `signal` would.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not ignored, as of nohup
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

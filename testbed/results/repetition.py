@@ -65,7 +65,7 @@ def summarise(repetition: Repetition, on_stage: Callable[[str], None] = lambda _
     """Writes ``repetition.json``, the figures with their bands, and the report."""
     from testbed.results.report import write_repetition
 
-    cls = _experiment(repetition)
+    cls = experiment_in(repetition)
     rows = claims_over(repetition, cls)
     write_json(
         repetition.path / REPETITION,
@@ -85,7 +85,8 @@ def summarise(repetition: Repetition, on_stage: Callable[[str], None] = lambda _
     write_repetition(repetition.path, cls, rows)
 
 
-def _experiment(repetition: Repetition) -> type[Experiment]:
+def experiment_in(repetition: Repetition) -> type[Experiment]:
+    """The experiment that was repeated."""
     return experiment_of(next(iter((repetition.runs or {0: _any_run(repetition)}).values())))
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from testbed.author.experiment import Experiment
+from testbed.author.experiment import Experiment, texts_of
 from testbed.core import parameters
 from testbed.core.claims import Evidence, Judged, MissingDataError
 from testbed.core.files import write_text
+from testbed.core.language import Words
 from testbed.core.parameters import parameters_of
 from testbed.core.rundir import REPETITION, REPORT, SCENARIO, RunDir, read_json
 from testbed.results.data import ScenarioData
@@ -28,12 +29,14 @@ SHOWN_FRAMES = 12
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
     meta, captures = run.meta(), Captures(run)
+    t = texts_of(cls)
     page = template("report.html.j2").render(
+        t=t,
         meta=meta,
-        title=cls.title().rstrip("."),
+        title=t(cls.title()).rstrip(".。"),
         text=cls.paragraphs(),
         claims=[_claim_row(captures, claim, verdict) for claim, verdict in judged],
-        plots=[_plot(cls, path) for path in figure_files(run.plots)],
+        plots=[_plot(cls, path, t) for path in figure_files(run.plots)],
         drawings=[{"svg": Markup(svg), "scenarios": names} for svg, names in drawings(run).items()],
         parameters=_parameters(cls, meta),
         scenarios=_scenarios(run, cls, meta),
@@ -58,14 +61,16 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         }
         for seed, meta in metas.items()
     ]
+    t = texts_of(cls)
     page = template("repetition.html.j2").render(
-        title=cls.title(),
+        t=t,
+        title=t(cls.title()).rstrip(".。"),
         experiment=cls.name,
         seeds=data["seeds"],
         failed=data["failed"],
         claims=[c | {"mean_text": mean_text(c)} for c in claims],
         runs=runs,
-        plots=[_plot(cls, p) for p in figure_files(path / "plots")],
+        plots=[_plot(cls, p, t) for p in figure_files(path / "plots")],
         meta=any_meta,
         parameters=_parameters(cls, any_meta) if any_meta else [],
         command=_command(cls, any_meta, [f"--repeat {len(metas)}"]) if any_meta else "",
@@ -74,8 +79,9 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
     return path / REPORT
 
 
-def _plot(cls: type[Experiment], path: Path) -> dict[str, str]:
-    caption = ": ".join(filter(None, cls.caption(path.stem)))
+def _plot(cls: type[Experiment], path: Path, t: Words) -> dict[str, str]:
+    title, text = cls.caption(path.stem)
+    caption = t.pair(title, t(text)) if title and text else t(title or text)
     return {"caption": caption, "src": Picture(path.read_bytes()).src}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from testbed.author.experiment import texts_of
 from testbed.core.claims import MissingDataError
 from testbed.core.errors import CaptureError, ConfigError, nearest
 from testbed.core.quantities import number
@@ -92,9 +93,14 @@ def collect(run: RunDir, choice: Choice) -> Collected:
                 rows[name, *found] = row
         scenes.append(scene.packed(pack, place, rest))
         budget.spend(share, rest)
+    chinese = texts_of(cls, "zh")
     about = {
         "kind": "run",
         "title": cls.title().rstrip("."),
+        "chinese": {
+            cls.title().rstrip("."): chinese(cls.title()).rstrip(".。"),
+            **{verdict["sentence"]: chinese(verdict["sentence"]) for verdict in verdicts},
+        },
         "experiment": meta["experiment"],
         "folder": run.path.name,
         "seed": meta["seed"],

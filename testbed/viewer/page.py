@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testbed.core import language
 from testbed.core.quantities import number
 from testbed.results.html import template
 from testbed.viewer.bundle import Bundle
@@ -19,6 +20,8 @@ def render(collected: Collected, bundle: Bundle) -> str:
         bundle: what shows it.
     """
     about = collected.about | {"notes": collected.notes}
+    if language.explicit():
+        about["language"] = language.chosen()
     collected.pack.json("about", about)
     return template("view.html.j2").render(
         title=str(collected.about["title"]),

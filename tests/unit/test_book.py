@@ -9,6 +9,7 @@ import pytest
 from testbed.author import experiment, experiment_folder, named_topologies
 from testbed.author.experiment import load
 from testbed.book import chapters, defence_in_depth, docstrings, pages, phrases, runs, titles, words
+from testbed.core import language
 from testbed.core.errors import ParseError
 from testbed.core.parameters import parameters_of
 
@@ -164,7 +165,7 @@ def test_the_pages_ask_for_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setenv("TESTBED_RUNS", str(tmp_path))
     run_of(tmp_path)
     known = {text for texts in words.messages().values() for text, _ in texts}
-    chinese = words.Words("zh")
+    chinese = language.Words("zh")
     for name in experiment.experiment_files():
         pages.page(name, chinese)
     pages.contents(chinese)

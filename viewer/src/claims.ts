@@ -2,7 +2,7 @@
 
 import { h } from "./dom.ts";
 import { count } from "./format.ts";
-import { say } from "./phrases.ts";
+import { say, told } from "./phrases.ts";
 import type { Claim, Evidence } from "./data.ts";
 import type { Viewer } from "./viewer.ts";
 
@@ -22,7 +22,7 @@ function claimView(viewer: Viewer, claim: Claim): HTMLElement {
     "details", { class: `claim ${claim.status.toLowerCase()}` },
     h(
       "summary", { onclick: first ? go(first) : undefined },
-      h("span", { class: "status" }, `${SIGNS[claim.status] ?? ""} ${claim.status}`), ` ${claim.sentence} `,
+      h("span", { class: "status" }, `${SIGNS[claim.status] ?? ""} ${claim.status}`), ` ${told(claim.sentence, viewer.about.chinese)} `,
       h("span", { class: "quiet" }, claim.source),
     ),
     h("p", {}, h("b", {}, `${say("observed")}: `), claim.observed),
@@ -46,7 +46,7 @@ export function aboutPanel(viewer: Viewer): HTMLElement {
   const what = about.kind === "run" ? say("run", about.folder ?? "", about.seed ?? "", clock) : say("of_capture", about.title);
   return h(
     "div", {},
-    h("h2", {}, about.title),
+    h("h2", {}, told(about.title, about.chinese)),
     h("p", {}, what),
     h("h3", {}, say("left_out")),
     about.notes.length

@@ -81,6 +81,10 @@ export interface About {
   folder?: string;
   seed?: number;
   clock?: string;
+  /** English → Chinese, of the title and the claims. */
+  chinese?: Record<string, string>;
+  /** What the user chose; without it the browser's language decides. */
+  language?: "en" | "zh";
   notes: string[];
   claims: Claim[];
   scenes: SceneHead[];

@@ -14,7 +14,7 @@ import { eventsPanel, momentPanel, networkPanel } from "./moment.ts";
 import { nodePanel } from "./node.ts";
 import { packetPanel, plots } from "./packet.ts";
 import { colourOf, MOST_DRAWN, Packets } from "./packets.ts";
-import { say, speak, spoken, type Phrase } from "./phrases.ts";
+import { say, speak, spoken, told, type Phrase } from "./phrases.ts";
 import { courseOf } from "./film.ts";
 import { Player, type Kind } from "./player.ts";
 import type { Choice, Tab, Viewer } from "./viewer.ts";
@@ -50,7 +50,7 @@ export class Page implements Viewer {
 
   constructor(root: HTMLElement, about: About, blocks: Blocks, licences: string) {
     [this.root, this.about, this.blocks, this.licences] = [root, about, blocks, licences];
-    if (navigator.language.startsWith("zh")) speak("zh");
+    if ((about.language ?? navigator.language).startsWith("zh")) speak("zh");
     document.addEventListener("keydown", (event) => { this.key(event); });
     window.addEventListener("resize", () => { this.resized(); });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.recolour(); });
@@ -102,7 +102,7 @@ export class Page implements Viewer {
     );
     this.root.replaceChildren(
       h(
-        "header", {}, h("h1", {}, about.title), this.scenarios(),
+        "header", {}, h("h1", {}, told(about.title, about.chinese)), this.scenarios(),
         button("theme", "◐", () => { this.theme(); }),
         h("button", { id: "language", lang: spoken() === "en" ? "zh" : "en", onclick: () => { this.translate(); } }, spoken() === "en" ? "中文" : "English"),
       ),

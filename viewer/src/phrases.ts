@@ -117,6 +117,11 @@ export function spoken(): Language {
   return language;
 }
 
+/** A text of the run in the page's language, where it has one. */
+export function told(text: string, chinese?: Record<string, string>): string {
+  return language === "zh" ? chinese?.[text] ?? text : text;
+}
+
 /** A phrase in the page's language, with what goes into its gaps. */
 export function say(phrase: Phrase, ...gaps: (string | number)[]): string {
   const text: string = WORDS[phrase][language === "en" ? 0 : 1];
