@@ -35,10 +35,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from testbed.author.experiment_folder import MAIN, catalogue, files_below, package_of, root_of
+from testbed.author.experiment_folder import MAIN, files_below, package_of, root_of
 from testbed.core.claims import Claim, claims_of
 from testbed.core.errors import ConfigError, TestbedError, nearest
-from testbed.core.language import Words, words
 from testbed.core.parameters import parameters_of
 from testbed.core.project import PROJECT
 from testbed.core.tables import Tables
@@ -291,11 +290,6 @@ def own_code(cls: type[Experiment], part: str) -> Iterator[None]:
 def source_of(cls: type[Experiment]) -> Path:
     """The folder or file that holds all of an experiment's code."""
     return root_of(path_of(cls))
-
-
-def texts_of(cls: type[Experiment], lang: str = "") -> Words:
-    """The experiment's texts in a language, by default the chosen one."""
-    return words(catalogue(source_of(cls)), language=lang)
 
 
 def path_of(cls: type[Experiment]) -> Path:

@@ -25,6 +25,7 @@ from typing import Any
 
 from testbed.core import files
 from testbed.core.errors import ParseError, nearest
+from testbed.core.language import Words, words
 from testbed.core.rundir import SCENARIO, RunDir, read_json
 
 MAIN = "experiment.py"
@@ -248,3 +249,8 @@ def handout(root: Path, language: str = "en") -> Path:
 def catalogue(root: Path, language: str = "zh") -> Path:
     """Where the translations of an experiment's texts are, or would be."""
     return root / f"{language}.po"
+
+
+def texts(root: Path, language: str = "") -> Words:
+    """An experiment's texts in a language, by default the chosen one."""
+    return words(catalogue(root), language=language)

@@ -9,7 +9,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from testbed.author.experiment import texts_of
+from testbed.author.experiment import source_of
+from testbed.author.experiment_folder import texts
 from testbed.cli.console import err, out
 from testbed.cli.show import COLOURS, RunView
 from testbed.core.claims import Status
@@ -39,7 +40,7 @@ def repeat_command(request: Request, count: int, as_json: bool) -> int:
 
 
 def _print(repetition: Repetition, data: dict[str, Any]) -> None:
-    t = texts_of(experiment_in(repetition))
+    t = texts(source_of(experiment_in(repetition)))
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     table.add_column(t("verdict"), no_wrap=True)
     heads = ((t("claim"), 4), (t("mean and 95 % interval"), 3), (t("expected"), 3))

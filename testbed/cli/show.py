@@ -12,7 +12,8 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
-from testbed.author.experiment import texts_of
+from testbed.author.experiment import source_of
+from testbed.author.experiment_folder import texts
 from testbed.cli.bars import WithBar
 from testbed.core.claims import Judged, Status
 from testbed.core.language import Words
@@ -105,7 +106,7 @@ def result_data(run: RunDir, judged: list[Judged]) -> dict[str, Any]:
 
 def print_result(console: Console, run: RunDir, judged: list[Judged]) -> None:
     """Prints the claims' table and where the report is."""
-    meta, t = run.meta(), texts_of(experiment_of(run))
+    meta, t = run.meta(), texts(source_of(experiment_of(run)))
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     table.add_column(t("verdict"), no_wrap=True)
     for column, share in ((t("claim"), 4), (t("observed"), 3), (t("expected"), 3)):

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from testbed.author.experiment import Experiment, texts_of
+from testbed.author.experiment import Experiment, source_of
+from testbed.author.experiment_folder import texts
 from testbed.core import parameters
 from testbed.core.claims import Evidence, Judged, MissingDataError
 from testbed.core.files import write_text
@@ -29,7 +30,7 @@ SHOWN_FRAMES = 12
 def write_report(run: RunDir, cls: type[Experiment], judged: list[Judged]) -> Path:
     """Writes ``report.html`` from the run directory; returns its path."""
     meta, captures = run.meta(), Captures(run)
-    t = texts_of(cls)
+    t = texts(source_of(cls))
     page = template("report.html.j2").render(
         t=t,
         meta=meta,
@@ -61,7 +62,7 @@ def write_repetition(path: Path, cls: type[Experiment], claims: list[dict[str, A
         }
         for seed, meta in metas.items()
     ]
-    t = texts_of(cls)
+    t = texts(source_of(cls))
     page = template("repetition.html.j2").render(
         t=t,
         title=t(cls.title()).rstrip(".。"),

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from testbed.author.experiment import texts_of
+from testbed.author.experiment import source_of
+from testbed.author.experiment_folder import texts
 from testbed.core.claims import MissingDataError
 from testbed.core.errors import CaptureError, ConfigError, nearest
 from testbed.core.quantities import number
@@ -93,7 +94,7 @@ def collect(run: RunDir, choice: Choice) -> Collected:
                 rows[name, *found] = row
         scenes.append(scene.packed(pack, place, rest))
         budget.spend(share, rest)
-    chinese = texts_of(cls, "zh")
+    chinese = texts(source_of(cls), "zh")
     about = {
         "kind": "run",
         "title": cls.title().rstrip("."),

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from testbed import docs
-from testbed.author.experiment import load, texts_of
+from testbed.author.experiment import load, source_of
+from testbed.author.experiment_folder import texts
 from testbed.book import runtime_texts, words
 from testbed.cli.grade import check_command
 from testbed.cli.main import cli
@@ -47,10 +48,10 @@ def test_an_unknown_language_is_refused(monkeypatch):
 
 def test_an_experiment_speaks_chinese_and_falls_back_to_english(tmp_path):
     cls = load("arp")
-    chinese = texts_of(cls, "zh")
+    chinese = texts(source_of(cls), "zh")
     assert chinese(cls.title()) != cls.title()
     assert chinese("not in any catalogue") == "not in any catalogue"
-    assert texts_of(cls, "en")(cls.title()) == cls.title()
+    assert texts(source_of(cls), "en")(cls.title()) == cls.title()
 
 
 @pytest.mark.parametrize("text", [b"msgid \xff", b'msgid "a"\nmsgstr "b', b"\0" * 9])
