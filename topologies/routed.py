@@ -46,6 +46,8 @@ def make(name: str, size: int, configs: str = "") -> Topo:
 
 def of_configs(name: str, size: int, configs: str) -> str:
     """`FROM_CONFIGS` if a folder's configurations are of another network than this topology."""
-    if name == FROM_CONFIGS or not routing.has_own_network(configs, TOPOLOGIES[name](size)):
+    if name == FROM_CONFIGS or not configs:
+        return name
+    if not routing.has_own_network(configs, TOPOLOGIES[name](size)):
         return name
     return FROM_CONFIGS

@@ -289,7 +289,7 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
     meta, cls = run.meta(), type(experiment)
     judged = []
     for claim in cls.claims():
-        if not (judged_in := _judged_in(claim, meta["scenarios"])):
+        if (judged_in := _judged_in(claim, meta["scenarios"])) is None:
             continue
         try:
             _require_measured(judged_in, tables)
@@ -312,12 +312,12 @@ def judge(run: RunDir, experiment: Experiment, tables: Tables) -> list[Judged]:
     return judged
 
 
-def _judged_in(claim: Claim, ran: Iterable[str]) -> tuple[str, ...]:
-    """Those of the scenarios run that a claim is about; empty: it is not judged."""
+def _judged_in(claim: Claim, ran: Iterable[str]) -> tuple[str, ...] | None:
+    """Those of the scenarios run that a claim is about; None: it is not judged."""
     own = tuple(name for name in claim.own if name in ran)
     if set(claim.scenarios) <= set(ran):
         return (*claim.scenarios, *own) if claim.scenarios else tuple(ran)
-    return own
+    return own or None
 
 
 def _gated(verdict: Verdict, run: RunDir, claim: Claim, scenarios: tuple[str, ...]) -> Verdict:
