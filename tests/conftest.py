@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's, for what it 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start must hear it
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # of nohup, which the tests still honour
     signal.signal(signal.SIGHUP, lambda *_: None)  # what they start does not inherit a handler
+
+os.environ.pop("TESTBED_LANG", None)  # tests, and what they start, read English everywhere
+os.environ["LC_ALL"] = "C.UTF-8"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

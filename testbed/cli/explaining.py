@@ -11,6 +11,7 @@ from rich.table import Table
 
 from testbed.cli.console import out
 from testbed.core.errors import ConfigError, nearest
+from testbed.core.language import Words
 from testbed.core.rundir import RunDir
 from testbed.grading import library, pages
 from testbed.grading.answers import shown
@@ -40,10 +41,11 @@ def explain(lab: library.LabFolder, result: Result, name: str, folder: Path) -> 
         folder: the student's, with the run.
     """
     check = next(c for c in result.checks if c.name == name)
-    for line in _lines(lab, result, check):
+    t = lab.words()
+    for line in _lines(lab, result, check, t):
         out.print(escape(line), highlight=False, soft_wrap=True)
     for evidence in pages.evidence(RunDir(folder / RUN), check):
-        where = f", captured at {evidence['of'].capture}" * bool(evidence["of"].capture)
+        where = f" · {t('captured at')} {evidence['of'].capture}" * bool(evidence["of"].capture)
         out.print(f"\n{escape(evidence['of'].what)}{where}", highlight=False, soft_wrap=True)
         if evidence["rows"]:
             table = Table(*map(str, evidence["rows"][0]), box=None, header_style="bold")
@@ -53,18 +55,19 @@ def explain(lab: library.LabFolder, result: Result, name: str, folder: Path) -> 
     return check
 
 
-def _lines(lab: library.LabFolder, result: Result, check: CheckResult) -> Iterator[str]:
+def _lines(lab: library.LabFolder, result: Result, check: CheckResult, t: Words) -> Iterator[str]:
     claim = next(c for c in lab.full.claims() if c.name == check.name)
-    yield f"{check.sentence} ({check.source})" if check.source else check.sentence
+    yield t(check.sentence) + f" ({check.source})" * bool(check.source)
     judged = inspect.getdoc(getattr(lab.full, claim.name)) or ""
     if judged:
-        yield f"judged by: {' '.join(judged.split())}"
-    points = "open" if check.mark is Mark.INCONCLUSIVE else points_text(check.points)
-    yield f"{check.mark}: {points} of {points_text(check.of)} points"
-    yield f"observed: {check.observed}"
+        yield t.pair(t("judged by"), " ".join(judged.split()))
+    points = t("open") if check.mark is Mark.INCONCLUSIVE else points_text(check.points)
+    told = t("{points} of {of} points").format(points=points, of=points_text(check.of))
+    yield t.pair(check.mark, told)
+    yield t.pair(t("observed"), check.observed)
     if check.expected:
-        yield f"expected: {check.expected} {check.tolerance}".rstrip()
+        yield t.pair(t("expected"), f"{check.expected} {check.tolerance}".rstrip())
     if check.follows_from:
-        yield f"follows from: {result.sentence_of(check.follows_from)}"
+        yield t.pair(t("follows from"), t(result.sentence_of(check.follows_from)))
     if check.hint and check.mark is not Mark.PASS:
-        yield f"hint: {check.hint}"
+        yield t.pair(t("hint"), t(check.hint))

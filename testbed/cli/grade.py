@@ -235,6 +235,7 @@ def check_command(
         raise ConfigError("--explain shows one check: it goes with neither --watch nor --json")
     with guard.folder("check") as scratch:
         found, student, params = _own_lab(lab, folder, scratch, trust)
+        t = found.words()  # of the folder's lab, of which the copy is gone below
         explain = explain and explaining.checked_name(found, explain)
         handed = accept.read(folder.absolute(), found.manifest)
         task = Task(found, student, params, handed, scratch / "student")
@@ -259,7 +260,7 @@ def check_command(
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
     elif not explain:
-        _print(result, found.words())
+        _print(result, t)
     full = all(c.mark is Mark.PASS for c in result.checks)
     bad = ExitCode.CLAIM_FAILED if result.conclusive else ExitCode.INCONCLUSIVE
     sys.exit(ExitCode.PASS if full else bad)
@@ -331,9 +332,9 @@ def _print(result: Result, t: Words) -> None:
         seen = [escape(c.observed), escape(f"{c.expected} {c.tolerance}".strip())]
         if c.follows_from:
             first = escape(t(result.sentence_of(c.follows_from)))
-            why, seen = f"\n[dim]{t('follows from')}: {first}[/]", []
+            why, seen = f"\n[dim]{t.pair(t('follows from'), first)}[/]", []
         elif c.hint and c.mark is not Mark.PASS:
-            why = f"\n[dim]{t('hint')}: {escape(t(c.hint))}[/]"
+            why = f"\n[dim]{t.pair(t('hint'), escape(t(c.hint)))}[/]"
         told = t("{points} of {of}").format(
             points=f"[{COLOURS[c.mark]}]{points}[/]", of=points_text(c.of)
         )

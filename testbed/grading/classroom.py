@@ -294,6 +294,8 @@ def _one(request: Request, source: Source) -> Graded:
         task = grade.Task(lab, source.student, params, handed, folder)
         earlier = None if request.again else grade.earlier(folder, task.key(request.versions))
         if earlier is not None and (folder / pages.FEEDBACK).is_file():
+            if not pages.is_written(folder):  # it is in another language
+                pages.write_student(lab, earlier, params, folder)
             return Graded(earlier, unchanged=True, ran=False)
         again = None if request.again else grade.judge_again(task, runtime, request.versions)
         result = again or grade.grade(task, runtime, versions=request.versions)

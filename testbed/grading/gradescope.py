@@ -19,7 +19,7 @@ from typing import Any
 from testbed.core.errors import ConfigError, MissingPrerequisiteError, TestbedError
 from testbed.core.project import PROJECT
 from testbed.core.rundir import read_json, write_json
-from testbed.grading import accept, library, pages, questions
+from testbed.grading import accept, library, loading, pages, questions
 from testbed.grading.classroom import not_judged
 from testbed.grading.grade import Task, grade, grading_runtime
 from testbed.grading.library import LabFolder
@@ -117,6 +117,8 @@ def bundle(lab: LabFolder, secret: bytes) -> dict[str, bytes]:
     files |= {RUN: _RUN.encode()} | {f"project/{name}": data for name, data in _project()}
     files |= {f"labs/{lab.name}/{name}": data for name, data in lab.sources.items()}
     files |= {f"labs/{lab.name}/{name}": data for name, data in _questions(lab).items()}
+    texts = (path for path in loading.catalogues(lab.path) if path.is_file())
+    files |= {f"labs/{lab.name}/{path.name}": path.read_bytes() for path in texts}
     files["course.secret"] = secret
     files["lab.txt"] = f"{lab.name}\n".encode()
     return files

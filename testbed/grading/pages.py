@@ -47,6 +47,8 @@ CLASS_PAGE, BOOK, BOOK_PARQUET, ITEMS, JUNIT = (
 )
 
 _MOST_LANES = 6
+_START = 200
+"""Number of characters in which a page names its language."""
 _MOST_NOTES = 3
 
 
@@ -69,6 +71,16 @@ def write_student(
     )
     write_text(folder / FEEDBACK, page)
     write_json(folder / GRADESCOPE, gradescope_results(result))
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a student's folder has the page in the chosen language."""
+    start = f'<html lang="{language.chosen()}">'
+    try:
+        with (folder / FEEDBACK).open(encoding="utf-8") as page:
+            return start in page.read(_START)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def write_class(

@@ -731,6 +731,8 @@ def test_gradescopes_bundle_has_the_image_in_place_of_packages(tmp_path):
     assert b"image import --use" in files["setup.sh"]
     assert b"install-python.sh" in files["setup.sh"]
     assert {"project/scripts/install-python.sh", "project/requirements/base.txt"} <= set(files)
+    chinese = {"project/testbed/core/zh.po", "labs/rip/zh.po", "labs/rip/hidden.zh.po"}
+    assert chinese <= set(files)
     held.held.close()
     store.remove(held.id)
     with pytest.raises(MissingPrerequisiteError, match="guest kernel"):

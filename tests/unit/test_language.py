@@ -14,7 +14,7 @@ from testbed.cli.grade import check_command
 from testbed.cli.main import cli
 from testbed.core import language
 from testbed.core.errors import ExitCode
-from testbed.grading import export, library
+from testbed.grading import export, library, pages
 
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG", language.VARIABLE)
 
@@ -98,3 +98,11 @@ def test_points_are_told_in_chinese(monkeypatch, tmp_path):
     done = CliRunner().invoke(check_command, ["--lang", "zh", "--folder", str(tmp_path)])
     assert done.exit_code != 0  # there is no bundle; the choice was made before
     assert language.chosen() == "zh"
+
+
+def test_a_page_in_another_language_is_written_again(monkeypatch, tmp_path):
+    (tmp_path / pages.FEEDBACK).write_text('\n<!doctype html>\n<html lang="en">\n<p>points')
+    monkeypatch.setenv(language.VARIABLE, "en")
+    assert pages.is_written(tmp_path)
+    monkeypatch.setenv(language.VARIABLE, "zh")
+    assert not pages.is_written(tmp_path)
