@@ -25,6 +25,9 @@ _TOO_WIDE = """(() => {
   const last = wide.at(-1);
   return `${document.documentElement.scrollWidth} px: ` + (last ? last.outerHTML.slice(0, 80) : '');
 })()"""
+_NOWHERE = """[...document.querySelectorAll('a[href^="#"]:not([href="#"])')]
+  .map(link => decodeURIComponent(link.hash.slice(1)))
+  .filter(name => name && !document.getElementById(name))"""
 _UNTIL = "new Promise(done => { const look = () => { const found = %s; if (found) done(found); "
 _UNTIL += "else setTimeout(look, 20); }; look(); })"
 
@@ -97,7 +100,8 @@ class Tab:
         self._tools.settle(_QUIET_S, _LOAD_S)
         wide = self.value(_TOO_WIDE)
         said = [text for event in self.events if (text := _wrong(event["method"], event["params"]))]
-        return [*said, *([f"too wide, {wide}"] if wide else [])]
+        said += [f"too wide, {wide}"] if wide else []
+        return [*said, *(f"a link leads to no place, #{name}" for name in self.value(_NOWHERE))]
 
     def close(self) -> None:
         """Closes it."""
@@ -138,8 +142,8 @@ def browser(folder: Path) -> Iterator[Browser]:
 
 
 def problems(page: Path, folder: Path) -> list[str]:
-    """What a reader would stumble over: errors, requests to a network, and contents that are too
-    wide, on a telephone and on a large screen, with a light and a dark scheme.
+    """What a reader would stumble over: errors, requests to a network, links to no place of the
+    page, and contents that are too wide, on a telephone and on a large screen, light and dark.
 
     Args:
         page: the file.

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 BAD = """<!doctype html><div style="width: 2000px">wide</div><img src="http://example.org/x.png">
+<a href="#there" id="here">there</a><a href="#here">here</a>
 <script>console.error('bad'); nothing.at.all</script>"""
 
 
@@ -29,8 +30,10 @@ def test_what_is_wrong_with_a_page_is_found(tmp_path):
         "390 px, dark: bad",
         "1440 px, dark: ReferenceError: nothing is not defined",
         "1440 px, light: too wide, ",
+        "1440 px, light: a link leads to no place, #there",
     ):
         assert words in found
+    assert "#here" not in found
 
 
 @pytest.mark.guest
