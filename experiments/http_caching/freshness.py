@@ -29,6 +29,7 @@ from .exchanges import (
     requests,
     response,
     shown,
+    some_requests,
     to_origin,
     visit,
 )
@@ -177,6 +178,7 @@ class Freshness(Experiment):
             )
             trips = 1 + misses * (1 + len(opened))
             parts.append(near(_took_ms(tables, step), trips * rtt_ms, abs=2, unit="ms", what=step))
+            some_requests(tables, step)
         asked = {s: len(to_origin(tables, s)) for s in ("almost-stale", "news-first")}
         return all_of(
             *parts, same(asked, {"almost-stale": 0, "news-first": 1}, "requests to the origin")

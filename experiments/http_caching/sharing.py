@@ -53,6 +53,8 @@ class Sharing(Experiment):
     )
     def no_store_is_not_kept(self, tables: Tables) -> Verdict:
         """Two clients, and one twice."""
+        for step in ("unstored-first", "own-unstored-first"):
+            some_requests(tables, step)
         visit(tables, "own-unstored-again")
         steps = ("unstored-first", "unstored-again", "own-unstored-first", "own-unstored-again")
         asked = {step: len(to_origin(tables, step)) for step in steps}

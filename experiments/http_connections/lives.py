@@ -139,8 +139,10 @@ class Lives(Experiment):
         data = found[(found["by"] == "server") & (found["tcp_payload_bytes"] > 0)]
         answers = said(tables, "half-closed", "response")
         whole = answers[answers["complete"].astype(bool)]
+        asked = said(tables, "half-closed", "request")
         early = len(ends) > 0 and len(data) > 0 and ends["frame"].min() < data["frame"].min()
         return all_of(
+            near(len(asked), 1, abs=0, unit="request"),
             same(early, True, "closed before the response"),
             same([int(n) for n in whole["body_bytes"]], [LARGE_BYTES], "bytes of body"),
         ).because("request and response", both(tables, "half-closed"))
@@ -210,8 +212,6 @@ class Lives(Experiment):
         asked = said(tables, "crowded", "request")
         during = statuses(tables, "crowded")
         after = statuses(tables, "released", asked_in="crowded")
-        if asked.empty:
-            return inconclusive("no request in the crowd", "one")
         begun = flagged(segments(tables, "crowded"), SYN, "server")
         mine = begun[begun["tcp_dport"] == asked["tcp_sport"].iloc[-1]]
         answers = said(tables, "released", "response")
@@ -246,10 +246,10 @@ def _closer(tables: Tables, step: str) -> str:
 
 def _delivered(tables: Tables, step: str) -> tuple[bool, bool]:
     """A reset from the server came; the response came whole, as the client sees it."""
-    answers = said(tables, step, "response")
+    codes, answers = statuses(tables, step), said(tables, step, "response")
     whole = answers[answers["complete"].astype(bool) & (answers["body_bytes"] == REFUSAL_BYTES)]
     resets = flagged(segments(tables, step, CLIENT), RST, "server")
-    return len(resets) > 0, len(whole) == 1 and statuses(tables, step) == [413]
+    return len(resets) > 0, len(whole) == 1 and codes == [413]
 
 
 def _kept_sockets(tables: Tables, step: str) -> int:

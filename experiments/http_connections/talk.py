@@ -47,8 +47,15 @@ def _words(row: dict[Any, Any]) -> str:
 
 
 def said(tables: Tables, step: str, kind: str, capture: str = CLIENT) -> pd.DataFrame:
-    """Requests or responses of a step, in order; may be empty."""
-    return pick(tables, step, capture, table="http", kind=kind)
+    """Requests or responses of a step, in order; responses, and requests at the server, may lack.
+
+    Raises:
+        MissingDataError: no client asked anything.
+    """
+    found = pick(tables, step, capture, table="http", kind=kind)
+    if found.empty and kind == "request" and capture == CLIENT:
+        raise MissingDataError(f"step '{step}': no request was captured")
+    return found
 
 
 def both(tables: Tables, *steps: str, capture: str = CLIENT) -> pd.DataFrame:
@@ -67,8 +74,7 @@ def statuses(tables: Tables, step: str, *, asked_in: str = "") -> list[int]:
     Raises:
         MissingDataError: nobody asked anything.
     """
-    if said(tables, asked_in or step, "request").empty:
-        raise MissingDataError(f"step '{asked_in or step}': no request was captured")
+    said(tables, asked_in or step, "request")
     return [int(code) for code in said(tables, step, "response")["status"]]
 
 

@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 USERS, BASKET_BYTES = 50, 40_000
 """Who log in, one after another, and what the server remembers with each session."""
 
-LEAST_BYTES = 0.9 * USERS * BASKET_BYTES
-"""For a batch of sessions: some of it may fit where the server has freed something before."""
+SHARE = 0.25
+"""By which batches may differ: some baskets fit where the server has freed something before."""
+
+LEAST_BYTES = (1 - SHARE) * USERS * BASKET_BYTES
+"""For a batch of sessions."""
 
 MEMORY = "memory"
 """Log of what the server takes; not an event, since a page more or less is no difference."""
@@ -59,7 +62,7 @@ class Remembering(Experiment):
                 same(known, [str(n) for n in (0, USERS, 2 * USERS, 0, USERS)], "sessions"),
                 at_least(first, LEAST_BYTES, unit="bytes for the first"),
                 near(
-                    second / first if first else None, 1, abs=0.25, unit="of that for as many more"
+                    second / first if first else None, 1, abs=SHARE, unit="of that for as many more"
                 ),
                 at_most(new - over, first / 2, unit="bytes more for new ones"),
             )
@@ -77,7 +80,7 @@ class Remembering(Experiment):
         nobody, some, more, tokens = (_memory_bytes(tables, step) for step in steps)
         return all_of(
             at_least(some - nobody, LEAST_BYTES, unit="bytes for sessions"),
-            at_most(tokens - more, (some - nobody) / 4, unit="bytes for tokens"),
+            at_most(tokens - more, SHARE * (some - nobody), unit="bytes for tokens"),
         ).because("memory", tables.of("memory"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.dissect import http
-from testbed import Tables, pick
+from testbed import MissingDataError, Tables, pick
 
 CLIENT, PATH = "h1-eth0", "r1-eth1"
 """Where packets are captured: at the client, and on the path."""
@@ -57,14 +57,21 @@ def _words(row: dict[Any, Any]) -> str:
 
 
 def messages(tables: Tables, step: str, kind: str, capture: str = CLIENT) -> list[dict[Any, Any]]:
-    """The requests or responses of a step, as rows."""
-    return pick(tables, step, capture, table="http", kind=kind).to_dict("records")
+    """The requests or responses of a step, as rows.
+
+    Raises:
+        MissingDataError: no client asked anything.
+    """
+    found = pick(tables, step, capture, table="http")
+    if not (found["kind"] == "request").any():
+        raise MissingDataError(f"step '{step}': no request was captured")
+    return found[found["kind"] == kind].to_dict("records")
 
 
 def sent_cookies(tables: Tables, step: str, capture: str = CLIENT) -> dict[str, str]:
     """Name → value of the cookies in a step's last request."""
     asked = messages(tables, step, "request", capture)
-    return dict(_PAIR.findall(http.header(asked[-1], "Cookie"))) if asked else {}
+    return dict(_PAIR.findall(http.header(asked[-1], "Cookie")))
 
 
 def names(tables: Tables, step: str) -> list[str]:

@@ -91,7 +91,7 @@ class Tokens(Experiment):
 def _sent(tables: Tables, step: str, *capture: str) -> str:
     """The token in a step's last request."""
     asked = messages(tables, step, "request", *capture)
-    return http.header(asked[-1], "Authorization").removeprefix("Bearer ") if asked else ""
+    return http.header(asked[-1], "Authorization").removeprefix("Bearer ")
 
 
 def _left_s(tables: Tables, step: str) -> float | None:

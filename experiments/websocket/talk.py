@@ -43,8 +43,15 @@ def _words(row: dict[Any, Any]) -> str:
 
 
 def said(tables: Tables, step: str, kind: str, capture: str = CLIENT) -> list[dict[Any, Any]]:
-    """The requests or responses of a step; may be empty."""
-    return pick(tables, step, capture, table="http", kind=kind).to_dict("records")
+    """The requests or responses of a step; responses may be none.
+
+    Raises:
+        MissingDataError: there is no request.
+    """
+    found = pick(tables, step, capture, table="http")
+    if not (found["kind"] == "request").any():
+        raise MissingDataError(f"no request in step '{step}' at {capture}")
+    return found[found["kind"] == kind].to_dict("records")
 
 
 def asked(tables: Tables, step: str, capture: str = CLIENT) -> dict[Any, Any]:
@@ -53,10 +60,7 @@ def asked(tables: Tables, step: str, capture: str = CLIENT) -> dict[Any, Any]:
     Raises:
         MissingDataError: there is none.
     """
-    found = said(tables, step, "request", capture)
-    if not found:
-        raise MissingDataError(f"no request in step '{step}' at {capture}")
-    return found[0]
+    return said(tables, step, "request", capture)[0]
 
 
 def status(tables: Tables, step: str, capture: str = CLIENT) -> int:
