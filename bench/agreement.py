@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import packets, tcp
-from analysis.dissect import dhcp, dns, http2_frames, ospf, rip
+from analysis.dissect import bgp, dhcp, dns, http2_frames, ospf, rip
 from analysis.filters import names
 from testbed.core.errors import CaptureError
 
@@ -55,6 +55,7 @@ _NUMBERS = {
         ("ripng.cmd", rip.COMMANDS),
         ("ospf.msg", ospf.TYPES),
         ("http2.type", http2_frames.TYPES),
+        ("bgp.type", bgp.TYPES),
     )
 }
 """Fields that our tables name and tshark numbers."""
@@ -197,7 +198,9 @@ def _as_tshark(name: str, value: Any) -> object:
 
 def _whole(messages: pd.DataFrame) -> pd.DataFrame:
     """The first message of each frame; tshark shows no message that is not whole."""
-    good = ~messages["cut"].astype(bool) & ~messages["malformed"].astype(bool)
+    good = ~messages["malformed"].astype(bool)
+    if "cut" in messages:  # HTTP/3's frames that are not there whole are not listed
+        good &= ~messages["cut"].astype(bool)
     if "complete" in messages:
         good &= messages["complete"].astype(bool)
     return messages[good].drop_duplicates("frame").set_index("frame")
