@@ -36,6 +36,7 @@ RESERVED = (
     "job",
     "json",
     "keep",
+    "lang",
     "out",
     "perturb",
     "progress",

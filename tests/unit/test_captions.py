@@ -9,6 +9,7 @@ import pytest
 
 from testbed.author.experiment import Experiment, experiment_files, load
 from testbed.book import pages, words
+from testbed.core import language
 from testbed.core.rundir import RunDir
 from testbed.results import pictures, report
 
@@ -100,7 +101,10 @@ def test_a_figure_without_a_sentence_is_found():
 def test_a_report_shows_the_sentence_or_the_name(tmp_path):
     for name in ("2_tables_campus", "3_two_words"):
         (tmp_path / f"{name}.svg").write_text("<svg/>")
-    shown = [report._plot(Own, path)["caption"] for path in pictures.figure_files(tmp_path)]
+    shown = [
+        report._plot(Own, path, language.Words("en"))["caption"]
+        for path in pictures.figure_files(tmp_path)
+    ]
     assert shown == ["campus: Routes over time: look.", "two words"]
 
 

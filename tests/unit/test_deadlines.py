@@ -140,7 +140,7 @@ def test_a_regrade_keeps_the_others_and_the_history(tmp_path, monkeypatch):
     assert [(r["student"], r["points"]) for r in book] == [("ada", "10"), ("bob", "7")]
     assert book[1]["notes"] == "graded again: the capture was cut (2 → 7 points)"
     page = (tmp_path / "out/students/bob/feedback.html").read_text()
-    assert "Handed in 2 days late: 0.7 points are lost, 6.3 count" in page
+    assert "Days late: 2. 0.7 points are lost, 6.3 count." in page
     past = rows(tmp_path / "out" / history.FILE)
     assert [(r["student"], r["points"], r["note"]) for r in past] == [
         ("ada", "10", ""),
