@@ -133,7 +133,7 @@ def test_the_summary_names_runs_that_did_not_end_and_draws_the_rest(repetition):
     assert data["seeds"] == [1, 2, 3]
     page = (repetition.path / "report.html").read_text()
     assert "seed 10 did not finish: time limit" in page
-    assert "2 of 3" in page
+    assert "2 / 3" in page
     for made in ("<dt>rate_mbps</dt><dd>12.5 Mbit/s", "<dd>7.1.2</dd>", "<dt>iperf3</dt><dd>3.12"):
         assert made in page
     assert "testbed run congestion --rate-mbps 12.5 --seed 1 --repeat 3" in page
