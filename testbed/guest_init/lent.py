@@ -57,11 +57,11 @@ class Lent:
     def _hidden_by(self, name: str) -> Iterator[str]:
         """What was in a folder that was removed and made again, and is not in the new one."""
         below = f"{self.lower}/{name}"
-        for entry in os.listdir(below) if os.path.isdir(below) else ():
+        for entry in os.listdir(below) if _is_folder(below) else ():
             inside = f"{name}/{entry}"
             if not os.path.lexists(f"{self.upper}/{inside}"):
                 yield inside
-            elif os.path.isdir(f"{self.upper}/{inside}"):
+            elif _is_folder(f"{self.upper}/{inside}"):
                 yield from self._hidden_by(inside)
 
     def _changed(self) -> list[tuple[str, os.stat_result]]:
@@ -70,6 +70,11 @@ class Lent:
 
 def _is_kept(found: os.stat_result) -> bool:
     return stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+
+
+def _is_folder(path: str) -> bool:
+    """A folder itself: what a link leads to is not in the folder above it."""
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _is_whiteout(found: os.stat_result) -> bool:

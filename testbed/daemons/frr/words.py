@@ -96,7 +96,7 @@ _BELONGS = re.compile(
     r"|address-family|exit-address-family|maximum-paths|offset-list|distribute-list|default-metric|log-adjacency-changes|max-metric"
     r"|refresh|summary-address|net |is-type|aggregate-address|match |set |call |on-match"
     r"|description|bandwidth|shutdown|link-detect|multicast|key-string|key \d"
-    r"|(send|accept)-lifetime|ip (address|rip|ospf|router|pim|igmp)"
+    r"|(send|accept)-lifetime|ip (address|rip|ospf|router(?!-)|pim|igmp)"
     r"|ipv6 (address|ripng|ospf6|router|nd|pim)|isis |vrrp )\b"
 )
 """Lines that belong to the block above them, even if they are not indented."""
